@@ -1,0 +1,199 @@
+/**
+ * A real OAuth 2.1 / OpenID Connect authorization server on this machine, by the package `oidc-provider`: the demo signs
+ * people in with it, and the end-to-end tests get their tokens from it.
+ *
+ * It issues JWT access tokens (RFC 9068) for one API. `items-cli` gets them with the client credentials grant,
+ * `items-docs` with the authorization code grant and PKCE. Everything (keys, sessions, grants) is made at start and
+ * forgotten at the end.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Context, Effect, Layer, Schema } from "effect"
+import * as jose from "jose"
+import { randomBytes } from "node:crypto"
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
+import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from "oidc-provider"
+import * as MemoryAdapter from "./authorization-server/MemoryAdapter.ts"
+import * as Pages from "./authorization-server/Pages.ts"
+import * as SignIn from "./authorization-server/SignIn.ts"
+
+export interface Options {
+  /** `0` takes any free port. */
+  readonly port: number
+  /** The identifier of the API: the `aud` of its access tokens. */
+  readonly audience: string
+  /** Where `items-docs` may receive its authorization codes. */
+  readonly redirectUris: ReadonlyArray<string>
+  /** The browser origins that may call the token and userinfo endpoints. */
+  readonly origins: ReadonlyArray<string>
+}
+
+/** The registered clients: a program with a secret, and the documentation page, which cannot keep one. */
+export const clients = {
+  cli: { clientId: "items-cli", clientSecret: "items-cli-secret" },
+  docs: { clientId: "items-docs" }
+} as const
+
+export class AuthorizationServer extends Context.Service<
+  AuthorizationServer,
+  {
+    /** For example `http://127.0.0.1:3001`; everything else is in its discovery document. */
+    readonly issuer: string
+  }
+>()("items-api/AuthorizationServer") {
+  static readonly layer = (options: Options): Layer.Layer<AuthorizationServer, PortInUse> =>
+    Layer.effect(
+      AuthorizationServer,
+      Effect.gen(function* () {
+        const signingKey = yield* makeSigningKey
+        // The issuer contains the port, so listening comes first.
+        const server = yield* listen(options.port)
+        const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+        const provider = new Provider(issuer, configuration(options, signingKey))
+        const log = Effect.runForkWith(yield* Effect.context())
+        provider.on("server_error", (_, error) => log(Effect.logError(error)))
+        // Koa prints what escapes its middleware, such as a connection that the browser dropped, unless told otherwise.
+        provider.onerror = (error) => log(Effect.logDebug(error))
+
+        const oidc = provider.callback()
+        const signIn = yield* NodeHttpServer.makeHandler(SignIn.handler(provider), { scope: yield* Effect.scope })
+        server.on("request", (request, response) =>
+          request.url?.startsWith(SignIn.path) ? signIn(request, response) : oidc(request, response)
+        )
+        return { issuer }
+      })
+    )
+}
+
+/** Another program listens on the port. */
+export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", { port: Schema.Number }) {
+  override get message() {
+    return `Port ${this.port} is in use: stop the program that listens on it, or choose another port`
+  }
+}
+
+const makeSigningKey = Effect.promise(async (): Promise<jose.JWK> => {
+  const { privateKey } = await jose.generateKeyPair("RS256", { extractable: true })
+  return { ...(await jose.exportJWK(privateKey)), alg: "RS256", use: "sig" }
+})
+
+const listen = (port: number) =>
+  Effect.acquireRelease(
+    Effect.callback<Server, PortInUse>((resume) => {
+      const server = createServer()
+      server.on("error", (error: NodeJS.ErrnoException) =>
+        resume(error.code === "EADDRINUSE" ? Effect.fail(new PortInUse({ port })) : Effect.die(error))
+      )
+      server.listen(port, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        // `close` alone waits for the connections that browsers keep alive.
+        server.closeAllConnections()
+      })
+  )
+
+const apiScopes = ["items:read", "items:write", "me"]
+const oidcScopes = ["openid", "offline_access"]
+
+const minutes = (count: number) => count * 60
+const days = (count: number) => minutes(count * 24 * 60)
+
+const configuration = (options: Options, signingKey: jose.JWK): Configuration => ({
+  adapter: MemoryAdapter.make(),
+  jwks: { keys: [signingKey] },
+  cookies: { keys: [randomBytes(32).toString("base64url")] },
+  scopes: [...oidcScopes, ...apiScopes],
+  responseTypes: ["code"],
+  pkce: { required: () => true },
+  clients: [
+    {
+      client_id: clients.cli.clientId,
+      client_secret: clients.cli.clientSecret,
+      grant_types: ["client_credentials"],
+      response_types: [],
+      redirect_uris: [],
+      scope: apiScopes.join(" ")
+    },
+    {
+      client_id: clients.docs.clientId,
+      token_endpoint_auth_method: "none",
+      grant_types: ["authorization_code", "refresh_token"],
+      response_types: ["code"],
+      redirect_uris: [...options.redirectUris]
+    }
+  ],
+  clientBasedCORS: (_, origin) => options.origins.includes(origin),
+  findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
+  interactions: { policy: signInOnly(), url: (_, interaction) => `${SignIn.path}${interaction.uid}` },
+  loadExistingGrant: grantWhatIsAsked,
+  // Not tied to offline_access, which OpenID Connect wants confirmed by a consent page (prompt=consent).
+  issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
+  expiresWithSession: () => false,
+  renderError: (ctx, { error, error_description }) => send(ctx, Pages.error(error, error_description)),
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (ctx, form) => send(ctx, Pages.logout(form)),
+      postLogoutSuccessSource: (ctx) => send(ctx, Pages.loggedOut)
+    },
+    resourceIndicators: {
+      enabled: true,
+      // A sign-in that asks for no scope of the API gets a token for the userinfo endpoint, every other one for the API.
+      defaultResource: ({ oidc }) => (isSignIn(oidc.requestParamScopes) ? undefined : options.audience),
+      useGrantedResource: () => true,
+      getResourceServerInfo: (_, resource) => {
+        if (resource !== options.audience) throw new errors.InvalidTarget()
+        return {
+          audience: options.audience,
+          scope: apiScopes.join(" "),
+          accessTokenFormat: "jwt",
+          jwt: { sign: { alg: "RS256" } }
+        }
+      }
+    }
+  },
+  // Seconds. Without them, oidc-provider prints a notice on the first use of each.
+  ttl: {
+    AccessToken: minutes(10),
+    ClientCredentials: minutes(10),
+    AuthorizationCode: minutes(1),
+    IdToken: minutes(10),
+    Interaction: minutes(10),
+    RefreshToken: days(1),
+    Session: days(1),
+    Grant: days(1)
+  }
+})
+
+const isSignIn = (scopes: ReadonlySet<string>) => scopes.size > 0 && [...scopes].every((_) => oidcScopes.includes(_))
+
+/** The clients are our own, so nobody is asked for consent, not even with `prompt=consent`. */
+const signInOnly = () => {
+  const policy = interactionPolicy.base()
+  policy.get("consent")?.checks.clear()
+  return policy
+}
+
+/** The other half of "no consent page": each authorization request is granted the scopes that it asks for. */
+const grantWhatIsAsked = async ({ oidc }: KoaContextWithOIDC) => {
+  const grant = new oidc.provider.Grant({
+    accountId: oidc.session?.accountId,
+    clientId: oidc.client?.clientId
+  })
+  grant.addOIDCScope([...oidc.requestParamOIDCScopes].join(" "))
+  for (const [resource, { scopes }] of Object.entries(oidc.resourceServers ?? {})) {
+    grant.addResourceScope(resource, [...oidc.requestParamScopes].filter((scope) => scopes.has(scope)).join(" "))
+  }
+  await grant.save()
+  return grant
+}
+
+const send = (ctx: KoaContextWithOIDC, page: Pages.Page) => {
+  ctx.set(page.headers)
+  ctx.body = page.body
+}

@@ -1,0 +1,64 @@
+/**
+ * What a verified access token says: who acts (`subject`), through which client, with which scopes, until when.
+ *
+ * A `BearerToken` is a credential as it was presented (RFC 6750); an `AccessToken` is what a `TokenVerifier` made of it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import type * as Option from "effect/Option"
+
+/**
+ * A verified access token. The names in parentheses are the claims of the JWT profile for access tokens (RFC 9068 §2.2).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface VerifiedToken {
+  /** Who acts (`sub`): the user, or the client itself in the client-credentials flow. */
+  readonly subject: string
+  /** The client that got the token (`client_id`, else `azp`). */
+  readonly clientId: Option.Option<string>
+  /** What the token may do: case-sensitive names. */
+  readonly scopes: ReadonlySet<string>
+  /** Who issued the token (`iss`): exactly the configured issuer. */
+  readonly issuer: string
+  /** For whom the token was issued (`aud`): one of these is us. */
+  readonly audience: ReadonlyArray<string>
+  /** From then on the token is refused (`exp`). */
+  readonly expiresAt: DateTime.Utc
+  /** When the token was issued (`iat`). */
+  readonly issuedAt: Option.Option<DateTime.Utc>
+  /** The token's own name (`jti`). */
+  readonly tokenId: Option.Option<string>
+  /** Every claim as it was signed, on an object without a prototype. */
+  readonly claims: Readonly<Record<string, unknown>>
+}
+
+/**
+ * The verified access token of the current request, provided where a requirement holds.
+ *
+ * **Example** (Reading who acts)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { AccessToken } from "effect-oauth2"
+ *
+ * export const whoAmI = Effect.map(AccessToken, (token) => token.subject)
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("effect-oauth2/AccessToken") {}
+
+/**
+ * The verified access token of the current request where authentication is optional: `None` for an anonymous request.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class OptionalAccessToken extends Context.Service<OptionalAccessToken, Option.Option<VerifiedToken>>()(
+  "effect-oauth2/OptionalAccessToken"
+) {}

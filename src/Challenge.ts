@@ -1,0 +1,211 @@
+/**
+ * What the errors become: status, `WWW-Authenticate` field (RFC 9110 §11.6.1, RFC 6750 §3) and body. The only place where a challenge is built.
+ *
+ * | error | `"fastapi"` (default) | `"rfc6750"` |
+ * |---|---|---|
+ * | `NotAuthenticated` | 401, `Bearer` | 401, `Bearer realm="…", scope="…"` |
+ * | `InvalidRequest` | 401, `Bearer` | 400, `Bearer error="invalid_request"` |
+ * | `InvalidToken` | 401, `Bearer` or `Bearer scope="…"` | 401, `Bearer error="invalid_token", scope="…"` |
+ * | `InsufficientScope` | 401, `Bearer scope="…"` | 403, `Bearer error="insufficient_scope", scope="…"` |
+ * | `AuthorizationServerUnavailable` | 503, `Retry-After` | 503, `Retry-After` |
+ *
+ * Bodies are `{"detail": …}` with constant text. `scope` names every scope that the operation needs; where none is, it is left out.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { SecurityError } from "./SecurityError.ts"
+
+/**
+ * The form of the answers: FastAPI's, byte for byte, or that of RFC 6750. What is accepted never depends on it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Responses = "fastapi" | "rfc6750"
+
+/**
+ * The user's own response for an error, by its tag. Status and body are the user's; the library adds the fields `WWW-Authenticate` and
+ * `Retry-After` unless the response already has them.
+ *
+ * **Example** (Problem details, RFC 9457)
+ *
+ * ```ts
+ * import { HttpServerResponse } from "effect/http"
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { "items:read": "Read your items" },
+ *   renderers: {
+ *     NotAuthenticated: () =>
+ *       HttpServerResponse.jsonUnsafe(
+ *         { type: "about:blank", title: "Unauthorized", status: 401 },
+ *         { status: 401, contentType: "application/problem+json" }
+ *       )
+ *   }
+ * })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Renderers = {
+  readonly [Tag in SecurityError["_tag"]]?: (
+    error: Extract<SecurityError, { readonly _tag: Tag }>
+  ) => HttpServerResponse.HttpServerResponse
+}
+
+/**
+ * What an answer depends on besides the error itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settings {
+  readonly responses: Responses
+  /** The protection space (RFC 9110 §11.5). */
+  readonly realm: string
+  /** All the scopes that the operation needs, outermost first. */
+  readonly scopes: ReadonlyArray<string>
+  readonly renderers: Renderers
+}
+
+/**
+ * An answer in plain data.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: { readonly detail: string }
+}
+
+type Params = ReadonlyArray<readonly [name: string, value: string]>
+
+// RFC 6750 §3: error and scope hold %x20-21 / %x23-5B / %x5D-7E; a realm is any quoted-string (RFC 9110 §5.6.4), of which we
+// write the ASCII part. What is outside becomes "?", so that no value can end the string or the field.
+const quote = (value: string): string =>
+  `"${value.replace(/[^\x20-\x7E]/g, "?").replace(/["\\]/g, (character) => `\\${character}`)}"`
+
+const restrict = (value: string): string => value.replace(/[^\x20\x21\x23-\x5B\x5D-\x7E]/g, "?")
+
+/**
+ * Writes a challenge of the scheme `Bearer` with the given parameters, in their order.
+ *
+ * **Example** (Writing a challenge)
+ *
+ * ```ts import.meta.vitest
+ * import { Challenge } from "effect-oauth2"
+ *
+ * Challenge.bearer([]) // => 'Bearer'
+ * Challenge.bearer([["realm", 'a "b"'], ["scope", "items:read me"]]) // => 'Bearer realm="a \\"b\\"", scope="items:read me"'
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const bearer = (params: Params): string =>
+  params.length === 0
+    ? "Bearer"
+    : `Bearer ${params.map(([name, value]) => `${name}=${quote(name === "realm" ? value : restrict(value))}`).join(", ")}`
+
+/**
+ * The answer to an error.
+ *
+ * **Example** (A token without a required scope)
+ *
+ * ```ts import.meta.vitest
+ * import { Challenge, SecurityError } from "effect-oauth2"
+ *
+ * const error = new SecurityError.InsufficientScope({ required: ["me"], missing: ["me"] })
+ * const settings = { realm: "api", scopes: ["me"], renderers: {} }
+ *
+ * Challenge.answer(error, { ...settings, responses: "fastapi" }).headers["www-authenticate"] // => 'Bearer scope="me"'
+ * Challenge.answer(error, { ...settings, responses: "rfc6750" }).status // => 403
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const answer = (error: SecurityError, settings: Settings): Answer => {
+  const fastapi = settings.responses === "fastapi"
+  const scope: Params = settings.scopes.length === 0 ? [] : [["scope", settings.scopes.join(" ")]]
+  const challenge = (status: number, detail: string, params: Params): Answer => ({
+    status,
+    headers: { "www-authenticate": bearer(params) },
+    body: { detail }
+  })
+  switch (error._tag) {
+    case "NotAuthenticated":
+      return challenge(401, "Not authenticated", fastapi ? [] : [["realm", settings.realm], ...scope])
+    case "InvalidRequest":
+      return fastapi
+        ? challenge(401, "Not authenticated", [])
+        : challenge(400, "Malformed credentials", [["error", "invalid_request"]])
+    case "InvalidToken":
+      return challenge(
+        401,
+        "Could not validate credentials",
+        fastapi ? scope : [["error", "invalid_token"], ...scope]
+      )
+    case "InsufficientScope":
+      return fastapi
+        ? challenge(401, "Not enough permissions", scope)
+        : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...scope])
+    case "AuthorizationServerUnavailable":
+      return {
+        status: 503,
+        headers: { "retry-after": String(Math.max(1, Math.ceil(Duration.toSeconds(error.retryAfter)))) },
+        body: { detail: "Authorization server unavailable" }
+      }
+  }
+}
+
+// Where an error was raised is known to the scheme, not to whoever constructed the error (a verifier, say).
+const settingsOf = new WeakMap<SecurityError, Settings>()
+
+/** The answer of an error outside every scheme. */
+const defaults: Settings = { responses: "fastapi", realm: "OAuth2", scopes: [], renderers: {} }
+
+/**
+ * A copy of an error that responds with the given settings.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const within = <E extends SecurityError>(error: E, settings: Settings): E => {
+  // The prototype carries the class, the own properties its fields: a copy, since one error value may serve several schemes.
+  const copy: E = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error))
+  settingsOf.set(copy, settings)
+  return copy
+}
+
+/**
+ * The response to an error, with the settings of the scheme that raised it. It is what the errors answer with in an `HttpRouter` app.
+ *
+ * @category responses
+ * @since 0.1.0
+ */
+export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const settings = settingsOf.get(error) ?? defaults
+  const { body, headers, status } = answer(error, settings)
+  const standard = HttpServerResponse.jsonUnsafe(body, { status, headers })
+  const renderer = settings.renderers[error._tag] as
+    | ((error: SecurityError) => HttpServerResponse.HttpServerResponse)
+    | undefined
+  if (renderer === undefined) return Effect.succeed(standard)
+  return Effect.sync(() => {
+    const own = renderer(error)
+    return HttpServerResponse.setHeaders(own, { ...headers, ...own.headers })
+  }).pipe(
+    Effect.catchDefect((defect) =>
+      Effect.as(Effect.logError(`The renderer for ${error._tag} failed; the standard response was sent`, defect), standard)
+    )
+  )
+}

@@ -1,0 +1,167 @@
+/**
+ * Why a request is not answered: the tagged errors of the library.
+ *
+ * Each error carries typed detail for the server's own use; what the client is told is decided in `Challenge`, and is constant text. In an
+ * `HttpRouter` app the errors respond by themselves. A refused request is not a defect: error reporters ignore these errors.
+ *
+ * | error | meaning |
+ * |---|---|
+ * | `NotAuthenticated` | no bearer token was sent |
+ * | `InvalidRequest` | the credentials are malformed |
+ * | `InvalidToken` | the token was refused |
+ * | `InsufficientScope` | the token lacks a required scope |
+ * | `AuthorizationServerUnavailable` | nobody could tell: an outage is not a rejection |
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as ErrorReporter from "effect/ErrorReporter"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as Schema from "effect/Schema"
+import * as Challenge from "./Challenge.ts"
+
+/**
+ * No bearer token was sent: there is no `Authorization` field, or it is of another scheme.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotAuthenticated extends Schema.TaggedError<NotAuthenticated>()("NotAuthenticated", {
+  reason: Schema.Literals(["NoCredentials", "OtherScheme"])
+}) {
+  override readonly [ErrorReporter.ignore] = true
+  override get message(): string {
+    return this.reason === "NoCredentials"
+      ? "The request carries no credentials"
+      : "The request carries no bearer token but credentials of another scheme"
+  }
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
+    return Challenge.respond(this)
+  }
+}
+
+/**
+ * The credentials are malformed: no token68 after `Bearer`, a field over the length limit, or several `Authorization` fields (RFC 6750 §3.1).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
+  reason: Schema.Literals(["Malformed", "TooLong", "SeveralCredentials"])
+}) {
+  override readonly [ErrorReporter.ignore] = true
+  override get message(): string {
+    switch (this.reason) {
+      case "Malformed":
+        return "The credentials after the scheme are not a bearer token"
+      case "TooLong":
+        return "The Authorization field is longer than BearerToken.MaxLength"
+      case "SeveralCredentials":
+        return "The request carries several Authorization fields"
+    }
+  }
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
+    return Challenge.respond(this)
+  }
+}
+
+/**
+ * The token was refused (RFC 6750 §3.1).
+ *
+ * **Details**
+ *
+ * `reason` says which check failed; `claim` is the name of the JWT claim where one did (`"exp"`, `"aud"`, …).
+ *
+ * | reason | check |
+ * |---|---|
+ * | `Malformed` | the token's form |
+ * | `Algorithm`, `UnknownKey`, `Signature` | RFC 7515: the signature's algorithm, its key, the signature |
+ * | `Claim` | RFC 7519 §4.1, RFC 9068 §2.2: a claim is missing or not as required |
+ * | `Expired` | the token's time is over |
+ * | `Rejected` | a verifier's or a program's own decision |
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidToken extends Schema.TaggedError<InvalidToken>()("InvalidToken", {
+  reason: Schema.Literals(["Malformed", "Algorithm", "UnknownKey", "Signature", "Claim", "Expired", "Rejected"]),
+  claim: Schema.optionalKey(Schema.String)
+}) {
+  override readonly [ErrorReporter.ignore] = true
+  override get message(): string {
+    return `The access token was refused: ${this.reason}${this.claim === undefined ? "" : ` (${this.claim})`}`
+  }
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
+    return Challenge.respond(this)
+  }
+}
+
+/**
+ * The token is valid and does not grant every scope that is required (RFC 6750 §3.1).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()("InsufficientScope", {
+  required: Schema.Array(Schema.String),
+  missing: Schema.Array(Schema.String)
+}) {
+  override readonly [ErrorReporter.ignore] = true
+  override get message(): string {
+    return `The access token lacks a required scope: ${this.missing.join(" ")}`
+  }
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
+    return Challenge.respond(this)
+  }
+}
+
+/**
+ * The token could be neither accepted nor refused, because the authorization server cannot be reached or does not answer as it
+ * must. It becomes a 503 with `Retry-After` (RFC 9110 §10.2.3), never a 401.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AuthorizationServerUnavailable extends Schema.TaggedError<AuthorizationServerUnavailable>()(
+  "AuthorizationServerUnavailable",
+  {
+    issuer: Schema.String,
+    reason: Schema.Literals(["Unreachable", "Timeout", "BadResponse", "IssuerMismatch"]),
+    retryAfter: Schema.Duration
+  }
+) {
+  override readonly [ErrorReporter.ignore] = true
+  override get message(): string {
+    return `The authorization server ${this.issuer} is unavailable: ${this.reason} (retry after ${Duration.format(this.retryAfter)})`
+  }
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
+    return Challenge.respond(this)
+  }
+}
+
+/**
+ * Every error that a security scheme can fail with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type SecurityError =
+  | NotAuthenticated
+  | InvalidRequest
+  | InvalidToken
+  | InsufficientScope
+  | AuthorizationServerUnavailable
+
+/**
+ * A setting that cannot work: it fails the layer that is given it, at start-up, and its message says what to do.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
+  /** The option's name. */
+  setting: Schema.String,
+  message: Schema.String
+}) {}

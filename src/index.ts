@@ -1,0 +1,14 @@
+/**
+ * OAuth 2 security for Effect 4 HTTP services.
+ *
+ * @since 0.1.0
+ */
+export { AccessToken, OptionalAccessToken, type VerifiedToken } from "./AccessToken.ts"
+export { BearerToken } from "./BearerToken.ts"
+export * as Challenge from "./Challenge.ts"
+export * as JwtVerifier from "./JwtVerifier.ts"
+export * as KeySet from "./KeySet.ts"
+export * as OAuth2 from "./OAuth2.ts"
+export * as SecurityError from "./SecurityError.ts"
+export { SecurityScopes } from "./SecurityScopes.ts"
+export { TokenVerifier } from "./TokenVerifier.ts"

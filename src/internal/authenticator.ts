@@ -1,0 +1,71 @@
+import * as Effect from "effect/Effect"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Redacted from "effect/Redacted"
+import type { VerifiedToken } from "../AccessToken.ts"
+import type { AuthorizationServerUnavailable, InvalidRequest, InvalidToken, NotAuthenticated } from "../SecurityError.ts"
+import type { TokenVerifier } from "../TokenVerifier.ts"
+import * as authorizationHeader from "./authorizationHeader.ts"
+
+/** One credential and its verification, which runs at most once. */
+export interface Verification {
+  readonly token: Redacted.Redacted
+  readonly verified: Effect.Effect<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>
+}
+
+/** What is remembered of one request: the credential of its `Authorization` field, and every token that was verified for it. */
+interface Memory {
+  header: string | undefined
+  credential: Verification | NotAuthenticated | InvalidRequest | undefined
+  readonly tokens: Map<string, Verification>
+}
+
+/**
+ * What a scheme knows at run time: its verifier, and what it has verified. The memory is private to the instance and keyed by the request
+ * that the server received, so nothing that a program puts into a context can pass for a verification.
+ */
+export class Authenticator {
+  readonly #verify: TokenVerifier["Service"]["verify"]
+  readonly #requests = new WeakMap<object, Memory>()
+
+  constructor(verifier: TokenVerifier["Service"]) {
+    this.#verify = verifier.verify
+  }
+
+  /** The credential of a request. It is extracted once, and again only if the `Authorization` field was changed on the way. */
+  fromRequest(request: HttpServerRequest, maxLength: number): Verification | NotAuthenticated | InvalidRequest {
+    const memory = this.#memoryOf(request)
+    const header = request.headers["authorization"]
+    if (memory.credential === undefined || memory.header !== header) {
+      const credential = authorizationHeader.fromRequest(request, maxLength)
+      memory.header = header
+      memory.credential =
+        typeof credential === "string" ? this.#verification(memory, authorizationHeader.redact(credential)) : credential
+    }
+    return memory.credential
+  }
+
+  /** The verification of a token that a program was given, one a request where there is a request. */
+  fromToken(request: HttpServerRequest | undefined, token: Redacted.Redacted): Verification["verified"] {
+    return request === undefined ? this.#verify(token) : this.#verification(this.#memoryOf(request), token).verified
+  }
+
+  #memoryOf(request: HttpServerRequest): Memory {
+    let memory = this.#requests.get(request.source)
+    if (memory === undefined) {
+      memory = { header: undefined, credential: undefined, tokens: new Map() }
+      this.#requests.set(request.source, memory)
+    }
+    return memory
+  }
+
+  #verification(memory: Memory, token: Redacted.Redacted): Verification {
+    const value = Redacted.value(token)
+    let verification = memory.tokens.get(value)
+    if (verification === undefined) {
+      // Making the cache is synchronous; what it caches runs when it is first asked for.
+      verification = { token, verified: Effect.runSync(Effect.cached(this.#verify(token))) }
+      memory.tokens.set(value, verification)
+    }
+    return verification
+  }
+}

@@ -1,0 +1,54 @@
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Redacted from "effect/Redacted"
+import { InvalidRequest, NotAuthenticated } from "../SecurityError.ts"
+
+// RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+const token68 = /^[A-Za-z0-9\-._~+/]+=*$/
+
+// What FastAPI strips around the credentials, as far as a field value can hold it (fields are decoded as Latin-1).
+// oxlint-disable-next-line no-control-regex
+const surroundingSpace = /^[\t-\r\x1C-\x20\x85\xA0]+|[\t-\r\x1C-\x20\x85\xA0]+$/g
+
+const noCredentials = new NotAuthenticated({ reason: "NoCredentials" })
+const otherScheme = new NotAuthenticated({ reason: "OtherScheme" })
+const malformed = new InvalidRequest({ reason: "Malformed" })
+const tooLong = new InvalidRequest({ reason: "TooLong" })
+const severalCredentials = new InvalidRequest({ reason: "SeveralCredentials" })
+
+/** The bearer token in the value of an `Authorization` field, or why there is none. Total: no input throws. */
+export const parse = (value: string | undefined, maxLength: number): string | NotAuthenticated | InvalidRequest => {
+  if (value === undefined || value === "") return noCredentials
+  if (value.length > maxLength) return tooLong
+  const space = value.indexOf(" ")
+  const scheme = space === -1 ? value : value.slice(0, space)
+  // The length guards the comparison: there are characters whose lower case is an ASCII letter, such as U+212A.
+  if (scheme.length !== 6 || scheme.toLowerCase() !== "bearer") return otherScheme
+  const token = space === -1 ? "" : value.slice(space + 1).replace(surroundingSpace, "")
+  return token68.test(token) ? token : malformed
+}
+
+/** The bearer token of a request, or why there is none. */
+export const fromRequest = (
+  request: HttpServerRequest,
+  maxLength: number
+): string | NotAuthenticated | InvalidRequest => {
+  const value = request.headers["authorization"]
+  if (value === undefined) return noCredentials
+  return hasSeveralFields(request.source) ? severalCredentials : parse(value, maxLength)
+}
+
+// Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
+// (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.
+const hasSeveralFields = (source: object): boolean => {
+  const rawHeaders: unknown = "rawHeaders" in source ? source.rawHeaders : undefined
+  if (!Array.isArray(rawHeaders)) return false
+  let fields = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name: unknown = rawHeaders[i]
+    if (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization") fields++
+  }
+  return fields > 1
+}
+
+/** A token as it travels through a program: it prints as `<redacted:access_token>`. */
+export const redact = (token: string): Redacted.Redacted => Redacted.make(token, { label: "access_token" })
