@@ -60,7 +60,9 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
       Effect.all([HttpServerRequest, BearerToken.MaxLength]),
       ([request, maxLength]): Effect.Effect<Redacted.Redacted, NotAuthenticated | InvalidRequest> => {
         const credential = authorizationHeader.fromRequest(request, maxLength)
-        return typeof credential === "string" ? Effect.succeed(authorizationHeader.redact(credential)) : Effect.fail(credential)
+        return typeof credential === "string"
+          ? Effect.succeed(authorizationHeader.redact(credential))
+          : Effect.fail(credential)
       }
     )
 

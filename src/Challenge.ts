@@ -149,11 +149,7 @@ export const answer = (error: SecurityError, settings: Settings): Answer => {
         ? challenge(401, "Not authenticated", [])
         : challenge(400, "Malformed credentials", [["error", "invalid_request"]])
     case "InvalidToken":
-      return challenge(
-        401,
-        "Could not validate credentials",
-        fastapi ? scope : [["error", "invalid_token"], ...scope]
-      )
+      return challenge(401, "Could not validate credentials", fastapi ? scope : [["error", "invalid_token"], ...scope])
     case "InsufficientScope":
       return fastapi
         ? challenge(401, "Not enough permissions", scope)
@@ -197,15 +193,17 @@ export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.
   const { body, headers, status } = answer(error, settings)
   const standard = HttpServerResponse.jsonUnsafe(body, { status, headers })
   const renderer = settings.renderers[error._tag] as
-    | ((error: SecurityError) => HttpServerResponse.HttpServerResponse)
-    | undefined
+    ((error: SecurityError) => HttpServerResponse.HttpServerResponse) | undefined
   if (renderer === undefined) return Effect.succeed(standard)
   return Effect.sync(() => {
     const own = renderer(error)
     return HttpServerResponse.setHeaders(own, { ...headers, ...own.headers })
   }).pipe(
     Effect.catchDefect((defect) =>
-      Effect.as(Effect.logError(`The renderer for ${error._tag} failed; the standard response was sent`, defect), standard)
+      Effect.as(
+        Effect.logError(`The renderer for ${error._tag} failed; the standard response was sent`, defect),
+        standard
+      )
     )
   )
 }

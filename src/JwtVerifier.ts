@@ -91,9 +91,7 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (
-  options: Options
-): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
+export const layer = (options: Options): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
   layerKeySet(options).pipe(Layer.provide(KeySet.layerDiscovery(options)))
 
 /**
@@ -106,8 +104,8 @@ export const layer = (
  * import { JwtVerifier } from "effect-oauth2"
  *
  * export const Verifier = JwtVerifier.layerConfig({
- *   issuer: Config.string("ISSUER"),
- *   audience: Config.string("AUDIENCE")
+ *   issuer: Config.String("ISSUER"),
+ *   audience: Config.String("AUDIENCE")
  * })
  * ```
  *
@@ -143,7 +141,10 @@ const makePolicy = Effect.fnUntraced(function* (options: Options) {
   yield* requireIssuer("issuer", options.issuer)
   const audience = typeof options.audience === "string" ? [options.audience] : options.audience
   if (audience.length === 0 || audience.includes("")) {
-    return yield* refuseSetting("audience", "audience must name this API as the tokens' aud does: at least one non-empty string")
+    return yield* refuseSetting(
+      "audience",
+      "audience must name this API as the tokens' aud does: at least one non-empty string"
+    )
   }
   const allowed = options.algorithms ?? algorithms
   const unknown = allowed.find((algorithm) => !algorithms.includes(algorithm))
@@ -186,7 +187,8 @@ const readHeader = (token: string, policy: Policy): Effect.Effect<KeySet.KeySele
   Effect.flatMap(
     Effect.try({ try: () => Jose.decodeProtectedHeader(token), catch: () => malformed }),
     ({ alg, kid }): Effect.Effect<KeySet.KeySelector, InvalidToken> => {
-      if (typeof alg !== "string" || !policy.algorithms.has(alg)) return Effect.fail(new InvalidToken({ reason: "Algorithm" }))
+      if (typeof alg !== "string" || !policy.algorithms.has(alg))
+        return Effect.fail(new InvalidToken({ reason: "Algorithm" }))
       if (kid !== undefined && typeof kid !== "string") return Effect.fail(malformed)
       return Effect.succeed(kid === undefined ? { alg } : { alg, kid })
     }
@@ -226,7 +228,8 @@ const verifySignature = (
 // What jose threw stays here: its text never leaves, only which check failed.
 const refusal = (error: unknown): InvalidToken => {
   if (error instanceof Jose.errors.JWTExpired) return new InvalidToken({ reason: "Expired", claim: "exp" })
-  if (error instanceof Jose.errors.JWTClaimValidationFailed) return new InvalidToken({ reason: "Claim", claim: error.claim })
+  if (error instanceof Jose.errors.JWTClaimValidationFailed)
+    return new InvalidToken({ reason: "Claim", claim: error.claim })
   if (error instanceof Jose.errors.JWSSignatureVerificationFailed) return new InvalidToken({ reason: "Signature" })
   if (error instanceof Jose.errors.JOSEError) return malformed
   // jose throws a TypeError for a key that it will not use, such as a short RSA modulus.

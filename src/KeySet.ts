@@ -102,7 +102,9 @@ export const layerStatic = (keys: { readonly keys: ReadonlyArray<Jose.JWK> }): L
       const select = selector({ keys: [...keys.keys] })
       return KeySet.of({
         find: (header) =>
-          Effect.flatMap(select(header), (found) => (found.length > 0 ? Effect.succeed(found) : Effect.fail(unknownKey))),
+          Effect.flatMap(select(header), (found) =>
+            found.length > 0 ? Effect.succeed(found) : Effect.fail(unknownKey)
+          ),
         refresh: Effect.void
       })
     })
@@ -177,9 +179,10 @@ const makeFetch = Effect.fnUntraced(function* (issuer: string) {
       Effect.scoped,
       Effect.timeoutOrElse({ duration: fetchTimeout, orElse: () => Effect.fail("Timeout" as const) }),
       Effect.tapError((error) =>
-        Effect.logWarning("Could not read from the authorization server", typeof error === "string" ? error : error._tag).pipe(
-          Effect.annotateLogs({ issuer, url: url.href })
-        )
+        Effect.logWarning(
+          "Could not read from the authorization server",
+          typeof error === "string" ? error : error._tag
+        ).pipe(Effect.annotateLogs({ issuer, url: url.href }))
       ),
       Effect.mapError((error) => {
         if (typeof error === "string") return error
@@ -197,7 +200,8 @@ const makeFetch = Effect.fnUntraced(function* (issuer: string) {
   return fetch
 })
 
-const isJwk = (key: { readonly [name: string]: unknown }): key is { readonly kty: string } => typeof key["kty"] === "string"
+const isJwk = (key: { readonly [name: string]: unknown }): key is { readonly kty: string } =>
+  typeof key["kty"] === "string"
 
 const absentIsBad = (reason: Unavailable | "NotFound"): Unavailable => (reason === "NotFound" ? "BadResponse" : reason)
 

@@ -126,7 +126,9 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
    * )
    * ```
    */
-  readonly require: (...scopes: ReadonlyArray<Scope>) => Requirement<Name, AccessToken | OptionalAccessToken | BearerToken>
+  readonly require: (
+    ...scopes: ReadonlyArray<Scope>
+  ) => Requirement<Name, AccessToken | OptionalAccessToken | BearerToken>
 
   /**
    * Takes anonymous requests too: handlers get an `OptionalAccessToken`, `None` where no bearer token was sent. A token that was sent must be
@@ -171,11 +173,7 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
    * Authentication as a layer, for an effect that is given a request: `BearerToken` and `AccessToken`, verified against the
    * `SecurityScopes` in force. Built anew for each use.
    */
-  readonly layerRequest: Layer.Layer<
-    BearerToken | AccessToken,
-    SecurityError,
-    HttpServerRequest | Authentication<Name>
-  >
+  readonly layerRequest: Layer.Layer<BearerToken | AccessToken, SecurityError, HttpServerRequest | Authentication<Name>>
 }
 
 /**
@@ -235,7 +233,9 @@ export const authorizationCode = <const Name extends string, const Scopes extend
     const unknown = scopes.find((scope) => !Object.hasOwn(options.scopes, scope))
     if (unknown !== undefined) {
       const names = Object.keys(options.scopes).map((scope) => JSON.stringify(scope))
-      throw new TypeError(`${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${names.join(", ")}.`)
+      throw new TypeError(
+        `${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${names.join(", ")}.`
+      )
     }
     return scopes
   }
@@ -276,8 +276,6 @@ export const authorizationCode = <const Name extends string, const Scopes extend
       Service,
       Effect.map(TokenVerifier, (verifier) => new Authenticator(verifier))
     ),
-    layerRequest: Layer.fresh(
-      Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer)
-    )
+    layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer))
   }
 }

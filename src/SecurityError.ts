@@ -148,11 +148,7 @@ export class AuthorizationServerUnavailable extends Schema.TaggedError<Authoriza
  * @since 0.1.0
  */
 export type SecurityError =
-  | NotAuthenticated
-  | InvalidRequest
-  | InvalidToken
-  | InsufficientScope
-  | AuthorizationServerUnavailable
+  NotAuthenticated | InvalidRequest | InvalidToken | InsufficientScope | AuthorizationServerUnavailable
 
 /**
  * A setting that cannot work: it fails the layer that is given it, at start-up, and its message says what to do.

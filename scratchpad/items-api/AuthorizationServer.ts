@@ -41,7 +41,7 @@ export class AuthorizationServer extends Context.Service<
     readonly issuer: string
   }
 >()("items-api/AuthorizationServer") {
-  static readonly layer = (options: Options): Layer.Layer<AuthorizationServer, PortInUse> =>
+  static readonly layer = (options: Options): Layer.Layer<AuthorizationServer, PortUnavailable> =>
     Layer.effect(
       AuthorizationServer,
       Effect.gen(function* () {
@@ -66,10 +66,16 @@ export class AuthorizationServer extends Context.Service<
     )
 }
 
-/** Another program listens on the port. */
-export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", { port: Schema.Number }) {
+/** The port cannot be listened on: most often because another program does. */
+export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
+  port: Schema.Number,
+  /** The system's code, such as `EADDRINUSE` or `EACCES`. */
+  code: Schema.String
+}) {
   override get message() {
-    return `Port ${this.port} is in use: stop the program that listens on it, or choose another port`
+    return this.code === "EADDRINUSE"
+      ? `Port ${this.port} is in use: stop the program that listens on it, or choose another port`
+      : `Port ${this.port} cannot be listened on (${this.code}): choose another port`
   }
 }
 
@@ -80,10 +86,10 @@ const makeSigningKey = Effect.promise(async (): Promise<jose.JWK> => {
 
 const listen = (port: number) =>
   Effect.acquireRelease(
-    Effect.callback<Server, PortInUse>((resume) => {
+    Effect.callback<Server, PortUnavailable>((resume) => {
       const server = createServer()
       server.on("error", (error: NodeJS.ErrnoException) =>
-        resume(error.code === "EADDRINUSE" ? Effect.fail(new PortInUse({ port })) : Effect.die(error))
+        resume(Effect.fail(new PortUnavailable({ port, code: error.code ?? error.name })))
       )
       server.listen(port, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),

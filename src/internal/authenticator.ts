@@ -2,7 +2,12 @@ import * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../AccessToken.ts"
-import type { AuthorizationServerUnavailable, InvalidRequest, InvalidToken, NotAuthenticated } from "../SecurityError.ts"
+import type {
+  AuthorizationServerUnavailable,
+  InvalidRequest,
+  InvalidToken,
+  NotAuthenticated
+} from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 

@@ -59,7 +59,10 @@ export const decide = (
 
 // The guarded effects, so that a guard put directly around another one of the same scheme becomes one guard with both demands: one decision,
 // and a challenge that names all scopes. Routes are wrapped from the inside out when they are built.
-const guarded = new WeakMap<object, { readonly authenticator: Authenticator; readonly demand: Demand; readonly handler: unknown }>()
+const guarded = new WeakMap<
+  object,
+  { readonly authenticator: Authenticator; readonly demand: Demand; readonly handler: unknown }
+>()
 
 /** Runs `handler` only where the demand, and what was demanded further out, holds for the request. */
 export const make = <E, Provides>(
@@ -80,7 +83,10 @@ export const make = <E, Provides>(
     const credential = authenticator.fromRequest(request, Context.get(context, BearerToken.MaxLength))
     return Effect.flatMap(decide(credential, own.optional, settings(required.scopes)), (granted) => {
       let provided = Context.make(SecurityScopes, required).pipe(
-        Context.add(OptionalAccessToken, Option.map(granted, (granted) => granted.accessToken))
+        Context.add(
+          OptionalAccessToken,
+          Option.map(granted, (granted) => granted.accessToken)
+        )
       )
       if (Option.isSome(granted)) {
         provided = provided.pipe(

@@ -1,0 +1,36 @@
+// What npm would publish: only what users need, and an entry for each public module.
+import { execFileSync } from "node:child_process"
+import { existsSync, globSync, readFileSync } from "node:fs"
+import { basename } from "node:path"
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, string | null | Readonly<Record<string, string>>>>
+}
+
+interface Pack {
+  readonly files: ReadonlyArray<{ readonly path: string }>
+}
+
+const allowed = /^(?:dist\/.+\.(?:js|d\.ts)(?:\.map)?|src\/.+\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+
+const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as Manifest
+const output = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { encoding: "utf8" })
+const [pack] = JSON.parse(output) as readonly [Pack]
+const packed = new Set(pack.files.map(({ path }) => path))
+
+const targets = Object.values(exports)
+  .flatMap((entry) => (entry === null ? [] : typeof entry === "string" ? [entry] : Object.values(entry)))
+  .map((target) => target.replace("./", ""))
+const sources = globSync("src/*.ts").map((file) => `src/${basename(file)}`)
+const documents = ["README.md", "LICENSE", "CHANGELOG.md"].filter((file) => existsSync(file))
+
+const problems = [
+  ...[...packed].filter((path) => !allowed.test(path)).map((path) => `${path} is packed and should not be`),
+  ...[...targets, ...documents].filter((path) => !packed.has(path)).map((path) => `${path} is not packed`),
+  ...sources.filter((path) => !targets.includes(path)).map((path) => `${path} has no entry in exports`)
+]
+
+if (problems.length > 0) {
+  process.exitCode = 1
+  process.stderr.write(`${problems.join("\n")}\n`)
+}

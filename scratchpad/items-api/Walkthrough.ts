@@ -1,0 +1,50 @@
+/** What the program prints when it is ready: commands to copy. */
+import { clients } from "./AuthorizationServer.ts"
+import type { Issuer } from "./Issuer.ts"
+
+export const make = (api: string, issuer: Issuer): string =>
+  `
+The Items API is ready.
+
+  API     ${api}
+  Issuer  ${issuer.issuer}${issuer.embedded ? " (embedded; made for this run)" : ""}
+
+Copy these into another terminal:
+
+  # Open to all
+  curl ${api}/health
+  curl ${api}/greeting
+
+  # Without a token: 401, and the challenge says how to authenticate
+  curl -i ${api}/items
+
+${issuer.embedded ? embeddedToken(issuer) : externalToken(issuer)}
+
+  # With the token
+  curl ${api}/items -H "Authorization: Bearer $TOKEN"
+  curl ${api}/items -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d '{"name":"A first item"}'
+  curl ${api}/users/me -H "Authorization: Bearer $TOKEN"
+  curl ${api}/greeting -H "Authorization: Bearer $TOKEN"
+
+  # A bad token is refused, even where authentication is optional; the challenge names the scopes that are needed
+  curl -i ${api}/users/me -H "Authorization: Bearer nonsense"
+  curl -i ${api}/greeting -H "Authorization: Bearer nonsense"
+
+Ctrl-C ends the program.
+`
+
+const embeddedToken = (issuer: Issuer) => {
+  const { clientId, clientSecret } = clients.cli
+  const request = (scope: string) =>
+    `$(curl -s -u ${clientId}:${clientSecret} -d grant_type=client_credentials -d 'scope=${scope}' ${issuer.tokenUrl} | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`
+  return `  # Get a token (client credentials)
+  TOKEN=${request("items:read items:write me")}
+
+  # A token without a scope that is needed: the challenge names what the route needs
+  READER=${request("items:read")}
+  curl -i ${issuer.audience}/items -H "Authorization: Bearer $READER" -H "Content-Type: application/json" -d '{"name":"No"}'`
+}
+
+const externalToken = (issuer: Issuer) =>
+  `  # Get a token for the audience ${issuer.audience} from ${issuer.tokenUrl}
+  TOKEN=...`

@@ -1,0 +1,41 @@
+/** Runs the Items API with its authorization server: `npm start`. */
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Layer, Predicate } from "effect"
+import { FetchHttpClient, HttpRouter } from "effect/http"
+import { createServer } from "node:http"
+import * as Api from "./Api.ts"
+import { PortUnavailable } from "./AuthorizationServer.ts"
+import * as Issuer from "./Issuer.ts"
+import { settings } from "./Settings.ts"
+import * as Walkthrough from "./Walkthrough.ts"
+
+const program = Effect.gen(function* () {
+  const config = yield* settings
+  const issuer = yield* Issuer.make(config)
+  const app = HttpRouter.serve(Api.make(issuer), { disableListenLog: true }).pipe(
+    Layer.provide(Issuer.verifier(issuer)),
+    Layer.provide(
+      NodeHttpServer.layer(createServer, { port: config.port, host: "127.0.0.1", gracefulShutdownTimeout: 0 })
+    )
+  )
+  yield* Layer.build(app).pipe(
+    Effect.catchTag("ServeError", ({ cause }) =>
+      Effect.fail(
+        new PortUnavailable({
+          port: config.port,
+          code: Predicate.hasProperty(cause, "code") ? String(cause.code) : "unknown"
+        })
+      )
+    )
+  )
+  yield* Console.log(Walkthrough.make(Issuer.apiUrl(config), issuer))
+  return yield* Effect.never
+})
+
+program.pipe(
+  Effect.scoped,
+  Effect.provide(FetchHttpClient.layer),
+  // One line that says what to do, and exit code 1: the stack of a wrong setting helps nobody.
+  Effect.tapError((error) => Console.error(`items-api: ${error.message}`)),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)

@@ -1,0 +1,66 @@
+import { assert, beforeAll, describe, it } from "@effect/vitest"
+import { existsSync } from "node:fs"
+import { check, extract, readSnippets, withAssertions } from "./snippets.ts"
+
+const snippets = readSnippets()
+
+describe("documentation", () => {
+  let result: Awaited<ReturnType<typeof check>>
+
+  beforeAll(async () => {
+    result = await check(snippets)
+  }, 130_000)
+
+  for (const snippet of snippets) {
+    it(`${snippet.source}:${snippet.line} ${snippet.title}`, () => {
+      const failure = result.failures.get(snippet)
+      if (failure !== undefined) assert.fail(`${snippet.source}:${snippet.line} ${snippet.title}\n${failure}`)
+    })
+  }
+
+  it("refers to sources that compile", () => {
+    assert.strictEqual(result.rest, "")
+  })
+
+  it.runIf(existsSync("README.md"))("has code blocks in README.md", () => {
+    assert.isTrue(snippets.some(({ source }) => source === "README.md"))
+  })
+})
+
+describe("the extraction of code blocks", () => {
+  it("keeps line numbers, and takes the title above", () => {
+    const text =
+      "/**\n * **Example** (One)\n *\n * ```ts import.meta.vitest\n * 1 + 1 // => 2\n * ```\n */\nconst x = 1\n"
+    assert.deepStrictEqual(extract("src/A.ts", text), [
+      { source: "src/A.ts", line: 4, title: "One", runnable: true, code: "\n\n\n\n1 + 1 // => 2\n" }
+    ])
+  })
+
+  it("leaves other languages alone", () => {
+    assert.deepStrictEqual(extract("README.md", "```sh\nnpm install\n```\n"), [])
+  })
+
+  it("refuses a code block without an end", () => {
+    assert.throws(() => extract("README.md", "# T\n\n```ts\n1\n"), "README.md:3")
+  })
+})
+
+describe("the assertions of a code block", () => {
+  const assertions = (code: string): string =>
+    withAssertions({ source: "README.md", line: 0, title: "", runnable: true, code })
+
+  it("compare an expression, over several lines too", () => {
+    assert.strictEqual(
+      assertions("await f(\n  1\n) // => { a: 1 }"),
+      "$equal(await f(\n  1\n), ({ a: 1 })) // => { a: 1 }"
+    )
+  })
+
+  it("compare a constant", () => {
+    assert.strictEqual(assertions("const a = f() // => 1"), "const a = f(); $equal(a, (1)) // => 1")
+  })
+
+  it("refuse a comment that follows neither", () => {
+    assert.throws(() => assertions('import a from "a" // => 1'), "README.md:1")
+  })
+})
