@@ -1,5 +1,5 @@
 /** The program's settings, from the environment. */
-import { Config, Option } from "effect"
+import { Config, Effect, Option, Schema } from "effect"
 
 export interface Settings {
   /** Where the API listens, on 127.0.0.1. */
@@ -10,11 +10,36 @@ export interface Settings {
   readonly external: Option.Option<{ readonly issuer: string; readonly audience: string }>
 }
 
-export const settings: Config.Config<Settings> = Config.all({
-  port: Config.withDefault(Config.Port("PORT"), 3000),
-  authorizationServerPort: Config.withDefault(Config.Port("AUTHORIZATION_SERVER_PORT"), 3001),
-  // One without the other is a mistake, so each asks for both.
-  external: Config.option(
-    Config.all({ issuer: Config.NonEmptyString("ISSUER"), audience: Config.NonEmptyString("AUDIENCE") })
+export class BadSetting extends Schema.TaggedError<BadSetting>()("BadSetting", {
+  setting: Schema.String,
+  must: Schema.String
+}) {
+  override get message() {
+    return `${this.setting} must be ${this.must}`
+  }
+}
+
+// Not 0: the port is part of what the program prints and of the tokens' audience.
+const port = (name: string, otherwise: number) =>
+  Config.schema(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 65535 })), name).pipe(
+    Config.withDefault(otherwise),
+    Effect.mapError(() => new BadSetting({ setting: name, must: "a port: a whole number from 1 to 65535" }))
   )
+
+const optional = (name: string) =>
+  Config.option(Config.NonEmptyString(name)).pipe(
+    Effect.mapError(() => new BadSetting({ setting: name, must: "a non-empty string" }))
+  )
+
+export const settings: Effect.Effect<Settings, BadSetting> = Effect.gen(function* () {
+  const issuer = yield* optional("ISSUER")
+  const audience = yield* optional("AUDIENCE")
+  if (Option.isSome(issuer) !== Option.isSome(audience)) {
+    return yield* new BadSetting({ setting: "ISSUER and AUDIENCE", must: "set together, or neither" })
+  }
+  return {
+    port: yield* port("PORT", 3000),
+    authorizationServerPort: yield* port("AUTHORIZATION_SERVER_PORT", 3001),
+    external: Option.all({ issuer, audience })
+  }
 })

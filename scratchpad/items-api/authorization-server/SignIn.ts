@@ -30,7 +30,7 @@ export const handler = Effect.fnUntraced(
     const page = (message?: string) =>
       Pages.login({
         clientId: String(params["client_id"]),
-        scope: String(params["scope"] ?? "no scopes"),
+        scope: typeof params["scope"] === "string" ? params["scope"] : "no scopes",
         redirectUri: String(params["redirect_uri"]),
         ...(message === undefined ? undefined : { message })
       })
