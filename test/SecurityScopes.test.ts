@@ -1,0 +1,271 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Context, Deferred, Effect, Fiber, Schema } from "effect"
+import { SecurityScopes } from "effect-oauth2"
+
+const scopes = Effect.map(SecurityScopes, (required) => required.scopes)
+
+const arbitrary = { runs: 500, size: 24, seed: 20260819 }
+
+describe("SecurityScopes", () => {
+  describe("with no requirement", () => {
+    it.effect("requires nothing", () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* SecurityScopes, { scopes: [], scopeStr: "" })
+      })
+    )
+
+    it.effect("is left as it is by a requirement of nothing", () =>
+      Effect.gen(function* () {
+        const outside = yield* SecurityScopes
+        assert.strictEqual(yield* SecurityScopes.pipe(SecurityScopes.require()), outside)
+        const nested = SecurityScopes.pipe(SecurityScopes.require(), SecurityScopes.require("a"))
+        assert.deepStrictEqual(yield* nested, { scopes: ["a"], scopeStr: "a" })
+      })
+    )
+  })
+
+  describe("require", () => {
+    it.effect("puts the outermost requirement first, as FastAPI's Security does", () =>
+      Effect.gen(function* () {
+        const guard = SecurityScopes.pipe(SecurityScopes.require("me"), SecurityScopes.require("items"))
+        assert.deepStrictEqual(yield* guard, { scopes: ["items", "me"], scopeStr: "items me" })
+      })
+    )
+
+    it.effect("keeps the order in which one requirement names its scopes", () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* scopes.pipe(SecurityScopes.require("c", "a", "b")), ["c", "a", "b"])
+      })
+    )
+
+    it.effect("names a scope once, where it is required first", () =>
+      Effect.gen(function* () {
+        const nested = SecurityScopes.pipe(
+          SecurityScopes.require("b", "a", "b", "d"),
+          SecurityScopes.require("a", "c", "a")
+        )
+        assert.deepStrictEqual(yield* nested, { scopes: ["a", "c", "b", "d"], scopeStr: "a c b d" })
+      })
+    )
+
+    it.effect("hands no duplicates down (FastAPI does)", () =>
+      Effect.gen(function* () {
+        const leaf = SecurityScopes
+        const route = leaf.pipe(SecurityScopes.require("a"), SecurityScopes.require("a"))
+        assert.deepStrictEqual(yield* route, { scopes: ["a"], scopeStr: "a" })
+      })
+    )
+
+    it.effect("reaches through effects that require nothing themselves", () =>
+      Effect.gen(function* () {
+        const leaf = scopes.pipe(SecurityScopes.require("leaf"))
+        const middle = Effect.map(Effect.all([Effect.succeed(1), leaf]), ([, found]) => found)
+        assert.deepStrictEqual(yield* middle.pipe(SecurityScopes.require("route")), ["route", "leaf"])
+      })
+    )
+
+    it.effect("gives siblings their parent's scopes and not each other's", () =>
+      Effect.gen(function* () {
+        const siblings = Effect.all([
+          scopes.pipe(SecurityScopes.require("scope1")),
+          scopes.pipe(SecurityScopes.require("scope2")),
+          scopes
+        ])
+        assert.deepStrictEqual(yield* siblings.pipe(SecurityScopes.require("scope3")), [
+          ["scope3", "scope1"],
+          ["scope3", "scope2"],
+          ["scope3"]
+        ])
+      })
+    )
+
+    it.effect("does not reach its parent, before or after, in success or failure", () =>
+      Effect.gen(function* () {
+        const before = yield* scopes
+        yield* scopes.pipe(SecurityScopes.require("child"))
+        yield* Effect.exit(Effect.fail("no").pipe(SecurityScopes.require("child")))
+        yield* Effect.exit(Effect.die("no").pipe(SecurityScopes.require("child")))
+        yield* Effect.exit(Effect.interrupt.pipe(SecurityScopes.require("child")))
+        assert.deepStrictEqual([before, yield* scopes], [["parent"], ["parent"]])
+      }).pipe(SecurityScopes.require("parent"))
+    )
+
+    it.effect("is inherited by forked fibers, which keep it when the parent has left", () =>
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<void>()
+        const forked = Effect.forkDetach(Effect.andThen(Deferred.await(gate), scopes))
+        const fiber = yield* forked.pipe(SecurityScopes.require("forked"))
+        assert.deepStrictEqual(yield* scopes, [])
+        yield* Deferred.succeed(gate, undefined)
+        assert.deepStrictEqual(yield* Fiber.join(fiber), ["forked"])
+      })
+    )
+
+    it.effect("isolates concurrent effects", () =>
+      Effect.gen(function* () {
+        const names = Array.from({ length: 100 }, (_, i) => `scope:${i}`)
+        const found = yield* Effect.forEach(
+          names,
+          (name) =>
+            Effect.andThen(Effect.yieldNow, Effect.tap(scopes, Effect.yieldNow)).pipe(SecurityScopes.require(name)),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(
+          found,
+          names.map((name) => [name])
+        )
+      })
+    )
+
+    it.effect("does the same each time that one guarded effect runs", () =>
+      Effect.gen(function* () {
+        const guarded = scopes.pipe(SecurityScopes.require("a"))
+        assert.deepStrictEqual(yield* Effect.all([guarded, guarded, guarded.pipe(SecurityScopes.require("b"))]), [
+          ["a"],
+          ["a"],
+          ["b", "a"]
+        ])
+      })
+    )
+
+    it.effect("is not changed by a change of the array that its scopes came from", () =>
+      Effect.gen(function* () {
+        const own = ["a"]
+        const guarded = scopes.pipe(SecurityScopes.require(...own))
+        own.push("b")
+        assert.deepStrictEqual(yield* guarded, ["a"])
+      })
+    )
+
+    it.effect("takes names that objects have members of", () =>
+      Effect.gen(function* () {
+        const names = ["__proto__", "constructor", "toString", "hasOwnProperty"]
+        assert.deepStrictEqual(yield* scopes.pipe(SecurityScopes.require(...names)), names)
+      })
+    )
+
+    it.effect("tells scopes apart by case, and takes no scope for a prefix of another", () =>
+      Effect.gen(function* () {
+        const names = ["items", "Items", "items:read", "item"]
+        assert.deepStrictEqual(yield* scopes.pipe(SecurityScopes.require(...names)), names)
+      })
+    )
+
+    it.effect("extends scopes that a program provides itself", () =>
+      Effect.gen(function* () {
+        const guarded = SecurityScopes.pipe(
+          SecurityScopes.require("b"),
+          Effect.provideService(SecurityScopes, { scopes: ["a"], scopeStr: "a" })
+        )
+        assert.deepStrictEqual(yield* guarded, { scopes: ["a", "b"], scopeStr: "a b" })
+      })
+    )
+
+    for (const name of [
+      "",
+      " ",
+      "a b",
+      " a",
+      "a ",
+      "a\tb",
+      "a\n",
+      "a\r\nX-Injected: 1",
+      "\0",
+      "\x7F",
+      'a"b',
+      "a\\b",
+      "é",
+      "items\u00A0read",
+      "\u212A",
+      "😀",
+      "\uD800"
+    ]) {
+      it(`throws a TypeError that names ${JSON.stringify(name)}`, () => {
+        for (const names of [[name], ["good", name], [name, "good"]]) {
+          let thrown: unknown
+          try {
+            SecurityScopes.require(...names)
+          } catch (error) {
+            thrown = error
+          }
+          assert.instanceOf(thrown, TypeError)
+          assert.include(thrown.message, `SecurityScopes.require: ${JSON.stringify(name)} is not a scope name.`)
+        }
+      })
+    }
+
+    it("takes every character of a scope-token, and no other below U+0100 (RFC 6749 §3.3)", () => {
+      for (let code = 0; code <= 0xff; code++) {
+        const good = code === 0x21 || (code >= 0x23 && code <= 0x5b) || (code >= 0x5d && code <= 0x7e)
+        const declare = () => SecurityScopes.require(`a${String.fromCharCode(code)}b`)
+        if (good) assert.doesNotThrow(declare)
+        else assert.throws(declare, TypeError)
+      }
+    })
+  })
+
+  describe("extend", () => {
+    it("returns the outer scopes where nothing is new", () => {
+      const outer = { scopes: ["a", "b"], scopeStr: "a b" }
+      assert.strictEqual(SecurityScopes.extend(outer, ["b", "a", "b"]), outer)
+    })
+
+    it("leaves the outer scopes as they were", () => {
+      const outer = Object.freeze({ scopes: Object.freeze(["a"]), scopeStr: "a" })
+      assert.deepStrictEqual(SecurityScopes.extend(outer, ["c", "b"]), { scopes: ["a", "c", "b"], scopeStr: "a c b" })
+      assert.deepStrictEqual(outer, { scopes: ["a"], scopeStr: "a" })
+    })
+  })
+
+  describe("properties", () => {
+    // Few names, so that they meet again.
+    const name = Schema.Literals(["a", "b", "c", "items:read", "items:write", "__proto__", "!", "~"])
+    const requirements = Arbitrary.array(Arbitrary.array(Arbitrary.schema(name), { maxLength: 6 }), { maxLength: 8 })
+
+    it.effect.prop(
+      "nested requirements are the union in order of first appearance, outermost first",
+      { requirements },
+      Effect.fnUntraced(function* ({ requirements }) {
+        const expected: Array<string> = []
+        for (const own of requirements) {
+          for (const scope of own) if (expected.indexOf(scope) === -1) expected.push(scope)
+        }
+        const nested = requirements.reduceRight<Effect.Effect<SecurityScopes["Service"]>>(
+          (inner, own) => inner.pipe(SecurityScopes.require(...own)),
+          SecurityScopes
+        )
+        const outside = yield* SecurityScopes
+        assert.deepStrictEqual(yield* nested, { scopes: expected, scopeStr: expected.join(" ") })
+        assert.strictEqual(yield* SecurityScopes, outside)
+        // RFC 6749 §3.3: the string says the same.
+        const { scopeStr, scopes } = yield* nested
+        assert.deepStrictEqual(scopeStr === "" ? [] : scopeStr.split(" "), scopes)
+      }),
+      { arbitrary }
+    )
+
+    it.effect.prop(
+      "a fiber that is forked anywhere sees the scopes of that place",
+      { requirements },
+      Effect.fnUntraced(function* ({ requirements }) {
+        const seen: Array<readonly [ReadonlyArray<string>, ReadonlyArray<string>]> = []
+        const look = Effect.gen(function* () {
+          const here = yield* scopes
+          const forked = yield* Effect.forkChild(Effect.andThen(Effect.yieldNow, scopes))
+          seen.push([here, yield* Fiber.join(forked)])
+        })
+        yield* requirements.reduceRight(
+          (inner, own) => Effect.andThen(look, inner).pipe(SecurityScopes.require(...own)),
+          look
+        )
+        assert.strictEqual(seen.length, requirements.length + 1)
+        for (const [here, forked] of seen) assert.deepStrictEqual(forked, here)
+      }),
+      { arbitrary: { ...arbitrary, runs: 100 } }
+    )
+  })
+
+  it("is a reference: a context without it has the default", () => {
+    assert.deepStrictEqual(Context.get(Context.empty(), SecurityScopes), { scopes: [], scopeStr: "" })
+  })
+})
