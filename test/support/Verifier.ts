@@ -1,0 +1,44 @@
+/** A verifier for tests of everything but cryptography: it knows some tokens by name, counts, and can be down. */
+import { DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
+import { SecurityError, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+
+export const verified = (subject: string, scopes: Iterable<string>): VerifiedToken => ({
+  subject,
+  clientId: Option.none(),
+  scopes: new Set(scopes),
+  issuer: "https://idp.example.com",
+  audience: ["https://api.example.com"],
+  expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z"),
+  issuedAt: Option.none(),
+  tokenId: Option.none(),
+  claims: {}
+})
+
+export class Verifier {
+  calls: Array<string> = []
+  readonly tokens: Readonly<Record<string, ReadonlyArray<string>>>
+
+  constructor(tokens: Readonly<Record<string, ReadonlyArray<string>>>) {
+    this.tokens = tokens
+  }
+
+  /** The subject of a token is its name; the token `outage` finds the authorization server down. */
+  readonly layer: Layer.Layer<TokenVerifier> = Layer.succeed(TokenVerifier, {
+    verify: (token) =>
+      Effect.suspend((): ReturnType<TokenVerifier["Service"]["verify"]> => {
+        const name = Redacted.value(token)
+        this.calls.push(name)
+        const scopes = Object.hasOwn(this.tokens, name) ? this.tokens[name] : undefined
+        if (scopes !== undefined) return Effect.succeed(verified(name, scopes))
+        return name === "outage"
+          ? Effect.fail(
+              new SecurityError.AuthorizationServerUnavailable({
+                issuer: "https://idp.example.com",
+                reason: "Unreachable",
+                retryAfter: Duration.millis(4001)
+              })
+            )
+          : Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
+      }).pipe(Effect.tap(Effect.yieldNow))
+  })
+}

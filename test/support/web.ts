@@ -1,0 +1,42 @@
+/** Sends web-standard requests to an `HttpRouter` app, in process. */
+import { Effect, type Layer, type Scope } from "effect"
+import { HttpRouter } from "effect/http"
+
+export interface Answer {
+  readonly status: number
+  readonly challenge: string | null
+  readonly body: string
+  readonly headers: Headers
+}
+
+export type Send = (path: string, token?: string, init?: RequestInit) => Effect.Effect<Answer>
+
+type Requests =
+  | HttpRouter.HttpRouter
+  | HttpRouter.Request<"Requires", never>
+  | HttpRouter.Request<"Error", any>
+  | HttpRouter.Request<"GlobalError", any>
+
+export const serve = <A, E>(app: Layer.Layer<A, E, Requests>): Effect.Effect<Send, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => HttpRouter.toWebHandler(app, { disableLogger: true })),
+      ({ dispose }) => Effect.promise(dispose)
+    ),
+    ({ handler }): Send =>
+      (path, token, init) =>
+        Effect.promise(async () => {
+          const response = await handler(
+            new Request(`http://localhost${path}`, {
+              ...init,
+              headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...init?.headers }
+            })
+          )
+          return {
+            status: response.status,
+            challenge: response.headers.get("www-authenticate"),
+            body: await response.text(),
+            headers: response.headers
+          }
+        })
+  )
