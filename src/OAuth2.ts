@@ -166,6 +166,31 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
     HttpServerRequest | Authentication<Name>
   >
 
+  /**
+   * Fails with an error of a guard's own, answered as this scheme answers: with its settings, its renderers, and a challenge that names the
+   * `SecurityScopes` in force.
+   *
+   * **Example** (A valid token of nobody)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { OAuth2, SecurityError } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { me: "Read your profile" }
+   * })
+   *
+   * export const currentUser = Effect.gen(function* () {
+   *   const token = yield* auth.authorize
+   *   if (token.subject === "demo") return { name: "Demo" }
+   *   return yield* auth.refuse(new SecurityError.InvalidToken({ reason: "Rejected" }))
+   * })
+   * ```
+   */
+  readonly refuse: <E extends SecurityError>(error: E) => Effect.Effect<never, E>
+
   /** Authenticates requests with the `TokenVerifier` in the context. */
   readonly layer: Layer.Layer<Authentication<Name>, never, TokenVerifier>
 
@@ -272,6 +297,8 @@ export const authorizationCode = <const Name extends string, const Scopes extend
     optional: (...scopes) => requirement({ scopes: declared("optional", scopes), optional: true }),
     authorize,
     authorizeOption,
+    refuse: (error) =>
+      Effect.flatMap(SecurityScopes, (required) => Effect.fail(Challenge.within(error, settings(required.scopes)))),
     layer: Layer.effect(
       Service,
       Effect.map(TokenVerifier, (verifier) => new Authenticator(verifier))

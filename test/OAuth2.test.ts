@@ -376,6 +376,22 @@ describe("authorize", () => {
   )
 })
 
+describe("refuse", () => {
+  it.effect("answers an error of the program's own as the scheme does", () =>
+    Effect.gen(function* () {
+      const guard = auth
+        .refuse(new SecurityError.InvalidToken({ reason: "Rejected" }))
+        .pipe(SecurityScopes.require("a"))
+      const send = yield* serve(HttpRouter.add("GET", "/", guard.pipe(SecurityScopes.require("b"))))
+      assert.deepStrictEqual(summary(yield* send("/")), [
+        401,
+        `Bearer scope="b a"`,
+        detail("Could not validate credentials")
+      ])
+    })
+  )
+})
+
 describe("layerRequest", () => {
   it.effect("gives an effect the token of its own request, never of another", () =>
     Effect.gen(function* () {
