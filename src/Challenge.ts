@@ -15,6 +15,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SecurityError } from "./SecurityError.ts"
 
@@ -157,47 +158,84 @@ export const answer = (error: SecurityError, settings: Settings): Answer => {
     case "AuthorizationServerUnavailable":
       return {
         status: 503,
-        headers: { "retry-after": String(Math.max(1, Math.ceil(Duration.toSeconds(error.retryAfter)))) },
+        headers: { "retry-after": delaySeconds(error.retryAfter) },
         body: { detail: "Authorization server unavailable" }
       }
   }
 }
 
-// Where an error was raised is known to the scheme, not to whoever constructed the error (a verifier, say).
-const settingsOf = new WeakMap<SecurityError, Settings>()
+// RFC 9110 §10.2.3: delay-seconds = 1*DIGIT. At least one, so that nobody asks again at once; at most what a signed 32-bit number holds.
+const delaySeconds = (delay: Duration.Duration): string =>
+  String(Math.min(Math.max(Math.ceil(Duration.toSeconds(delay)), 1), 2_147_483_647))
 
-/** The answer of an error outside every scheme. */
-const defaults: Settings = { responses: "fastapi", realm: "OAuth2", scopes: [], renderers: {} }
+// One field for each challenge: a client may not split a list of challenges right (RFC 9110 §11.6.1). Sound where it matters: Effect's headers
+// are typed as strings, and hand an array on to Node, which writes a field for each member; a web-standard `Response` joins them with a comma.
+const severalFields = (challenges: ReadonlyArray<string>): Readonly<Record<string, string>> =>
+  challenges.length > 1 ? { "www-authenticate": challenges as unknown as string } : {}
+
+// Where an error was raised is known to the scheme, not to whoever constructed the error (a verifier, say).
+const raised = new WeakMap<SecurityError, Raised>()
+
+interface Raised {
+  readonly settings: Settings
+  readonly challenges: ReadonlyArray<string>
+}
+
+/** How an error answers that was raised outside every scheme. */
+const outside: Raised = {
+  settings: { responses: "fastapi", realm: "OAuth2", scopes: [], renderers: {} },
+  challenges: []
+}
 
 /**
- * A copy of an error that responds with the given settings.
+ * A copy of an error that responds with the given settings, and with `challenges`, one field each, where several schemes refused.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const within = <E extends SecurityError>(error: E, settings: Settings): E => {
-  // The prototype carries the class, the own properties its fields: a copy, since one error value may serve several schemes.
-  const copy: E = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error))
-  settingsOf.set(copy, settings)
+export const within = <E extends SecurityError>(
+  error: E,
+  settings: Settings,
+  challenges?: ReadonlyArray<string>
+): E => {
+  // The prototype carries the class, the own properties its fields: a copy, since one error value may serve several schemes. Its stack is
+  // the one line that a log should show: where in this library a request was refused helps nobody.
+  const copy: E = Object.create(Object.getPrototypeOf(error), {
+    ...Object.getOwnPropertyDescriptors(error),
+    stack: { value: `${error._tag}: ${error.message}`, configurable: true, writable: true }
+  })
+  raised.set(copy, { settings, challenges: challenges ?? [] })
   return copy
 }
 
 /**
- * The response to an error, with the settings of the scheme that raised it. It is what the errors answer with in an `HttpRouter` app.
+ * Whether a scheme of this server raised the error, as opposed to a client that received it.
+ *
+ * @internal
+ */
+export const isRaised = (error: SecurityError): boolean => raised.has(error)
+
+/**
+ * The response to an error, with the settings of the scheme that raised it. It is what the errors answer with by themselves.
  *
  * @category responses
  * @since 0.1.0
  */
 export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const settings = settingsOf.get(error) ?? defaults
+  const { challenges, settings } = raised.get(error) ?? outside
   const { body, headers, status } = answer(error, settings)
-  const standard = HttpServerResponse.jsonUnsafe(body, { status, headers })
+  const fields = Object.entries({ ...headers, ...severalFields(challenges) })
+  const standard = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
   const renderer = settings.renderers[error._tag] as
     ((error: SecurityError) => HttpServerResponse.HttpServerResponse) | undefined
   if (renderer === undefined) return Effect.succeed(standard)
   return Effect.sync(() => {
     const own = renderer(error)
-    return HttpServerResponse.setHeaders(own, { ...headers, ...own.headers })
+    if (!HttpServerResponse.isHttpServerResponse(own)) throw new TypeError("A renderer returns an HttpServerResponse.")
+    return HttpServerResponse.setHeaders(
+      own,
+      fields.filter(([name]) => !Headers.has(own.headers, name))
+    )
   }).pipe(
     Effect.catchDefect((defect) =>
       Effect.as(

@@ -29,21 +29,49 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
-import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AccessToken, type OptionalAccessToken, type VerifiedToken } from "./AccessToken.ts"
 import { BearerToken } from "./BearerToken.ts"
 import * as Challenge from "./Challenge.ts"
-import { Authenticator } from "./internal/authenticator.ts"
-import * as guard from "./internal/guard.ts"
+import * as authentication from "./internal/authentication.ts"
+import { Authenticator, TestAuthenticator } from "./internal/authenticator.ts"
+import { asked, decide, type Part } from "./internal/demand.ts"
+import * as errorSchemas from "./internal/errorSchemas.ts"
+import * as expression from "./internal/expression.ts"
+import * as implication from "./internal/implication.ts"
+import * as proof from "./internal/proof.ts"
+import type { PublicEndpoint } from "./internal/public.ts"
+import * as requiredScopes from "./internal/requiredScopes.ts"
+import * as schemes from "./internal/scheme.ts"
 import { assertScopeTokens } from "./internal/scope.ts"
+import {
+  type Authenticated,
+  type Authentication,
+  type Granted,
+  make as makeRequirement,
+  type SecurityRequirement
+} from "./internal/securityRequirement.ts"
+import type { Clause, Item } from "./Requirement.ts"
 import type { SecurityError } from "./SecurityError.ts"
 import { SecurityScopes } from "./SecurityScopes.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
+
+export { either } from "./internal/either.ts"
+export { Public, type PublicEndpoint } from "./internal/public.ts"
+export { proven, route, secured } from "./internal/sealing.ts"
+export type {
+  Authenticated,
+  Authentication,
+  Granted,
+  Requires,
+  SecurityRequirement,
+  SecurityRequirementTypes
+} from "./internal/securityRequirement.ts"
+export type { Seal } from "./internal/seal.ts"
 
 /**
  * The authorization-code flow (RFC 6749 §4.1), as OpenAPI describes it. URLs are written into documents as they are given; relative ones
@@ -59,45 +87,58 @@ export interface AuthorizationCodeFlow {
 }
 
 /**
- * The service that authenticates requests for the scheme `Name`. `auth.layer` provides it; it has no members of its own to use.
- *
- * @category services
- * @since 0.1.0
- */
-export interface Authentication<in out Name extends string> {
-  readonly "~effect-oauth2/Authentication": (_: Name) => Name
-}
-
-/**
- * What a route demands: provide its `route.layer` to the route's layer.
+ * Which scopes imply which others: `{ "items:write": ["items:read"] }`, transitively.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Requirement<Name extends string, Provides> {
-  /** The scopes that this requirement adds, in the order given. */
-  readonly scopes: ReadonlyArray<string>
-  /**
-   * Middleware for `HttpRouter`. Requirements accumulate, outermost first: the later `Layer.provide` is the outer one. Those of one scheme
-   * that stand next to each other are checked together, once, and the challenge names all their scopes.
-   */
-  readonly route: HttpRouter.Middleware<{
-    provides: Provides
-    handles: never
-    error: SecurityError
-    requires: never
-    layerError: never
-    layerRequires: Authentication<Name>
-  }>
-}
+export type Implications<Scope extends string> = { readonly [S in Scope]?: ReadonlyArray<Scope> }
 
 /**
- * A security scheme with the declared scopes `Scope`.
+ * A scope and those that imply it.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type ImpliedBy<Implies, Scope extends string> = Scope extends string
+  ? Scope | ImpliedBy<Implies, DirectlyImpliedBy<Implies, Scope>>
+  : never
+
+type DirectlyImpliedBy<Implies, Scope extends string> = {
+  readonly [S in keyof Implies]: Implies[S] extends ReadonlyArray<infer Implied>
+    ? Scope extends Implied
+      ? S & string
+      : never
+    : never
+}[keyof Implies]
+
+/**
+ * The grants that clauses are of a scheme.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Grants<Name extends string, Proves> = Proves extends Clause<infer Scope> ? Granted<Name, Scope> : never
+
+/**
+ * A token for tests: what it says where nothing is given is `demo`, no scopes, and no claims.
  *
  * @category models
  * @since 0.1.0
  */
-export interface OAuth2Scheme<in out Name extends string, in out Scope extends string> {
+export interface TestToken<Scope extends string> {
+  readonly subject?: string
+  readonly scopes?: ReadonlyArray<Scope>
+  readonly claims?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * A security scheme with the declared scopes `Scope`, of which some imply others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OAuth2Scheme<in out Name extends string, in out Scope extends string, in out Implies = {}> {
   /** The scheme's name in OpenAPI's `components.securitySchemes`. */
   readonly name: Name
   readonly flows: { readonly authorizationCode: AuthorizationCodeFlow }
@@ -106,13 +147,15 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
   readonly description: string | undefined
 
   /**
-   * Requires a valid token with all of the given scopes; with none, any valid token. Handlers get the `AccessToken`.
+   * Requires a valid token with all of the given scopes and requirements; with none, any valid token. Handlers get the `AccessToken`, and grants of
+   * what is proven.
    *
-   * **Example** (A route that needs a scope)
+   * **Example** (On a route and on an endpoint)
    *
    * ```ts
    * import { Effect, Layer } from "effect"
    * import { HttpRouter, HttpServerResponse } from "effect/http"
+   * import { HttpApiEndpoint } from "effect/http-api"
    * import { OAuth2 } from "effect-oauth2"
    *
    * const auth = OAuth2.authorizationCode("OAuth2", {
@@ -121,20 +164,66 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
    *   scopes: { "items:read": "Read your items" }
    * })
    *
-   * export const Items = HttpRouter.add("GET", "/items", Effect.succeed(HttpServerResponse.jsonUnsafe([]))).pipe(
+   * export const route = HttpRouter.add("GET", "/items", Effect.succeed(HttpServerResponse.jsonUnsafe([]))).pipe(
    *   Layer.provide(auth.require("items:read").route.layer)
    * )
+   *
+   * export const endpoint = HttpApiEndpoint.get("list", "/items").middleware(auth.require("items:read"))
    * ```
    */
-  readonly require: (
-    ...scopes: ReadonlyArray<Scope>
-  ) => Requirement<Name, AccessToken | OptionalAccessToken | BearerToken>
+  readonly require: <const Items extends ReadonlyArray<Item<Scope>>>(
+    ...items: Items
+  ) => SecurityRequirement<
+    Name,
+    Authenticated<Name> | Grants<Name, Item.AllOf<Items>>,
+    Item.Error<Items[number]>,
+    Item.Services<Items[number]>
+  >
 
   /**
    * Takes anonymous requests too: handlers get an `OptionalAccessToken`, `None` where no bearer token was sent. A token that was sent must be
-   * valid and have all of the given scopes: a bad one is refused, never taken for none.
+   * valid and have all that is given: a bad one is refused, never taken for none. Inside or outside of `require` it is not optional any more.
    */
-  readonly optional: (...scopes: ReadonlyArray<Scope>) => Requirement<Name, OptionalAccessToken>
+  readonly optional: <const Items extends ReadonlyArray<Item<Scope>>>(
+    ...items: Items
+  ) => SecurityRequirement<
+    Name,
+    OptionalAccessToken | Authentication<Name>,
+    Item.Error<Items[number]>,
+    Item.Services<Items[number]>
+  >
+
+  /**
+   * States that whoever calls this has proven all of the scopes, and gives the token. The route's requirement discharges it; without one the
+   * program does not compile. At run time, where types were cast away, it is a defect that the log explains, and no answer.
+   *
+   * **Example** (Domain code)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { "items:write": "Modify your items" }
+   * })
+   *
+   * // Effect<string, never, Granted<"OAuth2", "items:write">>
+   * export const deleteItem = Effect.fn("Items.delete")(function* (id: number) {
+   *   const token = yield* auth.granted("items:write")
+   *   return `${token.subject} deleted ${id}`
+   * })
+   * ```
+   */
+  readonly granted: <const Scopes extends readonly [Scope, ...ReadonlyArray<Scope>]>(
+    ...scopes: Scopes
+  ) => Effect.Effect<VerifiedToken, never, GrantOfEach<Name, Implies, Scopes[number]>>
+
+  /** The same for at least one of the scopes, and says which: the first that is proven. */
+  readonly grantedAny: <const Scopes extends readonly [Scope, ...ReadonlyArray<Scope>]>(
+    ...scopes: Scopes
+  ) => Effect.Effect<Scopes[number], never, Granted<Name, ImpliedBy<Implies, Scopes[number]>>>
 
   /**
    * Verifies the `BearerToken` in the context against the `SecurityScopes` in force: what guards are made of, in HTTP or not. The errors
@@ -192,117 +281,211 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
   readonly refuse: <E extends SecurityError>(error: E) => Effect.Effect<never, E>
 
   /** Authenticates requests with the `TokenVerifier` in the context. */
-  readonly layer: Layer.Layer<Authentication<Name>, never, TokenVerifier>
+  readonly layer: Layer.Layer<Authentication<Name> | PublicEndpoint, never, TokenVerifier>
 
   /**
    * Authentication as a layer, for an effect that is given a request: `BearerToken` and `AccessToken`, verified against the
    * `SecurityScopes` in force. Built anew for each use.
    */
   readonly layerRequest: Layer.Layer<BearerToken | AccessToken, SecurityError, HttpServerRequest | Authentication<Name>>
+
+  /**
+   * For tests, in place of `layer`: every request is authenticated as the given token, without cryptography and whatever it carries. Scopes are
+   * decided as ever.
+   */
+  readonly layerTest: (token: TestToken<Scope>) => Layer.Layer<Authentication<Name> | PublicEndpoint>
+
+  /**
+   * For tests of domain code without HTTP: proof of the token's scopes. A request does not take it for proof.
+   *
+   * **Example** (A unit test of domain code)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { "items:write": "Modify your items" }
+   * })
+   * const owner = Effect.map(auth.granted("items:write"), (token) => token.subject)
+   *
+   * Effect.runSync(Effect.provide(owner, auth.grant({ subject: "demo", scopes: ["items:write"] }))) // => "demo"
+   * ```
+   */
+  readonly grant: <const S extends Scope = never>(
+    token: TestToken<S>
+  ) => Layer.Layer<AccessToken | (S extends string ? Granted<Name, S> : never)>
 }
+
+type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope extends string
+  ? Granted<Name, ImpliedBy<Implies, Scope>>
+  : never
 
 /**
  * A scheme for the authorization-code flow: FastAPI's `OAuth2AuthorizationCodeBearer`.
  *
  * **Details**
  *
- * Throws a `TypeError` that names the mistake when a scope's name is no scope-token (RFC 6749 §3.3), or when the scheme's name or the realm
- * cannot be written.
+ * Throws a `TypeError` that names the mistake when a scope's name is no scope-token (RFC 6749 §3.3), when scopes imply each other in a
+ * circle, or when the scheme's name or the realm cannot be written.
  *
  * **Example** (Declaring a scheme)
  *
- * ```ts import.meta.vitest
+ * ```ts
  * import { OAuth2 } from "effect-oauth2"
  *
- * const auth = OAuth2.authorizationCode("OAuth2", {
+ * export const auth = OAuth2.authorizationCode("OAuth2", {
  *   authorizationUrl: "https://idp.example.com/authorize",
  *   tokenUrl: "https://idp.example.com/token",
- *   scopes: { "items:read": "Read your items" }
+ *   scopes: { "items:read": "Read your items", "items:write": "Modify your items" },
+ *   implies: { "items:write": ["items:read"] }
  * })
- *
- * auth.require("items:read").scopes // => ["items:read"]
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
-export const authorizationCode = <const Name extends string, const Scopes extends Readonly<Record<string, string>>>(
+export const authorizationCode = <
+  const Name extends string,
+  const Scopes extends Readonly<Record<string, string>>,
+  const Implies extends Implications<keyof Scopes & string> = {}
+>(
   name: Name,
   options: AuthorizationCodeFlow & {
     /** Scope names with a description for people. */
     readonly scopes: Scopes
+    /** Which scopes imply which others: a token with `items:write` then satisfies `items:read`. Default: none. */
+    readonly implies?: Implies
     readonly description?: string
     /** The form of the answers (see `Challenge`). Default: `"fastapi"`. */
     readonly responses?: Challenge.Responses
     /** The protection space that a challenge names (RFC 9110 §11.5): printable ASCII. Default: the scheme's name. */
     readonly realm?: string
-    /** The user's own responses, by the error's tag. */
+    /** The user's own responses, by the error's tag. An `HttpApi` still declares the standard ones. */
     readonly renderers?: Challenge.Renderers
   }
-): OAuth2Scheme<Name, keyof Scopes & string> => {
+): OAuth2Scheme<Name, keyof Scopes & string, Implies> => {
+  type Scope = keyof Scopes & string
+  type Self = OAuth2Scheme<Name, Scope, Implies>
+
   const where = `OAuth2.authorizationCode(${JSON.stringify(name)})`
   // OpenAPI 3.1 "Components Object": the keys are of this form.
   if (!/^[A-Za-z0-9._-]+$/.test(name)) {
     throw new TypeError(`${where}: a scheme's name has one or more of A-Z a-z 0-9 . _ - (OpenAPI, Components Object).`)
   }
-  assertScopeTokens(where, Object.keys(options.scopes))
-  const realm = options.realm ?? name
+  const names = Object.keys(options.scopes)
+  assertScopeTokens(where, names)
+  const { authorizationUrl, description, refreshUrl, tokenUrl } = options
+  const { realm = name, renderers = {}, responses = "fastapi" } = options
   if (!/^[\x20-\x7E]+$/.test(realm)) {
     throw new TypeError(`${where}: the realm has one or more printable ASCII characters (RFC 9110 §11.5).`)
   }
-  const { authorizationUrl, description, refreshUrl, renderers = {}, responses = "fastapi", scopes, tokenUrl } = options
 
-  const Service = Context.Service<Authentication<Name>, Authenticator>(`effect-oauth2/OAuth2/${name}`)
-  const settings = (scopes: ReadonlyArray<string>): Challenge.Settings => ({ responses, realm, scopes, renderers })
-  const declared = (method: string, scopes: ReadonlyArray<string>) => {
-    const unknown = scopes.find((scope) => !Object.hasOwn(options.scopes, scope))
+  const scheme = schemes.make(name, {
+    implication: implication.make(where, names, options.implies ?? {}),
+    settings: (scopes) => ({ responses, realm, scopes, renderers }),
+    errors: errorSchemas.make(responses, realm)
+  })
+  // Sound: the interface stands for the run-time service, which it does not show.
+  const Service = scheme.service as unknown as Effect.Effect<schemes.Authentication, never, Authentication<Name>>
+
+  const demand = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
+    const part: Part = { scheme, expression: expression.all(items.map(expression.ofItem)), optional }
+    const unknown = expression.mentioned(part.expression).find((scope) => !names.includes(scope))
     if (unknown !== undefined) {
-      const names = Object.keys(options.scopes).map((scope) => JSON.stringify(scope))
-      throw new TypeError(
-        `${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${names.join(", ")}.`
-      )
+      const declared = names.map((scope) => JSON.stringify(scope)).join(", ")
+      throw new TypeError(`${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${declared}.`)
     }
-    return scopes
+    return { demand: [[part]], schemes: [scheme] }
   }
-  const requirement = <Provides>(own: guard.Demand): Requirement<Name, Provides> => ({
-    scopes: own.scopes,
-    route: HttpRouter.middleware<{ provides: Provides }>()(
-      Effect.map(Service, (authenticator) => (effect) => guard.make(authenticator, settings, own, effect))
-    )
+
+  /** What a token must have where no requirement asks for more than the scopes in force. */
+  const bare: Part = { scheme, expression: expression.all([]), optional: false }
+
+  const verify = (
+    verified: ReturnType<Authenticator["fromToken"]>,
+    required: ReadonlyArray<string>
+  ): Effect.Effect<VerifiedToken, SecurityError> => {
+    const settings = scheme.settings(asked(bare, required))
+    return Effect.matchEffect(verified, {
+      onFailure: (error) => Effect.fail(Challenge.within(error, settings)),
+      onSuccess: (token) =>
+        Effect.flatMap(decide(bare, required, token), (error): Effect.Effect<VerifiedToken, SecurityError> =>
+          error === undefined ? Effect.succeed(token) : Effect.fail(Challenge.within(error, settings))
+        )
+    })
+  }
+
+  const required = Effect.map(SecurityScopes, (scopes) => requiredScopes.ofScheme(scopes, scheme))
+
+  const authorize: Self["authorize"] = Effect.flatMap(
+    Effect.all([Service, BearerToken, required, Effect.serviceOption(HttpServerRequest)]),
+    ([{ authenticator }, token, required, request]) =>
+      verify(authenticator.fromToken(Option.getOrUndefined(request), token), required)
+  )
+
+  const authorizeOption: Self["authorizeOption"] = Effect.flatMap(
+    Effect.all([Service, HttpServerRequest, required, BearerToken.MaxLength]),
+    ([{ authenticator }, request, required, maxLength]) => {
+      const credential = authenticator.fromRequest(request, maxLength)
+      if ("verified" in credential) return Effect.map(verify(credential.verified, required), Option.some)
+      return credential._tag === "NotAuthenticated"
+        ? Effect.succeedNone
+        : Effect.fail(Challenge.within(credential, scheme.settings(asked(bare, required))))
+    }
+  )
+
+  const layerOf = <R>(authenticator: Effect.Effect<Authenticator, never, R>) =>
+    Layer.effect(
+      scheme.service,
+      Effect.map(authenticator, (authenticator) => authentication.make(scheme, authenticator))
+      // Sound: the key is that of every requirement of the scheme, and `Public` has a default.
+    ) as unknown as Layer.Layer<Authentication<Name> | PublicEndpoint, never, R>
+
+  const testToken = (token: TestToken<string>): VerifiedToken => ({
+    subject: token.subject ?? "demo",
+    clientId: Option.none(),
+    scopes: new Set(token.scopes),
+    issuer: "test",
+    audience: [],
+    expiresAt: DateTime.makeUnsafe(8.64e15),
+    issuedAt: Option.none(),
+    tokenId: Option.none(),
+    claims: token.claims ?? {}
   })
 
-  const authorizeOption: OAuth2Scheme<Name, string>["authorizeOption"] = Effect.flatMap(
-    Effect.all([Service, HttpServerRequest, SecurityScopes, BearerToken.MaxLength]),
-    ([authenticator, request, required, maxLength]) =>
-      Effect.map(
-        guard.decide(authenticator.fromRequest(request, maxLength), true, settings(required.scopes)),
-        Option.map((granted) => granted.accessToken)
-      )
-  )
+  const grant = (token: TestToken<string>) => {
+    const verified = testToken(token)
+    return Layer.merge(
+      Layer.succeed(AccessToken, verified),
+      Layer.succeed(scheme.proof, new proof.Proof(scheme, "test", verified, verified.scopes))
+    )
+  }
 
-  const authorize: OAuth2Scheme<Name, string>["authorize"] = Effect.flatMap(
-    Effect.all([Service, BearerToken, SecurityScopes, Effect.serviceOption(HttpServerRequest)]),
-    ([authenticator, token, required, request]) =>
-      guard.verify(authenticator.fromToken(Option.getOrUndefined(request), token), settings(required.scopes))
-  )
-
-  return {
+  const self = {
     name,
-    scopes,
+    scopes: options.scopes,
     description,
     flows: {
       authorizationCode: { authorizationUrl, tokenUrl, ...(refreshUrl === undefined ? undefined : { refreshUrl }) }
     },
-    require: (...scopes) => requirement({ scopes: declared("require", scopes), optional: false }),
-    optional: (...scopes) => requirement({ scopes: declared("optional", scopes), optional: true }),
+    require: (...items: ReadonlyArray<Item>) => makeRequirement(demand("require", items, false)),
+    optional: (...items: ReadonlyArray<Item>) => makeRequirement(demand("optional", items, true)),
+    granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
+    grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
     authorize,
     authorizeOption,
-    refuse: (error) =>
-      Effect.flatMap(SecurityScopes, (required) => Effect.fail(Challenge.within(error, settings(required.scopes)))),
-    layer: Layer.effect(
-      Service,
-      Effect.map(TokenVerifier, (verifier) => new Authenticator(verifier))
-    ),
-    layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer))
+    refuse: (error: SecurityError) =>
+      Effect.flatMap(required, (required) =>
+        Effect.fail(Challenge.within(error, scheme.settings(asked(bare, required))))
+      ),
+    layer: layerOf(Effect.map(TokenVerifier, (verifier) => new Authenticator(verifier.verify))),
+    layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer)),
+    layerTest: (token: TestToken<string>) => layerOf(Effect.sync(() => new TestAuthenticator(testToken(token)))),
+    grant
   }
+  // Sound: what the members prove is computed in types from the very items that make their demand.
+  return self as unknown as Self
 }

@@ -12,15 +12,20 @@
  * | `InsufficientScope` | the token lacks a required scope |
  * | `AuthorizationServerUnavailable` | nobody could tell: an outage is not a rejection |
  *
+ * A client that receives one of them from an `HttpApi` has the answer's `challenge`, and is not told the reason: `"Unspecified"`.
+ *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Duration from "effect/Duration"
 import * as ErrorReporter from "effect/ErrorReporter"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Schema from "effect/Schema"
 import * as Challenge from "./Challenge.ts"
+
+/** The `WWW-Authenticate` field as a client received it. */
+const challenge = Schema.optionalKey(Schema.String)
 
 /**
  * No bearer token was sent: there is no `Authorization` field, or it is of another scheme.
@@ -29,13 +34,14 @@ import * as Challenge from "./Challenge.ts"
  * @since 0.1.0
  */
 export class NotAuthenticated extends Schema.TaggedError<NotAuthenticated>()("NotAuthenticated", {
-  reason: Schema.Literals(["NoCredentials", "OtherScheme"])
+  reason: Schema.Literals(["NoCredentials", "OtherScheme", "Unspecified"]),
+  challenge
 }) {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
-    return this.reason === "NoCredentials"
-      ? "The request carries no credentials"
-      : "The request carries no bearer token but credentials of another scheme"
+    return this.reason === "OtherScheme"
+      ? "The request carries no bearer token but credentials of another scheme"
+      : "The request carries no credentials"
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
     return Challenge.respond(this)
@@ -49,12 +55,14 @@ export class NotAuthenticated extends Schema.TaggedError<NotAuthenticated>()("No
  * @since 0.1.0
  */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
-  reason: Schema.Literals(["Malformed", "TooLong", "SeveralCredentials"])
+  reason: Schema.Literals(["Malformed", "TooLong", "SeveralCredentials", "Unspecified"]),
+  challenge
 }) {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
     switch (this.reason) {
       case "Malformed":
+      case "Unspecified":
         return "The credentials after the scheme are not a bearer token"
       case "TooLong":
         return "The Authorization field is longer than BearerToken.MaxLength"
@@ -86,8 +94,18 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
  * @since 0.1.0
  */
 export class InvalidToken extends Schema.TaggedError<InvalidToken>()("InvalidToken", {
-  reason: Schema.Literals(["Malformed", "Algorithm", "UnknownKey", "Signature", "Claim", "Expired", "Rejected"]),
-  claim: Schema.optionalKey(Schema.String)
+  reason: Schema.Literals([
+    "Malformed",
+    "Algorithm",
+    "UnknownKey",
+    "Signature",
+    "Claim",
+    "Expired",
+    "Rejected",
+    "Unspecified"
+  ]),
+  claim: Schema.optionalKey(Schema.String),
+  challenge
 }) {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
@@ -99,18 +117,27 @@ export class InvalidToken extends Schema.TaggedError<InvalidToken>()("InvalidTok
 }
 
 /**
- * The token is valid and does not grant every scope that is required (RFC 6750 §3.1).
+ * The token is valid and does not grant all that is required (RFC 6750 §3.1).
+ *
+ * **Details**
+ *
+ * `required` are the scopes that a client should ask for, `missing` those of them that the token lacks, and `checks` the names of the
+ * requirement's checks where a check, not a scope, refused the token.
  *
  * @category errors
  * @since 0.1.0
  */
 export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()("InsufficientScope", {
   required: Schema.Array(Schema.String),
-  missing: Schema.Array(Schema.String)
+  missing: Schema.Array(Schema.String),
+  checks: Schema.optionalKey(Schema.Array(Schema.String)),
+  challenge
 }) {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
-    return `The access token lacks a required scope: ${this.missing.join(" ")}`
+    return this.missing.length > 0
+      ? `The access token lacks a required scope: ${this.missing.join(" ")}`
+      : `The access token does not satisfy a requirement${this.checks === undefined ? "" : `: ${this.checks.join(", ")}`}`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
     return Challenge.respond(this)
@@ -127,14 +154,14 @@ export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()("
 export class AuthorizationServerUnavailable extends Schema.TaggedError<AuthorizationServerUnavailable>()(
   "AuthorizationServerUnavailable",
   {
-    issuer: Schema.String,
-    reason: Schema.Literals(["Unreachable", "Timeout", "BadResponse", "IssuerMismatch"]),
+    issuer: Schema.optionalKey(Schema.String),
+    reason: Schema.Literals(["Unreachable", "Timeout", "BadResponse", "IssuerMismatch", "Unspecified"]),
     retryAfter: Schema.Duration
   }
 ) {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
-    return `The authorization server ${this.issuer} is unavailable: ${this.reason} (retry after ${Duration.format(this.retryAfter)})`
+    return `The authorization server${this.issuer === undefined ? "" : ` ${this.issuer}`} is unavailable: ${this.reason} (retry after ${Duration.format(this.retryAfter)})`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
     return Challenge.respond(this)

@@ -8,7 +8,8 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { assertScopeTokens, union } from "./internal/scope.ts"
+import * as requiredScopes from "./internal/requiredScopes.ts"
+import { assertScopeTokens } from "./internal/scope.ts"
 
 /**
  * The scopes required at one point of a program.
@@ -22,10 +23,6 @@ export interface RequiredScopes {
   /** The same, separated by single spaces (RFC 6749 §3.3); `""` when nothing is required. */
   readonly scopeStr: string
 }
-
-const make = (scopes: ReadonlyArray<string>): RequiredScopes => ({ scopes, scopeStr: scopes.join(" ") })
-
-const none = make([])
 
 /**
  * The context tag: `{ scopes, scopeStr }`, by default none. It adds nothing to an effect's requirements.
@@ -48,7 +45,7 @@ const none = make([])
  * @since 0.1.0
  */
 export class SecurityScopes extends Context.Reference<RequiredScopes>("effect-oauth2/SecurityScopes", {
-  defaultValue: () => none
+  defaultValue: () => requiredScopes.none
 }) {
   /**
    * Adds scopes for the wrapped effect and for what runs inside it (forked fibers too): never for its siblings or parents.
@@ -58,16 +55,6 @@ export class SecurityScopes extends Context.Reference<RequiredScopes>("effect-oa
    */
   static require(...scopes: ReadonlyArray<string>): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> {
     assertScopeTokens("SecurityScopes.require", scopes)
-    return Effect.updateService(SecurityScopes, (outer) => SecurityScopes.extend(outer, scopes))
-  }
-
-  /**
-   * `outer` followed by those of `scopes` that are new.
-   *
-   * @since 0.1.0
-   */
-  static extend(outer: RequiredScopes, scopes: ReadonlyArray<string>): RequiredScopes {
-    const extended = union(outer.scopes, scopes)
-    return extended.length === outer.scopes.length ? outer : make(extended)
+    return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, undefined))
   }
 }

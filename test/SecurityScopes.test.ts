@@ -204,19 +204,6 @@ describe("SecurityScopes", () => {
     })
   })
 
-  describe("extend", () => {
-    it("returns the outer scopes where nothing is new", () => {
-      const outer = { scopes: ["a", "b"], scopeStr: "a b" }
-      assert.strictEqual(SecurityScopes.extend(outer, ["b", "a", "b"]), outer)
-    })
-
-    it("leaves the outer scopes as they were", () => {
-      const outer = Object.freeze({ scopes: Object.freeze(["a"]), scopeStr: "a" })
-      assert.deepStrictEqual(SecurityScopes.extend(outer, ["c", "b"]), { scopes: ["a", "c", "b"], scopeStr: "a c b" })
-      assert.deepStrictEqual(outer, { scopes: ["a"], scopeStr: "a" })
-    })
-  })
-
   describe("properties", () => {
     // Few names, so that they meet again.
     const name = Schema.Literals(["a", "b", "c", "items:read", "items:write", "__proto__", "!", "~"])
@@ -230,7 +217,7 @@ describe("SecurityScopes", () => {
         for (const own of requirements) {
           for (const scope of own) if (expected.indexOf(scope) === -1) expected.push(scope)
         }
-        const nested = requirements.reduceRight<Effect.Effect<SecurityScopes["Service"]>>(
+        const nested = requirements.reduceRight<Effect.Effect<Effect.Success<typeof SecurityScopes>>>(
           (inner, own) => inner.pipe(SecurityScopes.require(...own)),
           SecurityScopes
         )

@@ -21,7 +21,10 @@ export class BadSetting extends Schema.TaggedError<BadSetting>()("BadSetting", {
 
 // Not 0: the port is part of what the program prints and of the tokens' audience.
 const port = (name: string, otherwise: number) =>
-  Config.schema(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 65535 })), name).pipe(
+  Config.schema(
+    Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 65535 })),
+    name
+  ).pipe(
     Config.withDefault(otherwise),
     Effect.mapError(() => new BadSetting({ setting: name, must: "a port: a whole number from 1 to 65535" }))
   )

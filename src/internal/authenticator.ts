@@ -32,8 +32,8 @@ export class Authenticator {
   readonly #verify: TokenVerifier["Service"]["verify"]
   readonly #requests = new WeakMap<object, Memory>()
 
-  constructor(verifier: TokenVerifier["Service"]) {
-    this.#verify = verifier.verify
+  constructor(verify: TokenVerifier["Service"]["verify"]) {
+    this.#verify = verify
   }
 
   /** The credential of a request. It is extracted once, and again only if the `Authorization` field was changed on the way. */
@@ -72,5 +72,24 @@ export class Authenticator {
       memory.tokens.set(value, verification)
     }
     return verification
+  }
+}
+
+/** For tests: every request, and every token, is the given one. Scopes are still decided. */
+export class TestAuthenticator extends Authenticator {
+  readonly #verification: Verification
+
+  constructor(token: VerifiedToken) {
+    const verified = Effect.succeed(token)
+    super(() => verified)
+    this.#verification = { token: authorizationHeader.redact("test"), verified }
+  }
+
+  override fromRequest(): Verification {
+    return this.#verification
+  }
+
+  override fromToken(): Verification["verified"] {
+    return this.#verification.verified
   }
 }

@@ -7,97 +7,200 @@ import type * as Redacted from "effect/Redacted"
 import { AccessToken, OptionalAccessToken, type VerifiedToken } from "../AccessToken.ts"
 import { BearerToken } from "../BearerToken.ts"
 import * as Challenge from "../Challenge.ts"
-import { type InvalidRequest, InsufficientScope, NotAuthenticated, type SecurityError } from "../SecurityError.ts"
-import { SecurityScopes } from "../SecurityScopes.ts"
-import type { Authenticator, Verification } from "./authenticator.ts"
-import { union } from "./scope.ts"
+import type { SecurityError } from "../SecurityError.ts"
+import { type RequiredScopes, SecurityScopes } from "../SecurityScopes.ts"
+import { Authenticator } from "./authenticator.ts"
+import { asked, type Clause, combine, decide, type Demand, type Part, proven } from "./demand.ts"
+import * as expression from "./expression.ts"
+import { Proof } from "./proof.ts"
+import * as requiredScopes from "./requiredScopes.ts"
+import type { Authentication, Scheme } from "./scheme.ts"
+import { Decided } from "./seal.ts"
 
-/** What one requirement adds. */
-export interface Demand {
-  readonly scopes: ReadonlyArray<string>
-  readonly optional: boolean
+// What a handler needs and fails with is in the types of the face that calls the guard (`OAuth2`).
+type Handler = Effect.Effect<HttpServerResponse, unknown, unknown>
+
+export type Authentications = ReadonlyMap<Scheme, Authentication>
+
+interface Guard {
+  readonly demand: Demand
+  readonly authentications: Authentications
+  readonly handler: Handler
+  /** What the checks of the demand need, besides what a request's context has. */
+  readonly services: Context.Context<never>
 }
 
-type SettingsOf = (scopes: ReadonlyArray<string>) => Challenge.Settings
+// The guarded effects, so that a guard put directly around another one becomes one guard with both demands: one decision, and a
+// challenge that names all scopes. Routes are wrapped from the inside out when they are built.
+const guards = new WeakMap<Handler, Guard>()
 
-interface Granted {
-  readonly token: Redacted.Redacted
-  readonly accessToken: VerifiedToken
-}
-
-/** The decision about a verified token: every scope of the settings, or an error that names them. */
-export const verify = (
-  verified: Verification["verified"],
-  settings: Challenge.Settings
-): Effect.Effect<VerifiedToken, SecurityError> =>
-  Effect.matchEffect(verified, {
-    onFailure: (error) => Effect.fail(Challenge.within(error, settings)),
-    onSuccess: (accessToken): Effect.Effect<VerifiedToken, SecurityError> => {
-      const required = settings.scopes
-      const missing = required.filter((scope) => !accessToken.scopes.has(scope))
-      return missing.length === 0
-        ? Effect.succeed(accessToken)
-        : Effect.fail(Challenge.within(new InsufficientScope({ required, missing }), settings))
-    }
-  })
-
-/** The decision about a request's credential; only its absence, never its badness, is what `optional` takes. */
-export const decide = (
-  credential: Verification | NotAuthenticated | InvalidRequest,
-  optional: boolean,
-  settings: Challenge.Settings
-): Effect.Effect<Option.Option<Granted>, SecurityError> => {
-  if ("verified" in credential) {
-    return Effect.map(verify(credential.verified, settings), (accessToken) =>
-      Option.some({ token: credential.token, accessToken })
-    )
-  }
-  return optional && credential._tag === "NotAuthenticated"
-    ? Effect.succeedNone
-    : Effect.fail(Challenge.within(credential, settings))
-}
-
-// The guarded effects, so that a guard put directly around another one of the same scheme becomes one guard with both demands: one decision,
-// and a challenge that names all scopes. Routes are wrapped from the inside out when they are built.
-const guarded = new WeakMap<
-  object,
-  { readonly authenticator: Authenticator; readonly demand: Demand; readonly handler: unknown }
->()
+/** The demand that was last decided, and for which request: the same one further in need not be decided again. */
+const LastDecision = Context.Reference<{ readonly demand: Demand; readonly source: object } | undefined>(
+  "effect-oauth2/LastDecision",
+  { defaultValue: () => undefined }
+)
 
 /** Runs `handler` only where the demand, and what was demanded further out, holds for the request. */
-export const make = <E, Provides>(
-  authenticator: Authenticator,
-  settings: SettingsOf,
-  own: Demand,
-  handler: Effect.Effect<HttpServerResponse, E, Provides>
-): Effect.Effect<HttpServerResponse, E | SecurityError, HttpServerRequest> => {
-  const inner = guarded.get(handler)
-  if (inner !== undefined && inner.authenticator === authenticator) {
-    const demand = { scopes: union(own.scopes, inner.demand.scopes), optional: own.optional && inner.demand.optional }
-    return make(authenticator, settings, demand, inner.handler as typeof handler)
+export const make = (
+  demand: Demand,
+  authentications: Authentications,
+  handler: Handler,
+  services: Context.Context<never> = Context.empty()
+): Handler => {
+  const inner = guards.get(handler)
+  if (inner !== undefined) {
+    return make(
+      inner.demand === demand ? demand : combine(demand, inner.demand),
+      new Map([...inner.authentications, ...authentications]),
+      inner.handler,
+      Context.merge(inner.services, services)
+    )
   }
-  const effect = Effect.withFiber<HttpServerResponse, E | SecurityError, HttpServerRequest>((fiber) => {
-    const context = fiber.context
-    const request = Context.getUnsafe(context, HttpServerRequest)
-    const required = SecurityScopes.extend(Context.get(context, SecurityScopes), own.scopes)
-    const credential = authenticator.fromRequest(request, Context.get(context, BearerToken.MaxLength))
-    return Effect.flatMap(decide(credential, own.optional, settings(required.scopes)), (granted) => {
-      let provided = Context.make(SecurityScopes, required).pipe(
-        Context.add(
-          OptionalAccessToken,
-          Option.map(granted, (granted) => granted.accessToken)
-        )
-      )
-      if (Option.isSome(granted)) {
-        provided = provided.pipe(
-          Context.add(AccessToken, granted.value.accessToken),
-          Context.add(BearerToken, granted.value.token)
-        )
-      }
-      // Sound: `Provides` is what the two branches add, the requirement's type being chosen by `own.optional`.
-      return Effect.provideContext(handler, provided as Context.Context<Provides>)
-    })
-  })
-  guarded.set(effect, { authenticator, demand: own, handler })
+  const guard: Guard = { demand, authentications, handler, services }
+  const effect: Handler = Effect.withFiber((fiber) => run(guard, fiber.context))
+  guards.set(effect, guard)
   return effect
+}
+
+const run = (guard: Guard, context: Context.Context<never>): Handler => {
+  const request = Context.getUnsafe(context, HttpServerRequest)
+  const last = Context.get(context, LastDecision)
+  if (last?.demand === guard.demand && last.source === request.source) return guard.handler
+  const required = Context.get(context, SecurityScopes)
+  return Effect.flatMap(
+    Effect.forEach(guard.demand, (clause) => decideClause(guard, clause, context, request, required)),
+    (verdicts): Handler => {
+      const refusals = verdicts.flatMap((verdict) => ("refusals" in verdict ? verdict.refusals : []))
+      if (refusals.length > 0) return Effect.fail(bestError(refusals))
+      const accepted = verdicts.filter((verdict) => "part" in verdict)
+      return Effect.provideContext(guard.handler, provided(guard, accepted, context, request, required))
+    }
+  )
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// deciding
+// ---------------------------------------------------------------------------------------------------------------------
+
+interface Accepted {
+  readonly part: Part
+  /** `None` for an anonymous request, where the part is optional. */
+  readonly granted: Option.Option<{ readonly token: Redacted.Redacted; readonly accessToken: VerifiedToken }>
+}
+
+interface Refusal {
+  readonly error: SecurityError
+  readonly settings: Challenge.Settings
+}
+
+type Verdict = Accepted | { readonly refusals: ReadonlyArray<Refusal> }
+
+/** The first part that accepts; else every part's refusal. */
+const decideClause = Effect.fnUntraced(function* (
+  guard: Guard,
+  clause: Clause,
+  context: Context.Context<never>,
+  request: HttpServerRequest,
+  required: RequiredScopes
+): Effect.fn.Return<Verdict> {
+  const refusals: Array<Refusal> = []
+  for (const part of clause) {
+    const authentication = yield* authenticationOf(guard, part.scheme, context)
+    const outer = requiredScopes.ofScheme(required, part.scheme)
+    const refuse = (error: SecurityError) =>
+      refusals.push({ error, settings: part.scheme.settings(asked(part, outer)) })
+    const credential = authentication.authenticator.fromRequest(request, Context.get(context, BearerToken.MaxLength))
+    if (!("verified" in credential)) {
+      if (part.optional && credential._tag === "NotAuthenticated") return { part, granted: Option.none() }
+      refuse(credential)
+      continue
+    }
+    const verified = yield* Effect.result(credential.verified)
+    if (verified._tag === "Failure") {
+      refuse(verified.failure)
+      continue
+    }
+    const accessToken = verified.success
+    const error = yield* Effect.updateContext(decide(part, outer, accessToken), (request: Context.Context<never>) =>
+      Context.merge(guard.services, request)
+    )
+    if (error === undefined) return { part, granted: Option.some({ token: credential.token, accessToken }) }
+    refuse(error)
+  }
+  return { refusals }
+})
+
+/** Captured where the route was built (`HttpRouter`), else what the api's context provides (`HttpApi`). */
+const authenticationOf = (
+  guard: Guard,
+  scheme: Scheme,
+  context: Context.Context<never>
+): Effect.Effect<Authentication> => {
+  const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service)
+  return authentication?.authenticator instanceof Authenticator
+    ? Effect.succeed(authentication)
+    : Effect.die(new Error(`The layer of the scheme ${JSON.stringify(scheme.name)} is not provided.`))
+}
+
+// A token that one scheme knows and finds too weak says more than one that another scheme does not know; and while a scheme cannot tell, the
+// token is not refused.
+const precedence: ReadonlyArray<SecurityError["_tag"]> = [
+  "InsufficientScope",
+  "AuthorizationServerUnavailable",
+  "InvalidToken",
+  "InvalidRequest",
+  "NotAuthenticated"
+]
+
+const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
+  const [best] = refusals.toSorted((a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag))
+  if (best === undefined) throw new Error("There is no refusal to answer with.")
+  const challenges = refusals.flatMap(
+    ({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []
+  )
+  return Challenge.within(
+    best.error,
+    best.settings,
+    best.error._tag === "AuthorizationServerUnavailable" ? [] : Array.from(new Set(challenges))
+  )
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// providing
+// ---------------------------------------------------------------------------------------------------------------------
+
+const provided = (
+  guard: Guard,
+  accepted: ReadonlyArray<Accepted>,
+  context: Context.Context<never>,
+  request: HttpServerRequest,
+  required: RequiredScopes
+): Context.Context<never> => {
+  let result: Context.Context<never> = Context.make(Decided, request.source).pipe(
+    Context.add(LastDecision, { demand: guard.demand, source: request.source }),
+    Context.add(OptionalAccessToken, Option.none())
+  )
+  for (const [scheme, authentication] of guard.authentications) {
+    result = Context.add(result, scheme.service, authentication)
+  }
+  for (const { granted, part } of accepted) {
+    const { scheme } = part
+    required = requiredScopes.extend(required, expression.necessary(part.expression), scheme)
+    if (Option.isNone(granted)) continue
+    const { accessToken, token } = granted.value
+    result = result.pipe(
+      Context.add(AccessToken, accessToken),
+      Context.add(OptionalAccessToken, Option.some(accessToken)),
+      Context.add(BearerToken, token)
+    )
+    // A proof is for what the types know: where the token is optional they know nothing.
+    if (!part.optional) {
+      const before = Context.get(context, scheme.proof)
+      const also =
+        before instanceof Proof && before.for === request.source && before.token === accessToken ? before.scopes : []
+      const proof = new Proof(scheme, request.source, accessToken, new Set([...also, ...proven(part, accessToken)]))
+      result = Context.add(result, scheme.proof, proof)
+    }
+  }
+  return Context.add(result, SecurityScopes, required)
 }

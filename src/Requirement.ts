@@ -1,0 +1,175 @@
+/**
+ * What a route demands of a token: scopes, all or any of them, nested, and checks of the user's own. One value, three readings: the decision
+ * (does a token satisfy it?), the challenge (which scopes should a client ask for?), and OpenAPI (which alternatives are there?).
+ *
+ * Plain strings mean all: `auth.require("a", "b")` is `auth.require(Requirement.all("a", "b"))`.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type { VerifiedToken } from "./AccessToken.ts"
+import * as expression from "./internal/expression.ts"
+import { assertScopeTokens } from "./internal/scope.ts"
+
+/**
+ * That at least one of `Scope` is proven. A requirement proves a union of clauses: each of them holds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Clause<in out Scope extends string> {
+  readonly "~effect-oauth2/Clause": (_: Scope) => Scope
+}
+
+/**
+ * A requirement that mentions the scopes `Scope`, proves the clauses `Proves`, and whose checks fail with `E` and need `R`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Requirement<
+  out Scope extends string = string,
+  out Proves = unknown,
+  out E = unknown,
+  out R = unknown
+> {
+  readonly "~effect-oauth2/Requirement": {
+    readonly scope: Scope
+    readonly proves: Proves
+    readonly error: E
+    readonly services: R
+  }
+}
+
+/**
+ * A scope, or a requirement.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Item<Scope extends string = string> = Scope | Requirement<Scope>
+
+/**
+ * Types that are read off items.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export declare namespace Item {
+  /** The scopes that an item mentions. */
+  export type Scopes<I> = I extends string ? I : I extends Requirement<infer Scope> ? Scope : never
+
+  /** The errors of an item's checks. */
+  export type Error<I> = I extends Requirement<string, unknown, infer E> ? E : never
+
+  /** The services that an item's checks need. */
+  export type Services<I> = I extends Requirement<string, unknown, unknown, infer R> ? R : never
+
+  /** The clauses that one item proves. A scope held in a variable of a union type proves "one of them", and no more. */
+  export type Proves<I> = [I] extends [string]
+    ? Clause<I>
+    : [I] extends [Requirement<string, infer Proves>]
+      ? Proves
+      : never
+
+  /** The clauses that hold where all items do. A list of unknown length proves nothing. */
+  export type AllOf<Items extends ReadonlyArray<unknown>> = number extends Items["length"]
+    ? never
+    : { readonly [K in keyof Items]: Proves<Items[K]> }[number]
+
+  /** The clauses that hold where any item does: one of each item's, joined. */
+  export type AnyOf<Items extends ReadonlyArray<unknown>> = Items extends readonly [infer Only]
+    ? Proves<Only>
+    : Items extends readonly [infer First, ...infer Rest]
+      ? Join<Proves<First>, AnyOf<Rest>>
+      : never
+
+  type Join<Left, Right> =
+    Left extends Clause<infer L> ? (Right extends Clause<infer R> ? Clause<L | R> : never) : never
+}
+
+/**
+ * Holds where all of the items hold.
+ *
+ * **Example** (Nesting)
+ *
+ * ```ts
+ * import { Requirement } from "effect-oauth2"
+ *
+ * // items:read, and one of items:write and admin
+ * export const edit = Requirement.all("items:read", Requirement.any("items:write", "admin"))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const all = <const Items extends ReadonlyArray<Item>>(
+  ...items: Items
+): Requirement<
+  Item.Scopes<Items[number]>,
+  Item.AllOf<Items>,
+  Item.Error<Items[number]>,
+  Item.Services<Items[number]>
+> => {
+  assertScopes("Requirement.all", items)
+  return expression.wrap(expression.all(items.map(expression.ofItem)))
+}
+
+/**
+ * Holds where one of the items holds. The challenge asks for the first: put the one first that a client should ask for.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const any = <const Items extends readonly [Item, ...ReadonlyArray<Item>]>(
+  ...items: Items
+): Requirement<
+  Item.Scopes<Items[number]>,
+  Item.AnyOf<Items>,
+  Item.Error<Items[number]>,
+  Item.Services<Items[number]>
+> => {
+  assertScopes("Requirement.any", items)
+  if ((items as ReadonlyArray<Item>).length === 0)
+    throw new TypeError("Requirement.any: without an item it can never hold.")
+  return expression.wrap(expression.any(items.map(expression.ofItem)))
+}
+
+/**
+ * Holds where the user's own check of the token says so: for roles, tenants and claims. It runs after the scopes that stand before it.
+ *
+ * **Details**
+ *
+ * `false` is an `InsufficientScope` that names the check (to the server, not to the client). An error that the check fails with is kept, typed: give
+ * its schema, by which an `HttpApi` declares it.
+ *
+ * **Example** (Only for the tenant)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Requirement } from "effect-oauth2"
+ *
+ * export const ownTenant = Requirement.check("tenant", (token) => Effect.succeed(token.claims["tenant"] === "t1"))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const check = <R = never, Error extends Schema.Top = never>(
+  name: string,
+  holds: (token: VerifiedToken) => Effect.Effect<boolean, Error["Type"], R>,
+  options?: { readonly error: Error }
+): Requirement<never, never, Error["Type"], R> =>
+  expression.wrap({
+    _tag: "Check",
+    name,
+    holds: holds as expression.Check["holds"],
+    error: options?.error
+  })
+
+const assertScopes = (where: string, items: ReadonlyArray<Item>): void =>
+  assertScopeTokens(
+    where,
+    items.filter((item) => typeof item === "string")
+  )

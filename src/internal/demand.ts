@@ -1,0 +1,62 @@
+import * as Effect from "effect/Effect"
+import type { VerifiedToken } from "../AccessToken.ts"
+import { InsufficientScope } from "../SecurityError.ts"
+import * as expression from "./expression.ts"
+import { satisfies } from "./implication.ts"
+import * as scope from "./scope.ts"
+import type { Scheme } from "./scheme.ts"
+
+/** What one scheme is asked: an expression over its scopes, of a token that may be absent where it is optional. */
+export interface Part {
+  readonly scheme: Scheme
+  readonly expression: expression.Expression
+  readonly optional: boolean
+}
+
+/** One of these parts. */
+export type Clause = ReadonlyArray<Part>
+
+/** All of these clauses, outermost first. */
+export type Demand = ReadonlyArray<Clause>
+
+/** Both demands as one: what is asked of the same scheme, alone, becomes one part at the place of the outermost. */
+export const combine = (outer: Demand, inner: Demand): Demand =>
+  inner.reduce((demand, clause) => {
+    const index = demand.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
+    const [before, own] = [sole(demand[index] ?? []), sole(clause)]
+    if (before === undefined || own === undefined) return [...demand, clause]
+    const joined: Part = {
+      scheme: own.scheme,
+      expression: expression.all([before.expression, own.expression]),
+      optional: before.optional && own.optional
+    }
+    return demand.with(index, [joined])
+  }, outer)
+
+const sole = (clause: Clause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
+
+/** The scopes that a part's challenge names, after those that were asked further out. */
+export const asked = (part: Part, outer: ReadonlyArray<string>): ReadonlyArray<string> =>
+  part.scheme.implication.minimal(scope.union(outer, expression.asked(part.expression)))
+
+/** The decision about a verified token: nothing, or the error that names all that is asked. */
+export const decide = (
+  part: Part,
+  outer: ReadonlyArray<string>,
+  token: VerifiedToken
+): Effect.Effect<InsufficientScope | undefined> => {
+  const holds = (name: string) => satisfies(part.scheme.implication, token.scopes, name)
+  const failed: Array<string> = []
+  const decision = outer.every(holds) && expression.decide(part.expression, holds, token, failed)
+  const refusal = (decision: boolean) => {
+    if (decision) return
+    const required = asked(part, outer)
+    const missing = required.filter((name) => !holds(name))
+    return new InsufficientScope({ required, missing, ...(failed.length > 0 ? { checks: failed } : undefined) })
+  }
+  return typeof decision === "boolean" ? Effect.succeed(refusal(decision)) : Effect.map(decision, refusal)
+}
+
+/** What is proven where a token satisfies the part: the scopes that it mentions and the token has. */
+export const proven = (part: Part, token: VerifiedToken): ReadonlyArray<string> =>
+  expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))

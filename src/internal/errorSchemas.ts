@@ -1,0 +1,91 @@
+import * as Duration from "effect/Duration"
+import { HttpApiSchema } from "effect/http-api"
+import * as Schema from "effect/Schema"
+import * as Challenge from "../Challenge.ts"
+import {
+  AuthorizationServerUnavailable,
+  InsufficientScope,
+  InvalidRequest,
+  InvalidToken,
+  NotAuthenticated,
+  type SecurityError
+} from "../SecurityError.ts"
+
+/** The errors as an `HttpApi` declares them: for its document and for its typed client. */
+export type ErrorSchemas = readonly [
+  Schema.Codec<NotAuthenticated, unknown>,
+  Schema.Codec<InvalidRequest, unknown>,
+  Schema.Codec<InvalidToken, unknown>,
+  Schema.Codec<InsufficientScope, unknown>,
+  Schema.Codec<AuthorizationServerUnavailable, unknown>
+]
+
+export const make = (responses: Challenge.Responses, realm: string): ErrorSchemas => {
+  const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {} }
+
+  /** Status and detail are those of the answer to `example`; `received` makes the error from the headers that came with it. */
+  const declare = <E extends SecurityError, const Header extends string>(
+    example: E,
+    header: Header,
+    received: (value: string) => E
+  ): Schema.Codec<E, unknown> => {
+    const { body, status } = Challenge.answer(example, settings)
+    // On the server the errors respond by themselves, as everywhere (`Challenge.respond`): one that a scheme raised does not match here, and
+    // Effect then takes the response that the error gives of itself.
+    const tag = example._tag
+    const self = Schema.declare(
+      (value: unknown): value is E =>
+        value instanceof Error && "_tag" in value && value._tag === tag && !Challenge.isRaised(value as E),
+      { identifier: tag }
+    )
+    return self.pipe(
+      HttpApiSchema.encodeToWithHeaders(
+        {
+          body: Schema.Struct({ detail: Schema.Literal(body.detail) }).pipe(HttpApiSchema.status(status)),
+          headers: { [header]: Schema.String } as { readonly [K in Header]: Schema.String }
+        },
+        {
+          decode: ({ headers }) => received((headers as Record<string, string>)[header] ?? ""),
+          // An error that a handler made itself: it answers as this scheme does, where nothing is asked.
+          encode: (error) => ({ body, headers: Challenge.answer(error, settings).headers as never })
+        }
+      )
+    ) as unknown as Schema.Codec<E, unknown>
+  }
+
+  return [
+    declare(
+      new NotAuthenticated({ reason: "Unspecified" }),
+      "www-authenticate",
+      (challenge) => new NotAuthenticated({ reason: "Unspecified", challenge })
+    ),
+    declare(
+      new InvalidRequest({ reason: "Unspecified" }),
+      "www-authenticate",
+      (challenge) => new InvalidRequest({ reason: "Unspecified", challenge })
+    ),
+    declare(
+      new InvalidToken({ reason: "Unspecified" }),
+      "www-authenticate",
+      (challenge) => new InvalidToken({ reason: "Unspecified", challenge })
+    ),
+    declare(
+      new InsufficientScope({ required: [], missing: [] }),
+      "www-authenticate",
+      (challenge) => new InsufficientScope({ required: scopesOf(challenge), missing: [], challenge })
+    ),
+    declare(
+      new AuthorizationServerUnavailable({ reason: "Unspecified", retryAfter: Duration.zero }),
+      "retry-after",
+      (seconds) =>
+        new AuthorizationServerUnavailable({
+          reason: "Unspecified",
+          retryAfter: Duration.seconds(/^\d{1,10}$/.test(seconds) ? Number(seconds) : 1)
+        })
+    )
+  ]
+}
+
+// A scope holds neither quotation marks nor backslashes (RFC 6750 §3), so the parameter ends at the next mark.
+const scopesOf = (challenge: string): ReadonlyArray<string> =>
+  /(?:^|[ ,])scope="([^"]*)"/.exec(challenge)?.[1]?.split(" ") ?? []

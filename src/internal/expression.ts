@@ -1,0 +1,190 @@
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type { VerifiedToken } from "../AccessToken.ts"
+import type { Item, Requirement } from "../Requirement.ts"
+
+/** A requirement as data: the one value that the decision, the challenge and the document are read from. */
+export type Expression = Scope | All | Any | Check
+
+export interface Scope {
+  readonly _tag: "Scope"
+  readonly scope: string
+}
+
+export interface All {
+  readonly _tag: "All"
+  readonly of: ReadonlyArray<Expression>
+}
+
+export interface Any {
+  readonly _tag: "Any"
+  readonly of: ReadonlyArray<Expression>
+}
+
+export interface Check {
+  readonly _tag: "Check"
+  readonly name: string
+  // The services and errors are in the type of the requirement that holds this expression.
+  readonly holds: (token: VerifiedToken) => Effect.Effect<boolean, never>
+  readonly error: Schema.Top | undefined
+}
+
+export const all = (of: ReadonlyArray<Expression>): Expression =>
+  of.length === 1 && of[0] !== undefined ? of[0] : { _tag: "All", of }
+
+export const any = (of: ReadonlyArray<Expression>): Expression =>
+  of.length === 1 && of[0] !== undefined ? of[0] : { _tag: "Any", of }
+
+const expressions = new WeakMap<Requirement, Expression>()
+
+/** A requirement is opaque to users: its type parameters are chosen by the constructor that calls this. */
+export const wrap = <Scope extends string, Proves, E, R>(expression: Expression): Requirement<Scope, Proves, E, R> => {
+  const requirement = Object.freeze({}) as Requirement<Scope, Proves, E, R>
+  expressions.set(requirement, expression)
+  return requirement
+}
+
+export const ofItem = (item: Item): Expression => {
+  if (typeof item === "string") return { _tag: "Scope", scope: item }
+  const expression = expressions.get(item)
+  if (expression === undefined) throw new TypeError("A requirement is made by Requirement.all, any or check.")
+  return expression
+}
+
+const concat = <A>(lists: ReadonlyArray<ReadonlyArray<A>>): ReadonlyArray<A> => Array.from(new Set(lists.flat()))
+
+/** Every scope that is mentioned, in order, each once. */
+export const mentioned = (self: Expression): ReadonlyArray<string> => {
+  switch (self._tag) {
+    case "Scope":
+      return [self.scope]
+    case "Check":
+      return []
+    default:
+      return concat(self.of.map(mentioned))
+  }
+}
+
+/** The checks, in order. */
+export const checks = (self: Expression): ReadonlyArray<Check> => {
+  switch (self._tag) {
+    case "Scope":
+      return []
+    case "Check":
+      return [self]
+    default:
+      return self.of.flatMap(checks)
+  }
+}
+
+/** The scopes without which it never holds, in order: what a guard further in may rely on. */
+export const necessary = (self: Expression): ReadonlyArray<string> => {
+  switch (self._tag) {
+    case "Scope":
+      return [self.scope]
+    case "Check":
+      return []
+    case "All":
+      return concat(self.of.map(necessary))
+    case "Any": {
+      const [first = [], ...others] = self.of.map(necessary)
+      return first.filter((scope) => others.every((scopes) => scopes.includes(scope)))
+    }
+  }
+}
+
+/** The scopes that a client should ask for: with them granted it holds, as far as scopes decide. Of alternatives, the first. */
+export const asked = (self: Expression): ReadonlyArray<string> => {
+  switch (self._tag) {
+    case "Scope":
+      return [self.scope]
+    case "Check":
+      return []
+    case "All":
+      return concat(self.of.map(asked))
+    case "Any":
+      return self.of[0] === undefined ? [] : asked(self.of[0])
+  }
+}
+
+/** The most alternatives that are written out: an expression of n two-way choices has 2^n. */
+export const maxAlternatives = 64
+
+/** Disjunctive normal form, without alternatives that another one includes; `undefined` where there are over `maxAlternatives`. */
+export const alternatives = (self: Expression): ReadonlyArray<ReadonlyArray<string>> | undefined => {
+  switch (self._tag) {
+    case "Scope":
+      return [[self.scope]]
+    case "Check":
+      return [[]]
+    case "Any": {
+      const parts = self.of.map(alternatives)
+      return parts.includes(undefined) ? undefined : bounded(parts.flatMap((part) => part ?? []))
+    }
+    case "All": {
+      let product: ReadonlyArray<ReadonlyArray<string>> | undefined = [[]]
+      for (const part of self.of.map(alternatives)) {
+        if (product === undefined || part === undefined) return undefined
+        product = bounded(product.flatMap((left) => part.map((right) => concat([left, right]))))
+      }
+      return product
+    }
+  }
+}
+
+const bounded = (of: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<ReadonlyArray<string>> | undefined => {
+  const minimal: Array<ReadonlyArray<string>> = []
+  for (const alternative of of) {
+    const included = (other: ReadonlyArray<string>) => other.every((scope) => alternative.includes(scope))
+    if (minimal.some(included)) continue
+    const kept = minimal.filter((other) => !alternative.every((scope) => other.includes(scope)))
+    minimal.splice(0, minimal.length, ...kept, alternative)
+  }
+  return minimal.length > maxAlternatives ? undefined : minimal
+}
+
+/**
+ * The decision. The parts are asked in order, and only as far as they matter; the names of the checks that said no are put into `failed`.
+ * What needs no check stays a plain boolean.
+ */
+export const decide = (
+  self: Expression,
+  holds: (scope: string) => boolean,
+  token: VerifiedToken,
+  failed: Array<string>
+): boolean | Effect.Effect<boolean> => {
+  switch (self._tag) {
+    case "Scope":
+      return holds(self.scope)
+    case "Check":
+      return Effect.map(self.holds(token), (result) => {
+        if (!result) failed.push(self.name)
+        return result
+      })
+    case "All":
+      return sequence(self.of, 0, false, (part) => decide(part, holds, token, failed))
+    case "Any":
+      return sequence(self.of, 0, true, (part) => decide(part, holds, token, failed))
+  }
+}
+
+// Stops at the first part that decides: `false` of all, `true` of any.
+const sequence = (
+  of: ReadonlyArray<Expression>,
+  from: number,
+  decisive: boolean,
+  decide: (part: Expression) => boolean | Effect.Effect<boolean>
+): boolean | Effect.Effect<boolean> => {
+  for (const [i, part] of of.entries()) {
+    if (i < from) continue
+    const result = decide(part)
+    if (typeof result !== "boolean") {
+      return Effect.flatMap(result, (result) => {
+        const rest = result === decisive ? decisive : sequence(of, i + 1, decisive, decide)
+        return typeof rest === "boolean" ? Effect.succeed(rest) : rest
+      })
+    }
+    if (result === decisive) return decisive
+  }
+  return !decisive
+}

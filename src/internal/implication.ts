@@ -1,0 +1,40 @@
+/** Which scopes imply which others, as a scheme declares it: `{ "items:write": ["items:read"] }`, transitively. */
+export interface Implication {
+  /** The scope itself and those that imply it: a token with one of them satisfies it. */
+  readonly impliedBy: (scope: string) => ReadonlyArray<string>
+  /** Without the scopes that others of the list imply. */
+  readonly minimal: (scopes: ReadonlyArray<string>) => ReadonlyArray<string>
+}
+
+type Declared = Readonly<Record<string, ReadonlyArray<string> | undefined>>
+
+const impliesOf = (declared: Declared, scope: string): ReadonlyArray<string> =>
+  Object.hasOwn(declared, scope) ? (declared[scope] ?? []) : []
+
+/** Throws where an undeclared scope is named, or a scope implies itself in a circle. */
+export const make = (where: string, scopes: ReadonlyArray<string>, declared: Declared): Implication => {
+  for (const scope of [...Object.keys(declared), ...Object.values(declared).flatMap((implied) => implied ?? [])]) {
+    if (!scopes.includes(scope)) {
+      throw new TypeError(`${where}: implies names ${JSON.stringify(scope)}, which is not declared.`)
+    }
+  }
+  const closure = (scope: string, path: ReadonlyArray<string>): ReadonlySet<string> => {
+    if (path.includes(scope)) {
+      throw new TypeError(`${where}: implies goes in a circle: ${[...path, scope].join(" → ")}.`)
+    }
+    const implied = impliesOf(declared, scope)
+    return new Set([...implied, ...implied.flatMap((next) => Array.from(closure(next, [...path, scope])))])
+  }
+  const implied = new Map(scopes.map((scope) => [scope, closure(scope, [])]))
+  const impliedBy = new Map(
+    scopes.map((scope) => [scope, [scope, ...scopes.filter((other) => implied.get(other)?.has(scope))]])
+  )
+  return {
+    impliedBy: (scope) => impliedBy.get(scope) ?? [scope],
+    minimal: (list) => list.filter((scope) => !list.some((other) => other !== scope && implied.get(other)?.has(scope)))
+  }
+}
+
+/** Whether a token with the scopes `granted` has `scope`, by itself or by implication. */
+export const satisfies = (implication: Implication, granted: ReadonlySet<string>, scope: string): boolean =>
+  granted.has(scope) || implication.impliedBy(scope).some((other) => granted.has(other))

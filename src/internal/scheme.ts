@@ -1,0 +1,38 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import type { HttpApiEndpoint } from "effect/http-api"
+import type * as Challenge from "../Challenge.ts"
+import type { Authenticator } from "./authenticator.ts"
+import type { ErrorSchemas } from "./errorSchemas.ts"
+import type { Implication } from "./implication.ts"
+import type { Proof } from "./proof.ts"
+
+/** What a scheme is to the guard: how it answers, which scopes imply which, and where its services are. */
+export interface Scheme {
+  readonly name: string
+  readonly implication: Implication
+  readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
+  /** Its errors as an `HttpApi` declares them. */
+  readonly errors: ErrorSchemas
+  /** The key of its `Authentication`, which every requirement of the scheme shares. */
+  readonly service: Context.Service<unknown, Authentication>
+  /** What has been proven to it for the current request. */
+  readonly proof: Context.Reference<Proof | undefined>
+}
+
+/** The run-time value of an `Authentication`: the middleware that `HttpApi` calls, which carries its authenticator. */
+export interface Authentication {
+  (
+    handler: Effect.Effect<HttpServerResponse, unknown, unknown>,
+    options: { readonly endpoint: HttpApiEndpoint.Top }
+  ): Effect.Effect<HttpServerResponse, unknown, unknown>
+  readonly authenticator: Authenticator
+}
+
+export const make = (name: string, options: Pick<Scheme, "implication" | "settings" | "errors">): Scheme => ({
+  name,
+  ...options,
+  service: Context.Service<unknown, Authentication>(`effect-oauth2/OAuth2/${name}`),
+  proof: Context.Reference<Proof | undefined>(`effect-oauth2/OAuth2/${name}/Proof`, { defaultValue: () => undefined })
+})

@@ -1,0 +1,219 @@
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import { HttpApi, type HttpApiBuilder, type HttpApiEndpoint, type HttpApiGroup } from "effect/http-api"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as authentication from "./authentication.ts"
+import { isPublic, type PublicEndpoint } from "./public.ts"
+import { Decided, type Seal } from "./seal.ts"
+import type { Granted } from "./securityRequirement.ts"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// proven
+// ---------------------------------------------------------------------------------------------------------------------
+
+type Needs<T> =
+  T extends Layer.Layer<infer _A, infer _E, infer R>
+    ? R
+    : T extends HttpApiBuilder.Handlers<infer R, infer _Endpoints, infer _Handled>
+      ? R
+      : never
+
+type OfRequest<R> = R extends HttpRouter.Request<"Requires", infer T> ? T : R
+
+type Unproven<R> =
+  R extends Granted<infer Name, infer Scope>
+    ? `A handler needs the scope "${Scope}" of the scheme "${Name}", which its route or endpoint does not require`
+    : never
+
+/**
+ * The sentence that says which grant is missing; nothing where none is.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Proven<T> = [Unproven<OfRequest<Needs<T>>>] extends [never] ? unknown : Unproven<OfRequest<Needs<T>>>
+
+/**
+ * The same layer of routes or of handlers, or the same handlers of one group; where a handler, or a service that it calls, needs a grant that no
+ * requirement provides, it does not compile, and the last line of the compiler's message says which.
+ *
+ * **When to use**
+ *
+ * Without it such a program does not compile either, where the app is served; with it the message stands where the mistake is, in words.
+ *
+ * **Example** (Routes that need what they require)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { "items:write": "Modify your items" }
+ * })
+ *
+ * export const Routes = HttpRouter.add(
+ *   "DELETE",
+ *   "/items",
+ *   Effect.as(auth.granted("items:write"), HttpServerResponse.empty())
+ * ).pipe(Layer.provide(auth.require("items:write").route.layer), OAuth2.proven)
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const proven = <T>(self: T & Proven<T>): T => self
+
+// ---------------------------------------------------------------------------------------------------------------------
+// secured
+// ---------------------------------------------------------------------------------------------------------------------
+
+type UnsecuredEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
+  ? [Extract<HttpApiEndpoint.Middleware<Endpoint>, PublicEndpoint | AnyAuthentication>] extends [never]
+    ? HttpApiEndpoint.Identifier<Endpoint>
+    : never
+  : never
+
+interface AnyAuthentication {
+  readonly "~effect-oauth2/Authentication": unknown
+}
+
+type UnsecuredGroup<Group> = Group extends HttpApiGroup.Constraint
+  ? UnsecuredEndpoint<HttpApiGroup.Endpoints<Group>>
+  : never
+
+type UnsecuredRoute<R> = R extends Seal<infer Route> ? Route : never
+
+type Open<T> =
+  T extends HttpApi.HttpApi<infer _Id, infer Groups>
+    ? EndpointSentence<UnsecuredGroup<Groups>>
+    : RouteSentence<UnsecuredRoute<OfRequest<Needs<T>>>>
+
+type EndpointSentence<Name extends string> =
+  `The endpoint "${Name}" is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
+
+type RouteSentence<Name extends string> =
+  `The route "${Name}" is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
+
+/**
+ * The sentence that says which endpoint or route is open without saying so; nothing where none is.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
+
+/**
+ * The same api, or the same layer of routes; where an endpoint carries neither a requirement nor `Public`, it does not compile, and the message
+ * names the endpoint.
+ *
+ * **Details**
+ *
+ * An api is looked at again when the program runs, in case types were cast away: an open endpoint throws a `TypeError` that names it. Of an
+ * `HttpRouter` app, the routes made by `OAuth2.route` are looked at.
+ *
+ * **Gotchas**
+ *
+ * In `HttpApi`, `.middleware()` covers only the endpoints that were added before it. Call `secured` last.
+ *
+ * **Example** (A sealed api)
+ *
+ * ```ts
+ * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { "items:read": "Read your items" }
+ * })
+ *
+ * export const Api = HttpApi.make("api")
+ *   .add(
+ *     HttpApiGroup.make("items")
+ *       .add(HttpApiEndpoint.get("list", "/items"))
+ *       .middleware(auth.require("items:read"))
+ *       .add(HttpApiEndpoint.get("health", "/health").middleware(OAuth2.Public("the load balancer has no credentials")))
+ *   )
+ *   .pipe(OAuth2.secured)
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const secured = <T>(self: T & Secured<T>): T => {
+  if (HttpApi.isHttpApi(self)) assertSecured(self as unknown as HttpApi.Top)
+  return self
+}
+
+const assertSecured = (api: HttpApi.Top): void => {
+  const open: Array<string> = []
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint, group, middleware }) => {
+      const marked = Array.from(middleware).some((key) => authentication.ofKey(key) !== undefined || isPublic(key))
+      if (!marked) open.push(JSON.stringify(`${group.identifier}.${endpoint.identifier}`))
+    }
+  })
+  if (open.length > 0) {
+    throw new TypeError(
+      `OAuth2.secured: neither secured nor Public: ${open.join(", ")}. Give each auth.require, auth.optional or OAuth2.Public.`
+    )
+  }
+}
+
+/**
+ * A sealed route: as `HttpRouter.add`, and it is served only where a requirement or `Public` stands around it. `OAuth2.secured` says so in words.
+ *
+ * **Details**
+ *
+ * At run time, where types were cast away, a request to an open route is a defect that the log explains, and the handler does not run.
+ *
+ * **Example** (Every route says who may use it)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpServerResponse } from "effect/http"
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const Routes = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.text("ok"))).pipe(
+ *   Layer.provide(OAuth2.Public("the load balancer has no credentials").route.layer),
+ *   OAuth2.secured
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const route = <
+  const Method extends Parameters<typeof HttpRouter.add>[0],
+  const Path extends HttpRouter.PathInput,
+  E,
+  R
+>(
+  method: Method,
+  path: Path,
+  handler: Effect.Effect<HttpServerResponse, E, R>
+): Layer.Layer<
+  never,
+  never,
+  | HttpRouter.HttpRouter
+  | HttpRouter.Request<"Requires", Seal<`${Method} ${Path}`>>
+  | HttpRouter.Request.From<"Requires", Exclude<R, HttpRouter.Provided | Scope.Scope>>
+  | HttpRouter.Request.From<"Error", E>
+> => {
+  const sealed = Effect.flatMap(Effect.all([HttpServerRequest, Decided]), ([request, decided]) => {
+    if (decided === request.source) return handler
+    const defect = new Error(
+      `The route "${method} ${path}" is neither secured nor Public: no requirement stands around it.`
+    )
+    return Effect.andThen(Effect.logError(defect.message), Effect.die(defect))
+  })
+  // Sound: `Seal` is a demand on the route's layer alone; nothing reads it at run time.
+  return HttpRouter.add(method, path, sealed) as never
+}

@@ -1,0 +1,36 @@
+/** `GET /items/` answers with the token that was sent. One app, in the three ways in which our users can write it. */
+import { Effect, Layer, Redacted } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { BearerToken, OAuth2 } from "effect-oauth2"
+import { anyToken } from "./tokens.ts"
+
+const urls = { authorizationUrl: "authorize", tokenUrl: "token", scopes: {} }
+
+const auth = OAuth2.authorizationCode("OAuth2AuthorizationCodeBearer", urls)
+
+const described = OAuth2.authorizationCode("OAuth2AuthorizationCodeBearer", {
+  ...urls,
+  description: "OAuth2 Code Bearer"
+})
+
+const readItems = Effect.map(BearerToken, (token) => HttpServerResponse.jsonUnsafe({ token: Redacted.value(token) }))
+
+const required = (scheme: typeof auth) =>
+  HttpRouter.add("GET", "/items/", readItems).pipe(
+    Layer.provide(scheme.require().route.layer),
+    Layer.provide(scheme.layer),
+    Layer.provide(anyToken())
+  )
+
+export const App = required(auth)
+
+export const Described = required(described)
+
+/** As FastAPI does it: the token is extracted, and nobody verifies it. */
+export const Extracted = HttpRouter.add("GET", "/items/", Effect.provide(readItems, BearerToken.layer))
+
+/** Authentication as a layer, provided to the handler. */
+export const Layered = HttpRouter.add("GET", "/items/", Effect.provide(readItems, auth.layerRequest)).pipe(
+  HttpRouter.provideRequest(auth.layer),
+  Layer.provide(anyToken())
+)

@@ -1,0 +1,49 @@
+/** A requirement for the whole app, and more for a route, a router, and a route of that router. */
+import { Effect, Layer, Redacted } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { BearerToken, OAuth2 } from "effect-oauth2"
+import { anyToken } from "./tokens.ts"
+
+const scopes = { read: "Read access", write: "Write access" }
+
+const auth = OAuth2.authorizationCode("OAuth2AuthorizationCodeBearer", {
+  authorizationUrl: "authorize",
+  tokenUrl: "token",
+  scopes
+})
+
+const message = (message: string) => Effect.succeed(HttpServerResponse.jsonUnsafe({ message }))
+
+const token = Effect.map(BearerToken, (token) => HttpServerResponse.jsonUnsafe({ token: Redacted.value(token) }))
+
+const readWrite = auth.require("read", "write").route.layer
+
+// FastAPI can name the scheme or a helper that needs it; for us both are the scheme's requirement.
+const Admin = Layer.mergeAll(
+  HttpRouter.add("GET", "/with-oauth2-scheme", message("Admin Access")),
+  HttpRouter.add("GET", "/with-get-token", message("Admin Access"))
+).pipe(Layer.provide(readWrite))
+
+const Items = Layer.mergeAll(
+  HttpRouter.add("GET", "/items/", token),
+  HttpRouter.add("POST", "/items/", token).pipe(Layer.provide(readWrite))
+).pipe(Layer.provide(auth.require("read").route.layer))
+
+export const App = Layer.mergeAll(HttpRouter.add("GET", "/", message("Hello World")), Admin, Items).pipe(
+  Layer.provide(auth.require().route.layer),
+  Layer.provide(auth.layer),
+  Layer.provide(anyToken("read", "write"))
+)
+
+const simple = OAuth2.authorizationCode("OAuth2AuthorizationCodeBearer", {
+  authorizationUrl: "api/oauth/authorize",
+  tokenUrl: "/api/oauth/token",
+  scopes
+})
+
+export const Simple = HttpRouter.add("GET", "/admin", message("Admin Access")).pipe(
+  Layer.provide(simple.require("read", "write").route.layer),
+  Layer.provide(simple.require().route.layer),
+  Layer.provide(simple.layer),
+  Layer.provide(anyToken("read", "write"))
+)

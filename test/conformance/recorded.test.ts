@@ -1,0 +1,90 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { decodeJwt } from "jose"
+import { apps } from "./apps/index.ts"
+import { type Case, cases } from "./Case.ts"
+import { type Answer, json, send, values } from "./Wire.ts"
+
+const placeholder = "<access_token>"
+
+const accessToken = (answer: Answer): string => {
+  const body = json(answer)
+  assert.isTrue(typeof body === "object" && body !== null && "access_token" in body)
+  const token = (body as Record<string, unknown>)["access_token"]
+  assert.isString(token)
+  return token as string
+}
+
+const assertAnswer = (answer: Answer, expected: Case["response"]): void => {
+  assert.strictEqual(answer.status, expected.status)
+  for (const name of ["content-type", "www-authenticate"]) {
+    const value = expected.headers[name]
+    assert.deepStrictEqual(values(answer, name), value === undefined ? [] : [value])
+  }
+  if (expected.claims !== undefined) {
+    const token = accessToken(answer)
+    assert.deepStrictEqual(decodeJwt(token), expected.claims)
+    assert.strictEqual(answer.body.replace(token, placeholder), JSON.stringify(expected.body))
+  } else {
+    assert.strictEqual(answer.body, JSON.stringify(expected.body))
+  }
+}
+
+/** Replays one of FastAPI's tests, exchange by exchange. */
+const replay = Effect.fnUntraced(function* (exchanges: ReadonlyArray<Case>) {
+  let token = placeholder
+  for (const { request, response } of exchanges) {
+    const headers = Object.entries(request.headers).map(
+      ([name, value]) => [name, value.replace(placeholder, token)] as const
+    )
+    const answer = yield* send(request.method, request.path, {
+      headers,
+      ...(request.body === undefined ? undefined : { body: request.body })
+    })
+    assertAnswer(answer, response)
+    if (response.claims !== undefined) token = accessToken(answer)
+  }
+})
+
+const run = cases.filter(({ plan }) => plan === "run")
+
+for (const [app, writings] of Object.entries(apps)) {
+  const tests = Map.groupBy(
+    run.filter((one) => one.app === app),
+    ({ source }) => source
+  )
+  for (const [writing, server] of Object.entries(writings)) {
+    layer(server)(`${app}, ${writing}, answers as FastAPI in`, (it) => {
+      for (const [source, exchanges] of tests) it.effect(source, () => replay(exchanges))
+    })
+  }
+}
+
+describe("the recorded cases", () => {
+  const rows = (plan: Case["plan"]) => cases.filter((one) => one.plan === plan).map(({ row }) => row)
+
+  it("are each run, put off or left out", () => {
+    const all = [...rows("run"), ...rows("later"), ...rows("left out")].toSorted((a, b) => a - b)
+    assert.deepStrictEqual(
+      all,
+      Array.from({ length: 82 }, (_, i) => i + 1)
+    )
+    assert.deepStrictEqual([rows("run").length, rows("later").length, rows("left out").length], [41, 15, 26])
+  })
+
+  it("are put off or left out for a reason, and run without one", () => {
+    for (const { because, plan, row } of cases) assert.strictEqual(because === undefined, plan === "run", `row ${row}`)
+  })
+
+  it("are run against an app of their own", () => {
+    assert.deepStrictEqual(new Set(run.map(({ app }) => app)), new Set(Object.keys(apps)))
+  })
+
+  it("hold FastAPI's answer to a request without credentials, 30 bytes long", () => {
+    const bodies = run
+      .filter(({ response }) => response.status === 401)
+      .map(({ response }) => JSON.stringify(response.body))
+    assert.include(bodies, '{"detail":"Not authenticated"}')
+    assert.lengthOf('{"detail":"Not authenticated"}', 30)
+  })
+})
