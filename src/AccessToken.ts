@@ -7,7 +7,8 @@
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
+import * as scope from "./internal/scope.ts"
 
 /**
  * A verified access token. The names in parentheses are the claims of the JWT profile for access tokens (RFC 9068 §2.2).
@@ -51,7 +52,56 @@ export interface VerifiedToken {
  * @category services
  * @since 0.1.0
  */
-export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("effect-oauth2/AccessToken") {}
+export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("effect-oauth2/AccessToken") {
+  /**
+   * A verified token with nothing in it but what is given: for a `TokenVerifier` of one's own.
+   *
+   * **Example** (A session as an access token)
+   *
+   * ```ts import.meta.vitest
+   * import { DateTime } from "effect"
+   * import { AccessToken } from "effect-oauth2"
+   *
+   * const token = AccessToken.make({
+   *   subject: "demo",
+   *   scopes: "items:read me",
+   *   issuer: "https://sessions.example.com",
+   *   expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+   * })
+   *
+   * token.scopes.has("me") // => true
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static make(options: {
+    readonly subject: string
+    /** Names, or one string of names separated by single spaces (RFC 6749 §3.3). What is no scope-token grants nothing. */
+    readonly scopes: string | Iterable<string>
+    /** Who vouches for the token. */
+    readonly issuer: string
+    /** Until when: what is verified must be verified again some time. */
+    readonly expiresAt: DateTime.Utc
+    readonly clientId?: string
+    readonly audience?: ReadonlyArray<string>
+    readonly issuedAt?: DateTime.Utc
+    readonly tokenId?: string
+    readonly claims?: Readonly<Record<string, unknown>>
+  }): VerifiedToken {
+    const { audience = [], claims = {}, expiresAt, issuer, scopes, subject } = options
+    return {
+      subject,
+      clientId: Option.fromUndefinedOr(options.clientId),
+      scopes: scope.fromClaim(typeof scopes === "string" ? scopes : Array.from(scopes)),
+      issuer,
+      audience,
+      expiresAt,
+      issuedAt: Option.fromUndefinedOr(options.issuedAt),
+      tokenId: Option.fromUndefinedOr(options.tokenId),
+      claims: Object.assign(Object.create(null), claims)
+    }
+  }
+}
 
 /**
  * The verified access token of the current request where authentication is optional: `None` for an anonymous request.

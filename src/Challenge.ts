@@ -200,10 +200,8 @@ export const within = <E extends SecurityError>(
 ): E => {
   // The prototype carries the class, the own properties its fields: a copy, since one error value may serve several schemes. Its stack is
   // the one line that a log should show: where in this library a request was refused helps nobody.
-  const copy: E = Object.create(Object.getPrototypeOf(error), {
-    ...Object.getOwnPropertyDescriptors(error),
-    stack: { value: `${error._tag}: ${error.message}`, configurable: true, writable: true }
-  })
+  const copy: E = Object.assign(Object.create(Object.getPrototypeOf(error)), error)
+  Object.defineProperty(copy, "stack", { value: `${error._tag}: ${error.message}`, configurable: true, writable: true })
   raised.set(copy, { settings, challenges: challenges ?? [] })
   return copy
 }

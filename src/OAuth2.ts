@@ -444,17 +444,8 @@ export const authorizationCode = <
       // Sound: the key is that of every requirement of the scheme, and `Public` has a default.
     ) as unknown as Layer.Layer<Authentication<Name> | PublicEndpoint, never, R>
 
-  const testToken = (token: TestToken<string>): VerifiedToken => ({
-    subject: token.subject ?? "demo",
-    clientId: Option.none(),
-    scopes: new Set(token.scopes),
-    issuer: "test",
-    audience: [],
-    expiresAt: DateTime.makeUnsafe(8.64e15),
-    issuedAt: Option.none(),
-    tokenId: Option.none(),
-    claims: token.claims ?? {}
-  })
+  const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
+    AccessToken.make({ subject, scopes, claims, issuer: "test", expiresAt: DateTime.makeUnsafe(8.64e15) })
 
   const grant = (token: TestToken<string>) => {
     const verified = testToken(token)

@@ -18,23 +18,20 @@ import type { AuthorizationServerUnavailable, InvalidToken } from "./SecurityErr
  * **Example** (A verifier of one's own)
  *
  * ```ts
- * import { DateTime, Effect, Layer, Option, Redacted } from "effect"
- * import { SecurityError, TokenVerifier } from "effect-oauth2"
+ * import { DateTime, Effect, Layer, Redacted } from "effect"
+ * import { AccessToken, SecurityError, TokenVerifier } from "effect-oauth2"
  *
  * export const Sessions = Layer.succeed(TokenVerifier, {
  *   verify: (token) =>
  *     Redacted.value(token) === "opaque-token-of-demo"
- *       ? Effect.succeed({
- *           subject: "demo",
- *           clientId: Option.none(),
- *           scopes: new Set(["items:read"]),
- *           issuer: "https://sessions.example.com",
- *           audience: ["https://api.example.com"],
- *           expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z"),
- *           issuedAt: Option.none(),
- *           tokenId: Option.none(),
- *           claims: {}
- *         })
+ *       ? Effect.succeed(
+ *           AccessToken.make({
+ *             subject: "demo",
+ *             scopes: "items:read",
+ *             issuer: "https://sessions.example.com",
+ *             expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+ *           })
+ *         )
  *       : Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
  * })
  * ```

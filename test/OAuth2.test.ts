@@ -230,7 +230,7 @@ describe("require", () => {
       const tokens = verifier()
       const swap = HttpRouter.middleware((effect) =>
         Effect.updateService(effect, HttpServerRequest.HttpServerRequest, (request) =>
-          request.modify({ headers: { ...request.headers, authorization: "Bearer none" } as never })
+          request.modify({ headers: { ...request.headers, authorization: "Bearer none" } })
         )
       )
       const app = route("/", "b").pipe(

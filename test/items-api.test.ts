@@ -26,7 +26,11 @@ class ItemsApi extends Context.Service<
   )
 }
 
-const call = (url: string, token?: string, init?: RequestInit) =>
+const call = (
+  url: string,
+  token?: string,
+  init?: Omit<RequestInit, "headers"> & { readonly headers?: Record<string, string> }
+) =>
   Effect.promise(async () => {
     const response = await fetch(url, {
       ...init,

@@ -24,9 +24,9 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
   const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {} }
 
   /** Status and detail are those of the answer to `example`; `received` makes the error from the headers that came with it. */
-  const declare = <E extends SecurityError, const Header extends string>(
+  const declare = <E extends SecurityError>(
     example: E,
-    header: Header,
+    header: "www-authenticate" | "retry-after",
     received: (value: string) => E
   ): Schema.Codec<E, unknown> => {
     const { body, status } = Challenge.answer(example, settings)
@@ -42,15 +42,15 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
       HttpApiSchema.encodeToWithHeaders(
         {
           body: Schema.Struct({ detail: Schema.Literal(body.detail) }).pipe(HttpApiSchema.status(status)),
-          headers: { [header]: Schema.String } as { readonly [K in Header]: Schema.String }
+          headers: { [header]: Schema.String }
         },
         {
-          decode: ({ headers }) => received((headers as Record<string, string>)[header] ?? ""),
+          decode: ({ headers }) => received(headers[header] ?? ""),
           // An error that a handler made itself: it answers as this scheme does, where nothing is asked.
-          encode: (error) => ({ body, headers: Challenge.answer(error, settings).headers as never })
+          encode: (error) => ({ body, headers: Challenge.answer(error, settings).headers })
         }
       )
-    ) as unknown as Schema.Codec<E, unknown>
+    )
   }
 
   return [

@@ -81,5 +81,5 @@ export const Public = (reason: string): Public => {
       handler: Effect.Effect<HttpServerResponse, Types.unhandled>
     ) => Effect.Effect<HttpServerResponse, Types.unhandled>
   )
-  return Object.assign(key, { reason, route }) as unknown as Public
+  return Object.assign(key, { reason, route })
 }

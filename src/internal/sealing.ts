@@ -147,7 +147,7 @@ export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
  * @since 0.1.0
  */
 export const secured = <T>(self: T & Secured<T>): T => {
-  if (HttpApi.isHttpApi(self)) assertSecured(self as unknown as HttpApi.Top)
+  if (HttpApi.isHttpApi(self)) assertSecured(self)
   return self
 }
 
@@ -215,5 +215,5 @@ export const route = <
     return Effect.andThen(Effect.logError(defect.message), Effect.die(defect))
   })
   // Sound: `Seal` is a demand on the route's layer alone; nothing reads it at run time.
-  return HttpRouter.add(method, path, sealed) as never
+  return HttpRouter.add(method, path, sealed)
 }

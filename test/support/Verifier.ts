@@ -1,18 +1,14 @@
 /** A verifier for tests of everything but cryptography: it knows some tokens by name, counts, and can be down. */
-import { DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
-import { SecurityError, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
+import { AccessToken, SecurityError, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 
-export const verified = (subject: string, scopes: Iterable<string>): VerifiedToken => ({
-  subject,
-  clientId: Option.none(),
-  scopes: new Set(scopes),
-  issuer: "https://idp.example.com",
-  audience: ["https://api.example.com"],
-  expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z"),
-  issuedAt: Option.none(),
-  tokenId: Option.none(),
-  claims: {}
-})
+export const verified = (subject: string, scopes: Iterable<string>): VerifiedToken =>
+  AccessToken.make({
+    subject,
+    scopes,
+    issuer: "https://idp.example.com",
+    expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+  })
 
 export class Verifier {
   calls: Array<string> = []

@@ -9,7 +9,10 @@ export interface Answer {
   readonly headers: Headers
 }
 
-export type Send = (path: string, token?: string, init?: RequestInit) => Effect.Effect<Answer>
+/** Headers as a record, so that the token can be put beside them. */
+export type Init = Omit<RequestInit, "headers"> & { readonly headers?: Readonly<Record<string, string>> }
+
+export type Send = (path: string, token?: string, init?: Init) => Effect.Effect<Answer>
 
 type Requests =
   | HttpRouter.HttpRouter

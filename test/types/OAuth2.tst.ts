@@ -31,15 +31,15 @@ describe("a scheme", () => {
   test("takes only declared scopes, and the message lists them", () => {
     expect(auth.require).type.toBeCallableWith("items:read", "items:write")
     expect(auth.require).type.toBeCallableWith()
-    // @ts-expect-error Argument of type '"items:delete"' is not assignable to parameter of type '"items:read" | "items:write"'.
+    // @ts-expect-error Argument of type '"items:delete"' is not assignable to parameter of type 'Item<"items:read" | "items:write">'.
     auth.require("items:delete")
-    // @ts-expect-error Argument of type '"items:delete"' is not assignable to parameter of type '"items:read" | "items:write"'.
+    // @ts-expect-error Argument of type '"items:delete"' is not assignable to parameter of type 'Item<"items:read" | "items:write">'.
     auth.optional("items:delete")
   })
 
   test("says what its effects and layers need, and how they fail", () => {
     expect(auth.authorize).type.toBe<Effect.Effect<VerifiedToken, SecurityError.SecurityError, BearerToken | Auth>>()
-    expect(auth.layer).type.toBe<Layer.Layer<Auth, never, TokenVerifier>>()
+    expect(auth.layer).type.toBe<Layer.Layer<Auth | OAuth2.PublicEndpoint, never, TokenVerifier>>()
     expect(auth.layerRequest).type.toBe<
       Layer.Layer<BearerToken | AccessToken, SecurityError.SecurityError, HttpServerRequest | Auth>
     >()

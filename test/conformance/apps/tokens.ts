@@ -1,18 +1,9 @@
 /** Verifiers for apps that, like most of FastAPI's tests, care for the token's text only. */
-import { DateTime, Effect, Layer, Option, Redacted } from "effect"
-import { SecurityError, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+import { Effect, Layer, Redacted } from "effect"
+import { SecurityError, TokenVerifier } from "effect-oauth2"
+import { verified } from "../../support/Verifier.ts"
 
-export const verified = (subject: string, scopes: Iterable<string>): VerifiedToken => ({
-  subject,
-  clientId: Option.none(),
-  scopes: new Set(scopes),
-  issuer: "https://idp.example.com",
-  audience: ["https://api.example.com"],
-  expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z"),
-  issuedAt: Option.none(),
-  tokenId: Option.none(),
-  claims: {}
-})
+export { verified }
 
 /** Accepts every token, with the given scopes. */
 export const anyToken = (...scopes: ReadonlyArray<string>): Layer.Layer<TokenVerifier> =>
