@@ -42,6 +42,7 @@ import { Authenticator, TestAuthenticator } from "./internal/authenticator.ts"
 import { asked, decide, type Part } from "./internal/demand.ts"
 import * as errorSchemas from "./internal/errorSchemas.ts"
 import * as expression from "./internal/expression.ts"
+import * as guard from "./internal/guard.ts"
 import * as implication from "./internal/implication.ts"
 import * as proof from "./internal/proof.ts"
 import type { PublicEndpoint } from "./internal/public.ts"
@@ -71,6 +72,7 @@ export type {
   SecurityRequirement,
   SecurityRequirementTypes
 } from "./internal/securityRequirement.ts"
+export { openApi } from "./OpenApiSecurity.ts"
 export type { Seal } from "./internal/seal.ts"
 
 /**
@@ -280,6 +282,41 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
    */
   readonly refuse: <E extends SecurityError>(error: E) => Effect.Effect<never, E>
 
+  /**
+   * What `require` is to a route, for any effect: runs it only where the token has all that is given, and with the grants of what is proven. In
+   * a program without HTTP the token is the `BearerToken` in the context; within a request it is the request's own, whatever the context has.
+   *
+   * **Example** (A message that carries a token)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { "items:write": "Modify your items" }
+   * })
+   *
+   * const deleteItem = Effect.asVoid(auth.granted("items:write"))
+   *
+   * // Effect<void, SecurityError, BearerToken | Authentication<"OAuth2">>
+   * export const onMessage = deleteItem.pipe(auth.prove("items:write"))
+   * ```
+   */
+  readonly prove: <const Items extends ReadonlyArray<Item<Scope>>>(
+    ...items: Items
+  ) => <A, E, R>(
+    self: Effect.Effect<A, E, R>
+  ) => Effect.Effect<
+    A,
+    E | SecurityError | Item.Error<Items[number]>,
+    | Exclude<R, Authenticated<Name> | Grants<Name, Item.AllOf<Items>>>
+    | BearerToken
+    | Authentication<Name>
+    | Item.Services<Items[number]>
+  >
+
   /** Authenticates requests with the `TokenVerifier` in the context. */
   readonly layer: Layer.Layer<Authentication<Name> | PublicEndpoint, never, TokenVerifier>
 
@@ -383,7 +420,13 @@ export const authorizationCode = <
     throw new TypeError(`${where}: the realm has one or more printable ASCII characters (RFC 9110 §11.5).`)
   }
 
+  const flow = { authorizationUrl, tokenUrl, ...(refreshUrl === undefined ? undefined : { refreshUrl }) }
   const scheme = schemes.make(name, {
+    definition: {
+      type: "oauth2",
+      ...(description === undefined ? undefined : { description }),
+      flows: { authorizationCode: { ...flow, scopes: options.scopes } }
+    },
     implication: implication.make(where, names, options.implies ?? {}),
     settings: (scopes) => ({ responses, realm, scopes, renderers }),
     errors: errorSchemas.make(responses, realm)
@@ -451,7 +494,7 @@ export const authorizationCode = <
     const verified = testToken(token)
     return Layer.merge(
       Layer.succeed(AccessToken, verified),
-      Layer.succeed(scheme.proof, new proof.Proof(scheme, "test", verified, verified.scopes))
+      Layer.succeed(scheme.proof, new proof.Proof(scheme, undefined, verified, verified.scopes))
     )
   }
 
@@ -459,11 +502,13 @@ export const authorizationCode = <
     name,
     scopes: options.scopes,
     description,
-    flows: {
-      authorizationCode: { authorizationUrl, tokenUrl, ...(refreshUrl === undefined ? undefined : { refreshUrl }) }
-    },
+    flows: { authorizationCode: flow },
     require: (...items: ReadonlyArray<Item>) => makeRequirement(demand("require", items, false)),
     optional: (...items: ReadonlyArray<Item>) => makeRequirement(demand("optional", items, true)),
+    prove: (...items: ReadonlyArray<Item>) => {
+      const own = demand("prove", items, false)
+      return (self: Effect.Effect<unknown, unknown, unknown>) => guard.make(own.demand, new Map(), self)
+    },
     granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
     grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
     authorize,

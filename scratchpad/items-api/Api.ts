@@ -1,50 +1,45 @@
-/** The Items API: what it serves, and what each route demands. */
+/** The Items API: what it serves, and what each endpoint and route demands. */
 import { Effect, Layer, Option, Schema } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpServerResponse } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { AccessToken, OAuth2, OptionalAccessToken } from "effect-oauth2"
-import { Items } from "./Items.ts"
+import { Item, Items } from "./Items.ts"
+import * as Security from "./Security.ts"
 
-export interface Endpoints {
-  readonly authorizationUrl: string
-  readonly tokenUrl: string
+/** Asks for the `TokenVerifier` that tells which tokens are good. */
+export const make = (endpoints: Security.Endpoints) => {
+  const auth = Security.make(endpoints)
+  return Layer.mergeAll(items(auth), profile(auth), health).pipe(Layer.provide([auth.layer, Items.layer(auth)]))
 }
 
-export const make = (endpoints: Endpoints) => {
-  const auth = OAuth2.authorizationCode("OAuth2", {
-    ...endpoints,
-    scopes: {
-      "items:read": "Read the items",
-      "items:write": "Add items",
-      me: "Read your own profile"
-    }
-  })
+/** The items, as a declared api. Requirements accumulate: creating an item takes items:read and items:write. */
+const items = (auth: Security.Auth) => {
+  const Group = HttpApiGroup.make("items", { topLevel: true })
+    .add(
+      HttpApiEndpoint.get("list", "/items", { success: Schema.Array(Item) }),
+      HttpApiEndpoint.post("create", "/items", {
+        payload: Schema.Struct({ name: Schema.NonEmptyString }),
+        success: Item.pipe(HttpApiSchema.status(201))
+      }).middleware(auth.require("items:write"))
+    )
+    .middleware(auth.require("items:read"))
+  const Api = HttpApi.make("items-api").add(Group).pipe(OAuth2.secured, OAuth2.openApi)
 
-  const Health = HttpRouter.add("GET", "/health", HttpServerResponse.jsonUnsafe({ status: "ok" }))
+  const Handlers = HttpApiBuilder.group(Api, "items", (handlers) =>
+    Effect.map(Items, (items) =>
+      handlers.handleAll({
+        list: () => items.list,
+        create: ({ payload }) => items.create(payload.name)
+      })
+    )
+  ).pipe(OAuth2.proven)
 
-  const ListItems = HttpRouter.add(
-    "GET",
-    "/items",
-    Effect.gen(function* () {
-      const items = yield* Items
-      return HttpServerResponse.jsonUnsafe(yield* items.list)
-    })
-  )
+  return HttpApiBuilder.layer(Api).pipe(Layer.provide(Handlers))
+}
 
-  const CreateItem = HttpRouter.add(
-    "POST",
-    "/items",
-    Effect.gen(function* () {
-      const items = yield* Items
-      const token = yield* AccessToken
-      const { name } = yield* HttpServerRequest.schemaBodyJson(Schema.Struct({ name: Schema.NonEmptyString }))
-      return HttpServerResponse.jsonUnsafe(yield* items.create(name, token.subject), { status: 201 })
-    })
-  ).pipe(Layer.provide(auth.require("items:write").route.layer))
-
-  // Requirements accumulate, outermost first: creating an item takes items:read and items:write.
-  const ItemRoutes = Layer.mergeAll(ListItems, CreateItem).pipe(Layer.provide(auth.require("items:read").route.layer))
-
-  const Me = HttpRouter.add(
+/** The rest, as routes. */
+const profile = (auth: Security.Auth) => {
+  const Me = OAuth2.route(
     "GET",
     "/users/me",
     Effect.map(AccessToken, ({ scopes, subject }) =>
@@ -52,7 +47,7 @@ export const make = (endpoints: Endpoints) => {
     )
   ).pipe(Layer.provide(auth.require("me").route.layer))
 
-  const Greeting = HttpRouter.add(
+  const Greeting = OAuth2.route(
     "GET",
     "/greeting",
     Effect.map(OptionalAccessToken, (token) =>
@@ -62,9 +57,10 @@ export const make = (endpoints: Endpoints) => {
     )
   ).pipe(Layer.provide(auth.optional().route.layer))
 
-  /** Asks for the `TokenVerifier` that tells which tokens are good. */
-  return Layer.mergeAll(Health, ItemRoutes, Me, Greeting).pipe(
-    Layer.provide(auth.layer),
-    HttpRouter.provideRequest(Items.layer)
-  )
+  return Layer.mergeAll(Me, Greeting).pipe(OAuth2.secured)
 }
+
+const health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))).pipe(
+  Layer.provide(OAuth2.Public("what watches the service has no credentials").route.layer),
+  OAuth2.secured
+)

@@ -3,7 +3,7 @@ import { Effect, Layer, Option, Schema } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { JwtVerifier, KeySet } from "effect-oauth2"
 import { AuthorizationServer } from "./AuthorizationServer.ts"
-import type { Endpoints } from "./Api.ts"
+import type { Endpoints } from "./Security.ts"
 import type { Settings } from "./Settings.ts"
 
 export interface Issuer extends Endpoints {

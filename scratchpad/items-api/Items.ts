@@ -1,5 +1,6 @@
-/** The items, in memory. */
+/** The items, in memory: domain code that knows no HTTP, and says in its types what its callers must have proven. */
 import { Context, Effect, Layer, Ref, Schema } from "effect"
+import type { Auth, Granted } from "./Security.ts"
 
 export class Item extends Schema.Class<Item>("Item")({
   id: Schema.Number,
@@ -10,22 +11,26 @@ export class Item extends Schema.Class<Item>("Item")({
 export class Items extends Context.Service<
   Items,
   {
-    readonly list: Effect.Effect<ReadonlyArray<Item>>
-    readonly create: (name: string, owner: string) => Effect.Effect<Item>
+    readonly list: Effect.Effect<ReadonlyArray<Item>, never, Granted<"items:read">>
+    /** The new item is its caller's own. */
+    readonly create: (name: string) => Effect.Effect<Item, never, Granted<"items:write">>
   }
 >()("items-api/Items") {
-  static readonly layer = Layer.effect(
-    Items,
-    Effect.gen(function* () {
-      const items = yield* Ref.make<ReadonlyArray<Item>>([])
-      return Items.of({
-        list: Ref.get(items),
-        create: (name, owner) =>
-          Ref.modify(items, (items) => {
-            const item = new Item({ id: items.length + 1, name, owner })
-            return [item, [...items, item]]
+  static readonly layer = (auth: Auth) =>
+    Layer.effect(
+      Items,
+      Effect.gen(function* () {
+        const items = yield* Ref.make<ReadonlyArray<Item>>([])
+        return Items.of({
+          list: Effect.andThen(auth.granted("items:read"), Ref.get(items)),
+          create: Effect.fn("Items.create")(function* (name) {
+            const { subject } = yield* auth.granted("items:write")
+            return yield* Ref.modify(items, (items) => {
+              const item = new Item({ id: items.length + 1, name, owner: subject })
+              return [item, [...items, item]]
+            })
           })
+        })
       })
-    })
-  )
+    )
 }

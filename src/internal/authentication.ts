@@ -16,14 +16,16 @@ export const ofKey = (key: object): Demand | undefined => demands.get(key)
 
 const endpoints = new WeakMap<object, Demand>()
 
+/** What several keys demand together, outermost first. */
+export const ofKeys = (keys: Iterable<object>): Demand =>
+  Array.from(keys).reduce<Demand>((outer, key) => combine(outer, demands.get(key) ?? []), [])
+
 /** What an endpoint demands: of the api, of its group, and its own, outermost first. One value for each endpoint. */
 export const ofEndpoint = (endpoint: HttpApiEndpoint.Top): Demand => {
   const known = endpoints.get(endpoint)
   if (known !== undefined) return known
   // The set of middlewares has the innermost first.
-  const demand = Array.from(endpoint.middlewares)
-    .toReversed()
-    .reduce<Demand>((outer, key) => combine(outer, demands.get(key) ?? []), [])
+  const demand = ofKeys(Array.from(endpoint.middlewares).toReversed())
   endpoints.set(endpoint, demand)
   return demand
 }

@@ -1,7 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
-import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import { AccessToken, OptionalAccessToken, type VerifiedToken } from "../AccessToken.ts"
@@ -17,8 +16,8 @@ import * as requiredScopes from "./requiredScopes.ts"
 import type { Authentication, Scheme } from "./scheme.ts"
 import { Decided } from "./seal.ts"
 
-// What a handler needs and fails with is in the types of the face that calls the guard (`OAuth2`).
-type Handler = Effect.Effect<HttpServerResponse, unknown, unknown>
+// What a handler gives, needs and fails with is in the types of the face that calls the guard (`OAuth2`).
+type Handler = Effect.Effect<unknown, unknown, unknown>
 
 export type Authentications = ReadonlyMap<Scheme, Authentication>
 
@@ -40,7 +39,7 @@ const LastDecision = Context.Reference<{ readonly demand: Demand; readonly sourc
   { defaultValue: () => undefined }
 )
 
-/** Runs `handler` only where the demand, and what was demanded further out, holds for the request. */
+/** Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP. */
 export const make = (
   demand: Demand,
   authentications: Authentications,
@@ -63,9 +62,9 @@ export const make = (
 }
 
 const run = (guard: Guard, context: Context.Context<never>): Handler => {
-  const request = Context.getUnsafe(context, HttpServerRequest)
+  const request = Context.getOrUndefined(context, HttpServerRequest)
   const last = Context.get(context, LastDecision)
-  if (last?.demand === guard.demand && last.source === request.source) return guard.handler
+  if (last !== undefined && last.demand === guard.demand && last.source === request?.source) return guard.handler
   const required = Context.get(context, SecurityScopes)
   return Effect.flatMap(
     Effect.forEach(guard.demand, (clause) => decideClause(guard, clause, context, request, required)),
@@ -100,7 +99,7 @@ const decideClause = Effect.fnUntraced(function* (
   guard: Guard,
   clause: Clause,
   context: Context.Context<never>,
-  request: HttpServerRequest,
+  request: HttpServerRequest | undefined,
   required: RequiredScopes
 ): Effect.fn.Return<Verdict> {
   const refusals: Array<Refusal> = []
@@ -109,7 +108,7 @@ const decideClause = Effect.fnUntraced(function* (
     const outer = requiredScopes.ofScheme(required, part.scheme)
     const refuse = (error: SecurityError) =>
       refusals.push({ error, settings: part.scheme.settings(asked(part, outer)) })
-    const credential = authentication.authenticator.fromRequest(request, Context.get(context, BearerToken.MaxLength))
+    const credential = credentialOf(authentication.authenticator, request, context)
     if (!("verified" in credential)) {
       if (part.optional && credential._tag === "NotAuthenticated") return { part, granted: Option.none() }
       refuse(credential)
@@ -129,6 +128,17 @@ const decideClause = Effect.fnUntraced(function* (
   }
   return { refusals }
 })
+
+/** Of a request its own credential counts, whatever `BearerToken` the context has; a program without HTTP brings one. */
+const credentialOf = (
+  authenticator: Authenticator,
+  request: HttpServerRequest | undefined,
+  context: Context.Context<never>
+): ReturnType<Authenticator["fromRequest"]> => {
+  if (request !== undefined) return authenticator.fromRequest(request, Context.get(context, BearerToken.MaxLength))
+  const token = Context.getUnsafe(context, BearerToken)
+  return { token, verified: authenticator.fromToken(undefined, token) }
+}
 
 /** Captured where the route was built (`HttpRouter`), else what the api's context provides (`HttpApi`). */
 const authenticationOf = (
@@ -173,12 +183,13 @@ const provided = (
   guard: Guard,
   accepted: ReadonlyArray<Accepted>,
   context: Context.Context<never>,
-  request: HttpServerRequest,
+  request: HttpServerRequest | undefined,
   required: RequiredScopes
 ): Context.Context<never> => {
-  let result: Context.Context<never> = Context.make(Decided, request.source).pipe(
-    Context.add(LastDecision, { demand: guard.demand, source: request.source }),
-    Context.add(OptionalAccessToken, Option.none())
+  const source = request?.source
+  let result: Context.Context<never> = Context.make(OptionalAccessToken, Option.none()).pipe(
+    Context.add(Decided, source),
+    Context.add(LastDecision, source === undefined ? undefined : { demand: guard.demand, source })
   )
   for (const [scheme, authentication] of guard.authentications) {
     result = Context.add(result, scheme.service, authentication)
@@ -196,9 +207,8 @@ const provided = (
     // A proof is for what the types know: where the token is optional they know nothing.
     if (!part.optional) {
       const before = Context.get(context, scheme.proof)
-      const also =
-        before instanceof Proof && before.for === request.source && before.token === accessToken ? before.scopes : []
-      const proof = new Proof(scheme, request.source, accessToken, new Set([...also, ...proven(part, accessToken)]))
+      const also = before instanceof Proof && before.for === source && before.token === accessToken ? before.scopes : []
+      const proof = new Proof(scheme, source, accessToken, new Set([...also, ...proven(part, accessToken)]))
       result = Context.add(result, scheme.proof, proof)
     }
   }

@@ -5,12 +5,12 @@ import type { VerifiedToken } from "../AccessToken.ts"
 import { satisfies } from "./implication.ts"
 import type { Scheme } from "./scheme.ts"
 
-/** The request that a proof is for; `"test"` where `auth.grant` made it. */
-type For = object | "test"
+/** The request that the server received; none in a program without HTTP. */
+type For = object | undefined
 
 /**
- * That a guard has verified a token of this scheme, with these scopes, for this request. Only the guard and `auth.grant` make one: the
- * class is not exported from the package, and a look-alike in the context is not an instance of it.
+ * That a token of this scheme was verified, with these scopes, for this request. Only the guard and `auth.grant` make one: the class is not
+ * exported from the package, and a look-alike in the context is not an instance of it.
  */
 export class Proof {
   readonly scheme: Scheme
@@ -37,10 +37,10 @@ const current = (context: Context.Context<never>, scheme: Scheme): Proof | strin
   const proof = Context.get(context, scheme.proof)
   const request = Context.getOrUndefined(context, HttpServerRequest)
   if (!(proof instanceof Proof) || proof.scheme !== scheme) return "no requirement of the scheme guards this route"
-  if (proof.for === "test") {
-    return request === undefined ? proof : "auth.grant is for tests without HTTP; for a request use auth.layerTest"
-  }
-  return request?.source === proof.for ? proof : "what was proven was proven for another request"
+  if (request?.source === proof.for) return proof
+  return proof.for === undefined
+    ? "what was proven was proven outside of the request (auth.grant is for tests without HTTP; auth.layerTest is for requests)"
+    : "what was proven was proven for another request"
 }
 
 /** Runs `use` with the proof; without one the request fails, the log says what is wrong, and nobody is let in. */

@@ -1,6 +1,5 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import type { HttpApiEndpoint } from "effect/http-api"
 import type * as Challenge from "../Challenge.ts"
 import type { Authenticator } from "./authenticator.ts"
@@ -11,6 +10,8 @@ import type { Proof } from "./proof.ts"
 /** What a scheme is to the guard: how it answers, which scopes imply which, and where its services are. */
 export interface Scheme {
   readonly name: string
+  /** Its Security Scheme Object in OpenAPI. */
+  readonly definition: Readonly<Record<string, unknown>>
   readonly implication: Implication
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
   /** Its errors as an `HttpApi` declares them. */
@@ -24,13 +25,16 @@ export interface Scheme {
 /** The run-time value of an `Authentication`: the middleware that `HttpApi` calls, which carries its authenticator. */
 export interface Authentication {
   (
-    handler: Effect.Effect<HttpServerResponse, unknown, unknown>,
+    handler: Effect.Effect<unknown, unknown, unknown>,
     options: { readonly endpoint: HttpApiEndpoint.Top }
-  ): Effect.Effect<HttpServerResponse, unknown, unknown>
+  ): Effect.Effect<unknown, unknown, unknown>
   readonly authenticator: Authenticator
 }
 
-export const make = (name: string, options: Pick<Scheme, "implication" | "settings" | "errors">): Scheme => ({
+export const make = (
+  name: string,
+  options: Pick<Scheme, "definition" | "implication" | "settings" | "errors">
+): Scheme => ({
   name,
   ...options,
   service: Context.Service<unknown, Authentication>(`effect-oauth2/OAuth2/${name}`),

@@ -143,6 +143,7 @@ export const make = <Name extends string, Provides, E, R>(
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
       return (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) =>
+        // Sound: the guard gives what the handler gives.
         guard.make(demand, authentications, handler, services) as Effect.Effect<HttpServerResponse, Types.unhandled>
     })
   )

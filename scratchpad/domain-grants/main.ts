@@ -1,0 +1,82 @@
+/**
+ * Grants without HTTP: a domain service says in its types what its callers must have proven, and a consumer of messages proves it with the token
+ * that a message carries. Run it with `node --conditions=@effect-oauth2/source scratchpad/domain-grants/main.ts`.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Clock, Console, Context, Effect, Layer, Redacted, Ref } from "effect"
+import { BearerToken, JwtVerifier, KeySet, OAuth2 } from "effect-oauth2"
+import * as jose from "jose"
+
+const auth = OAuth2.authorizationCode("Bank", {
+  authorizationUrl: "https://idp.example.com/authorize",
+  tokenUrl: "https://idp.example.com/token",
+  scopes: { "account:read": "See the balance", "account:write": "Move money" },
+  implies: { "account:write": ["account:read"] }
+})
+
+/** The domain. A proof of `account:write` is enough to see the balance, since it implies `account:read`. */
+class Account extends Context.Service<
+  Account,
+  {
+    readonly balance: Effect.Effect<number, never, OAuth2.Granted<"Bank", "account:read" | "account:write">>
+    readonly deposit: (amount: number) => Effect.Effect<void, never, OAuth2.Granted<"Bank", "account:write">>
+  }
+>()("domain-grants/Account") {
+  static readonly layer = Layer.effect(
+    Account,
+    Effect.gen(function* () {
+      const balance = yield* Ref.make(0)
+      return Account.of({
+        balance: Effect.andThen(auth.granted("account:read"), Ref.get(balance)),
+        deposit: Effect.fn("Account.deposit")(function* (amount) {
+          const { subject } = yield* auth.granted("account:write")
+          yield* Console.log(`${subject} deposits ${amount}`)
+          yield* Ref.update(balance, (balance) => balance + amount)
+        })
+      })
+    })
+  )
+}
+
+/** A service that calls the first one. What it needs is in its type, without a word about it here. */
+const paySalary = Effect.gen(function* () {
+  const account = yield* Account
+  yield* account.deposit(1000)
+  return yield* account.balance
+})
+
+/** Work of a queue: each message carries a token. Without `auth.prove` this does not compile. */
+const onMessage = (token: string) =>
+  paySalary.pipe(auth.prove("account:write"), Effect.provideService(BearerToken, Redacted.make(token)))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// an issuer in this program, so that it needs no network
+// ---------------------------------------------------------------------------------------------------------------------
+
+const issuer = "https://idp.example.com"
+const audience = "urn:example:bank"
+
+const program = Effect.gen(function* () {
+  const { privateKey, publicKey } = yield* Effect.promise(() => jose.generateKeyPair("EdDSA"))
+  const jwk = yield* Effect.promise(() => jose.exportJWK(publicKey))
+  const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+  const mint = (sub: string, scope: string) =>
+    Effect.promise(() =>
+      new jose.SignJWT({ iss: issuer, aud: audience, sub, scope, exp: now + 60 })
+        .setProtectedHeader({ alg: "EdDSA", typ: "at+jwt" })
+        .sign(privateKey)
+    )
+
+  const consumer = Effect.gen(function* () {
+    yield* Console.log(`the balance is ${yield* onMessage(yield* mint("payroll", "account:write"))}`)
+    const refused = yield* Effect.flip(onMessage(yield* mint("visitor", "account:read")))
+    yield* Console.log(`visitor is refused: ${refused.message}`)
+  })
+  const Authentication = auth.layer.pipe(
+    Layer.provide(JwtVerifier.layerKeySet({ issuer, audience })),
+    Layer.provide(KeySet.layerStatic({ keys: [jwk] }))
+  )
+  yield* consumer.pipe(Effect.provide([Account.layer, Authentication]))
+})
+
+NodeRuntime.runMain(program)

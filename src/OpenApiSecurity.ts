@@ -1,0 +1,156 @@
+/**
+ * Security in OpenAPI documents (OpenAPI 3.1, "Security Scheme Object" and "Security Requirement Object"), read from the same values that are
+ * enforced.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import { HttpApi, type HttpApiEndpoint, type HttpApiGroup, OpenApi } from "effect/http-api"
+import * as authentication from "./internal/authentication.ts"
+import type { Demand } from "./internal/demand.ts"
+import * as expression from "./internal/expression.ts"
+import * as openApiDocument from "./internal/openApiDocument.ts"
+import type { Scheme } from "./internal/scheme.ts"
+import { union } from "./internal/scope.ts"
+import type { SecurityRequirementTypes } from "./internal/securityRequirement.ts"
+
+/**
+ * The schemes of one alternative with their scopes: all of them are needed. `{}` is the anonymous request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SecurityRequirementObject = Readonly<Record<string, ReadonlyArray<string>>>
+
+/**
+ * The most alternatives that are written out for one operation.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const maxAlternatives: number = expression.maxAlternatives
+
+/**
+ * What a requirement, or the requirements of an endpoint together, look like in a document: a list of alternatives.
+ *
+ * **Details**
+ *
+ * It is the disjunctive normal form of what is enforced. Two schemes that are both needed stand in one object, alternatives in several, and an
+ * anonymous request that is taken is `{}`. Checks of the user's own do not show. A requirement that has more than `maxAlternatives` alternatives throws a
+ * `TypeError`.
+ *
+ * **Example** (Alternatives)
+ *
+ * ```ts import.meta.vitest
+ * import { OAuth2, OpenApiSecurity, Requirement } from "effect-oauth2"
+ *
+ * const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { read: "Read", write: "Write", admin: "Everything" }
+ * })
+ *
+ * const security = OpenApiSecurity.of(auth.require("read", Requirement.any("write", "admin")))
+ *
+ * security // => [{ OAuth2: ["read", "write"] }, { OAuth2: ["read", "admin"] }]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const of = (
+  // Outermost first.
+  ...requirements: ReadonlyArray<SecurityRequirementTypes<string, unknown, unknown, unknown>>
+): ReadonlyArray<SecurityRequirementObject> => ofDemand(authentication.ofKeys(requirements))
+
+const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> =>
+  demand.reduce<ReadonlyArray<SecurityRequirementObject>>(
+    (outer, clause) =>
+      bounded(
+        outer.flatMap((left) =>
+          clause.flatMap((part) => {
+            const alternatives = bounded(expression.alternatives(part.expression)).map((scopes) => ({
+              [part.scheme.name]: scopes
+            }))
+            return (part.optional ? [...alternatives, {}] : alternatives).map((right) => merge(left, right))
+          })
+        )
+      ),
+    [{}]
+  )
+
+const merge = (left: SecurityRequirementObject, right: SecurityRequirementObject): SecurityRequirementObject => ({
+  ...left,
+  ...Object.fromEntries(Object.entries(right).map(([name, scopes]) => [name, union(left[name] ?? [], scopes)]))
+})
+
+const bounded = <A>(alternatives: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {
+  if (alternatives === undefined || alternatives.length > maxAlternatives) {
+    throw new TypeError(
+      `A requirement has more than ${maxAlternatives} alternatives: a document cannot show it. Name fewer, or a scope that implies several.`
+    )
+  }
+  return alternatives
+}
+
+/**
+ * Writes the security of an api into its document: the schemes with their declared scopes, and for each operation what is enforced there. It keeps
+ * a transformation that the api has already.
+ *
+ * **Gotchas**
+ *
+ * Call it last: what is added to the api afterwards is not seen.
+ *
+ * **Example** (A document that tells the truth)
+ *
+ * ```ts import.meta.vitest
+ * import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { "items:read": "Read your items" }
+ * })
+ * const Api = HttpApi.make("api")
+ *   .add(HttpApiGroup.make("items").add(HttpApiEndpoint.get("list", "/items")).middleware(auth.require("items:read")))
+ *   .pipe(OAuth2.openApi)
+ *
+ * OpenApi.fromApi(Api).paths["/items"]?.get?.security // => [{ OAuth2: ["items:read"] }]
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const openApi = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>
+): HttpApi.HttpApi<Id, Groups> => {
+  const schemes = new Map<string, Scheme>()
+  const operations = new Map<string, ReadonlyArray<SecurityRequirementObject>>()
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint, group }) => {
+      const demand = authentication.ofEndpoint(endpoint)
+      for (const { scheme } of demand.flat()) {
+        if ((schemes.get(scheme.name) ?? scheme) !== scheme) {
+          throw new TypeError(`OAuth2.openApi: two schemes have the name ${JSON.stringify(scheme.name)}: rename one.`)
+        }
+        schemes.set(scheme.name, scheme)
+      }
+      if (demand.length > 0) operations.set(operationId(group, endpoint), ofDemand(demand))
+    }
+  })
+  const previous = Context.getOrUndefined(api.annotations, OpenApi.Transform)
+  return api.annotate(OpenApi.Transform, (document) =>
+    openApiDocument.secure(previous === undefined ? document : previous(document), {
+      schemes: Object.fromEntries(Array.from(schemes, ([name, scheme]) => [name, scheme.definition])),
+      securityOf: (id) => operations.get(id)
+    })
+  )
+}
+
+// As Effect names operations.
+const operationId = (group: HttpApiGroup.Top, endpoint: HttpApiEndpoint.Top): string =>
+  Context.getOrElse(endpoint.annotations, OpenApi.Identifier, () =>
+    group.topLevel ? endpoint.identifier : `${group.identifier}.${endpoint.identifier}`
+  )
