@@ -145,6 +145,21 @@ describe("require", () => {
       })
     )
 
+    it.effect("asks both where the scheme is authenticated in two ways", () =>
+      Effect.gen(function* () {
+        const [inner, outer] = [new Verifier({ t: ["a"], u: ["a"] }), new Verifier({ t: ["b"] })]
+        const app = route("/", "a").pipe(
+          Layer.provide(auth.layer.pipe(Layer.provide(inner.layer))),
+          Layer.provide(auth.require("b").route.layer),
+          Layer.provide(Layer.fresh(auth.layer).pipe(Layer.provide(outer.layer)))
+        )
+        const send = yield* serve(app)
+        yield* send("/", "t")
+        yield* send("/", "u")
+        assert.deepStrictEqual([inner.calls, outer.calls], [["t"], ["t", "u"]])
+      })
+    )
+
     it.effect("is the same by combine, where the later is the outer one", () =>
       Effect.gen(function* () {
         const app = HttpRouter.add("GET", "/", whoAmI).pipe(

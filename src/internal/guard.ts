@@ -47,7 +47,7 @@ export const make = (
   services: Context.Context<never> = Context.empty()
 ): Handler => {
   const inner = guards.get(handler)
-  if (inner !== undefined) {
+  if (inner !== undefined && agree(inner.authentications, authentications)) {
     return make(
       inner.demand === demand ? demand : combine(demand, inner.demand),
       new Map([...inner.authentications, ...authentications]),
@@ -60,6 +60,10 @@ export const make = (
   guards.set(effect, guard)
   return effect
 }
+
+/** Whether no scheme is authenticated in two ways (by two layers): then each guard has to ask its own. */
+const agree = (left: Authentications, right: Authentications): boolean =>
+  Array.from(left).every(([scheme, authentication]) => (right.get(scheme) ?? authentication) === authentication)
 
 const run = (guard: Guard, context: Context.Context<never>): Handler => {
   const request = Context.getOrUndefined(context, HttpServerRequest)

@@ -25,7 +25,7 @@ type OfRequest<R> = R extends HttpRouter.Request<"Requires", infer T> ? T : R
 
 type Unproven<R> =
   R extends Granted<infer Name, infer Scope>
-    ? `A handler needs the scope "${Scope}" of the scheme "${Name}", which its route or endpoint does not require`
+    ? `A handler needs the scope \`${Scope}\` of the scheme \`${Name}\`, which its route or endpoint does not require`
     : never
 
 /**
@@ -95,10 +95,10 @@ type Open<T> =
     : RouteSentence<UnsecuredRoute<OfRequest<Needs<T>>>>
 
 type EndpointSentence<Name extends string> =
-  `The endpoint "${Name}" is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
+  `The endpoint \`${Name}\` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
 
 type RouteSentence<Name extends string> =
-  `The route "${Name}" is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
+  `The route \`${Name}\` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
 
 /**
  * The sentence that says which endpoint or route is open without saying so; nothing where none is.
