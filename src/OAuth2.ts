@@ -34,12 +34,22 @@ import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Struct from "effect/Struct"
 import { AccessToken, type OptionalAccessToken, type VerifiedToken } from "./AccessToken.ts"
 import { BearerToken } from "./BearerToken.ts"
 import * as Challenge from "./Challenge.ts"
 import * as authentication from "./internal/authentication.ts"
 import { Authenticator, TestAuthenticator } from "./internal/authenticator.ts"
 import { asked, decide, type Part } from "./internal/demand.ts"
+import {
+  type AuthorizationCodeFlow,
+  type ClientCredentialsFlow,
+  type DeviceAuthorizationFlow,
+  type Flows,
+  type ImplicitFlow,
+  type PasswordFlow
+} from "./internal/definition.ts"
+import * as definition from "./internal/definition.ts"
 import * as errorSchemas from "./internal/errorSchemas.ts"
 import * as expression from "./internal/expression.ts"
 import * as guard from "./internal/guard.ts"
@@ -75,18 +85,14 @@ export type {
 export { openApi } from "./OpenApiSecurity.ts"
 export type { Seal } from "./internal/seal.ts"
 
-/**
- * The authorization-code flow (RFC 6749 §4.1), as OpenAPI describes it. URLs are written into documents as they are given; relative ones
- * are the client's to resolve.
- *
- * @category models
- * @since 0.1.0
- */
-export interface AuthorizationCodeFlow {
-  readonly authorizationUrl: string
-  readonly tokenUrl: string
-  readonly refreshUrl?: string
-}
+export type {
+  AuthorizationCodeFlow,
+  ClientCredentialsFlow,
+  DeviceAuthorizationFlow,
+  Flows,
+  ImplicitFlow,
+  PasswordFlow
+} from "./internal/definition.ts"
 
 /**
  * Which scopes imply which others: `{ "items:write": ["items:read"] }`, transitively.
@@ -143,7 +149,8 @@ export interface TestToken<Scope extends string> {
 export interface OAuth2Scheme<in out Name extends string, in out Scope extends string, in out Implies = {}> {
   /** The scheme's name in OpenAPI's `components.securitySchemes`. */
   readonly name: Name
-  readonly flows: { readonly authorizationCode: AuthorizationCodeFlow }
+  /** Its flows; none where it is found by OpenID Connect Discovery. */
+  readonly flows: Flows
   /** The declared scopes with their descriptions. */
   readonly scopes: Readonly<Record<Scope, string>>
   readonly description: string | undefined
@@ -361,12 +368,38 @@ type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope ext
   : never
 
 /**
- * A scheme for the authorization-code flow: FastAPI's `OAuth2AuthorizationCodeBearer`.
+ * What every constructor takes besides its flow.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<Scopes extends Readonly<Record<string, string>>, Implies> {
+  /** Scope names with a description for people. */
+  readonly scopes: Scopes
+  /** Which scopes imply which others: a token with `items:write` then satisfies `items:read`. Default: none. */
+  readonly implies?: Implies
+  readonly description?: string
+  /** The form of the answers (see `Challenge`). Default: `"fastapi"`. */
+  readonly responses?: Challenge.Responses
+  /** The protection space that a challenge names (RFC 9110 §11.5): printable ASCII. Default: the scheme's name. */
+  readonly realm?: string
+  /** The user's own responses, by the error's tag. An `HttpApi` still declares the standard ones. */
+  readonly renderers?: Challenge.Renderers
+  /** Where the authorization server's metadata is (RFC 8414), for documents of OpenAPI 3.2. */
+  readonly oauth2MetadataUrl?: string
+  /** Whether documents mark the scheme as deprecated (OpenAPI 3.2). Default: `false`. */
+  readonly deprecated?: boolean
+}
+
+type NoImplications = {}
+
+/**
+ * A scheme for the authorization-code flow (RFC 6749 §4.1): FastAPI's `OAuth2AuthorizationCodeBearer`.
  *
  * **Details**
  *
  * Throws a `TypeError` that names the mistake when a scope's name is no scope-token (RFC 6749 §3.3), when scopes imply each other in a
- * circle, or when the scheme's name or the realm cannot be written.
+ * circle, or when the scheme's name or the realm cannot be written. So do the other constructors.
  *
  * **Example** (Declaring a scheme)
  *
@@ -387,46 +420,165 @@ type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope ext
 export const authorizationCode = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = {}
+  const Implies extends Implications<keyof Scopes & string> = NoImplications
 >(
   name: Name,
-  options: AuthorizationCodeFlow & {
-    /** Scope names with a description for people. */
-    readonly scopes: Scopes
-    /** Which scopes imply which others: a token with `items:write` then satisfies `items:read`. Default: none. */
-    readonly implies?: Implies
-    readonly description?: string
-    /** The form of the answers (see `Challenge`). Default: `"fastapi"`. */
-    readonly responses?: Challenge.Responses
-    /** The protection space that a challenge names (RFC 9110 §11.5): printable ASCII. Default: the scheme's name. */
-    readonly realm?: string
-    /** The user's own responses, by the error's tag. An `HttpApi` still declares the standard ones. */
-    readonly renderers?: Challenge.Renderers
+  options: Options<Scopes, Implies> & AuthorizationCodeFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  scheme("OAuth2.authorizationCode", name, options, {
+    authorizationCode: Struct.pick(options, ["authorizationUrl", "tokenUrl", "refreshUrl"])
+  })
+
+/**
+ * A scheme for the client-credentials flow (RFC 6749 §4.4): programs that act for themselves.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const clientCredentials = <
+  const Name extends string,
+  const Scopes extends Readonly<Record<string, string>>,
+  const Implies extends Implications<keyof Scopes & string> = NoImplications
+>(
+  name: Name,
+  options: Options<Scopes, Implies> & ClientCredentialsFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  scheme("OAuth2.clientCredentials", name, options, {
+    clientCredentials: Struct.pick(options, ["tokenUrl", "refreshUrl"])
+  })
+
+/**
+ * A scheme for the device flow (RFC 8628): devices without a browser. OpenAPI 3.2 knows it; in a document of 3.1 it stands in an extension.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const deviceAuthorization = <
+  const Name extends string,
+  const Scopes extends Readonly<Record<string, string>>,
+  const Implies extends Implications<keyof Scopes & string> = NoImplications
+>(
+  name: Name,
+  options: Options<Scopes, Implies> & DeviceAuthorizationFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  scheme("OAuth2.deviceAuthorization", name, options, {
+    deviceAuthorization: Struct.pick(options, ["deviceAuthorizationUrl", "tokenUrl", "refreshUrl"])
+  })
+
+/**
+ * A scheme for the password flow (RFC 6749 §4.3): FastAPI's `OAuth2PasswordBearer`.
+ *
+ * @deprecated OAuth 2.1 has removed this flow: it hands the user's password to the client. Use `authorizationCode`.
+ * @category constructors
+ * @since 0.1.0
+ */
+export const password = <
+  const Name extends string,
+  const Scopes extends Readonly<Record<string, string>>,
+  const Implies extends Implications<keyof Scopes & string> = NoImplications
+>(
+  name: Name,
+  options: Options<Scopes, Implies> & PasswordFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  scheme("OAuth2.password", name, options, { password: Struct.pick(options, ["tokenUrl", "refreshUrl"]) })
+
+/**
+ * A scheme for the implicit flow (RFC 6749 §4.2).
+ *
+ * @deprecated OAuth 2.1 has removed this flow: it puts access tokens into URLs. Use `authorizationCode`.
+ * @category constructors
+ * @since 0.1.0
+ */
+export const implicit = <
+  const Name extends string,
+  const Scopes extends Readonly<Record<string, string>>,
+  const Implies extends Implications<keyof Scopes & string> = NoImplications
+>(
+  name: Name,
+  options: Options<Scopes, Implies> & ImplicitFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  scheme("OAuth2.implicit", name, options, { implicit: Struct.pick(options, ["authorizationUrl", "refreshUrl"]) })
+
+/**
+ * A scheme with several flows: FastAPI's `OAuth2(flows=…)`.
+ *
+ * **Example** (People and programs)
+ *
+ * ```ts
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * const tokenUrl = "https://idp.example.com/token"
+ *
+ * export const auth = OAuth2.make("OAuth2", {
+ *   flows: {
+ *     authorizationCode: { authorizationUrl: "https://idp.example.com/authorize", tokenUrl },
+ *     clientCredentials: { tokenUrl }
+ *   },
+ *   scopes: { "items:read": "Read your items" }
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <
+  const Name extends string,
+  const Scopes extends Readonly<Record<string, string>>,
+  const Implies extends Implications<keyof Scopes & string> = NoImplications
+>(
+  name: Name,
+  options: Options<Scopes, Implies> & { readonly flows: Flows }
+): OAuth2Scheme<Name, keyof Scopes & string, Implies> => {
+  if (Object.keys(options.flows).length === 0) {
+    throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): name at least one flow.`)
   }
+  return scheme("OAuth2.make", name, options, options.flows)
+}
+
+/**
+ * A scheme whose flows are found by OpenID Connect Discovery: FastAPI's `OpenIdConnect`. The URL is written into documents as it is given.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const openIdConnect = <
+  const Name extends string,
+  const Scopes extends Readonly<Record<string, string>>,
+  const Implies extends Implications<keyof Scopes & string> = NoImplications
+>(
+  name: Name,
+  options: Options<Scopes, Implies> & { readonly openIdConnectUrl: string }
+): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  scheme("OAuth2.openIdConnect", name, options, {}, options.openIdConnectUrl)
+
+const scheme = <
+  const Name extends string,
+  const Scopes extends Readonly<Record<string, string>>,
+  const Implies extends Implications<keyof Scopes & string>
+>(
+  constructor: string,
+  name: Name,
+  options: Options<Scopes, Implies>,
+  flows: Flows,
+  openIdConnectUrl?: string
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies> => {
   type Scope = keyof Scopes & string
   type Self = OAuth2Scheme<Name, Scope, Implies>
 
-  const where = `OAuth2.authorizationCode(${JSON.stringify(name)})`
+  const where = `${constructor}(${JSON.stringify(name)})`
   // OpenAPI 3.1 "Components Object": the keys are of this form.
   if (!/^[A-Za-z0-9._-]+$/.test(name)) {
     throw new TypeError(`${where}: a scheme's name has one or more of A-Z a-z 0-9 . _ - (OpenAPI, Components Object).`)
   }
   const names = Object.keys(options.scopes)
   assertScopeTokens(where, names)
-  const { authorizationUrl, description, refreshUrl, tokenUrl } = options
   const { realm = name, renderers = {}, responses = "fastapi" } = options
   if (!/^[\x20-\x7E]+$/.test(realm)) {
     throw new TypeError(`${where}: the realm has one or more printable ASCII characters (RFC 9110 §11.5).`)
   }
 
-  const flow = { authorizationUrl, tokenUrl, ...(refreshUrl === undefined ? undefined : { refreshUrl }) }
   const scheme = schemes.make(name, {
-    definition: {
-      type: "oauth2",
-      ...(description === undefined ? undefined : { description }),
-      flows: { authorizationCode: { ...flow, scopes: options.scopes } }
-    },
+    definition: definition.make({ ...options, flows, openIdConnectUrl }),
     implication: implication.make(where, names, options.implies ?? {}),
     settings: (scopes) => ({ responses, realm, scopes, renderers }),
     errors: errorSchemas.make(responses, realm)
@@ -501,8 +653,8 @@ export const authorizationCode = <
   const self = {
     name,
     scopes: options.scopes,
-    description,
-    flows: { authorizationCode: flow },
+    description: options.description,
+    flows,
     require: (...items: ReadonlyArray<Item>) => makeRequirement(demand("require", items, false)),
     optional: (...items: ReadonlyArray<Item>) => makeRequirement(demand("optional", items, true)),
     prove: (...items: ReadonlyArray<Item>) => {

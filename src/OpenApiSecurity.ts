@@ -7,9 +7,10 @@
 import * as Context from "effect/Context"
 import { HttpApi, type HttpApiEndpoint, type HttpApiGroup, OpenApi } from "effect/http-api"
 import * as authentication from "./internal/authentication.ts"
-import type { Demand } from "./internal/demand.ts"
+import { alternatives as alternativesOf, type Demand } from "./internal/demand.ts"
 import * as expression from "./internal/expression.ts"
 import * as openApiDocument from "./internal/openApiDocument.ts"
+import * as routeDocument from "./internal/routeDocument.ts"
 import type { Scheme } from "./internal/scheme.ts"
 import { union } from "./internal/scope.ts"
 import type { SecurityRequirementTypes } from "./internal/securityRequirement.ts"
@@ -35,7 +36,7 @@ export const maxAlternatives: number = expression.maxAlternatives
  *
  * **Details**
  *
- * It is the disjunctive normal form of what is enforced. Two schemes that are both needed stand in one object, alternatives in several, and an
+ * It is the disjunctive normal form of what is enforced, scopes that imply a required one among the alternatives. Two schemes that are both needed stand in one object, alternatives in several, and an
  * anonymous request that is taken is `{}`. Checks of the user's own do not show. A requirement that has more than `maxAlternatives` alternatives throws a
  * `TypeError`.
  *
@@ -69,7 +70,7 @@ const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> =>
       bounded(
         outer.flatMap((left) =>
           clause.flatMap((part) => {
-            const alternatives = bounded(expression.alternatives(part.expression)).map((scopes) => ({
+            const alternatives = bounded(alternativesOf(part)).map((scopes) => ({
               [part.scheme.name]: scopes
             }))
             return (part.optional ? [...alternatives, {}] : alternatives).map((right) => merge(left, right))
@@ -131,22 +132,28 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
     onGroup: () => {},
     onEndpoint: ({ endpoint, group }) => {
       const demand = authentication.ofEndpoint(endpoint)
-      for (const { scheme } of demand.flat()) {
-        if ((schemes.get(scheme.name) ?? scheme) !== scheme) {
-          throw new TypeError(`OAuth2.openApi: two schemes have the name ${JSON.stringify(scheme.name)}: rename one.`)
-        }
-        schemes.set(scheme.name, scheme)
-      }
+      declare(schemes, demand)
       if (demand.length > 0) operations.set(operationId(group, endpoint), ofDemand(demand))
     }
   })
   const previous = Context.getOrUndefined(api.annotations, OpenApi.Transform)
   return api.annotate(OpenApi.Transform, (document) =>
     openApiDocument.secure(previous === undefined ? document : previous(document), {
-      schemes: Object.fromEntries(Array.from(schemes, ([name, scheme]) => [name, scheme.definition])),
+      schemes,
       securityOf: (id) => operations.get(id)
     })
   )
+}
+
+const declare = (schemes: Map<string, Scheme>, demand: Demand): void => {
+  for (const { scheme } of demand.flat()) {
+    if ((schemes.get(scheme.name) ?? scheme) !== scheme) {
+      throw new TypeError(
+        `Two schemes have the name ${JSON.stringify(scheme.name)}: a document can show one. Rename the other.`
+      )
+    }
+    schemes.set(scheme.name, scheme)
+  }
 }
 
 // As Effect names operations.
@@ -154,3 +161,80 @@ const operationId = (group: HttpApiGroup.Top, endpoint: HttpApiEndpoint.Top): st
   Context.getOrElse(endpoint.annotations, OpenApi.Identifier, () =>
     group.topLevel ? endpoint.identifier : `${group.identifier}.${endpoint.identifier}`
   )
+
+/**
+ * A route of an `HttpRouter` app, for a document.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS"
+  /** As the router has it: parameters are `:name`. */
+  readonly path: `/${string}`
+  /** The requirements that stand around it, outermost first: the very values whose `route.layer` is provided. None for a public route. */
+  readonly requirements?: ReadonlyArray<SecurityRequirementTypes<string, unknown, unknown, unknown>>
+  /** What else the operation says (OpenAPI, "Operation Object"). */
+  readonly operation?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * A document for the routes of an `HttpRouter` app, which declares no api, or a document of an api with such routes added to it. Security and refusals
+ * come of the same requirement values that guard the routes.
+ *
+ * **Example** (A route and its document)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { OAuth2, OpenApiSecurity } from "effect-oauth2"
+ *
+ * const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { me: "Read your profile" }
+ * })
+ * const me = auth.require("me")
+ *
+ * export const Me = HttpRouter.add("GET", "/users/me", Effect.succeed(HttpServerResponse.empty())).pipe(
+ *   Layer.provide(me.route.layer)
+ * )
+ * export const document = OpenApiSecurity.fromRoutes({
+ *   info: { title: "Profiles", version: "1.0.0" },
+ *   routes: [{ method: "GET", path: "/users/me", requirements: [me], operation: { summary: "Who am I?" } }]
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromRoutes = (
+  options: {
+    readonly routes: ReadonlyArray<Route>
+  } & ({ readonly info: OpenApi.OpenAPISpecInfo } | { readonly document: OpenApi.OpenAPISpec })
+): OpenApi.OpenAPISpec => {
+  const document: OpenApi.OpenAPISpec =
+    "document" in options
+      ? options.document
+      : {
+          openapi: "3.1.0",
+          info: options.info,
+          paths: {},
+          components: { schemas: {}, securitySchemes: {} },
+          security: [],
+          tags: []
+        }
+  const schemes = new Map<string, Scheme>()
+  const operations = options.routes.map(({ method, operation = {}, path, requirements = [] }) => {
+    const demand = authentication.ofKeys(requirements)
+    declare(schemes, demand)
+    return {
+      ...routeDocument.pathOf(path),
+      method: method.toLowerCase(),
+      operation,
+      security: demand.length === 0 ? [] : ofDemand(demand),
+      refusals: routeDocument.refusals(demand)
+    }
+  })
+  return openApiDocument.add(document, { schemes, operations })
+}

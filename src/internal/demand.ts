@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../AccessToken.ts"
-import { InsufficientScope } from "../SecurityError.ts"
+import { InsufficientScope, type SecurityError } from "../SecurityError.ts"
 import * as expression from "./expression.ts"
 import { satisfies } from "./implication.ts"
 import * as scope from "./scope.ts"
@@ -56,6 +56,19 @@ export const decide = (
   }
   return typeof decision === "boolean" ? Effect.succeed(refusal(decision)) : Effect.map(decision, refusal)
 }
+
+/** The errors that can come of a part, by their tags. */
+export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
+  ...(part.optional ? [] : (["NotAuthenticated"] as const)),
+  "InvalidRequest",
+  "InvalidToken",
+  ...(expression.decides(part.expression) ? (["InsufficientScope"] as const) : []),
+  "AuthorizationServerUnavailable"
+]
+
+/** The alternatives of a part, those by implied scopes among them; `undefined` where there are too many. */
+export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<ReadonlyArray<string>> | undefined =>
+  expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
 
 /** What is proven where a token satisfies the part: the scopes that it mentions and the token has. */
 export const proven = (part: Part, token: VerifiedToken): ReadonlyArray<string> =>

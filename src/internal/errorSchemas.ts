@@ -12,15 +12,20 @@ import {
 } from "../SecurityError.ts"
 
 /** The errors as an `HttpApi` declares them: for its document and for its typed client. */
+export type ErrorSchemasByTag = {
+  readonly [Tag in SecurityError["_tag"]]: Schema.Codec<Extract<SecurityError, { readonly _tag: Tag }>, unknown>
+}
+
+/** The same, as the types of a requirement hold them. */
 export type ErrorSchemas = readonly [
-  Schema.Codec<NotAuthenticated, unknown>,
-  Schema.Codec<InvalidRequest, unknown>,
-  Schema.Codec<InvalidToken, unknown>,
-  Schema.Codec<InsufficientScope, unknown>,
-  Schema.Codec<AuthorizationServerUnavailable, unknown>
+  ErrorSchemasByTag["NotAuthenticated"],
+  ErrorSchemasByTag["InvalidRequest"],
+  ErrorSchemasByTag["InvalidToken"],
+  ErrorSchemasByTag["InsufficientScope"],
+  ErrorSchemasByTag["AuthorizationServerUnavailable"]
 ]
 
-export const make = (responses: Challenge.Responses, realm: string): ErrorSchemas => {
+export const make = (responses: Challenge.Responses, realm: string): ErrorSchemasByTag => {
   const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {} }
 
   /** Status and detail are those of the answer to `example`; `received` makes the error from the headers that came with it. */
@@ -53,28 +58,28 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
     )
   }
 
-  return [
-    declare(
+  return {
+    NotAuthenticated: declare(
       new NotAuthenticated({ reason: "Unspecified" }),
       "www-authenticate",
       (challenge) => new NotAuthenticated({ reason: "Unspecified", challenge })
     ),
-    declare(
+    InvalidRequest: declare(
       new InvalidRequest({ reason: "Unspecified" }),
       "www-authenticate",
       (challenge) => new InvalidRequest({ reason: "Unspecified", challenge })
     ),
-    declare(
+    InvalidToken: declare(
       new InvalidToken({ reason: "Unspecified" }),
       "www-authenticate",
       (challenge) => new InvalidToken({ reason: "Unspecified", challenge })
     ),
-    declare(
+    InsufficientScope: declare(
       new InsufficientScope({ required: [], missing: [] }),
       "www-authenticate",
       (challenge) => new InsufficientScope({ required: scopesOf(challenge), missing: [], challenge })
     ),
-    declare(
+    AuthorizationServerUnavailable: declare(
       new AuthorizationServerUnavailable({ reason: "Unspecified", retryAfter: Duration.zero }),
       "retry-after",
       (seconds) =>
@@ -83,7 +88,7 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
           retryAfter: Duration.seconds(/^\d{1,10}$/.test(seconds) ? Number(seconds) : 1)
         })
     )
-  ]
+  }
 }
 
 // A scope holds neither quotation marks nor backslashes (RFC 6750 §3), so the parameter ends at the next mark.

@@ -65,6 +65,24 @@ export const mentioned = (self: Expression): ReadonlyArray<string> => {
   }
 }
 
+/** Whether a valid token may be refused. */
+export const decides = (self: Expression): boolean =>
+  self._tag === "Scope" ||
+  self._tag === "Check" ||
+  (self._tag === "All" ? self.of.some(decides) : self.of.every(decides))
+
+/** With one of several scopes in the place of each. */
+export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<string>): Expression => {
+  switch (self._tag) {
+    case "Scope":
+      return any(f(self.scope).map((scope) => ({ _tag: "Scope", scope })))
+    case "Check":
+      return self
+    default:
+      return { _tag: self._tag, of: self.of.map((part) => mapScopes(part, f)) }
+  }
+}
+
 /** The checks, in order. */
 export const checks = (self: Expression): ReadonlyArray<Check> => {
   switch (self._tag) {

@@ -2,8 +2,9 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { HttpApiEndpoint } from "effect/http-api"
 import type * as Challenge from "../Challenge.ts"
+import type { Definition } from "./definition.ts"
 import type { Authenticator } from "./authenticator.ts"
-import type { ErrorSchemas } from "./errorSchemas.ts"
+import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
 import type { Proof } from "./proof.ts"
 
@@ -11,11 +12,11 @@ import type { Proof } from "./proof.ts"
 export interface Scheme {
   readonly name: string
   /** Its Security Scheme Object in OpenAPI. */
-  readonly definition: Readonly<Record<string, unknown>>
+  readonly definition: Definition
   readonly implication: Implication
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
   /** Its errors as an `HttpApi` declares them. */
-  readonly errors: ErrorSchemas
+  readonly errors: ErrorSchemasByTag
   /** The key of its `Authentication`, which every requirement of the scheme shares. */
   readonly service: Context.Service<unknown, Authentication>
   /** What has been proven to it for the current request. */

@@ -9,7 +9,7 @@ import type { AccessToken, OptionalAccessToken } from "../AccessToken.ts"
 import type { BearerToken } from "../BearerToken.ts"
 import type { SecurityError } from "../SecurityError.ts"
 import * as authentication from "./authentication.ts"
-import type { Demand } from "./demand.ts"
+import { type Demand, errorsOf } from "./demand.ts"
 import { checks } from "./expression.ts"
 import * as guard from "./guard.ts"
 import type { ErrorSchemas } from "./errorSchemas.ts"
@@ -134,7 +134,12 @@ export const make = <Name extends string, Provides, E, R>(
   const declared = ownChecks.flatMap((check) => check.error ?? [])
   // Every requirement of a scheme has the same key, that of the scheme's `Authentication`.
   const key = HttpApiMiddleware.Service<never>()(first.service.key, {
-    error: [...new Set([...schemes.flatMap((scheme) => scheme.errors), ...declared])]
+    error: [
+      ...new Set([
+        ...demand.flat().flatMap((part) => errorsOf(part).map((tag) => part.scheme.errors[tag])),
+        ...declared
+      ])
+    ]
   })
   authentication.register(key, demand)
   const route = HttpRouter.middleware(

@@ -1,0 +1,78 @@
+import * as Duration from "effect/Duration"
+import * as Challenge from "../Challenge.ts"
+import {
+  AuthorizationServerUnavailable,
+  InsufficientScope,
+  InvalidRequest,
+  InvalidToken,
+  NotAuthenticated,
+  type SecurityError
+} from "../SecurityError.ts"
+import { type Demand, errorsOf, type Part } from "./demand.ts"
+
+const example = (tag: SecurityError["_tag"]): SecurityError => {
+  switch (tag) {
+    case "NotAuthenticated":
+      return new NotAuthenticated({ reason: "Unspecified" })
+    case "InvalidRequest":
+      return new InvalidRequest({ reason: "Unspecified" })
+    case "InvalidToken":
+      return new InvalidToken({ reason: "Unspecified" })
+    case "InsufficientScope":
+      return new InsufficientScope({ required: [], missing: [] })
+    case "AuthorizationServerUnavailable":
+      return new AuthorizationServerUnavailable({ reason: "Unspecified", retryAfter: Duration.seconds(1) })
+  }
+}
+
+const answersOf = (part: Part): ReadonlyArray<Challenge.Answer> =>
+  errorsOf(part).map((tag) => Challenge.answer(example(tag), part.scheme.settings([])))
+
+const descriptions: Readonly<Record<number, string>> = {
+  400: "The credentials are malformed",
+  401: "Not authenticated",
+  403: "Not enough permissions",
+  503: "The authorization server is unavailable"
+}
+
+/** The responses (OpenAPI, "Responses Object") with which a demand can refuse a request. */
+export const refusals = (demand: Demand): Readonly<Record<string, unknown>> => {
+  const answers = demand.flat().flatMap(answersOf)
+  const statuses = Array.from(new Set(answers.map(({ status }) => status))).toSorted((a, b) => a - b)
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const same = answers.filter((answer) => answer.status === status)
+      const details = Array.from(new Set(same.map(({ body }) => body.detail)))
+      const header = { required: true, schema: { type: "string" } }
+      return [
+        String(status),
+        {
+          description: descriptions[status] ?? "Refused",
+          headers: Object.fromEntries(
+            same.flatMap(({ headers }) => Object.keys(headers)).map((name) => [name, header])
+          ),
+          content: {
+            "application/json": {
+              schema: {
+                type: "object",
+                properties: { detail: { type: "string", enum: details } },
+                required: ["detail"],
+                additionalProperties: false
+              }
+            }
+          }
+        }
+      ]
+    })
+  )
+}
+
+/** The router's path as OpenAPI writes it, with the names of its parameters. */
+export const pathOf = (path: string): { readonly path: string; readonly parameters: ReadonlyArray<string> } => {
+  const parameters: Array<string> = []
+  const template = path.replace(/:([A-Za-z0-9_]+)/g, (_, name: string) => {
+    parameters.push(name)
+    return `{${name}}`
+  })
+  return { path: template, parameters }
+}
