@@ -7,7 +7,7 @@
 import * as Context from "effect/Context"
 import { HttpApi, type HttpApiEndpoint, type HttpApiGroup, OpenApi } from "effect/http-api"
 import * as authentication from "./internal/authentication.ts"
-import { alternatives as alternativesOf, type Demand } from "./internal/demand.ts"
+import { alternatives as alternativesOf, type Clause, type Demand } from "./internal/demand.ts"
 import * as expression from "./internal/expression.ts"
 import * as openApiDocument from "./internal/openApiDocument.ts"
 import * as routeDocument from "./internal/routeDocument.ts"
@@ -64,25 +64,39 @@ export const of = (
   ...requirements: ReadonlyArray<SecurityRequirementTypes<string, unknown, unknown, unknown>>
 ): ReadonlyArray<SecurityRequirementObject> => ofDemand(authentication.ofKeys(requirements))
 
-const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> =>
-  demand.reduce<ReadonlyArray<SecurityRequirementObject>>(
+const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> => {
+  const authenticated = demand.reduce<ReadonlyArray<SecurityRequirementObject>>(
     (outer, clause) =>
       bounded(
-        outer.flatMap((left) =>
-          clause.flatMap((part) => {
-            const alternatives = bounded(alternativesOf(part)).map((scopes) => ({
-              [part.scheme.name]: scopes
-            }))
-            return (part.optional ? [...alternatives, {}] : alternatives).map((right) => merge(left, right))
-          })
+        expression.minimal(
+          outer.flatMap((left) => ofClause(clause).map((right) => merge(left, right))),
+          includes
         )
       ),
     [{}]
   )
+  // There is one bearer token in a request: it is anonymous to all schemes, or to none.
+  return demand.every((clause) => clause.some((part) => part.optional)) ? [...authenticated, {}] : authenticated
+}
+
+const ofClause = (clause: Clause): ReadonlyArray<SecurityRequirementObject> =>
+  clause.flatMap((part) => bounded(alternativesOf(part)).map((scopes) => ({ [part.scheme.name]: scopes })))
+
+// A scheme may be called "constructor".
+const scopesOf = (alternative: SecurityRequirementObject, scheme: string): ReadonlyArray<string> | undefined =>
+  Object.hasOwn(alternative, scheme) ? alternative[scheme] : undefined
+
+const includes = (left: SecurityRequirementObject, right: SecurityRequirementObject): boolean =>
+  Object.entries(right).every(([name, scopes]) => {
+    const own = scopesOf(left, name)
+    return own !== undefined && scopes.every((scope) => own.includes(scope))
+  })
 
 const merge = (left: SecurityRequirementObject, right: SecurityRequirementObject): SecurityRequirementObject => ({
   ...left,
-  ...Object.fromEntries(Object.entries(right).map(([name, scopes]) => [name, union(left[name] ?? [], scopes)]))
+  ...Object.fromEntries(
+    Object.entries(right).map(([name, scopes]) => [name, union(scopesOf(left, name) ?? [], scopes)])
+  )
 })
 
 const bounded = <A>(alternatives: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {

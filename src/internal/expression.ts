@@ -151,15 +151,20 @@ export const alternatives = (self: Expression): ReadonlyArray<ReadonlyArray<stri
 }
 
 const bounded = (of: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<ReadonlyArray<string>> | undefined => {
-  const minimal: Array<ReadonlyArray<string>> = []
-  for (const alternative of of) {
-    const included = (other: ReadonlyArray<string>) => other.every((scope) => alternative.includes(scope))
-    if (minimal.some(included)) continue
-    const kept = minimal.filter((other) => !alternative.every((scope) => other.includes(scope)))
-    minimal.splice(0, minimal.length, ...kept, alternative)
-  }
-  return minimal.length > maxAlternatives ? undefined : minimal
+  const least = minimal(of, (left, right) => right.every((scope) => left.includes(scope)))
+  return least.length > maxAlternatives ? undefined : least
 }
+
+/** The alternatives without those that include another one: who satisfies these satisfies that one too. Of equal ones the first. */
+export const minimal = <A>(
+  alternatives: ReadonlyArray<A>,
+  includes: (left: A, right: A) => boolean
+): ReadonlyArray<A> =>
+  alternatives.filter((alternative, i) =>
+    alternatives.every(
+      (other, j) => i === j || !includes(alternative, other) || (includes(other, alternative) && i < j)
+    )
+  )
 
 /**
  * The decision. The parts are asked in order, and only as far as they matter; the names of the checks that said no are put into `failed`.

@@ -1,0 +1,316 @@
+import { Validator } from "@seriousme/openapi-schema-validator"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
+import { OAuth2, OpenApiSecurity, Requirement } from "effect-oauth2"
+
+const urls = { authorizationUrl: "https://idp.example.com/authorize", tokenUrl: "https://idp.example.com/token" }
+const scopes = { a: "The a", b: "The b", c: "The c", all: "Everything" }
+const auth = OAuth2.authorizationCode("OAuth2", { ...urls, scopes })
+const other = OAuth2.clientCredentials("Other", { tokenUrl: urls.tokenUrl, scopes: { x: "", y: "" } })
+
+/** The official schema of the document's version. */
+const assertValid = (document: OpenApi.OpenAPISpec) =>
+  Effect.promise(async () => {
+    const result = await new Validator().validate({ ...structuredClone(document) })
+    assert.deepStrictEqual(result, { valid: true })
+  })
+
+const documentOf = (api: HttpApi.Top) => OpenApi.fromApi(OAuth2.openApi(api))
+
+const get = (name: string) => HttpApiEndpoint.get(name, `/${name}`, { success: Schema.String })
+
+const apiOf = (...endpoints: readonly [HttpApiEndpoint.Top, ...Array<HttpApiEndpoint.Top>]) =>
+  HttpApi.make("api").add(HttpApiGroup.make("g").add(...endpoints)) as unknown as HttpApi.Top
+
+const securityOf = (document: OpenApi.OpenAPISpec, path: string) => document.paths[path as `/${string}`]?.get?.security
+
+describe("OpenApiSecurity.of", () => {
+  const cases: ReadonlyArray<
+    readonly [name: string, actual: ReturnType<typeof OpenApiSecurity.of>, expected: unknown]
+  > = [
+    ["any valid token", OpenApiSecurity.of(auth.require()), [{ OAuth2: [] }]],
+    ["all of some scopes", OpenApiSecurity.of(auth.require("a", "b")), [{ OAuth2: ["a", "b"] }]],
+    [
+      "stacked, outermost first, each once",
+      OpenApiSecurity.of(auth.require("b"), auth.require("a", "b")),
+      [{ OAuth2: ["b", "a"] }]
+    ],
+    [
+      "one of some scopes",
+      OpenApiSecurity.of(auth.require(Requirement.any("a", "b"))),
+      [{ OAuth2: ["a"] }, { OAuth2: ["b"] }]
+    ],
+    [
+      "nested",
+      OpenApiSecurity.of(auth.require("a", Requirement.any("b", Requirement.all("c", "all")))),
+      [{ OAuth2: ["a", "b"] }, { OAuth2: ["a", "c", "all"] }]
+    ],
+    [
+      "an alternative that another includes is left out",
+      OpenApiSecurity.of(auth.require(Requirement.any("a", Requirement.all("a", "b")))),
+      [{ OAuth2: ["a"] }]
+    ],
+    ["optional", OpenApiSecurity.of(auth.optional("a")), [{ OAuth2: ["a"] }, {}]],
+    [
+      "optional inside of required",
+      OpenApiSecurity.of(auth.require("a"), auth.optional("b")),
+      [{ OAuth2: ["a", "b"] }]
+    ],
+    [
+      "optional beside another scheme: a token that is sent is one for both",
+      OpenApiSecurity.of(auth.optional("a"), other.require("x")),
+      [{ OAuth2: ["a"], Other: ["x"] }]
+    ],
+    ["both schemes", OpenApiSecurity.of(auth.require("a"), other.require("x")), [{ OAuth2: ["a"], Other: ["x"] }]],
+    [
+      "either scheme",
+      OpenApiSecurity.of(OAuth2.either(auth.require("a"), other.require("x"))),
+      [{ OAuth2: ["a"] }, { Other: ["x"] }]
+    ],
+    [
+      "either scheme inside of one",
+      OpenApiSecurity.of(auth.require("b"), OAuth2.either(auth.require("a"), other.require("x"))),
+      [{ OAuth2: ["b", "a"] }, { OAuth2: ["b"], Other: ["x"] }]
+    ],
+    [
+      "a check does not show",
+      OpenApiSecurity.of(
+        auth.require(
+          "a",
+          Requirement.check("c", () => Effect.succeed(true))
+        )
+      ),
+      [{ OAuth2: ["a"] }]
+    ]
+  ]
+  for (const [name, actual, expected] of cases) {
+    it(`shows ${name}`, () => assert.deepStrictEqual(actual, expected as typeof actual))
+  }
+
+  it("shows the scopes that imply a required one", () => {
+    const implying = OAuth2.authorizationCode("OAuth2", {
+      ...urls,
+      scopes,
+      implies: { all: ["a", "b", "c"] }
+    })
+    assert.deepStrictEqual(OpenApiSecurity.of(implying.require("a", "b")), [
+      { OAuth2: ["a", "b"] },
+      { OAuth2: ["all"] }
+    ])
+  })
+
+  it("refuses what has more alternatives than it states", () => {
+    const names = Array.from({ length: 14 }, (_, i) => `s${i}`)
+    const many = OAuth2.clientCredentials("Many", {
+      tokenUrl: "t",
+      scopes: Object.fromEntries(names.map((name) => [name, ""]))
+    })
+    const choices = Array.from({ length: 7 }, (_, i) => Requirement.any(`s${2 * i}`, `s${2 * i + 1}`))
+    assert.lengthOf(OpenApiSecurity.of(many.require(...choices.slice(0, 6))), OpenApiSecurity.maxAlternatives)
+    assert.throws(() => OpenApiSecurity.of(many.require(...choices)), TypeError, "64 alternatives")
+  })
+})
+
+describe("OAuth2.openApi", () => {
+  it.effect("writes schemes, scopes, and for each operation what is enforced", () =>
+    Effect.gen(function* () {
+      const api = HttpApi.make("api")
+        .add(
+          HttpApiGroup.make("g")
+            .add(
+              get("inner").middleware(auth.require("b")),
+              get("open").middleware(OAuth2.Public("it is a test")),
+              get("maybe").middleware(auth.optional())
+            )
+            .middleware(auth.require("a"))
+            .add(get("late"))
+        )
+        .pipe(OAuth2.openApi)
+      const document = OpenApi.fromApi(api)
+      assert.deepStrictEqual(securityOf(document, "/inner"), [{ OAuth2: ["a", "b"] }])
+      assert.deepStrictEqual(securityOf(document, "/late"), [])
+      assert.deepStrictEqual(document.components.securitySchemes as unknown, {
+        OAuth2: { type: "oauth2", flows: { authorizationCode: { ...urls, scopes } } }
+      })
+      yield* assertValid(document)
+    })
+  )
+
+  it.effect("documents the refusals that can happen, and no others", () =>
+    Effect.gen(function* () {
+      const strict = OAuth2.authorizationCode("Strict", { ...urls, scopes, responses: "rfc6750" })
+      const document = documentOf(
+        apiOf(
+          get("fastapi").middleware(auth.require("a")),
+          get("scoped").middleware(strict.require("a")),
+          get("unscoped").middleware(strict.require()),
+          get("optional").middleware(strict.optional()),
+          get("public").middleware(OAuth2.Public("it is a test"))
+        )
+      )
+      const statuses = (path: string) =>
+        Object.keys(document.paths[path as `/${string}`]?.get?.responses ?? {}).toSorted()
+      assert.deepStrictEqual(statuses("/fastapi"), ["200", "401", "503"])
+      assert.deepStrictEqual(statuses("/scoped"), ["200", "400", "401", "403", "503"])
+      assert.deepStrictEqual(statuses("/unscoped"), ["200", "400", "401", "503"])
+      assert.deepStrictEqual(statuses("/optional"), ["200", "400", "401", "503"])
+      assert.deepStrictEqual(statuses("/public"), ["200"])
+      const { 401: unauthorized, 503: unavailable } = document.paths["/scoped"]?.get?.responses ?? {}
+      assert.deepStrictEqual(Object.keys(unauthorized?.headers ?? {}), ["www-authenticate"])
+      assert.deepStrictEqual(Object.keys(unavailable?.headers ?? {}), ["retry-after"])
+      yield* assertValid(document)
+    })
+  )
+
+  it.effect("writes every flow, and what OpenAPI 3.2 has added as an extension before 3.2", () =>
+    Effect.gen(function* () {
+      const everything = OAuth2.make("Everything", {
+        flows: {
+          authorizationCode: { ...urls, refreshUrl: "https://idp.example.com/refresh" },
+          clientCredentials: { tokenUrl: urls.tokenUrl },
+          password: { tokenUrl: urls.tokenUrl },
+          implicit: { authorizationUrl: urls.authorizationUrl },
+          deviceAuthorization: { deviceAuthorizationUrl: "https://idp.example.com/device", tokenUrl: urls.tokenUrl }
+        },
+        scopes,
+        description: "Every flow",
+        oauth2MetadataUrl: "https://idp.example.com/.well-known/oauth-authorization-server",
+        deprecated: true
+      })
+      const openId = OAuth2.openIdConnect("OpenId", {
+        openIdConnectUrl: "https://idp.example.com/.well-known/openid-configuration",
+        scopes
+      })
+      const api = apiOf(get("all").middleware(everything.require("a")), get("id").middleware(openId.require("a")))
+      const document = documentOf(api)
+      const flows = {
+        authorizationCode: { ...urls, refreshUrl: "https://idp.example.com/refresh", scopes },
+        clientCredentials: { tokenUrl: urls.tokenUrl, scopes },
+        password: { tokenUrl: urls.tokenUrl, scopes },
+        implicit: { authorizationUrl: urls.authorizationUrl, scopes }
+      }
+      const device = {
+        deviceAuthorizationUrl: "https://idp.example.com/device",
+        tokenUrl: urls.tokenUrl,
+        scopes
+      }
+      const metadata = "https://idp.example.com/.well-known/oauth-authorization-server"
+      assert.deepStrictEqual(document.components.securitySchemes as unknown, {
+        Everything: {
+          type: "oauth2",
+          description: "Every flow",
+          "x-deprecated": true,
+          "x-oauth2MetadataUrl": metadata,
+          flows: { ...flows, "x-deviceAuthorization": device }
+        },
+        OpenId: {
+          type: "openIdConnect",
+          openIdConnectUrl: "https://idp.example.com/.well-known/openid-configuration"
+        }
+      })
+      yield* assertValid(document)
+
+      const later = OpenApi.fromApi(
+        OAuth2.openApi(api.annotate(OpenApi.Transform, (document) => ({ ...document, openapi: "3.2.0" })))
+      )
+      assert.deepStrictEqual((later.components.securitySchemes as Record<string, unknown>)["Everything"], {
+        type: "oauth2",
+        description: "Every flow",
+        deprecated: true,
+        oauth2MetadataUrl: metadata,
+        flows: { ...flows, deviceAuthorization: device }
+      })
+      yield* assertValid(later)
+    })
+  )
+
+  it("keeps the user's own annotations, transformations and security", () => {
+    class Key extends HttpApiMiddleware.Service<Key>()("test/Key", {
+      security: { key: HttpApiSecurity.apiKey({ key: "x-key", in: "header" }) }
+    }) {}
+    const api = apiOf(
+      get("both").annotate(OpenApi.Identifier, "mine").middleware(Key).middleware(auth.require("a")),
+      get("key").middleware(Key)
+    )
+      .annotate(OpenApi.Title, "My api")
+      .annotate(OpenApi.Transform, (document) => ({ ...document, "x-mine": true }))
+    const document = documentOf(api)
+    assert.strictEqual(document.info.title, "My api")
+    assert.strictEqual((document as unknown as Record<string, unknown>)["x-mine"], true)
+    assert.strictEqual(document.paths["/both"]?.get?.operationId, "mine")
+    assert.deepStrictEqual(securityOf(document, "/both"), [{ key: [], OAuth2: ["a"] }])
+    assert.deepStrictEqual(securityOf(document, "/key"), [{ key: [] }])
+    assert.sameMembers(Object.keys(document.components.securitySchemes), ["key", "OAuth2"])
+  })
+
+  it("secures QUERY operations", () => {
+    const query = HttpApiEndpoint.make("QUERY")("search", "/search", { success: Schema.String })
+    const document = documentOf(apiOf(query.middleware(auth.require("a"))))
+    const item = document.paths["/search"]?.["x-oai-additionalOperations"]
+    assert.deepStrictEqual(item?.QUERY?.security, [{ OAuth2: ["a"] }])
+  })
+
+  it("refuses two schemes under one name", () => {
+    const twin = OAuth2.authorizationCode("OAuth2", { ...urls, scopes: { z: "" } })
+    const api = apiOf(get("one").middleware(auth.require("a")), get("two").middleware(twin.require("z")))
+    assert.throws(() => OAuth2.openApi(api), TypeError, `"OAuth2"`)
+    class Key extends HttpApiMiddleware.Service<Key>()("test/Key", {
+      security: { OAuth2: HttpApiSecurity.apiKey({ key: "x-key", in: "header" }) }
+    }) {}
+    assert.throws(
+      () => documentOf(apiOf(get("x").middleware(Key).middleware(auth.require("a")))),
+      TypeError,
+      `"OAuth2"`
+    )
+  })
+})
+
+describe("OpenApiSecurity.fromRoutes", () => {
+  const me = auth.require("a")
+
+  it.effect("writes routes with their security, refusals and parameters", () =>
+    Effect.gen(function* () {
+      const document = OpenApiSecurity.fromRoutes({
+        info: { title: "Routes", version: "1" },
+        routes: [
+          {
+            method: "GET",
+            path: "/users/:id/items/:item",
+            requirements: [auth.require("b"), me],
+            operation: { summary: "S" }
+          },
+          { method: "POST", path: "/users/:id/items/:item", requirements: [auth.optional()] },
+          { method: "GET", path: "/health" }
+        ]
+      })
+      yield* assertValid(document)
+      const { get, post } = document.paths["/users/{id}/items/{item}"] ?? {}
+      assert.deepStrictEqual(get?.security, [{ OAuth2: ["b", "a"] }])
+      assert.deepStrictEqual(post?.security, [{ OAuth2: [] }, {}])
+      assert.deepStrictEqual(
+        get?.parameters.map(({ name }) => name),
+        ["id", "item"]
+      )
+      assert.deepStrictEqual(Object.keys(get?.responses ?? {}), ["200", "401", "503"])
+      assert.strictEqual(get?.summary, "S")
+      const health = document.paths["/health"]?.get
+      assert.deepStrictEqual([health?.security, Object.keys(health?.responses ?? {})], [[], ["200"]])
+      assert.deepStrictEqual(Object.keys(document.components.securitySchemes), ["OAuth2"])
+    })
+  )
+
+  it.effect("adds routes to the document of an api", () =>
+    Effect.gen(function* () {
+      const document = OpenApiSecurity.fromRoutes({
+        document: documentOf(apiOf(get("list").middleware(auth.require("a")))),
+        routes: [{ method: "GET", path: "/me", requirements: [me] }]
+      })
+      assert.deepStrictEqual(securityOf(document, "/list"), [{ OAuth2: ["a"] }])
+      assert.deepStrictEqual(securityOf(document, "/me"), [{ OAuth2: ["a"] }])
+      yield* assertValid(document)
+      const twice = () => OpenApiSecurity.fromRoutes({ document, routes: [{ method: "GET", path: "/me" }] })
+      assert.throws(twice, TypeError, "GET /me")
+    })
+  )
+})
