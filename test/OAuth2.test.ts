@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { AccessToken, BearerToken, OAuth2, OptionalAccessToken, SecurityError, SecurityScopes } from "effect-oauth2"
+import { TestClock } from "effect/testing"
 import { Verifier, verified } from "./support/Verifier.ts"
 import { type Answer, serve } from "./support/web.ts"
 
@@ -215,6 +216,28 @@ describe("require", () => {
       assert.deepStrictEqual(
         answers.map(({ body }) => body),
         names.map((name) => `${name} ${name}`)
+      )
+    })
+  )
+
+  it.effect("does not remember a verification for as long as a stream of the request may live", () =>
+    Effect.gen(function* () {
+      const tokens = verifier()
+      const request = HttpServerRequest.fromWeb(
+        new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+      )
+      const twice = Effect.gen(function* () {
+        yield* auth.authorizeOption
+        yield* TestClock.adjust("29 seconds")
+        yield* auth.authorizeOption
+        assert.deepStrictEqual(tokens.calls, ["a"])
+        yield* TestClock.adjust("1 second")
+        yield* auth.authorizeOption
+        assert.deepStrictEqual(tokens.calls, ["a", "a"])
+      })
+      yield* twice.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.provide(auth.layer.pipe(Layer.provide(tokens.layer)))
       )
     })
   )

@@ -1,5 +1,8 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../AccessToken.ts"
 import type {
@@ -16,6 +19,13 @@ export interface Verification {
   readonly token: Redacted.Redacted
   readonly verified: Effect.Effect<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>
 }
+
+// A request's verification is remembered while the request is decided about, not for as long as a stream or a socket of it lives (nor where a
+// program hands in one `Request` object twice). An outage is not remembered: the next who asks may have an answer.
+const memoryOf = (exit: Exit.Exit<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>): Duration.Input =>
+  Exit.isFailure(exit) && Option.exists(Exit.findErrorOption(exit), (error) => error._tag !== "InvalidToken")
+    ? Duration.zero
+    : "30 seconds"
 
 /** What is remembered of one request: the credential of its `Authorization` field, and every token that was verified for it. */
 interface Memory {
@@ -68,7 +78,7 @@ export class Authenticator {
     let verification = memory.tokens.get(value)
     if (verification === undefined) {
       // Making the cache is synchronous; what it caches runs when it is first asked for.
-      verification = { token, verified: Effect.runSync(Effect.cached(this.#verify(token))) }
+      verification = { token, verified: Effect.runSync(Effect.cachedWithTTL(this.#verify(token), memoryOf)) }
       memory.tokens.set(value, verification)
     }
     return verification
