@@ -13,9 +13,11 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SecurityError } from "./SecurityError.ts"
 
@@ -168,10 +170,17 @@ export const answer = (error: SecurityError, settings: Settings): Answer => {
 const delaySeconds = (delay: Duration.Duration): string =>
   String(Math.min(Math.max(Math.ceil(Duration.toSeconds(delay)), 1), 2_147_483_647))
 
-// One field for each challenge: a client may not split a list of challenges right (RFC 9110 §11.6.1). Sound where it matters: Effect's headers
-// are typed as strings, and hand an array on to Node, which writes a field for each member; a web-standard `Response` joins them with a comma.
-const severalFields = (challenges: ReadonlyArray<string>): Readonly<Record<string, string>> =>
-  challenges.length > 1 ? { "www-authenticate": challenges as unknown as string } : {}
+// One field for each challenge: a client may not split a list of challenges right (RFC 9110 §11.6.1). Effect's headers are typed as strings, and
+// those of a response are handed on to Node as they are, which writes a field for each member of an array. Elsewhere a list is joined.
+const severalFields = (challenges: ReadonlyArray<string>, onNode: boolean): Readonly<Record<string, string>> =>
+  challenges.length > 1
+    ? { "www-authenticate": onNode ? (challenges as unknown as string) : challenges.join(", ") }
+    : {}
+
+const isNode = (context: Context.Context<never>): boolean => {
+  const request = Context.getOrUndefined(context, HttpServerRequest)
+  return request !== undefined && "rawHeaders" in request.source
+}
 
 // Where an error was raised is known to the scheme, not to whoever constructed the error (a verifier, say).
 const raised = new WeakMap<SecurityError, Raised>()
@@ -219,15 +228,25 @@ export const isRaised = (error: SecurityError): boolean => raised.has(error)
  * @category responses
  * @since 0.1.0
  */
-export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const { challenges, settings } = raised.get(error) ?? outside
-  const { body, headers, status } = answer(error, settings)
-  const fields = Object.entries({ ...headers, ...severalFields(challenges) })
-  const standard = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
-  const renderer = settings.renderers[error._tag] as
-    ((error: SecurityError) => HttpServerResponse.HttpServerResponse) | undefined
-  if (renderer === undefined) return Effect.succeed(standard)
-  return Effect.sync(() => {
+export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.withFiber((fiber) => {
+    const { challenges, settings } = raised.get(error) ?? outside
+    const { body, headers, status } = answer(error, settings)
+    const fields = Object.entries({ ...headers, ...severalFields(challenges, isNode(fiber.context)) })
+    const standard = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
+    const renderer = settings.renderers[error._tag] as
+      ((error: SecurityError) => HttpServerResponse.HttpServerResponse) | undefined
+    return renderer === undefined ? Effect.succeed(standard) : render(renderer, error, fields, standard)
+  })
+
+/** The user's response, with the fields that it lacks; the standard one where the renderer fails. */
+const render = (
+  renderer: (error: SecurityError) => HttpServerResponse.HttpServerResponse,
+  error: SecurityError,
+  fields: ReadonlyArray<[string, string]>,
+  standard: HttpServerResponse.HttpServerResponse
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.sync(() => {
     const own = renderer(error)
     if (!HttpServerResponse.isHttpServerResponse(own)) throw new TypeError("A renderer returns an HttpServerResponse.")
     return HttpServerResponse.setHeaders(
@@ -242,4 +261,3 @@ export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.
       )
     )
   )
-}

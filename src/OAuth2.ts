@@ -41,19 +41,20 @@ import * as Challenge from "./Challenge.ts"
 import * as authentication from "./internal/authentication.ts"
 import { Authenticator, TestAuthenticator } from "./internal/authenticator.ts"
 import { asked, decide, type Part } from "./internal/demand.ts"
-import {
-  type AuthorizationCodeFlow,
-  type ClientCredentialsFlow,
-  type DeviceAuthorizationFlow,
-  type Flows,
-  type ImplicitFlow,
-  type PasswordFlow
+import type {
+  AuthorizationCodeFlow,
+  ClientCredentialsFlow,
+  DeviceAuthorizationFlow,
+  Flows,
+  ImplicitFlow,
+  PasswordFlow
 } from "./internal/definition.ts"
 import * as definition from "./internal/definition.ts"
 import * as errorSchemas from "./internal/errorSchemas.ts"
 import * as expression from "./internal/expression.ts"
 import * as guard from "./internal/guard.ts"
 import * as implication from "./internal/implication.ts"
+import * as origin from "./internal/origin.ts"
 import * as proof from "./internal/proof.ts"
 import type { PublicEndpoint } from "./internal/public.ts"
 import * as requiredScopes from "./internal/requiredScopes.ts"
@@ -66,6 +67,7 @@ import {
   make as makeRequirement,
   type SecurityRequirement
 } from "./internal/securityRequirement.ts"
+import type { IsUnion } from "./internal/types.ts"
 import type { Clause, Item } from "./Requirement.ts"
 import type { SecurityError } from "./SecurityError.ts"
 import { SecurityScopes } from "./SecurityScopes.ts"
@@ -108,15 +110,17 @@ export type Implications<Scope extends string> = { readonly [S in Scope]?: Reado
  * @category utility types
  * @since 0.1.0
  */
-export type ImpliedBy<Implies, Scope extends string> = Scope extends string
-  ? Scope | ImpliedBy<Implies, DirectlyImpliedBy<Implies, Scope>>
-  : never
+export type ImpliedBy<Implies, Scope extends string, Seen extends string = never> = Scope extends Seen
+  ? never
+  : Scope | ImpliedBy<Implies, DirectlyImpliedBy<Implies, Scope>, Seen | Scope>
 
 type DirectlyImpliedBy<Implies, Scope extends string> = {
-  readonly [S in keyof Implies]: Implies[S] extends ReadonlyArray<infer Implied>
-    ? Scope extends Implied
-      ? S & string
-      : never
+  readonly [S in keyof Implies]-?: Implies[S] extends ReadonlyArray<infer Implied>
+    ? number extends Implies[S]["length"]
+      ? never
+      : Scope extends Implied
+        ? S & string
+        : never
     : never
 }[keyof Implies]
 
@@ -232,7 +236,7 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
   /** The same for at least one of the scopes, and says which: the first that is proven. */
   readonly grantedAny: <const Scopes extends readonly [Scope, ...ReadonlyArray<Scope>]>(
     ...scopes: Scopes
-  ) => Effect.Effect<Scopes[number], never, Granted<Name, ImpliedBy<Implies, Scopes[number]>>>
+  ) => Effect.Effect<Scopes[number], never, GrantOfAny<Name, Implies, Scopes>>
 
   /**
    * Verifies the `BearerToken` in the context against the `SecurityScopes` in force: what guards are made of, in HTTP or not. The errors
@@ -366,6 +370,18 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
 type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope extends string
   ? Granted<Name, ImpliedBy<Implies, Scope>>
   : never
+
+/** One of them is enough where each is known; where one may be any of several, or not be there, whichever it is must be proven. */
+type GrantOfAny<Name extends string, Implies, Scopes extends ReadonlyArray<string>> =
+  Known<Scopes> extends true
+    ? Granted<Name, ImpliedBy<Implies, Scopes[number]>>
+    : GrantOfEach<Name, Implies, Scopes[number]>
+
+type Known<Scopes extends ReadonlyArray<string>> = number extends Scopes["length"]
+  ? false
+  : true extends IsUnion<Scopes> | { readonly [K in keyof Scopes]: IsUnion<Scopes[K]> }[number]
+    ? false
+    : true
 
 /**
  * What every constructor takes besides its flow.
@@ -616,15 +632,14 @@ const scheme = <
   const required = Effect.map(SecurityScopes, (scopes) => requiredScopes.ofScheme(scopes, scheme))
 
   const authorize: Self["authorize"] = Effect.flatMap(
-    Effect.all([Service, BearerToken, required, Effect.serviceOption(HttpServerRequest)]),
-    ([{ authenticator }, token, required, request]) =>
-      verify(authenticator.fromToken(Option.getOrUndefined(request), token), required)
+    Effect.all([Service, BearerToken, required, Effect.context<never>()]),
+    ([{ authenticator }, token, required, context]) => verify(authenticator.fromToken(token, context), required)
   )
 
   const authorizeOption: Self["authorizeOption"] = Effect.flatMap(
-    Effect.all([Service, HttpServerRequest, required, BearerToken.MaxLength]),
-    ([{ authenticator }, request, required, maxLength]) => {
-      const credential = authenticator.fromRequest(request, maxLength)
+    Effect.all([Service, HttpServerRequest, required, Effect.context<never>()]),
+    ([{ authenticator }, request, required, context]) => {
+      const credential = authenticator.fromRequest(request, context)
       if ("verified" in credential) return Effect.map(verify(credential.verified, required), Option.some)
       return credential._tag === "NotAuthenticated"
         ? Effect.succeedNone
@@ -646,7 +661,7 @@ const scheme = <
     const verified = testToken(token)
     return Layer.merge(
       Layer.succeed(AccessToken, verified),
-      Layer.succeed(scheme.proof, new proof.Proof(scheme, undefined, verified, verified.scopes))
+      Layer.succeed(scheme.proof, proof.make(scheme, origin.of(undefined), verified, verified.scopes))
     )
   }
 

@@ -5,9 +5,10 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import { HttpApi, type HttpApiEndpoint, type HttpApiGroup, OpenApi } from "effect/http-api"
+import * as SchemaAST from "effect/SchemaAST"
+import { HttpApi, type HttpApiEndpoint, type HttpApiGroup, type HttpApiMiddleware, OpenApi } from "effect/http-api"
 import * as authentication from "./internal/authentication.ts"
-import { alternatives as alternativesOf, type Clause, type Demand } from "./internal/demand.ts"
+import { alternatives as alternativesOf, type Clause, type Demand, errorsOf, type Part } from "./internal/demand.ts"
 import * as expression from "./internal/expression.ts"
 import * as openApiDocument from "./internal/openApiDocument.ts"
 import * as routeDocument from "./internal/routeDocument.ts"
@@ -141,22 +142,52 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
   api: HttpApi.HttpApi<Id, Groups>
 ): HttpApi.HttpApi<Id, Groups> => {
   const schemes = new Map<string, Scheme>()
-  const operations = new Map<string, ReadonlyArray<SecurityRequirementObject>>()
+  const operations = new Map<string, openApiDocument.OperationSecurity>()
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint, group }) => {
       const demand = authentication.ofEndpoint(endpoint)
       declare(schemes, demand)
-      if (demand.length > 0) operations.set(operationId(group, endpoint), ofDemand(demand))
+      if (demand.length === 0) return
+      operations.set(operationId(group, endpoint), {
+        security: ofDemand(demand),
+        impossible: impossible(demand, endpoint)
+      })
     }
   })
   const previous = Context.getOrUndefined(api.annotations, OpenApi.Transform)
   return api.annotate(OpenApi.Transform, (document) =>
     openApiDocument.secure(previous === undefined ? document : previous(document), {
       schemes,
-      securityOf: (id) => operations.get(id)
+      ofOperation: (id) => operations.get(id)
     })
   )
+}
+
+/** The statuses that only our schemes declare and that cannot come of this demand: a scheme declares all of its errors everywhere. */
+const impossible = (demand: Demand, endpoint: HttpApiEndpoint.Top): ReadonlyArray<string> => {
+  const parts = demand.flat()
+  const statuses = (tags: (part: Part) => ReadonlyArray<string>) =>
+    parts.flatMap((part) =>
+      routeDocument
+        .answersOf(part)
+        .filter(([tag]) => tags(part).includes(tag))
+        .map(([, { status }]) => status)
+    )
+  const kept = new Set([...statuses(errorsOf), ...statusesOfOthers(endpoint)])
+  return statuses((part) => Object.keys(part.scheme.errors))
+    .filter((status) => !kept.has(status))
+    .map(String)
+}
+
+const statusesOfOthers = (endpoint: HttpApiEndpoint.Top): ReadonlyArray<number> => {
+  const others = Array.from(endpoint.middlewares).filter((key) => authentication.ofKey(key) === undefined)
+  // Sound: the keys in an endpoint's set are those of middleware, which declare their errors.
+  const schemas = (others as unknown as ReadonlyArray<HttpApiMiddleware.AnyService>).flatMap(({ error }) => [...error])
+  return [...endpoint.error, ...schemas].map((schema) => {
+    const status = SchemaAST.resolve(schema.ast)?.["httpApiStatus"]
+    return typeof status === "number" ? status : 500
+  })
 }
 
 const declare = (schemes: Map<string, Scheme>, demand: Demand): void => {

@@ -8,9 +8,11 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
+import type * as Types from "effect/Types"
 import type { VerifiedToken } from "./AccessToken.ts"
 import * as expression from "./internal/expression.ts"
 import { assertScopeTokens } from "./internal/scope.ts"
+import type { IsUnion } from "./internal/types.ts"
 
 /**
  * That at least one of `Scope` is proven. A requirement proves a union of clauses: each of them holds.
@@ -28,15 +30,11 @@ export interface Clause<in out Scope extends string> {
  * @category models
  * @since 0.1.0
  */
-export interface Requirement<
-  out Scope extends string = string,
-  out Proves = unknown,
-  out E = unknown,
-  out R = unknown
-> {
+export interface Requirement<out Scope extends string = string, in Proves = never, out E = unknown, out R = unknown> {
   readonly "~effect-oauth2/Requirement": {
     readonly scope: Scope
-    readonly proves: Proves
+    // What proves more can stand for what proves less, never the other way.
+    readonly proves: Types.Contravariant<Proves>
     readonly error: E
     readonly services: R
   }
@@ -61,28 +59,37 @@ export declare namespace Item {
   export type Scopes<I> = I extends string ? I : I extends Requirement<infer Scope> ? Scope : never
 
   /** The errors of an item's checks. */
-  export type Error<I> = I extends Requirement<string, unknown, infer E> ? E : never
+  export type Error<I> = I extends Requirement<string, never, infer E> ? E : never
 
   /** The services that an item's checks need. */
-  export type Services<I> = I extends Requirement<string, unknown, unknown, infer R> ? R : never
+  export type Services<I> = I extends Requirement<string, never, unknown, infer R> ? R : never
 
-  /** The clauses that one item proves. A scope held in a variable of a union type proves "one of them", and no more. */
+  /**
+   * The clauses that one item proves. A scope held in a variable of a union type proves "one of them", and no more; a requirement held in one proves
+   * nothing.
+   */
   export type Proves<I> = [I] extends [string]
     ? Clause<I>
-    : [I] extends [Requirement<string, infer Proves>]
-      ? Proves
+    : IsUnion<I> extends false
+      ? I extends Requirement<string, infer Proves>
+        ? Proves
+        : never
       : never
 
-  /** The clauses that hold where all items do. A list of unknown length proves nothing. */
+  /** The clauses that hold where all items do. A list that may be longer or shorter, or one of several, proves nothing. */
   export type AllOf<Items extends ReadonlyArray<unknown>> = number extends Items["length"]
     ? never
-    : { readonly [K in keyof Items]: Proves<Items[K]> }[number]
+    : IsUnion<Items> extends false
+      ? { readonly [K in keyof Items]: Proves<Items[K]> }[number]
+      : never
 
   /** The clauses that hold where any item does: one of each item's, joined. */
-  export type AnyOf<Items extends ReadonlyArray<unknown>> = Items extends readonly [infer Only]
+  export type AnyOf<Items extends ReadonlyArray<unknown>> = IsUnion<Items> extends false ? AnyOfThese<Items> : never
+
+  type AnyOfThese<Items> = Items extends readonly [infer Only]
     ? Proves<Only>
     : Items extends readonly [infer First, ...infer Rest]
-      ? Join<Proves<First>, AnyOf<Rest>>
+      ? Join<Proves<First>, AnyOfThese<Rest>>
       : never
 
   type Join<Left, Right> =

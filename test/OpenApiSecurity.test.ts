@@ -23,6 +23,9 @@ const get = (name: string) => HttpApiEndpoint.get(name, `/${name}`, { success: S
 const apiOf = (...endpoints: readonly [HttpApiEndpoint.Top, ...Array<HttpApiEndpoint.Top>]) =>
   HttpApi.make("api").add(HttpApiGroup.make("g").add(...endpoints)) as unknown as HttpApi.Top
 
+/** Effect has no types for oauth2 and openIdConnect schemes. */
+const schemesOf = (document: OpenApi.OpenAPISpec): unknown => document.components.securitySchemes
+
 const securityOf = (document: OpenApi.OpenAPISpec, path: string) => document.paths[path as `/${string}`]?.get?.security
 
 describe("OpenApiSecurity.of", () => {
@@ -130,7 +133,7 @@ describe("OAuth2.openApi", () => {
       const document = OpenApi.fromApi(api)
       assert.deepStrictEqual(securityOf(document, "/inner"), [{ OAuth2: ["a", "b"] }])
       assert.deepStrictEqual(securityOf(document, "/late"), [])
-      assert.deepStrictEqual(document.components.securitySchemes as unknown, {
+      assert.deepStrictEqual(schemesOf(document), {
         OAuth2: { type: "oauth2", flows: { authorizationCode: { ...urls, scopes } } }
       })
       yield* assertValid(document)
@@ -196,7 +199,7 @@ describe("OAuth2.openApi", () => {
         scopes
       }
       const metadata = "https://idp.example.com/.well-known/oauth-authorization-server"
-      assert.deepStrictEqual(document.components.securitySchemes as unknown, {
+      assert.deepStrictEqual(schemesOf(document), {
         Everything: {
           type: "oauth2",
           description: "Every flow",

@@ -102,11 +102,14 @@ describe("the document", () => {
       const plain = HttpApi.make("api").add(...(built as unknown as [HttpApiGroup.Top]))
       const api = withAll(plain, outer).pipe(OAuth2.openApi) as unknown as HttpApi.Top
       const handlers = groups.map((_, g) =>
-        HttpApiBuilder.group(api, `g${g}`, (handlers) =>
-          Object.keys(api.groups[`g${g}`]?.endpoints ?? {}).reduce(
-            (handlers, name) => handlers.handle(name as never, (() => Effect.succeed("ok")) as never) as never,
-            handlers
-          ) as never
+        HttpApiBuilder.group(
+          api,
+          `g${g}`,
+          (handlers) =>
+            Object.keys(api.groups[`g${g}`]?.endpoints ?? {}).reduce(
+              (handlers, name) => handlers.handle(name as never, (() => Effect.succeed("ok")) as never) as never,
+              handlers
+            ) as never
         )
       )
       const app = HttpApiBuilder.layer(api).pipe(

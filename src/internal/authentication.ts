@@ -38,7 +38,7 @@ export const make = (scheme: Scheme, authenticator: Authenticator): Authenticati
   const self: Authentication = Object.assign(
     (...[handler, { endpoint }]: Parameters<Authentication>) =>
       guard.make(ofEndpoint(endpoint), new Map([[scheme, self]]), handler),
-    { authenticator }
+    { scheme, authenticator }
   )
   return self
 }

@@ -1,10 +1,13 @@
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../AccessToken.ts"
+import { BearerToken } from "../BearerToken.ts"
 import type {
   AuthorizationServerUnavailable,
   InvalidRequest,
@@ -21,7 +24,7 @@ export interface Verification {
 }
 
 // A request's verification is remembered while the request is decided about, not for as long as a stream or a socket of it lives (nor where a
-// program hands in one `Request` object twice). An outage is not remembered: the next who asks may have an answer.
+// program has it handled twice). An outage is not remembered: the next who asks may have an answer.
 const memoryOf = (exit: Exit.Exit<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>): Duration.Input =>
   Exit.isFailure(exit) && Option.exists(Exit.findErrorOption(exit), (error) => error._tag !== "InvalidToken")
     ? Duration.zero
@@ -35,23 +38,27 @@ interface Memory {
 }
 
 /**
- * What a scheme knows at run time: its verifier, and what it has verified. The memory is private to the instance and keyed by the request
- * that the server received, so nothing that a program puts into a context can pass for a verification.
+ * What a scheme knows at run time: its verifier, and what it has verified. The memory is private to the instance, so nothing that a program puts into a
+ * context can pass for a verification. It is kept for one handling of a request: by the scope in which the server handles it (a block of
+ * `Effect.scoped` verifies anew), and by the request itself.
  */
 export class Authenticator {
   readonly #verify: TokenVerifier["Service"]["verify"]
-  readonly #requests = new WeakMap<object, Memory>()
+  readonly #requests = new WeakMap<object, WeakMap<object, Memory>>()
 
   constructor(verify: TokenVerifier["Service"]["verify"]) {
     this.#verify = verify
   }
 
   /** The credential of a request. It is extracted once, and again only if the `Authorization` field was changed on the way. */
-  fromRequest(request: HttpServerRequest, maxLength: number): Verification | NotAuthenticated | InvalidRequest {
-    const memory = this.#memoryOf(request)
+  fromRequest(
+    request: HttpServerRequest,
+    context: Context.Context<never>
+  ): Verification | NotAuthenticated | InvalidRequest {
+    const memory = this.#memoryOf(request, context)
     const header = request.headers["authorization"]
     if (memory.credential === undefined || memory.header !== header) {
-      const credential = authorizationHeader.fromRequest(request, maxLength)
+      const credential = authorizationHeader.fromRequest(request, Context.get(context, BearerToken.MaxLength))
       memory.header = header
       memory.credential =
         typeof credential === "string" ? this.#verification(memory, authorizationHeader.redact(credential)) : credential
@@ -60,16 +67,18 @@ export class Authenticator {
   }
 
   /** The verification of a token that a program was given, one a request where there is a request. */
-  fromToken(request: HttpServerRequest | undefined, token: Redacted.Redacted): Verification["verified"] {
-    return request === undefined ? this.#verify(token) : this.#verification(this.#memoryOf(request), token).verified
+  fromToken(token: Redacted.Redacted, context: Context.Context<never>): Verification["verified"] {
+    const request = Context.getOrUndefined(context, HttpServerRequest)
+    return request === undefined
+      ? this.#verify(token)
+      : this.#verification(this.#memoryOf(request, context), token).verified
   }
 
-  #memoryOf(request: HttpServerRequest): Memory {
-    let memory = this.#requests.get(request.source)
-    if (memory === undefined) {
-      memory = { header: undefined, credential: undefined, tokens: new Map() }
-      this.#requests.set(request.source, memory)
-    }
+  #memoryOf(request: HttpServerRequest, context: Context.Context<never>): Memory {
+    const handling = Context.getOrUndefined(context, Scope.Scope) ?? request.source
+    const memories = this.#requests.get(handling) ?? new WeakMap<object, Memory>()
+    const memory = memories.get(request.source) ?? { header: undefined, credential: undefined, tokens: new Map() }
+    this.#requests.set(handling, memories.set(request.source, memory))
     return memory
   }
 

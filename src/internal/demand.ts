@@ -1,4 +1,6 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { InsufficientScope, type SecurityError } from "../SecurityError.ts"
 import * as expression from "./expression.ts"
@@ -55,6 +57,22 @@ export const decide = (
     return new InsufficientScope({ required, missing, ...(failed.length > 0 ? { checks: failed } : undefined) })
   }
   return typeof decision === "boolean" ? Effect.succeed(refusal(decision)) : Effect.map(decision, refusal)
+}
+
+/** Gives the checks the services that are there now: each requirement's own, whatever it is combined with. A request's context comes first. */
+export const bindChecks = (demand: Demand, services: Context.Context<never>): Demand => {
+  // The scope in which a layer is built is not that of a request.
+  const own = Context.omit(Scope.Scope)(services)
+  return demand.map((clause) =>
+    clause.map((part) => ({
+      ...part,
+      expression: expression.mapChecks(part.expression, (check) => ({
+        ...check,
+        holds: (token) =>
+          Effect.updateContext(check.holds(token), (request: Context.Context<never>) => Context.merge(own, request))
+      }))
+    }))
+  )
 }
 
 /** The errors that can come of a part, by their tags. */

@@ -1,24 +1,38 @@
 import * as authentication from "./authentication.ts"
 import {
   type Authentication,
+  type Granted,
   make,
   type SecurityRequirement,
   type SecurityRequirementTypes
 } from "./securityRequirement.ts"
+import type { IsUnion } from "./types.ts"
 
 type AnyRequirement = SecurityRequirementTypes<string, unknown, unknown, unknown>
 
 type Types<R extends AnyRequirement> = R["~effect-oauth2/SecurityRequirement"]
 
-/** What a handler has whichever requirement held. */
+/** What a handler has whichever requirement held. A requirement held in a variable of a union type gives nothing. */
 type Common<Requirements extends ReadonlyArray<unknown>> = Requirements extends readonly [
   infer First extends AnyRequirement,
   ...infer Rest
 ]
   ? Rest extends readonly []
-    ? Types<First>["provides"]
-    : Extract<Types<First>["provides"], Common<Rest>>
+    ? Provided<First>
+    : Either<Provided<First>, Common<Rest>>
   : never
+
+type Provided<R extends AnyRequirement> = IsUnion<R> extends false ? Types<R>["provides"] : never
+
+/** Services that both give, and of each pair of their grants the one that holds either way. */
+type Either<Left, Right> = Extract<Left, Right> | EitherGrant<Left, Right>
+
+type EitherGrant<Left, Right> =
+  Left extends Granted<infer Name, infer L>
+    ? Right extends Granted<Name, infer R>
+      ? Granted<Name, L | R>
+      : never
+    : never
 
 type AuthenticationOfEach<Name extends string> = Name extends string ? Authentication<Name> : never
 

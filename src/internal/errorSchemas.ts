@@ -91,6 +91,10 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
   }
 }
 
-// A scope holds neither quotation marks nor backslashes (RFC 6750 §3), so the parameter ends at the next mark.
-const scopesOf = (challenge: string): ReadonlyArray<string> =>
-  /(?:^|[ ,])scope="([^"]*)"/.exec(challenge)?.[1]?.split(" ") ?? []
+// Of several schemes' challenges the one that says insufficient_scope. A scope holds neither quotation marks nor backslashes (RFC 6750 §3), so
+// the parameter ends at the next mark.
+const scopesOf = (challenge: string): ReadonlyArray<string> => {
+  const scope =
+    /error="insufficient_scope", scope="([^"]*)"/.exec(challenge) ?? /(?:^|[ ,])scope="([^"]*)"/.exec(challenge)
+  return scope?.[1]?.split(" ") ?? []
+}

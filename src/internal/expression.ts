@@ -83,6 +83,18 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
   }
 }
 
+/** With the checks replaced. */
+export const mapChecks = (self: Expression, f: (check: Check) => Check): Expression => {
+  switch (self._tag) {
+    case "Scope":
+      return self
+    case "Check":
+      return f(self)
+    default:
+      return { _tag: self._tag, of: self.of.map((part) => mapChecks(part, f)) }
+  }
+}
+
 /** The checks, in order. */
 export const checks = (self: Expression): ReadonlyArray<Check> => {
   switch (self._tag) {
@@ -111,7 +123,7 @@ export const necessary = (self: Expression): ReadonlyArray<string> => {
   }
 }
 
-/** The scopes that a client should ask for: with them granted it holds, as far as scopes decide. Of alternatives, the first. */
+/** The scopes that a client should ask for: with them granted it holds, as far as scopes decide. Of alternatives, the first that scopes decide. */
 export const asked = (self: Expression): ReadonlyArray<string> => {
   switch (self._tag) {
     case "Scope":
@@ -120,8 +132,10 @@ export const asked = (self: Expression): ReadonlyArray<string> => {
       return []
     case "All":
       return concat(self.of.map(asked))
-    case "Any":
-      return self.of[0] === undefined ? [] : asked(self.of[0])
+    case "Any": {
+      const first = self.of.find((part) => checks(part).length === 0) ?? self.of[0]
+      return first === undefined ? [] : asked(first)
+    }
   }
 }
 
@@ -180,9 +194,10 @@ export const decide = (
     case "Scope":
       return holds(self.scope)
     case "Check":
-      return Effect.map(self.holds(token), (result) => {
-        if (!result) failed.push(self.name)
-        return result
+      // Only `true` is yes: claims are `unknown`, and a check that was made of them may give anything.
+      return Effect.map(self.holds(token), (result: unknown) => {
+        if (result !== true) failed.push(self.name)
+        return result === true
       })
     case "All":
       return sequence(self.of, 0, false, (part) => decide(part, holds, token, failed))

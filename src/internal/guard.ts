@@ -11,10 +11,11 @@ import { type RequiredScopes, SecurityScopes } from "../SecurityScopes.ts"
 import { Authenticator } from "./authenticator.ts"
 import { asked, type Clause, combine, decide, type Demand, type Part, proven } from "./demand.ts"
 import * as expression from "./expression.ts"
-import { Proof } from "./proof.ts"
+import * as Origin from "./origin.ts"
+import * as proof from "./proof.ts"
 import * as requiredScopes from "./requiredScopes.ts"
 import type { Authentication, Scheme } from "./scheme.ts"
-import { Decided } from "./seal.ts"
+import * as seal from "./seal.ts"
 
 // What a handler gives, needs and fails with is in the types of the face that calls the guard (`OAuth2`).
 type Handler = Effect.Effect<unknown, unknown, unknown>
@@ -25,37 +26,23 @@ interface Guard {
   readonly demand: Demand
   readonly authentications: Authentications
   readonly handler: Handler
-  /** What the checks of the demand need, besides what a request's context has. */
-  readonly services: Context.Context<never>
 }
 
 // The guarded effects, so that a guard put directly around another one becomes one guard with both demands: one decision, and a
 // challenge that names all scopes. Routes are wrapped from the inside out when they are built.
 const guards = new WeakMap<Handler, Guard>()
 
-/** The demand that was last decided, and for which request: the same one further in need not be decided again. */
-const LastDecision = Context.Reference<{ readonly demand: Demand; readonly source: object } | undefined>(
-  "effect-oauth2/LastDecision",
-  { defaultValue: () => undefined }
-)
-
 /** Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP. */
-export const make = (
-  demand: Demand,
-  authentications: Authentications,
-  handler: Handler,
-  services: Context.Context<never> = Context.empty()
-): Handler => {
+export const make = (demand: Demand, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
   if (inner !== undefined && agree(inner.authentications, authentications)) {
     return make(
       inner.demand === demand ? demand : combine(demand, inner.demand),
       new Map([...inner.authentications, ...authentications]),
-      inner.handler,
-      Context.merge(inner.services, services)
+      inner.handler
     )
   }
-  const guard: Guard = { demand, authentications, handler, services }
+  const guard: Guard = { demand, authentications, handler }
   const effect: Handler = Effect.withFiber((fiber) => run(guard, fiber.context))
   guards.set(effect, guard)
   return effect
@@ -67,8 +54,10 @@ const agree = (left: Authentications, right: Authentications): boolean =>
 
 const run = (guard: Guard, context: Context.Context<never>): Handler => {
   const request = Context.getOrUndefined(context, HttpServerRequest)
-  const last = Context.get(context, LastDecision)
-  if (last !== undefined && last.demand === guard.demand && last.source === request?.source) return guard.handler
+  const origin = Origin.of(request)
+  const last = seal.last(context)
+  // In an `HttpApi` each requirement of an endpoint guards with the same demand: the inner ones need not decide again.
+  if (last?.demand === guard.demand && request !== undefined && Origin.same(last.origin, origin)) return guard.handler
   const required = Context.get(context, SecurityScopes)
   return Effect.flatMap(
     Effect.forEach(guard.demand, (clause) => decideClause(guard, clause, context, request, required)),
@@ -76,7 +65,7 @@ const run = (guard: Guard, context: Context.Context<never>): Handler => {
       const refusals = verdicts.flatMap((verdict) => ("refusals" in verdict ? verdict.refusals : []))
       if (refusals.length > 0) return Effect.fail(bestError(refusals))
       const accepted = verdicts.filter((verdict) => "part" in verdict)
-      return Effect.provideContext(guard.handler, provided(guard, accepted, context, request, required))
+      return Effect.provideContext(guard.handler, provided(guard, accepted, context, origin, required))
     }
   )
 }
@@ -124,9 +113,7 @@ const decideClause = Effect.fnUntraced(function* (
       continue
     }
     const accessToken = verified.success
-    const error = yield* Effect.updateContext(decide(part, outer, accessToken), (request: Context.Context<never>) =>
-      Context.merge(guard.services, request)
-    )
+    const error = yield* decide(part, outer, accessToken)
     if (error === undefined) return { part, granted: Option.some({ token: credential.token, accessToken }) }
     refuse(error)
   }
@@ -139,9 +126,9 @@ const credentialOf = (
   request: HttpServerRequest | undefined,
   context: Context.Context<never>
 ): ReturnType<Authenticator["fromRequest"]> => {
-  if (request !== undefined) return authenticator.fromRequest(request, Context.get(context, BearerToken.MaxLength))
+  if (request !== undefined) return authenticator.fromRequest(request, context)
   const token = Context.getUnsafe(context, BearerToken)
-  return { token, verified: authenticator.fromToken(undefined, token) }
+  return { token, verified: authenticator.fromToken(token, context) }
 }
 
 /** Captured where the route was built (`HttpRouter`), else what the api's context provides (`HttpApi`). */
@@ -151,9 +138,11 @@ const authenticationOf = (
   context: Context.Context<never>
 ): Effect.Effect<Authentication> => {
   const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service)
-  return authentication?.authenticator instanceof Authenticator
-    ? Effect.succeed(authentication)
-    : Effect.die(new Error(`The layer of the scheme ${JSON.stringify(scheme.name)} is not provided.`))
+  if (authentication?.authenticator instanceof Authenticator && authentication.scheme === scheme) {
+    return Effect.succeed(authentication)
+  }
+  const why = authentication === undefined ? "is not provided" : "is that of another scheme with the same name"
+  return Effect.die(new Error(`The layer of the scheme ${JSON.stringify(scheme.name)} ${why}.`))
 }
 
 // A token that one scheme knows and finds too weak says more than one that another scheme does not know; and while a scheme cannot tell, the
@@ -187,13 +176,11 @@ const provided = (
   guard: Guard,
   accepted: ReadonlyArray<Accepted>,
   context: Context.Context<never>,
-  request: HttpServerRequest | undefined,
+  origin: Origin.Origin,
   required: RequiredScopes
 ): Context.Context<never> => {
-  const source = request?.source
   let result: Context.Context<never> = Context.make(OptionalAccessToken, Option.none()).pipe(
-    Context.add(Decided, source),
-    Context.add(LastDecision, source === undefined ? undefined : { demand: guard.demand, source })
+    Context.add(seal.Decision, seal.decide(guard.demand, origin))
   )
   for (const [scheme, authentication] of guard.authentications) {
     result = Context.add(result, scheme.service, authentication)
@@ -210,10 +197,10 @@ const provided = (
     )
     // A proof is for what the types know: where the token is optional they know nothing.
     if (!part.optional) {
-      const before = Context.get(context, scheme.proof)
-      const also = before instanceof Proof && before.for === source && before.token === accessToken ? before.scopes : []
-      const proof = new Proof(scheme, source, accessToken, new Set([...also, ...proven(part, accessToken)]))
-      result = Context.add(result, scheme.proof, proof)
+      const before = proof.ofOrigin(Context.merge(context, result), scheme, origin)
+      const also = before?.token === accessToken ? before.scopes : []
+      const scopes = new Set([...also, ...proven(part, accessToken)])
+      result = Context.add(result, scheme.proof, proof.make(scheme, origin, accessToken, scopes))
     }
   }
   return Context.add(result, SecurityScopes, required)

@@ -18,14 +18,19 @@ export const make = (where: string, scopes: ReadonlyArray<string>, declared: Dec
       throw new TypeError(`${where}: implies names ${JSON.stringify(scope)}, which is not declared.`)
     }
   }
+  const implied = new Map<string, ReadonlySet<string>>()
   const closure = (scope: string, path: ReadonlyArray<string>): ReadonlySet<string> => {
+    const known = implied.get(scope)
+    if (known !== undefined) return known
     if (path.includes(scope)) {
       throw new TypeError(`${where}: implies goes in a circle: ${[...path, scope].join(" → ")}.`)
     }
-    const implied = impliesOf(declared, scope)
-    return new Set([...implied, ...implied.flatMap((next) => Array.from(closure(next, [...path, scope])))])
+    const direct = impliesOf(declared, scope)
+    const all = new Set([...direct, ...direct.flatMap((next) => Array.from(closure(next, [...path, scope])))])
+    implied.set(scope, all)
+    return all
   }
-  const implied = new Map(scopes.map((scope) => [scope, closure(scope, [])]))
+  for (const scope of scopes) closure(scope, [])
   const impliedBy = new Map(
     scopes.map((scope) => [scope, [scope, ...scopes.filter((other) => implied.get(other)?.has(scope))]])
   )

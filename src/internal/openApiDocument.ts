@@ -24,18 +24,30 @@ const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>): Json
   return { ...document, components: { ...components, securitySchemes: { ...existing, ...ours } } }
 }
 
+/** What is enforced at an operation, and the statuses that its declared errors name and that cannot happen there. */
+export interface OperationSecurity {
+  readonly security: Security
+  readonly impossible: ReadonlyArray<string>
+}
+
 /** The document with these schemes, and with the security of the operations that have one here. */
 export const secure = (
   document: Json,
   options: {
     readonly schemes: ReadonlyMap<string, Scheme>
-    readonly securityOf: (operationId: string) => Security | undefined
+    readonly ofOperation: (operationId: string) => OperationSecurity | undefined
   }
 ): Json => {
   const operation = (value: unknown): unknown => {
     if (!isJson(value) || typeof value["operationId"] !== "string") return value
-    const security = options.securityOf(value["operationId"])
-    return security === undefined ? value : { ...value, security: both(value["security"], security) }
+    const own = options.ofOperation(value["operationId"])
+    if (own === undefined) return value
+    const responses = Object.entries(isJson(value["responses"]) ? value["responses"] : {})
+    return {
+      ...value,
+      security: both(value["security"], own.security),
+      responses: Object.fromEntries(responses.filter(([status]) => !own.impossible.includes(status)))
+    }
   }
   return {
     ...withSchemes(document, options.schemes),

@@ -3,28 +3,41 @@ import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { satisfies } from "./implication.ts"
+import * as Origin from "./origin.ts"
 import type { Scheme } from "./scheme.ts"
 
-/** The request that the server received; none in a program without HTTP. */
-type For = object | undefined
-
-/**
- * That a token of this scheme was verified, with these scopes, for this request. Only the guard and `auth.grant` make one: the class is not
- * exported from the package, and a look-alike in the context is not an instance of it.
- */
-export class Proof {
+/** That a token of this scheme was verified, with these scopes, for a request. Only the guard and `auth.grant` make one. */
+export interface Proof {
   readonly scheme: Scheme
-  readonly for: For
+  readonly origin: Origin.Origin
   readonly token: VerifiedToken
   /** Those that a requirement demanded and the token has: what the types know, not all that the token could do. */
   readonly scopes: ReadonlySet<string>
+}
 
-  constructor(scheme: Scheme, forRequest: For, token: VerifiedToken, scopes: ReadonlySet<string>) {
-    this.scheme = scheme
-    this.for = forRequest
-    this.token = token
-    this.scopes = scopes
-  }
+// What is not in here is no proof, however alike it looks.
+const proofs = new WeakSet<Proof>()
+
+export const make = (
+  scheme: Scheme,
+  origin: Origin.Origin,
+  token: VerifiedToken,
+  scopes: ReadonlySet<string>
+): Proof => {
+  const proof: Proof = { scheme, origin, token, scopes }
+  proofs.add(proof)
+  return proof
+}
+
+const genuine = (context: Context.Context<never>, scheme: Scheme): Proof | undefined => {
+  const proof = Context.get(context, scheme.proof)
+  return proof !== undefined && proofs.has(proof) && proof.scheme === scheme ? proof : undefined
+}
+
+/** The proof in the context, where it is for this request. */
+export const ofOrigin = (context: Context.Context<never>, scheme: Scheme, origin: Origin.Origin): Proof | undefined => {
+  const proof = genuine(context, scheme)
+  return proof !== undefined && Origin.same(proof.origin, origin) ? proof : undefined
 }
 
 /** A program demanded a grant where no requirement has proven it: the programmer's mistake, so a defect. */
@@ -34,11 +47,12 @@ export class NotProven extends Error {
 
 /** The proof in force, or why there is none. */
 const current = (context: Context.Context<never>, scheme: Scheme): Proof | string => {
-  const proof = Context.get(context, scheme.proof)
-  const request = Context.getOrUndefined(context, HttpServerRequest)
-  if (!(proof instanceof Proof) || proof.scheme !== scheme) return "no requirement of the scheme guards this route"
-  if (request?.source === proof.for) return proof
-  return proof.for === undefined
+  const origin = Origin.of(Context.getOrUndefined(context, HttpServerRequest))
+  const proof = ofOrigin(context, scheme, origin)
+  if (proof !== undefined) return proof
+  const other = genuine(context, scheme)
+  if (other === undefined) return "no requirement of the scheme guards this route"
+  return other.origin.source === undefined
     ? "what was proven was proven outside of the request (auth.grant is for tests without HTTP; auth.layerTest is for requests)"
     : "what was proven was proven for another request"
 }

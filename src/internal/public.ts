@@ -5,7 +5,8 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import { HttpApiMiddleware } from "effect/http-api"
 import type * as Types from "effect/Types"
-import { Decided, type Seal } from "./seal.ts"
+import * as Origin from "./origin.ts"
+import * as seal from "./seal.ts"
 
 /**
  * The identifier of `Public`. Every scheme's layer provides it.
@@ -34,7 +35,7 @@ export interface Public extends Context.Key<PublicEndpoint, HttpApiMiddleware.Ht
   /** Why it is open, for the reader of the code. */
   readonly reason: string
   readonly route: HttpRouter.Middleware<{
-    provides: Seal<string>
+    provides: seal.Seal<string>
     handles: never
     error: never
     requires: never
@@ -49,7 +50,9 @@ const reasons = new WeakMap<object, string>()
 export const isPublic = (key: object): boolean => reasons.has(key)
 
 const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
-  Effect.flatMap(HttpServerRequest, (request) => Effect.provideService(handler, Decided, request.source))
+  Effect.flatMap(HttpServerRequest, (request) =>
+    Effect.provideService(handler, seal.Decision, seal.decide(undefined, Origin.of(request)))
+  )
 
 /**
  * Marks an endpoint, a group, an api or a sealed route as open on purpose, and says why.

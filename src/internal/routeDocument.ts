@@ -25,8 +25,17 @@ const example = (tag: SecurityError["_tag"]): SecurityError => {
   }
 }
 
-const answersOf = (part: Part): ReadonlyArray<Challenge.Answer> =>
-  errorsOf(part).map((tag) => Challenge.answer(example(tag), part.scheme.settings([])))
+const tags = [
+  "NotAuthenticated",
+  "InvalidRequest",
+  "InvalidToken",
+  "InsufficientScope",
+  "AuthorizationServerUnavailable"
+] as const
+
+/** How a scheme answers each of the errors. */
+export const answersOf = (part: Part): ReadonlyArray<readonly [SecurityError["_tag"], Challenge.Answer]> =>
+  tags.map((tag) => [tag, Challenge.answer(example(tag), part.scheme.settings([]))])
 
 const descriptions: Readonly<Record<number, string>> = {
   400: "The credentials are malformed",
@@ -37,7 +46,11 @@ const descriptions: Readonly<Record<number, string>> = {
 
 /** The responses (OpenAPI, "Responses Object") with which a demand can refuse a request. */
 export const refusals = (demand: Demand): Readonly<Record<string, unknown>> => {
-  const answers = demand.flat().flatMap(answersOf)
+  const answers = demand.flat().flatMap((part) =>
+    answersOf(part)
+      .filter(([tag]) => errorsOf(part).includes(tag))
+      .map(([, answer]) => answer)
+  )
   const statuses = Array.from(new Set(answers.map(({ status }) => status))).toSorted((a, b) => a - b)
   return Object.fromEntries(
     statuses.map((status) => {

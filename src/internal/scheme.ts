@@ -29,6 +29,7 @@ export interface Authentication {
     handler: Effect.Effect<unknown, unknown, unknown>,
     options: { readonly endpoint: HttpApiEndpoint.Top }
   ): Effect.Effect<unknown, unknown, unknown>
+  readonly scheme: Scheme
   readonly authenticator: Authenticator
 }
 

@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import type { Origin } from "./origin.ts"
 
 /**
  * What a sealed route needs: that a requirement or `Public` stands around it. `Route` is its method and path.
@@ -10,5 +11,28 @@ export interface Seal<out Route extends string> {
   readonly "~effect-oauth2/Seal": Route
 }
 
-/** The request that a guard or `Public` has decided about: what a sealed route looks for. */
-export const Decided = Context.Reference<object | undefined>("effect-oauth2/Decided", { defaultValue: () => undefined })
+/** That a guard has decided on a demand, or `Public` on none, and for which request. */
+export interface Decision {
+  readonly demand: object | undefined
+  readonly origin: Origin
+}
+
+const decisions = new WeakSet<Decision>()
+
+export const decide = (demand: object | undefined, origin: Origin): Decision => {
+  const decision: Decision = { demand, origin }
+  decisions.add(decision)
+  return decision
+}
+
+const LastDecision = Context.Reference<Decision | undefined>("effect-oauth2/Decision", {
+  defaultValue: () => undefined
+})
+
+export { LastDecision as Decision }
+
+/** The decision in the context; what did not come of `decide` is none. */
+export const last = (context: Context.Context<never>): Decision | undefined => {
+  const decision = Context.get(context, LastDecision)
+  return decision !== undefined && decisions.has(decision) ? decision : undefined
+}

@@ -7,8 +7,10 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as authentication from "./authentication.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
-import { Decided, type Seal } from "./seal.ts"
+import * as Origin from "./origin.ts"
+import { last, type Seal } from "./seal.ts"
 import type { Granted } from "./securityRequirement.ts"
+import type { IsUnion, Listed } from "./types.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // proven
@@ -19,14 +21,21 @@ type Needs<T> =
     ? R
     : T extends HttpApiBuilder.Handlers<infer R, infer _Endpoints, infer _Handled>
       ? R
-      : never
+      : NoLayer
+
+/** In the place of what a layer needs, where something else was given. */
+interface NoLayer {
+  readonly "~effect-oauth2/NoLayer": never
+}
 
 type OfRequest<R> = R extends HttpRouter.Request<"Requires", infer T> ? T : R
 
 type Unproven<R> =
   R extends Granted<infer Name, infer Scope>
-    ? `A handler needs the scope \`${Scope}\` of the scheme \`${Name}\`, which its route or endpoint does not require`
-    : never
+    ? `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, which its route or endpoint does not require`
+    : R extends NoLayer
+      ? "OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group"
+      : never
 
 /**
  * The sentence that says which grant is missing; nothing where none is.
@@ -87,12 +96,17 @@ type UnsecuredGroup<Group> = Group extends HttpApiGroup.Constraint
   ? UnsecuredEndpoint<HttpApiGroup.Endpoints<Group>>
   : never
 
-type UnsecuredRoute<R> = R extends Seal<infer Route> ? Route : never
+type UnsecuredRoute<R> =
+  R extends Seal<infer Route>
+    ? RouteSentence<Route>
+    : R extends NoLayer
+      ? "OAuth2.secured takes an api or a layer of routes"
+      : never
 
 type Open<T> =
   T extends HttpApi.HttpApi<infer _Id, infer Groups>
     ? EndpointSentence<UnsecuredGroup<Groups>>
-    : RouteSentence<UnsecuredRoute<OfRequest<Needs<T>>>>
+    : UnsecuredRoute<OfRequest<Needs<T>>>
 
 type EndpointSentence<Name extends string> =
   `The endpoint \`${Name}\` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
@@ -148,6 +162,7 @@ export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
  */
 export const secured = <T>(self: T & Secured<T>): T => {
   if (HttpApi.isHttpApi(self)) assertSecured(self)
+  else if (!Layer.isLayer(self)) throw new TypeError("OAuth2.secured takes an api or a layer of routes.")
   return self
 }
 
@@ -207,8 +222,9 @@ export const route = <
   | HttpRouter.Request.From<"Requires", Exclude<R, HttpRouter.Provided | Scope.Scope>>
   | HttpRouter.Request.From<"Error", E>
 > => {
-  const sealed = Effect.flatMap(Effect.all([HttpServerRequest, Decided]), ([request, decided]) => {
-    if (decided === request.source) return handler
+  const sealed = Effect.flatMap(Effect.all([HttpServerRequest, Effect.context<never>()]), ([request, context]) => {
+    const decision = last(context)
+    if (decision !== undefined && Origin.same(decision.origin, Origin.of(request))) return handler
     const defect = new Error(
       `The route "${method} ${path}" is neither secured nor Public: no requirement stands around it.`
     )

@@ -9,7 +9,7 @@ import type { AccessToken, OptionalAccessToken } from "../AccessToken.ts"
 import type { BearerToken } from "../BearerToken.ts"
 import type { SecurityError } from "../SecurityError.ts"
 import * as authentication from "./authentication.ts"
-import { type Demand, errorsOf } from "./demand.ts"
+import { bindChecks, type Demand } from "./demand.ts"
 import { checks } from "./expression.ts"
 import * as guard from "./guard.ts"
 import type { ErrorSchemas } from "./errorSchemas.ts"
@@ -134,22 +134,17 @@ export const make = <Name extends string, Provides, E, R>(
   const declared = ownChecks.flatMap((check) => check.error ?? [])
   // Every requirement of a scheme has the same key, that of the scheme's `Authentication`.
   const key = HttpApiMiddleware.Service<never>()(first.service.key, {
-    error: [
-      ...new Set([
-        ...demand.flat().flatMap((part) => errorsOf(part).map((tag) => part.scheme.errors[tag])),
-        ...declared
-      ])
-    ]
+    error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
   })
   authentication.register(key, demand)
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
-      const services: Context.Context<never> = ownChecks.length > 0 ? yield* Effect.context<never>() : Context.empty()
+      const bound = ownChecks.length === 0 ? demand : bindChecks(demand, yield* Effect.context<never>())
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
       return (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) =>
         // Sound: the guard gives what the handler gives.
-        guard.make(demand, authentications, handler, services) as Effect.Effect<HttpServerResponse, Types.unhandled>
+        guard.make(bound, authentications, handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
     })
   )
   // Sound: the demand is the one that the type parameters are computed from, by the caller (`OAuth2`).

@@ -1,0 +1,18 @@
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+
+/**
+ * Which request something was decided for: the one that the server received, with the credentials that it had then. `modify` keeps the source, so a
+ * program that forwards a request with other credentials, or with none, has another origin. A program without HTTP has none.
+ */
+export interface Origin {
+  readonly source: object | undefined
+  readonly authorization: string | undefined
+}
+
+export const of = (request: HttpServerRequest | undefined): Origin => ({
+  source: request?.source,
+  authorization: request?.headers["authorization"]
+})
+
+export const same = (left: Origin, right: Origin): boolean =>
+  left.source === right.source && left.authorization === right.authorization

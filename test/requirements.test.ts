@@ -1,0 +1,612 @@
+/** One table of requirements and answers, run through `HttpRouter` and `HttpApi`, in both forms of the answers. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Layer, Logger, Option, Redacted, Schema } from "effect"
+import { HttpRouter, HttpServer, HttpServerRespondable, HttpServerResponse } from "effect/http"
+import {
+  HttpApi,
+  HttpApiBuilder,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema
+} from "effect/http-api"
+import {
+  type Challenge,
+  OAuth2,
+  OptionalAccessToken,
+  Requirement,
+  SecurityError,
+  SecurityScopes,
+  TokenVerifier
+} from "effect-oauth2"
+import { verified } from "./support/Verifier.ts"
+import { serve } from "./support/web.ts"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// the schemes, and tokens that say what their verifiers make of them
+// ---------------------------------------------------------------------------------------------------------------------
+
+const flow = {
+  authorizationUrl: "https://idp.example.com/authorize",
+  tokenUrl: "https://idp.example.com/token"
+}
+
+const schemesOf = (responses: Challenge.Responses) => ({
+  A: OAuth2.authorizationCode("A", {
+    ...flow,
+    scopes: { a: "", b: "", c: "", d: "", read: "", write: "", admin: "" },
+    implies: { admin: ["write"], write: ["read"] },
+    responses
+  }),
+  B: OAuth2.authorizationCode("B", { ...flow, scopes: { x: "", y: "" }, responses })
+})
+
+type Schemes = ReturnType<typeof schemesOf>
+
+/** A token says its scopes at A, and after a slash those at B: `a+b/x`; `none`, `bad` and `outage` are what they say. */
+const verifier = (scheme: 0 | 1, calls: Array<string>) =>
+  Layer.succeed(TokenVerifier, {
+    verify: (token) =>
+      Effect.suspend((): ReturnType<TokenVerifier["Service"]["verify"]> => {
+        const value = Redacted.value(token)
+        const says = value.split("/")[scheme] ?? "bad"
+        calls.push(scheme === 0 ? "A" : "B")
+        if (says === "bad") return Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
+        return says === "outage"
+          ? Effect.fail(
+              new SecurityError.AuthorizationServerUnavailable({ reason: "Timeout", retryAfter: Duration.seconds(5) })
+            )
+          : Effect.succeed(verified(value, says === "none" ? [] : says.split("+")))
+      })
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// answers
+// ---------------------------------------------------------------------------------------------------------------------
+
+interface Refused {
+  readonly status: Readonly<Record<Challenge.Responses, number>>
+  readonly detail: string
+  readonly challenges: Readonly<Record<Challenge.Responses, ReadonlyArray<string>>>
+}
+
+const refused = (
+  [fastapi, rfc6750]: readonly [number, number],
+  [detail, strict = detail]: readonly [string, string?],
+  ...challenges: readonly [fastapi: string, rfc6750: string] | readonly []
+): Expected => ({
+  status: { fastapi, rfc6750 },
+  detail: { fastapi: detail, rfc6750: strict },
+  challenges: {
+    fastapi: challenges[0] === undefined ? [] : [challenges[0]],
+    rfc6750: challenges[1] === undefined ? [] : [challenges[1]]
+  }
+})
+
+interface Expected extends Omit<Refused, "detail"> {
+  readonly detail: Readonly<Record<Challenge.Responses, string>>
+}
+
+const scope = (scopes: string) => (scopes === "" ? "" : ` scope="${scopes}"`)
+
+const none = (scopes: string, realm = "A") =>
+  refused(
+    [401, 401],
+    ["Not authenticated"],
+    "Bearer",
+    `Bearer realm="${realm}"${scopes === "" ? "" : `,${scope(scopes)}`}`
+  )
+const malformed = refused(
+  [401, 400],
+  ["Not authenticated", "Malformed credentials"],
+  "Bearer",
+  `Bearer error="invalid_request"`
+)
+const bad = (scopes: string) =>
+  refused(
+    [401, 401],
+    ["Could not validate credentials"],
+    `Bearer${scope(scopes)}`,
+    `Bearer error="invalid_token"${scopes === "" ? "" : `,${scope(scopes)}`}`
+  )
+const few = (scopes: string) =>
+  refused(
+    [401, 403],
+    ["Not enough permissions"],
+    `Bearer${scope(scopes)}`,
+    `Bearer error="insufficient_scope"${scopes === "" ? "" : `,${scope(scopes)}`}`
+  )
+const outage = refused([503, 503], ["Authorization server unavailable"])
+
+/** The answer of `best`, with the challenges of all, in their order. */
+const among = (best: Expected, ...all: ReadonlyArray<Expected>): Expected => ({
+  ...best,
+  challenges: {
+    fastapi: [...new Set(all.flatMap(({ challenges }) => challenges.fastapi))],
+    rfc6750: [...new Set(all.flatMap(({ challenges }) => challenges.rfc6750))]
+  }
+})
+
+// ---------------------------------------------------------------------------------------------------------------------
+// checks
+// ---------------------------------------------------------------------------------------------------------------------
+
+class Suspended extends Schema.TaggedError<Suspended>()("Suspended", {}) {
+  [HttpServerRespondable.symbol]() {
+    return Effect.succeed(HttpServerResponse.jsonUnsafe({ _tag: "Suspended" }, { status: 451 }))
+  }
+}
+
+class Blocked extends Context.Service<Blocked, ReadonlyArray<string>>()("test/Blocked") {}
+
+const yes = Requirement.check("yes", () => Effect.succeed(true))
+const no = Requirement.check("no", () => Effect.as(Effect.yieldNow, false))
+const notBlocked = Requirement.check("blocked", (token) =>
+  Effect.map(Blocked, (blocked) => !blocked.includes(token.subject))
+)
+const notSuspended = Requirement.check(
+  "suspended",
+  (token) => (token.scopes.has("d") ? Effect.fail(new Suspended()) : Effect.succeed(true)),
+  { error: Suspended.pipe(HttpApiSchema.status(451)) }
+)
+
+// ---------------------------------------------------------------------------------------------------------------------
+// the table
+// ---------------------------------------------------------------------------------------------------------------------
+
+interface AnyRequirement extends OAuth2.SecurityRequirementTypes<any, any, any, any> {
+  readonly route: { readonly layer: unknown }
+}
+
+interface Case {
+  readonly name: string
+  /** Outermost first. */
+  readonly stack: (schemes: Schemes) => ReadonlyArray<AnyRequirement | "other middleware">
+  /**
+   * The token sent, the answer (what the handler says where it is a string: the subject, the `SecurityScopes`, the grants that it has), and the
+   * schemes whose verifier is called: A for every well-formed token, where nothing is given.
+   */
+  readonly answers: ReadonlyArray<readonly [token: string | undefined, answer: string | Expected, calls?: string]>
+  readonly only?: "HttpRouter" | "HttpApi"
+}
+
+const { all, any } = Requirement
+
+const table: ReadonlyArray<Case> = [
+  {
+    name: "no scope: any valid token",
+    stack: ({ A }) => [A.require()],
+    answers: [
+      ["none", "none []"],
+      ["a", "a []"],
+      [undefined, none("")],
+      ["x y", malformed],
+      ["bad", bad("")],
+      ["outage", outage]
+    ]
+  },
+  {
+    name: "one scope",
+    stack: ({ A }) => [A.require("a")],
+    answers: [
+      ["a", "a [a] A.a"],
+      ["a+b", "a+b [a] A.a"],
+      ["b", few("a")],
+      ["none", few("a")],
+      [undefined, none("a")],
+      ["x y", malformed],
+      ["bad", bad("a")],
+      ["outage", outage]
+    ]
+  },
+  {
+    name: "several scopes",
+    stack: ({ A }) => [A.require("b", "a")],
+    answers: [
+      ["a+b", "a+b [b a] A.a A.b"],
+      ["a", few("b a")],
+      [undefined, none("b a")],
+      ["bad", bad("b a")]
+    ]
+  },
+  {
+    name: "stacked: outermost first, each once",
+    stack: ({ A }) => [A.require("b", "a"), A.require("a"), A.require("c", "a")],
+    answers: [
+      ["a+b+c", "a+b+c [b a c] A.a A.b A.c"],
+      ["a+b", few("b a c")],
+      ["a+c", few("b a c")],
+      ["b+c", few("b a c")],
+      ["bad", bad("b a c")],
+      [undefined, none("b a c")],
+      ["outage", outage]
+    ]
+  },
+  {
+    name: "stacked, and the outer one asks for no scope",
+    stack: ({ A }) => [A.require(), A.require("a")],
+    answers: [
+      ["a", "a [a] A.a"],
+      ["none", few("a")]
+    ]
+  },
+  {
+    name: "any: the handler has what the token has, the challenge asks for the first",
+    stack: ({ A }) => [A.require(any("a", "b"))],
+    answers: [
+      ["a", "a [] A.a"],
+      ["b", "b [] A.b"],
+      ["a+b+c", "a+b+c [] A.a A.b"],
+      ["c", few("a")],
+      [undefined, none("a")],
+      ["bad", bad("a")]
+    ]
+  },
+  {
+    name: "any of what has a scope in common: it is required",
+    stack: ({ A }) => [A.require(any(all("a", "b"), all("c", "a")))],
+    answers: [
+      ["a+c", "a+c [a] A.a A.c"],
+      ["a", few("a b")],
+      ["b+c", few("a b")]
+    ]
+  },
+  {
+    name: "all of any, nested",
+    stack: ({ A }) => [A.require(all("a", any("b", all("c", any("d", "read")))))],
+    answers: [
+      ["a+b", "a+b [a] A.a A.b"],
+      ["a+c+d", "a+c+d [a] A.a A.c A.d"],
+      ["a+c+read", "a+c+read [a] A.a A.c A.read"],
+      ["a+c", few("a b")],
+      ["b+c+d", few("a b")],
+      ["a+d", few("a b")]
+    ]
+  },
+  {
+    name: "any stacked inside any",
+    stack: ({ A }) => [A.require(any("a", "b")), A.require(any("c", "d"))],
+    answers: [
+      ["a+d", "a+d [] A.a A.d"],
+      ["b+c", "b+c [] A.b A.c"],
+      ["a+b", few("a c")],
+      ["d", few("a c")]
+    ]
+  },
+  {
+    name: "implied, directly and transitively",
+    stack: ({ A }) => [A.require("read")],
+    answers: [
+      ["read", "read [read] A.read"],
+      ["write", "write [read] A.read"],
+      ["admin", "admin [read] A.read"],
+      ["a", few("read")]
+    ]
+  },
+  {
+    name: "implied further out: the challenge names what implies the rest",
+    stack: ({ A }) => [A.require("read", "a"), A.require("admin"), A.require("write")],
+    answers: [
+      ["admin+a", "admin+a [read a admin write] A.a A.read A.write A.admin"],
+      ["write+a+read", few("a admin")],
+      ["bad", bad("a admin")],
+      [undefined, none("a admin")]
+    ]
+  },
+  {
+    name: "implied inside any",
+    stack: ({ A }) => [A.require(any("write", "a"))],
+    answers: [
+      ["admin", "admin [] A.read A.write"],
+      ["read", few("write")]
+    ]
+  },
+  {
+    name: "a check that says yes, one that says no",
+    stack: ({ A }) => [A.require("a", yes), A.require(any(no, "b"))],
+    answers: [
+      ["a+b", "a+b [a] A.a A.b"],
+      ["a", few("a b")],
+      ["b", few("a b")]
+    ]
+  },
+  {
+    name: "a check that says no",
+    stack: ({ A }) => [A.require(no)],
+    answers: [
+      ["a", few("")],
+      [undefined, none("")]
+    ]
+  },
+  {
+    name: "a check that needs a service",
+    stack: ({ A }) => [A.require("a"), A.require(notBlocked)],
+    answers: [
+      ["a+b", "a+b [a] A.a"],
+      ["a", few("a")]
+    ]
+  },
+  {
+    name: "a check that fails with an error of its own: after the scopes",
+    stack: ({ A }) => [A.require("a", notSuspended)],
+    answers: [
+      ["a", "a [a] A.a"],
+      ["d", few("a")],
+      ["a+d", `451 {"_tag":"Suspended"}`]
+    ]
+  },
+  {
+    name: "optional",
+    stack: ({ A }) => [A.optional("a")],
+    answers: [
+      [undefined, "anonymous [a]"],
+      ["a", "a [a]"],
+      ["b", few("a")],
+      ["bad", bad("a")],
+      ["x y", malformed],
+      ["outage", outage]
+    ]
+  },
+  {
+    name: "optional twice is optional",
+    stack: ({ A }) => [A.optional("a"), A.optional("b")],
+    answers: [
+      [undefined, "anonymous [a b]"],
+      ["a+b", "a+b [a b]"],
+      ["a", few("a b")]
+    ]
+  },
+  {
+    name: "optional inside of a requirement is required",
+    stack: ({ A }) => [A.require("a"), A.optional("b")],
+    answers: [
+      [undefined, none("a b")],
+      ["a", few("a b")],
+      ["a+b", "a+b [a b] A.a A.b"]
+    ]
+  },
+  {
+    name: "optional outside of a requirement is required",
+    stack: ({ A }) => [A.optional("a"), A.require("b")],
+    answers: [
+      [undefined, none("a b")],
+      ["b", few("a b")],
+      ["a+b", "a+b [a b] A.a A.b"]
+    ]
+  },
+  {
+    name: "two schemes, both",
+    stack: ({ A, B }) => [A.require("a"), B.require("x")],
+    answers: [
+      ["a/x", "a/x [a x] A.a B.x", "AB"],
+      ["none/x", few("a"), "AB"],
+      ["a/y", few("x"), "AB"],
+      ["none/y", among(few("a"), few("a"), few("x")), "AB"],
+      ["a/bad", bad("x"), "AB"],
+      ["bad/x", bad("a"), "AB"],
+      ["bad/y", among(few("x"), bad("a"), few("x")), "AB"],
+      ["a/outage", outage, "AB"],
+      ["bad/outage", outage, "AB"],
+      [undefined, among(none("a"), none("a"), none("x", "B"))],
+      ["x y", malformed]
+    ]
+  },
+  {
+    name: "two schemes, one of them stacked around the other",
+    stack: ({ A, B }) => [A.require("a"), B.require("x"), A.require("b")],
+    answers: [
+      ["a+b/x", "a+b/x [a b x] A.a A.b B.x", "AB"],
+      ["a/x", few("a b"), "AB"],
+      ["a+b/bad", bad("x"), "AB"]
+    ]
+  },
+  {
+    name: "two schemes, one of them optional",
+    stack: ({ A, B }) => [A.optional("a"), B.require("x")],
+    answers: [
+      ["a/x", "a/x [a x] B.x", "AB"],
+      ["bad/x", bad("a"), "AB"],
+      [undefined, none("x", "B")]
+    ]
+  },
+  {
+    name: "either of two schemes",
+    stack: ({ A, B }) => [OAuth2.either(A.require("a"), B.require("x"))],
+    answers: [
+      ["a/x", "a/x [a] A.a"],
+      ["a/bad", "a/bad [a] A.a"],
+      ["a/outage", "a/outage [a] A.a"],
+      ["none/x", "none/x [x] B.x", "AB"],
+      ["none/y", among(few("a"), few("a"), few("x")), "AB"],
+      ["none/bad", among(few("a"), few("a"), bad("x")), "AB"],
+      ["none/outage", few("a"), "AB"],
+      ["bad/x", "bad/x [x] B.x", "AB"],
+      ["bad/y", among(few("x"), bad("a"), few("x")), "AB"],
+      ["bad/bad", among(bad("a"), bad("a"), bad("x")), "AB"],
+      ["bad/outage", outage, "AB"],
+      ["outage/x", "outage/x [x] B.x", "AB"],
+      ["outage/y", few("x"), "AB"],
+      ["outage/bad", outage, "AB"],
+      ["outage/outage", outage, "AB"],
+      [undefined, among(none("a"), none("a"), none("x", "B"))],
+      ["x y", malformed]
+    ]
+  },
+  {
+    name: "either, one of them optional",
+    stack: ({ A, B }) => [OAuth2.either(A.require("a"), B.optional("x"))],
+    answers: [
+      [undefined, "anonymous [x]"],
+      ["a/bad", "a/bad [a] A.a"],
+      ["bad/x", "bad/x [x]", "AB"],
+      ["bad/bad", among(bad("a"), bad("a"), bad("x")), "AB"]
+    ]
+  },
+  {
+    name: "either of one scheme",
+    stack: ({ A }) => [OAuth2.either(A.require("a", "b"), A.require("c"))],
+    answers: [
+      ["a+b", "a+b [a b] A.a A.b"],
+      ["c", "c [c] A.c"],
+      ["a", among(few("a b"), few("a b"), few("c"))],
+      ["bad", among(bad("a b"), bad("a b"), bad("c"))]
+    ]
+  },
+  {
+    name: "either inside of a requirement of one of its schemes: the handler has both grants",
+    stack: ({ A, B }) => [A.require("b"), OAuth2.either(A.require("a"), B.require("x"))],
+    answers: [
+      ["a+b/bad", "a+b/bad [b a] A.a A.b"],
+      ["b/x", "b/x [b x] A.b B.x", "AB"],
+      ["a/x", few("b")],
+      ["b/bad", among(few("a"), few("a"), bad("x")), "AB"]
+    ]
+  },
+  {
+    name: "either of either",
+    stack: ({ A, B }) => [OAuth2.either(OAuth2.either(A.require("a"), B.require("x")), A.require("b"))],
+    answers: [
+      ["b/y", "b/y [b] A.b", "AB"],
+      ["none/x", "none/x [x] B.x", "AB"],
+      ["none/bad", among(few("a"), few("a"), bad("x"), few("b")), "AB"]
+    ]
+  },
+  {
+    name: "other middleware between: the challenge names all, and it is decided once",
+    only: "HttpApi",
+    stack: ({ A, B }) => [A.require("a"), "other middleware", B.require("x"), A.require("b")],
+    answers: [
+      ["a+b/x", "a+b/x [a b x] A.a A.b B.x", "AB"],
+      ["a/x", few("a b"), "AB"],
+      ["none/y", among(few("a b"), few("a b"), few("x")), "AB"]
+    ]
+  },
+  {
+    name: "other middleware between: the outer requirement answers first",
+    only: "HttpRouter",
+    stack: ({ A, B }) => [A.require("a"), "other middleware", B.require("x"), A.require("b")],
+    answers: [
+      ["a+b/x", "a+b/x [a x b] A.a A.b B.x", "AB"],
+      ["a/x", few("a b"), "AB"],
+      ["none/y", few("a")]
+    ]
+  }
+]
+
+// ---------------------------------------------------------------------------------------------------------------------
+// the adapters
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Says who acts, which scopes it sees as required, and which grants it can rely on. */
+const handler = ({ A, B }: Schemes) =>
+  Effect.gen(function* () {
+    const token = yield* OptionalAccessToken
+    const { scopeStr } = yield* SecurityScopes
+    const grants: Array<string> = []
+    for (const scheme of [A, B]) {
+      for (const name of Object.keys(scheme.scopes)) {
+        const exit = yield* Effect.exit((scheme.granted as (name: string) => Effect.Effect<unknown>)(name))
+        if (exit._tag === "Success") grants.push(`${scheme.name}.${name}`)
+      }
+    }
+    const subject = Option.match(token, { onNone: () => "anonymous", onSome: ({ subject }) => subject })
+    return HttpServerResponse.text([subject, `[${scopeStr}]`, ...grants].join(" "))
+    // What is not proven is a defect that is logged.
+  }).pipe(Effect.provide(Logger.layer([])))
+
+type Stack = ReturnType<Case["stack"]>
+// The stacks of the table have many types; what they prove is the business of test/types.
+type App = Layer.Layer<never, never, any>
+type Adapter = (schemes: Schemes, stack: Stack) => App
+
+const setHeader = HttpServerResponse.setHeader("x-between", "1")
+
+class Between extends HttpApiMiddleware.Service<Between>()("test/Between") {}
+
+const layerOf = (item: Stack[number]) =>
+  (item === "other middleware" ? HttpRouter.middleware(Effect.map(setHeader)).layer : item.route.layer) as App
+
+const router: Adapter = (schemes, stack) =>
+  stack
+    .map(layerOf)
+    .reduceRight((app, outer) => Layer.provide(app, outer), HttpRouter.add("GET", "/", handler(schemes)) as App)
+
+interface Guardable {
+  readonly middleware: (key: any) => any
+}
+
+const guarded = <A>(self: A & Guardable, stack: Stack): A =>
+  stack.reduceRight<any>((self, item) => self.middleware(item === "other middleware" ? Between : item), self)
+
+/** `counts`: how many of the stack are put on the api, and on the group; the rest are on the endpoint. */
+const api =
+  (counts: (length: number) => readonly [api: number, group: number]): Adapter =>
+  (schemes, stack) => {
+    const [onApi, onGroup] = counts(stack.length)
+    const endpoint = guarded(HttpApiEndpoint.get("get", "/", { success: Schema.String }), stack.slice(onApi + onGroup))
+    const group = guarded(HttpApiGroup.make("group").add(endpoint), stack.slice(onApi, onApi + onGroup))
+    const Api = guarded(HttpApi.make("api").add(group), stack.slice(0, onApi))
+    return HttpApiBuilder.layer(Api).pipe(
+      Layer.provide(
+        HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => handler(schemes) as never))
+      ),
+      Layer.provide([HttpServer.layerServices, Layer.succeed(Between, Effect.map(setHeader))])
+    )
+  }
+
+const adapters: Readonly<Record<string, Adapter>> = {
+  HttpRouter: router,
+  "HttpApi, all on the endpoint": api(() => [0, 0]),
+  "HttpApi, all on the api": api((length) => [length, 0]),
+  "HttpApi, from api to endpoint": api((length) => [Math.max(length - 2, 0), Math.min(length - 1, 1)])
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// the tests
+// ---------------------------------------------------------------------------------------------------------------------
+
+const detail = (text: string) => `{"detail":"${text}"}`
+
+const expected = (answer: string | Expected, responses: Challenge.Responses) => {
+  if (typeof answer === "string") {
+    const [status, body] = /^\d{3} /.test(answer) ? [Number(answer.slice(0, 3)), answer.slice(4)] : [200, answer]
+    return { status, challenges: null, body }
+  }
+  const challenges = answer.challenges[responses]
+  return {
+    status: answer.status[responses],
+    // A web-standard response joins fields with a comma.
+    challenges: challenges.length === 0 ? null : challenges.join(", "),
+    body: detail(answer.detail[responses])
+  }
+}
+
+for (const responses of ["fastapi", "rfc6750"] as const) {
+  for (const [adapter, make] of Object.entries(adapters)) {
+    describe(`${responses}, ${adapter}`, () => {
+      for (const { answers, name, only, stack } of table) {
+        if (only !== undefined && !adapter.startsWith(only)) continue
+        it.effect(name, () =>
+          Effect.gen(function* () {
+            const schemes = schemesOf(responses)
+            const calls: Array<string> = []
+            const app = make(schemes, stack(schemes)).pipe(
+              Layer.provide([
+                schemes.A.layer.pipe(Layer.provide(verifier(0, calls))),
+                schemes.B.layer.pipe(Layer.provide(verifier(1, calls))),
+                Layer.succeed(Blocked, ["a"])
+              ])
+            )
+            const send = yield* serve(app)
+            for (const [token, answer, verifies = token === undefined || token.includes(" ") ? "" : "A"] of answers) {
+              calls.length = 0
+              const { body, challenge, status } = yield* send("/", token)
+              assert.deepStrictEqual({ status, challenges: challenge, body }, expected(answer, responses), token)
+              assert.deepStrictEqual(calls.join(""), verifies, `verifications of ${token}`)
+            }
+          })
+        )
+      }
+    })
+  }
+}

@@ -1,0 +1,125 @@
+import { Effect, Layer } from "effect"
+import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { OAuth2, Requirement, type VerifiedToken } from "effect-oauth2"
+import { describe, expect, test } from "tstyche"
+import { auth, either, get, type Grant, type GrantsOf, type Guarded } from "./support.ts"
+
+describe("a requirement proves no more than is certain", () => {
+  test("one list or another is nothing", () => {
+    const scopes = either ? (["me"] as const) : (["me", "items:read"] as const)
+    const spread = auth.require(...scopes)
+    expect<GrantsOf<typeof spread>>().type.toBe<never>()
+    const any = auth.require(Requirement.any(...scopes))
+    expect<GrantsOf<typeof any>>().type.toBe<never>()
+  })
+
+  test("one requirement or another is nothing", () => {
+    const one = auth.require(either ? Requirement.all("items:read") : Requirement.all("items:write"))
+    expect<GrantsOf<typeof one>>().type.toBe<never>()
+    const mixed = auth.require(either ? "items:read" : Requirement.all("items:write"))
+    expect<GrantsOf<typeof mixed>>().type.toBe<never>()
+  })
+
+  test("an annotation cannot claim more", () => {
+    expect(Requirement.all("items:read")).type.not.toBeAssignableTo<
+      Requirement.Requirement<
+        "items:read" | "items:write",
+        Requirement.Clause<"items:read"> | Requirement.Clause<"items:write">
+      >
+    >()
+    expect(Requirement.all("items:read", "items:write")).type.toBeAssignableTo<
+      Requirement.Requirement<"items:read" | "items:write", Requirement.Clause<"items:read">>
+    >()
+    expect(auth.require("items:read")).type.not.toBeAssignableTo<
+      OAuth2.SecurityRequirement<"OAuth2", OAuth2.Authenticated<"OAuth2"> | Grant<"items:read"> | Grant<"me">>
+    >()
+  })
+})
+
+describe("a handler that does not know which scope it relies on needs them all", () => {
+  test("whichever it is", () => {
+    const scope: "items:read" | "items:write" = either ? "items:read" : "items:write"
+    expect(auth.granted(scope)).type.toBe<
+      Effect.Effect<VerifiedToken, never, Grant<"items:read"> | Grant<"items:write">>
+    >()
+    expect(auth.grantedAny(scope)).type.toBe<
+      Effect.Effect<"items:read" | "items:write", never, Grant<"items:read"> | Grant<"items:write">>
+    >()
+    const more: ReadonlyArray<"me"> = []
+    expect(auth.grantedAny("items:read", ...more)).type.toBe<
+      Effect.Effect<"items:read" | "me", never, Grant<"items:read"> | Grant<"me">>
+    >()
+  })
+})
+
+describe("implication", () => {
+  test("is not concluded from a list of unknown length", () => {
+    const implied: ReadonlyArray<"b"> = []
+    const scheme = OAuth2.authorizationCode("Scheme", {
+      authorizationUrl: "",
+      tokenUrl: "",
+      scopes: { a: "", b: "" },
+      implies: { a: implied }
+    })
+    // @ts-expect-error A handler needs the scope `b` of the scheme `Scheme`, which its route or endpoint does not require
+    get(scheme.granted("b")).pipe(Layer.provide(scheme.require("a").route.layer), OAuth2.proven)
+  })
+
+  test("may not go in circles: what is relied on is still a union of scopes", () => {
+    const scheme = OAuth2.authorizationCode("Scheme", {
+      authorizationUrl: "",
+      tokenUrl: "",
+      scopes: { a: "", b: "" },
+      implies: { a: ["b"], b: ["a"] }
+    })
+    expect(Effect.asVoid(scheme.granted("a"))).type.toBe<
+      Effect.Effect<void, never, OAuth2.Granted<"Scheme", "a" | "b">>
+    >()
+  })
+})
+
+describe("either", () => {
+  test("gives the grants that all of them prove, whatever their order", () => {
+    const wide = auth.require("me", Requirement.any("items:read", "items:write"))
+    const narrow = auth.require("items:read")
+    const left = OAuth2.either(wide, narrow)
+    const right = OAuth2.either(narrow, wide)
+    const any = Effect.andThen(auth.grantedAny("items:read", "items:write"), auth.grantedAny("items:read", "me"))
+    expect(get(any).pipe(Layer.provide(left.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(get(any).pipe(Layer.provide(right.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    get(auth.granted("items:read")).pipe(Layer.provide(left.route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    get(auth.granted("items:read")).pipe(Layer.provide(right.route.layer), OAuth2.proven)
+    const same = OAuth2.either(narrow, auth.require("me", "items:read"))
+    expect(get(auth.granted("items:read")).pipe(Layer.provide(same.route.layer))).type.toBeAssignableTo<Guarded>()
+  })
+
+  test("concludes nothing from a requirement that may be one or another", () => {
+    const unknown = OAuth2.either(either ? auth.require("me") : auth.require("items:read"), auth.require("me"))
+    expect<GrantsOf<typeof unknown>>().type.toBe<never>()
+  })
+})
+
+describe("OAuth2.proven", () => {
+  test("takes what has handlers in it, and nothing else", () => {
+    const granted = auth.granted("me")
+    // @ts-expect-error OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group
+    OAuth2.proven(granted)
+    // @ts-expect-error OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group
+    granted.pipe(OAuth2.proven)
+  })
+})
+
+describe("OAuth2.secured", () => {
+  test("takes an api or a layer of routes, and nothing else", () => {
+    const list = HttpApiEndpoint.get("list", "/items")
+    const items = HttpApiGroup.make("items")
+    // @ts-expect-error OAuth2.secured takes an api or a layer of routes
+    OAuth2.secured(items.add(list))
+    // @ts-expect-error OAuth2.secured takes an api or a layer of routes
+    items.add(list).pipe(OAuth2.secured)
+    // @ts-expect-error OAuth2.secured takes an api or a layer of routes
+    OAuth2.secured(list)
+  })
+})

@@ -1,0 +1,118 @@
+// The type tests on every compiler that users have, TypeScript 7 included, where tstyche cannot run: the compilers' own command line checks the same
+// files, and must say what is behind each `@ts-expect-error` and nothing else. Relations are checked by `tstyche.d.ts` beside this file.
+import { assert, describe, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import {
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { basename, join } from "node:path"
+import { afterAll, beforeAll } from "vitest"
+
+const root = join(import.meta.dirname, "..", "..")
+const sources = globSync("*.ts", { cwd: import.meta.dirname, exclude: ["*.test.ts"] })
+const tests = sources.filter((name) => name.endsWith(".tst.ts")).toSorted()
+const directive = /^(\s*\/\/ )@ts-expect-error (.*)$/
+
+/** Each package's compiler, by the version that it must be. */
+const compilers = { "5.9": "typescript-5.9", "6.0": "@typescript/old", "7.0": "typescript" }
+
+interface Message {
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+  readonly text: string
+}
+
+/** The messages of `--pretty false`: what belongs to one is indented. */
+const messages = (output: string): ReadonlyArray<Message> =>
+  output
+    .split(/\n(?! |$)/)
+    .filter((text) => text.trim() !== "")
+    .map((text) => {
+      const [, file = "", line = "0"] = /^(.*)\((\d+),\d+\): error TS/.exec(text) ?? []
+      return { file: basename(file), line: Number(line), text: text.trim() }
+    })
+
+/** As tstyche matches: `...` stands for anything. */
+const matches = (message: string, expected: string): boolean => {
+  let position = 0
+  return expected.split("...").every((part) => {
+    const found = message.indexOf(part, position)
+    position = found + part.length
+    return found >= 0
+  })
+}
+
+/** Sentences of ours, which end the message. */
+const isSentence = (expected: string): boolean => /^(?:A handler|The endpoint|The route|OAuth2\.)/.test(expected)
+
+let folder = ""
+
+beforeAll(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), "effect-oauth2-types-")))
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "dir")
+  mkdirSync(join(folder, "types"))
+  for (const name of sources) {
+    // Without its directives, so that the compiler says what they suppress; each line stays where it is.
+    const text = readFileSync(join(import.meta.dirname, name), "utf8").replaceAll("@ts-expect-error", "")
+    writeFileSync(join(folder, "types", name), text)
+  }
+  const settings = {
+    extends: join(root, "tsconfig.json"),
+    compilerOptions: {
+      paths: {
+        "effect-oauth2": [join(root, "src/index.ts")],
+        tstyche: [join(folder, "types/tstyche.d.ts")]
+      }
+    },
+    include: ["types"]
+  }
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }))
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(settings))
+})
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const run = (...args: ReadonlyArray<string>): Promise<string> =>
+  new Promise((resolve) => execFile(process.execPath, args, { cwd: folder }, (_, stdout) => resolve(stdout)))
+
+describe.each(Object.entries(compilers))("TypeScript %s", (version, name) => {
+  const compiler = join(root, "node_modules", name, "bin/tsc")
+  let found: ReadonlyArray<Message> = []
+
+  beforeAll(async () => {
+    assert.include(await run(compiler, "--version"), `Version ${version}.`)
+    found = messages(await run(compiler, "--pretty", "false"))
+  })
+
+  it("finds no mistake elsewhere", () => {
+    assert.deepStrictEqual(
+      found.filter(({ file }) => !tests.includes(file)),
+      []
+    )
+  })
+
+  it.each(tests)("says in %s what is expected, and no more", (name) => {
+    const lines = readFileSync(join(import.meta.dirname, name), "utf8").split("\n")
+    const unexpected = found.filter(({ file, line }) => file === name && !directive.test(lines[line - 2] ?? ""))
+    assert.deepStrictEqual(unexpected, [])
+    for (const [index, text] of lines.entries()) {
+      const expected = directive.exec(text)?.[2]
+      if (expected === undefined) continue
+      const where = `${name}:${index + 1}`
+      const said = found.filter(({ file, line }) => file === name && line === index + 2)
+      assert.lengthOf(said, 1, where)
+      const words = said[0]!.text
+      const last = words.split("\n").at(-1)!
+      assert.isTrue(matches(isSentence(expected) ? last : words, expected), `${where}: ${expected}\n\n${words}`)
+    }
+  })
+})

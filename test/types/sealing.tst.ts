@@ -1,0 +1,149 @@
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
+import { OAuth2 } from "effect-oauth2"
+import { describe, expect, test } from "tstyche"
+import { auth, type Guarded } from "./support.ts"
+
+const list = HttpApiEndpoint.get("list", "/items")
+const create = HttpApiEndpoint.post("create", "/items")
+const health = HttpApiEndpoint.get("health", "/health")
+const required = auth.require("items:read")
+const open = OAuth2.Public("the load balancer has no credentials")
+const items = HttpApiGroup.make("items")
+
+describe("Public", () => {
+  test("says why", () => {
+    // @ts-expect-error Expected 1 arguments, but got 0.
+    OAuth2.Public()
+    expect(open.reason).type.toBe<string>()
+  })
+
+  test("gives a handler nothing to rely on", () => {
+    expect<HttpApiMiddleware.Provides<OAuth2.PublicEndpoint>>().type.toBe<never>()
+    const route = HttpRouter.add("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    route.pipe(Layer.provide(open.route.layer), OAuth2.proven)
+  })
+})
+
+describe("an api is sealed", () => {
+  test("where every endpoint has a requirement or is Public", () => {
+    const Api = HttpApi.make("api").add(items.add(list, create).middleware(required).add(health.middleware(open)))
+    expect(OAuth2.secured(Api)).type.toBe<typeof Api>()
+    expect(Api.pipe(OAuth2.secured)).type.toBe<typeof Api>()
+  })
+
+  test("by a requirement on the endpoint, the group or the api", () => {
+    OAuth2.secured(HttpApi.make("api").add(items.add(list.middleware(required))))
+    OAuth2.secured(HttpApi.make("api").add(items.add(list).middleware(required)))
+    OAuth2.secured(HttpApi.make("api").add(items.add(list)).middleware(required))
+    HttpApi.make("api").add(items.add(list).middleware(auth.optional())).pipe(OAuth2.secured)
+    HttpApi.make("api").add(items.add(list)).middleware(open).pipe(OAuth2.secured)
+  })
+
+  test("also where it is declared as classes", () => {
+    class Items extends items.add(list, create).middleware(required) {}
+    class Api extends HttpApi.make("api").add(Items).pipe(OAuth2.secured) {}
+    expect(OAuth2.secured(Api)).type.toBe<typeof Api>()
+  })
+})
+
+describe("an endpoint that carries neither does not compile, and the message names it", () => {
+  test("in direct form", () => {
+    const Api = HttpApi.make("api").add(items.add(list))
+    // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    OAuth2.secured(Api)
+  })
+
+  test("in a pipe", () => {
+    // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    HttpApi.make("api").add(items.add(list)).pipe(OAuth2.secured)
+  })
+
+  test("also where it was added after .middleware()", () => {
+    const Api = HttpApi.make("api").add(items.add(list).middleware(required).add(create))
+    // @ts-expect-error The endpoint `create` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    OAuth2.secured(Api)
+    // @ts-expect-error The endpoint `create` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    Api.pipe(OAuth2.secured)
+  })
+
+  test("also where its group was added after .middleware()", () => {
+    const Api = HttpApi.make("api").add(items.add(list)).middleware(required).add(HttpApiGroup.make("ops").add(health))
+    // @ts-expect-error The endpoint `health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    OAuth2.secured(Api)
+    // @ts-expect-error The endpoint `health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    Api.pipe(OAuth2.secured)
+  })
+
+  test("also where it came with another api", () => {
+    const Other = HttpApi.make("other").add(HttpApiGroup.make("ops").add(health))
+    const Api = HttpApi.make("api").add(items.add(list)).middleware(required).addHttpApi(Other)
+    // @ts-expect-error The endpoint `health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    Api.pipe(OAuth2.secured)
+  })
+
+  test("also where it has another middleware", () => {
+    class Log extends HttpApiMiddleware.Service<Log>()("test/Log") {}
+    const Api = HttpApi.make("api").add(items.add(list.middleware(Log)))
+    // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    Api.pipe(OAuth2.secured)
+  })
+
+  test("also where it is declared as classes", () => {
+    class Items extends items.add(list) {}
+    class Api extends HttpApi.make("api").add(Items) {}
+    // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    OAuth2.secured(Api)
+  })
+
+  test("one of them where there are several", () => {
+    const Api = HttpApi.make("api").add(items.add(list, create))
+    // @ts-expect-error The endpoint `...` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    OAuth2.secured(Api)
+    // @ts-expect-error The endpoint `...` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    Api.pipe(OAuth2.secured)
+  })
+})
+
+describe("a route is sealed", () => {
+  const route = OAuth2.route("GET", "/items", Effect.succeed(HttpServerResponse.empty()))
+
+  test("where a requirement or Public stands around it", () => {
+    expect(route.pipe(Layer.provide(required.route.layer), OAuth2.secured)).type.toBeAssignableTo<Guarded>()
+    expect(OAuth2.secured(Layer.provide(route, required.route.layer))).type.toBeAssignableTo<Guarded>()
+    expect(route.pipe(Layer.provide(open.route.layer), OAuth2.secured)).type.toBe<
+      Layer.Layer<never, never, HttpRouter.HttpRouter>
+    >()
+    const optional = Layer.provide(auth.optional().route.layer)
+    expect(route.pipe(optional, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
+  })
+
+  test("and elsewhere it does not compile: the message names it", () => {
+    // @ts-expect-error The route `GET /items` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    OAuth2.secured(route)
+    // @ts-expect-error The route `GET /items` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    route.pipe(OAuth2.secured)
+    // @ts-expect-error The route `GET /items` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    route.pipe(Layer.provide(auth.layer), OAuth2.secured)
+    const health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.empty()))
+    // @ts-expect-error The route `GET /health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    route.pipe(Layer.provide(required.route.layer), Layer.merge(health), OAuth2.secured)
+  })
+
+  test("without OAuth2.secured too: it cannot be served", () => {
+    expect(route).type.not.toBeAssignableTo<Layer.Layer<never, never, HttpRouter.HttpRouter>>()
+    const served = HttpRouter.serve(route)
+    expect<Extract<Layer.Services<typeof served>, OAuth2.Seal<"GET /items">>>().type.toBe<OAuth2.Seal<"GET /items">>()
+  })
+
+  test("and says what its handler needs besides", () => {
+    const granted = OAuth2.route("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    granted.pipe(Layer.provide(required.route.layer), OAuth2.secured, OAuth2.proven)
+    expect(
+      granted.pipe(Layer.provide(auth.require("me").route.layer), OAuth2.secured, OAuth2.proven)
+    ).type.toBeAssignableTo<Guarded>()
+  })
+})

@@ -1,0 +1,90 @@
+import { Effect, Layer } from "effect"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { AccessToken, OAuth2, OptionalAccessToken } from "effect-oauth2"
+import { describe, expect, test } from "tstyche"
+import { auth, get, type Grant, type GrantsOf, type Guarded, partners } from "./support.ts"
+
+describe("schemes are apart", () => {
+  test("a layer of one does not serve another", () => {
+    expect(partners.layer).type.not.toBeAssignableTo<typeof auth.layer>()
+    expect<OAuth2.Authentication<"Partners">>().type.not.toBeAssignableTo<OAuth2.Authentication<"OAuth2">>()
+  })
+
+  test("a grant of one is not one of another", () => {
+    expect<OAuth2.Granted<"Partners", "items:read">>().type.not.toBeAssignableTo<Grant<"items:read">>()
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    get(auth.granted("items:read")).pipe(Layer.provide(partners.require("items:read").route.layer), OAuth2.proven)
+    const app = get(partners.granted("items:read"))
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, which its route or endpoint does not require
+    OAuth2.proven(Layer.provide(app, auth.require("items:read").route.layer))
+  })
+
+  test("requirements of both are both demanded", () => {
+    const app = get(Effect.andThen(auth.granted("me"), partners.granted("items:read"))).pipe(
+      Layer.provide(auth.require("me").route.layer),
+      Layer.provide(partners.require("items:read").route.layer),
+      OAuth2.proven
+    )
+    expect(app).type.toBeAssignableTo<Guarded<"OAuth2" | "Partners">>()
+    expect(app).type.not.toBeAssignableTo<Guarded>()
+    expect(app).type.not.toBeAssignableTo<Guarded<"Partners">>()
+  })
+})
+
+describe("either", () => {
+  const one = OAuth2.either(auth.require("me"), partners.require("items:read"))
+
+  test("needs the layers of both schemes", () => {
+    const app = get(AccessToken).pipe(Layer.provide(one.route.layer))
+    expect(app).type.toBeAssignableTo<Guarded<"OAuth2" | "Partners">>()
+    expect(app).type.not.toBeAssignableTo<Guarded>()
+    expect(app).type.not.toBeAssignableTo<Guarded<"Partners">>()
+  })
+
+  test("needs them in an HttpApi too", () => {
+    const Api = HttpApi.make("api")
+      .add(HttpApiGroup.make("items").add(HttpApiEndpoint.get("list", "/items").middleware(one)))
+      .pipe(OAuth2.secured)
+    const Items = HttpApiBuilder.group(Api, "items", (h) => h.handle("list", () => Effect.asVoid(AccessToken)))
+    type Served = Layer.Layer<HttpApiGroup.Service<"api", "items">>
+    expect(Layer.provide(Items, [auth.layerTest({}), partners.layerTest({})])).type.toBe<Served>()
+    expect(Layer.provide(Items, auth.layerTest({}))).type.not.toBeAssignableTo<Served>()
+    expect(Layer.provide(Items, partners.layerTest({}))).type.not.toBeAssignableTo<Served>()
+  })
+
+  test("gives no grant that only one of them proves", () => {
+    expect<GrantsOf<typeof one>>().type.toBe<never>()
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    get(auth.granted("me")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, which its route or endpoint does not require
+    get(partners.granted("items:read")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
+  })
+
+  test("gives the token, which is optional where one of them is", () => {
+    expect(get(AccessToken).pipe(Layer.provide(one.route.layer))).type.toBeAssignableTo<
+      Guarded<"OAuth2" | "Partners">
+    >()
+    const optional = OAuth2.either(auth.require("me"), partners.optional())
+    expect(get(OptionalAccessToken).pipe(Layer.provide(optional.route.layer))).type.toBeAssignableTo<
+      Guarded<"OAuth2" | "Partners">
+    >()
+    expect(get(AccessToken).pipe(Layer.provide(optional.route.layer))).type.not.toBeAssignableTo<
+      Guarded<"OAuth2" | "Partners">
+    >()
+  })
+
+  test("nests", () => {
+    const nested = OAuth2.either(one, auth.require("items:read"))
+    expect(get(AccessToken).pipe(Layer.provide(nested.route.layer))).type.toBeAssignableTo<
+      Guarded<"OAuth2" | "Partners">
+    >()
+    expect<GrantsOf<typeof nested>>().type.toBe<never>()
+  })
+
+  test("takes one requirement or more, and requirements only", () => {
+    // @ts-expect-error Expected at least 1 arguments, but got 0.
+    OAuth2.either()
+    // @ts-expect-error is not assignable to parameter of type
+    OAuth2.either(auth.require("me"), OAuth2.Public("why not"))
+  })
+})

@@ -1,0 +1,47 @@
+import { Effect, type Layer } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { OAuth2, type SecurityError } from "effect-oauth2"
+
+const endpoints = {
+  authorizationUrl: "https://idp.example.com/authorize",
+  tokenUrl: "https://idp.example.com/token"
+}
+
+/** A scheme, the same with implications, and another. */
+export const auth = OAuth2.authorizationCode("OAuth2", {
+  ...endpoints,
+  scopes: { "items:read": "Read your items", "items:write": "Modify your items", me: "Read your profile" }
+})
+export const implying = OAuth2.authorizationCode("Implying", {
+  ...endpoints,
+  scopes: { "items:read": "Read your items", "items:write": "Modify your items", admin: "Everything" },
+  implies: { admin: ["items:write"], "items:write": ["items:read"] }
+})
+export const partners = OAuth2.authorizationCode("Partners", {
+  ...endpoints,
+  scopes: { "items:read": "The catalogue" }
+})
+
+/** The grants that a requirement gives to handlers. */
+export type GrantsOf<R extends OAuth2.SecurityRequirementTypes<unknown, unknown, unknown, unknown>> = Extract<
+  R["~effect-oauth2/SecurityRequirement"]["provides"],
+  { readonly "~effect-oauth2/Granted": unknown }
+>
+
+export type Grant<Scope extends string> = OAuth2.Granted<"OAuth2", Scope>
+
+/** A route that runs the effect. */
+export const get = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  HttpRouter.add("GET", "/", Effect.as(effect, HttpServerResponse.empty()))
+
+/** What is left of a route that the named schemes guard. */
+export type Guarded<Name extends string = "OAuth2"> = Layer.Layer<
+  never,
+  never,
+  | HttpRouter.HttpRouter
+  | (Name extends string ? OAuth2.Authentication<Name> : never)
+  | HttpRouter.Request.From<"Error", SecurityError.SecurityError>
+>
+
+/** Known to the compiler as no more than a boolean. */
+export declare const either: boolean

@@ -1,0 +1,67 @@
+import { Effect, Layer } from "effect"
+import { HttpRouter } from "effect/http"
+import { AccessToken, BearerToken, OAuth2 } from "effect-oauth2"
+import { describe, expect, test } from "tstyche"
+import { auth, get, type Grant, type Guarded, implying, partners } from "./support.ts"
+
+describe("auth.grant", () => {
+  test("proves the token's scopes to domain code", () => {
+    expect(auth.grant({ scopes: ["items:read", "me"] })).type.toBe<
+      Layer.Layer<AccessToken | Grant<"items:read"> | Grant<"me">>
+    >()
+    const owner = Effect.map(auth.granted("items:read"), (token) => token.subject)
+    expect(Effect.provide(owner, auth.grant({ scopes: ["items:read"] }))).type.toBe<Effect.Effect<string>>()
+    expect(Effect.provide(owner, auth.grant({ scopes: ["me"] }))).type.toBe<
+      Effect.Effect<string, never, Grant<"items:read">>
+    >()
+  })
+
+  test("proves nothing where no scope is given", () => {
+    expect(auth.grant({})).type.toBe<Layer.Layer<AccessToken>>()
+    expect(auth.grant({ subject: "demo" })).type.toBe<Layer.Layer<AccessToken>>()
+  })
+
+  test("proves what its scopes imply", () => {
+    const read = Effect.asVoid(implying.granted("items:read"))
+    expect(Effect.provide(read, implying.grant({ scopes: ["admin"] }))).type.toBe<Effect.Effect<void>>()
+  })
+
+  test("is of its scheme", () => {
+    const catalogue = Effect.asVoid(partners.granted("items:read"))
+    expect(Effect.provide(catalogue, auth.grant({ scopes: ["items:read"] }))).type.toBe<
+      Effect.Effect<void, never, OAuth2.Granted<"Partners", "items:read">>
+    >()
+  })
+
+  test("discharges no route", () => {
+    const app = get(auth.granted("me"))
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    app.pipe(Layer.provide(auth.grant({ scopes: ["me"] })), OAuth2.proven)
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    OAuth2.proven(Layer.provide(app, auth.grant({ scopes: ["me"] })))
+  })
+})
+
+describe("a stub of a token", () => {
+  test("is no grant", () => {
+    const app = get(auth.granted("me")).pipe(HttpRouter.provideRequest(BearerToken.layerTest("stub")))
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    app.pipe(OAuth2.proven)
+  })
+})
+
+describe("auth.layerTest", () => {
+  test("stands in for auth.layer and needs no verifier", () => {
+    const layer = auth.layerTest({ subject: "demo", scopes: ["me"], claims: { tenant: "t1" } })
+    expect(layer).type.toBe<Layer.Layer<OAuth2.Authentication<"OAuth2"> | OAuth2.PublicEndpoint>>()
+    const app = get(auth.granted("me")).pipe(Layer.provide(auth.require("me").route.layer))
+    expect(app).type.toBeAssignableTo<Guarded>()
+    expect(Layer.provide(app, layer)).type.toBeAssignableTo<Guarded<never>>()
+  })
+
+  test("proves nothing by itself", () => {
+    const app = get(auth.granted("me"))
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    app.pipe(Layer.provide(auth.layerTest({ scopes: ["me"] })), OAuth2.proven)
+  })
+})
