@@ -1,37 +1,30 @@
 /**
  * Verifies JWT access tokens (RFC 7519, RFC 9068) with jose.
  *
- * A token is accepted only with a signature by one of the issuer's keys under an algorithm of the allow-list, exactly the configured
- * `iss`, a configured `aud`, a `sub`, and an `exp` in the future. All time is read from Effect's `Clock`.
+ * A token is accepted only in the strict compact form, with a signature by one of the issuer's keys under an algorithm of the allow-list, exactly the
+ * configured `iss`, a configured `aud`, a `sub`, an `exp` in the future, and the marks of an access token. Nothing but its header is looked at
+ * before the signature is valid. All time is read from Effect's `Clock`.
  *
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
-import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import * as Jose from "jose"
-import type { VerifiedToken } from "./AccessToken.ts"
-import * as scope from "./internal/scope.ts"
+import * as claims from "./internal/jwt/claims.ts"
+import * as compact from "./internal/jwt/compact.ts"
+import * as policies from "./internal/jwt/policy.ts"
 import { requireIssuer } from "./internal/url.ts"
 import * as KeySet from "./KeySet.ts"
-import { ConfigurationError, InvalidToken } from "./SecurityError.ts"
+import { type AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
 
-/**
- * The asymmetric signature algorithms of JWS that jose verifies (RFC 7518 §3.1, RFC 8037, RFC 9864).
- *
- * @category models
- * @since 0.1.0
- */
-export type Algorithm = (typeof algorithms)[number]
-
-const algorithms = [
+const asymmetric = [
   "RS256",
   "RS384",
   "RS512",
@@ -45,31 +38,73 @@ const algorithms = [
   "Ed25519"
 ] as const
 
+/** The shortest secret for each, in bytes (RFC 7518 §3.2: the size of the hash). */
+const symmetric = { HS256: 32, HS384: 48, HS512: 64 } as const
+
 /**
- * What a token must be to be accepted.
+ * The asymmetric signature algorithms of JWS that jose verifies (RFC 7518 §3.1, RFC 8037, RFC 9864).
  *
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export type Algorithm = (typeof asymmetric)[number]
+
+/**
+ * The HMAC algorithms of JWS (RFC 7518 §3.2). Whoever verifies with the secret can make tokens too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SymmetricAlgorithm = keyof typeof symmetric
+
+/**
+ * What a token must be to be accepted, whatever it is signed with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Policy {
   /** The issuer's identifier, compared as an exact string with `iss` (RFC 9068 §4). An https URL (http on loopback). */
   readonly issuer: string
   /** This API's identifier, or several: one of them must be in `aud` (RFC 9068 §4). */
   readonly audience: string | ReadonlyArray<string>
-  /** The algorithms that a token may be signed with (RFC 8725 §3.1). Default: every `Algorithm`. */
-  readonly algorithms?: ReadonlyArray<Algorithm>
-  /** How far `exp` and `nbf` may be off, for clocks that differ. Default: 5 seconds; at most 60. */
+  /** Where the audience is, for issuers whose access tokens have no `aud` (Amazon Cognito). Default: `"aud"`. */
+  readonly audienceClaim?: "aud" | "client_id"
+  /** How far `exp`, `nbf` and `iat` may be off, for clocks that differ. Default: 5 seconds; at most 60. */
   readonly clockTolerance?: Duration.Input
+  /** How long ago a token may have been issued (`iat`, which it then must have). Default: no bound but `exp`. */
+  readonly maxTokenAge?: Duration.Input
+  /** The longest token that is looked at, in characters. Default: 8192. */
+  readonly maxTokenLength?: number
   /**
-   * What marks a token as an access token: `"at+jwt"` is the `typ` of RFC 9068 §4; `"jwt"` takes a token without the mark too, for issuers
-   * that do not write it. Default: `"at+jwt"`.
+   * What tells an access token from other JWTs of the issuer (RFC 8725 §3.11). Default: `"at+jwt"`.
+   *
+   * - `"at+jwt"`: the header's `typ` (RFC 9068 §4), and a `client_id`.
+   * - `"jwt"`, for issuers that do not mark their access tokens: `typ` is `JWT`, `at+jwt` or absent; one of `scope`, `scp`, `client_id`, the claim at
+   *   `scopesPath` or a `requiredClaims` is there; and nothing is that only ID tokens have (`nonce`, `at_hash`, `c_hash`, `s_hash`).
+   * - `"id-token"`, for issuers whose ID tokens are what clients send (Google): `typ` is `JWT` or absent. Do not choose it where access tokens are JWTs.
    */
-  readonly profile?: "at+jwt" | "jwt"
+  readonly profile?: "at+jwt" | "jwt" | "id-token"
+  /** Claims that a token must have: with a value, or `true` for any. */
+  readonly requiredClaims?: Readonly<Record<string, string | true>>
+  /** The claim that names the client. Default: `client_id`, else `azp`. */
+  readonly clientIdClaim?: string
   /**
    * Where the scopes are: the names from the claims' root down to a string or an array of strings, such as `["realm_access", "roles"]`.
    * Default: `scope`, and where the token has none, `scp`.
    */
   readonly scopesPath?: readonly [string, ...ReadonlyArray<string>]
+}
+
+/**
+ * The policy for an issuer with asymmetric keys.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends Policy {
+  /** The algorithms that a token may be signed with (RFC 8725 §3.1). Default: every `Algorithm`. */
+  readonly algorithms?: ReadonlyArray<Algorithm>
 }
 
 /**
@@ -124,151 +159,228 @@ export const layerConfig = (
  * @since 0.1.0
  */
 export const layerKeySet = (options: Options): Layer.Layer<TokenVerifier, ConfigurationError, KeySet.KeySet> =>
-  Layer.effect(TokenVerifier, make(options))
+  Layer.effect(
+    TokenVerifier,
+    Effect.gen(function* () {
+      return verifier([yield* trust(options, yield* KeySet.KeySet)])
+    })
+  )
 
-interface Policy {
-  readonly issuer: string
-  readonly audience: ReadonlyArray<string>
-  readonly algorithms: ReadonlySet<string>
-  readonly clockTolerance: number
-  readonly typ: string | undefined
-  readonly scopesOf: (claims: Jose.JWTPayload) => ReadonlySet<string>
+/**
+ * Verifies the JWTs of several issuers. The one is taken whose `issuer` is exactly the token's `iss`; keys, audiences, algorithms and profiles of
+ * different issuers never mix.
+ *
+ * **Example** (Employees and customers)
+ *
+ * ```ts
+ * import { JwtVerifier } from "effect-oauth2"
+ *
+ * const audience = "https://api.example.com"
+ *
+ * export const Verifier = JwtVerifier.layerIssuers([
+ *   { issuer: "https://employees.example.com", audience },
+ *   { issuer: "https://customers.example.com", audience, algorithms: ["ES256"] }
+ * ])
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerIssuers = (
+  issuers: readonly [Options, ...ReadonlyArray<Options>]
+): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
+  Layer.effect(
+    TokenVerifier,
+    Effect.gen(function* () {
+      const twice = issuers.find(({ issuer }, i) => issuers.findIndex((other) => other.issuer === issuer) !== i)
+      if (twice !== undefined) {
+        return yield* new ConfigurationError({
+          setting: "issuer",
+          message: `issuer ${twice.issuer} must be named once`
+        })
+      }
+      return verifier(
+        yield* Effect.forEach(issuers, (options) =>
+          // Fresh: each issuer has a key set of its own.
+          Effect.flatMap(Layer.build(Layer.fresh(KeySet.layerDiscovery(options))), (context) =>
+            Effect.provideContext(
+              Effect.flatMap(KeySet.KeySet, (keySet) => trust(options, keySet)),
+              context
+            )
+          )
+        )
+      )
+    })
+  )
+
+/**
+ * Verifies JWTs that are signed with a shared secret. It cannot be combined with published keys: no token of the one kind is ever tried with a key of the
+ * other (RFC 8725 §3.1).
+ *
+ * **Example** (FastAPI's tutorial, with an issuer and an audience)
+ *
+ * ```ts
+ * import { Config, Effect, Layer } from "effect"
+ * import { JwtVerifier } from "effect-oauth2"
+ *
+ * export const Verifier = Layer.unwrap(
+ *   Effect.map(Config.Redacted("SECRET"), (secret) =>
+ *     JwtVerifier.layerSecret({
+ *       issuer: "https://api.example.com",
+ *       audience: "https://api.example.com",
+ *       secret,
+ *       algorithm: "HS256"
+ *     })
+ *   )
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSecret = (
+  options: Policy & {
+    /** At least as long as the algorithm's hash: 32, 48 or 64 bytes (RFC 7518 §3.2), taken as UTF-8. */
+    readonly secret: Redacted.Redacted
+    readonly algorithm: SymmetricAlgorithm
+  }
+): Layer.Layer<TokenVerifier, ConfigurationError> =>
+  Layer.effect(
+    TokenVerifier,
+    Effect.gen(function* () {
+      const secret = new TextEncoder().encode(Redacted.value(options.secret))
+      const least = symmetric[options.algorithm]
+      if (secret.length < least) {
+        return yield* new ConfigurationError({
+          setting: "secret",
+          message: `secret must have at least ${least} bytes for ${options.algorithm} (RFC 7518 §3.2)`
+        })
+      }
+      yield* requireIssuer("issuer", options.issuer)
+      const policy = yield* policies.make(options.issuer, new Set([options.algorithm]), options)
+      const keys: ReadonlyArray<Uint8Array> = [secret]
+      return verifier([{ policy, keysOf: () => Effect.succeed(keys) }])
+    })
+  )
+
+// ---------------------------------------------------------------------------------------------------------------------
+// verifying
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Whose tokens are taken, and with which keys. */
+interface Trust {
+  readonly policy: policies.Policy
+  readonly keysOf: (
+    header: KeySet.KeySelector
+  ) => Effect.Effect<ReadonlyArray<CryptoKey | Uint8Array>, InvalidToken | AuthorizationServerUnavailable>
 }
 
-const refuseSetting = (setting: string, message: string) => Effect.fail(new ConfigurationError({ setting, message }))
-
-const makePolicy = Effect.fnUntraced(function* (options: Options) {
+const trust = Effect.fnUntraced(function* (
+  options: Options,
+  keySet: KeySet.KeySet["Service"]
+): Effect.fn.Return<Trust, ConfigurationError> {
   yield* requireIssuer("issuer", options.issuer)
-  const audience = typeof options.audience === "string" ? [options.audience] : options.audience
-  if (audience.length === 0 || audience.includes("")) {
-    return yield* refuseSetting(
-      "audience",
-      "audience must name this API as the tokens' aud does: at least one non-empty string"
-    )
-  }
-  const allowed = options.algorithms ?? algorithms
-  const unknown = allowed.find((algorithm) => !algorithms.includes(algorithm))
-  if (allowed.length === 0 || unknown !== undefined) {
-    return yield* refuseSetting("algorithms", `algorithms must be some of ${algorithms.join(", ")}`)
-  }
-  const clockTolerance = Duration.toSeconds(options.clockTolerance ?? "5 seconds")
-  if (!(clockTolerance >= 0 && clockTolerance <= 60)) {
-    return yield* refuseSetting("clockTolerance", "clockTolerance must be between 0 and 60 seconds")
-  }
-  const policy: Policy = {
-    issuer: options.issuer,
-    audience,
-    algorithms: new Set(allowed),
-    clockTolerance,
-    typ: options.profile === "jwt" ? undefined : "at+jwt",
-    scopesOf: scopesReader(options.scopesPath)
-  }
-  return policy
-})
-
-const make = Effect.fnUntraced(function* (options: Options) {
-  const policy = yield* makePolicy(options)
-  const keySet = yield* KeySet.KeySet
-  return TokenVerifier.of({
-    verify: Effect.fn("JwtVerifier.verify")(function* (credential: Redacted.Redacted) {
-      const token = Redacted.value(credential)
-      const header = yield* readHeader(token, policy)
-      const keys = yield* keySet.find(header)
-      const claims = yield* verifySignature(token, keys, policy, yield* Clock.currentTimeMillis)
-      return yield* readClaims(claims, policy)
+  const { algorithms = asymmetric } = options
+  if (algorithms.length === 0 || !algorithms.every((algorithm) => asymmetric.includes(algorithm))) {
+    return yield* new ConfigurationError({
+      setting: "algorithms",
+      message: `algorithms must be some of ${asymmetric.join(", ")}`
     })
-  })
+  }
+  return {
+    policy: yield* policies.make(options.issuer, new Set(algorithms), options),
+    keysOf: keySet.find
+  }
 })
 
-const malformed = new InvalidToken({ reason: "Malformed" })
+const verifications = Metric.counter("oauth2_token_verifications", {
+  description: "Verifications of JWTs, by outcome",
+  incremental: true
+})
 
-// Only the algorithm and the key's name are read before the signature is valid (RFC 8725 §3.1): the list decides before any key look-up.
-const readHeader = (token: string, policy: Policy): Effect.Effect<KeySet.KeySelector, InvalidToken> =>
-  Effect.flatMap(
-    Effect.try({ try: () => Jose.decodeProtectedHeader(token), catch: () => malformed }),
-    ({ alg, kid }): Effect.Effect<KeySet.KeySelector, InvalidToken> => {
-      if (typeof alg !== "string" || !policy.algorithms.has(alg))
-        return Effect.fail(new InvalidToken({ reason: "Algorithm" }))
-      if (kid !== undefined && typeof kid !== "string") return Effect.fail(malformed)
-      return Effect.succeed(kid === undefined ? { alg } : { alg, kid })
-    }
-  )
+const verifier = (trusted: ReadonlyArray<Trust>): TokenVerifier["Service"] => {
+  const verify = Effect.fn("JwtVerifier.verify")(function* (credential: Redacted.Redacted) {
+    const token = Redacted.value(credential)
+    const parsed = yield* parse(token, trusted)
+    const { keysOf, policy } = yield* select(parsed, trusted)
+    if (!policy.algorithms.has(parsed.alg)) return yield* refuse("Algorithm")
+    yield* assertType(parsed.typ, policy)
+    const { alg, kid } = parsed
+    const keys = yield* keysOf(kid === undefined ? { alg } : { alg, kid })
+    yield* verifySignature(token, keys, alg)
+    const verified = compact.claimsOf(parsed)
+    if (verified === undefined) return yield* refuse("Malformed")
+    return yield* claims.read(verified, policy, yield* Clock.currentTimeMillis)
+  })
+  return TokenVerifier.of({
+    verify: (credential) =>
+      verify(credential).pipe(
+        Effect.tap(() => count("Accepted")),
+        Effect.tapError((error) => count(error._tag === "InvalidToken" ? error.reason : error._tag))
+      )
+  })
+}
+
+const count = (outcome: string): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(verifications, { outcome }), 1)
+
+const refuse = (reason: InvalidToken["reason"], claim?: string): Effect.Effect<never, InvalidToken> =>
+  Effect.fail(new InvalidToken(claim === undefined ? { reason } : { reason, claim }))
+
+const parse = (token: string, trusted: ReadonlyArray<Trust>): Effect.Effect<compact.Compact, InvalidToken> => {
+  const parsed = compact.parse(token, Math.max(...trusted.map(({ policy }) => policy.maxTokenLength)))
+  return parsed === undefined ? refuse("Malformed") : Effect.succeed(parsed)
+}
+
+/** With several issuers the unverified `iss` names the one whose keys must then have signed it. */
+const select = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Effect.Effect<Trust, InvalidToken> => {
+  const [only, ...others] = trusted
+  if (only !== undefined && others.length === 0) return Effect.succeed(only)
+  const unverified = compact.claimsOf(parsed)
+  if (unverified === undefined) return refuse("Malformed")
+  const named = trusted.find(({ policy }) => policy.issuer === policies.own(unverified, "iss"))
+  return named === undefined ? refuse("Claim", "iss") : Effect.succeed(named)
+}
+
+const types: Readonly<Record<policies.Profile, ReadonlyArray<string | undefined>>> = {
+  "at+jwt": ["at+jwt"],
+  jwt: ["at+jwt", "jwt", undefined],
+  "id-token": ["jwt", undefined]
+}
+
+const hinted = new WeakSet<policies.Policy>()
+
+const assertType = (typ: string | undefined, policy: policies.Policy): Effect.Effect<void, InvalidToken> => {
+  if (types[policy.profile].includes(typ)) return Effect.void
+  const other = policy.profile === "at+jwt" && types.jwt.includes(typ)
+  if (!other || hinted.has(policy)) return refuse("Claim", "typ")
+  hinted.add(policy)
+  const hint = `A token was refused because its typ is not "at+jwt". If ${policy.issuer} does not mark its access tokens, set profile: "jwt".`
+  return Effect.andThen(Effect.logWarning(hint), refuse("Claim", "typ"))
+}
 
 const verifySignature = (
   token: string,
-  keys: ReadonlyArray<CryptoKey>,
-  policy: Policy,
-  now: number
-): Effect.Effect<Jose.JWTPayload, InvalidToken> => {
-  const verifyWith = (key: CryptoKey) =>
+  keys: ReadonlyArray<CryptoKey | Uint8Array>,
+  alg: string
+): Effect.Effect<unknown, InvalidToken> => {
+  const verifyWith = (key: CryptoKey | Uint8Array) =>
     Effect.tryPromise({
-      try: () =>
-        Jose.jwtVerify(token, key, {
-          issuer: policy.issuer,
-          audience: [...policy.audience],
-          algorithms: [...policy.algorithms],
-          clockTolerance: policy.clockTolerance,
-          currentDate: new Date(now),
-          requiredClaims: ["sub", "exp"],
-          ...(policy.typ === undefined ? undefined : { typ: policy.typ })
-        }),
-      catch: refusal
+      try: () => Jose.compactVerify(token, key, { algorithms: [alg] }),
+      // What jose threw stays here: its text never leaves, only which check failed.
+      catch: (error) => new InvalidToken({ reason: reasonOf(error) })
     })
   // Without a `kid` several keys may fit the algorithm: the next is tried only where the signature was another key's.
-  return keys
-    .slice(1)
-    .reduce(
-      (result, key) =>
-        Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
-      keys[0] === undefined ? Effect.fail(new InvalidToken({ reason: "UnknownKey" })) : verifyWith(keys[0])
-    )
-    .pipe(Effect.map((result) => result.payload))
+  const [first, ...others] = keys
+  return others.reduce(
+    (result, key) =>
+      Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
+    first === undefined ? refuse("UnknownKey") : verifyWith(first)
+  )
 }
 
-// What jose threw stays here: its text never leaves, only which check failed.
-const refusal = (error: unknown): InvalidToken => {
-  if (error instanceof Jose.errors.JWTExpired) return new InvalidToken({ reason: "Expired", claim: "exp" })
-  if (error instanceof Jose.errors.JWTClaimValidationFailed)
-    return new InvalidToken({ reason: "Claim", claim: error.claim })
-  if (error instanceof Jose.errors.JWSSignatureVerificationFailed) return new InvalidToken({ reason: "Signature" })
-  if (error instanceof Jose.errors.JOSEError) return malformed
+const reasonOf = (error: unknown): InvalidToken["reason"] => {
+  if (error instanceof Jose.errors.JWSSignatureVerificationFailed) return "Signature"
   // jose throws a TypeError for a key that it will not use, such as a short RSA modulus.
-  return new InvalidToken({ reason: "UnknownKey" })
+  return error instanceof Jose.errors.JOSEError ? "Malformed" : "UnknownKey"
 }
-
-const text = (value: unknown): Option.Option<string> =>
-  typeof value === "string" && value !== "" ? Option.some(value) : Option.none()
-
-const readClaims = (claims: Jose.JWTPayload, policy: Policy): Effect.Effect<VerifiedToken, InvalidToken> => {
-  if (typeof claims.sub !== "string" || claims.sub === "") {
-    return Effect.fail(new InvalidToken({ reason: "Claim", claim: "sub" }))
-  }
-  // NumericDate is in seconds (RFC 7519 §2); what does not fit a date is no date.
-  const expiresAt = instant(claims.exp)
-  if (Option.isNone(expiresAt)) return Effect.fail(new InvalidToken({ reason: "Claim", claim: "exp" }))
-  const own = Object.assign(Object.create(null), claims) as Record<string, unknown>
-  return Effect.succeed({
-    subject: claims.sub,
-    clientId: Option.orElse(text(own["client_id"]), () => text(own["azp"])),
-    scopes: policy.scopesOf(claims),
-    issuer: policy.issuer,
-    audience: typeof claims.aud === "string" ? [claims.aud] : (claims.aud ?? []),
-    expiresAt: expiresAt.value,
-    issuedAt: instant(claims.iat),
-    tokenId: text(claims.jti),
-    claims: own
-  })
-}
-
-const instant = (seconds: number | undefined): Option.Option<DateTime.Utc> =>
-  seconds === undefined ? Option.none() : DateTime.make(seconds * 1000)
-
-const scopesReader = (path: Options["scopesPath"]): Policy["scopesOf"] =>
-  path === undefined
-    ? (claims) => scope.fromClaim(Object.hasOwn(claims, "scope") ? claims["scope"] : own(claims, "scp"))
-    : (claims) => scope.fromClaim(path.reduce(own, claims))
-
-const own = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? (value as Record<string, unknown>)[name]
-    : undefined

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Config, DateTime, Effect, Exit, Layer, Option, Redacted } from "effect"
+import { ConfigProvider, Config, DateTime, Effect, Exit, Layer, Logger, Option, Redacted } from "effect"
 import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
 import * as jose from "jose"
 import { TestClock } from "effect/testing"
@@ -143,9 +143,12 @@ describe("JwtVerifier", () => {
         const [, claims] = (yield* mint(rsa)).split(".")
         for (const alg of ["none", "nOnE", "NONE", "", undefined, null, 1, ["RS256"], { toString: "RS256" }]) {
           const header = jose.base64url.encode(JSON.stringify({ alg, typ: "at+jwt" }))
-          for (const signature of ["", "AAAA"]) {
+          for (const [signature, reason] of [
+            ["", "Malformed"],
+            ["AAAA", "Algorithm"]
+          ] as const) {
             const exit = yield* Effect.exit(verifyWith({}, [rsa], `${header}.${claims}.${signature}`))
-            assertRefused(exit, { reason: "Algorithm" })
+            assertRefused(exit, { reason })
           }
         }
       })
@@ -222,16 +225,282 @@ describe("JwtVerifier", () => {
     })
   )
 
-  it.effect("takes an unmarked token under the profile jwt only", () =>
-    Effect.gen(function* () {
-      assert(Exit.isSuccess(yield* outcome({ header: { typ: "JWT" } }, { profile: "jwt" })))
-      assert(Exit.isSuccess(yield* outcome({ header: { typ: "application/at+jwt" } })))
-    })
-  )
+  describe("profiles", () => {
+    const accepted: ReadonlyArray<readonly [name: string, options: MintOptions, policy: Partial<JwtVerifier.Options>]> =
+      [
+        ["at+jwt: the long form of the type", { header: { typ: "application/AT+JWT" } }, {}],
+        ["jwt: the type JWT", { header: { typ: "JWT" } }, { profile: "jwt" }],
+        ["jwt: no type", { header: { typ: undefined } }, { profile: "jwt" }],
+        ["jwt: the type at+jwt", {}, { profile: "jwt" }],
+        ["jwt: no client, but scopes", { without: ["client_id"] }, { profile: "jwt" }],
+        ["jwt: no scopes, but a client", { without: ["scope"] }, { profile: "jwt" }],
+        [
+          "jwt: scopes at the named path",
+          { claims: { roles: [] }, without: ["scope", "client_id"] },
+          { profile: "jwt", scopesPath: ["roles"] }
+        ],
+        [
+          "jwt: a claim that the settings require",
+          { claims: { token_use: "access" }, without: ["scope", "client_id"] },
+          { profile: "jwt", requiredClaims: { token_use: "access" } }
+        ],
+        ["id-token: the type JWT", { header: { typ: "JWT" }, claims: { nonce: "n" } }, { profile: "id-token" }],
+        ["a required claim of any value", { claims: { tenant: 1 } }, { requiredClaims: { tenant: true } }],
+        ["the audience in client_id", { without: ["aud"] }, { audienceClaim: "client_id", audience: "items-docs" }],
+        ["the client in another claim", { claims: { cid: "c" } }, { clientIdClaim: "cid" }]
+      ]
+    for (const [name, options, policy] of accepted) {
+      it.effect(`take ${name}`, () =>
+        Effect.map(outcome(options, policy), (exit) => assert(Exit.isSuccess(exit), JSON.stringify(exit)))
+      )
+    }
+
+    const refused: ReadonlyArray<
+      readonly [name: string, claim: string, options: MintOptions, policy: Partial<JwtVerifier.Options>]
+    > = [
+      ["at+jwt: no client", "client_id", { without: ["client_id"] }, {}],
+      ["at+jwt: no type", "typ", { header: { typ: undefined } }, {}],
+      ["jwt: a logout token", "typ", { header: { typ: "logout+jwt" } }, { profile: "jwt" }],
+      ["jwt: a DPoP proof", "typ", { header: { typ: "dpop+jwt" } }, { profile: "jwt" }],
+      ["jwt: nothing that marks an access token", "scope", { without: ["scope", "client_id"] }, { profile: "jwt" }],
+      ["jwt: a nonce", "nonce", { claims: { nonce: "n" } }, { profile: "jwt" }],
+      ["jwt: an access token's hash", "at_hash", { claims: { at_hash: "h" } }, { profile: "jwt" }],
+      ["id-token: an access token", "typ", {}, { profile: "id-token" }],
+      [
+        "another value of a required claim",
+        "token_use",
+        { claims: { token_use: "id" } },
+        { requiredClaims: { token_use: "access" } }
+      ],
+      [
+        "a required claim of the prototype",
+        "toString",
+        {},
+        { requiredClaims: { ["toString"]: true as const } as Record<string, true> }
+      ],
+      ["a token that is bound to a key", "cnf", { claims: { cnf: { jkt: "x" } } }, {}],
+      ["a token from the future", "iat", { claims: { iat: 60 } }, {}],
+      ["a time that is no number", "nbf", { claims: { nbf: "0" } }, {}],
+      ["an audience with other things in it", "aud", { claims: { aud: [audience, 1] } }, {}],
+      ["no issue time, where the age is bounded", "iat", { without: ["iat"] }, { maxTokenAge: "1 minute" }]
+    ]
+    for (const [name, claim, options, policy] of refused) {
+      it.effect(`refuse ${name}`, () =>
+        Effect.map(outcome(options, policy), (exit) => assertRefused(exit, { reason: "Claim", claim }))
+      )
+    }
+
+    it.effect("bound the age where that is set", () =>
+      Effect.gen(function* () {
+        const { rsa } = yield* Effect.promise(() => keys)
+        const token = yield* mint(rsa)
+        const verify = Effect.exit(verifyWith({ maxTokenAge: "1 minute" }, [rsa], token))
+        yield* TestClock.adjust("65 seconds")
+        assert(Exit.isSuccess(yield* verify))
+        yield* TestClock.adjust("1 second")
+        assertRefused(yield* verify, { reason: "Claim", claim: "iat" })
+      })
+    )
+
+    it.effect("say once in the log which setting fits", () =>
+      Effect.gen(function* () {
+        const { rsa } = yield* Effect.promise(() => keys)
+        const token = yield* mint(rsa, { header: { typ: "JWT" } })
+        const messages: Array<unknown> = []
+        const logger = Logger.make(({ logLevel, message }) => messages.push([logLevel, message]))
+        yield* Effect.flatMap(TokenVerifier, (verifier) =>
+          Effect.all([1, 2, 3].map(() => Effect.exit(verifier.verify(Redacted.make(token)))))
+        ).pipe(
+          Effect.provide(
+            JwtVerifier.layerKeySet({ issuer, audience }).pipe(Layer.provide(KeySet.layerStatic({ keys: [rsa.jwk] })))
+          ),
+          Effect.provide(Logger.layer([logger]))
+        )
+        assert.lengthOf(messages, 1)
+        assert.include(JSON.stringify(messages), `profile: \\\"jwt\\\"`)
+        assert.notInclude(JSON.stringify(messages), token.slice(0, 20))
+      })
+    )
+  })
+
+  describe("the strict form", () => {
+    const changes: ReadonlyArray<readonly [name: string, change: (token: string) => string]> = [
+      ["padding", (token) => `${token}=`],
+      ["a space", (token) => token.replace(".", ". ")],
+      ["a line break", (token) => `${token}\n`],
+      ["a fourth segment", (token) => `${token}.e30`],
+      ["an empty payload", (token) => token.replace(/\.[^.]*\./, "..")],
+      ["the alphabet of base64", (token) => token.replace(/.$/, "/")],
+      ["another spelling of the same signature", (token) => otherSpelling(token)],
+      ["JSON serialisation", (token) => JSON.stringify({ payload: token.split(".")[1] })]
+    ]
+    // The last character of a 256-byte signature holds four bits that count for nothing.
+    const otherSpelling = (token: string) => {
+      const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+      const last = alphabet.indexOf(token.charAt(token.length - 1))
+      return token.slice(0, -1) + alphabet.charAt(last | 1)
+    }
+    for (const [name, change] of changes) {
+      it.effect(`refuses ${name}`, () =>
+        Effect.gen(function* () {
+          const { rsa } = yield* Effect.promise(() => keys)
+          const token = yield* mint(rsa)
+          assertRefused(yield* Effect.exit(verifyWith({}, [rsa], change(token))), { reason: "Malformed" })
+        })
+      )
+    }
+
+    it.effect("refuses headers that would change what counts", () =>
+      Effect.gen(function* () {
+        const { rsa } = yield* Effect.promise(() => keys)
+        for (const name of ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]) {
+          const header = jose.base64url.encode(JSON.stringify({ alg: "RS256", typ: "at+jwt", [name]: ["x"] }))
+          const token = `${header}.${jose.base64url.encode("{}")}.AAAA`
+          assertRefused(yield* Effect.exit(verifyWith({}, [rsa], token)), { reason: "Malformed" })
+        }
+      })
+    )
+
+    it.effect("refuses headers and claims that two parsers may read in two ways", () =>
+      Effect.gen(function* () {
+        const { rsa } = yield* Effect.promise(() => keys)
+        const good = JSON.stringify({ iss: issuer, aud: audience, sub: "demo", client_id: "c", exp: 600 })
+        const header = JSON.stringify({ alg: "RS256", kid: rsa.kid, typ: "at+jwt" })
+        const sign = (header: string | Uint8Array, payload: string | Uint8Array) =>
+          Effect.promise(async () => {
+            const input = `${jose.base64url.encode(header)}.${jose.base64url.encode(payload)}`
+            const signature = await crypto.subtle.sign(
+              "RSASSA-PKCS1-v1_5",
+              rsa.privateKey,
+              new TextEncoder().encode(input)
+            )
+            return `${input}.${jose.base64url.encode(new Uint8Array(signature))}`
+          })
+        assert(Exit.isSuccess(yield* Effect.exit(verifyWith({}, [rsa], yield* sign(header, good)))))
+        const nested = `{"a":${"[".repeat(20)}${"]".repeat(20)},${good.slice(1)}`
+        const bad: ReadonlyArray<readonly [string | Uint8Array, string | Uint8Array]> = [
+          [header, good.replace("{", `{"sub":"admin",`)],
+          [header, good.replace("{", `{"s\\u0075b":"admin",`)],
+          [header, good.replace("{", `{"x":{"y":1,"y":2},`)],
+          [header.replace("{", `{"alg":"none",`), good],
+          [header, nested],
+          [header, `\ufeff${good}`],
+          [
+            header,
+            new Uint8Array([...new TextEncoder().encode(good.slice(0, -1)), 0x2c, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])
+          ],
+          [header, "[]"],
+          [header, "null"],
+          [header, "1"],
+          [header, ""],
+          ["[]", good],
+          [`${header} `.repeat(2), good]
+        ]
+        for (const [header, payload] of bad) {
+          const exit = yield* Effect.exit(verifyWith({}, [rsa], yield* sign(header, payload)))
+          assertRefused(exit, { reason: "Malformed" })
+        }
+        // A brace in a string, a repeated name in different objects and an escaped quotation mark are fine.
+        const odd = good.replace("{", `{"x":"{[\\"","y":{"sub":{"sub":1}},`)
+        assert(Exit.isSuccess(yield* Effect.exit(verifyWith({}, [rsa], yield* sign(header, odd)))))
+      })
+    )
+
+    it.effect("refuses what is longer than it may be", () =>
+      Effect.gen(function* () {
+        assertRefused(yield* outcome({}, { maxTokenLength: 100 }), { reason: "Malformed" })
+        assertRefused(yield* outcome({ header: { kid: "k".repeat(257) } }), { reason: "Malformed" })
+      })
+    )
+  })
+
+  describe("several issuers", () => {
+    const other = "https://other.example.com"
+
+    it.effect("never mix keys, audiences and profiles", () =>
+      Effect.gen(function* () {
+        const { other: theirs, rsa: ours } = yield* Effect.promise(() => keys)
+        const endpoints = new Endpoints([ours])
+        // Both keys have the same name, and only the issuer tells them apart.
+        endpoints.answer = (url) =>
+          url.host === "idp.example.com"
+            ? endpoints.standard(url)
+            : url.pathname === "/jwks"
+              ? Response.json({ keys: [theirs.jwk] })
+              : Response.json({ issuer: other, jwks_uri: `${other}/jwks` })
+        const Verifier = JwtVerifier.layerIssuers([
+          { issuer, audience },
+          { issuer: other, audience: "urn:other", profile: "jwt" }
+        ]).pipe(Layer.provide(endpoints.layer))
+        const verify = (token: string) =>
+          Effect.exit(Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token))))
+        yield* Effect.gen(function* () {
+          const theirClaims = { iss: other, aud: "urn:other" }
+          assert(Exit.isSuccess(yield* verify(yield* mint(ours))))
+          assert(Exit.isSuccess(yield* verify(yield* mint(theirs, { claims: theirClaims, header: { typ: "JWT" } }))))
+          assertRefused(yield* verify(yield* mint(theirs)), { reason: "Signature" })
+          assertRefused(yield* verify(yield* mint(ours, { claims: theirClaims })), { reason: "Signature" })
+          const ourAudience = yield* mint(theirs, { claims: { iss: other } })
+          assertRefused(yield* verify(ourAudience), { reason: "Claim", claim: "aud" })
+          assertRefused(yield* verify(yield* mint(ours, { header: { typ: "JWT" } })), { reason: "Claim", claim: "typ" })
+          for (const iss of ["https://evil.example.com", `${issuer}/`, [issuer], undefined]) {
+            assertRefused(yield* verify(yield* mint(ours, { claims: { iss } })), { reason: "Claim", claim: "iss" })
+          }
+        }).pipe(Effect.provide(Verifier))
+        assert.lengthOf(endpoints.requests, 4, "nothing but the two issuers' own documents was fetched")
+      })
+    )
+
+    it.effect("are each named once", () =>
+      Effect.gen(function* () {
+        const layer = JwtVerifier.layerIssuers([
+          { issuer, audience },
+          { issuer, audience: "x" }
+        ]).pipe(Layer.provide(new Endpoints([]).layer))
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+        assert.strictEqual(error._tag, "ConfigurationError")
+      })
+    )
+  })
+
+  describe("a shared secret", () => {
+    const secret = "0123456789abcdef0123456789abcdef"
+    const layerSecret = (value = secret) =>
+      JwtVerifier.layerSecret({ issuer, audience, secret: Redacted.make(value), algorithm: "HS256" })
+    const verify = (token: string) =>
+      Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token))).pipe(
+        Effect.provide(layerSecret()),
+        Effect.exit
+      )
+    const sign = (alg: string, value: string) =>
+      Effect.promise(() =>
+        new jose.SignJWT({ iss: issuer, aud: audience, sub: "demo", client_id: "c", exp: 600 })
+          .setProtectedHeader({ alg, typ: "at+jwt" })
+          .sign(new TextEncoder().encode(value))
+      )
+
+    it.effect("verifies its own tokens and no others", () =>
+      Effect.gen(function* () {
+        const { rsa } = yield* Effect.promise(() => keys)
+        assert(Exit.isSuccess(yield* verify(yield* sign("HS256", secret))))
+        assertRefused(yield* verify(yield* sign("HS256", secret.replace("0", "1"))), { reason: "Signature" })
+        assertRefused(yield* verify(yield* sign("HS512", secret.repeat(2))), { reason: "Algorithm" })
+        assertRefused(yield* verify(yield* mint(rsa)), { reason: "Algorithm" })
+      })
+    )
+
+    it.effect("has to be long enough", () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(layerSecret("short"))))
+        assert.strictEqual(error.setting, "secret")
+        assert.notInclude(error.message, "short")
+      })
+    )
+  })
 
   it.effect("knows the client by azp where there is no client_id", () =>
     Effect.gen(function* () {
-      const exit = yield* outcome({ claims: { azp: "spa" }, without: ["client_id"] })
+      const exit = yield* outcome({ claims: { azp: "spa" }, without: ["client_id"] }, { profile: "jwt" })
       assert(Exit.isSuccess(exit))
       assert.deepStrictEqual(exit.value.clientId, Option.some("spa"))
     })
@@ -288,7 +557,10 @@ describe("JwtVerifier", () => {
       ["algorithms", { algorithms: ["none" as "RS256"] }],
       ["algorithms", { algorithms: ["HS256" as "RS256"] }],
       ["clockTolerance", { clockTolerance: "61 seconds" }],
-      ["clockTolerance", { clockTolerance: Infinity }]
+      ["clockTolerance", { clockTolerance: Infinity }],
+      ["maxTokenAge", { maxTokenAge: 0 }],
+      ["maxTokenAge", { maxTokenAge: Infinity }],
+      ["maxTokenLength", { maxTokenLength: 0 }]
     ]
     for (const [setting, options] of cases) {
       it.effect(`fail at start-up where ${setting} cannot work: ${JSON.stringify(options)}`, () =>

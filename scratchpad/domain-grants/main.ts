@@ -62,7 +62,7 @@ const program = Effect.gen(function* () {
   const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
   const mint = (sub: string, scope: string) =>
     Effect.promise(() =>
-      new jose.SignJWT({ iss: issuer, aud: audience, sub, scope, exp: now + 60 })
+      new jose.SignJWT({ iss: issuer, aud: audience, sub, client_id: sub, scope, exp: now + 60 })
         .setProtectedHeader({ alg: "EdDSA", typ: "at+jwt" })
         .sign(privateKey)
     )

@@ -1,0 +1,95 @@
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { VerifiedToken } from "../../AccessToken.ts"
+import { InvalidToken } from "../../SecurityError.ts"
+import { type Claims, own, type Policy } from "./policy.ts"
+
+// An ID token says what an access token does not (OpenID Connect Core §2, §3.3.2.11).
+const idTokenClaims = ["nonce", "at_hash", "c_hash", "s_hash"]
+
+/** What the claims of a token with a valid signature say, where the policy takes them (RFC 9068 §4, RFC 7519 §4.1). `now` is in milliseconds. */
+export const read = (claims: Claims, policy: Policy, now: number): Effect.Effect<VerifiedToken, InvalidToken> => {
+  const claim = failing(claims, policy, now)
+  if (claim !== undefined) {
+    return Effect.fail(
+      new InvalidToken({ reason: claim === "exp" && isPast(claims, policy, now) ? "Expired" : "Claim", claim })
+    )
+  }
+  const audience = own(claims, policy.audienceClaim)
+  return Effect.succeed({
+    // `failing` has looked at these three.
+    subject: text(claims, "sub") ?? "",
+    expiresAt: Option.getOrThrow(instant(own(claims, "exp"))),
+    issuer: policy.issuer,
+    audience: typeof audience === "string" ? [audience] : Array.isArray(audience) ? audience.filter(isString) : [],
+    clientId: Option.fromUndefinedOr(firstText(claims, policy.clientIdClaims)),
+    scopes: policy.scopesOf(claims),
+    issuedAt: instant(own(claims, "iat")),
+    tokenId: Option.fromUndefinedOr(text(claims, "jti")),
+    claims: Object.assign(Object.create(null) as Record<string, unknown>, claims)
+  })
+}
+
+/** The name of the first claim that is missing or not as it must be. */
+const failing = (claims: Claims, policy: Policy, now: number): string | undefined => {
+  if (own(claims, "iss") !== policy.issuer) return "iss"
+  if (!hasAudience(own(claims, policy.audienceClaim), policy.audience)) return policy.audienceClaim
+  if (!isTime(own(claims, "exp")) || isPast(claims, policy, now)) return "exp"
+  for (const name of ["nbf", "iat"]) {
+    if (!Object.hasOwn(claims, name)) continue
+    const time = own(claims, name)
+    if (!isTime(time) || time * 1000 > now + policy.clockTolerance) return name
+  }
+  const issued = own(claims, "iat")
+  if (
+    policy.maxTokenAge !== undefined &&
+    !(isTime(issued) && now - issued * 1000 <= policy.maxTokenAge + policy.clockTolerance)
+  ) {
+    return "iat"
+  }
+  if (text(claims, "sub") === undefined) return "sub"
+  // A token bound to a key (RFC 9449 §7.2, RFC 8705 §3) is worth nothing without the proof, and a bearer request has none.
+  if (Object.hasOwn(claims, "cnf")) return "cnf"
+  const missing = policy.requiredClaims.find(([name, value]) =>
+    value === true ? !Object.hasOwn(claims, name) : own(claims, name) !== value
+  )
+  return missing === undefined ? failingProfile(claims, policy) : missing[0]
+}
+
+const failingProfile = (claims: Claims, policy: Policy): string | undefined => {
+  switch (policy.profile) {
+    case "at+jwt":
+      return text(claims, "client_id") === undefined ? "client_id" : undefined
+    case "jwt":
+      return policy.marksAccessTokens(claims) ? idTokenClaims.find((name) => Object.hasOwn(claims, name)) : "scope"
+    case "id-token":
+      return undefined
+  }
+}
+
+// NumericDate is a number of seconds (RFC 7519 §2); what no clock can show is no time.
+const isTime = (value: unknown): value is number => typeof value === "number" && Option.isSome(instant(value))
+
+const isPast = (claims: Claims, policy: Policy, now: number): boolean => {
+  const expires = own(claims, "exp")
+  return isTime(expires) && now - policy.clockTolerance >= expires * 1000
+}
+
+const instant = (value: unknown): Option.Option<DateTime.Utc> =>
+  typeof value === "number" && Number.isFinite(value) ? DateTime.make(value * 1000) : Option.none()
+
+const hasAudience = (value: unknown, audience: ReadonlySet<string>): boolean =>
+  Array.isArray(value)
+    ? value.every(isString) && value.some((one) => audience.has(one))
+    : isString(value) && audience.has(value)
+
+const isString = (value: unknown): value is string => typeof value === "string"
+
+const text = (claims: Claims, name: string): string | undefined => {
+  const value = own(claims, name)
+  return isString(value) && value !== "" ? value : undefined
+}
+
+const firstText = (claims: Claims, names: ReadonlyArray<string>): string | undefined =>
+  names.map((name) => text(claims, name)).find((value) => value !== undefined)

@@ -1,0 +1,71 @@
+import * as Jose from "jose"
+import { parseObject } from "./json.ts"
+
+/** A token in the compact form (RFC 7515 §7.1), of which nothing is verified. */
+export interface Compact {
+  /** `""` where the header has none, which no allow-list names. */
+  readonly alg: string
+  readonly kid: string | undefined
+  /** `typ` without the prefix `application/`, in lower case (RFC 7515 §4.1.9); `undefined` where there is none. */
+  readonly typ: string | undefined
+  /** The payload's segment. */
+  readonly payload: string
+}
+
+// What would change which key, which bytes or which rules count (RFC 8725 §3.10, RFC 7515 §4.1.11, RFC 7797, RFC 7516): a token with one of these is
+// refused before anything is looked up.
+const refused = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
+
+const maxKid = 256
+
+/**
+ * The strict form: three segments of canonical, unpadded base64url (so that a token has one spelling only), and a header in strict JSON. `undefined` for
+ * everything else. Only the header is looked at.
+ */
+export const parse = (token: string, maxLength: number): Compact | undefined => {
+  if (token.length > maxLength) return
+  const first = token.indexOf(".")
+  const second = token.indexOf(".", first + 1)
+  if (first <= 0 || second === -1 || token.includes(".", second + 1)) return
+  const segments = [token.slice(0, first), token.slice(first + 1, second), token.slice(second + 1)]
+  if (!segments.every(isCanonical)) return
+  const [encoded = "", payload = ""] = segments
+  const header = parseObject(Jose.base64url.decode(encoded))
+  if (header === undefined || refused.some((name) => Object.hasOwn(header, name))) return
+  const alg = own(header, "alg")
+  const kid = own(header, "kid")
+  const typ = own(header, "typ")
+  if (kid !== undefined && (typeof kid !== "string" || kid.length > maxKid)) return
+  if (typ !== undefined && typeof typ !== "string") return
+  return {
+    alg: typeof alg === "string" ? alg : "",
+    kid,
+    typ: typ?.toLowerCase().replace(/^application\//, ""),
+    payload
+  }
+}
+
+/** The claims in strict JSON; `undefined` for everything else. */
+export const claimsOf = (compact: Compact): Readonly<Record<string, unknown>> | undefined =>
+  parseObject(Jose.base64url.decode(compact.payload))
+
+const own = (object: Readonly<Record<string, unknown>>, name: string): unknown =>
+  Object.hasOwn(object, name) ? object[name] : undefined
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// The last character of a segment may hold bits that no byte takes: they are zero in the one canonical spelling (RFC 4648 §3.5).
+const isCanonical = (segment: string): boolean => {
+  if (!/^[A-Za-z0-9_-]+$/.test(segment)) return false
+  const last = alphabet.indexOf(segment.charAt(segment.length - 1))
+  switch (segment.length % 4) {
+    case 0:
+      return true
+    case 2:
+      return (last & 0b1111) === 0
+    case 3:
+      return (last & 0b11) === 0
+    default:
+      return false
+  }
+}

@@ -1,0 +1,93 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { ConfigurationError } from "../../SecurityError.ts"
+import * as scope from "../scope.ts"
+
+/** What is decided once, when a verifier is built. */
+export interface Policy {
+  readonly issuer: string
+  readonly audience: ReadonlySet<string>
+  readonly audienceClaim: "aud" | "client_id"
+  readonly algorithms: ReadonlySet<string>
+  readonly profile: Profile
+  /** Milliseconds. */
+  readonly clockTolerance: number
+  /** Milliseconds. */
+  readonly maxTokenAge: number | undefined
+  /** Characters. */
+  readonly maxTokenLength: number
+  readonly requiredClaims: ReadonlyArray<readonly [name: string, value: string | true]>
+  readonly clientIdClaims: ReadonlyArray<string>
+  readonly scopesOf: (claims: Claims) => ReadonlySet<string>
+  readonly marksAccessTokens: (claims: Claims) => boolean
+}
+
+export type Claims = Readonly<Record<string, unknown>>
+
+export type Profile = "at+jwt" | "jwt" | "id-token"
+
+export interface Options {
+  readonly audience: string | ReadonlyArray<string>
+  readonly audienceClaim?: "aud" | "client_id"
+  readonly clockTolerance?: Duration.Input
+  readonly maxTokenAge?: Duration.Input
+  readonly maxTokenLength?: number
+  readonly profile?: Profile
+  readonly requiredClaims?: Readonly<Record<string, string | true>>
+  readonly clientIdClaim?: string
+  readonly scopesPath?: readonly [string, ...ReadonlyArray<string>]
+}
+
+const refuse = (setting: string, message: string) =>
+  Effect.fail(new ConfigurationError({ setting, message: `${setting} ${message}` }))
+
+export const make = Effect.fnUntraced(function* (
+  issuer: string,
+  algorithms: ReadonlySet<string>,
+  options: Options
+): Effect.fn.Return<Policy, ConfigurationError> {
+  const audience = typeof options.audience === "string" ? [options.audience] : options.audience
+  if (audience.length === 0 || audience.includes("")) {
+    return yield* refuse("audience", "must name this API as its tokens do: at least one non-empty string")
+  }
+  const clockTolerance = millis(options.clockTolerance ?? "5 seconds")
+  if (!(clockTolerance >= 0 && clockTolerance <= 60_000)) {
+    return yield* refuse("clockTolerance", "must be between 0 and 60 seconds")
+  }
+  const maxTokenAge = options.maxTokenAge === undefined ? undefined : millis(options.maxTokenAge)
+  if (maxTokenAge !== undefined && !(maxTokenAge > 0 && Number.isFinite(maxTokenAge))) {
+    return yield* refuse("maxTokenAge", "must be a positive, finite duration")
+  }
+  const maxTokenLength = options.maxTokenLength ?? 8192
+  if (!Number.isInteger(maxTokenLength) || maxTokenLength < 1) {
+    return yield* refuse("maxTokenLength", "must be a whole number of characters above 0")
+  }
+  const { clientIdClaim, profile = "at+jwt", scopesPath } = options
+  const requiredClaims = Object.entries(options.requiredClaims ?? {})
+  const scopesAt = scopesPath === undefined ? undefined : (claims: Claims) => scopesPath.reduce<unknown>(own, claims)
+  return {
+    issuer,
+    audience: new Set(audience),
+    audienceClaim: options.audienceClaim ?? "aud",
+    algorithms,
+    profile,
+    clockTolerance,
+    maxTokenAge,
+    maxTokenLength,
+    requiredClaims,
+    clientIdClaims: clientIdClaim === undefined ? ["client_id", "azp"] : [clientIdClaim],
+    scopesOf:
+      scopesAt === undefined
+        ? (claims) => scope.fromClaim(Object.hasOwn(claims, "scope") ? claims["scope"] : own(claims, "scp"))
+        : (claims) => scope.fromClaim(scopesAt(claims)),
+    marksAccessTokens: (claims) =>
+      requiredClaims.length > 0 ||
+      ["scope", "scp", "client_id"].some((name) => Object.hasOwn(claims, name)) ||
+      scopesAt?.(claims) !== undefined
+  }
+})
+
+const millis = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))
+
+export const own = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, name) ? (value as Claims)[name] : undefined
