@@ -16,7 +16,7 @@ import * as scope from "./internal/scope.ts"
  * @category models
  * @since 0.1.0
  */
-export interface VerifiedToken {
+export interface VerifiedToken<out Claims = Readonly<Record<string, unknown>>> {
   /** Who acts (`sub`): the user, or the client itself in the client-credentials flow. */
   readonly subject: string
   /** The client that got the token (`client_id`, else `azp`). */
@@ -33,8 +33,8 @@ export interface VerifiedToken {
   readonly issuedAt: Option.Option<DateTime.Utc>
   /** The token's own name (`jti`). */
   readonly tokenId: Option.Option<string>
-  /** Every claim as it was signed, on an object without a prototype. */
-  readonly claims: Readonly<Record<string, unknown>>
+  /** Every claim as it was signed, on an object without a prototype; or what the scheme's schema made of them. */
+  readonly claims: Claims
 }
 
 /**

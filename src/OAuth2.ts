@@ -34,12 +34,14 @@ import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import { AccessToken, type OptionalAccessToken, type VerifiedToken } from "./AccessToken.ts"
 import { BearerToken } from "./BearerToken.ts"
 import * as Challenge from "./Challenge.ts"
 import * as authentication from "./internal/authentication.ts"
 import { Authenticator, TestAuthenticator } from "./internal/authenticator.ts"
+import { claimsDecoder } from "./internal/claimsDecoder.ts"
 import { asked, decide, type Part } from "./internal/demand.ts"
 import type {
   AuthorizationCodeFlow,
@@ -150,7 +152,12 @@ export interface TestToken<Scope extends string> {
  * @category models
  * @since 0.1.0
  */
-export interface OAuth2Scheme<in out Name extends string, in out Scope extends string, in out Implies = {}> {
+export interface OAuth2Scheme<
+  in out Name extends string,
+  in out Scope extends string,
+  in out Implies = {},
+  out Claims = UnknownClaims
+> {
   /** The scheme's name in OpenAPI's `components.securitySchemes`. */
   readonly name: Name
   /** Its flows; none where it is found by OpenID Connect Discovery. */
@@ -231,7 +238,7 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
    */
   readonly granted: <const Scopes extends readonly [Scope, ...ReadonlyArray<Scope>]>(
     ...scopes: Scopes
-  ) => Effect.Effect<VerifiedToken, never, GrantOfEach<Name, Implies, Scopes[number]>>
+  ) => Effect.Effect<VerifiedToken<Claims>, never, GrantOfEach<Name, Implies, Scopes[number]>>
 
   /** The same for at least one of the scopes, and says which: the first that is proven. */
   readonly grantedAny: <const Scopes extends readonly [Scope, ...ReadonlyArray<Scope>]>(
@@ -259,11 +266,11 @@ export interface OAuth2Scheme<in out Name extends string, in out Scope extends s
    * export const reader = currentUser.pipe(SecurityScopes.require("items:read"))
    * ```
    */
-  readonly authorize: Effect.Effect<VerifiedToken, SecurityError, BearerToken | Authentication<Name>>
+  readonly authorize: Effect.Effect<VerifiedToken<Claims>, SecurityError, BearerToken | Authentication<Name>>
 
   /** The same for the request in the context, `None` where it carries no bearer token. */
   readonly authorizeOption: Effect.Effect<
-    Option.Option<VerifiedToken>,
+    Option.Option<VerifiedToken<Claims>>,
     SecurityError,
     HttpServerRequest | Authentication<Name>
   >
@@ -389,12 +396,17 @@ type Known<Scopes extends ReadonlyArray<string>> = number extends Scopes["length
  * @category models
  * @since 0.1.0
  */
-export interface Options<Scopes extends Readonly<Record<string, string>>, Implies> {
+export interface Options<Scopes extends Readonly<Record<string, string>>, Implies, Claims = UnknownClaims> {
   /** Scope names with a description for people. */
   readonly scopes: Scopes
   /** Which scopes imply which others: a token with `items:write` then satisfies `items:read`. Default: none. */
   readonly implies?: Implies
   readonly description?: string
+  /**
+   * What the claims of a token must be. A token whose claims do not decode is refused; of one whose claims do, `claims` has the decoded value, typed.
+   * Default: any claims, as they are.
+   */
+  readonly claims?: Schema.Decoder<Claims>
   /** The form of the answers (see `Challenge`). Default: `"fastapi"`. */
   readonly responses?: Challenge.Responses
   /** The protection space that a challenge names (RFC 9110 §11.5): printable ASCII. Default: the scheme's name. */
@@ -408,6 +420,9 @@ export interface Options<Scopes extends Readonly<Record<string, string>>, Implie
 }
 
 type NoImplications = {}
+
+/** The claims of a scheme without a schema for them. */
+type UnknownClaims = Readonly<Record<string, unknown>>
 
 /**
  * A scheme for the authorization-code flow (RFC 6749 §4.1): FastAPI's `OAuth2AuthorizationCodeBearer`.
@@ -436,11 +451,12 @@ type NoImplications = {}
 export const authorizationCode = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications
+  const Implies extends Implications<keyof Scopes & string> = NoImplications,
+  Claims = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies> & AuthorizationCodeFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  options: Options<Scopes, Implies, Claims> & AuthorizationCodeFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.authorizationCode", name, options, {
     authorizationCode: Struct.pick(options, ["authorizationUrl", "tokenUrl", "refreshUrl"])
   })
@@ -454,11 +470,12 @@ export const authorizationCode = <
 export const clientCredentials = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications
+  const Implies extends Implications<keyof Scopes & string> = NoImplications,
+  Claims = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies> & ClientCredentialsFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  options: Options<Scopes, Implies, Claims> & ClientCredentialsFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.clientCredentials", name, options, {
     clientCredentials: Struct.pick(options, ["tokenUrl", "refreshUrl"])
   })
@@ -472,11 +489,12 @@ export const clientCredentials = <
 export const deviceAuthorization = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications
+  const Implies extends Implications<keyof Scopes & string> = NoImplications,
+  Claims = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies> & DeviceAuthorizationFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  options: Options<Scopes, Implies, Claims> & DeviceAuthorizationFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.deviceAuthorization", name, options, {
     deviceAuthorization: Struct.pick(options, ["deviceAuthorizationUrl", "tokenUrl", "refreshUrl"])
   })
@@ -491,11 +509,12 @@ export const deviceAuthorization = <
 export const password = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications
+  const Implies extends Implications<keyof Scopes & string> = NoImplications,
+  Claims = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies> & PasswordFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  options: Options<Scopes, Implies, Claims> & PasswordFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.password", name, options, { password: Struct.pick(options, ["tokenUrl", "refreshUrl"]) })
 
 /**
@@ -508,11 +527,12 @@ export const password = <
 export const implicit = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications
+  const Implies extends Implications<keyof Scopes & string> = NoImplications,
+  Claims = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies> & ImplicitFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  options: Options<Scopes, Implies, Claims> & ImplicitFlow
+): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.implicit", name, options, { implicit: Struct.pick(options, ["authorizationUrl", "refreshUrl"]) })
 
 /**
@@ -540,11 +560,12 @@ export const implicit = <
 export const make = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications
+  const Implies extends Implications<keyof Scopes & string> = NoImplications,
+  Claims = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies> & { readonly flows: Flows }
-): OAuth2Scheme<Name, keyof Scopes & string, Implies> => {
+  options: Options<Scopes, Implies, Claims> & { readonly flows: Flows }
+): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
   if (Object.keys(options.flows).length === 0) {
     throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): name at least one flow.`)
   }
@@ -560,26 +581,29 @@ export const make = <
 export const openIdConnect = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications
+  const Implies extends Implications<keyof Scopes & string> = NoImplications,
+  Claims = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies> & { readonly openIdConnectUrl: string }
-): OAuth2Scheme<Name, keyof Scopes & string, Implies> =>
+  options: Options<Scopes, Implies, Claims> & { readonly openIdConnectUrl: string }
+): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.openIdConnect", name, options, {}, options.openIdConnectUrl)
 
 const scheme = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string>
+  const Implies extends Implications<keyof Scopes & string>,
+  Claims
 >(
   constructor: string,
   name: Name,
-  options: Options<Scopes, Implies>,
+  options: Options<Scopes, Implies, Claims>,
   flows: Flows,
   openIdConnectUrl?: string
-): OAuth2Scheme<Name, keyof Scopes & string, Implies> => {
+): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
   type Scope = keyof Scopes & string
-  type Self = OAuth2Scheme<Name, Scope, Implies>
+  type Self = OAuth2Scheme<Name, Scope, Implies, Claims>
+  type Untyped = OAuth2Scheme<Name, Scope, Implies>
 
   const where = `${constructor}(${JSON.stringify(name)})`
   // OpenAPI 3.1 "Components Object": the keys are of this form.
@@ -631,12 +655,12 @@ const scheme = <
 
   const required = Effect.map(SecurityScopes, (scopes) => requiredScopes.ofScheme(scopes, scheme))
 
-  const authorize: Self["authorize"] = Effect.flatMap(
+  const authorize: Untyped["authorize"] = Effect.flatMap(
     Effect.all([Service, BearerToken, required, Effect.context<never>()]),
     ([{ authenticator }, token, required, context]) => verify(authenticator.fromToken(token, context), required)
   )
 
-  const authorizeOption: Self["authorizeOption"] = Effect.flatMap(
+  const authorizeOption: Untyped["authorizeOption"] = Effect.flatMap(
     Effect.all([Service, HttpServerRequest, required, Effect.context<never>()]),
     ([{ authenticator }, request, required, context]) => {
       const credential = authenticator.fromRequest(request, context)
@@ -654,16 +678,18 @@ const scheme = <
       // Sound: the key is that of every requirement of the scheme, and `Public` has a default.
     ) as unknown as Layer.Layer<Authentication<Name> | PublicEndpoint, never, R>
 
+  const typed = claimsDecoder(options.claims)
+
   const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
     AccessToken.make({ subject, scopes, claims, issuer: "test", expiresAt: DateTime.makeUnsafe(8.64e15) })
 
-  const grant = (token: TestToken<string>) => {
-    const verified = testToken(token)
-    return Layer.merge(
+  const proofOf = (verified: VerifiedToken) =>
+    Layer.merge(
       Layer.succeed(AccessToken, verified),
       Layer.succeed(scheme.proof, proof.make(scheme, origin.of(undefined), verified, verified.scopes))
     )
-  }
+
+  const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(Effect.orDie(typed(testToken(token))), proofOf))
 
   const self = {
     name,
@@ -684,9 +710,11 @@ const scheme = <
       Effect.flatMap(required, (required) =>
         Effect.fail(Challenge.within(error, scheme.settings(asked(bare, required))))
       ),
-    layer: layerOf(Effect.map(TokenVerifier, (verifier) => new Authenticator(verifier.verify))),
+    layer: layerOf(
+      Effect.map(TokenVerifier, ({ verify }) => new Authenticator((token) => Effect.flatMap(verify(token), typed)))
+    ),
     layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer)),
-    layerTest: (token: TestToken<string>) => layerOf(Effect.sync(() => new TestAuthenticator(testToken(token)))),
+    layerTest: (token: TestToken<string>) => layerOf(Effect.sync(() => new TestAuthenticator(typed(testToken(token))))),
     grant
   }
   // Sound: what the members prove is computed in types from the very items that make their demand.

@@ -1,7 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { Effect, Fiber, Layer, Option, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { AccessToken, BearerToken, OAuth2, OptionalAccessToken, SecurityError, SecurityScopes } from "effect-oauth2"
+import {
+  AccessToken,
+  BearerToken,
+  OAuth2,
+  OptionalAccessToken,
+  SecurityError,
+  SecurityScopes,
+  TokenVerifier
+} from "effect-oauth2"
 import { TestClock } from "effect/testing"
 import { Verifier, verified } from "./support/Verifier.ts"
 import { type Answer, serve } from "./support/web.ts"
@@ -513,4 +521,46 @@ describe("declaring", () => {
       refreshUrl: "refresh"
     })
   })
+})
+
+describe("claims", () => {
+  const typed = OAuth2.authorizationCode("Typed", {
+    ...endpoints,
+    scopes: { a: "" },
+    claims: Schema.Struct({ tenant: Schema.String, level: Schema.NumberFromString })
+  })
+  const handler = Effect.map(typed.granted("a"), ({ claims }) =>
+    HttpServerResponse.jsonUnsafe({ tenant: claims.tenant.toUpperCase(), level: claims.level + 1 })
+  )
+  const app = HttpRouter.add("GET", "/", handler).pipe(Layer.provide(typed.require("a").route.layer))
+  const withClaims = (claims: Record<string, unknown>) =>
+    Layer.succeed(TokenVerifier, { verify: () => Effect.succeed({ ...verified("demo", ["a"]), claims }) })
+
+  it.effect("are what the scheme's schema makes of them, or the token is refused", () =>
+    Effect.gen(function* () {
+      const answer = (claims: Record<string, unknown>) =>
+        Effect.flatMap(serve(app.pipe(Layer.provide(typed.layer), Layer.provide(withClaims(claims)))), (send) =>
+          Effect.map(send("/", "t"), summary)
+        )
+      assert.deepStrictEqual(yield* answer({ tenant: "t1", level: "1", more: true }), [
+        200,
+        null,
+        `{"tenant":"T1","level":2}`
+      ])
+      const refused = [401, `Bearer scope="a"`, detail("Could not validate credentials")]
+      assert.deepStrictEqual(yield* answer({ tenant: 1, level: "1" }), refused)
+      assert.deepStrictEqual(yield* answer({ tenant: "t1" }), refused)
+    })
+  )
+
+  it.effect("decode in tests too", () =>
+    Effect.gen(function* () {
+      const layer = typed.layerTest({ scopes: ["a"], claims: { tenant: "t1", level: "4" } })
+      const send = yield* serve(app.pipe(Layer.provide(layer)))
+      assert.strictEqual((yield* send("/")).body, `{"tenant":"T1","level":5}`)
+      const level = Effect.map(typed.granted("a"), ({ claims }) => claims.level)
+      const grant = typed.grant({ scopes: ["a"], claims: { tenant: "t1", level: "6" } })
+      assert.strictEqual(yield* Effect.provide(level, grant), 6)
+    })
+  )
 })

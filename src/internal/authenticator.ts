@@ -98,8 +98,7 @@ export class Authenticator {
 export class TestAuthenticator extends Authenticator {
   readonly #verification: Verification
 
-  constructor(token: VerifiedToken) {
-    const verified = Effect.succeed(token)
+  constructor(verified: Verification["verified"]) {
     super(() => verified)
     this.#verification = { token: authorizationHeader.redact("test"), verified }
   }
