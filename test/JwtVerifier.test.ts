@@ -276,7 +276,7 @@ describe("JwtVerifier", () => {
         "a required claim of the prototype",
         "toString",
         {},
-        { requiredClaims: { ["toString"]: true as const } as Record<string, true> }
+        { requiredClaims: Object.fromEntries([["toString", true as const]]) }
       ],
       ["a token that is bound to a key", "cnf", { claims: { cnf: { jkt: "x" } } }, {}],
       ["a token from the future", "iat", { claims: { iat: 60 } }, {}],
@@ -317,7 +317,7 @@ describe("JwtVerifier", () => {
           Effect.provide(Logger.layer([logger]))
         )
         assert.lengthOf(messages, 1)
-        assert.include(JSON.stringify(messages), `profile: \\\"jwt\\\"`)
+        assert.include(JSON.stringify(messages).replaceAll("\\", ""), `profile: "jwt"`)
         assert.notInclude(JSON.stringify(messages), token.slice(0, 20))
       })
     )

@@ -66,6 +66,27 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
+  it.effect("documents all that it serves, and begins its walk-through at the page", () =>
+    Effect.gen(function* () {
+      const { api, program } = yield* ItemsApi
+      assert.match(program.output.stdout, new RegExp(`^Open ${api}/docs, press Authorize.* sign in as demo`, "m"))
+      const page = yield* Effect.promise(() => fetch(`${api}/docs`).then((response) => response.text()))
+      assert.include(page, '"clientId":"items-docs"')
+      const [status, , document] = yield* call(`${api}/openapi.json`)
+      assert.strictEqual(status, 200)
+      const security = Object.entries<object>(document.paths).flatMap(([path, item]) =>
+        Object.entries(item).map(([method, operation]) => [`${method} ${path}`, operation.security])
+      )
+      assert.deepStrictEqual(Object.fromEntries(security), {
+        "get /items": [{ OAuth2: ["items:read"] }],
+        "post /items": [{ OAuth2: ["items:read", "items:write"] }],
+        "get /users/me": [{ OAuth2: ["me"] }],
+        "get /greeting": [{ OAuth2: [] }, {}],
+        "get /health": []
+      })
+    })
+  )
+
   it.effect("serves a client with its own token", () =>
     Effect.gen(function* () {
       const { api, issuer } = yield* ItemsApi
@@ -234,6 +255,11 @@ describe("the program", () => {
       AUTHORIZATION_SERVER_PORT: String(other)
     }))
 
+    fails(
+      "its public URL is none",
+      () => Effect.succeed({ PUBLIC_URL: "here" }),
+      /^items-api: PUBLIC_URL must be a URL/
+    )
     fails("a port is no port", () => Effect.succeed({ PORT: "eighty" }), /^items-api: PORT must be a port/)
     fails(
       "half a setting is missing",

@@ -1,15 +1,28 @@
 /** The Items API: what it serves, and what each endpoint and route demands. */
 import { Effect, Layer, Option, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
-import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { AccessToken, OAuth2, OptionalAccessToken } from "effect-oauth2"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { AccessToken, OAuth2, OpenApiSecurity, OptionalAccessToken, SwaggerUi } from "effect-oauth2"
 import { Item, Items } from "./Items.ts"
 import * as Security from "./Security.ts"
 
-/** Asks for the `TokenVerifier` that tells which tokens are good. */
-export const make = (endpoints: Security.Endpoints) => {
+/** Asks for the `TokenVerifier` that tells which tokens are good. `/docs` logs in as the client, where one is given. */
+export const make = (endpoints: Security.Endpoints, docsClientId?: string) => {
   const auth = Security.make(endpoints)
-  return Layer.mergeAll(items(auth), profile(auth), health).pipe(Layer.provide([auth.layer, Items.layer(auth)]))
+  const { api, layer: Api } = items(auth)
+  const { layer: Profile, routes } = profile(auth)
+
+  const document = OpenApiSecurity.fromRoutes({
+    document: OpenApi.fromApi(api),
+    routes: [...routes, ...health.routes]
+  })
+  const client = { appName: "Items API", scopes: ["items:read", "items:write", "me"] }
+  const Docs = SwaggerUi.layer(
+    document,
+    docsClientId === undefined ? {} : { initOAuth: { ...client, clientId: docsClientId } }
+  )
+
+  return Layer.mergeAll(Api, Profile, health.layer, Docs).pipe(Layer.provide([auth.layer, Items.layer(auth)]))
 }
 
 /** The items, as a declared api. Requirements accumulate: creating an item takes items:read and items:write. */
@@ -23,9 +36,12 @@ const items = (auth: Security.Auth) => {
       }).middleware(auth.require("items:write"))
     )
     .middleware(auth.require("items:read"))
-  const Api = HttpApi.make("items-api").add(Group).pipe(OAuth2.secured, OAuth2.openApi)
+  const api = HttpApi.make("items-api")
+    .add(Group)
+    .annotateMerge(OpenApi.annotations({ title: "Items API", version: "1.0.0" }))
+    .pipe(OAuth2.secured, OAuth2.openApi)
 
-  const Handlers = HttpApiBuilder.group(Api, "items", (handlers) =>
+  const Handlers = HttpApiBuilder.group(api, "items", (handlers) =>
     Effect.map(Items, (items) =>
       handlers.handleAll({
         list: () => items.list,
@@ -34,18 +50,21 @@ const items = (auth: Security.Auth) => {
     )
   ).pipe(OAuth2.proven)
 
-  return HttpApiBuilder.layer(Api).pipe(Layer.provide(Handlers))
+  return { api, layer: HttpApiBuilder.layer(api).pipe(Layer.provide(Handlers)) }
 }
 
-/** The rest, as routes. */
+/** The rest, as routes, with what the document says of them. */
 const profile = (auth: Security.Auth) => {
+  const me = auth.require("me")
+  const anybody = auth.optional()
+
   const Me = OAuth2.route(
     "GET",
     "/users/me",
     Effect.map(AccessToken, ({ scopes, subject }) =>
       HttpServerResponse.jsonUnsafe({ subject, scopes: Array.from(scopes) })
     )
-  ).pipe(Layer.provide(auth.require("me").route.layer))
+  ).pipe(Layer.provide(me.route.layer))
 
   const Greeting = OAuth2.route(
     "GET",
@@ -55,12 +74,33 @@ const profile = (auth: Security.Auth) => {
         hello: Option.match(token, { onNone: () => "anonymous", onSome: ({ subject }) => subject })
       })
     )
-  ).pipe(Layer.provide(auth.optional().route.layer))
+  ).pipe(Layer.provide(anybody.route.layer))
 
-  return Layer.mergeAll(Me, Greeting).pipe(OAuth2.secured)
+  return {
+    layer: Layer.mergeAll(Me, Greeting).pipe(OAuth2.secured),
+    routes: [
+      {
+        method: "GET",
+        path: "/users/me",
+        requirements: [me],
+        operation: { operationId: "me", tags: ["profile"], summary: "Who the token stands for" }
+      },
+      {
+        method: "GET",
+        path: "/greeting",
+        requirements: [anybody],
+        operation: { operationId: "greeting", tags: ["profile"], summary: "A greeting, by name where there is one" }
+      }
+    ] satisfies ReadonlyArray<OpenApiSecurity.Route>
+  }
 }
 
-const health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))).pipe(
-  Layer.provide(OAuth2.Public("what watches the service has no credentials").route.layer),
-  OAuth2.secured
-)
+const health = {
+  layer: OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))).pipe(
+    Layer.provide(OAuth2.Public("what watches the service has no credentials").route.layer),
+    OAuth2.secured
+  ),
+  routes: [
+    { method: "GET", path: "/health", operation: { operationId: "health", tags: ["health"], summary: "Open to all" } }
+  ] satisfies ReadonlyArray<OpenApiSecurity.Route>
+}

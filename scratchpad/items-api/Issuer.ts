@@ -23,6 +23,10 @@ export class IssuerUnavailable extends Schema.TaggedError<IssuerUnavailable>()("
 /** The base URL of the API, which is the audience of the embedded server's tokens too. */
 export const apiUrl = (settings: Settings) => `http://127.0.0.1:${settings.port}`
 
+/** Where browsers find the API: there, unless a proxy stands before it. */
+export const publicUrl = (settings: Settings) =>
+  Option.match(settings.publicUrl, { onNone: () => apiUrl(settings), onSome: ({ href }) => href.replace(/\/$/, "") })
+
 /** Finds the issuer, having started it where the environment names none. */
 export const make = Effect.fnUntraced(function* (settings: Settings) {
   if (Option.isSome(settings.external)) {
@@ -34,8 +38,8 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
     AuthorizationServer.layer({
       port: settings.authorizationServerPort,
       audience,
-      redirectUris: [`${audience}/docs/oauth2-redirect`],
-      origins: [audience]
+      redirectUris: Array.from(new Set([audience, publicUrl(settings)]), (url) => `${url}/docs/oauth2-redirect`),
+      origins: [audience, new URL(publicUrl(settings)).origin]
     })
   )
   const { issuer } = yield* Effect.provideContext(AuthorizationServer, server)

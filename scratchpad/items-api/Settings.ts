@@ -6,6 +6,8 @@ export interface Settings {
   readonly port: number
   /** Where the embedded authorization server listens. */
   readonly authorizationServerPort: number
+  /** Where browsers find the API, when a proxy stands before it. */
+  readonly publicUrl: Option.Option<URL>
   /** An issuer of one's own, with the audience of its tokens: then no authorization server is started. */
   readonly external: Option.Option<{ readonly issuer: string; readonly audience: string }>
 }
@@ -29,6 +31,11 @@ const port = (name: string, otherwise: number) =>
     Effect.mapError(() => new BadSetting({ setting: name, must: "a port: a whole number from 1 to 65535" }))
   )
 
+const url = (name: string) =>
+  Config.option(Config.URL(name)).pipe(
+    Effect.mapError(() => new BadSetting({ setting: name, must: "a URL such as https://example.com/prefix" }))
+  )
+
 const optional = (name: string) =>
   Config.option(Config.NonEmptyString(name)).pipe(
     Effect.mapError(() => new BadSetting({ setting: name, must: "a non-empty string" }))
@@ -43,6 +50,7 @@ export const settings: Effect.Effect<Settings, BadSetting> = Effect.gen(function
   return {
     port: yield* port("PORT", 3000),
     authorizationServerPort: yield* port("AUTHORIZATION_SERVER_PORT", 3001),
+    publicUrl: yield* url("PUBLIC_URL"),
     external: Option.all({ issuer, audience })
   }
 })

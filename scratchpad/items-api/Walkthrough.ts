@@ -1,13 +1,16 @@
-/** What the program prints when it is ready: commands to copy. */
+/** What the program prints when it is ready: where to begin, and commands to copy. */
 import { clients } from "./AuthorizationServer.ts"
 import type { Issuer } from "./Issuer.ts"
 
-export const make = (api: string, issuer: Issuer): string =>
+export const make = (api: string, docs: string, issuer: Issuer): string =>
   `
 The Items API is ready.
 
   API     ${api}
   Issuer  ${issuer.issuer}${issuer.embedded ? " (embedded; made for this run)" : ""}
+
+Open ${docs}, press Authorize${issuer.embedded ? ", and again in the dialog, and sign in as demo" : ""}.
+Then open an operation, press Try it out, and Execute.
 
 Copy these into another terminal:
 

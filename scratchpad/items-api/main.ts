@@ -4,7 +4,7 @@ import { Console, Effect, Layer, Predicate } from "effect"
 import { FetchHttpClient, HttpRouter } from "effect/http"
 import { createServer } from "node:http"
 import * as Api from "./Api.ts"
-import { PortUnavailable } from "./AuthorizationServer.ts"
+import { clients, PortUnavailable } from "./AuthorizationServer.ts"
 import * as Issuer from "./Issuer.ts"
 import { settings } from "./Settings.ts"
 import * as Walkthrough from "./Walkthrough.ts"
@@ -12,7 +12,9 @@ import * as Walkthrough from "./Walkthrough.ts"
 const program = Effect.gen(function* () {
   const config = yield* settings
   const issuer = yield* Issuer.make(config)
-  const app = HttpRouter.serve(Api.make(issuer), { disableListenLog: true }).pipe(
+  const app = HttpRouter.serve(Api.make(issuer, issuer.embedded ? clients.docs.clientId : undefined), {
+    disableListenLog: true
+  }).pipe(
     Layer.provide(Issuer.verifier(issuer)),
     Layer.provide(
       NodeHttpServer.layer(createServer, { port: config.port, host: "127.0.0.1", gracefulShutdownTimeout: 0 })
@@ -28,7 +30,7 @@ const program = Effect.gen(function* () {
       )
     )
   )
-  yield* Console.log(Walkthrough.make(Issuer.apiUrl(config), issuer))
+  yield* Console.log(Walkthrough.make(Issuer.apiUrl(config), `${Issuer.publicUrl(config)}/docs`, issuer))
   return yield* Effect.never
 })
 

@@ -1,7 +1,7 @@
 /**
  * What FastAPI 0.141.1 answered: exchanges recorded from its own tests, in `fastapi-cases.jsonl`, one a line.
  *
- * `plan` says what we do with a case. `<access_token>` stands for the token of the exchange before it in the same test; `claims` is what
+ * `plan` says what we do with a case: `document` is an OpenAPI document, compared in `openapi.test.ts`. `<access_token>` stands for the token of the exchange before it in the same test; `claims` is what
  * such a token says, `exp` counted from the start of the clock.
  */
 import { Schema } from "effect"
@@ -13,7 +13,7 @@ export const Case = Schema.Struct({
   row: Schema.Int,
   source: Schema.String,
   app: Schema.String,
-  plan: Schema.Literals(["run", "later", "left out"]),
+  plan: Schema.Literals(["run", "document", "left out"]),
   because: Schema.optionalKey(Schema.NonEmptyString),
   request: Schema.Struct({
     method: Schema.String,

@@ -15,8 +15,35 @@ const accessToken = (answer: Answer): string => {
   return token as string
 }
 
+/**
+ * What FastAPI's pages say in inline scripts, and how ours say it: as data, because their policy allows no inline script, and with URLs that are
+ * relative to the page, because nobody tells it of a proxy's prefix.
+ */
+const inOurPages: Readonly<Record<string, string>> = {
+  "ui.initOAuth": '"initOAuth":{',
+  '"appName": "The Predendapp"': '"appName":"The Predendapp"',
+  '"clientId": "the-foo-clients"': '"clientId":"the-foo-clients"',
+  "oauth2RedirectUrl: window.location.origin + '/docs/redirect'": '"oauth2RedirectUrl":"./docs/redirect"',
+  // Of the script in that file.
+  "window.opener.swaggerUIRedirectOauth2": '<script src="./oauth2-redirect-',
+  oauth2RedirectUrl: "oauth2RedirectUrl",
+  // The files are in a folder of the package's name; FastAPI's come from a CDN.
+  "swagger-ui-dist": "/swagger-ui-dist@"
+}
+
+const assertPage = ({ body }: Answer, { contains = [], lacks = [] }: Case["response"]): void => {
+  const ours = (text: string) => {
+    assert.property(inOurPages, text)
+    return inOurPages[text] ?? ""
+  }
+  for (const text of contains) assert.include(body, ours(text))
+  for (const text of lacks) assert.notInclude(body, ours(text))
+}
+
 const assertAnswer = (answer: Answer, expected: Case["response"]): void => {
   assert.strictEqual(answer.status, expected.status)
+  // Where there is no route, Effect's router answers, and with no body.
+  if (expected.status === 404) return
   for (const name of ["content-type", "www-authenticate"]) {
     const value = expected.headers[name]
     assert.deepStrictEqual(values(answer, name), value === undefined ? [] : [value])
@@ -25,6 +52,8 @@ const assertAnswer = (answer: Answer, expected: Case["response"]): void => {
     const token = accessToken(answer)
     assert.deepStrictEqual(decodeJwt(token), expected.claims)
     assert.strictEqual(answer.body.replace(token, placeholder), JSON.stringify(expected.body))
+  } else if (expected.body === undefined) {
+    assertPage(answer, expected)
   } else {
     assert.strictEqual(answer.body, JSON.stringify(expected.body))
   }
@@ -63,16 +92,16 @@ for (const [app, writings] of Object.entries(apps)) {
 describe("the recorded cases", () => {
   const rows = (plan: Case["plan"]) => cases.filter((one) => one.plan === plan).map(({ row }) => row)
 
-  it("are each run, put off or left out", () => {
-    const all = [...rows("run"), ...rows("later"), ...rows("left out")].toSorted((a, b) => a - b)
+  it("are each run, compared as a document, or left out", () => {
+    const all = [...rows("run"), ...rows("document"), ...rows("left out")].toSorted((a, b) => a - b)
     assert.deepStrictEqual(
       all,
       Array.from({ length: 82 }, (_, i) => i + 1)
     )
-    assert.deepStrictEqual([rows("run").length, rows("later").length, rows("left out").length], [41, 15, 26])
+    assert.deepStrictEqual([rows("run").length, rows("document").length, rows("left out").length], [49, 7, 26])
   })
 
-  it("are put off or left out for a reason, and run without one", () => {
+  it("are left out or compared elsewhere for a reason, and run without one", () => {
     for (const { because, plan, row } of cases) assert.strictEqual(because === undefined, plan === "run", `row ${row}`)
   })
 

@@ -7,6 +7,7 @@ import * as overrides from "./dependency_security_overrides.ts"
 import * as once from "./security_scopes.ts"
 import * as dontPropagate from "./security_scopes_dont_propagate.ts"
 import * as subDependency from "./security_scopes_sub_dependency.ts"
+import * as swaggerUi from "./swagger_ui.ts"
 import * as tutorial005 from "./tutorial005.ts"
 import { serve } from "../Wire.ts"
 
@@ -30,5 +31,8 @@ export const apps = {
   dependency_security_overrides: { "with layers": serve(overrides.App) },
   "dependency_security_overrides[data]": { "with another layer": serve(overrides.OverrideData) },
   "dependency_security_overrides[security]": { "with another layer": serve(overrides.OverrideSecurity) },
+  swagger_ui_init_oauth: { "with SwaggerUi": serve(swaggerUi.InitOAuth) },
+  no_swagger_ui_redirect: { "with SwaggerUi": serve(swaggerUi.NoRedirect) },
+  custom_swagger_ui_redirect: { "with SwaggerUi": serve(swaggerUi.CustomRedirect) },
   tutorial005: { "with requirements": serve(tutorial005.App) }
 }

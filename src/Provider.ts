@@ -1,0 +1,174 @@
+/**
+ * Policies for well-known identity providers: what their access tokens really look like, as options of `JwtVerifier`.
+ *
+ * Each is a plain value to look at and to change: `{ ...Provider.auth0({ … }), clockTolerance: "10 seconds" }`. Any other provider that follows OpenID
+ * Connect Discovery or RFC 8414 needs none: `JwtVerifier.layer({ issuer, audience })`.
+ *
+ * **Example** (An API for users of Auth0)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer(
+ *   Provider.auth0({ domain: "example.eu.auth0.com", audience: "https://api.example.com" })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { Options } from "./JwtVerifier.ts"
+
+type Audience = Options["audience"]
+
+/**
+ * Auth0. The issuer ends in a slash. Access tokens have `typ: JWT` unless the API's token profile is RFC 9068, and name the client in `azp`. With role-based
+ * access control and "Add Permissions in the Access Token" what a user may do is in `permissions`, and `scope` is only what the client asked for.
+ *
+ * Source: Auth0 documentation, "Access Token Profiles", "Validate Access Tokens", "Enable Role-Based Access Control for APIs".
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const auth0 = (options: {
+  /** The tenant's domain or a custom domain, without a scheme: `example.eu.auth0.com`. */
+  readonly domain: string
+  /** The API's identifier. */
+  readonly audience: Audience
+  /** Read scopes from `permissions`. Default: `false`. */
+  readonly permissions?: boolean
+}): Options => ({
+  issuer: `https://${options.domain}/`,
+  audience: options.audience,
+  algorithms: ["RS256", "PS256"],
+  profile: "jwt",
+  ...(options.permissions === true ? { scopesPath: ["permissions"] as const } : undefined)
+})
+
+/**
+ * Okta, with a custom authorization server (the tokens of the org server are not for APIs of one's own). Access tokens have no mark in the header; they name
+ * the client in `cid` and hold scopes in the array `scp`.
+ *
+ * Source: Okta documentation, "Validate access tokens", "OpenID Connect & OAuth 2.0 API: Access token".
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const okta = (options: {
+  /** The org's domain without a scheme: `example.okta.com`. */
+  readonly domain: string
+  /** The id of the custom authorization server. Default: `default`. */
+  readonly authorizationServer?: string
+  /** The audience of the authorization server. Okta's default server has `api://default`. */
+  readonly audience: Audience
+}): Options => ({
+  issuer: `https://${options.domain}/oauth2/${options.authorizationServer ?? "default"}`,
+  audience: options.audience,
+  algorithms: ["RS256"],
+  profile: "jwt",
+  clientIdClaim: "cid",
+  requiredClaims: { cid: true }
+})
+
+/**
+ * Keycloak. Access tokens have `typ: JWT` in the header and `Bearer` in the claim `typ` (ID tokens have `ID` there), and name the client in `azp`. An audience is
+ * there only where a client scope has an audience mapper. Roles are nested: `realm_access.roles`, or `resource_access.CLIENT.roles`.
+ *
+ * Source: Keycloak documentation, "Server Administration Guide": "Audience support", "Role mappings"; "Securing applications": "OpenID Connect".
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const keycloak = (options: {
+  /** The server's base URL, without the realm: `https://sso.example.com`. */
+  readonly url: string
+  readonly realm: string
+  readonly audience: Audience
+  /** Where the scopes are: `scope`, the roles of the realm, or the roles of a client. Default: `scope`. */
+  readonly scopesFrom?: "scope" | "realm" | { readonly client: string }
+}): Options => {
+  const { audience, realm, scopesFrom = "scope", url } = options
+  return {
+    issuer: `${url.replace(/\/+$/, "")}/realms/${encodeURIComponent(realm)}`,
+    audience,
+    profile: "jwt",
+    requiredClaims: { typ: "Bearer" },
+    ...(scopesFrom === "scope"
+      ? undefined
+      : {
+          scopesPath:
+            scopesFrom === "realm"
+              ? (["realm_access", "roles"] as const)
+              : (["resource_access", scopesFrom.client, "roles"] as const)
+        })
+  }
+}
+
+/**
+ * Microsoft Entra ID, tokens of version 2.0 (`requestedAccessTokenVersion: 2` in the API's manifest). The audience is the API's application id. Delegated
+ * permissions are in `scp`; those of an application that acts for itself are in `roles`. One tenant: tokens of others have another issuer.
+ *
+ * Source: Microsoft identity platform documentation, "Access tokens", "Access token claims reference", "Verify scopes and app roles".
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const entra = (options: {
+  /** The directory (tenant) id, a GUID: not `common` or `organizations`, which are no issuers. */
+  readonly tenant: string
+  /** The API's application (client) id. */
+  readonly audience: Audience
+  /** `"delegated"` reads `scp` (a user is there), `"application"` reads `roles` (an application for itself). Default: `"delegated"`. */
+  readonly permissions?: "delegated" | "application"
+}): Options => ({
+  issuer: `https://login.microsoftonline.com/${options.tenant}/v2.0`,
+  audience: options.audience,
+  algorithms: ["RS256"],
+  profile: "jwt",
+  clientIdClaim: "azp",
+  ...(options.permissions === "application"
+    ? { scopesPath: ["roles"] as const, requiredClaims: { ver: "2.0", azp: true as const, roles: true as const } }
+    : { scopesPath: ["scp"] as const, requiredClaims: { ver: "2.0", scp: true as const } })
+})
+
+/**
+ * Amazon Cognito user pools. Access tokens have no `aud`: the API is known by the clients that may use it (`client_id`), and an access token by
+ * `token_use`.
+ *
+ * Source: Amazon Cognito documentation, "Verifying JSON web tokens", "Understanding the access token".
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const cognito = (options: {
+  readonly region: string
+  readonly userPoolId: string
+  /** The app clients whose tokens are taken. */
+  readonly clientId: Audience
+}): Options => ({
+  issuer: `https://cognito-idp.${options.region}.amazonaws.com/${options.userPoolId}`,
+  audience: options.clientId,
+  audienceClaim: "client_id",
+  algorithms: ["RS256"],
+  profile: "jwt",
+  requiredClaims: { token_use: "access" }
+})
+
+/**
+ * Google. Its access tokens are opaque and for Google's own APIs; what a service of one's own can verify is an ID token, which is what Google's clients send
+ * to it (Cloud Run, Identity-Aware clients, service accounts). It holds no scopes: decide by subject, or by a check of `email` or `hd`.
+ *
+ * Source: Google documentation, "OpenID Connect: Validating an ID token", "Cloud Run: Authenticating service-to-service".
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const google = (options: {
+  /** The OAuth client id, or the service's URL for tokens of service accounts. */
+  readonly audience: Audience
+}): Options => ({
+  issuer: "https://accounts.google.com",
+  audience: options.audience,
+  algorithms: ["RS256"],
+  profile: "id-token",
+  clientIdClaim: "azp"
+})

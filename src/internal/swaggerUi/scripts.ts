@@ -1,0 +1,137 @@
+/**
+ * The scripts of the two pages. They are texts, not functions turned into text: what a bundler or a test runner does to functions (names, coverage)
+ * does not work in a browser.
+ */
+
+/** Starts Swagger UI with the configuration in the page. */
+export const page = `"use strict"
+{
+  const { initOAuth, parameters, ...given } = JSON.parse(document.getElementById("swagger-ui-configuration").textContent)
+  const absolute = (url, base) => (URL.canParse(url, base) ? new URL(url, base).href : url)
+  const url = absolute(given.url, location.href)
+
+  // Swagger UI resolves these against different things, and not always rightly. OpenAPI says: against the document.
+  const resolve = (object, ...names) => {
+    for (const name of names) {
+      // What has variables is resolved when they are filled in.
+      if (typeof object?.[name] === "string" && !object[name].includes("{")) object[name] = absolute(object[name], url)
+    }
+  }
+  const withAbsoluteUrls = (text) => {
+    let api
+    try {
+      api = JSON.parse(text)
+    } catch {
+      return text // YAML
+    }
+    for (const server of Array.isArray(api?.servers) ? api.servers : []) {
+      resolve(server, "url")
+      if (typeof server?.url === "string") server.url = server.url.replace(/\\/$/, "")
+    }
+    for (const scheme of Object.values(api?.components?.securitySchemes ?? {})) {
+      resolve(scheme, "openIdConnectUrl")
+      for (const flow of Object.values(scheme?.flows ?? {})) resolve(flow, "authorizationUrl", "tokenUrl", "refreshUrl")
+    }
+    return JSON.stringify(api)
+  }
+
+  // Swagger UI's own state is the time of day. RFC 6749 section 10.10 wants one that cannot be guessed.
+  const withRandomState = (authorizationUrl, attempt) => {
+    const target = new URL(authorizationUrl, url)
+    const bytes = crypto.getRandomValues(new Uint8Array(32))
+    attempt.state = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+    target.searchParams.set("state", attempt.state)
+    return target.href
+  }
+
+  const plugin = () => ({
+    statePlugins: {
+      spec: { wrapActions: { updateSpec: (original) => (text) => original(withAbsoluteUrls(text)) } },
+      auth: {
+        wrapActions: {
+          authPopup: (original) => (authorizationUrl, attempt) =>
+            original(withRandomState(authorizationUrl, attempt), attempt)
+        }
+      }
+    }
+  })
+
+  const ui = SwaggerUIBundle({
+    ...parameters,
+    url,
+    dom_id: "#swagger-ui",
+    presets: [SwaggerUIBundle.presets.apis],
+    plugins: [plugin],
+    ...(given.oauth2RedirectUrl === undefined
+      ? {}
+      : { oauth2RedirectUrl: absolute(given.oauth2RedirectUrl, location.href) })
+  })
+  ui.initOAuth(initOAuth)
+  window.ui = ui
+}
+`
+
+/**
+ * Takes the authorization server's answer (RFC 6749 §4.1.2, §4.2.2), and hands it to the page that asked for it, if it is the answer to that page's
+ * request. Swagger UI's own page only warns where `state` is another (§10.12), and goes on.
+ */
+export const redirect = `"use strict"
+{
+  const flows = ["accessCode", "authorizationCode", "authorization_code"]
+  const fragment = new URLSearchParams(location.hash.slice(1))
+  const inFragment = ["code", "access_token", "error"].some((name) => fragment.has(name))
+  const answer = inFragment ? fragment : new URLSearchParams(location.search)
+  // RFC 6749 section 3.1: no parameter comes twice.
+  const one = (name) => {
+    const values = answer.getAll(name)
+    return values.length === 1 && values[0] !== "" ? values[0] : undefined
+  }
+
+  const attemptOfOpener = () => {
+    try {
+      return window.opener.swaggerUIRedirectOauth2
+    } catch {
+      return undefined // no opener, or one of another origin
+    }
+  }
+
+  const failure = () => {
+    const error = one("error")
+    if (error === undefined) return "[Authorization failed]: no accessCode received from the server."
+    const description = one("error_description") ?? "no accessCode received from the server"
+    const uri = one("error_uri")
+    return "[" + error + "]: " + description + "." + (uri === undefined ? "" : " More info: " + uri)
+  }
+
+  const finish = (attempt) => {
+    const { auth, redirectUrl } = attempt
+    const fail = (message) => {
+      document.getElementById("message").textContent = message
+      attempt.errCb({ authId: auth.name, source: "auth", level: "error", message })
+    }
+    if (typeof attempt.state !== "string" || one("state") !== attempt.state) {
+      return fail("The answer's state is not the one that was sent: it may be forged, and was refused. Try again.")
+    }
+    // Good for one answer.
+    delete attempt.state
+    if (!flows.includes(auth.schema.get("flow"))) {
+      return one("access_token") === undefined
+        ? fail(failure())
+        : attempt.callback({ auth, token: Object.fromEntries(answer), isValid: true, redirectUrl })
+    }
+    const code = one("code")
+    if (code === undefined || answer.has("error")) return fail(failure())
+    auth.code = code
+    attempt.callback({ auth, redirectUrl })
+  }
+
+  const attempt = attemptOfOpener()
+  if (attempt === undefined || attempt === null) {
+    document.getElementById("message").textContent =
+      "No authorization is under way in a page that opened this one. Close it, and press Authorize again."
+  } else {
+    finish(attempt)
+    window.close()
+  }
+}
+`

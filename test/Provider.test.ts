@@ -1,0 +1,270 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Option, Redacted } from "effect"
+import { JwtVerifier, KeySet, Provider, TokenVerifier } from "effect-oauth2"
+import { makeKey, mint } from "./support/Issuer.ts"
+
+const key = Effect.runPromise(makeKey("k"))
+
+/** Claims as the provider writes them, with what is told apart: an ID token of the same provider for the same audience. */
+interface Shape {
+  readonly options: JwtVerifier.Options
+  readonly access: Record<string, unknown>
+  readonly client: string
+  readonly scopes: ReadonlyArray<string>
+  readonly id: Record<string, unknown>
+}
+
+const guid = "11111111-2222-3333-4444-555555555555"
+const api = "https://api.example.com"
+
+const shapes: Readonly<Record<string, Shape>> = {
+  Auth0: {
+    options: Provider.auth0({ domain: "example.eu.auth0.com", audience: api }),
+    access: {
+      iss: "https://example.eu.auth0.com/",
+      sub: "auth0|507f1f77bcf86cd799439020",
+      aud: [api, "https://example.eu.auth0.com/userinfo"],
+      azp: "my_client_id",
+      scope: "openid profile items:read",
+      permissions: ["items:read"]
+    },
+    client: "my_client_id",
+    scopes: ["openid", "profile", "items:read"],
+    id: { iss: "https://example.eu.auth0.com/", sub: "auth0|5", aud: api, nonce: "n", name: "Demo" }
+  },
+  "Auth0 with permissions": {
+    options: Provider.auth0({ domain: "login.example.com", audience: api, permissions: true }),
+    access: {
+      iss: "https://login.example.com/",
+      sub: "c@clients",
+      aud: api,
+      azp: "c",
+      gty: "client-credentials",
+      scope: "items:write",
+      permissions: ["items:read"]
+    },
+    client: "c",
+    scopes: ["items:read"],
+    id: { iss: "https://login.example.com/", sub: "auth0|5", aud: api }
+  },
+  Okta: {
+    options: Provider.okta({ domain: "example.okta.com", audience: "api://default" }),
+    access: {
+      ver: 1,
+      jti: "AT.0mP4JKAZX1iACIT4vbEDF7LpvDVjxypPMf0D7uX39RE",
+      iss: "https://example.okta.com/oauth2/default",
+      aud: "api://default",
+      sub: "demo@example.com",
+      cid: "nmdP1fcyvdVO11AL7ECm",
+      uid: "00ugmgsvbQdvgC3wD0g3",
+      scp: ["openid", "items:read"]
+    },
+    client: "nmdP1fcyvdVO11AL7ECm",
+    scopes: ["openid", "items:read"],
+    id: {
+      ver: 1,
+      iss: "https://example.okta.com/oauth2/default",
+      aud: "api://default",
+      sub: "00u",
+      amr: ["pwd"],
+      at_hash: "h"
+    }
+  },
+  Keycloak: {
+    options: Provider.keycloak({ url: "https://sso.example.com/", realm: "main", audience: "items" }),
+    access: {
+      iss: "https://sso.example.com/realms/main",
+      aud: ["items", "account"],
+      sub: guid,
+      typ: "Bearer",
+      azp: "items-web",
+      sid: guid,
+      acr: "1",
+      realm_access: { roles: ["admin"] },
+      resource_access: { items: { roles: ["writer"] } },
+      scope: "openid items:read"
+    },
+    client: "items-web",
+    scopes: ["openid", "items:read"],
+    id: {
+      iss: "https://sso.example.com/realms/main",
+      aud: "items",
+      sub: guid,
+      typ: "ID",
+      azp: "items",
+      scope: "openid"
+    }
+  },
+  "Keycloak with roles of the realm": {
+    options: Provider.keycloak({
+      url: "https://sso.example.com",
+      realm: "main",
+      audience: "items",
+      scopesFrom: "realm"
+    }),
+    access: {
+      iss: "https://sso.example.com/realms/main",
+      aud: "items",
+      sub: guid,
+      typ: "Bearer",
+      azp: "w",
+      realm_access: { roles: ["admin"] }
+    },
+    client: "w",
+    scopes: ["admin"],
+    id: {
+      iss: "https://sso.example.com/realms/main",
+      aud: "items",
+      sub: guid,
+      typ: "ID",
+      realm_access: { roles: ["admin"] }
+    }
+  },
+  "Keycloak with roles of a client": {
+    options: Provider.keycloak({
+      url: "https://sso.example.com",
+      realm: "main",
+      audience: "items",
+      scopesFrom: { client: "items" }
+    }),
+    access: {
+      iss: "https://sso.example.com/realms/main",
+      aud: "items",
+      sub: guid,
+      typ: "Bearer",
+      azp: "w",
+      resource_access: { items: { roles: ["writer"] } }
+    },
+    client: "w",
+    scopes: ["writer"],
+    id: { iss: "https://sso.example.com/realms/main", aud: "items", sub: guid, typ: "ID" }
+  },
+  "Entra ID, delegated": {
+    options: Provider.entra({ tenant: guid, audience: "api-app-id" }),
+    access: {
+      aud: "api-app-id",
+      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
+      sub: "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ",
+      azp: "client-app-id",
+      azpacr: "0",
+      name: "Demo",
+      oid: guid,
+      scp: "Items.Read Items.Write",
+      tid: guid,
+      ver: "2.0"
+    },
+    client: "client-app-id",
+    scopes: ["Items.Read", "Items.Write"],
+    id: {
+      aud: "api-app-id",
+      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
+      sub: "A",
+      ver: "2.0",
+      roles: ["Admin"]
+    }
+  },
+  "Entra ID, application": {
+    options: Provider.entra({ tenant: guid, audience: "api-app-id", permissions: "application" }),
+    access: {
+      aud: "api-app-id",
+      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
+      sub: guid,
+      oid: guid,
+      azp: "daemon",
+      azpacr: "1",
+      roles: ["Items.Read.All"],
+      tid: guid,
+      ver: "2.0"
+    },
+    client: "daemon",
+    scopes: ["Items.Read.All"],
+    id: {
+      aud: "api-app-id",
+      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
+      sub: "A",
+      ver: "2.0",
+      roles: ["Admin"]
+    }
+  },
+  "Amazon Cognito": {
+    options: Provider.cognito({
+      region: "eu-central-1",
+      userPoolId: "eu-central-1_abc",
+      clientId: "57cbishk4j24pabc1234567890"
+    }),
+    access: {
+      sub: guid,
+      iss: "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_abc",
+      version: 2,
+      client_id: "57cbishk4j24pabc1234567890",
+      token_use: "access",
+      scope: "openid items/read",
+      username: "demo"
+    },
+    client: "57cbishk4j24pabc1234567890",
+    scopes: ["openid", "items/read"],
+    id: {
+      sub: guid,
+      iss: "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_abc",
+      aud: "57cbishk4j24pabc1234567890",
+      client_id: "57cbishk4j24pabc1234567890",
+      token_use: "id"
+    }
+  },
+  Google: {
+    options: Provider.google({ audience: "https://items-abc.a.run.app" }),
+    access: {
+      iss: "https://accounts.google.com",
+      aud: "https://items-abc.a.run.app",
+      azp: "109876543210987654321",
+      sub: "109876543210987654321",
+      email: "caller@project.iam.gserviceaccount.com",
+      email_verified: true
+    },
+    client: "109876543210987654321",
+    scopes: [],
+    id: { iss: "https://accounts.google.com", aud: "https://other.a.run.app", sub: "1" }
+  }
+}
+
+describe("Provider", () => {
+  for (const [name, { access, client, id, options, scopes }] of Object.entries(shapes)) {
+    const verify = (claims: Record<string, unknown>, change: Partial<JwtVerifier.Options> = {}) =>
+      Effect.gen(function* () {
+        const one = yield* Effect.promise(() => key)
+        const without = ["iss", "aud", "sub", "client_id", "scope", "jti"].filter(
+          (name) => !Object.hasOwn(claims, name)
+        )
+        const token = yield* mint(one, { claims, without, header: { typ: "JWT" } })
+        return yield* Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token))).pipe(
+          Effect.provide(
+            JwtVerifier.layerKeySet({ ...options, ...change }).pipe(
+              Layer.provide(KeySet.layerStatic({ keys: [one.jwk] }))
+            )
+          ),
+          Effect.exit
+        )
+      })
+
+    it.effect(`${name}: takes an access token as the provider writes it`, () =>
+      Effect.gen(function* () {
+        const exit = yield* verify(access)
+        assert(Exit.isSuccess(exit), JSON.stringify(exit))
+        assert.strictEqual(exit.value.subject, access["sub"])
+        assert.deepStrictEqual(exit.value.clientId, Option.some(client))
+        assert.deepStrictEqual(Array.from(exit.value.scopes), scopes)
+      })
+    )
+
+    it.effect(`${name}: refuses a token that is not for the API, though of the same provider`, () =>
+      Effect.map(verify(id), (exit) => assert(Exit.isFailure(exit)))
+    )
+
+    it.effect(`${name}: refuses the token of another tenant, and one for another audience`, () =>
+      Effect.gen(function* () {
+        assert(Exit.isFailure(yield* verify({ ...access, iss: "https://evil.example.com" })))
+        assert(Exit.isFailure(yield* verify(access, { audience: "another" })))
+      })
+    )
+  }
+})

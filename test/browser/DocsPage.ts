@@ -1,0 +1,103 @@
+/** What a reader of the documentation page does. */
+import type { Browser, BrowserContext, Page, Request } from "playwright-core"
+
+export class DocsPage {
+  readonly context: BrowserContext
+  readonly page: Page
+  /** What the browser complains of: exceptions, and what the Content-Security-Policy stopped. */
+  readonly complaints: Array<string> = []
+  readonly requests: Array<Request> = []
+
+  private constructor(context: BrowserContext, page: Page) {
+    this.context = context
+    this.page = page
+  }
+
+  /** A window of a browser that nobody is logged in with. */
+  static async open(browser: Browser, url: string): Promise<DocsPage> {
+    const context = await browser.newContext({ viewport: { width: 1100, height: 800 } })
+    context.setDefaultTimeout(10_000)
+    const self = new DocsPage(context, await context.newPage())
+    context.on("weberror", (error) => self.complaints.push(String(error.error())))
+    context.on("console", (message) => {
+      if (/content.security.policy/i.test(message.text())) self.complaints.push(message.text())
+    })
+    context.on("request", (request) => self.requests.push(request))
+    await self.page.goto(url)
+    await self.page.locator(".opblock").first().waitFor()
+    return self
+  }
+
+  readonly dialog = {
+    open: () => this.page.locator(".scheme-container .btn.authorize").click(),
+    close: () => this.page.locator(".modal-ux .btn-done").click(),
+    error: () => this.page.locator(".modal-ux .errors").innerText(),
+    waitForLogin: () => this.page.locator(".modal-ux button", { hasText: "Logout" }).waitFor(),
+    isLoggedIn: () => this.page.locator(".modal-ux button", { hasText: "Logout" }).isVisible()
+  }
+
+  /** Presses Authorize in the open dialog; resolves to the window of the authorization server, which may close at once. */
+  async authorize({ closes = false } = {}): Promise<Page> {
+    const [popup] = await Promise.all([
+      this.context.waitForEvent("page"),
+      this.page.locator(".modal-ux button.authorize", { hasText: "Authorize" }).click()
+    ])
+    if (!closes) await popup.waitForLoadState()
+    return popup
+  }
+
+  async logIn(name: string): Promise<void> {
+    await this.dialog.open()
+    const popup = await this.authorize()
+    await popup.fill("#login", name)
+    await Promise.all([popup.waitForEvent("close"), popup.click("button[type=submit]")])
+    await this.dialog.waitForLogin()
+    await this.dialog.close()
+  }
+
+  async logOut(): Promise<void> {
+    await this.dialog.open()
+    await this.page.locator(".modal-ux button", { hasText: "Logout" }).click()
+    await this.dialog.close()
+  }
+
+  readonly createItem = this.operation("create")
+
+  private operation(id: string) {
+    const block = () => this.page.locator(`[id$="-${id}"].opblock`)
+    return {
+      open: async () => {
+        await block().locator(".opblock-summary-control").click()
+        await block().locator(".try-out__btn").click()
+      },
+      /** Presses Execute; resolves to what the page shows of the answer. */
+      execute: async (body: unknown) => {
+        await block().locator("textarea").fill(JSON.stringify(body))
+        const [response] = await Promise.all([
+          this.page.waitForResponse((response) => response.request().method() === "POST"),
+          block().locator(".execute").click()
+        ])
+        const shown = block().locator(".live-responses-table .response-col_status", {
+          hasText: String(response.status())
+        })
+        await shown.first().waitFor()
+        return { url: response.url(), status: response.status(), body: (await response.json()) as unknown }
+      }
+    }
+  }
+
+  /** Which operations have a lock, and whether it is closed. */
+  locks(): Promise<ReadonlyArray<string>> {
+    return this.page
+      .locator(".opblock")
+      .evaluateAll((blocks) =>
+        blocks.map((block) =>
+          [
+            block.querySelector(".opblock-summary-method")?.textContent,
+            block.querySelector(".opblock-summary-path")?.textContent?.replaceAll("\u200b", ""),
+            block.querySelector(".authorization__btn")?.getAttribute("aria-label") ?? "no lock"
+          ].join(" ")
+        )
+      )
+  }
+}

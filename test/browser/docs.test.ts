@@ -1,0 +1,145 @@
+/** The documentation page in a real browser, against the Items API and its authorization server. */
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { createHash } from "node:crypto"
+import * as Chromium from "./Chromium.ts"
+import { DocsPage } from "./DocsPage.ts"
+import { ItemsApi } from "./ItemsApi.ts"
+
+if (Chromium.missing) process.stderr.write(`test/browser is skipped, there is no browser: ${Chromium.hint}\n`)
+
+const open = (url: string) =>
+  Effect.acquireRelease(
+    Effect.flatMap(Chromium.Chromium, (browser) => Effect.promise(() => DocsPage.open(browser, url))),
+    ({ context }) => Effect.promise(() => context.close())
+  )
+
+/** A lock where there is a requirement, and none where the route is public. One that is optional is always satisfied, which Swagger UI shows as closed. */
+const locks = (state: "locked" | "unlocked") => [
+  `GET /items authorization button ${state}`,
+  `POST /items authorization button ${state}`,
+  `GET /users/me authorization button ${state}`,
+  "GET /greeting authorization button locked",
+  "GET /health no lock"
+]
+
+/** The whole way: open, lock icons, log in, create, log out, be refused. */
+const way = Effect.fnUntraced(function* (api: string) {
+  const { issuer } = yield* ItemsApi
+  const docs = yield* open(`${api}/docs`)
+  yield* Effect.promise(async () => {
+    assert.deepStrictEqual(await docs.locks(), locks("unlocked"))
+    await docs.createItem.open()
+    const refused = { url: `${api}/items`, status: 401, body: { detail: "Not authenticated" } }
+    assert.deepStrictEqual(await docs.createItem.execute({ name: "Too early" }), refused)
+
+    await docs.logIn("demo")
+    assert.deepStrictEqual(await docs.locks(), locks("locked"))
+    const created = await docs.createItem.execute({ name: "From the page" })
+    assert.deepStrictEqual([created.url, created.status], [`${api}/items`, 201])
+    assert.propertyVal(created.body, "owner", "demo")
+
+    await docs.logOut()
+    assert.deepStrictEqual(await docs.locks(), locks("unlocked"))
+    assert.deepStrictEqual(await docs.createItem.execute({ name: "Too late" }), refused)
+
+    const query = (url: string) => Object.fromEntries(new URL(url).searchParams)
+    const [asked] = docs.requests.filter((request) => request.url().startsWith(`${issuer}/auth?`))
+    const [exchanged] = docs.requests.filter(
+      (request) => request.method() === "POST" && request.url() === `${issuer}/token`
+    )
+    const { code_challenge, state, ...authorization } = query(asked?.url() ?? "")
+    assert.deepStrictEqual(authorization, {
+      response_type: "code",
+      client_id: "items-docs",
+      redirect_uri: `${api}/docs/oauth2-redirect`,
+      scope: "items:read items:write me",
+      code_challenge_method: "S256"
+    })
+    assert.match(state ?? "", /^[0-9a-f]{64}$/)
+    const exchange = new URLSearchParams(exchanged?.postData() ?? "")
+    assert.strictEqual(
+      createHash("sha256")
+        .update(exchange.get("code_verifier") ?? "")
+        .digest("base64url"),
+      code_challenge
+    )
+    assert.strictEqual(exchange.get("client_secret") ?? "", "")
+
+    const origins = new Set(docs.requests.map((request) => new URL(request.url()).origin))
+    assert.deepStrictEqual(origins, new Set([new URL(api).origin, issuer]), "nothing comes from elsewhere")
+    assert.deepStrictEqual(docs.complaints, [])
+  })
+})
+
+describe.skipIf(Chromium.missing)("the documentation page", () => {
+  layer(Layer.merge(Chromium.Chromium.layer, ItemsApi.layer))((it) => {
+    it.effect(
+      "logs in with PKCE, calls as who logged in, and logs out",
+      () => Effect.flatMap(ItemsApi, ({ api }) => way(api)),
+      30_000
+    )
+
+    it.effect(
+      "does the same below the prefix of a proxy",
+      () => Effect.flatMap(ItemsApi, ({ proxied }) => way(proxied)),
+      30_000
+    )
+
+    it.effect(
+      "refuses a forged state: the page says so, asks for no token, and the next answer counts",
+      () =>
+        Effect.gen(function* () {
+          const { api, issuer } = yield* ItemsApi
+          const docs = yield* open(`${api}/docs`)
+          yield* Effect.promise(async () => {
+            await docs.dialog.open()
+            const popup = await docs.authorize()
+            const closed = popup.waitForEvent("close")
+            await popup.goto(`${api}/docs/oauth2-redirect?code=stolen&state=forged`).catch(() => {})
+            await closed
+            assert.include(await docs.dialog.error(), "state is not the one that was sent")
+            assert.isFalse(await docs.dialog.isLoggedIn())
+            assert.isFalse(docs.requests.some((request) => request.url() === `${issuer}/token`))
+            await docs.dialog.close()
+
+            await docs.logIn("demo")
+            assert.deepStrictEqual(docs.complaints, [])
+          })
+        }),
+      30_000
+    )
+
+    it.effect(
+      "shows why the authorization server refused",
+      () =>
+        Effect.gen(function* () {
+          const { api } = yield* ItemsApi
+          const docs = yield* open(`${api}/docs`)
+          yield* Effect.promise(async () => {
+            await docs.dialog.open()
+            const popup = await docs.authorize()
+            const state = await docs.page.evaluate("swaggerUIRedirectOauth2.state")
+            const closed = popup.waitForEvent("close")
+            const answer = `error=access_denied&error_description=<b>No</b>&state=${String(state)}`
+            await popup.goto(`${api}/docs/oauth2-redirect?${answer}`).catch(() => {})
+            await closed
+            assert.include(await docs.dialog.error(), "[access_denied]: <b>No</b>.")
+            assert.isFalse(await docs.dialog.isLoggedIn())
+          })
+        }),
+      30_000
+    )
+
+    it.effect("says what to do where no page waits for the answer", () =>
+      Effect.gen(function* () {
+        const { api } = yield* ItemsApi
+        const docs = yield* open(`${api}/docs`)
+        yield* Effect.promise(async () => {
+          await docs.page.goto(`${api}/docs/oauth2-redirect?code=c&state=s`)
+          assert.include(await docs.page.locator("#message").innerText(), "press Authorize again")
+        })
+      })
+    )
+  })
+})
