@@ -1,3 +1,4 @@
+import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
@@ -72,6 +73,9 @@ const allows = (
         })
   )
 
+/** The official schema of OpenAPI 3.1. */
+const validator = new Validator()
+
 describe("the document", () => {
   it.effect.prop(
     "allows a request if and only if the server answers it",
@@ -119,6 +123,8 @@ describe("the document", () => {
         Layer.provide(HttpServer.layerServices)
       )
       const document = OpenApi.fromApi(api)
+      const validity = yield* Effect.promise(() => validator.validate({ ...structuredClone(document) }))
+      assert.deepStrictEqual(validity, { valid: true })
       const send = yield* serve(app as never)
       for (const [path, { get }] of Object.entries(document.paths)) {
         const requests = [undefined, ...tokens.keys()]
