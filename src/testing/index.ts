@@ -1,0 +1,33 @@
+/**
+ * For tests, yours and ours: an authorization server that the test controls, in process or on a socket.
+ *
+ * **Example** (A token, and the client that finds the key to it)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { JwtVerifier } from "effect-oauth2"
+ * import { TestIssuer } from "effect-oauth2/testing"
+ *
+ * export const token = TestIssuer.use(({ mint }) => mint({ subject: "alice", scopes: ["items:read"] }))
+ *
+ * export const Test = JwtVerifier.layer({ issuer: "https://issuer.test", audience: "https://api.test" }).pipe(
+ *   Layer.provideMerge(TestIssuer.layer())
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+export type {
+  Answer,
+  Endpoint,
+  Issuer,
+  IssuerRequest,
+  MintOptions,
+  Profile,
+  RawPart,
+  RawToken,
+  SigningAlgorithm,
+  SigningKey,
+  TestIssuerOptions
+} from "./model.ts"
+export { TestIssuer } from "./TestIssuer.ts"

@@ -1,0 +1,104 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Ref from "effect/Ref"
+import { requireIssuer } from "../internal/url.ts"
+import * as endpoints from "./endpoints.ts"
+import type { Answer, Endpoint, Issuer, IssuerRequest, TestIssuerOptions } from "./model.ts"
+import * as states from "./state.ts"
+import * as token from "./token.ts"
+
+/** An issuer, and a client that reaches nobody else. */
+export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
+  const identifier = options.issuer ?? "https://issuer.test"
+  yield* Effect.orDie(requireIssuer("issuer", identifier))
+  const audience = options.audience ?? "https://api.test"
+  const initial = yield* states.initial(options.keys ?? ["RS256"])
+  const ref = yield* Ref.make(initial)
+  const state = Ref.get(ref)
+  const address = endpoints.address(identifier)
+  const metadata = Effect.map(state, (state) => endpoints.metadata(address, state, options.metadata))
+
+  const issuer: Issuer = {
+    issuer: identifier,
+    audience,
+    jwksUri: address.jwksUri,
+    metadata,
+    mint: Effect.fnUntraced(function* (options = {}) {
+      const key = yield* states.find(yield* state, options.key)
+      const now = yield* Clock.currentTimeMillis
+      const { tokens } = yield* Ref.updateAndGet(ref, (state) => ({ ...state, tokens: state.tokens + 1 }))
+      return yield* token.good(options, { issuer: identifier, audience, key, now, tokenId: `token-${tokens}` })
+    }),
+    mintRaw: (raw) =>
+      state.pipe(
+        Effect.flatMap((state) => states.find(state, raw.key)),
+        Effect.flatMap((key) => token.raw(raw, key))
+      ),
+    keys: Effect.map(state, ({ keys }) => keys),
+    currentKey: Effect.map(state, ({ current }) => current),
+    rotate: (key) => states.rotate(ref, key),
+    retire: (kid) => states.retire(ref, kid),
+    publish: (jwk) => Ref.update(ref, (state) => ({ ...state, published: [...state.published, jwk] })),
+    respond: (endpoint, answer) =>
+      Ref.update(ref, (state) => ({ ...state, answers: { ...state.answers, ...answers(endpoint, answer) } })),
+    requests: Effect.map(state, ({ requests }) => requests),
+    reset: Ref.set(ref, initial),
+    // A server's handlers cannot be interrupted by themselves, and then an answer that never comes would keep the server open.
+    app: Effect.interruptible(
+      Effect.flatMap(HttpServerRequest, (request) =>
+        receive(asked(request)).pipe(Effect.catch(() => breakConnection(request)))
+      )
+    )
+  }
+
+  // A server knows itself by its path alone.
+  const asked = ({ method, originalUrl }: HttpServerRequest): Asked => {
+    const { pathname, search } = URL.parse(originalUrl, address.origin) ?? { pathname: originalUrl, search: "" }
+    return { endpoint: address.paths.get(pathname) ?? "other", method, url: `${address.origin}${pathname}${search}` }
+  }
+
+  const receive = (request: Asked) =>
+    Effect.andThen(endpoints.record(ref, request), endpoints.respond(ref, request, metadata))
+
+  const client = HttpClient.make((request, url) => {
+    const { method } = request
+    if (url.origin !== address.origin) {
+      return Effect.andThen(
+        endpoints.record(ref, { endpoint: "other", method, url: url.href }),
+        unreachable(request, `TestIssuer answers at ${address.origin} only`)
+      )
+    }
+    return receive({ endpoint: address.paths.get(url.pathname) ?? "other", method, url: url.href }).pipe(
+      Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
+      Effect.catch(() => unreachable(request, "TestIssuer was told to be unreachable"))
+    )
+  })
+
+  return { issuer, client }
+})
+
+type Asked = Omit<IssuerRequest, "time">
+
+const answers = (endpoint: Endpoint | "discovery", answer: Answer): { readonly [E in Endpoint]?: Answer } =>
+  endpoint === "discovery"
+    ? { "openid-configuration": answer, "oauth-authorization-server": answer }
+    : { [endpoint]: answer }
+
+const unreachable = (request: HttpClientRequest.HttpClientRequest, description: string) =>
+  Effect.fail(
+    new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, description }) })
+  )
+
+// A Node server's request has its socket. Where there is none, as in a web handler, nothing can break, and the answer is a 503.
+const breakConnection = (request: HttpServerRequest): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.suspend(() => {
+    const { socket } = request.source as { readonly socket?: { readonly destroy?: () => void } }
+    if (typeof socket?.destroy !== "function") return Effect.succeed(HttpServerResponse.empty({ status: 503 }))
+    socket.destroy()
+    return Effect.never
+  })

@@ -1,0 +1,59 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Jose from "jose"
+import type { MintOptions, RawPart, RawToken, SigningKey } from "./model.ts"
+import { sign } from "./signingKey.ts"
+
+const clientId = "test-client"
+const lifetime = Duration.minutes(10)
+
+/** What the issuer says in each token. */
+export interface Defaults {
+  readonly issuer: string
+  readonly audience: string | ReadonlyArray<string>
+  readonly key: SigningKey
+  /** Milliseconds since 1970. */
+  readonly now: number
+  readonly tokenId: string
+}
+
+export const good = (options: MintOptions, defaults: Defaults): Effect.Effect<string> =>
+  raw(
+    { header: JSON.stringify(header(options, defaults)), payload: JSON.stringify(claims(options, defaults)) },
+    defaults.key
+  )
+
+export const raw = (token: RawToken, key: SigningKey): Effect.Effect<string> => {
+  const input = `${segment(token.header)}.${segment(token.payload)}`
+  const signature = token.signature === undefined ? sign(key, input) : Effect.succeed(token.signature)
+  return Effect.map(signature, (signature) => `${input}.${signature}`)
+}
+
+const segment = (part: RawPart): string =>
+  typeof part === "string" || part instanceof Uint8Array ? Jose.base64url.encode(part) : part.encoded
+
+const header = (options: MintOptions, { key }: Defaults) => ({
+  alg: key.alg,
+  kid: key.kid,
+  typ: options.profile === undefined || options.profile === "at+jwt" ? "at+jwt" : "JWT",
+  ...options.header
+})
+
+const claims = (options: MintOptions, defaults: Defaults) => {
+  // NumericDate is in seconds (RFC 7519 §2).
+  const issuedAt = Math.floor(defaults.now / 1000)
+  const own =
+    options.profile === "id-token"
+      ? { aud: options.audience ?? clientId, auth_time: issuedAt }
+      : { aud: options.audience ?? defaults.audience, client_id: clientId, jti: defaults.tokenId }
+  const all = {
+    iss: defaults.issuer,
+    sub: options.subject ?? "demo",
+    ...own,
+    iat: issuedAt,
+    exp: issuedAt + Duration.toSeconds(options.lifetime ?? lifetime),
+    ...(options.scopes === undefined ? undefined : { scope: options.scopes.join(" ") }),
+    ...options.claims
+  }
+  return Object.fromEntries(Object.entries(all).filter(([name]) => options.without?.includes(name) !== true))
+}
