@@ -1,53 +1,28 @@
-/** An issuer in memory: real keys, its metadata and key set behind an `HttpClient`, tokens with whatever the test wants in them. */
-import { Clock, Effect, Layer } from "effect"
+/** Short forms of `TestIssuer` for tests that bring their own keys, and endpoints that a test replaces by hand. */
+import { Effect, Layer } from "effect"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
-import * as jose from "jose"
+import { type MintOptions, type SigningKey, TestIssuer } from "effect-oauth2/testing"
+import type * as jose from "jose"
+import type { JwtVerifier } from "effect-oauth2"
 
 export const issuer = "https://idp.example.com"
 export const audience = "https://api.example.com"
 
-export interface Key {
-  readonly kid: string
-  readonly alg: string
-  readonly privateKey: jose.CryptoKey
-  readonly jwk: jose.JWK
-}
+export type Key = SigningKey
+export type { MintOptions }
 
-export const makeKey = (kid: string, alg = "RS256"): Effect.Effect<Key> =>
-  Effect.promise(async () => {
-    const { privateKey, publicKey } = await jose.generateKeyPair(alg, { extractable: true })
-    return { kid, alg, privateKey, jwk: { ...(await jose.exportJWK(publicKey)), kid, alg, use: "sig" } }
-  })
-
-export interface MintOptions {
-  readonly claims?: Record<string, unknown>
-  readonly header?: Record<string, unknown>
-  /** Names of claims to leave out. */
-  readonly without?: ReadonlyArray<string>
-}
+export const makeKey = (kid: string, alg?: JwtVerifier.Algorithm): Effect.Effect<Key> => TestIssuer.makeKey(kid, alg)
 
 /** A token that is good for ten minutes from now on the test's clock, but for what `options` change. */
 export const mint = (key: Key, options: MintOptions = {}): Effect.Effect<string> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const seconds = Math.floor(now / 1000)
-    const claims: Record<string, unknown> = {
-      iss: issuer,
-      aud: audience,
-      sub: "demo",
-      client_id: "items-docs",
-      scope: "items:read me",
-      iat: seconds,
-      exp: seconds + 600,
-      jti: "token-1",
-      ...options.claims
-    }
-    for (const name of options.without ?? []) delete claims[name]
-    return Effect.promise(() =>
-      new jose.SignJWT(claims)
-        .setProtectedHeader({ alg: key.alg, kid: key.kid, typ: "at+jwt", ...options.header })
-        .sign(key.privateKey)
-    )
-  })
+  TestIssuer.use((testIssuer) =>
+    testIssuer.mint({
+      key,
+      scopes: ["items:read", "me"],
+      ...options,
+      claims: { client_id: "items-docs", ...options.claims }
+    })
+  ).pipe(Effect.provide(TestIssuer.layer({ issuer, audience, keys: [key] })))
 
 /** What the issuer's endpoints answer; tests change it while the program runs. */
 export class Endpoints {

@@ -1,0 +1,95 @@
+import { assert, layer } from "@effect/vitest"
+import { Arbitrary, Effect, Exit, Layer, Option, Redacted, Schema } from "effect"
+import { HttpServerRequest } from "effect/http"
+import * as Headers from "effect/http/Headers"
+import { BearerToken, JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
+import { TestIssuer } from "effect-oauth2/testing"
+import { audience, keys } from "./Arena.ts"
+
+const Subject = Layer.unwrap(
+  Effect.map(
+    Effect.promise(() => keys),
+    ({ ec }) =>
+      JwtVerifier.layer({ issuer: "https://issuer.test", audience }).pipe(
+        Layer.provideMerge(TestIssuer.layer({ issuer: "https://issuer.test", audience, keys: [ec] }))
+      )
+  )
+)
+
+// A few changes of single characters: replaced, put in, or left out.
+const Change = Schema.Struct({
+  at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 })),
+  what: Schema.Literals(["replace", "insert", "delete"]),
+  code: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))
+})
+const changes = Arbitrary.array(Arbitrary.schema(Change), { minLength: 1, maxLength: 4 })
+
+const change = (text: string, all: ReadonlyArray<typeof Change.Type>) =>
+  all.reduce((text, { at, code, what }) => {
+    const i = at % text.length
+    const end = what === "insert" ? i : i + 1
+    return text.slice(0, i) + (what === "delete" ? "" : String.fromCharCode(code)) + text.slice(end)
+  }, text)
+
+const refusals = new Set(["NotAuthenticated", "InvalidRequest", "InvalidToken"])
+
+layer(Subject)("a changed credential", (it) => {
+  it.effect.prop(
+    "is refused in a well-formed way, unless it is still the same token",
+    { changes },
+    Effect.fnUntraced(function* ({ changes }) {
+      const issuer = yield* TestIssuer
+      const verifier = yield* TokenVerifier
+      const token = yield* issuer.mint({ scopes: ["read"] })
+      const field = change(`Bearer ${token}`, changes)
+      const request = HttpServerRequest.fromWeb(new Request("http://localhost")).modify({
+        headers: Headers.fromRecordUnsafe({ authorization: field })
+      })
+      const exit = yield* BearerToken.extract.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.flatMap((credential) => Effect.as(verifier.verify(credential), Redacted.value(credential))),
+        Effect.exit
+      )
+      if (Exit.isSuccess(exit)) assert.strictEqual(exit.value, token)
+      else assert.isTrue(refusals.has(Option.getOrThrow(Exit.findErrorOption(exit))._tag))
+    }),
+    { arbitrary: { runs: 2000, seed: 1 } }
+  )
+})
+
+layer(Layer.empty)("a changed key set", (it) => {
+  it.effect.prop(
+    "gives the issuer's keys, or none; a token is never accepted by another key, and nothing dies",
+    { changes },
+    Effect.fnUntraced(function* ({ changes }) {
+      const { attacker, ec } = yield* Effect.promise(() => keys)
+      const body = change(JSON.stringify({ keys: [ec.jwk, { ...attacker.jwk, kid: "other" }] }), changes)
+      const exits = yield* Effect.gen(function* () {
+        const issuer = yield* TestIssuer
+        yield* issuer.respond("jwks", { body })
+        const verifier = yield* TokenVerifier
+        const forged = yield* issuer.mint({ key: { ...attacker, kid: "ec" } })
+        return [
+          yield* Effect.exit(verifier.verify(Redacted.make(yield* issuer.mint()))),
+          yield* Effect.exit(verifier.verify(Redacted.make(forged)))
+        ] as const
+      }).pipe(
+        Effect.provide(
+          JwtVerifier.layerKeySet({ issuer: "https://issuer.test", audience, algorithms: ["ES256", "RS256"] }).pipe(
+            Layer.provide(KeySet.layerDiscovery({ issuer: "https://issuer.test" })),
+            Layer.provideMerge(TestIssuer.layer({ issuer: "https://issuer.test", audience, keys: [ec] }))
+          )
+        )
+      )
+      const [genuine, forged] = exits
+      if (Exit.isFailure(genuine)) {
+        const error = Option.getOrThrow(Exit.findErrorOption(genuine))
+        assert.isTrue(
+          error instanceof SecurityError.InvalidToken || error instanceof SecurityError.AuthorizationServerUnavailable
+        )
+      }
+      assert.isTrue(Exit.isFailure(forged) && Option.isSome(Exit.findErrorOption(forged)))
+    }),
+    { arbitrary: { runs: 500, seed: 1 } }
+  )
+})
