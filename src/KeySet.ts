@@ -1,34 +1,56 @@
 /**
- * The issuer's keys (JWK Set, RFC 7517): found by discovery, fetched over `HttpClient`, kept, and looked up by a token's header.
+ * The issuer's keys (JWK Set, RFC 7517): found by discovery, fetched over `HttpClient`, checked, kept, and looked up by a token's header.
  *
  * **Details**
  *
- * A fetched set serves for 10 minutes. One fetch is under way at a time, whatever asks for it. A `kid` that is not in the set causes a new
- * fetch, at most one in 30 seconds. A failed fetch is not repeated for 5 seconds; meanwhile the known keys serve, up to an hour after
- * they were fetched. Then, or where there are none yet, the answer is `AuthorizationServerUnavailable`: an outage is not a rejection.
+ * | what | bound |
+ * |---|---|
+ * | a fetched set is fresh | as `Cache-Control: max-age` says, within 60 seconds and 1 hour; 10 minutes where it says nothing (`freshFor`) |
+ * | it is fetched ahead of expiry, in the background | by the first request after 80 % of that time |
+ * | it serves in an outage, after it was fresh | 1 hour (`staleFor`); then `AuthorizationServerUnavailable` |
+ * | a key that the issuer removed is accepted | while the set is fresh; in an outage, `staleFor` longer |
+ * | a new key is refused | at most 30 seconds and a fetch, whatever else is asked for meanwhile |
+ * | fetches at a time | 1, whatever asks for it; a request that is interrupted does not stop it |
+ * | fetches for a `kid` that is not in the set | 1 in 30 seconds |
+ * | fetches while the issuer answers | 2 in 30 seconds |
+ * | fetches in an outage | 1 in 5 seconds |
+ * | a fetch (of metadata and keys) | 5 seconds; 512 KiB an answer (`maxBytes`); no redirects; https (http on loopback) |
+ * | keys in a set, length of a `kid` | 100, 256 characters |
+ *
+ * An outage is never a rejection: whether or not a key is known, who could not be asked has not refused it. Without an issuer at the start
+ * requests are answered `AuthorizationServerUnavailable`, and as soon as it answers, they are served.
+ *
+ * A key is refused, with one warning in the log, and the others serve, where it is an RSA key under 2048 or over 8192 bits, or with a small
+ * factor, an exponent that is even, 1 or over 32 bits, or the fingerprint of ROCA (CVE-2017-15361); where its point is not on its curve, or
+ * of small order; where `use` is not `"sig"`, or `key_ops` lacks `"verify"`; where `alg` does not fit `kty` and `crv`; where it is symmetric,
+ * or its private half is published; and where another key of the same set has its `kid` and an algorithm in common (the same key twice is
+ * one key). A key serves only the algorithms that its `kty`, `crv` and `alg` allow.
+ *
+ * A fetch is the span `KeySet.refresh`. The metrics are `oauth2_key_set_age_seconds` (gauge; `issuer`) and `oauth2_key_set_fetches_total`
+ * (counter; `issuer`, `outcome`: `success`, `unreachable`, `timeout`, `bad_response`, `issuer_mismatch`). The first failed fetch of an outage,
+ * and stale keys that serve, are warnings, once an outage.
+ *
+ * **Gotchas**
+ *
+ * Give it an `HttpClient` that does not follow redirects: not `HttpClient.followRedirects`. With `FetchHttpClient` redirects are switched off
+ * here, through its `RequestInit`; other fields of a `RequestInit` count where the layer is given one itself.
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as HttpClient from "effect/http/HttpClient"
-import type { HttpClientError } from "effect/http/HttpClientError"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
-import * as Jose from "jose"
+import type * as Jose from "jose"
+import * as cache from "./internal/keySet/cache.ts"
+import type { Bounds } from "./internal/keySet/cacheControl.ts"
+import { discover, fetchKeys, type Published } from "./internal/keySet/discovery.ts"
+import { makeReader, type Reader, type Unavailable } from "./internal/keySet/http.ts"
+import * as Keys from "./internal/keySet/keys.ts"
+import * as telemetry from "./internal/keySet/telemetry.ts"
 import { requireIssuer, requireSecureUrl } from "./internal/url.ts"
-import { AuthorizationServerUnavailable, type ConfigurationError, InvalidToken } from "./SecurityError.ts"
-
-const freshFor = Duration.minutes(10)
-const staleFor = Duration.hours(1)
-const failureCoolDown = Duration.seconds(5)
-const unknownKeyCoolDown = Duration.seconds(30)
-const fetchTimeout = Duration.seconds(5)
+import { type AuthorizationServerUnavailable, ConfigurationError, type InvalidToken } from "./SecurityError.ts"
 
 /**
  * The parameters of a token's protected header that select its key (RFC 7515 §4.1).
@@ -39,6 +61,24 @@ const fetchTimeout = Duration.seconds(5)
 export interface KeySelector {
   readonly alg: string
   readonly kid?: string
+}
+
+/**
+ * How fetched keys are kept.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CacheOptions {
+  /**
+   * How long a fetched set is fresh where its answer has no `Cache-Control: max-age` (RFC 9111 §5.2.2.1). Between 60 seconds and 1 hour.
+   * Default: 10 minutes.
+   */
+  readonly freshFor?: Duration.Input
+  /** How much longer the known keys serve while the issuer cannot be asked. Between 0 and 24 hours. Default: 1 hour. */
+  readonly staleFor?: Duration.Input
+  /** The longest answer that is read, in bytes: of metadata, and of keys. Between 1024 and 16 777 216. Default: 524 288. */
+  readonly maxBytes?: number
 }
 
 /**
@@ -59,28 +99,9 @@ export class KeySet extends Context.Service<
   }
 >()("effect-oauth2/KeySet") {}
 
-type Selector = (header: KeySelector) => Effect.Effect<ReadonlyArray<CryptoKey>>
-
-// jose does the selection: `kty` by algorithm, then `kid`, `alg`, `use`, `key_ops` and curve.
-const selector = (keys: Jose.JSONWebKeySet): Selector => {
-  const local = Jose.createLocalJWKSet(keys)
-  return (header) =>
-    Effect.tryPromise({
-      try: (): Promise<ReadonlyArray<CryptoKey>> =>
-        local({ ...header }).then(
-          (key) => [key],
-          (error: unknown) => (error instanceof Jose.errors.JWKSMultipleMatchingKeys ? collect(error) : [])
-        ),
-      catch: () => undefined
-    }).pipe(Effect.orElseSucceed((): ReadonlyArray<CryptoKey> => []))
-}
-
-const collect = (keys: AsyncIterable<CryptoKey>): Promise<ReadonlyArray<CryptoKey>> => Array.fromAsync(keys)
-
-const unknownKey = new InvalidToken({ reason: "UnknownKey" })
-
 /**
- * Keys that are given, for issuers without a key set endpoint and for tests. They never change.
+ * Keys that are given, for issuers without a key set endpoint and for tests. They never change. A key that cannot be used is refused as a
+ * published one is; where that is so of each, the layer fails and says why.
  *
  * **Example** (Given keys)
  *
@@ -95,16 +116,30 @@ const unknownKey = new InvalidToken({ reason: "UnknownKey" })
  * @category layers
  * @since 0.1.0
  */
-export const layerStatic = (keys: { readonly keys: ReadonlyArray<Jose.JWK> }): Layer.Layer<KeySet> =>
+export const layerStatic = (keys: {
+  readonly keys: ReadonlyArray<Jose.JWK>
+}): Layer.Layer<KeySet, ConfigurationError> =>
   Layer.effect(
     KeySet,
-    Effect.sync(() => {
-      const select = selector({ keys: [...keys.keys] })
+    Effect.gen(function* () {
+      const given = yield* Keys.load(keys.keys, undefined)
+      const refused = [...given.refused.values()]
+      if (refused.length > 0 && given.byAlgorithm.size === 0) {
+        const why = refused.map(
+          ({ kid, kty, reason }) => `${reason} (kty ${telemetry.label(kty)}, kid ${telemetry.label(kid)})`
+        )
+        return yield* new ConfigurationError({
+          setting: "keys",
+          message: `keys must hold a public key for signatures (JWK, RFC 7517), and each given one is refused: ${why.join(", ")}`
+        })
+      }
+      if (given.byAlgorithm.size === 0) yield* telemetry.reportNoKeys("(given keys)")
+      yield* Effect.forEach(refused, (key) => telemetry.reportRefused("(given keys)", key), { discard: true })
       return KeySet.of({
-        find: (header) =>
-          Effect.flatMap(select(header), (found) =>
-            found.length > 0 ? Effect.succeed(found) : Effect.fail(unknownKey)
-          ),
+        find: (header) => {
+          const found = Keys.select(given, header)
+          return found.length > 0 ? Effect.succeed(found) : Effect.fail(cache.unknownKey)
+        },
         refresh: Effect.void
       })
     })
@@ -114,171 +149,94 @@ export const layerStatic = (keys: { readonly keys: ReadonlyArray<Jose.JWK> }): L
  * The keys of an issuer, found by its metadata: OpenID Connect Discovery 1.0 §4, else RFC 8414 §3. The metadata's `issuer` must be
  * exactly the given one (RFC 8414 §3.3).
  *
+ * **Example** (An issuer whose keys are needed at the start)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { KeySet } from "effect-oauth2"
+ *
+ * export const Keys = KeySet.layerDiscovery({ issuer: "https://idp.example.com", staleFor: "30 minutes" }).pipe(
+ *   Layer.tap((context) => Effect.flatMap(KeySet.KeySet, (keys) => keys.refresh).pipe(Effect.provide(context))),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
-export const layerDiscovery = (options: {
-  /** The issuer's identifier: an https URL (http on loopback) without query and fragment. */
-  readonly issuer: string
-}): Layer.Layer<KeySet, ConfigurationError, HttpClient.HttpClient> =>
+export const layerDiscovery = (
+  options: CacheOptions & {
+    /** The issuer's identifier: an https URL (http on loopback) without query and fragment. */
+    readonly issuer: string
+  }
+): Layer.Layer<KeySet, ConfigurationError, HttpClient.HttpClient> =>
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
       const issuer = yield* requireIssuer("issuer", options.issuer)
-      const fetch = yield* makeFetch(options.issuer)
-      return yield* make(options.issuer, Effect.flatMap(discover(issuer, options.issuer, fetch), fetch.keys))
+      return yield* make(options, options.issuer, (reader, bounds) =>
+        Effect.flatMap(discover(reader, issuer, options.issuer), (url) => fetchKeys(reader, url, bounds))
+      )
     })
   )
 
 /**
  * The keys at a URL (`jwks_uri`), for issuers without metadata.
  *
+ * **Example** (A key set of a known address)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { KeySet } from "effect-oauth2"
+ *
+ * export const Keys = KeySet.layerRemote({ url: "https://idp.example.com/keys.json" }).pipe(
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
-export const layerRemote = (options: {
-  /** Where the JWK Set is: an https URL (http on loopback). */
-  readonly url: string
-}): Layer.Layer<KeySet, ConfigurationError, HttpClient.HttpClient> =>
+export const layerRemote = (
+  options: CacheOptions & {
+    /** Where the JWK Set is: an https URL (http on loopback). Its query is not in errors, logs and metrics. */
+    readonly url: string
+  }
+): Layer.Layer<KeySet, ConfigurationError, HttpClient.HttpClient> =>
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
       const url = yield* requireSecureUrl("url", options.url)
-      const fetch = yield* makeFetch(options.url)
-      return yield* make(options.url, fetch.keys(url))
+      return yield* make(options, url.origin + url.pathname, (reader, bounds) => fetchKeys(reader, url, bounds))
     })
   )
 
-// ---------------------------------------------------------------------------------------------------------------------
-// fetching
-// ---------------------------------------------------------------------------------------------------------------------
+const minute = Duration.toMillis("1 minute")
+const hour = Duration.toMillis("1 hour")
 
-const Metadata = Schema.Struct({ issuer: Schema.String, jwks_uri: Schema.String })
-const Keys = Schema.Struct({ keys: Schema.Array(Schema.Record(Schema.String, Schema.Unknown)) })
+const within = (setting: string, value: number, least: number, most: number, words: string) =>
+  value >= least && value <= most
+    ? Effect.succeed(value)
+    : Effect.fail(new ConfigurationError({ setting, message: `${setting} must be between ${words}` }))
 
-type Unavailable = AuthorizationServerUnavailable["reason"]
-
-interface Fetch {
-  readonly json: <A>(schema: Schema.Decoder<A>, url: URL) => Effect.Effect<A, Unavailable | "NotFound">
-  readonly keys: (url: URL) => Effect.Effect<Jose.JSONWebKeySet, Unavailable>
-}
-
-const reasonOf = (error: HttpClientError): Unavailable | "NotFound" => {
-  if (error.reason._tag === "TransportError") return "Unreachable"
-  return error.reason._tag === "StatusCodeError" && error.reason.response.status === 404 ? "NotFound" : "BadResponse"
-}
-
-const makeFetch = Effect.fnUntraced(function* (issuer: string) {
-  const client = (yield* HttpClient.HttpClient).pipe(
-    HttpClient.filterStatusOk,
-    HttpClient.mapRequest(HttpClientRequest.acceptJson)
-  )
-  const json: Fetch["json"] = (schema, url) =>
-    client.get(url).pipe(
-      Effect.flatMap(HttpClientResponse.schemaBodyJson(schema)),
-      Effect.scoped,
-      Effect.timeoutOrElse({ duration: fetchTimeout, orElse: () => Effect.fail("Timeout" as const) }),
-      Effect.tapError((error) =>
-        Effect.logWarning(
-          "Could not read from the authorization server",
-          typeof error === "string" ? error : error._tag
-        ).pipe(Effect.annotateLogs({ issuer, url: url.href }))
-      ),
-      Effect.mapError((error) => {
-        if (typeof error === "string") return error
-        return error._tag === "HttpClientError" ? reasonOf(error) : "BadResponse"
-      })
-    )
-  const fetch: Fetch = {
-    json,
-    keys: (url) =>
-      json(Keys, url).pipe(
-        Effect.map(({ keys }): Jose.JSONWebKeySet => ({ keys: keys.filter(isJwk) })),
-        Effect.mapError(absentIsBad)
-      )
-  }
-  return fetch
-})
-
-const isJwk = (key: { readonly [name: string]: unknown }): key is { readonly kty: string } =>
-  typeof key["kty"] === "string"
-
-const absentIsBad = (reason: Unavailable | "NotFound"): Unavailable => (reason === "NotFound" ? "BadResponse" : reason)
-
-const discover = (issuer: URL, identifier: string, fetch: Fetch): Effect.Effect<URL, Unavailable> => {
-  const path = issuer.pathname.replace(/\/$/, "")
-  // OpenID Connect Discovery appends the well-known path to the issuer; RFC 8414 §3.1 inserts it before the issuer's path.
-  const openId = new URL(`${path}/.well-known/openid-configuration`, issuer)
-  const oauth = new URL(`/.well-known/oauth-authorization-server${path}`, issuer)
-  return fetch.json(Metadata, openId).pipe(
-    Effect.catch((reason) => (reason === "NotFound" ? fetch.json(Metadata, oauth) : Effect.fail(reason))),
-    Effect.mapError(absentIsBad),
-    Effect.filterOrFail(
-      (metadata) => metadata.issuer === identifier,
-      (): Unavailable => "IssuerMismatch"
-    ),
-    Effect.flatMap((metadata) =>
-      Effect.mapError(requireSecureUrl("jwks_uri", metadata.jwks_uri), (): Unavailable => "BadResponse")
-    )
-  )
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// keeping
-// ---------------------------------------------------------------------------------------------------------------------
-
-interface Known {
-  readonly select: Selector
-  readonly fetchedAt: number
-  /** Why the last fetch failed, where these keys only stand in. */
-  readonly outage: AuthorizationServerUnavailable | undefined
-}
-
-const make = Effect.fnUntraced(function* (issuer: string, fetch: Effect.Effect<Jose.JSONWebKeySet, Unavailable>) {
-  let known: Known | undefined
-  let lastRefetch = -Infinity
-
-  const load = fetch.pipe(
-    Effect.mapError((reason) => new AuthorizationServerUnavailable({ issuer, reason, retryAfter: failureCoolDown })),
-    Effect.flatMap((keys) =>
-      Effect.map(Clock.currentTimeMillis, (fetchedAt): Known => {
-        known = { select: selector(keys), fetchedAt, outage: undefined }
-        return known
-      })
-    ),
-    Effect.withSpan("KeySet.refresh", { attributes: { issuer } })
-  )
-  const [current, invalidate] = yield* Effect.cachedInvalidateWithTTL(load, (exit) =>
-    Exit.isSuccess(exit) ? freshFor : failureCoolDown
-  )
-
-  const currentOrStale = Effect.catch(current, (outage) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      known !== undefined && now - known.fetchedAt < Duration.toMillis(staleFor)
-        ? Effect.succeed({ ...known, outage })
-        : Effect.fail(outage)
-    )
-  )
-
-  // An unknown `kid` may be a new key. The cool-down bounds what a flood of invented ones can cause.
-  const refetch = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    if (now - lastRefetch < Duration.toMillis(unknownKeyCoolDown)) return currentOrStale
-    lastRefetch = now
-    return Effect.andThen(invalidate, currentOrStale)
+const make = Effect.fnUntraced(function* (
+  options: CacheOptions,
+  name: string,
+  fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Unavailable>
+) {
+  const freshFor = Duration.toMillis(options.freshFor ?? "10 minutes")
+  const otherwise = yield* within("freshFor", freshFor, minute, hour, "60 seconds and 1 hour")
+  const staleFor = Duration.toMillis(options.staleFor ?? hour)
+  yield* within("staleFor", staleFor, 0, 24 * hour, "0 and 24 hours")
+  const maxBytes = options.maxBytes ?? 512 * 1024
+  yield* within("maxBytes", maxBytes, 1024, 16 * 1024 * 1024, "1024 and 16777216 bytes")
+  const reader = yield* makeReader(maxBytes)
+  const kept = yield* cache.make({
+    issuer: name,
+    fetch: fetch(reader, { least: minute, most: hour, otherwise }),
+    staleFor
   })
-
-  const select = ({ outage, select }: Known, header: KeySelector) =>
-    Effect.flatMap(
-      select(header),
-      (keys): Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable> =>
-        keys.length > 0 ? Effect.succeed(keys) : Effect.fail(outage ?? unknownKey)
-    )
-
-  return KeySet.of({
-    find: (header) =>
-      Effect.flatMap(currentOrStale, (known) => select(known, header)).pipe(
-        Effect.catchTag("InvalidToken", () => Effect.flatMap(refetch, (known) => select(known, header)))
-      ),
-    refresh: Effect.asVoid(current)
-  })
+  return KeySet.of(kept)
 })

@@ -1,10 +1,36 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Option } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Logger, Metric, Option, References, Scope, Tracer } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 import { KeySet, SecurityError } from "effect-oauth2"
 import { TestClock } from "effect/testing"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeHttp from "node:http"
+import * as jose from "jose"
+import { hasRocaFingerprint } from "../src/internal/keySet/roca.ts"
 import { Endpoints, issuer, makeKey } from "./support/Issuer.ts"
 
 const keys = Effect.runPromise(Effect.all({ first: makeKey("k1"), second: makeKey("k2") }))
+
+/** Lets every fiber and promise run that does not wait for the clock. */
+const settle = Effect.promise(
+  () => new Promise<void>((resolve) => setImmediate(() => setImmediate(() => setImmediate(resolve))))
+)
+
+interface Logged {
+  readonly level: string
+  readonly message: string
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+
+/** What the program logs. */
+const withLogs = <A, E, R>(body: (logs: ReadonlyArray<Logged>) => Effect.Effect<A, E, R>) => {
+  const logs: Array<Logged> = []
+  const logger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
+    const text = Array.isArray(message) ? message.join(" ") : String(message)
+    logs.push({ level: logLevel, message: text, annotations: fiber.getRef(References.CurrentLogAnnotations) })
+  })
+  return Effect.provide(body(logs), Logger.layer([logger]))
+}
 
 const rs256 = (kid: string) => ({ alg: "RS256", kid })
 
@@ -116,12 +142,12 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("known keys serve for an hour; an unknown key is never a refusal", () =>
+    it.effect("known keys serve for an hour longer than they are fresh; an unknown key is never a refusal", () =>
       withDiscovery((endpoints, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
           endpoints.answer = () => "unreachable"
-          yield* TestClock.adjust("3599 seconds")
+          yield* TestClock.adjust("4199 seconds")
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
           for (let i = 0; i < 3; i++) assertUnavailable(yield* Effect.exit(keySet.find(rs256("k2"))), "Unreachable")
           yield* TestClock.adjust("1 second")
@@ -220,4 +246,876 @@ describe("KeySet", () => {
       })
     )
   )
+
+  describe("keeps the keys", () => {
+    const ages: ReadonlyArray<readonly [headers: Record<string, string>, seconds: number]> = [
+      [{}, 600],
+      [{ "cache-control": "public" }, 600],
+      [{ "cache-control": "public, max-age=900, must-revalidate" }, 900],
+      [{ "cache-control": 'MAX-AGE="900"' }, 900],
+      [{ "cache-control": "max-age=900", age: "100" }, 800],
+      [{ "cache-control": "max-age=900, max-age=120" }, 120],
+      [{ "cache-control": "max-age=0" }, 60],
+      [{ "cache-control": "max-age=59" }, 60],
+      [{ "cache-control": "no-store" }, 60],
+      [{ "cache-control": "no-cache, max-age=900" }, 60],
+      [{ "cache-control": "max-age=-1" }, 60],
+      [{ "cache-control": "max-age=1e9" }, 60],
+      [{ "cache-control": "max-age=86400" }, 3600],
+      [{ "cache-control": "max-age=99999999999999999999" }, 60],
+      [{ "cache-control": "s-maxage=900" }, 600],
+      [{ "cache-control": "x-max-age=900" }, 600]
+    ]
+    for (const [headers, seconds] of ages) {
+      it.effect(`for ${seconds} seconds where the issuer says ${JSON.stringify(headers)}`, () =>
+        withDiscovery((endpoints, keySet) =>
+          Effect.gen(function* () {
+            endpoints.answer = (url) =>
+              url.pathname === "/jwks" ? Response.json({ keys: endpoints.keys }, { headers }) : endpoints.standard(url)
+            yield* keySet.refresh
+            yield* TestClock.adjust(`${seconds - 1} seconds`)
+            yield* keySet.refresh
+            assert.lengthOf(endpoints.requests, 2)
+            yield* TestClock.adjust("1 second")
+            yield* keySet.refresh
+            assert.lengthOf(endpoints.requests, 4)
+          })
+        )
+      )
+    }
+
+    it.effect("and fetches them anew in the background when four fifths of that time are over", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          yield* TestClock.adjust("479 seconds")
+          yield* keySet.find(rs256("k1"))
+          yield* settle
+          assert.lengthOf(endpoints.requests, 2)
+          yield* TestClock.adjust("1 second")
+          endpoints.answer = () => "hangs"
+          for (let i = 0; i < 20; i++) assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          yield* settle
+          assert.lengthOf(endpoints.requests, 3)
+          yield* TestClock.adjust("10 seconds")
+          endpoints.answer = endpoints.standard
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          yield* settle
+          assert.lengthOf(endpoints.requests, 5)
+          yield* TestClock.adjust("470 seconds")
+          yield* keySet.find(rs256("k1"))
+          assert.lengthOf(endpoints.requests, 5)
+        })
+      )
+    )
+
+    it.effect("by the time that passes, though the machine's clock is set back", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(1_700_000_000_000)
+          yield* keySet.refresh
+          yield* TestClock.adjust("599 seconds")
+          yield* TestClock.setTime(1_600_000_000_000)
+          yield* TestClock.adjust("1 second")
+          yield* keySet.refresh
+          assert.lengthOf(endpoints.requests, 4)
+        })
+      )
+    )
+
+    it.effect("and counts the time that the machine was suspended", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          const clock = yield* Clock.clockWith(Effect.succeed)
+          const resumed: Clock.Clock = Object.create(clock, {
+            currentTimeMillisUnsafe: { value: () => clock.currentTimeMillisUnsafe() + 600_000 }
+          })
+          yield* Effect.provideService(keySet.refresh, Clock.Clock, resumed)
+          assert.lengthOf(endpoints.requests, 4)
+        })
+      )
+    )
+
+    it.effect("a key that the issuer removed is refused when the set is fetched again", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          const { second } = yield* Effect.promise(() => keys)
+          yield* keySet.refresh
+          endpoints.keys = [second.jwk]
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          yield* TestClock.adjust("600 seconds")
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
+        })
+      )
+    )
+
+    it.effect("a set without keys is a set: every token is refused, and a key that comes back is found", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          const { first } = yield* Effect.promise(() => keys)
+          endpoints.keys = []
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
+          endpoints.keys = [first.jwk]
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+        })
+      )
+    )
+
+    it.effect("an unchanged key stays the same object", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          const [before] = yield* keySet.find(rs256("k1"))
+          yield* TestClock.adjust("600 seconds")
+          const [after] = yield* keySet.find(rs256("k1"))
+          assert.strictEqual(after, before)
+        })
+      )
+    )
+  })
+
+  describe("looks a key up", () => {
+    it.effect(
+      "in a flood of invented names a new key is kept out for 30 seconds at most, for 1 fetch in that time",
+      () =>
+        withDiscovery((endpoints, keySet) =>
+          Effect.gen(function* () {
+            const { first, second } = yield* Effect.promise(() => keys)
+            yield* keySet.refresh
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
+            endpoints.keys = [first.jwk, second.jwk]
+            for (let time = 0; time < 29; time++) {
+              yield* TestClock.adjust("1 second")
+              const flood = Array.from({ length: 100 }, (_, i) =>
+                Effect.exit(keySet.find(rs256(`invented-${time}-${i}`)))
+              )
+              yield* Effect.all(flood, { concurrency: "unbounded", discard: true })
+            }
+            assert.lengthOf(endpoints.requests, 4)
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("k2"))))
+            yield* TestClock.adjust("1 second")
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
+            assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+            assert.lengthOf(endpoints.requests, 6)
+          })
+        )
+    )
+
+    it.effect("and asks nobody where no key could ever be meant", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          const headers = [
+            rs256("k".repeat(257)),
+            rs256("k".repeat(1_000_000)),
+            ...["none", "HS256", "", "rs256", "__proto__", "constructor"].map((alg) => ({ alg, kid: "k1" }))
+          ]
+          for (const header of headers) assertUnknown(yield* Effect.exit(keySet.find(header)))
+          assert.lengthOf(endpoints.requests, 2)
+        })
+      )
+    )
+
+    it.effect("by nothing but its name", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          for (const kid of ["__proto__", "constructor", "toString", "", "k1 ", "K1", "../k1", "' or 1=1"]) {
+            assertUnknown(yield* Effect.exit(keySet.find(rs256(kid))))
+          }
+          assert.isFalse(endpoints.requests.some((url) => url.includes("k1") || url.includes("proto")))
+        })
+      )
+    )
+
+    it.effect("without a name, each that fits the algorithm", () =>
+      Effect.gen(function* () {
+        const { first, second } = yield* Effect.promise(() => keys)
+        const ec = yield* makeKey("ec", "ES256")
+        const find = (alg: string) =>
+          Effect.flatMap(KeySet.KeySet, (keySet) => keySet.find({ alg })).pipe(
+            Effect.provide(
+              KeySet.layerStatic({ keys: [first.jwk, second.jwk, { ...first.jwk, kid: "again" }, ec.jwk] })
+            )
+          )
+        assert.lengthOf(yield* find("RS256"), 2)
+        assert.lengthOf(yield* find("ES256"), 1)
+        assertUnknown(yield* Effect.exit(find("PS256")))
+      })
+    )
+
+    it.effect("only for the algorithms of its type and curve, and of its alg where it has one", () =>
+      Effect.gen(function* () {
+        const { first } = yield* Effect.promise(() => keys)
+        const { alg: _, ...anyAlg } = first.jwk
+        const ec = yield* makeKey("ec", "ES384")
+        const ed = yield* makeKey("ed", "Ed25519")
+        const all = [
+          "RS256",
+          "RS384",
+          "RS512",
+          "PS256",
+          "PS384",
+          "PS512",
+          "ES256",
+          "ES384",
+          "ES512",
+          "EdDSA",
+          "Ed25519"
+        ]
+        const serves = (jwk: jose.JWK) =>
+          Effect.flatMap(KeySet.KeySet, (keySet) =>
+            Effect.filter(all, (alg) => Effect.isSuccess(keySet.find({ alg, kid: "k" })))
+          ).pipe(Effect.provide(KeySet.layerStatic({ keys: [{ ...jwk, kid: "k" }] })))
+        assert.deepStrictEqual(yield* serves(first.jwk), ["RS256"])
+        assert.deepStrictEqual(yield* serves(anyAlg), ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])
+        assert.deepStrictEqual(yield* serves(ec.jwk), ["ES384"])
+        assert.deepStrictEqual(yield* serves({ ...ed.jwk, alg: "EdDSA" }), ["EdDSA"])
+        // RFC 8032 §7.1, test SHA(abc): a key with the sign bit.
+        const x = jose.base64url.encode(
+          Buffer.from("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf", "hex")
+        )
+        assert.deepStrictEqual(yield* serves({ kty: "OKP", crv: "Ed25519", x, alg: "Ed25519" }), ["Ed25519"])
+        const { alg: __, ...anyEd } = ed.jwk
+        assert.deepStrictEqual(yield* serves(anyEd), ["EdDSA", "Ed25519"])
+      })
+    )
+  })
+
+  describe("refuses a key", () => {
+    /** The real modulus mod03 of the test data of the paper's authors (crocs-muni/roca), of 2048 bits. */
+    const roca =
+      "9dcd7420e420c270a68060eb8b5aa7457a9f6648f86fafed2775cc1f79ae962f1e63f1b9e51c55f9ea6fdc7332e9b0058c9ff2eb1fc89855029cf6aafe21e689" +
+      "feb38ac9ffb12f1ce371bb5d0e9aae64161abce74b4244bf68f1edb4411f756a097c8929c14740245ea355f8332d1aa36bb50c7dcb4505da8de02e4e53d38f8d" +
+      "f06097da7524df0df93db48eac8cc4af2d3a16257eb2b2adca6ba464e5974fa92550d31b1babf161e7692d00b86e3dd886ecab4abfbe1a8f8cc263ff4af55cdb" +
+      "45f4249a5193925f5e983d762f0b6800943eb0267b08f42ed311ce1f5c86eacbc8ce4d3cb7a2fee1ef5641423a1cf4114e5ecf50034a60a412523af9e6f4aa11"
+    const base64url = (hex: string) =>
+      jose.base64url.encode(Uint8Array.from(hex.match(/../g) ?? [], (x) => parseInt(x, 16)))
+    const littleEndian = (y: bigint) =>
+      base64url((y.toString(16).padStart(64, "0").match(/../g) ?? []).toReversed().join(""))
+
+    it("has the fingerprint of ROCA only where one exponent fits every prime", () => {
+      assert.isTrue(hasRocaFingerprint(BigInt(`0x${roca}`)))
+      assert.isFalse(hasRocaFingerprint(BigInt(`0x${roca}`) + 2n))
+      // A power of 65537 modulo each small prime, yet with different exponents: from the same test data.
+      const chance =
+        72414128973967872688332736535017614208620368242015797102796086827882754006260204061799547004983731426777596445658889886861027045033760014948048067467947960318205453778973975867532910489227970143091184725760290172935872752222320334100097730483600892686353719855397381316384244147860260153198611313067061116317n
+      assert.isFalse(hasRocaFingerprint(chance))
+    })
+
+    const modulus2048 = 2n ** 2047n + 2n ** 1000n + 1n
+    const rsa = Effect.map(
+      Effect.promise(() => keys),
+      ({ first }) => ({ ...first.jwk, kid: "bad" })
+    )
+    const derived = (alg: "RS256" | "ES256", change: (jwk: Record<string, any>) => unknown) =>
+      Effect.map(alg === "RS256" ? rsa : Effect.map(makeKey("bad", alg), ({ jwk }) => jwk), change)
+    const short = Effect.promise(async () => {
+      const { publicKey } = await crypto.subtle.generateKey(
+        { name: "RSASSA-PKCS1-v1_5", modulusLength: 1024, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" },
+        true,
+        ["verify", "sign"]
+      )
+      return { ...(await jose.exportJWK(publicKey)), kid: "bad" }
+    })
+    const order8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022n
+    const p = 2n ** 255n - 19n
+    const smallOrder = [0n, 1n, p - 1n, order8, p - order8, p, p + 1n].flatMap((y) => [y, y + 2n ** 255n])
+
+    const cases: ReadonlyArray<readonly [name: string, reason: string, jwk: Effect.Effect<unknown>]> = [
+      ["of 1024 bits", "ModulusSize", short],
+      [
+        "of more than 8192 bits",
+        "ModulusSize",
+        derived("RS256", (k) => ({ ...k, n: base64url(`01${"00".repeat(1023)}01`) }))
+      ],
+      ["of megabytes", "ModulusSize", derived("RS256", (k) => ({ ...k, n: "A".repeat(400_000) }))],
+      [
+        "of 2047 bits behind leading zeros",
+        "ModulusSize",
+        derived("RS256", (k) => ({ ...k, n: base64url(`0000${"7f".repeat(256)}`) }))
+      ],
+      [
+        "whose modulus is divisible by a small prime",
+        "ModulusFactor",
+        derived("RS256", (k) => ({ ...k, n: base64url((modulus2048 - (modulus2048 % 167n)).toString(16)) }))
+      ],
+      ["with the fingerprint of ROCA", "Roca", derived("RS256", (k) => ({ ...k, n: base64url(roca) }))],
+      ["with the exponent 1", "Exponent", derived("RS256", (k) => ({ ...k, e: "AQ" }))],
+      ["with an even exponent", "Exponent", derived("RS256", (k) => ({ ...k, e: "AQAA" }))],
+      ["with an exponent over 32 bits", "Exponent", derived("RS256", (k) => ({ ...k, e: "AQAAAAE" }))],
+      ["without an exponent", "Malformed", derived("RS256", (k) => ({ ...k, e: undefined }))],
+      ["padded", "Malformed", derived("RS256", (k) => ({ ...k, e: "AQAB====" }))],
+      ["with white space", "Malformed", derived("RS256", (k) => ({ ...k, e: "AQ AB" }))],
+      ["with stray bits", "Malformed", derived("RS256", (k) => ({ ...k, e: "AR" }))],
+      ["whose alg is a number", "Malformed", derived("RS256", (k) => ({ ...k, alg: 1 }))],
+      ["whose kid is too long", "Malformed", derived("RS256", (k) => ({ ...k, kid: "k".repeat(257) }))],
+      ["that is null", "Malformed", Effect.succeed(null)],
+      ["that is text", "Malformed", Effect.succeed("RSA")],
+      ["for encryption", "Purpose", derived("RS256", (k) => ({ ...k, use: "enc" }))],
+      ["without the operation verify", "Purpose", derived("RS256", (k) => ({ ...k, key_ops: ["encrypt"] }))],
+      ["whose operations are text", "Purpose", derived("RS256", (k) => ({ ...k, key_ops: "verify" }))],
+      ["with an algorithm for encryption", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "RSA-OAEP" }))],
+      ["with an algorithm of another type", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "ES256" }))],
+      ["with an algorithm of another curve", "Algorithm", derived("ES256", (k) => ({ ...k, alg: "ES384" }))],
+      ["with a symmetric algorithm", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "HS256" }))],
+      ["that is symmetric", "Symmetric", Effect.succeed({ kty: "oct", kid: "bad", k: "c2VjcmV0c2VjcmV0c2VjcmV0" })],
+      ["of an unknown type", "Type", Effect.succeed({ kty: "AKP", kid: "bad", alg: "ML-DSA-44", pub: "AA" })],
+      ["for key agreement", "Curve", Effect.succeed({ kty: "OKP", crv: "X25519", kid: "bad", x: "AA" })],
+      ["on an unknown curve", "Curve", derived("ES256", (k) => ({ ...k, alg: undefined, crv: "secp256k1" }))],
+      [
+        "on another curve than its coordinates",
+        "Malformed",
+        derived("ES256", (k) => ({ ...k, alg: "ES384", crv: "P-384" }))
+      ],
+      ["whose point is not on its curve", "Invalid", derived("ES256", (k) => ({ ...k, y: k.x }))],
+      ["whose private half is published", "Private", derived("ES256", (k) => ({ ...k, d: k.x }))],
+      ["with a prime of its modulus", "Private", derived("RS256", (k) => ({ ...k, p: "AQAB" }))],
+      ["with a private half that is no text", "Private", derived("RS256", (k) => ({ ...k, d: 1 }))],
+      ...smallOrder.map(
+        (y) =>
+          [
+            `that is a point of small order: ${y}`,
+            "SmallOrder",
+            Effect.succeed({ kty: "OKP", crv: "Ed25519", kid: "bad", x: littleEndian(y) })
+          ] as const
+      )
+    ]
+    for (const [name, reason, bad] of cases) {
+      it.effect(`${name}, says so once, and serves the others`, () =>
+        withLogs((logs) =>
+          withDiscovery((endpoints, keySet) =>
+            Effect.gen(function* () {
+              const { second } = yield* Effect.promise(() => keys)
+              const jwk: any = yield* bad
+              endpoints.keys = [jwk, second.jwk]
+              assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+              for (const alg of ["RS256", "ES256", "ES384", "EdDSA"]) {
+                assertUnknown(yield* Effect.exit(keySet.find({ alg, kid: "bad" })))
+              }
+              yield* TestClock.adjust("600 seconds")
+              assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+              assert.deepStrictEqual(
+                logs.map(({ annotations, level, message }) => [level, message, annotations["reason"]]),
+                [["Warn", "A published key is refused", reason]]
+              )
+              const text = JSON.stringify(logs)
+              for (const member of ["n", "x", "y", "d", "k"]) {
+                const value = jwk?.[member]
+                if (typeof value === "string" && value.length > 8) assert.notInclude(text, value)
+              }
+            })
+          )
+        )
+      )
+    }
+
+    it("knows the points of small order", () => {
+      const power = (base: bigint, exponent: bigint): bigint =>
+        exponent === 0n ? 1n : (power((base * base) % p, exponent / 2n) * (exponent % 2n === 1n ? base : 1n)) % p
+      const d = (p - 121665n) * power(121666n, p - 2n)
+      for (const y of [order8, p - order8]) {
+        const xx = (y * y - 1n) * power((d * y * y + 1n) % p, p - 2n)
+        // Doubled, a point of order 8 is one of order 4: y = 0.
+        assert.strictEqual((y * y + xx) % p, 0n)
+      }
+    })
+
+    it.effect("under its other names too, where its private half is published under one", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          const { first, second } = yield* Effect.promise(() => keys)
+          const withZero = jose.base64url.encode(
+            Buffer.concat([Buffer.alloc(1), jose.base64url.decode(first.jwk.n ?? "")])
+          )
+          const { alg: _, ...leak } = { ...first.jwk, kid: "leak", d: "AQAB", n: withZero, crv: "P-256" }
+          endpoints.keys = [first.jwk, leak, second.jwk]
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
+          assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+        })
+      )
+    )
+
+    it.effect("whose name another key has too, and takes the same key twice for one", () =>
+      withLogs((logs) =>
+        withDiscovery((endpoints, keySet) =>
+          Effect.gen(function* () {
+            const { first, second } = yield* Effect.promise(() => keys)
+            const { alg: _, ...anyAlg } = first.jwk
+            const ec = yield* makeKey("k2", "ES256")
+            endpoints.keys = [
+              first.jwk,
+              { ...second.jwk, kid: "k1" },
+              second.jwk,
+              { ...second.jwk },
+              { ...second.jwk, alg: "PS256" },
+              ec.jwk,
+              { ...anyAlg, kid: "k3" },
+              { ...first.jwk, kid: "k3" }
+            ]
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
+            for (const alg of ["RS256", "PS256", "ES256"]) assert.lengthOf(yield* keySet.find({ alg, kid: "k2" }), 1)
+            for (const alg of ["RS256", "PS512"]) assert.lengthOf(yield* keySet.find({ alg, kid: "k3" }), 1)
+            assert.deepStrictEqual(
+              logs.map(({ annotations }) => [annotations["reason"], annotations["kid"]]),
+              [
+                ["DuplicateKid", "k1"],
+                ["DuplicateKid", "k1"]
+              ]
+            )
+          })
+        )
+      )
+    )
+
+    it.effect("after the hundredth", () =>
+      withLogs((logs) =>
+        withDiscovery((endpoints, keySet) =>
+          Effect.gen(function* () {
+            const { first, second } = yield* Effect.promise(() => keys)
+            const many = Array.from({ length: 99 }, (_, i) => ({ ...second.jwk, kid: `other-${i}` }))
+            endpoints.keys = [...many, first.jwk, second.jwk]
+            assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("k2"))))
+            assert.deepStrictEqual(
+              logs.map(({ annotations }) => annotations["reason"]),
+              ["TooMany"]
+            )
+          })
+        )
+      )
+    )
+
+    it.effect("and does not log a name that could be more than a name", () =>
+      withLogs((logs) =>
+        withDiscovery((endpoints, keySet) =>
+          Effect.gen(function* () {
+            const { first } = yield* Effect.promise(() => keys)
+            endpoints.keys = ["a\r\nlevel=FATAL", "\u001b[2J", "k".repeat(65)].map((kid) => ({
+              ...first.jwk,
+              kid,
+              e: "AQ"
+            }))
+            yield* keySet.refresh
+            assert.deepStrictEqual(
+              logs.map(({ annotations, message }) => [message, annotations["kid"]]),
+              [
+                ["A published key is refused", "(not shown)"],
+                ["A published key is refused", "(not shown)"],
+                ["A published key is refused", "(not shown)"],
+                ["No published key is usable: every token is refused", undefined]
+              ]
+            )
+          })
+        )
+      )
+    )
+  })
+
+  describe("an answer", () => {
+    const text =
+      (body: BodyInit, headers: Record<string, string> = {}) =>
+      () =>
+        new Response(body, { headers })
+    const set = Effect.map(
+      Effect.promise(() => keys),
+      ({ first }) => JSON.stringify({ keys: [first.jwk] })
+    )
+    const bad: ReadonlyArray<readonly [name: string, answer: (json: string) => () => Response]> = [
+      ["with a byte order mark", (json) => text(`\ufeff${json}`)],
+      [
+        "that is not UTF-8",
+        (json) => text(Uint8Array.from(`{"note":"\xff",${json.slice(1)}`, (char) => char.charCodeAt(0)))
+      ],
+      [
+        "that ends within a character",
+        (json) => text(Uint8Array.from([...new TextEncoder().encode(json), 0xe2, 0x82]))
+      ],
+      ["that nests 100 000 deep", () => text(`{"keys":${"[".repeat(100_000)}${"]".repeat(100_000)}`)],
+      ["with more behind it", (json) => text(`${json}{}`)],
+      ["that is longer than it may be", (json) => text(json + " ".repeat(512 * 1024))],
+      ["that says it is", (json) => text(json, { "content-length": "524289" })],
+      ["with a part of the set", (json) => () => new Response(json, { status: 206 })],
+      ["with a redirect", () => () => new Response(null, { status: 302, headers: { location: `${issuer}/other` } })],
+      [
+        "with a redirect and a set",
+        (json) => () => new Response(json, { status: 307, headers: { location: "/other" } })
+      ]
+    ]
+    for (const [name, answer] of bad) {
+      it.effect(`${name} is no answer`, () =>
+        withDiscovery((endpoints, keySet) =>
+          Effect.gen(function* () {
+            const jwks = answer(yield* set)
+            endpoints.answer = (url) => (url.pathname === "/jwks" ? jwks() : endpoints.standard(url))
+            assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "BadResponse")
+            assert.lengthOf(endpoints.requests, 2)
+          })
+        )
+      )
+    }
+
+    it.effect("is read whatever its content type, up to the size that is allowed", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          const json = yield* set
+          const jwks = text(json + " ".repeat(512 * 1024 - json.length), { "content-type": "text/html" })
+          endpoints.answer = (url) => (url.pathname === "/jwks" ? jwks() : endpoints.standard(url))
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+        })
+      )
+    )
+
+    it.effect("without an end is not read to it", () =>
+      Effect.gen(function* () {
+        let read = 0
+        let cancelled = false
+        const endpoints = new Endpoints([])
+        endpoints.answer = () =>
+          new Response(
+            new ReadableStream(
+              {
+                pull: (controller) => {
+                  read += 1024
+                  controller.enqueue(new Uint8Array(1024).fill(0x20))
+                },
+                cancel: () => {
+                  cancelled = true
+                }
+              },
+              { highWaterMark: 0 }
+            )
+          )
+        const exit = yield* Effect.exit(Effect.flatMap(KeySet.KeySet, (keySet) => keySet.refresh)).pipe(
+          Effect.provide(
+            KeySet.layerRemote({ url: `${issuer}/jwks`, maxBytes: 4096 }).pipe(Layer.provide(endpoints.layer))
+          )
+        )
+        assertUnavailable(exit, "BadResponse")
+        assert.isAtMost(read, 8192)
+        assert.isTrue(cancelled)
+      })
+    )
+
+    it.effect("that is refused is not downloaded", () =>
+      Effect.gen(function* () {
+        const signals: Array<AbortSignal> = []
+        const client = Layer.succeed(
+          HttpClient.HttpClient,
+          HttpClient.make((request, _, signal) => {
+            signals.push(signal)
+            return Effect.succeed(HttpClientResponse.fromWeb(request, new Response("sorry", { status: 500 })))
+          })
+        )
+        yield* Effect.exit(Effect.flatMap(KeySet.KeySet, (keySet) => keySet.refresh)).pipe(
+          Effect.provide(KeySet.layerRemote({ url: issuer }).pipe(Layer.provide(client)))
+        )
+        assert.deepStrictEqual(
+          signals.map((signal) => signal.aborted),
+          [true]
+        )
+      })
+    )
+
+    it.effect("from an issuer on the network cannot name a port of this machine", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          endpoints.answer = () => Response.json({ issuer, jwks_uri: "http://localhost:8080/jwks" })
+          assertUnavailable(yield* Effect.exit(keySet.refresh), "BadResponse")
+          assert.lengthOf(endpoints.requests, 1)
+        })
+      )
+    )
+
+    for (const [name, client] of [
+      ["fetch", FetchHttpClient.layer],
+      ["node:http", NodeHttpClient.layerNodeHttp],
+      ["undici", NodeHttpClient.layerUndici]
+    ] as const) {
+      it.live(`that redirects is not followed: ${name}`, () =>
+        Effect.gen(function* () {
+          const { first } = yield* Effect.promise(() => keys)
+          const paths: Array<string | undefined> = []
+          const server = yield* Effect.acquireRelease(
+            Effect.callback<NodeHttp.Server>((resume) => {
+              const server = NodeHttp.createServer(({ url }, response) => {
+                paths.push(url)
+                if (url?.startsWith("/moved") === true) response.writeHead(302, { location: "/elsewhere" }).end()
+                else response.end(JSON.stringify({ keys: [first.jwk] }))
+              })
+              server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+            }),
+            (server) =>
+              Effect.sync(() => {
+                server.close()
+                server.closeAllConnections()
+              })
+          )
+          const address = server.address()
+          const origin = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
+          const read = (path: string) =>
+            Effect.exit(Effect.flatMap(KeySet.KeySet, (keySet) => keySet.refresh)).pipe(
+              Effect.provide(KeySet.layerRemote({ url: origin + path }).pipe(Layer.provide(client))),
+              Effect.provide(Logger.layer([]))
+            )
+          assertUnavailable(yield* read("/moved"), "BadResponse")
+          assert.deepStrictEqual(paths, ["/moved"])
+          assert(Exit.isSuccess(yield* read("/jwks?x=a%20b+c&y=%C3%A9#part")))
+          assert.lengthOf(paths, 2)
+        })
+      )
+    }
+  })
+
+  describe("whatever happens to a request", () => {
+    it.effect("the fetch that it started goes on for the others, and for those to come", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          let open = (): void => undefined
+          const opened = new Promise<void>((resolve) => {
+            open = resolve
+          })
+          const body = new ReadableStream({
+            start: (controller) =>
+              void opened.then(() => {
+                controller.enqueue(new TextEncoder().encode(JSON.stringify({ keys: endpoints.keys })))
+                return controller.close()
+              })
+          })
+          endpoints.answer = (url) => (url.pathname === "/jwks" ? new Response(body) : endpoints.standard(url))
+          const one = yield* Effect.forkChild(keySet.find(rs256("k1")))
+          yield* settle
+          const other = yield* Effect.forkChild(keySet.find(rs256("k1")))
+          yield* settle
+          yield* Fiber.interrupt(one)
+          open()
+          assert.lengthOf(yield* Fiber.join(other), 1)
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          assert.lengthOf(endpoints.requests, 2)
+        })
+      )
+    )
+
+    it.effect("a client that dies is an issuer that cannot be reached, and its cause is told once", () =>
+      withLogs((logs) =>
+        Effect.gen(function* () {
+          const dies = Layer.succeed(
+            HttpClient.HttpClient,
+            HttpClient.make(() => Effect.die(new Error("broken")))
+          )
+          yield* Effect.gen(function* () {
+            const keySet = yield* KeySet.KeySet
+            for (let i = 0; i < 3; i++) {
+              assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
+              yield* TestClock.adjust("5 seconds")
+            }
+          }).pipe(Effect.provide(KeySet.layerRemote({ url: issuer }).pipe(Layer.provide(dies))))
+          assert.deepStrictEqual(
+            logs.map(({ level }) => level),
+            ["Error", "Warn"]
+          )
+        })
+      )
+    )
+
+    it.effect("a layer that is closed ends its fetch, and answers", () =>
+      Effect.gen(function* () {
+        const endpoints = new Endpoints([])
+        endpoints.answer = () => "hangs"
+        const scope = yield* Scope.make()
+        const context = yield* Layer.buildWithScope(
+          KeySet.layerRemote({ url: issuer }).pipe(Layer.provide(endpoints.layer)),
+          scope
+        )
+        const find = Effect.provide(
+          Effect.flatMap(KeySet.KeySet, (keySet) => keySet.find(rs256("k1"))),
+          context
+        )
+        const waiting = yield* Effect.forkChild(Effect.exit(find))
+        yield* settle
+        yield* Scope.close(scope, Exit.void)
+        assertUnavailable(yield* Fiber.join(waiting), "Unreachable")
+        assertUnavailable(yield* Effect.exit(find), "Unreachable")
+        assert.lengthOf(endpoints.requests, 1)
+      })
+    )
+  })
+
+  describe("reports", () => {
+    it.effect("an outage once, stale keys once, their end once, and the recovery", () =>
+      withLogs((logs) =>
+        withDiscovery((endpoints, keySet) =>
+          Effect.gen(function* () {
+            const ask = Effect.repeat(Effect.exit(keySet.find(rs256("k1"))), { times: 20 })
+            yield* keySet.refresh
+            endpoints.answer = () => "unreachable"
+            for (let minutes = 0; minutes <= 75; minutes += 1) {
+              yield* ask
+              yield* settle
+              yield* TestClock.adjust("1 minute")
+            }
+            endpoints.answer = endpoints.standard
+            yield* ask
+            yield* settle
+            assert.deepStrictEqual(
+              logs.filter(({ level }) => level !== "Debug").map(({ level, message }) => [level, message]),
+              [
+                ["Warn", "The issuer's keys could not be fetched"],
+                ["Warn", "Stale keys serve while the issuer cannot be asked"],
+                ["Error", "The stale keys are too old to serve: requests are answered 503"],
+                ["Info", "The issuer's keys are fetched again"]
+              ]
+            )
+            assert.isTrue(logs.every(({ annotations }) => annotations["issuer"] === issuer))
+          })
+        )
+      )
+    )
+
+    it.effect("the age of the keys, and each fetch by its outcome", () =>
+      withDiscovery((endpoints, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.find(rs256("k1"))
+          yield* TestClock.adjust("100 seconds")
+          yield* keySet.find(rs256("k1"))
+          endpoints.answer = () => new Response("sorry", { status: 500 })
+          yield* Effect.exit(keySet.find(rs256("k2")))
+          yield* TestClock.adjust("5 seconds")
+          endpoints.answer = () => "unreachable"
+          yield* Effect.exit(keySet.find(rs256("k2")))
+          const metrics = yield* Metric.snapshot
+          const of = (id: string) =>
+            metrics.filter((metric) => metric.id === id).map(({ attributes, state }) => ({ attributes, state }))
+          assert.deepStrictEqual(
+            of("oauth2_key_set_age_seconds").map(({ attributes, state }) => [attributes, state]),
+            [[{ issuer }, { value: 100 }]] as any
+          )
+          assert.deepStrictEqual(
+            of("oauth2_key_set_fetches_total").map(({ attributes, state }) => [
+              attributes?.["outcome"],
+              "count" in state ? state.count : undefined
+            ]),
+            [
+              ["success", 1],
+              ["bad_response", 1],
+              ["unreachable", 1]
+            ]
+          )
+        })
+      ).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+    )
+
+    it.effect("a fetch as a span of its own, without what the request said", () =>
+      Effect.gen(function* () {
+        const spans: Array<Tracer.NativeSpan> = []
+        const tracer = Tracer.make({
+          span: (options) => {
+            const span = new Tracer.NativeSpan(options)
+            spans.push(span)
+            return span
+          }
+        })
+        yield* withDiscovery((_, keySet) =>
+          Effect.withSpan(Effect.exit(keySet.find(rs256("secret-kid"))), "request")
+        ).pipe(Effect.withSpan("start"), Effect.provideService(Tracer.Tracer, tracer))
+        const refresh = spans.find((span) => span.name === "KeySet.refresh")
+        assert.isTrue(refresh !== undefined && Option.isNone(refresh.parent))
+        assert.deepStrictEqual(Object.fromEntries(refresh?.attributes ?? []), { issuer, keys: 1, refused: 0 })
+        for (const span of spans) assert.notInclude(JSON.stringify([...span.attributes]), "secret-kid")
+      })
+    )
+
+    it.effect("a URL without its query", () =>
+      withLogs((logs) =>
+        Effect.gen(function* () {
+          const endpoints = new Endpoints([])
+          endpoints.answer = () => "unreachable"
+          const error = yield* Effect.flip(Effect.flatMap(KeySet.KeySet, (keySet) => keySet.refresh)).pipe(
+            Effect.provide(
+              KeySet.layerRemote({ url: `${issuer}/jwks?key=secret` }).pipe(Layer.provide(endpoints.layer))
+            )
+          )
+          assert.notInclude(JSON.stringify([logs, error]), "secret")
+        })
+      )
+    )
+  })
+
+  describe("settings", () => {
+    const bad: ReadonlyArray<readonly [setting: string, options: object]> = [
+      ["freshFor", { freshFor: "59 seconds" }],
+      ["freshFor", { freshFor: "61 minutes" }],
+      ["staleFor", { staleFor: "25 hours" }],
+      ["staleFor", { staleFor: -1 }],
+      ["staleFor", { staleFor: Infinity }],
+      ["maxBytes", { maxBytes: 1023 }],
+      ["maxBytes", { maxBytes: NaN }],
+      ["maxBytes", { maxBytes: Infinity }],
+      ["issuer", { issuer: "http://idp.example.com" }],
+      ["issuer", { issuer: "https://idp.example.com?x" }]
+    ]
+    for (const [setting, options] of bad) {
+      it.effect(`fail at start-up where ${setting} cannot work: ${JSON.stringify(options)}`, () =>
+        Effect.gen(function* () {
+          const layer = KeySet.layerDiscovery({ issuer, ...options }).pipe(Layer.provide(new Endpoints([]).layer))
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+          assert.instanceOf(error, SecurityError.ConfigurationError)
+          assert.strictEqual(error.setting, setting)
+        })
+      )
+    }
+
+    it.effect("bound the stale window", () =>
+      Effect.gen(function* () {
+        const { first } = yield* Effect.promise(() => keys)
+        const endpoints = new Endpoints([first])
+        yield* Effect.gen(function* () {
+          const keySet = yield* KeySet.KeySet
+          yield* keySet.refresh
+          endpoints.answer = () => "unreachable"
+          yield* TestClock.adjust("89 seconds")
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          yield* TestClock.adjust("1 second")
+          assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
+        }).pipe(
+          Effect.provide(
+            KeySet.layerDiscovery({ issuer, freshFor: "1 minute", staleFor: "30 seconds" }).pipe(
+              Layer.provide(endpoints.layer)
+            )
+          )
+        )
+      })
+    )
+
+    it.effect("given keys of which none can be used fail at start-up, and each is told why", () =>
+      Effect.gen(function* () {
+        const { first } = yield* Effect.promise(() => keys)
+        const unusable = [
+          { ...first.jwk, use: "enc" },
+          { kty: "oct", k: "c2VjcmV0", kid: "shared" }
+        ]
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(KeySet.layerStatic({ keys: unusable }))))
+        assert.strictEqual(error.setting, "keys")
+        assert.include(error.message, "Purpose (kty RSA, kid k1), Symmetric (kty oct, kid shared)")
+        assert.notInclude(error.message, "c2VjcmV0")
+      })
+    )
+
+    it.effect("given keys of which some cannot be used serve, with a warning for each", () =>
+      withLogs((logs) =>
+        Effect.gen(function* () {
+          const { first } = yield* Effect.promise(() => keys)
+          const layer = KeySet.layerStatic({ keys: [first.jwk, { kty: "oct", k: "c2VjcmV0", kid: "shared" }] })
+          yield* Effect.provide(
+            Effect.flatMap(KeySet.KeySet, (keySet) => keySet.find(rs256("k1"))),
+            layer
+          )
+          assert.deepStrictEqual(
+            logs.map(({ annotations, level }) => [level, annotations["reason"]]),
+            [["Warn", "Symmetric"]]
+          )
+        })
+      )
+    )
+  })
 })

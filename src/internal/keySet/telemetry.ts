@@ -1,0 +1,60 @@
+/** What a key set reports: metrics and log events, without keys, tokens or anything that a token says. */
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import type { Unavailable } from "./http.ts"
+import type { Refused } from "./keys.ts"
+
+const ages = Metric.gauge("oauth2_key_set_age_seconds", {
+  description: "How long ago the issuer's keys that are in use were asked for"
+})
+const fetches = Metric.counter("oauth2_key_set_fetches_total", {
+  description: "Fetches of an issuer's keys by outcome",
+  incremental: true
+})
+
+export const observeAge = (issuer: string, millis: number): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(ages, { issuer }), millis / 1000)
+
+export type Outcome = "success" | "unreachable" | "timeout" | "bad_response" | "issuer_mismatch"
+
+export const outcomeOf = (reason: Unavailable): Outcome => {
+  switch (reason) {
+    case "Timeout":
+      return "timeout"
+    case "BadResponse":
+      return "bad_response"
+    case "IssuerMismatch":
+      return "issuer_mismatch"
+    default:
+      return "unreachable"
+  }
+}
+
+export const countFetch = (issuer: string, outcome: Outcome): Effect.Effect<void> =>
+  Metric.update(Metric.withAttributes(fetches, { issuer, outcome }), 1)
+
+// The publisher's text goes to the log only where it is short, and visible ASCII.
+export const label = (text: string | undefined): string =>
+  text === undefined ? "(none)" : /^[\x21-\x7e]{1,64}$/.test(text) ? text : "(not shown)"
+
+export const reportRefused = (issuer: string, { kid, kty, reason }: Refused): Effect.Effect<void> =>
+  Effect.logWarning("A published key is refused").pipe(
+    Effect.annotateLogs({ issuer, reason, kty: label(kty), kid: label(kid) })
+  )
+
+export const reportNoKeys = (issuer: string): Effect.Effect<void> =>
+  Effect.annotateLogs(Effect.logWarning("No published key is usable: every token is refused"), { issuer })
+
+export const reportFailure = (issuer: string, reason: Unavailable, first: boolean): Effect.Effect<void> =>
+  (first ? Effect.logWarning : Effect.logDebug)("The issuer's keys could not be fetched").pipe(
+    Effect.annotateLogs({ issuer, reason })
+  )
+
+export const reportRecovery = (issuer: string): Effect.Effect<void> =>
+  Effect.annotateLogs(Effect.logInfo("The issuer's keys are fetched again"), { issuer })
+
+export const reportStale = (issuer: string): Effect.Effect<void> =>
+  Effect.annotateLogs(Effect.logWarning("Stale keys serve while the issuer cannot be asked"), { issuer })
+
+export const reportExpired = (issuer: string): Effect.Effect<void> =>
+  Effect.annotateLogs(Effect.logError("The stale keys are too old to serve: requests are answered 503"), { issuer })
