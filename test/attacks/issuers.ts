@@ -1,0 +1,199 @@
+/** Attacks on the way to the issuer's keys: outages, floods of key names, weak keys. Each has a server and an issuer of its own, on the test's clock. */
+import { assert } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import type { HttpServer } from "effect/http"
+import { type Answer, TestIssuer } from "effect-oauth2/testing"
+import * as jose from "jose"
+import { TestClock } from "effect/testing"
+import * as Arena from "./Arena.ts"
+
+export interface Scenario {
+  readonly class: number
+  readonly name: string
+  readonly run: Effect.Effect<void, unknown, TestIssuer | HttpServer.HttpServer>
+}
+
+export const classes: Readonly<Record<number, string>> = {
+  14: "outages of the issuer",
+  15: "floods of key names",
+  16: "weak and wrong keys"
+}
+
+const scenario = (n: number, name: string, run: Scenario["run"]): Scenario => ({ class: n, name, run })
+
+const answer = Effect.fnUntraced(function* (expected: Arena.Expected, token: string) {
+  for (const form of Arena.responses) {
+    yield* Arena.assertAnswer(form, expected, [`Authorization: Bearer ${token}`], token.split("."))
+  }
+})
+
+const good = TestIssuer.use((issuer) => issuer.mint({ scopes: ["read"] }))
+
+const outages: Readonly<Record<string, Answer>> = {
+  "cannot be reached": "unreachable",
+  "answers 500": { status: 500, body: "sorry" },
+  "answers with HTML": { body: "<html>", headers: { "content-type": "text/html" } },
+  "answers with nothing": { body: "" },
+  "answers with another JSON": { body: `{"keys":1}` },
+  redirects: { status: 302, headers: { location: "https://evil.test/" }, body: "" },
+  "answers without end": { body: `{"keys":[${" ".repeat(600_000)}]}` }
+}
+
+export const scenarios: ReadonlyArray<Scenario> = [
+  ...Object.entries(outages).map(([name, broken]) =>
+    scenario(
+      14,
+      `at the start it ${name}: 503, and it recovers by itself`,
+      Effect.gen(function* () {
+        const issuer = yield* TestIssuer
+        const token = yield* good
+        yield* issuer.respond("discovery", broken)
+        yield* issuer.respond("jwks", broken)
+        yield* answer("503", token)
+        yield* answer("503", yield* issuer.mint({ header: { kid: "unknown" } }))
+        for (const { url } of yield* issuer.requests) assert.isTrue(url.startsWith("https://issuer.test/"), url)
+        yield* issuer.respond("discovery", "normal")
+        yield* issuer.respond("jwks", "normal")
+        yield* TestClock.adjust("5 seconds")
+        yield* Arena.assertAlive()
+      })
+    )
+  ),
+  ...Object.entries(outages).map(([name, broken]) =>
+    scenario(
+      14,
+      `later it ${name}: known keys serve for the stale window, unknown ones are no refusal`,
+      Effect.gen(function* () {
+        const issuer = yield* TestIssuer
+        yield* Arena.assertAlive()
+        yield* issuer.respond("discovery", broken)
+        yield* issuer.respond("jwks", broken)
+        yield* answer("503", yield* issuer.mint({ header: { kid: "unknown" } }))
+        yield* TestClock.adjust("69 minutes")
+        yield* Arena.assertAlive()
+        yield* TestClock.adjust("2 minutes")
+        yield* answer("503", yield* good)
+      })
+    )
+  ),
+
+  scenario(
+    15,
+    "two hundred invented names cost one look, and a genuinely new key is learned all the same",
+    Effect.gen(function* () {
+      const issuer = yield* TestIssuer
+      yield* Arena.assertAlive()
+      const before = (yield* issuer.requests).length
+      const flood = (round: number) =>
+        Effect.forEach(
+          Array.from({ length: 200 }, (_, i) => `invented-${round}-${i}`),
+          (kid) =>
+            Effect.flatMap(issuer.mint({ header: { kid } }), (token) =>
+              Arena.sendRaw("/fastapi", [`Authorization: Bearer ${token}`])
+            ),
+          { concurrency: 20 }
+        )
+      const statuses = new Set((yield* flood(1)).map(({ status }) => status))
+      assert.deepStrictEqual([...statuses], [401])
+      assert.isAtMost((yield* issuer.requests).length - before, 2, "metadata and keys, once")
+      const { attacker } = yield* Effect.promise(() => Arena.keys)
+      const added = yield* issuer.rotate({ ...attacker, kid: "new", jwk: { ...attacker.jwk, kid: "new" } })
+      yield* TestClock.adjust("30 seconds")
+      yield* flood(2)
+      yield* Arena.assertAlive(added)
+      assert.isAtMost((yield* issuer.requests).length - before, 4)
+    })
+  ),
+  scenario(
+    15,
+    "a hundred requests at once for one unknown key cost one look",
+    Effect.gen(function* () {
+      const issuer = yield* TestIssuer
+      const token = yield* good
+      yield* Effect.all(
+        Array.from({ length: 100 }, () => Arena.sendRaw("/fastapi", [`Authorization: Bearer ${token}`])),
+        { concurrency: "unbounded" }
+      )
+      assert.lengthOf(yield* issuer.requests, 2)
+    })
+  ),
+
+  ...(
+    [
+      ["of 1024 bits", { alg: "RS256", modulusLength: 1024 }, {}],
+      ["for encryption", { alg: "RS256", modulusLength: 2048 }, { use: "enc" }],
+      ["that may only sign", { alg: "RS256", modulusLength: 2048 }, { use: undefined, key_ops: ["sign"] }],
+      ["for another algorithm", { alg: "RS256", modulusLength: 2048 }, { alg: "RS512" }],
+      ["with the exponent 1", { alg: "RS256", modulusLength: 2048 }, { e: "AQ" }],
+      ["with its private half", { alg: "RS256", modulusLength: 2048 }, "private"],
+      ["on another curve", { alg: "ES384" }, { alg: "ES256" }]
+    ] as const
+  ).map(([name, { alg, ...size }, change]) =>
+    scenario(
+      16,
+      `a key ${name} is refused, and the others serve`,
+      Effect.gen(function* () {
+        const issuer = yield* TestIssuer
+        const { jwk, privateKey } = yield* Effect.promise(() => makeKey(alg, size, change))
+        yield* issuer.publish({ kid: "weak", alg, use: "sig", ...jwk, ...(change === "private" ? {} : change) })
+        const token = yield* issuer.mint({
+          scopes: ["read"],
+          key: { kid: "weak", alg: alg === "ES384" ? "ES384" : "RS256", privateKey, jwk }
+        })
+        yield* answer("401t", token)
+        yield* Arena.assertAlive()
+      })
+    )
+  ),
+  scenario(
+    16,
+    "another key of the same name takes neither's place",
+    Effect.gen(function* () {
+      const issuer = yield* TestIssuer
+      const { attacker } = yield* Effect.promise(() => Arena.keys)
+      yield* issuer.publish(attacker.jwk)
+      yield* answer("401t", yield* issuer.mint({ scopes: ["read"], key: attacker }))
+      yield* Arena.assertAlive((yield* issuer.keys).find(({ kid }) => kid === "ec"))
+    })
+  ),
+  scenario(
+    16,
+    "a symmetric key in the set verifies nothing",
+    Effect.gen(function* () {
+      const issuer = yield* TestIssuer
+      const secret = yield* TestIssuer.makeSecretKey("shared", "0123456789abcdef0123456789abcdef")
+      yield* issuer.publish(secret.jwk)
+      yield* answer("401t", yield* issuer.mint({ scopes: ["read"], key: secret }))
+      yield* Arena.assertAlive()
+    })
+  )
+]
+
+/** WebCrypto makes keys that jose would not. */
+const makeKey = async (
+  alg: "RS256" | "ES384",
+  size: { readonly modulusLength?: number },
+  change: object | "private"
+) => {
+  const { privateKey, publicKey } = await crypto.subtle.generateKey(
+    alg === "ES384"
+      ? { name: "ECDSA", namedCurve: "P-384" }
+      : {
+          name: "RSASSA-PKCS1-v1_5",
+          hash: "SHA-256",
+          modulusLength: size.modulusLength ?? 2048,
+          publicExponent: new Uint8Array([1, 0, 1])
+        },
+    true,
+    ["sign", "verify"]
+  )
+  const {
+    ext: _ext,
+    key_ops: _ops,
+    ...jwk
+  } = await crypto.subtle.exportKey("jwk", change === "private" ? privateKey : publicKey)
+  return { privateKey, jwk: jwk as jose.JWK }
+}
+
+/** Built in the test, so that server and issuer are on its clock. */
+export const run = ({ run }: Scenario) => Effect.provide(run, Layer.fresh(Arena.layer))
