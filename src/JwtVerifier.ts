@@ -293,7 +293,7 @@ const trust = Effect.fnUntraced(function* (
   }
 })
 
-const verifications = Metric.counter("oauth2_token_verifications", {
+const verifications = Metric.counter("oauth2_token_verifications_total", {
   description: "Verifications of JWTs, by outcome",
   incremental: true
 })

@@ -38,7 +38,7 @@ layer(Arena.layer, { timeout: 30_000, excludeTestServices: true })("under attack
   it.effect("is observed: verifications are counted by outcome, and traced", () =>
     Effect.map(Arena.observed, (observed) => {
       for (const text of [
-        "oauth2_token_verifications",
+        "oauth2_token_verifications_total",
         "Accepted",
         "Signature",
         "JwtVerifier.verify",
