@@ -2,8 +2,8 @@
  * Verifies JWT access tokens (RFC 7519, RFC 9068) with jose.
  *
  * A token is accepted only in the strict compact form, with a signature by one of the issuer's keys under an algorithm of the allow-list, exactly the
- * configured `iss`, a configured `aud`, a `sub`, an `exp` in the future, and the marks of an access token. Nothing but its header is looked at
- * before the signature is valid. All time is read from Effect's `Clock`.
+ * configured `iss`, a configured `aud`, a `sub`, an `exp` in the future, and the marks of an access token. Nothing but its header (and, with several
+ * issuers, `iss`, to choose whose keys count) is looked at before the signature is valid. All time is read from Effect's `Clock`.
  *
  * @since 0.1.0
  */
@@ -74,7 +74,10 @@ export interface Policy {
   readonly clockTolerance?: Duration.Input
   /** How long ago a token may have been issued (`iat`, which it then must have). Default: no bound but `exp`. */
   readonly maxTokenAge?: Duration.Input
-  /** The longest token that is looked at, in characters. Default: 8192. */
+  /**
+   * The longest token that is looked at, in characters. Default: 8192. Over HTTP the whole `Authorization` field has a bound of its own,
+   * `BearerToken.MaxLength`: for longer tokens raise both.
+   */
   readonly maxTokenLength?: number
   /**
    * What tells an access token from other JWTs of the issuer (RFC 8725 §3.11). Default: `"at+jwt"`.
@@ -303,6 +306,7 @@ const verifier = (trusted: ReadonlyArray<Trust>): TokenVerifier["Service"] => {
     const token = Redacted.value(credential)
     const parsed = yield* parse(token, trusted)
     const { keysOf, policy } = yield* select(parsed, trusted)
+    if (token.length > policy.maxTokenLength) return yield* refuse("Malformed")
     if (!policy.algorithms.has(parsed.alg)) return yield* refuse("Algorithm")
     yield* assertType(parsed.typ, policy)
     const { alg, kid } = parsed

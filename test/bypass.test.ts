@@ -181,11 +181,13 @@ const stubs: Readonly<Record<string, App>> = {
   "a grant": auth.grant({ subject: "stub", scopes: ["a", "b"] }),
   "a proof that looks like one": Layer.succeed(reference("effect-oauth2/OAuth2/OAuth2/Proof"), {
     scheme: auth,
-    for: "test",
+    origin: { source: undefined, authorization: undefined },
     token: stubToken,
     scopes: new Set(["a", "b"])
   }),
-  "a decision that looks like one": Layer.succeed(reference("effect-oauth2/LastDecision"), { demand: [], source: {} }),
+  "a decision that looks like one": Layer.succeed(reference("effect-oauth2/Decision"), {
+    origin: { source: {}, authorization: "Bearer ab" }
+  }),
   "an authentication that looks like one": Layer.succeed(
     reference("effect-oauth2/OAuth2/OAuth2"),
     Object.assign((effect: unknown) => effect, { authenticator: { fromRequest: () => ({ verified: stubToken }) } })
@@ -316,10 +318,10 @@ for (const [name, adapter] of Object.entries(adapters)) {
   })
 
   describe(`${name}: a forged proof`, () => {
-    const forgeries: Readonly<Record<string, (real: object, source: object) => object>> = {
-      "with the fields of a real one": (real, source) => ({ ...real, for: source }),
-      "with the prototype of a real one too": (real, source) =>
-        Object.assign(Object.create(Object.getPrototypeOf(real)), real, { for: source })
+    const forgeries: Readonly<Record<string, (real: object, origin: object) => object>> = {
+      "with the fields of a real one": (real, origin) => ({ ...real, origin }),
+      "with the prototype of a real one too": (real, origin) =>
+        Object.assign(Object.create(Object.getPrototypeOf(real)), real, { origin })
     }
     for (const [how, forge] of Object.entries(forgeries)) {
       it.effect(`${how} proves nothing`, () =>
@@ -328,10 +330,11 @@ for (const [name, adapter] of Object.entries(adapters)) {
           const granted = yield* Layer.build(auth.grant({ subject: "forged", scopes: ["a", "b"] }))
           const real = Context.get(granted, key) as object
           const handler = cast(
-            Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ source }) =>
-              Effect.provideService(secret, key, forge(real, source))
+            Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, source }) =>
+              Effect.provideService(secret, key, forge(real, { source, authorization: headers["authorization"] }))
             )
           )
+          assert.hasAllKeys(real, ["scheme", "origin", "token", "scopes"])
           const { send } = yield* serveWithLog(
             adapter.make([
               { path: "/open", handler },
@@ -451,6 +454,60 @@ for (const [name, adapter] of Object.entries(adapters)) {
           for (const token of [undefined, "a"]) {
             assert.strictEqual(yield* forward(kinds["a new one"]!("/open", token)), 500)
           }
+        })
+      )
+    })
+
+    describe("a request that is forwarded with the same credentials", () => {
+      it.effect("to another route of the same requirement: its check reads the new URL", () =>
+        Effect.gen(function* () {
+          let app: Effect.Effect<HttpServerResponse.HttpServerResponse, any, any> | undefined
+          const here = Requirement.check("here", () =>
+            Effect.map(Effect.serviceOption(HttpServerRequest.HttpServerRequest), (request) =>
+              Option.exists(request, ({ url }) => !url.startsWith("/hidden"))
+            )
+          )
+          const forward = cast(
+            Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+              Effect.provideService(app!, HttpServerRequest.HttpServerRequest, request.modify({ url: "/hidden" }))
+            )
+          )
+          const requirement = auth.require("a", here)
+          const routes = adapter.make([
+            { path: "/hidden", handler: secret, requirement },
+            { path: "/seen", handler: secret, requirement },
+            { path: "/forward", handler: forward, requirement }
+          ])
+          const keep = HttpRouter.use((router) =>
+            Effect.sync(() => {
+              app = router.asHttpEffect()
+            })
+          )
+          const { send } = yield* serveWithLog(Layer.merge(routes, keep))
+          assert.strictEqual((yield* send("/seen", "a")).status, 200)
+          assert.strictEqual((yield* send("/hidden", "a")).status, 401)
+          assert.strictEqual((yield* send("/forward", "a")).status, 401)
+        })
+      )
+
+      it.effect("to another app: that one's verifier decides", () =>
+        Effect.gen(function* () {
+          const requirement = auth.require("a")
+          const strict = new Verifier({})
+          const inner = yield* HttpRouter.toHttpEffect(
+            adapter
+              .make([{ path: "/", handler: secret, requirement }])
+              .pipe(Layer.provide([auth.layer, other.layer]), Layer.provide(strict.layer)) as Layer.Layer<never>
+          )
+          const { send } = yield* serveWithLog(
+            adapter.make([
+              { path: "/", handler: cast(inner), requirement },
+              { path: "/direct", handler: secret, requirement }
+            ])
+          )
+          assert.strictEqual((yield* send("/direct", "a")).status, 200)
+          assert.strictEqual((yield* send("/", "a")).status, 401)
+          assert.deepStrictEqual(strict.calls, ["a"])
         })
       )
     })

@@ -1,5 +1,6 @@
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -17,24 +18,36 @@ import type {
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 
-/** One credential and its verification, which runs at most once. */
+type Rejection = InvalidToken | AuthorizationServerUnavailable
+
+/** One credential and its verification, which is remembered. */
 export interface Verification {
   readonly token: Redacted.Redacted
-  readonly verified: Effect.Effect<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>
+  readonly verified: Effect.Effect<VerifiedToken, Rejection>
 }
 
 // A request's verification is remembered while the request is decided about, not for as long as a stream or a socket of it lives (nor where a
-// program has it handled twice). An outage is not remembered: the next who asks may have an answer.
-const memoryOf = (exit: Exit.Exit<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>): Duration.Input =>
-  Exit.isFailure(exit) && Option.exists(Exit.findErrorOption(exit), (error) => error._tag !== "InvalidToken")
-    ? Duration.zero
-    : "30 seconds"
+// program has it handled twice), and never for longer than the token is good. An outage is not remembered: the next who asks may have an answer.
+const seconds30 = 30_000
 
-/** What is remembered of one request: the credential of its `Authorization` field, and every token that was verified for it. */
+const remembered = (verify: Effect.Effect<VerifiedToken, Rejection>): Effect.Effect<VerifiedToken, Rejection> => {
+  const timed = Effect.zip(verify, Clock.currentTimeMillis)
+  const timeToLive = (exit: Exit.Exit<readonly [VerifiedToken, number], Rejection>): Duration.Input => {
+    if (Exit.isSuccess(exit)) {
+      const [{ expiresAt }, now] = exit.value
+      return Math.min(seconds30, Math.max(0, expiresAt.epochMilliseconds - now))
+    }
+    return Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag === "InvalidToken") ? seconds30 : 0
+  }
+  // Making the cache is synchronous; what it caches runs when it is first asked for.
+  return Effect.map(Effect.runSync(Effect.cachedWithTTL(timed, timeToLive)), ([token]) => token)
+}
+
+/** What is remembered of one request: the credential of its `Authorization` field, and the last token that a program brought besides. */
 interface Memory {
   header: string | undefined
   credential: Verification | NotAuthenticated | InvalidRequest | undefined
-  readonly tokens: Map<string, Verification>
+  last: Verification | undefined
 }
 
 /**
@@ -77,20 +90,20 @@ export class Authenticator {
   #memoryOf(request: HttpServerRequest, context: Context.Context<never>): Memory {
     const handling = Context.getOrUndefined(context, Scope.Scope) ?? request.source
     const memories = this.#requests.get(handling) ?? new WeakMap<object, Memory>()
-    const memory = memories.get(request.source) ?? { header: undefined, credential: undefined, tokens: new Map() }
+    const memory = memories.get(request.source) ?? { header: undefined, credential: undefined, last: undefined }
     this.#requests.set(handling, memories.set(request.source, memory))
     return memory
   }
 
+  /** The header's own verification, or the last one: a client that sends one token after the other fills no memory. */
   #verification(memory: Memory, token: Redacted.Redacted): Verification {
-    const value = Redacted.value(token)
-    let verification = memory.tokens.get(value)
-    if (verification === undefined) {
-      // Making the cache is synchronous; what it caches runs when it is first asked for.
-      verification = { token, verified: Effect.runSync(Effect.cachedWithTTL(this.#verify(token), memoryOf)) }
-      memory.tokens.set(value, verification)
+    const { credential, last } = memory
+    for (const known of [credential, last]) {
+      if (known !== undefined && "verified" in known && Redacted.value(known.token) === Redacted.value(token))
+        return known
     }
-    return verification
+    memory.last = { token, verified: remembered(this.#verify(token)) }
+    return memory.last
   }
 }
 

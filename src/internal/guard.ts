@@ -32,7 +32,10 @@ interface Guard {
 // challenge that names all scopes. Routes are wrapped from the inside out when they are built.
 const guards = new WeakMap<Handler, Guard>()
 
-/** Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP. */
+/**
+ * Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP. Every
+ * guard decides for itself, whatever was decided further out: a check may read the URL, another layer may verify, a stub may stand in between.
+ */
 export const make = (demand: Demand, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
   if (inner !== undefined && agree(inner.authentications, authentications)) {
@@ -55,9 +58,6 @@ const agree = (left: Authentications, right: Authentications): boolean =>
 const run = (guard: Guard, context: Context.Context<never>): Handler => {
   const request = Context.getOrUndefined(context, HttpServerRequest)
   const origin = Origin.of(request)
-  const last = seal.last(context)
-  // In an `HttpApi` each requirement of an endpoint guards with the same demand: the inner ones need not decide again.
-  if (last?.demand === guard.demand && request !== undefined && Origin.same(last.origin, origin)) return guard.handler
   const required = Context.get(context, SecurityScopes)
   return Effect.flatMap(
     Effect.forEach(guard.demand, (clause) => decideClause(guard, clause, context, request, required)),
@@ -180,7 +180,7 @@ const provided = (
   required: RequiredScopes
 ): Context.Context<never> => {
   let result: Context.Context<never> = Context.make(OptionalAccessToken, Option.none()).pipe(
-    Context.add(seal.Decision, seal.decide(guard.demand, origin))
+    Context.add(seal.Decision, seal.decide(origin))
   )
   for (const [scheme, authentication] of guard.authentications) {
     result = Context.add(result, scheme.service, authentication)

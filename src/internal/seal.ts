@@ -11,16 +11,15 @@ export interface Seal<out Route extends string> {
   readonly "~effect-oauth2/Seal": Route
 }
 
-/** That a guard has decided on a demand, or `Public` on none, and for which request. */
+/** That a guard has decided, or `Public`, and for which request. */
 export interface Decision {
-  readonly demand: object | undefined
   readonly origin: Origin
 }
 
 const decisions = new WeakSet<Decision>()
 
-export const decide = (demand: object | undefined, origin: Origin): Decision => {
-  const decision: Decision = { demand, origin }
+export const decide = (origin: Origin): Decision => {
+  const decision: Decision = { origin }
   decisions.add(decision)
   return decision
 }

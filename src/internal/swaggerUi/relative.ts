@@ -18,7 +18,11 @@ export const relative = (from: string, to: string): string => {
  */
 export const canonical = (path: string, originalUrl: string): string | undefined => {
   const [, asked = "/", search = ""] = /^(?:https?:\/\/[^/?]*)?([^?#]*)([^#]*)/.exec(originalUrl) ?? []
-  const [, name = "", slashes = ""] = /([^/]*)(\/*)$/.exec(asked) ?? []
+  // By hand: a regular expression for this takes quadratic time for a path of slashes.
+  let end = asked.length
+  while (asked[end - 1] === "/") end--
+  const slashes = asked.slice(end)
+  const name = asked.slice(asked.lastIndexOf("/", end - 1) + 1, end)
   if (path.endsWith("/") === (slashes !== "")) return undefined
   return slashes === "" ? `./${name}/${search}` : `${"../".repeat(slashes.length)}${name}${search}`
 }
