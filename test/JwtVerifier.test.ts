@@ -451,6 +451,23 @@ describe("JwtVerifier", () => {
       })
     )
 
+    it.effect("each have their own bound for the length", () =>
+      Effect.gen(function* () {
+        const { rsa } = yield* Effect.promise(() => keys)
+        const Verifier = JwtVerifier.layerIssuers([
+          { issuer, audience, maxTokenLength: 1000 },
+          { issuer: other, audience, maxTokenLength: 100_000 }
+        ]).pipe(Layer.provide(new Endpoints([rsa]).layer))
+        const long = yield* mint(rsa, { claims: { x: "x".repeat(2000) } })
+        const exit = yield* Effect.exit(
+          Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(long))).pipe(
+            Effect.provide(Verifier)
+          )
+        )
+        assertRefused(exit, { reason: "Malformed" })
+      })
+    )
+
     it.effect("are each named once", () =>
       Effect.gen(function* () {
         const layer = JwtVerifier.layerIssuers([

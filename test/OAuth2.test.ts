@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Redacted, Schema } from "effect"
+import { DateTime, Effect, Fiber, Layer, Option, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import {
   AccessToken,
@@ -244,6 +244,58 @@ describe("require", () => {
         assert.deepStrictEqual(tokens.calls, ["a", "a"])
       })
       yield* twice.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.provide(auth.layer.pipe(Layer.provide(tokens.layer)))
+      )
+    })
+  )
+
+  it.effect("does not remember a token for longer than it is good", () =>
+    Effect.gen(function* () {
+      const expiresAt = DateTime.makeUnsafe(10_000)
+      let calls = 0
+      const tokens = Layer.succeed(TokenVerifier, {
+        verify: () =>
+          Effect.flatMap(DateTime.now, (now) => {
+            calls++
+            return DateTime.isLessThan(now, expiresAt)
+              ? Effect.succeed({ ...verified("a", ["a"]), expiresAt })
+              : Effect.fail(new SecurityError.InvalidToken({ reason: "Expired" }))
+          })
+      })
+      const request = HttpServerRequest.fromWeb(
+        new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+      )
+      const program = Effect.gen(function* () {
+        yield* auth.authorizeOption
+        yield* TestClock.adjust("9 seconds")
+        yield* auth.authorizeOption
+        assert.strictEqual(calls, 1)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* Effect.flip(auth.authorizeOption))._tag, "InvalidToken")
+        assert.strictEqual(calls, 2)
+      })
+      yield* program.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.provide(auth.layer.pipe(Layer.provide(tokens)))
+      )
+    })
+  )
+
+  it.effect("remembers the request's own token and the last one that a program brought, however many it brings", () =>
+    Effect.gen(function* () {
+      const tokens = verifier()
+      const request = HttpServerRequest.fromWeb(
+        new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+      )
+      const bring = (token: string) => Effect.exit(auth.authorize.pipe(Effect.provide(BearerToken.layerTest(token))))
+      const program = Effect.gen(function* () {
+        yield* auth.authorizeOption
+        for (const token of ["x", "x", "y", "y", "a", "x"]) yield* bring(token)
+        yield* auth.authorizeOption
+        assert.deepStrictEqual(tokens.calls, ["a", "x", "y", "x"])
+      })
+      yield* program.pipe(
         Effect.provideService(HttpServerRequest.HttpServerRequest, request),
         Effect.provide(auth.layer.pipe(Layer.provide(tokens.layer)))
       )

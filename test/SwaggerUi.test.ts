@@ -312,6 +312,8 @@ describe("below a prefix", () => {
   it("a redirect to the right path leads nowhere else", () => {
     assert.strictEqual(canonical("/docs", "http://proxy.example.com/docs/"), "../docs")
     assert.strictEqual(canonical("/docs", "/docs//"), "../../docs")
+    assert.strictEqual(canonical("/docs", "//"), "../../")
+    assert.strictEqual(canonical("/docs", `${"/".repeat(1_000_000)}docs`), undefined)
     assert.strictEqual(canonical("/:x/", "/javascript:alert(1)"), "./javascript:alert(1)/")
     assert.strictEqual(canonical("/:x", "//evil.example.com/"), "../evil.example.com")
   })

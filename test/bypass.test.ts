@@ -672,6 +672,50 @@ describe("a middleware between two requirements that changes the credentials", (
   }
 })
 
+describe("a stub between two requirements", () => {
+  const stub = Effect.provide(
+    Layer.mergeAll(
+      BearerToken.layerTest("stub"),
+      Layer.succeed(AccessToken, stubToken),
+      Layer.succeed(OptionalAccessToken, Option.some(stubToken))
+    )
+  )
+  const handler = cast(
+    Effect.map(Effect.all([AccessToken, OptionalAccessToken, BearerToken]), ([one, other, credential]) =>
+      HttpServerResponse.text([one.subject, Option.getOrThrow(other).subject, Redacted.value(credential)].join())
+    )
+  )
+
+  it.effect("does not reach the handler, in HttpRouter", () =>
+    Effect.gen(function* () {
+      const app = HttpRouter.add("GET", "/", handler).pipe(
+        Layer.provide(auth.require("a").route.layer),
+        Layer.provide(HttpRouter.middleware((effect) => stub(effect)).layer),
+        Layer.provide(auth.require().route.layer)
+      )
+      const { send } = yield* serveWithLog(app)
+      assert.strictEqual((yield* send("/", "a")).body, "a,a,a")
+    })
+  )
+
+  it.effect("does not reach the handler, in HttpApi", () =>
+    Effect.gen(function* () {
+      const endpoint = HttpApiEndpoint.get("get", "/", { success: Schema.String })
+        .middleware(auth.require("a"))
+        .middleware(Inside)
+        .middleware(auth.require())
+      const Api = HttpApi.make("api").add(HttpApiGroup.make("group").add(endpoint))
+      const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => handler))
+      const app = HttpApiBuilder.layer(Api).pipe(
+        Layer.provide(Group),
+        Layer.provide([HttpServer.layerServices, Layer.succeed(Inside, (effect) => stub(effect))])
+      )
+      const { send } = yield* serveWithLog(erase(app))
+      assert.strictEqual((yield* send("/", "a")).body, "a,a,a")
+    })
+  )
+})
+
 describe("a check in HttpRouter", () => {
   it.effect("has the services that were provided to its own requirement", () =>
     Effect.gen(function* () {
@@ -742,6 +786,14 @@ describe("sealing", () => {
     handled.push("handled")
     return HttpServerResponse.text("the secret")
   })
+  /** Provides what a decision about this request looks like. */
+  const lookAlike = HttpRouter.middleware((effect) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, source }) =>
+      Effect.provideService(effect, reference("effect-oauth2/Decision"), {
+        origin: { source, authorization: headers["authorization"] }
+      })
+    )
+  )
   const sealed = (path: `/${string}`) => OAuth2.route("GET", path, handler) as App
   const provided = (layer: unknown) => Layer.provide(layer as App)
 
@@ -751,10 +803,7 @@ describe("sealing", () => {
       const { log, send } = yield* serveWithLog(
         Layer.mergeAll(
           sealed("/cast"),
-          sealed("/stub").pipe(
-            HttpRouter.provideRequest(Layer.succeed(reference("effect-oauth2/Decided"), {})),
-            HttpRouter.provideRequest(stubs["AccessToken"]!)
-          ),
+          sealed("/stub").pipe(HttpRouter.provideRequest(stubs["AccessToken"]!), provided(lookAlike.layer)),
           sealed("/required").pipe(provided(auth.require("a").route.layer)),
           sealed("/optional").pipe(provided(auth.optional("a").route.layer)),
           sealed("/public").pipe(provided(OAuth2.Public("it is a test").route.layer))
