@@ -19,6 +19,7 @@ import * as Jose from "jose"
 import * as claims from "./internal/jwt/claims.ts"
 import * as compact from "./internal/jwt/compact.ts"
 import * as policies from "./internal/jwt/policy.ts"
+import * as profile from "./internal/jwt/profile.ts"
 import { requireIssuer } from "./internal/url.ts"
 import * as KeySet from "./KeySet.ts"
 import { type AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
@@ -303,18 +304,19 @@ const verifications = Metric.counter("oauth2_token_verifications_total", {
 
 const verifier = (trusted: ReadonlyArray<Trust>): TokenVerifier["Service"] => {
   const verify = Effect.fn("JwtVerifier.verify")(function* (credential: Redacted.Redacted) {
-    const token = Redacted.value(credential)
-    const parsed = yield* parse(token, trusted)
+    const compactForm = Redacted.value(credential)
+    const parsed = yield* parse(compactForm, trusted)
     const { keysOf, policy } = yield* select(parsed, trusted)
-    if (token.length > policy.maxTokenLength) return yield* refuse("Malformed")
+    if (compactForm.length > policy.maxTokenLength) return yield* refuse("Malformed")
     if (!policy.algorithms.has(parsed.alg)) return yield* refuse("Algorithm")
-    yield* assertType(parsed.typ, policy)
     const { alg, kid } = parsed
     const keys = yield* keysOf(kid === undefined ? { alg } : { alg, kid })
-    yield* verifySignature(token, keys, alg)
+    yield* verifySignature(compactForm, keys, alg)
     const verified = compact.claimsOf(parsed)
     if (verified === undefined) return yield* refuse("Malformed")
-    return yield* claims.read(verified, policy, yield* Clock.currentTimeMillis)
+    const token = yield* claims.read(verified, policy, yield* Clock.currentTimeMillis)
+    yield* assertProfile(parsed.typ, verified, policy)
+    return token
   })
   return TokenVerifier.of({
     verify: (credential) =>
@@ -346,21 +348,21 @@ const select = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Effect.
   return named === undefined ? refuse("Claim", "iss") : Effect.succeed(named)
 }
 
-const types: Readonly<Record<policies.Profile, ReadonlyArray<string | undefined>>> = {
-  "at+jwt": ["at+jwt"],
-  jwt: ["at+jwt", "jwt", undefined],
-  "id-token": ["jwt", undefined]
-}
+const advised = new WeakMap<policies.Policy, Set<string>>()
 
-const hinted = new WeakSet<policies.Policy>()
-
-const assertType = (typ: string | undefined, policy: policies.Policy): Effect.Effect<void, InvalidToken> => {
-  if (types[policy.profile].includes(typ)) return Effect.void
-  const other = policy.profile === "at+jwt" && types.jwt.includes(typ)
-  if (!other || hinted.has(policy)) return refuse("Claim", "typ")
-  hinted.add(policy)
-  const hint = `A token was refused because its typ is not "at+jwt". If ${policy.issuer} does not mark its access tokens, set profile: "jwt".`
-  return Effect.andThen(Effect.logWarning(hint), refuse("Claim", "typ"))
+/** Whether the token is what the profile takes. The log says once which setting fits; a token that the issuer did not sign never gets here. */
+const assertProfile = (
+  typ: string | undefined,
+  verified: policies.Claims,
+  policy: policies.Policy
+): Effect.Effect<void, InvalidToken> => {
+  const failing = profile.failing(typ, verified, policy)
+  if (failing === undefined) return Effect.void
+  const advice = profile.advice(typ, verified, policy)
+  const given = advised.get(policy) ?? new Set()
+  if (given.has(advice)) return refuse("Claim", failing)
+  advised.set(policy, given.add(advice))
+  return Effect.andThen(Effect.logWarning(advice), refuse("Claim", failing))
 }
 
 const verifySignature = (

@@ -2,7 +2,7 @@
  * Policies for well-known identity providers: what their access tokens really look like, as options of `JwtVerifier`.
  *
  * Each is a plain value to look at and to change: `{ ...Provider.auth0({ … }), clockTolerance: "10 seconds" }`. Any other provider that follows OpenID
- * Connect Discovery or RFC 8414 needs none: `JwtVerifier.layer({ issuer, audience })`.
+ * Connect Discovery is `oidc`; one that marks its access tokens (RFC 9068) needs none: `JwtVerifier.layer({ issuer, audience })` is stricter.
  *
  * **Example** (An API for users of Auth0)
  *
@@ -172,3 +172,23 @@ export const google = (options: {
   profile: "id-token",
   clientIdClaim: "azp"
 })
+
+/**
+ * Any provider that follows OpenID Connect Discovery and whose access tokens are JWTs, marked (RFC 9068) or not. An unmarked one has to have what ID tokens
+ * lack: `scope`, `scp` or `client_id`; and nothing that only they have (`nonce`, `at_hash`, `c_hash`, `s_hash`).
+ *
+ * **Gotchas**
+ *
+ * The standard does not say what tells the two apart. If your provider does, say it in `requiredClaims`: `{ ...Provider.oidc({ … }), requiredClaims: { … } }`.
+ *
+ * Source: OpenID Connect Discovery 1.0 §4, OpenID Connect Core 1.0 §2, RFC 9068 §2.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const oidc = (options: {
+  /** The issuer's identifier, as its discovery document and its tokens write it. */
+  readonly issuer: string
+  /** This API's identifier, never a client's id: that is the audience of ID tokens. */
+  readonly audience: Audience
+}): Options => ({ issuer: options.issuer, audience: options.audience, profile: "jwt" })

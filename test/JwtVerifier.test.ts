@@ -302,6 +302,39 @@ describe("JwtVerifier", () => {
       })
     )
 
+    for (const [what, options, { header = { typ: "JWT" }, ...rest }, advice] of [
+      ["an access token without a mark, for at+jwt", {}, {}, `set profile: "jwt"`],
+      ["a marked one without client_id", {}, { header: {}, without: ["client_id"] }, `set profile: "jwt"`],
+      ["an ID token, for at+jwt", {}, { claims: { nonce: "n" } }, `set profile: "id-token"`],
+      ["an ID token, for jwt", { profile: "jwt" }, { claims: { nonce: "n" } }, `set profile: "id-token"`],
+      ["no mark at all", { profile: "jwt" }, { without: ["client_id", "scope"] }, `in requiredClaims`],
+      ["an access token, for id-token", { profile: "id-token" }, { header: {} }, `profile: "at+jwt" takes it`],
+      ["another JWT", {}, { header: { typ: "logout+jwt" } }, `No profile takes it`]
+    ] satisfies ReadonlyArray<[string, Partial<JwtVerifier.Options>, MintOptions, string]>) {
+      it.effect(`say in the log which setting fits ${what}`, () =>
+        Effect.gen(function* () {
+          const messages: Array<string> = []
+          const logger = Logger.make(({ message }) => messages.push(String(message)))
+          const exit = yield* outcome({ header, ...rest }, options).pipe(Effect.provide(Logger.layer([logger])))
+          assert(Exit.isFailure(exit))
+          assert.lengthOf(messages, 1)
+          assert.include(messages[0], advice)
+        })
+      )
+    }
+
+    it.effect("give no advice for a token that the issuer has not signed", () =>
+      Effect.gen(function* () {
+        const { other, rsa } = yield* Effect.promise(() => keys)
+        const messages: Array<unknown> = []
+        const logger = Logger.make(({ message }) => messages.push(message))
+        const forged = yield* mint(other, { header: { typ: "JWT" } })
+        const exit = yield* Effect.exit(verifyWith({}, [rsa], forged)).pipe(Effect.provide(Logger.layer([logger])))
+        assertRefused(exit, { reason: "Signature" })
+        assert.deepStrictEqual(messages, [])
+      })
+    )
+
     it.effect("say once in the log which setting fits", () =>
       Effect.gen(function* () {
         const { rsa } = yield* Effect.promise(() => keys)

@@ -224,6 +224,19 @@ const shapes: Readonly<Record<string, Shape>> = {
     client: "109876543210987654321",
     scopes: [],
     id: { iss: "https://accounts.google.com", aud: "https://other.a.run.app", sub: "1" }
+  },
+  "any with OpenID Connect": {
+    options: Provider.oidc({ issuer: "https://id.example.com", audience: api }),
+    access: {
+      iss: "https://id.example.com",
+      sub: "demo",
+      aud: [api, "https://id.example.com/userinfo"],
+      client_id: "c",
+      scope: "openid items:read"
+    },
+    client: "c",
+    scopes: ["openid", "items:read"],
+    id: { iss: "https://id.example.com", sub: "demo", aud: api, azp: "c", nonce: "n" }
   }
 }
 

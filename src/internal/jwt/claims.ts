@@ -5,9 +5,6 @@ import type { VerifiedToken } from "../../AccessToken.ts"
 import { InvalidToken } from "../../SecurityError.ts"
 import { type Claims, own, type Policy } from "./policy.ts"
 
-// An ID token says what an access token does not (OpenID Connect Core §2, §3.3.2.11).
-const idTokenClaims = ["nonce", "at_hash", "c_hash", "s_hash"]
-
 /** What the claims of a token with a valid signature say, where the policy takes them (RFC 9068 §4, RFC 7519 §4.1). `now` is in milliseconds. */
 export const read = (claims: Claims, policy: Policy, now: number): Effect.Effect<VerifiedToken, InvalidToken> => {
   const claim = failing(claims, policy, now)
@@ -54,18 +51,7 @@ const failing = (claims: Claims, policy: Policy, now: number): string | undefine
   const missing = policy.requiredClaims.find(([name, value]) =>
     value === true ? !Object.hasOwn(claims, name) : own(claims, name) !== value
   )
-  return missing === undefined ? failingProfile(claims, policy) : missing[0]
-}
-
-const failingProfile = (claims: Claims, policy: Policy): string | undefined => {
-  switch (policy.profile) {
-    case "at+jwt":
-      return text(claims, "client_id") === undefined ? "client_id" : undefined
-    case "jwt":
-      return policy.marksAccessTokens(claims) ? idTokenClaims.find((name) => Object.hasOwn(claims, name)) : "scope"
-    case "id-token":
-      return undefined
-  }
+  return missing?.[0]
 }
 
 // NumericDate is a number of seconds (RFC 7519 §2); what no clock can show is no time.

@@ -1,0 +1,39 @@
+import { type Claims, own, type Policy, type Profile } from "./policy.ts"
+
+// An ID token says what an access token does not (OpenID Connect Core §2, §3.3.2.11).
+const idTokenClaims = ["nonce", "at_hash", "c_hash", "s_hash"]
+
+const types: Readonly<Record<Profile, ReadonlyArray<string | undefined>>> = {
+  "at+jwt": ["at+jwt"],
+  jwt: ["at+jwt", "jwt", undefined],
+  "id-token": ["jwt", undefined]
+}
+
+/** The header parameter or the claim by which a token is not what the profile takes (RFC 8725 §3.11, RFC 9068 §4). */
+export const failing = (
+  typ: string | undefined,
+  claims: Claims,
+  policy: Policy,
+  profile = policy.profile
+): string | undefined => {
+  if (!types[profile].includes(typ)) return "typ"
+  if (profile === "id-token") return
+  if (profile === "at+jwt") {
+    const client = own(claims, "client_id")
+    return typeof client === "string" && client !== "" ? undefined : "client_id"
+  }
+  return policy.marksAccessTokens(claims) ? idTokenClaims.find((name) => Object.hasOwn(claims, name)) : "scope"
+}
+
+/** What to do where the issuer's own tokens are refused for the profile: which setting fits them. It holds nothing of the token. */
+export const advice = (typ: string | undefined, claims: Claims, policy: Policy): string => {
+  const subject = `A token of ${policy.issuer} was refused, because it is not what profile: ${JSON.stringify(policy.profile)} takes.`
+  const fits = (profile: Profile) => failing(typ, claims, policy, profile) === undefined
+  if (fits("at+jwt")) return `${subject} It is marked as an access token (RFC 9068): profile: "at+jwt" takes it.`
+  if (fits("jwt")) {
+    return `${subject} If the issuer does not mark its access tokens, and this is one, set profile: "jwt".`
+  }
+  return fits("id-token")
+    ? `${subject} It looks like an ID token: let clients send their access token. If the issuer's ID tokens are what clients have to send, set profile: "id-token"; if it is an access token without any mark, set profile: "jwt" and name one of its claims in requiredClaims.`
+    : `${subject} No profile takes it: it is no access token.`
+}
