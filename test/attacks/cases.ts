@@ -30,7 +30,8 @@ export const classes: Readonly<Record<number, string>> = {
   18: "signatures of another form",
   19: "encrypted tokens and other serialisations",
   20: "tokens bound to a key",
-  21: "scopes"
+  21: "scopes",
+  22: "fields that name another host"
 }
 
 const bearer = (token: string) => [`Authorization: Bearer ${token}`]
@@ -307,6 +308,20 @@ export const attacks: ReadonlyArray<Attack> = [
   attack(11, "two separated by a space", "400", (issuer) =>
     Effect.map(issuer.mint({ scopes: ["read"] }), (token) => [`Authorization: Bearer ${token} ${token}`])
   ),
+
+  ...[
+    "X-Forwarded-Host: evil.test",
+    "Forwarded: host=evil.test;proto=http",
+    "X-Original-URL: http://evil.test/"
+  ].flatMap((field) => [
+    attack(22, `${field}, without a token`, "401n", () => Effect.succeed([field])),
+    attack(22, `${field}, with a token for that host`, "401t", (issuer) =>
+      Effect.map(issuer.mint({ scopes: ["read"], claims: { aud: "https://evil.test" } }), (token) => [
+        field,
+        ...bearer(token)
+      ])
+    )
+  ]),
 
   attack(12, "in a cookie", "401n", (issuer) =>
     Effect.map(issuer.mint({ scopes: ["read"] }), (token) => [`Cookie: access_token=${token}`])

@@ -16,7 +16,8 @@ export interface Scenario {
 export const classes: Readonly<Record<number, string>> = {
   14: "outages of the issuer",
   15: "floods of key names",
-  16: "weak and wrong keys"
+  16: "weak and wrong keys",
+  23: "what was accepted before"
 }
 
 const scenario = (n: number, name: string, run: Scenario["run"]): Scenario => ({ class: n, name, run })
@@ -164,6 +165,45 @@ export const scenarios: ReadonlyArray<Scenario> = [
       const secret = yield* TestIssuer.makeSecretKey("shared", "0123456789abcdef0123456789abcdef")
       yield* issuer.publish(secret.jwk)
       yield* answer("401t", yield* issuer.mint({ scopes: ["read"], key: secret }))
+      yield* Arena.assertAlive()
+    })
+  ),
+
+  scenario(
+    23,
+    "a token that was accepted is refused when it has expired",
+    Effect.gen(function* () {
+      const token = yield* Arena.assertAlive()
+      yield* TestClock.adjust("11 minutes")
+      yield* answer("401t", token)
+      yield* Arena.assertAlive()
+    })
+  ),
+  scenario(
+    23,
+    "a token that was accepted is refused when its key has been removed",
+    Effect.gen(function* () {
+      const issuer = yield* TestIssuer
+      const token = yield* issuer.mint({ scopes: ["read"], subject: "good", lifetime: "1 day" })
+      const { body } = yield* Arena.sendRaw("/fastapi", [`Authorization: Bearer ${token}`])
+      assert.include(body, "good")
+      yield* issuer.retire("rsa")
+      yield* TestClock.adjust("71 minutes")
+      yield* answer("401t", token)
+      yield* Arena.assertAlive((yield* issuer.keys).find(({ kid }) => kid === "ec"))
+    })
+  ),
+  scenario(
+    23,
+    "what was accepted for one token is nothing to another that shares two of its three parts",
+    Effect.gen(function* () {
+      const issuer = yield* TestIssuer
+      const token = yield* Arena.assertAlive()
+      const other = yield* issuer.mint({ scopes: ["read"], subject: "mallory" })
+      const [header, payload, signature] = token.split(".")
+      const [, otherPayload, otherSignature] = other.split(".")
+      yield* answer("401t", [header, otherPayload, signature].join("."))
+      yield* answer("401t", [header, payload, otherSignature].join("."))
       yield* Arena.assertAlive()
     })
   )
