@@ -413,7 +413,7 @@ export interface Options<Scopes extends Readonly<Record<string, string>>, Implie
   readonly realm?: string
   /** The user's own responses, by the error's tag. An `HttpApi` still declares the standard ones. */
   readonly renderers?: Challenge.Renderers
-  /** Where the authorization server's metadata is (RFC 8414), for documents of OpenAPI 3.2. */
+  /** Where the authorization server's metadata is (RFC 8414), for documents: `oauth2MetadataUrl` in OpenAPI 3.2, `x-oauth2MetadataUrl` in 3.1. */
   readonly oauth2MetadataUrl?: string
   /** Whether documents mark the scheme as deprecated (OpenAPI 3.2). Default: `false`. */
   readonly deprecated?: boolean
@@ -585,7 +585,7 @@ export const openIdConnect = <
   Claims = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies, Claims> & { readonly openIdConnectUrl: string }
+  options: Options<Scopes, Implies, Claims> & { readonly openIdConnectUrl: string; readonly oauth2MetadataUrl?: never }
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.openIdConnect", name, options, {}, options.openIdConnectUrl)
 

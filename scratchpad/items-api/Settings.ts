@@ -47,9 +47,17 @@ export const settings: Effect.Effect<Settings, BadSetting> = Effect.gen(function
   if (Option.isSome(issuer) !== Option.isSome(audience)) {
     return yield* new BadSetting({ setting: "ISSUER and AUDIENCE", must: "set together, or neither" })
   }
+  if (Option.exists(issuer, (text) => !URL.canParse(text))) {
+    return yield* new BadSetting({ setting: "ISSUER", must: "a URL such as https://idp.example.com" })
+  }
+  const apiPort = yield* port("PORT", 3000)
+  const authorizationServerPort = yield* port("AUTHORIZATION_SERVER_PORT", 3001)
+  if (Option.isNone(issuer) && apiPort === authorizationServerPort) {
+    return yield* new BadSetting({ setting: "PORT and AUTHORIZATION_SERVER_PORT", must: "different ports" })
+  }
   return {
-    port: yield* port("PORT", 3000),
-    authorizationServerPort: yield* port("AUTHORIZATION_SERVER_PORT", 3001),
+    port: apiPort,
+    authorizationServerPort,
     publicUrl: yield* url("PUBLIC_URL"),
     external: Option.all({ issuer, audience })
   }
