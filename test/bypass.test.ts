@@ -737,6 +737,33 @@ describe("a check in HttpRouter", () => {
   )
 })
 
+describe("a check that reads the request", () => {
+  // Nothing is cast here: what every request has needs no layer.
+  it.effect("compares what is asked for with the token, in HttpRouter and in HttpApi", () =>
+    Effect.gen(function* () {
+      const own = Requirement.check("own", (token) =>
+        Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => url.endsWith(`/${token.subject}`))
+      )
+      const requirement = auth.require("a", own)
+      const endpoint = HttpApiEndpoint.get("get", "/api/:user", {
+        params: { user: Schema.String },
+        success: Schema.String
+      }).middleware(requirement)
+      const Api = HttpApi.make("api").add(HttpApiGroup.make("group").add(endpoint))
+      const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.succeed("x")))
+      const app = Layer.merge(
+        HttpRouter.add("GET", "/route/:user", secretless).pipe(Layer.provide(requirement.route.layer)),
+        HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(HttpServer.layerServices))
+      ).pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer))
+      const send = yield* serve(app)
+      for (const path of ["/route/a", "/api/a"]) {
+        assert.strictEqual((yield* send(path, "a")).status, 200)
+        assert.strictEqual((yield* send(path, "mallory")).status, 401)
+      }
+    })
+  )
+})
+
 describe("auth.prove", () => {
   const proven = auth
     .prove("a")(auth.granted("a"))

@@ -271,10 +271,11 @@ describe("the program", () => {
       () => Effect.map(freePort, (port) => ({ ISSUER: `http://127.0.0.1:${port}`, AUDIENCE: "x" })),
       /cannot be reached/
     )
+    fails("the issuer is no URL", () => Effect.succeed({ ISSUER: "nonsense", AUDIENCE: "x" }), /ISSUER must be a URL/)
     fails(
-      "the issuer is no URL",
-      () => Effect.succeed({ ISSUER: "nonsense", AUDIENCE: "x" }),
-      /nonsense cannot be reached/
+      "both servers are given one port",
+      () => Effect.succeed({ PORT: "3999", AUTHORIZATION_SERVER_PORT: "3999" }),
+      /must be different ports/
     )
 
     it.effect("says in one line that a port is in use, and exits with 1", () =>

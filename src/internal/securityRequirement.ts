@@ -51,7 +51,7 @@ export interface Requires<in out Name extends string, Provides, E, R> extends Au
   // What `HttpApi` reads off a middleware's identifier.
   readonly "~effect/http-api/HttpApiMiddleware": {
     readonly provides: Provides
-    readonly requires: R
+    readonly requires: Exclude<R, HttpRouter.Provided>
     readonly error: readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])]
     readonly clientError: never
     readonly requiredForClient: false
@@ -106,7 +106,7 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
     error: SecurityError | E
     requires: never
     layerError: never
-    layerRequires: (Name extends string ? Authentication<Name> : never) | R
+    layerRequires: (Name extends string ? Authentication<Name> : never) | Exclude<R, HttpRouter.Provided>
   }>
 }
 
