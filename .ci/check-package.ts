@@ -11,7 +11,7 @@ interface Pack {
   readonly files: ReadonlyArray<{ readonly path: string }>
 }
 
-const allowed = /^(?:dist\/.+\.(?:js|d\.ts)(?:\.map)?|src\/.+\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+const allowed = /^(?:dist\/.+\.(?:js|d\.ts)(?:\.map)?|src\/.+\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/
 
 const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as Manifest
 const output = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { encoding: "utf8" })
@@ -22,7 +22,7 @@ const targets = Object.values(exports)
   .flatMap((entry) => (entry === null ? [] : typeof entry === "string" ? [entry] : Object.values(entry)))
   .map((target) => target.replace("./", ""))
 const sources = globSync("src/*.ts").map((file) => `src/${basename(file)}`)
-const documents = ["README.md", "LICENSE", "CHANGELOG.md"].filter((file) => existsSync(file))
+const documents = ["README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md"].filter((file) => existsSync(file))
 
 const problems = [
   ...[...packed].filter((path) => !allowed.test(path)).map((path) => `${path} is packed and should not be`),
