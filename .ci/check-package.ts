@@ -11,7 +11,8 @@ interface Pack {
   readonly files: ReadonlyArray<{ readonly path: string }>
 }
 
-const allowed = /^(?:dist\/.+\.(?:js|d\.ts)(?:\.map)?|src\/.+\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/
+const allowed =
+  /^(?:dist\/.+\.(?:js|d\.ts)(?:\.map)?|src\/.+\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/
 
 const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as Manifest
 const output = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { encoding: "utf8" })
