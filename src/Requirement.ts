@@ -149,8 +149,7 @@ export const any = <const Items extends readonly [Item, ...ReadonlyArray<Item>]>
  * **Details**
  *
  * `false` is an `InsufficientScope` that names the check (to the server, not to the client). An error that the check fails with is kept, typed: give
- * its schema, by which an `HttpApi` declares it. On routes and endpoints it may read the `HttpServerRequest`. Requirements that stand around each
- * other may each ask it, so that it may run more than once in a request.
+ * its schema, by which an `HttpApi` declares it. On routes and endpoints it may read the `HttpServerRequest`.
  *
  * **Example** (Only for the tenant)
  *

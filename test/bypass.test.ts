@@ -737,6 +737,23 @@ describe("a check in HttpRouter", () => {
   )
 })
 
+describe("requirements that stand around each other in an HttpApi", () => {
+  it.effect("are decided once", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const counting = Requirement.check("counting", () => Effect.sync(() => ++calls > 0))
+      const endpoint = HttpApiEndpoint.get("get", "/", { success: Schema.String }).middleware(auth.require("b"))
+      const group = HttpApiGroup.make("group").add(endpoint).middleware(auth.require("a", counting))
+      const Api = HttpApi.make("api").add(group).middleware(auth.require())
+      const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.succeed("x")))
+      const app = HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(HttpServer.layerServices))
+      const { send } = yield* serveWithLog(app)
+      assert.strictEqual((yield* send("/", "ab")).status, 200)
+      assert.strictEqual(calls, 1)
+    })
+  )
+})
+
 describe("a check that reads the request", () => {
   // Nothing is cast here: what every request has needs no layer.
   it.effect("compares what is asked for with the token, in HttpRouter and in HttpApi", () =>

@@ -33,8 +33,7 @@ interface Guard {
 const guards = new WeakMap<Handler, Guard>()
 
 /**
- * Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP. Every
- * guard decides for itself, whatever was decided further out: a check may read the URL, another layer may verify, a stub may stand in between.
+ * Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP.
  */
 export const make = (demand: Demand, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
@@ -58,6 +57,10 @@ const agree = (left: Authentications, right: Authentications): boolean =>
 const run = (guard: Guard, context: Context.Context<never>): Handler => {
   const request = Context.getOrUndefined(context, HttpServerRequest)
   const origin = Origin.of(request)
+  const before = request === undefined ? undefined : decided.get(request)
+  if (before !== undefined && seal.last(context) === before.decision && isSame(before, guard, context)) {
+    return Effect.provideContext(guard.handler, before.provided)
+  }
   const required = Context.get(context, SecurityScopes)
   return Effect.flatMap(
     Effect.forEach(guard.demand, (clause) => decideClause(guard, clause, context, request, required)),
@@ -65,10 +68,41 @@ const run = (guard: Guard, context: Context.Context<never>): Handler => {
       const refusals = verdicts.flatMap((verdict) => ("refusals" in verdict ? verdict.refusals : []))
       if (refusals.length > 0) return Effect.fail(bestError(refusals))
       const accepted = verdicts.filter((verdict) => "part" in verdict)
-      return Effect.provideContext(guard.handler, provided(guard, accepted, context, origin, required))
+      const decision = seal.decide(origin)
+      const result = Context.add(provided(guard, accepted, context, origin, required), seal.Decision, decision)
+      if (request !== undefined) {
+        decided.set(request, {
+          decision,
+          demand: guard.demand,
+          authentications: authenticationsOf(guard, Context.merge(context, result)),
+          provided: result
+        })
+      }
+      return Effect.provideContext(guard.handler, result)
     }
   )
 }
+
+// In an `HttpApi` each requirement of an endpoint guards with the demand of all: what the outermost one has decided the others need not decide again.
+// It is the same question only for this very request (`modify` makes another one), and where the same layers authenticate; and what was decided is
+// provided again, whatever stands in between.
+interface Decided {
+  readonly decision: seal.Decided
+  readonly demand: Demand
+  readonly authentications: ReadonlyArray<Authentication | undefined>
+  readonly provided: Context.Context<never>
+}
+
+const decided = new WeakMap<HttpServerRequest, Decided>()
+
+const authenticationsOf = (guard: Guard, context: Context.Context<never>): Decided["authentications"] =>
+  guard.demand
+    .flat()
+    .map(({ scheme }) => guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service))
+
+const isSame = (before: Decided, guard: Guard, context: Context.Context<never>): boolean =>
+  before.demand === guard.demand &&
+  authenticationsOf(guard, context).every((authentication, i) => authentication === before.authentications[i])
 
 // ---------------------------------------------------------------------------------------------------------------------
 // deciding
@@ -179,9 +213,7 @@ const provided = (
   origin: Origin.Origin,
   required: RequiredScopes
 ): Context.Context<never> => {
-  let result: Context.Context<never> = Context.make(OptionalAccessToken, Option.none()).pipe(
-    Context.add(seal.Decision, seal.decide(origin))
-  )
+  let result: Context.Context<never> = Context.make(OptionalAccessToken, Option.none())
   for (const [scheme, authentication] of guard.authentications) {
     result = Context.add(result, scheme.service, authentication)
   }

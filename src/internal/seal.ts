@@ -12,7 +12,7 @@ export interface Seal<out Route extends string> {
 }
 
 /** That a guard has decided, or `Public`, and for which request. */
-export interface Decision {
+interface Decision {
   readonly origin: Origin
 }
 
@@ -28,7 +28,7 @@ const LastDecision = Context.Reference<Decision | undefined>("effect-oauth2/Deci
   defaultValue: () => undefined
 })
 
-export { LastDecision as Decision }
+export { LastDecision as Decision, type Decision as Decided }
 
 /** The decision in the context; what did not come of `decide` is none. */
 export const last = (context: Context.Context<never>): Decision | undefined => {
