@@ -743,7 +743,8 @@ describe("requirements that stand around each other in an HttpApi", () => {
       let calls = 0
       const counting = Requirement.check("counting", () => Effect.sync(() => ++calls > 0))
       const endpoint = HttpApiEndpoint.get("get", "/", { success: Schema.String }).middleware(auth.require("b"))
-      const group = HttpApiGroup.make("group").add(endpoint).middleware(auth.require("a", counting))
+      const both = endpoint.middleware(other.require("a"))
+      const group = HttpApiGroup.make("group").add(both).middleware(auth.require("a", counting))
       const Api = HttpApi.make("api").add(group).middleware(auth.require())
       const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.succeed("x")))
       const app = HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(HttpServer.layerServices))
