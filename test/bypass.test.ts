@@ -738,16 +738,21 @@ describe("a check in HttpRouter", () => {
 })
 
 describe("requirements that stand around each other in an HttpApi", () => {
-  it.effect("are decided once", () =>
+  it.effect("ask a check once", () =>
     Effect.gen(function* () {
       let calls = 0
       const counting = Requirement.check("counting", () => Effect.sync(() => ++calls > 0))
-      const endpoint = HttpApiEndpoint.get("get", "/", { success: Schema.String }).middleware(auth.require("b"))
-      const both = endpoint.middleware(other.require("a"))
-      const group = HttpApiGroup.make("group").add(both).middleware(auth.require("a", counting))
-      const Api = HttpApi.make("api").add(group).middleware(auth.require())
+      const endpoint = HttpApiEndpoint.get("get", "/", { success: Schema.String })
+        .middleware(auth.require("b", counting))
+        .middleware(Inside)
+        .middleware(other.require("a"))
+        .middleware(auth.require("a"))
+      const Api = HttpApi.make("api").add(HttpApiGroup.make("group").add(endpoint))
       const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.succeed("x")))
-      const app = HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(HttpServer.layerServices))
+      const app = HttpApiBuilder.layer(Api).pipe(
+        Layer.provide(Group),
+        Layer.provide([HttpServer.layerServices, Layer.succeed(Inside, (effect) => effect)])
+      )
       const { send } = yield* serveWithLog(app)
       assert.strictEqual((yield* send("/", "ab")).status, 200)
       assert.strictEqual(calls, 1)
