@@ -751,7 +751,7 @@ describe("requirements that stand around each other in an HttpApi", () => {
       const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.succeed("x")))
       const app = HttpApiBuilder.layer(Api).pipe(
         Layer.provide(Group),
-        Layer.provide([HttpServer.layerServices, Layer.succeed(Inside, (effect) => effect)])
+        Layer.provide([HttpServer.layerServices, Layer.succeed(Inside, (effect) => Effect.andThen(Effect.void, effect))])
       )
       const { send } = yield* serveWithLog(app)
       assert.strictEqual((yield* send("/", "ab")).status, 200)
