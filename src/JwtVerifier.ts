@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
@@ -14,16 +15,21 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Jose from "jose"
+import { type Rejection, stands, type Verified } from "./internal/cachedVerifier.ts"
+import * as cachedVerifier from "./internal/cachedVerifier.ts"
+import * as counter from "./internal/counter.ts"
 import * as claims from "./internal/jwt/claims.ts"
 import * as compact from "./internal/jwt/compact.ts"
 import * as policies from "./internal/jwt/policy.ts"
 import * as profile from "./internal/jwt/profile.ts"
+import { isTraced } from "./internal/isTraced.ts"
 import { requireIssuer } from "./internal/url.ts"
 import * as KeySet from "./KeySet.ts"
-import { type AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
-import { TokenVerifier } from "./TokenVerifier.ts"
+import { ConfigurationError, InvalidToken } from "./SecurityError.ts"
+import { type TokenCaching, TokenVerifier } from "./TokenVerifier.ts"
 
 const asymmetric = [
   "RS256",
@@ -130,7 +136,9 @@ export interface Options extends Policy {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
+export const layer = (
+  options: Options & TokenCaching
+): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
   layerKeySet(options).pipe(Layer.provide(KeySet.layerDiscovery(options)))
 
 /**
@@ -152,7 +160,7 @@ export const layer = (options: Options): Layer.Layer<TokenVerifier, Configuratio
  * @since 0.1.0
  */
 export const layerConfig = (
-  options: Config.Wrap<Options>
+  options: Config.Wrap<Options & TokenCaching>
 ): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, HttpClient.HttpClient> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
 
@@ -162,11 +170,13 @@ export const layerConfig = (
  * @category layers
  * @since 0.1.0
  */
-export const layerKeySet = (options: Options): Layer.Layer<TokenVerifier, ConfigurationError, KeySet.KeySet> =>
+export const layerKeySet = (
+  options: Options & TokenCaching
+): Layer.Layer<TokenVerifier, ConfigurationError, KeySet.KeySet> =>
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      return verifier([yield* trust(options, yield* KeySet.KeySet)])
+      return yield* verifier([yield* trust(options, yield* KeySet.KeySet)], options)
     })
   )
 
@@ -191,7 +201,8 @@ export const layerKeySet = (options: Options): Layer.Layer<TokenVerifier, Config
  * @since 0.1.0
  */
 export const layerIssuers = (
-  issuers: readonly [Options, ...ReadonlyArray<Options>]
+  issuers: readonly [Options, ...ReadonlyArray<Options>],
+  caching: TokenCaching = {}
 ): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
   Layer.effect(
     TokenVerifier,
@@ -203,7 +214,7 @@ export const layerIssuers = (
           message: `issuer ${twice.issuer} must be named once`
         })
       }
-      return verifier(
+      return yield* verifier(
         yield* Effect.forEach(issuers, (options) =>
           // Fresh: each issuer has a key set of its own.
           Effect.flatMap(Layer.build(Layer.fresh(KeySet.layerDiscovery(options))), (context) =>
@@ -212,7 +223,8 @@ export const layerIssuers = (
               context
             )
           )
-        )
+        ),
+        caching
       )
     })
   )
@@ -243,11 +255,12 @@ export const layerIssuers = (
  * @since 0.1.0
  */
 export const layerSecret = (
-  options: Policy & {
-    /** At least as long as the algorithm's hash: 32, 48 or 64 bytes (RFC 7518 §3.2), taken as UTF-8. */
-    readonly secret: Redacted.Redacted
-    readonly algorithm: SymmetricAlgorithm
-  }
+  options: Policy &
+    TokenCaching & {
+      /** At least as long as the algorithm's hash: 32, 48 or 64 bytes (RFC 7518 §3.2), taken as UTF-8. */
+      readonly secret: Redacted.Redacted
+      readonly algorithm: SymmetricAlgorithm
+    }
 ): Layer.Layer<TokenVerifier, ConfigurationError> =>
   Layer.effect(
     TokenVerifier,
@@ -262,8 +275,8 @@ export const layerSecret = (
       }
       yield* requireIssuer("issuer", options.issuer)
       const policy = yield* policies.make(options.issuer, new Set([options.algorithm]), options)
-      const keys: ReadonlyArray<Uint8Array> = [secret]
-      return verifier([{ policy, keysOf: () => Effect.succeed(keys) }])
+      const keys: Keys = [secret]
+      return yield* verifier([{ policy, keysOf: () => Effect.succeed(keys), knownKeys: () => keys }], options)
     })
   )
 
@@ -271,12 +284,15 @@ export const layerSecret = (
 // verifying
 // ---------------------------------------------------------------------------------------------------------------------
 
+type Key = CryptoKey | Uint8Array
+type Keys = ReadonlyArray<Key>
+
 /** Whose tokens are taken, and with which keys. */
 interface Trust {
   readonly policy: policies.Policy
-  readonly keysOf: (
-    header: KeySet.KeySelector
-  ) => Effect.Effect<ReadonlyArray<CryptoKey | Uint8Array>, InvalidToken | AuthorizationServerUnavailable>
+  readonly keysOf: (header: KeySet.KeySelector) => Effect.Effect<Keys, Rejection>
+  /** The same without an effect; none where something has to be waited for. */
+  readonly knownKeys: (header: KeySet.KeySelector, clock: Clock.Clock) => Keys
 }
 
 const trust = Effect.fnUntraced(function* (
@@ -293,7 +309,8 @@ const trust = Effect.fnUntraced(function* (
   }
   return {
     policy: yield* policies.make(options.issuer, new Set(algorithms), options),
-    keysOf: keySet.find
+    keysOf: keySet.find,
+    knownKeys: keySet.known
   }
 })
 
@@ -302,50 +319,68 @@ const verifications = Metric.counter("oauth2_token_verifications_total", {
   incremental: true
 })
 
-const verifier = (trusted: ReadonlyArray<Trust>): TokenVerifier["Service"] => {
-  const verify = Effect.fn("JwtVerifier.verify")(function* (credential: Redacted.Redacted) {
-    const compactForm = Redacted.value(credential)
-    const parsed = yield* parse(compactForm, trusted)
-    const { keysOf, policy } = yield* select(parsed, trusted)
-    if (compactForm.length > policy.maxTokenLength) return yield* refuse("Malformed")
-    if (!policy.algorithms.has(parsed.alg)) return yield* refuse("Algorithm")
-    const { alg, kid } = parsed
-    const keys = yield* keysOf(kid === undefined ? { alg } : { alg, kid })
-    yield* verifySignature(compactForm, keys, alg)
-    const verified = compact.claimsOf(parsed)
-    if (verified === undefined) return yield* refuse("Malformed")
-    const token = yield* claims.read(verified, policy, yield* Clock.currentTimeMillis)
-    yield* assertProfile(parsed.typ, verified, policy)
-    return token
-  })
-  return TokenVerifier.of({
-    verify: (credential) =>
-      verify(credential).pipe(
-        Effect.tap(() => count("Accepted")),
-        Effect.tapError((error) => count(error._tag === "InvalidToken" ? error.reason : error._tag))
-      )
-  })
-}
+const verifier = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { cache }: TokenCaching) {
+  const context = yield* Effect.context<never>()
+  const count = (outcome: string): void => {
+    counter.make(verifications, { outcome }, context).count++
+  }
+  const verify: cachedVerifier.Verify = (credential, fiber) => {
+    const verified = Effect.matchCauseEffectEager(verifyWith(trusted, Redacted.value(credential)), {
+      onFailure: (cause) => {
+        Option.map(Cause.findErrorOption(cause), (error) =>
+          count(error._tag === "InvalidToken" ? error.reason : error._tag)
+        )
+        return Effect.failCause(cause)
+      },
+      onSuccess: (verified) => {
+        count("Accepted")
+        return Effect.succeed(verified)
+      }
+    })
+    return isTraced(fiber) ? Effect.withSpan(verified, "JwtVerifier.verify") : verified
+  }
+  return yield* cachedVerifier.make({ verify, cache })
+})
 
-const count = (outcome: string): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(verifications, { outcome }), 1)
-
-const refuse = (reason: InvalidToken["reason"], claim?: string): Effect.Effect<never, InvalidToken> =>
-  Effect.fail(new InvalidToken(claim === undefined ? { reason } : { reason, claim }))
-
-const parse = (token: string, trusted: ReadonlyArray<Trust>): Effect.Effect<compact.Compact, InvalidToken> => {
+const verifyWith = (trusted: ReadonlyArray<Trust>, token: string): Effect.Effect<Verified, Rejection> => {
   const parsed = compact.parse(token, Math.max(...trusted.map(({ policy }) => policy.maxTokenLength)))
-  return parsed === undefined ? refuse("Malformed") : Effect.succeed(parsed)
+  if (parsed === undefined) return malformed
+  const trust = select(parsed, trusted)
+  if (trust instanceof InvalidToken) return Effect.fail(trust)
+  const { keysOf, knownKeys, policy } = trust
+  if (token.length > policy.maxTokenLength) return malformed
+  if (!policy.algorithms.has(parsed.alg)) return wrongAlgorithm
+  const { alg, kid, typ } = parsed
+  const header = kid === undefined ? { alg } : { alg, kid }
+  const read = (key: Key) =>
+    Effect.withFiber((fiber): Effect.Effect<Verified, Rejection> => {
+      const verified = compact.claimsOf(parsed)
+      if (verified === undefined) return malformed
+      const result = claims.read(verified, policy, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
+      if (result instanceof InvalidToken) return Effect.fail(result)
+      return Effect.as(assertProfile(typ, verified, policy), {
+        token: result,
+        until: claims.until(result, policy),
+        standing: (clock) =>
+          knownKeys(header, clock).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
+      })
+    })
+  return Effect.flatMap(keysOf(header), (keys) => Effect.flatMap(verifySignature(token, keys, alg), read))
 }
+
+const malformed = Effect.fail(new InvalidToken({ reason: "Malformed" }))
+const wrongAlgorithm = Effect.fail(new InvalidToken({ reason: "Algorithm" }))
+const unknownKey = Effect.fail(new InvalidToken({ reason: "UnknownKey" }))
+const unreadable = new InvalidToken({ reason: "Malformed" })
+const otherIssuer = new InvalidToken({ reason: "Claim", claim: "iss" })
 
 /** With several issuers the unverified `iss` names the one whose keys must then have signed it. */
-const select = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Effect.Effect<Trust, InvalidToken> => {
+const select = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | InvalidToken => {
   const [only, ...others] = trusted
-  if (only !== undefined && others.length === 0) return Effect.succeed(only)
+  if (only !== undefined && others.length === 0) return only
   const unverified = compact.claimsOf(parsed)
-  if (unverified === undefined) return refuse("Malformed")
-  const named = trusted.find(({ policy }) => policy.issuer === policies.own(unverified, "iss"))
-  return named === undefined ? refuse("Claim", "iss") : Effect.succeed(named)
+  if (unverified === undefined) return unreadable
+  return trusted.find(({ policy }) => policy.issuer === policies.own(unverified, "iss")) ?? otherIssuer
 }
 
 const advised = new WeakMap<policies.Policy, Set<string>>()
@@ -358,21 +393,19 @@ const assertProfile = (
 ): Effect.Effect<void, InvalidToken> => {
   const failing = profile.failing(typ, verified, policy)
   if (failing === undefined) return Effect.void
+  const refused = Effect.fail(new InvalidToken({ reason: "Claim", claim: failing }))
   const advice = profile.advice(typ, verified, policy)
   const given = advised.get(policy) ?? new Set()
-  if (given.has(advice)) return refuse("Claim", failing)
+  if (given.has(advice)) return refused
   advised.set(policy, given.add(advice))
-  return Effect.andThen(Effect.logWarning(advice), refuse("Claim", failing))
+  return Effect.andThen(Effect.logWarning(advice), refused)
 }
 
-const verifySignature = (
-  token: string,
-  keys: ReadonlyArray<CryptoKey | Uint8Array>,
-  alg: string
-): Effect.Effect<unknown, InvalidToken> => {
-  const verifyWith = (key: CryptoKey | Uint8Array) =>
+/** The key whose signature it is. */
+const verifySignature = (token: string, keys: Keys, alg: string): Effect.Effect<Key, InvalidToken> => {
+  const verifyWith = (key: Key) =>
     Effect.tryPromise({
-      try: () => Jose.compactVerify(token, key, { algorithms: [alg] }),
+      try: () => Jose.compactVerify(token, key, { algorithms: [alg] }).then(() => key),
       // What jose threw stays here: its text never leaves, only which check failed.
       catch: (error) => new InvalidToken({ reason: reasonOf(error) })
     })
@@ -381,7 +414,7 @@ const verifySignature = (
   return others.reduce(
     (result, key) =>
       Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
-    first === undefined ? refuse("UnknownKey") : verifyWith(first)
+    first === undefined ? unknownKey : verifyWith(first)
   )
 }
 

@@ -37,6 +37,7 @@
  *
  * @since 0.1.0
  */
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -94,6 +95,11 @@ export class KeySet extends Context.Service<
     readonly find: (
       header: KeySelector
     ) => Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>
+    /**
+     * What `find` would give at once, without an effect. None where it would wait, fail, or have to refresh or report something: then `find` says what is
+     * so. A verified token that is kept counts only while its key is among these.
+     */
+    readonly known: (header: KeySelector, clock: Clock.Clock) => ReadonlyArray<CryptoKey>
     /** Fetches the keys unless they are fresh: a service that wants to fail at start-up rather than answer 503 runs it first. */
     readonly refresh: Effect.Effect<void, AuthorizationServerUnavailable>
   }
@@ -140,6 +146,7 @@ export const layerStatic = (keys: {
           const found = Keys.select(given, header)
           return found.length > 0 ? Effect.succeed(found) : Effect.fail(cache.unknownKey)
         },
+        known: (header) => Keys.select(given, header),
         refresh: Effect.void
       })
     })

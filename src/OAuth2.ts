@@ -42,7 +42,7 @@ import * as Challenge from "./Challenge.ts"
 import * as authentication from "./internal/authentication.ts"
 import { Authenticator, TestAuthenticator } from "./internal/authenticator.ts"
 import { claimsDecoder } from "./internal/claimsDecoder.ts"
-import { asked, decide, type Part } from "./internal/demand.ts"
+import * as demands from "./internal/demand.ts"
 import type {
   AuthorizationCodeFlow,
   ClientCredentialsFlow,
@@ -627,7 +627,7 @@ const scheme = <
   const Service = scheme.service as unknown as Effect.Effect<schemes.Authentication, never, Authentication<Name>>
 
   const demand = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
-    const part: Part = { scheme, expression: expression.all(items.map(expression.ofItem)), optional }
+    const part = demands.part({ scheme, expression: expression.all(items.map(expression.ofItem)), optional })
     const unknown = expression.mentioned(part.expression).find((scope) => !names.includes(scope))
     if (unknown !== undefined) {
       const declared = names.map((scope) => JSON.stringify(scope)).join(", ")
@@ -637,17 +637,17 @@ const scheme = <
   }
 
   /** What a token must have where no requirement asks for more than the scopes in force. */
-  const bare: Part = { scheme, expression: expression.all([]), optional: false }
+  const bare = demands.part({ scheme, expression: expression.all([]), optional: false })
 
   const verify = (
     verified: ReturnType<Authenticator["fromToken"]>,
     required: ReadonlyArray<string>
   ): Effect.Effect<VerifiedToken, SecurityError> => {
-    const settings = scheme.settings(asked(bare, required))
+    const settings = demands.settingsOf(bare, required)
     return Effect.matchEffect(verified, {
       onFailure: (error) => Effect.fail(Challenge.within(error, settings)),
       onSuccess: (token) =>
-        Effect.flatMap(decide(bare, required, token), (error): Effect.Effect<VerifiedToken, SecurityError> =>
+        Effect.flatMap(demands.decide(bare, required, token), (error): Effect.Effect<VerifiedToken, SecurityError> =>
           error === undefined ? Effect.succeed(token) : Effect.fail(Challenge.within(error, settings))
         )
     })
@@ -656,19 +656,21 @@ const scheme = <
   const required = Effect.map(SecurityScopes, (scopes) => requiredScopes.ofScheme(scopes, scheme))
 
   const authorize: Untyped["authorize"] = Effect.flatMap(
-    Effect.all([Service, BearerToken, required, Effect.context<never>()]),
-    ([{ authenticator }, token, required, context]) => verify(authenticator.fromToken(token, context), required)
+    Effect.all([Service, BearerToken, required]),
+    ([{ authenticator }, token, required]) =>
+      Effect.withFiber((fiber) => verify(authenticator.fromToken(token, fiber), required))
   )
 
   const authorizeOption: Untyped["authorizeOption"] = Effect.flatMap(
-    Effect.all([Service, HttpServerRequest, required, Effect.context<never>()]),
-    ([{ authenticator }, request, required, context]) => {
-      const credential = authenticator.fromRequest(request, context)
-      if ("verified" in credential) return Effect.map(verify(credential.verified, required), Option.some)
-      return credential._tag === "NotAuthenticated"
-        ? Effect.succeedNone
-        : Effect.fail(Challenge.within(credential, scheme.settings(asked(bare, required))))
-    }
+    Effect.all([Service, HttpServerRequest, required]),
+    ([{ authenticator }, request, required]) =>
+      Effect.withFiber((fiber) => {
+        const credential = authenticator.fromRequest(request, fiber)
+        if ("verified" in credential) return Effect.map(verify(credential.verified, required), Option.some)
+        return credential._tag === "NotAuthenticated"
+          ? Effect.succeedNone
+          : Effect.fail(Challenge.within(credential, demands.settingsOf(bare, required)))
+      })
   )
 
   const layerOf = <R>(authenticator: Effect.Effect<Authenticator, never, R>) =>
@@ -686,7 +688,7 @@ const scheme = <
   const proofOf = (verified: VerifiedToken) =>
     Layer.merge(
       Layer.succeed(AccessToken, verified),
-      Layer.succeed(scheme.proof, proof.make(scheme, origin.of(undefined), verified, verified.scopes))
+      Layer.succeed(scheme.proof, new proof.Proof(scheme, origin.of(undefined), verified, verified.scopes))
     )
 
   const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(Effect.orDie(typed(testToken(token))), proofOf))
@@ -707,12 +709,8 @@ const scheme = <
     authorize,
     authorizeOption,
     refuse: (error: SecurityError) =>
-      Effect.flatMap(required, (required) =>
-        Effect.fail(Challenge.within(error, scheme.settings(asked(bare, required))))
-      ),
-    layer: layerOf(
-      Effect.map(TokenVerifier, ({ verify }) => new Authenticator((token) => Effect.flatMap(verify(token), typed)))
-    ),
+      Effect.flatMap(required, (required) => Effect.fail(Challenge.within(error, demands.settingsOf(bare, required)))),
+    layer: layerOf(Effect.map(TokenVerifier, (verifier) => new Authenticator(verifier, options.claims && typed))),
     layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer)),
     layerTest: (token: TestToken<string>) => layerOf(Effect.sync(() => new TestAuthenticator(typed(testToken(token))))),
     grant

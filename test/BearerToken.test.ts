@@ -742,7 +742,7 @@ const fastapi = OAuth2.authorizationCode("fastapi", flow)
 const rfc6750 = OAuth2.authorizationCode("rfc6750", { ...flow, responses: "rfc6750" })
 
 /** Takes every token, and makes it the subject. */
-const verifierLayer = Layer.succeed(TokenVerifier, {
+const verifierLayer = TokenVerifier.layer({
   verify: (bearer) =>
     Effect.succeed({
       subject: Redacted.value(bearer),

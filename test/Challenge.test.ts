@@ -123,7 +123,7 @@ const flow = {
 }
 
 /** The token `scopes.a.b` has the scopes a and b; `rejected` is refused; with `down` nobody could tell. */
-const verifierLayer = Layer.succeed(TokenVerifier, {
+const verifierLayer = TokenVerifier.layer({
   verify: (bearer) => {
     const token = Redacted.value(bearer)
     if (token === "rejected") return Effect.fail(errors.InvalidToken)

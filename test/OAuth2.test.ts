@@ -254,7 +254,8 @@ describe("require", () => {
     Effect.gen(function* () {
       const expiresAt = DateTime.makeUnsafe(10_000)
       let calls = 0
-      const tokens = Layer.succeed(TokenVerifier, {
+      const tokens = TokenVerifier.layer({
+        cache: false,
         verify: () =>
           Effect.flatMap(DateTime.now, (now) => {
             calls++
@@ -586,7 +587,7 @@ describe("claims", () => {
   )
   const app = HttpRouter.add("GET", "/", handler).pipe(Layer.provide(typed.require("a").route.layer))
   const withClaims = (claims: Record<string, unknown>) =>
-    Layer.succeed(TokenVerifier, { verify: () => Effect.succeed({ ...verified("demo", ["a"]), claims }) })
+    TokenVerifier.layer({ verify: () => Effect.succeed({ ...verified("demo", ["a"]), claims }) })
 
   it.effect("are what the scheme's schema makes of them, or the token is refused", () =>
     Effect.gen(function* () {

@@ -3,7 +3,7 @@ import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { OAuth2, Requirement } from "effect-oauth2"
-import { combine, type Demand, decide } from "../src/internal/demand.ts"
+import { combine, type Demand, decide, part } from "../src/internal/demand.ts"
 import { alternatives, maxAlternatives, ofItem } from "../src/internal/expression.ts"
 import * as implication from "../src/internal/implication.ts"
 import type { Scheme } from "../src/internal/scheme.ts"
@@ -109,9 +109,12 @@ const schemeOf = (arrows: Arrows) => {
 /** The one part of stacked requirements, outermost first. */
 const partOf = (arrows: Arrows, stack: ReadonlyArray<Tree>) => {
   // What the decision needs of a scheme.
-  const scheme = { implication: implication.make("test", names, implies(arrows)) } as Scheme
+  const scheme = {
+    implication: implication.make("test", names, implies(arrows)),
+    settings: (scopes) => ({ responses: "fastapi", realm: "test", scopes, renderers: {} })
+  } as Scheme
   const demand = stack.reduce<Demand>(
-    (outer, tree) => combine(outer, [[{ scheme, expression: ofItem(itemOf(tree)), optional: false }]]),
+    (outer, tree) => combine(outer, [[part({ scheme, expression: ofItem(itemOf(tree)), optional: false })]]),
     []
   )
   assert.strictEqual(demand.length, 1)

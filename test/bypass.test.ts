@@ -301,7 +301,8 @@ for (const [name, adapter] of Object.entries(adapters)) {
         const ab = verified("ab", ["a", "b"])
         const caching = Layer.effect(
           TokenVerifier,
-          Effect.map(TokenVerifier, ({ verify }) => ({
+          Effect.map(TokenVerifier, ({ invalidate, verify }) => ({
+            invalidate,
             verify: (token) => (Redacted.value(token) === "ab" ? Effect.succeed(ab) : verify(token))
           }))
         ).pipe(Layer.provide(verifier().layer))
@@ -515,7 +516,8 @@ for (const [name, adapter] of Object.entries(adapters)) {
     it.effect("one request value that is served twice is verified twice", () =>
       Effect.gen(function* () {
         let revoked = false
-        const tokens = Layer.succeed(TokenVerifier, {
+        const tokens = TokenVerifier.layer({
+          cache: false,
           verify: () =>
             Effect.suspend(() =>
               revoked
@@ -751,7 +753,10 @@ describe("requirements that stand around each other in an HttpApi", () => {
       const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.succeed("x")))
       const app = HttpApiBuilder.layer(Api).pipe(
         Layer.provide(Group),
-        Layer.provide([HttpServer.layerServices, Layer.succeed(Inside, (effect) => Effect.andThen(Effect.void, effect))])
+        Layer.provide([
+          HttpServer.layerServices,
+          Layer.succeed(Inside, (effect) => Effect.andThen(Effect.void, effect))
+        ])
       )
       const { send } = yield* serveWithLog(app)
       assert.strictEqual((yield* send("/", "ab")).status, 200)

@@ -45,7 +45,8 @@ type Schemes = ReturnType<typeof schemesOf>
 
 /** A token says its scopes at A, and after a slash those at B: `a+b/x`; `none`, `bad` and `outage` are what they say. */
 const verifier = (scheme: 0 | 1, calls: Array<string>) =>
-  Layer.succeed(TokenVerifier, {
+  TokenVerifier.layer({
+    cache: false,
     verify: (token) =>
       Effect.suspend((): ReturnType<TokenVerifier["Service"]["verify"]> => {
         const value = Redacted.value(token)

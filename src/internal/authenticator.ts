@@ -3,24 +3,19 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { BearerToken } from "../BearerToken.ts"
-import type {
-  AuthorizationServerUnavailable,
-  InvalidRequest,
-  InvalidToken,
-  NotAuthenticated
-} from "../SecurityError.ts"
+import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
+import { type Face, faceOf, type Rejection, success } from "./cachedVerifier.ts"
 
-type Rejection = InvalidToken | AuthorizationServerUnavailable
-
-/** One credential and its verification, which is remembered. */
+/** One credential and its verification, which is remembered; an `Exit` where the token is known. */
 export interface Verification {
   readonly token: Redacted.Redacted
   readonly verified: Effect.Effect<VerifiedToken, Rejection>
@@ -30,80 +25,121 @@ export interface Verification {
 // program has it handled twice), and never for longer than the token is good. An outage is not remembered: the next who asks may have an answer.
 const seconds30 = 30_000
 
-const remembered = (verify: Effect.Effect<VerifiedToken, Rejection>): Effect.Effect<VerifiedToken, Rejection> => {
-  const timed = Effect.zip(verify, Clock.currentTimeMillis)
+const remembered = (verified: Effect.Effect<VerifiedToken, Rejection>): Effect.Effect<VerifiedToken, Rejection> => {
+  const refused: boolean = Exit.isExit(verified) && isRefusal(verified)
+  if (refused) return verified
+  const timed = Effect.zip(verified, Clock.currentTimeMillis)
   const timeToLive = (exit: Exit.Exit<readonly [VerifiedToken, number], Rejection>): Duration.Input => {
     if (Exit.isSuccess(exit)) {
       const [{ expiresAt }, now] = exit.value
       return Math.min(seconds30, Math.max(0, expiresAt.epochMilliseconds - now))
     }
-    return Option.exists(Exit.findErrorOption(exit), ({ _tag }) => _tag === "InvalidToken") ? seconds30 : 0
+    return isRefusal(exit) ? seconds30 : 0
   }
   // Making the cache is synchronous; what it caches runs when it is first asked for.
   return Effect.map(Effect.runSync(Effect.cachedWithTTL(timed, timeToLive)), ([token]) => token)
 }
 
+const isRefusal = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  Option.exists(Exit.findErrorOption(exit), (error) => error instanceof InvalidToken)
+
+interface Remembered {
+  readonly text: string
+  readonly verification: Verification
+}
+
 /** What is remembered of one request: the credential of its `Authorization` field, and the last token that a program brought besides. */
 interface Memory {
-  header: string | undefined
-  credential: Verification | NotAuthenticated | InvalidRequest | undefined
-  last: Verification | undefined
+  readonly source: object
+  own: Remembered | undefined
+  last: Remembered | undefined
 }
+
+/** What a scheme makes of a verified token: its claims decoded. */
+type Decode = (token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToken>
 
 /**
  * What a scheme knows at run time: its verifier, and what it has verified. The memory is private to the instance, so nothing that a program puts into a
- * context can pass for a verification. It is kept for one handling of a request: by the scope in which the server handles it (a block of
- * `Effect.scoped` verifies anew), and by the request itself.
+ * context can pass for a verification. A token that the verifier's cache knows costs a look-up; any other is remembered for one handling of a request:
+ * by the scope in which the server handles it (a block of `Effect.scoped` verifies anew), and by the request itself.
  */
 export class Authenticator {
-  readonly #verify: TokenVerifier["Service"]["verify"]
-  readonly #requests = new WeakMap<object, WeakMap<object, Memory>>()
+  readonly #verifier: Face
+  readonly #decode: Decode | undefined
+  readonly #decoded = new WeakMap<VerifiedToken, Exit.Success<VerifiedToken>>()
+  readonly #requests = new WeakMap<object, Memory>()
 
-  constructor(verify: TokenVerifier["Service"]["verify"]) {
-    this.#verify = verify
+  constructor(verifier: TokenVerifier["Service"], decode: Decode | undefined) {
+    this.#verifier = faceOf(verifier)
+    this.#decode = decode
   }
 
-  /** The credential of a request. It is extracted once, and again only if the `Authorization` field was changed on the way. */
+  /** The credential of a request. */
   fromRequest(
     request: HttpServerRequest,
-    context: Context.Context<never>
+    fiber: Fiber.Fiber<unknown, unknown>
   ): Verification | NotAuthenticated | InvalidRequest {
-    const memory = this.#memoryOf(request, context)
-    const header = request.headers["authorization"]
-    if (memory.credential === undefined || memory.header !== header) {
-      const credential = authorizationHeader.fromRequest(request, Context.get(context, BearerToken.MaxLength))
-      memory.header = header
-      memory.credential =
-        typeof credential === "string" ? this.#verification(memory, authorizationHeader.redact(credential)) : credential
-    }
-    return memory.credential
+    const text = authorizationHeader.fromRequest(request, fiber.getRef(BearerToken.MaxLength))
+    if (typeof text !== "string") return text
+    return this.#known(text, fiber) ?? this.#remembered(authorizationHeader.redact(text), text, request, "own", fiber)
   }
 
   /** The verification of a token that a program was given, one a request where there is a request. */
-  fromToken(token: Redacted.Redacted, context: Context.Context<never>): Verification["verified"] {
-    const request = Context.getOrUndefined(context, HttpServerRequest)
+  fromToken(token: Redacted.Redacted, fiber: Fiber.Fiber<unknown, unknown>): Verification["verified"] {
+    const text = Redacted.value(token)
+    const known = this.#known(text, fiber)
+    if (known !== undefined) return known.verified
+    const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
     return request === undefined
-      ? this.#verify(token)
-      : this.#verification(this.#memoryOf(request, context), token).verified
+      ? this.#verified(token, fiber)
+      : this.#remembered(token, text, request, "last", fiber).verified
   }
 
-  #memoryOf(request: HttpServerRequest, context: Context.Context<never>): Memory {
-    const handling = Context.getOrUndefined(context, Scope.Scope) ?? request.source
-    const memories = this.#requests.get(handling) ?? new WeakMap<object, Memory>()
-    const memory = memories.get(request.source) ?? { header: undefined, credential: undefined, last: undefined }
-    this.#requests.set(handling, memories.set(request.source, memory))
-    return memory
+  #known(text: string, fiber: Fiber.Fiber<unknown, unknown>): Verification | undefined {
+    const known = this.#verifier.lookUp(text, fiber.getRef(Clock.Clock))
+    if (known === undefined || this.#decode === undefined) return known
+    const decoded = this.#decoded.get(known.verified.value)
+    return decoded && { token: known.token, verified: decoded }
+  }
+
+  #verified(token: Redacted.Redacted, fiber: Fiber.Fiber<unknown, unknown>): Verification["verified"] {
+    const decode = this.#decode
+    const verified = this.#verifier.verify(token, fiber)
+    if (decode === undefined) return verified
+    return Effect.flatMapEager(
+      verified,
+      (raw) =>
+        this.#decoded.get(raw) ??
+        Effect.map(decode(raw), (decoded) => {
+          this.#decoded.set(raw, success(decoded))
+          return decoded
+        })
+    )
   }
 
   /** The header's own verification, or the last one: a client that sends one token after the other fills no memory. */
-  #verification(memory: Memory, token: Redacted.Redacted): Verification {
-    const { credential, last } = memory
-    for (const known of [credential, last]) {
-      if (known !== undefined && "verified" in known && Redacted.value(known.token) === Redacted.value(token))
-        return known
-    }
-    memory.last = { token, verified: remembered(this.#verify(token)) }
-    return memory.last
+  #remembered(
+    token: Redacted.Redacted,
+    text: string,
+    request: HttpServerRequest,
+    place: "own" | "last",
+    fiber: Fiber.Fiber<unknown, unknown>
+  ): Verification {
+    const memory = this.#memoryOf(request, fiber)
+    if (memory.own?.text === text) return memory.own.verification
+    if (memory.last?.text === text) return memory.last.verification
+    const verification = { token, verified: remembered(this.#verified(token, fiber)) }
+    memory[place] = { text, verification }
+    return verification
+  }
+
+  #memoryOf({ source }: HttpServerRequest, fiber: Fiber.Fiber<unknown, unknown>): Memory {
+    const handling = Context.getOrUndefined(fiber.context, Scope.Scope) ?? source
+    const known = this.#requests.get(handling)
+    if (known?.source === source) return known
+    const memory: Memory = { source, own: undefined, last: undefined }
+    this.#requests.set(handling, memory)
+    return memory
   }
 }
 
@@ -112,7 +148,7 @@ export class TestAuthenticator extends Authenticator {
   readonly #verification: Verification
 
   constructor(verified: Verification["verified"]) {
-    super(() => verified)
+    super({ verify: () => verified, invalidate: () => Effect.void }, undefined)
     this.#verification = { token: authorizationHeader.redact("test"), verified }
   }
 

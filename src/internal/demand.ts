@@ -2,18 +2,37 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../AccessToken.ts"
+import type * as Challenge from "../Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../SecurityError.ts"
+import type { RequiredScopes } from "../SecurityScopes.ts"
 import * as expression from "./expression.ts"
 import { satisfies } from "./implication.ts"
+import * as requiredScopes from "./requiredScopes.ts"
 import * as scope from "./scope.ts"
 import type { Scheme } from "./scheme.ts"
 
-/** What one scheme is asked: an expression over its scopes, of a token that may be absent where it is optional. */
+/**
+ * What one scheme is asked: an expression over its scopes, of a token that may be absent where it is optional. What follows from that alone is computed
+ * when the route is built.
+ */
 export interface Part {
   readonly scheme: Scheme
   readonly expression: expression.Expression
   readonly optional: boolean
+  /** What `SecurityScopes` is inside, where nothing was required outside. */
+  readonly required: RequiredScopes
+  /** How a refusal is answered, where nothing was required outside. */
+  readonly settings: Challenge.Settings
+  /** What is proven by the very fact that it holds; `undefined` where that depends on the token. */
+  readonly proves: ReadonlySet<string> | undefined
 }
+
+export const part = (options: Pick<Part, "scheme" | "expression" | "optional">): Part => ({
+  ...options,
+  required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
+  settings: options.scheme.settings(asked(options, [])),
+  proves: expression.isConjunction(options.expression) ? new Set(expression.mentioned(options.expression)) : undefined
+})
 
 /** One of these parts. */
 export type Clause = ReadonlyArray<Part>
@@ -27,19 +46,23 @@ export const combine = (outer: Demand, inner: Demand): Demand =>
     const index = demand.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
     const [before, own] = [sole(demand[index] ?? []), sole(clause)]
     if (before === undefined || own === undefined) return [...demand, clause]
-    const joined: Part = {
+    const joined = part({
       scheme: own.scheme,
       expression: expression.all([before.expression, own.expression]),
       optional: before.optional && own.optional
-    }
+    })
     return demand.with(index, [joined])
   }, outer)
 
 const sole = (clause: Clause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
 
 /** The scopes that a part's challenge names, after those that were asked further out. */
-export const asked = (part: Part, outer: ReadonlyArray<string>): ReadonlyArray<string> =>
+const asked = (part: Pick<Part, "scheme" | "expression">, outer: ReadonlyArray<string>): ReadonlyArray<string> =>
   part.scheme.implication.minimal(scope.union(outer, expression.asked(part.expression)))
+
+/** How a refusal is answered, after what was required further out. */
+export const settingsOf = (part: Part, outer: ReadonlyArray<string>): Challenge.Settings =>
+  outer.length === 0 ? part.settings : part.scheme.settings(asked(part, outer))
 
 /** The decision about a verified token: nothing, or the error that names all that is asked. */
 export const decide = (
@@ -64,14 +87,16 @@ export const bindChecks = (demand: Demand, services: Context.Context<never>): De
   // The scope in which a layer is built is not that of a request.
   const own = Context.omit(Scope.Scope)(services)
   return demand.map((clause) =>
-    clause.map((part) => ({
-      ...part,
-      expression: expression.mapChecks(part.expression, (check) => ({
-        ...check,
-        holds: (token) =>
-          Effect.updateContext(check.holds(token), (request: Context.Context<never>) => Context.merge(own, request))
-      }))
-    }))
+    clause.map((one) =>
+      part({
+        ...one,
+        expression: expression.mapChecks(one.expression, (check) => ({
+          ...check,
+          holds: (token) =>
+            Effect.updateContext(check.holds(token), (request: Context.Context<never>) => Context.merge(own, request))
+        }))
+      })
+    )
   )
 }
 
@@ -89,5 +114,12 @@ export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
 
 /** What is proven where a token satisfies the part: the scopes that it mentions and the token has. */
-export const proven = (part: Part, token: VerifiedToken): ReadonlyArray<string> =>
-  expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))
+export const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
+  part.proves ??
+  new Set(
+    expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))
+  )
+
+/** Whether checks of the user's own decide too. */
+export const hasChecks = (demand: Demand): boolean =>
+  demand.some((clause) => clause.some((part) => expression.checks(part.expression).length > 0))

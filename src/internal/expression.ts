@@ -71,6 +71,10 @@ export const decides = (self: Expression): boolean =>
   self._tag === "Check" ||
   (self._tag === "All" ? self.of.some(decides) : self.of.every(decides))
 
+/** Whether every part must hold, however it is nested. */
+export const isConjunction = (self: Expression): boolean =>
+  self._tag === "All" ? self.of.every(isConjunction) : self._tag !== "Any"
+
 /** With one of several scopes in the place of each. */
 export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<string>): Expression => {
   switch (self._tag) {

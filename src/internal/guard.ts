@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -9,7 +10,7 @@ import * as Challenge from "../Challenge.ts"
 import type { SecurityError } from "../SecurityError.ts"
 import { type RequiredScopes, SecurityScopes } from "../SecurityScopes.ts"
 import { Authenticator } from "./authenticator.ts"
-import { asked, type Clause, combine, decide, type Demand, type Part, proven } from "./demand.ts"
+import { type Clause, combine, decide, type Demand, hasChecks, type Part, proven, settingsOf } from "./demand.ts"
 import * as expression from "./expression.ts"
 import * as Origin from "./origin.ts"
 import * as proof from "./proof.ts"
@@ -26,6 +27,8 @@ interface Guard {
   readonly demand: Demand
   readonly authentications: Authentications
   readonly handler: Handler
+  /** Whether checks of the user's own decide, which are asked once. */
+  readonly hasChecks: boolean
 }
 
 // The guarded effects, so that a guard put directly around another one becomes one guard with both demands: one decision, and a
@@ -34,6 +37,8 @@ const guards = new WeakMap<Handler, Guard>()
 
 /**
  * Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP.
+ *
+ * Nothing here is an effect that need not be one: where the token is known, a request is decided about in one step.
  */
 export const make = (demand: Demand, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
@@ -44,8 +49,8 @@ export const make = (demand: Demand, authentications: Authentications, handler: 
       inner.handler
     )
   }
-  const guard: Guard = { demand, authentications, handler }
-  const effect: Handler = Effect.withFiber((fiber) => run(guard, fiber.context))
+  const guard: Guard = { demand, authentications, handler, hasChecks: hasChecks(demand) }
+  const effect: Handler = Effect.withFiber((fiber) => run(guard, fiber))
   guards.set(effect, guard)
   return effect
 }
@@ -54,43 +59,73 @@ export const make = (demand: Demand, authentications: Authentications, handler: 
 const agree = (left: Authentications, right: Authentications): boolean =>
   Array.from(left).every(([scheme, authentication]) => (right.get(scheme) ?? authentication) === authentication)
 
-const run = (guard: Guard, context: Context.Context<never>): Handler => {
+/** What is decided about. */
+interface Question {
+  readonly guard: Guard
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly context: Context.Context<never>
+  readonly request: HttpServerRequest | undefined
+  readonly origin: Origin.Origin
+  /** What is required further out. */
+  readonly required: RequiredScopes
+}
+
+const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
+  const { context } = fiber
   const request = Context.getOrUndefined(context, HttpServerRequest)
-  const origin = Origin.of(request)
-  const before = request === undefined ? undefined : decided.get(request)
-  if (before !== undefined && seal.last(context) === before.decision && isSame(before, guard, context)) {
-    return Effect.provideContext(guard.handler, before.provided)
-  }
   const required = Context.get(context, SecurityScopes)
-  return Effect.flatMap(
-    Effect.forEach(guard.demand, (clause) => decideClause(guard, clause, context, request, required)),
-    (verdicts): Handler => {
-      const refusals = verdicts.flatMap((verdict) => ("refusals" in verdict ? verdict.refusals : []))
-      if (refusals.length > 0) return Effect.fail(bestError(refusals))
-      const accepted = verdicts.filter((verdict) => "part" in verdict)
-      const decision = seal.decide(origin)
-      const result = Context.add(provided(guard, accepted, context, origin, required), seal.Decision, decision)
-      if (request !== undefined) {
-        decided.set(request, {
-          decision,
-          demand: guard.demand,
-          authentications: authenticationsOf(guard, Context.merge(context, result)),
-          provided: result
-        })
-      }
-      return Effect.provideContext(guard.handler, result)
-    }
+  const question: Question = { guard, fiber, context, request, origin: Origin.of(request), required }
+  const before = guard.hasChecks && request !== undefined ? decided.get(request) : undefined
+  if (before !== undefined && isSame(before, question)) return proceed(question, before.accepted, before.decision)
+  return decideFrom(question, 0, [], [])
+}
+
+/** Decides about each clause, whatever the ones before said: the challenge tells all. */
+const decideFrom = (
+  question: Question,
+  index: number,
+  accepted: ReadonlyArray<Accepted>,
+  refusals: ReadonlyArray<Refusal>
+): Handler => {
+  const clause = question.guard.demand[index]
+  if (clause === undefined) {
+    return refusals.length > 0
+      ? Effect.fail(bestError(refusals))
+      : proceed(question, accepted, new seal.Decision(question.origin))
+  }
+  return Effect.flatMapEager(decideClause(question, clause, 0, []), (verdict) =>
+    "part" in verdict
+      ? decideFrom(question, index + 1, [...accepted, verdict], refusals)
+      : decideFrom(question, index + 1, accepted, [...refusals, ...verdict.refusals])
   )
 }
 
-// In an `HttpApi` each requirement of an endpoint guards with the demand of all: what the outermost one has decided the others need not decide again.
-// It is the same question only for this very request (`modify` makes another one), and where the same layers authenticate; and what was decided is
-// provided again, whatever stands in between.
+const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: seal.Decision): Handler =>
+  // Sound: what the handler needs is in the types of the face that calls the guard.
+  Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) => {
+    const provided = provide(question, accepted, context).pipe(Context.add(seal.LastDecision, decision))
+    const { guard, request } = question
+    if (guard.hasChecks && request !== undefined) {
+      decided.set(request, {
+        decision,
+        demand: guard.demand,
+        authentications: authenticationsOf(guard, provided),
+        required: Context.get(provided, SecurityScopes),
+        accepted
+      })
+    }
+    return provided
+  })
+
+// In an `HttpApi` each requirement of an endpoint guards with the demand of all: with other middleware between them, the inner ones find decided what the
+// outermost one has decided, and do not ask the checks again. It is the same question only for this very request (`modify` makes another one), where the
+// same layers authenticate, and nothing more was required in between; and what was decided is provided again, whatever stands in between.
 interface Decided {
-  readonly decision: seal.Decided
+  readonly decision: seal.Decision
   readonly demand: Demand
   readonly authentications: ReadonlyArray<Authentication | undefined>
-  readonly provided: Context.Context<never>
+  readonly required: RequiredScopes
+  readonly accepted: ReadonlyArray<Accepted>
 }
 
 const decided = new WeakMap<HttpServerRequest, Decided>()
@@ -100,8 +135,10 @@ const authenticationsOf = (guard: Guard, context: Context.Context<never>): Decid
     .flat()
     .map(({ scheme }) => guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service))
 
-const isSame = (before: Decided, guard: Guard, context: Context.Context<never>): boolean =>
+const isSame = (before: Decided, { context, guard, required }: Question): boolean =>
+  seal.last(context) === before.decision &&
   before.demand === guard.demand &&
+  before.required === required &&
   authenticationsOf(guard, context).every((authentication, i) => authentication === before.authentications[i])
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -110,8 +147,8 @@ const isSame = (before: Decided, guard: Guard, context: Context.Context<never>):
 
 interface Accepted {
   readonly part: Part
-  /** `None` for an anonymous request, where the part is optional. */
-  readonly granted: Option.Option<{ readonly token: Redacted.Redacted; readonly accessToken: VerifiedToken }>
+  /** `undefined` for an anonymous request, where the part is optional. */
+  readonly granted: { readonly token: Redacted.Redacted; readonly accessToken: VerifiedToken } | undefined
 }
 
 interface Refusal {
@@ -122,61 +159,60 @@ interface Refusal {
 type Verdict = Accepted | { readonly refusals: ReadonlyArray<Refusal> }
 
 /** The first part that accepts; else every part's refusal. */
-const decideClause = Effect.fnUntraced(function* (
-  guard: Guard,
+const decideClause = (
+  question: Question,
   clause: Clause,
-  context: Context.Context<never>,
-  request: HttpServerRequest | undefined,
-  required: RequiredScopes
-): Effect.fn.Return<Verdict> {
-  const refusals: Array<Refusal> = []
-  for (const part of clause) {
-    const authentication = yield* authenticationOf(guard, part.scheme, context)
-    const outer = requiredScopes.ofScheme(required, part.scheme)
-    const refuse = (error: SecurityError) =>
-      refusals.push({ error, settings: part.scheme.settings(asked(part, outer)) })
-    const credential = credentialOf(authentication.authenticator, request, context)
-    if (!("verified" in credential)) {
-      if (part.optional && credential._tag === "NotAuthenticated") return { part, granted: Option.none() }
-      refuse(credential)
-      continue
-    }
-    const verified = yield* Effect.result(credential.verified)
-    if (verified._tag === "Failure") {
-      refuse(verified.failure)
-      continue
-    }
-    const accessToken = verified.success
-    const error = yield* decide(part, outer, accessToken)
-    if (error === undefined) return { part, granted: Option.some({ token: credential.token, accessToken }) }
-    refuse(error)
+  index: number,
+  refusals: ReadonlyArray<Refusal>
+): Effect.Effect<Verdict> => {
+  const part = clause[index]
+  if (part === undefined) return Effect.succeed({ refusals })
+  return Effect.flatMapEager(decidePart(question, part), (verdict) =>
+    "part" in verdict ? Effect.succeed(verdict) : decideClause(question, clause, index + 1, [...refusals, verdict])
+  )
+}
+
+const decidePart = (question: Question, part: Part): Effect.Effect<Accepted | Refusal> => {
+  const { context, fiber, guard, request, required } = question
+  const authentication = guard.authentications.get(part.scheme) ?? Context.getOrUndefined(context, part.scheme.service)
+  if (!(authentication?.authenticator instanceof Authenticator && authentication.scheme === part.scheme)) {
+    const why = authentication === undefined ? "is not provided" : "is that of another scheme with the same name"
+    return Effect.die(new Error(`The layer of the scheme ${JSON.stringify(part.scheme.name)} ${why}.`))
   }
-  return { refusals }
-})
+  const outer = requiredScopes.ofScheme(required, part.scheme)
+  const refuse = (error: SecurityError) => Effect.succeed<Refusal>({ error, settings: settingsOf(part, outer) })
+  const credential = credentialOf(authentication.authenticator, request, fiber)
+  if (!("verified" in credential)) {
+    return part.optional && credential._tag === "NotAuthenticated"
+      ? Effect.succeed({ part, granted: undefined })
+      : refuse(credential)
+  }
+  const { token, verified } = credential
+  return Effect.flatMapEager(
+    Effect.matchEager(verified, {
+      onFailure: (error) => ({ error }),
+      onSuccess: (accessToken) => ({ accessToken })
+    }),
+    (result) =>
+      "error" in result
+        ? refuse(result.error)
+        : Effect.flatMapEager(decide(part, outer, result.accessToken), (error) =>
+            error === undefined
+              ? Effect.succeed<Accepted | Refusal>({ part, granted: { token, accessToken: result.accessToken } })
+              : refuse(error)
+          )
+  )
+}
 
 /** Of a request its own credential counts, whatever `BearerToken` the context has; a program without HTTP brings one. */
 const credentialOf = (
   authenticator: Authenticator,
   request: HttpServerRequest | undefined,
-  context: Context.Context<never>
+  fiber: Fiber.Fiber<unknown, unknown>
 ): ReturnType<Authenticator["fromRequest"]> => {
-  if (request !== undefined) return authenticator.fromRequest(request, context)
-  const token = Context.getUnsafe(context, BearerToken)
-  return { token, verified: authenticator.fromToken(token, context) }
-}
-
-/** Captured where the route was built (`HttpRouter`), else what the api's context provides (`HttpApi`). */
-const authenticationOf = (
-  guard: Guard,
-  scheme: Scheme,
-  context: Context.Context<never>
-): Effect.Effect<Authentication> => {
-  const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service)
-  if (authentication?.authenticator instanceof Authenticator && authentication.scheme === scheme) {
-    return Effect.succeed(authentication)
-  }
-  const why = authentication === undefined ? "is not provided" : "is that of another scheme with the same name"
-  return Effect.die(new Error(`The layer of the scheme ${JSON.stringify(scheme.name)} ${why}.`))
+  if (request !== undefined) return authenticator.fromRequest(request, fiber)
+  const token = Context.getUnsafe(fiber.context, BearerToken)
+  return { token, verified: authenticator.fromToken(token, fiber) }
 }
 
 // A token that one scheme knows and finds too weak says more than one that another scheme does not know; and while a scheme cannot tell, the
@@ -190,50 +226,55 @@ const precedence: ReadonlyArray<SecurityError["_tag"]> = [
 ]
 
 const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
-  const [best] = refusals.toSorted((a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag))
+  const [best, ...others] = refusals.toSorted(
+    (a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag)
+  )
   if (best === undefined) throw new Error("There is no refusal to answer with.")
+  if (others.length === 0 || best.error._tag === "AuthorizationServerUnavailable") {
+    return Challenge.within(best.error, best.settings)
+  }
   const challenges = refusals.flatMap(
     ({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []
   )
-  return Challenge.within(
-    best.error,
-    best.settings,
-    best.error._tag === "AuthorizationServerUnavailable" ? [] : Array.from(new Set(challenges))
-  )
+  return Challenge.within(best.error, best.settings, Array.from(new Set(challenges)))
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // providing
 // ---------------------------------------------------------------------------------------------------------------------
 
-const provided = (
-  guard: Guard,
+const none = Option.none<VerifiedToken>()
+
+const provide = (
+  { guard, origin }: Question,
   accepted: ReadonlyArray<Accepted>,
-  context: Context.Context<never>,
-  origin: Origin.Origin,
-  required: RequiredScopes
+  context: Context.Context<never>
 ): Context.Context<never> => {
-  let result: Context.Context<never> = Context.make(OptionalAccessToken, Option.none())
+  const before = Context.get(context, SecurityScopes)
+  let required = before
+  let optional = none
+  let result = context
   for (const [scheme, authentication] of guard.authentications) {
+    if (Context.getOrUndefined(context, scheme.service) === authentication) continue
     result = Context.add(result, scheme.service, authentication)
   }
   for (const { granted, part } of accepted) {
     const { scheme } = part
-    required = requiredScopes.extend(required, expression.necessary(part.expression), scheme)
-    if (Option.isNone(granted)) continue
-    const { accessToken, token } = granted.value
-    result = result.pipe(
-      Context.add(AccessToken, accessToken),
-      Context.add(OptionalAccessToken, Option.some(accessToken)),
-      Context.add(BearerToken, token)
-    )
+    required =
+      required === requiredScopes.none
+        ? part.required
+        : requiredScopes.extend(required, expression.necessary(part.expression), scheme)
+    if (granted === undefined) continue
+    const { accessToken, token } = granted
+    optional = Option.some(accessToken)
+    result = Context.add(Context.add(result, AccessToken, accessToken), BearerToken, token)
     // A proof is for what the types know: where the token is optional they know nothing.
-    if (!part.optional) {
-      const before = proof.ofOrigin(Context.merge(context, result), scheme, origin)
-      const also = before?.token === accessToken ? before.scopes : []
-      const scopes = new Set([...also, ...proven(part, accessToken)])
-      result = Context.add(result, scheme.proof, proof.make(scheme, origin, accessToken, scopes))
-    }
+    if (part.optional) continue
+    const also = proof.ofOrigin(result, scheme, origin)
+    const scopes = proven(part, accessToken)
+    const all = also?.token === accessToken ? new Set([...also.scopes, ...scopes]) : scopes
+    result = Context.add(result, scheme.proof, new proof.Proof(scheme, origin, accessToken, all))
   }
-  return Context.add(result, SecurityScopes, required)
+  if (required !== before) result = Context.add(result, SecurityScopes, required)
+  return Context.add(result, OptionalAccessToken, optional)
 }

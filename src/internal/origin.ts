@@ -9,10 +9,10 @@ export interface Origin {
   readonly authorization: string | undefined
 }
 
-export const of = (request: HttpServerRequest | undefined): Origin => ({
-  source: request?.source,
-  authorization: request?.headers["authorization"]
-})
+const outside: Origin = { source: undefined, authorization: undefined }
+
+export const of = (request: HttpServerRequest | undefined): Origin =>
+  request === undefined ? outside : { source: request.source, authorization: request.headers["authorization"] }
 
 export const same = (left: Origin, right: Origin): boolean =>
-  left.source === right.source && left.authorization === right.authorization
+  left === right || (left.source === right.source && left.authorization === right.authorization)

@@ -7,31 +7,30 @@ import * as Origin from "./origin.ts"
 import type { Scheme } from "./scheme.ts"
 
 /** That a token of this scheme was verified, with these scopes, for a request. Only the guard and `auth.grant` make one. */
-export interface Proof {
+export class Proof {
+  // What this constructor has not made is no proof, however alike it looks: it lacks the private name.
+  readonly #genuine = true
   readonly scheme: Scheme
   readonly origin: Origin.Origin
   readonly token: VerifiedToken
   /** Those that a requirement demanded and the token has: what the types know, not all that the token could do. */
   readonly scopes: ReadonlySet<string>
-}
 
-// What is not in here is no proof, however alike it looks.
-const proofs = new WeakSet<Proof>()
+  constructor(scheme: Scheme, origin: Origin.Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
+    this.scheme = scheme
+    this.origin = origin
+    this.token = token
+    this.scopes = scopes
+  }
 
-export const make = (
-  scheme: Scheme,
-  origin: Origin.Origin,
-  token: VerifiedToken,
-  scopes: ReadonlySet<string>
-): Proof => {
-  const proof: Proof = { scheme, origin, token, scopes }
-  proofs.add(proof)
-  return proof
+  static isGenuine(value: unknown): boolean {
+    return typeof value === "object" && value !== null && #genuine in value
+  }
 }
 
 const genuine = (context: Context.Context<never>, scheme: Scheme): Proof | undefined => {
   const proof = Context.get(context, scheme.proof)
-  return proof !== undefined && proofs.has(proof) && proof.scheme === scheme ? proof : undefined
+  return proof !== undefined && Proof.isGenuine(proof) && proof.scheme === scheme ? proof : undefined
 }
 
 /** The proof in the context, where it is for this request. */

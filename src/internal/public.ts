@@ -51,7 +51,7 @@ export const isPublic = (key: object): boolean => reasons.has(key)
 
 const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
   Effect.flatMap(HttpServerRequest, (request) =>
-    Effect.provideService(handler, seal.Decision, seal.decide(Origin.of(request)))
+    Effect.provideService(handler, seal.LastDecision, new seal.Decision(Origin.of(request)))
   )
 
 /**

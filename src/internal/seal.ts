@@ -12,26 +12,26 @@ export interface Seal<out Route extends string> {
 }
 
 /** That a guard has decided, or `Public`, and for which request. */
-interface Decision {
+export class Decision {
+  // What this constructor has not made is none, however alike it looks: it lacks the private name.
+  readonly #genuine = true
   readonly origin: Origin
+
+  constructor(origin: Origin) {
+    this.origin = origin
+  }
+
+  static isGenuine(value: unknown): boolean {
+    return typeof value === "object" && value !== null && #genuine in value
+  }
 }
 
-const decisions = new WeakSet<Decision>()
-
-export const decide = (origin: Origin): Decision => {
-  const decision: Decision = { origin }
-  decisions.add(decision)
-  return decision
-}
-
-const LastDecision = Context.Reference<Decision | undefined>("effect-oauth2/Decision", {
+export const LastDecision = Context.Reference<Decision | undefined>("effect-oauth2/Decision", {
   defaultValue: () => undefined
 })
 
-export { LastDecision as Decision, type Decision as Decided }
-
-/** The decision in the context; what did not come of `decide` is none. */
+/** The decision in the context; what is not genuine is none. */
 export const last = (context: Context.Context<never>): Decision | undefined => {
   const decision = Context.get(context, LastDecision)
-  return decision !== undefined && decisions.has(decision) ? decision : undefined
+  return decision !== undefined && Decision.isGenuine(decision) ? decision : undefined
 }

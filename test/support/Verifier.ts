@@ -19,7 +19,8 @@ export class Verifier {
   }
 
   /** The subject of a token is its name; the token `outage` finds the authorization server down. */
-  readonly layer: Layer.Layer<TokenVerifier> = Layer.succeed(TokenVerifier, {
+  readonly layer: Layer.Layer<TokenVerifier> = TokenVerifier.layer({
+    cache: false,
     verify: (token) =>
       Effect.suspend((): ReturnType<TokenVerifier["Service"]["verify"]> => {
         const name = Redacted.value(token)
@@ -36,5 +37,5 @@ export class Verifier {
             )
           : Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
       }).pipe(Effect.tap(Effect.yieldNow))
-  })
+  }).pipe(Layer.orDie)
 }

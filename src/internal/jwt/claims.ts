@@ -1,20 +1,17 @@
 import * as DateTime from "effect/DateTime"
-import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import { InvalidToken } from "../../SecurityError.ts"
 import { type Claims, own, type Policy } from "./policy.ts"
 
 /** What the claims of a token with a valid signature say, where the policy takes them (RFC 9068 §4, RFC 7519 §4.1). `now` is in milliseconds. */
-export const read = (claims: Claims, policy: Policy, now: number): Effect.Effect<VerifiedToken, InvalidToken> => {
+export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken | InvalidToken => {
   const claim = failing(claims, policy, now)
   if (claim !== undefined) {
-    return Effect.fail(
-      new InvalidToken({ reason: claim === "exp" && isPast(claims, policy, now) ? "Expired" : "Claim", claim })
-    )
+    return new InvalidToken({ reason: claim === "exp" && isPast(claims, policy, now) ? "Expired" : "Claim", claim })
   }
   const audience = own(claims, policy.audienceClaim)
-  return Effect.succeed({
+  return {
     // `failing` has looked at these three.
     subject: text(claims, "sub") ?? "",
     expiresAt: Option.getOrThrow(instant(own(claims, "exp"))),
@@ -25,8 +22,15 @@ export const read = (claims: Claims, policy: Policy, now: number): Effect.Effect
     issuedAt: instant(own(claims, "iat")),
     tokenId: Option.fromUndefinedOr(text(claims, "jti")),
     claims: Object.assign(Object.create(null) as Record<string, unknown>, claims)
-  })
+  }
 }
+
+/** Until when what was read may count without being read again, in milliseconds: no tolerance is given twice. */
+export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = Infinity }: Policy): number =>
+  Math.min(
+    expiresAt.epochMilliseconds,
+    Option.match(issuedAt, { onNone: () => Infinity, onSome: (issued) => issued.epochMilliseconds + maxTokenAge })
+  )
 
 /** The name of the first claim that is missing or not as it must be. */
 const failing = (claims: Claims, policy: Policy, now: number): string | undefined => {

@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type * as Metric from "effect/Metric"
 import { AuthorizationServerUnavailable, InvalidToken } from "../../SecurityError.ts"
 import type { Published } from "./discovery.ts"
 import type { Unavailable } from "./http.ts"
@@ -17,7 +18,6 @@ const unknownKeyCoolDown = Duration.seconds(30)
 const fetchTimeout = Duration.seconds(5)
 /** How long after a failed fetch requests do not wait for the next one, where stale keys can serve. */
 const outageMemory = Duration.minutes(1)
-const ageResolution = 1000
 
 interface Known {
   readonly keys: Keys.Keys
@@ -54,7 +54,7 @@ export const make = Effect.fnUntraced(function* (options: {
   let flight: Fiber.Fiber<void> | undefined
   let isClosed = false
   let reported: "stale" | "expired" | undefined
-  let ageObserved = -Infinity
+  let age: Metric.Registration | undefined
 
   // -- fetching ------------------------------------------------------------------------------------------------------
 
@@ -67,7 +67,6 @@ export const make = Effect.fnUntraced(function* (options: {
       if (seeking) soughtAt = askedAt
       outage = undefined
       reported = undefined
-      ageObserved = -Infinity
       yield* Effect.annotateCurrentSpan({ keys: keys.imported.size, refused: keys.refused.size })
       for (const [text, refused] of keys.refused) {
         if (previous?.refused.has(text) !== true) yield* telemetry.reportRefused(issuer, refused)
@@ -75,6 +74,7 @@ export const make = Effect.fnUntraced(function* (options: {
       if (keys.byAlgorithm.size === 0 && previous?.byAlgorithm.size !== 0) yield* telemetry.reportNoKeys(issuer)
       if (recovered) yield* telemetry.reportRecovery(issuer)
       yield* telemetry.countFetch(issuer, "success")
+      age ??= yield* telemetry.registerAge(issuer, (clock) => ageOf(readInstant(clock)))
     })
 
   const failed = (reason: Unavailable) =>
@@ -115,6 +115,7 @@ export const make = Effect.fnUntraced(function* (options: {
   }
   yield* Effect.addFinalizer(() => {
     isClosed = true
+    age?.remove()
     return flight === undefined ? Effect.void : Fiber.interrupt(flight)
   })
 
@@ -138,12 +139,6 @@ export const make = Effect.fnUntraced(function* (options: {
     if (reported === state) return Effect.void
     reported = state
     return report(issuer)
-  }
-
-  const serve = (keys: ReadonlyArray<CryptoKey>, age: number): Found => {
-    if (Math.abs(age - ageObserved) < ageResolution) return Effect.succeed(keys)
-    ageObserved = age
-    return Effect.as(telemetry.observeAge(issuer, age), keys)
   }
 
   const find = (header: Selector): Found => Clock.clockWith((clock) => answer(header, readInstant(clock), false))
@@ -171,10 +166,10 @@ export const make = Effect.fnUntraced(function* (options: {
       return Effect.fail(outage?.error ?? (age >= known.freshFor ? closed : unknownKey))
     }
     if (age >= known.freshFor) {
-      return Effect.andThen(reportOnce("stale", telemetry.reportStale), serve(keys, age))
+      return Effect.as(reportOnce("stale", telemetry.reportStale), keys)
     }
     if (age >= known.freshFor * refreshAhead && mayStart(now)) start(now, false)
-    return serve(keys, age)
+    return Effect.succeed(keys)
   }
 
   const wait = (header: Selector, fiber: Fiber.Fiber<void>): Found =>
@@ -184,6 +179,10 @@ export const make = Effect.fnUntraced(function* (options: {
 
   return {
     find,
+    known: (header: Selector, clock: Clock.Clock): ReadonlyArray<CryptoKey> =>
+      known !== undefined && ageOf(readInstant(clock)) < known.freshFor * refreshAhead
+        ? Keys.select(known.keys, header)
+        : [],
     refresh: Clock.clockWith((clock): Effect.Effect<void, AuthorizationServerUnavailable> => {
       const now = readInstant(clock)
       if (isFresh(now)) return Effect.void

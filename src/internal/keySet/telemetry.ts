@@ -1,4 +1,6 @@
 /** What a key set reports: metrics and log events, without keys, tokens or anything that a token says. */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Unavailable } from "./http.ts"
@@ -12,8 +14,20 @@ const fetches = Metric.counter("oauth2_key_set_fetches_total", {
   incremental: true
 })
 
-export const observeAge = (issuer: string, millis: number): Effect.Effect<void> =>
-  Metric.update(Metric.withAttributes(ages, { issuer }), millis / 1000)
+/** From now on the age is there for whoever reads the metrics: `millisAt` is asked then. */
+export const registerAge = (
+  issuer: string,
+  millisAt: (clock: Clock.Clock) => number
+): Effect.Effect<Metric.Registration> =>
+  Effect.contextWith((context: Context.Context<never>) =>
+    Effect.sync(() =>
+      Metric.registerUnsafe(Metric.withAttributes(ages, { issuer }), context, {
+        get: (reader) => ({ value: millisAt(Context.get(reader, Clock.Clock)) / 1000 }),
+        update: () => {},
+        modify: () => {}
+      })
+    )
+  )
 
 export type Outcome = "success" | "unreachable" | "timeout" | "bad_response" | "issuer_mismatch"
 

@@ -71,7 +71,8 @@ const partner = OAuth2.authorizationCode("Partner", { ...urls, scopes: { partner
 const onlyOf = (scope: string) =>
   Layer.effect(
     TokenVerifier,
-    Effect.map(TokenVerifier, ({ verify }) => ({
+    Effect.map(TokenVerifier, ({ invalidate, verify }) => ({
+      invalidate,
       verify: (token: Redacted.Redacted) =>
         Effect.map(verify(token), (verified) => ({
           ...verified,

@@ -40,7 +40,7 @@ const Login = HttpRouter.add(
 
 const rejected = new SecurityError.InvalidToken({ reason: "Rejected" })
 
-const Verifier = Layer.succeed(TokenVerifier, {
+const Verifier = TokenVerifier.layer({
   verify: Effect.fnUntraced(function* (token: Redacted.Redacted) {
     const currentDate = new Date(yield* Clock.currentTimeMillis)
     const { payload } = yield* Effect.tryPromise({

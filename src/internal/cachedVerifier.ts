@@ -1,0 +1,198 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import * as Redacted from "effect/Redacted"
+import type { VerifiedToken } from "../AccessToken.ts"
+import { type AuthorizationServerUnavailable, ConfigurationError, type InvalidToken } from "../SecurityError.ts"
+import type { TokenCacheOptions, TokenVerifier } from "../TokenVerifier.ts"
+import { redact } from "./authorizationHeader.ts"
+import * as counter from "./counter.ts"
+import { sizeOf, TokenCache } from "./tokenCache.ts"
+
+export type Rejection = InvalidToken | AuthorizationServerUnavailable
+
+/** What a verification found. */
+export interface Verified {
+  readonly token: VerifiedToken
+  /** From then on, in milliseconds since the epoch, the token is verified anew. */
+  readonly until: number
+  readonly standing: Standing
+}
+
+/** Whether what does not depend on time alone still holds: the key that signed. `stands` itself where that is known at once. */
+export type Standing = (clock: Clock.Clock) => Effect.Effect<boolean, Rejection>
+
+export const stands: Effect.Effect<boolean> = Effect.succeed(true)
+
+export const always: Standing = () => stands
+
+/** A token and what was verified of it. */
+export interface Known {
+  readonly token: Redacted.Redacted
+  readonly verified: Exit.Success<VerifiedToken>
+}
+
+interface Entry extends Known {
+  readonly from: number
+  readonly until: number
+  readonly standing: Standing
+}
+
+export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
+  Exit.succeed(token) as Exit.Success<VerifiedToken>
+
+/** What a verifier made here can do besides: it needs no effect for what it knows. */
+export interface Face {
+  /** `undefined` where something has to be verified, or waited for. */
+  readonly lookUp: (token: string, clock: Clock.Clock) => Known | undefined
+  /** `verify`, already begun: an `Exit` where that is all there is to it. */
+  readonly verify: (
+    token: Redacted.Redacted,
+    fiber: Fiber.Fiber<unknown, unknown>
+  ) => Effect.Effect<VerifiedToken, Rejection>
+}
+
+// By the function that verifies: whoever puts another one in its place is asked for every token.
+const faces = new WeakMap<TokenVerifier["Service"]["verify"], Face>()
+
+export const faceOf = ({ verify }: TokenVerifier["Service"]): Face =>
+  faces.get(verify) ?? { lookUp: () => undefined, verify: (token) => verify(token) }
+
+const withFace = (face: Face, invalidate: TokenVerifier["Service"]["invalidate"]): TokenVerifier["Service"] => {
+  const verify: TokenVerifier["Service"]["verify"] = (token) => Effect.withFiber((fiber) => face.verify(token, fiber))
+  faces.set(verify, face)
+  return { verify, invalidate }
+}
+
+const lookups = Metric.counter("oauth2_token_cache_lookups_total", {
+  description: "Look-ups of verified tokens, by outcome: hit, miss",
+  incremental: true
+})
+
+/** What is refused or accepted at once is an `Exit`, and costs no more than that. The fiber is the one that asks. */
+export type Verify = (
+  credential: Redacted.Redacted,
+  fiber: Fiber.Fiber<unknown, unknown>
+) => Effect.Effect<Verified, Rejection>
+
+interface Options {
+  readonly verify: Verify
+  readonly cache: TokenCacheOptions | false | undefined
+}
+
+export const make = Effect.fnUntraced(function* ({
+  cache: options = {},
+  verify
+}: Options): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError> {
+  if (options === false) {
+    return withFace(
+      {
+        lookUp: () => undefined,
+        verify: (credential, fiber) => Effect.mapEager(verify(credential, fiber), ({ token }) => token)
+      },
+      () => Effect.void
+    )
+  }
+
+  const { timeToLive, ...bounds } = yield* settings(options)
+  const cache = new TokenCache<Entry>(bounds)
+  const context = yield* Effect.context<never>()
+  const hits = counter.make(lookups, { outcome: "hit" }, context)
+  const misses = counter.make(lookups, { outcome: "miss" }, context)
+
+  /** What is under way: a token that many present at once is verified once. */
+  const flights = new Map<string, Effect.Effect<VerifiedToken, Rejection>>()
+
+  const keep = (text: string, { standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
+    const from = clock.currentTimeMillisUnsafe()
+    const ends = Math.min(until, from + timeToLive)
+    if (ends > from) {
+      const entry: Entry = { token: redact(text), verified: success(token), from, until: ends, standing }
+      cache.set(text, entry, sizeOf(text, token))
+    }
+    return token
+  }
+
+  const verifyAnew = (text: string, verified: Effect.Effect<Verified, Rejection>, clock: Clock.Clock) => {
+    misses.count++
+    const isDone: boolean = Exit.isExit(verified)
+    if (isDone) return Effect.mapEager(verified, (verified) => keep(text, verified, clock))
+    const underWay = flights.get(text)
+    if (underWay !== undefined) return underWay
+    const isOwn = () => flights.get(text) === flight
+    const flight: Effect.Effect<VerifiedToken, Rejection> = Effect.runSync(
+      Effect.cached(
+        Effect.suspend(() => {
+          flights.set(text, flight)
+          return verified
+        }).pipe(
+          // What was invalidated meanwhile is not kept.
+          Effect.map((verified) => (isOwn() ? keep(text, verified, clock) : verified.token)),
+          Effect.onExit(() => Effect.sync(() => isOwn() && flights.delete(text)))
+        )
+      )
+    )
+    return flight
+  }
+
+  const face: Face = {
+    lookUp: (text, clock) => {
+      const entry = cache.get(text, clock.currentTimeMillisUnsafe())
+      if (entry === undefined || entry.standing(clock) !== stands) return
+      hits.count++
+      return entry
+    },
+    verify: (credential, fiber) => {
+      const text = Redacted.value(credential)
+      const clock = fiber.getRef(Clock.Clock)
+      const anew = () => verifyAnew(text, verify(credential, fiber), clock)
+      const entry = cache.get(text, clock.currentTimeMillisUnsafe())
+      if (entry === undefined) return anew()
+      return Effect.matchEffect(entry.standing(clock), {
+        onFailure: (error) => {
+          if (error._tag === "InvalidToken") cache.delete(text)
+          return Effect.fail(error)
+        },
+        onSuccess: (holds) => {
+          if (holds) {
+            hits.count++
+            return entry.verified
+          }
+          cache.delete(text)
+          return anew()
+        }
+      })
+    }
+  }
+  return withFace(face, (credential) =>
+    Effect.sync(() => {
+      const text = Redacted.value(credential)
+      cache.delete(text)
+      flights.delete(text)
+    })
+  )
+})
+
+const settings = Effect.fnUntraced(function* (
+  options: TokenCacheOptions
+): Effect.fn.Return<Required<{ [K in keyof TokenCacheOptions]: number }>, ConfigurationError> {
+  const { capacity = 10_000, maxBytes = 16 * 1024 * 1024 } = options
+  const timeToLive = Duration.toMillis(Duration.fromInputUnsafe(options.timeToLive ?? "1 minute"))
+  const refuse = (setting: string, message: string) =>
+    Effect.fail(
+      new ConfigurationError({ setting, message: `${setting} ${message}; cache: false switches the cache off` })
+    )
+  if (!Number.isSafeInteger(capacity) || capacity < 1) {
+    return yield* refuse("cache.capacity", "must be a whole number of tokens above 0")
+  }
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
+    return yield* refuse("cache.maxBytes", "must be a whole number of bytes above 0")
+  }
+  if (!(timeToLive > 0 && timeToLive <= 24 * 3_600_000)) {
+    return yield* refuse("cache.timeToLive", "must be above 0 and at most 24 hours")
+  }
+  return { capacity, maxBytes, timeToLive }
+})
