@@ -1,15 +1,44 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Config, DateTime, Effect, Exit, Layer, Logger, Option, Redacted } from "effect"
+import {
+  ConfigProvider,
+  Config,
+  Context,
+  DateTime,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  Option,
+  Redacted,
+  type Scope
+} from "effect"
+import { HttpClient } from "effect/http"
 import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
-import * as jose from "jose"
+import { type MintOptions, type RawPart, type SigningKey, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
-import { audience, Endpoints, issuer, type Key, makeKey, mint, type MintOptions } from "./support/Issuer.ts"
 
-const keys = Effect.runPromise(
-  Effect.all({ rsa: makeKey("rsa-1"), other: makeKey("rsa-1"), ec: makeKey("ec-1", "ES256") })
+const issuer = "https://issuer.test"
+const audience = "https://api.test"
+
+const { ec, other, rsa } = await Effect.runPromise(
+  Effect.all({
+    rsa: TestIssuer.makeKey("rsa-1"),
+    other: TestIssuer.makeKey("rsa-1"),
+    ec: TestIssuer.makeKey("ec-1", "ES256")
+  })
 )
 
-const verifyWith = (options: Partial<JwtVerifier.Options>, published: ReadonlyArray<Key>, token: string) =>
+/** A test with an issuer whose key is `rsa`. */
+const test = (
+  name: string,
+  body: () => Effect.Effect<void, unknown, TestIssuer | HttpClient.HttpClient | Scope.Scope>
+) => it.effect(name, () => Effect.provide(body(), TestIssuer.layer({ issuer, audience, keys: [rsa] })))
+
+/** A token with scopes, good but for what the options change. */
+const mint = (options: MintOptions = {}) =>
+  TestIssuer.use((issuer) => issuer.mint({ scopes: ["items:read", "me"], ...options }))
+
+const verifyWith = (options: Partial<JwtVerifier.Options>, published: ReadonlyArray<SigningKey>, token: string) =>
   Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token))).pipe(
     Effect.provide(
       JwtVerifier.layerKeySet({ issuer, audience, ...options }).pipe(
@@ -18,11 +47,10 @@ const verifyWith = (options: Partial<JwtVerifier.Options>, published: ReadonlyAr
     )
   )
 
-/** Mints with the first key, verifies with it. */
+/** Mints with the issuer's key, verifies with it. */
 const outcome = (mintOptions: MintOptions, options: Partial<JwtVerifier.Options> = {}) =>
   Effect.gen(function* () {
-    const { rsa } = yield* Effect.promise(() => keys)
-    const token = yield* mint(rsa, mintOptions)
+    const token = yield* mint(mintOptions)
     return yield* Effect.exit(verifyWith(options, [rsa], token))
   })
 
@@ -37,13 +65,12 @@ const assertRefused = (
 }
 
 describe("JwtVerifier", () => {
-  it.effect("reads what a good token says", () =>
+  test("reads what a good token says", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_700_000_000_000)
-      const { rsa } = yield* Effect.promise(() => keys)
-      const token = yield* verifyWith({}, [rsa], yield* mint(rsa, { claims: { tenant: "t1" } }))
+      const token = yield* verifyWith({}, [rsa], yield* mint({ claims: { tenant: "t1" } }))
       assert.strictEqual(token.subject, "demo")
-      assert.deepStrictEqual(token.clientId, Option.some("items-docs"))
+      assert.deepStrictEqual(token.clientId, Option.some("test-client"))
       assert.deepStrictEqual(Array.from(token.scopes), ["items:read", "me"])
       assert.strictEqual(token.issuer, issuer)
       assert.deepStrictEqual(token.audience, [audience])
@@ -52,28 +79,24 @@ describe("JwtVerifier", () => {
       assert.deepStrictEqual(token.tokenId, Option.some("token-1"))
       assert.strictEqual(token.claims["tenant"], "t1")
       assert.strictEqual(Object.getPrototypeOf(token.claims), null)
-    })
-  )
+    }))
 
-  it.effect("accepts a token until it expires, by the test's clock", () =>
+  test("accepts a token until it expires, by the test's clock", () =>
     Effect.gen(function* () {
-      const { rsa } = yield* Effect.promise(() => keys)
-      const token = yield* mint(rsa)
+      const token = yield* mint()
       const verify = Effect.exit(verifyWith({}, [rsa], token))
       assert(Exit.isSuccess(yield* verify))
       yield* TestClock.adjust("604 seconds")
       assert(Exit.isSuccess(yield* verify), "the clock tolerance is 5 seconds")
       yield* TestClock.adjust("2 seconds")
       assertRefused(yield* verify, { reason: "Expired", claim: "exp" })
-    })
-  )
+    }))
 
-  it.effect("does not accept a token before its time", () =>
+  test("does not accept a token before its time", () =>
     Effect.gen(function* () {
       assertRefused(yield* outcome({ claims: { nbf: 60 } }), { reason: "Claim", claim: "nbf" })
       assert(Exit.isSuccess(yield* outcome({ claims: { nbf: 5 } })), "the clock tolerance is 5 seconds")
-    })
-  )
+    }))
 
   describe("refuses a token", () => {
     const cases: ReadonlyArray<readonly [name: string, options: MintOptions, reason: string, claim?: string]> = [
@@ -96,7 +119,7 @@ describe("JwtVerifier", () => {
       ["of a key that is not in the set", { header: { kid: "unknown" } }, "UnknownKey"]
     ]
     for (const [name, options, reason, claim] of cases) {
-      it.effect(name, () =>
+      test(name, () =>
         Effect.gen(function* () {
           const exit = yield* outcome(options)
           assertRefused(exit, claim === undefined ? { reason } : { reason, claim })
@@ -104,78 +127,54 @@ describe("JwtVerifier", () => {
       )
     }
 
-    it.effect("with a critical header that nobody knows", () =>
+    test("with a critical header that nobody knows", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
-        const token = yield* Effect.promise(() =>
-          new jose.SignJWT({ iss: issuer, aud: audience, sub: "demo" })
-            .setExpirationTime(600)
-            .setProtectedHeader({ alg: "RS256", kid: rsa.kid, typ: "at+jwt", crit: ["x"], x: 1 })
-            .sign(rsa.privateKey, { crit: { x: true } })
-        )
-        assertRefused(yield* Effect.exit(verifyWith({}, [rsa], token)), { reason: "Malformed" })
-      })
-    )
+        assertRefused(yield* outcome({ header: { crit: ["x"], x: 1 } }), { reason: "Malformed" })
+      }))
 
-    it.effect("signed by a key that only has the right name", () =>
+    test("signed by a key that only has the right name", () =>
       Effect.gen(function* () {
-        const { other, rsa } = yield* Effect.promise(() => keys)
-        assertRefused(yield* Effect.exit(verifyWith({}, [rsa], yield* mint(other))), { reason: "Signature" })
-      })
-    )
+        assertRefused(yield* Effect.exit(verifyWith({}, [rsa], yield* mint({ key: other }))), { reason: "Signature" })
+      }))
 
-    it.effect("whose claims were changed", () =>
+    test("whose claims were changed", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
-        const [header, , signature] = (yield* mint(rsa)).split(".")
-        const claims = jose.base64url.encode(
-          JSON.stringify({ iss: issuer, aud: audience, sub: "admin", exp: 9_999_999_999 })
-        )
-        assertRefused(yield* Effect.exit(verifyWith({}, [rsa], `${header}.${claims}.${signature}`)), {
-          reason: "Signature"
-        })
-      })
-    )
+        const { mintRaw } = yield* TestIssuer
+        const [header = "", , signature = ""] = (yield* mint()).split(".")
+        const payload = JSON.stringify({ iss: issuer, aud: audience, sub: "admin", exp: 9_999_999_999 })
+        const forged = yield* mintRaw({ header: { encoded: header }, payload, signature })
+        assertRefused(yield* Effect.exit(verifyWith({}, [rsa], forged)), { reason: "Signature" })
+      }))
 
-    it.effect("without a signature, whatever the algorithm is called", () =>
+    test("without a signature, whatever the algorithm is called", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
-        const [, claims] = (yield* mint(rsa)).split(".")
+        const { mintRaw } = yield* TestIssuer
+        const [, encoded = ""] = (yield* mint()).split(".")
         for (const alg of ["none", "nOnE", "NONE", "", undefined, null, 1, ["RS256"], { toString: "RS256" }]) {
-          const header = jose.base64url.encode(JSON.stringify({ alg, typ: "at+jwt" }))
+          const header = JSON.stringify({ alg, typ: "at+jwt" })
           for (const [signature, reason] of [
             ["", "Malformed"],
             ["AAAA", "Algorithm"]
           ] as const) {
-            const exit = yield* Effect.exit(verifyWith({}, [rsa], `${header}.${claims}.${signature}`))
-            assertRefused(exit, { reason })
+            const token = yield* mintRaw({ header, payload: { encoded }, signature })
+            assertRefused(yield* Effect.exit(verifyWith({}, [rsa], token)), { reason })
           }
         }
-      })
-    )
+      }))
 
-    it.effect("signed with the public key as an HMAC secret", () =>
+    test("signed with the public key as an HMAC secret", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
-        const secret = new TextEncoder().encode(JSON.stringify(rsa.jwk))
-        const token = yield* Effect.promise(() =>
-          new jose.SignJWT({ iss: issuer, aud: audience, sub: "demo", exp: 600 })
-            .setProtectedHeader({ alg: "HS256", typ: "at+jwt", kid: rsa.kid })
-            .sign(secret)
-        )
-        assertRefused(yield* Effect.exit(verifyWith({}, [rsa], token)), { reason: "Algorithm" })
-      })
-    )
+        const key = yield* TestIssuer.makeSecretKey(rsa.kid, JSON.stringify(rsa.jwk))
+        assertRefused(yield* outcome({ key }), { reason: "Algorithm" })
+      }))
 
-    it.effect("under an algorithm that is not allowed here", () =>
+    test("under an algorithm that is not allowed here", () =>
       Effect.gen(function* () {
         assertRefused(yield* outcome({}, { algorithms: ["ES256"] }), { reason: "Algorithm" })
-      })
-    )
+      }))
 
-    it.effect("that is no JWT", () =>
+    test("that is no JWT", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
         for (const token of [
           "",
           "x",
@@ -194,36 +193,30 @@ describe("JwtVerifier", () => {
           const error = Option.getOrThrow(Exit.findErrorOption(exit))
           assert.instanceOf(error, SecurityError.InvalidToken, token)
         }
-      })
-    )
+      }))
   })
 
-  it.effect("tries each key that fits where the token names none", () =>
+  test("tries each key that fits where the token names none", () =>
     Effect.gen(function* () {
-      const { other, rsa } = yield* Effect.promise(() => keys)
-      const token = yield* mint(other, { header: { kid: undefined } })
+      const token = yield* mint({ key: other, header: { kid: undefined } })
       const second = { ...other, jwk: { ...other.jwk, kid: "rsa-2" } }
       const accepted = yield* verifyWith({}, [rsa, second], token)
       assert.strictEqual(accepted.subject, "demo")
       assertRefused(yield* Effect.exit(verifyWith({}, [rsa, { ...rsa, jwk: { ...rsa.jwk, kid: "rsa-3" } }], token)), {
         reason: "Signature"
       })
-    })
-  )
+    }))
 
-  it.effect("verifies ECDSA too", () =>
+  test("verifies ECDSA too", () =>
     Effect.gen(function* () {
-      const { ec, rsa } = yield* Effect.promise(() => keys)
-      assert.strictEqual((yield* verifyWith({}, [rsa, ec], yield* mint(ec))).subject, "demo")
-    })
-  )
+      assert.strictEqual((yield* verifyWith({}, [rsa, ec], yield* mint({ key: ec }))).subject, "demo")
+    }))
 
-  it.effect("takes one of several audiences, on either side", () =>
+  test("takes one of several audiences, on either side", () =>
     Effect.gen(function* () {
       assert(Exit.isSuccess(yield* outcome({ claims: { aud: ["x", audience] } })))
       assert(Exit.isSuccess(yield* outcome({ claims: { aud: "y" } }, { audience: ["x", "y"] })))
-    })
-  )
+    }))
 
   describe("profiles", () => {
     const accepted: ReadonlyArray<readonly [name: string, options: MintOptions, policy: Partial<JwtVerifier.Options>]> =
@@ -246,13 +239,12 @@ describe("JwtVerifier", () => {
         ],
         ["id-token: the type JWT", { header: { typ: "JWT" }, claims: { nonce: "n" } }, { profile: "id-token" }],
         ["a required claim of any value", { claims: { tenant: 1 } }, { requiredClaims: { tenant: true } }],
-        ["the audience in client_id", { without: ["aud"] }, { audienceClaim: "client_id", audience: "items-docs" }],
+        ["the audience in client_id", { without: ["aud"] }, { audienceClaim: "client_id", audience: "test-client" }],
         ["the client in another claim", { claims: { cid: "c" } }, { clientIdClaim: "cid" }]
       ]
     for (const [name, options, policy] of accepted) {
-      it.effect(`take ${name}`, () =>
-        Effect.map(outcome(options, policy), (exit) => assert(Exit.isSuccess(exit), JSON.stringify(exit)))
-      )
+      test(`take ${name}`, () =>
+        Effect.map(outcome(options, policy), (exit) => assert(Exit.isSuccess(exit), JSON.stringify(exit))))
     }
 
     const refused: ReadonlyArray<
@@ -285,22 +277,19 @@ describe("JwtVerifier", () => {
       ["no issue time, where the age is bounded", "iat", { without: ["iat"] }, { maxTokenAge: "1 minute" }]
     ]
     for (const [name, claim, options, policy] of refused) {
-      it.effect(`refuse ${name}`, () =>
-        Effect.map(outcome(options, policy), (exit) => assertRefused(exit, { reason: "Claim", claim }))
-      )
+      test(`refuse ${name}`, () =>
+        Effect.map(outcome(options, policy), (exit) => assertRefused(exit, { reason: "Claim", claim })))
     }
 
-    it.effect("bound the age where that is set", () =>
+    test("bound the age where that is set", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
-        const token = yield* mint(rsa)
+        const token = yield* mint()
         const verify = Effect.exit(verifyWith({ maxTokenAge: "1 minute" }, [rsa], token))
         yield* TestClock.adjust("65 seconds")
         assert(Exit.isSuccess(yield* verify))
         yield* TestClock.adjust("1 second")
         assertRefused(yield* verify, { reason: "Claim", claim: "iat" })
-      })
-    )
+      }))
 
     for (const [what, options, { header = { typ: "JWT" }, ...rest }, advice] of [
       ["an access token without a mark, for at+jwt", {}, {}, `set profile: "jwt"`],
@@ -311,7 +300,7 @@ describe("JwtVerifier", () => {
       ["an access token, for id-token", { profile: "id-token" }, { header: {} }, `profile: "at+jwt" takes it`],
       ["another JWT", {}, { header: { typ: "logout+jwt" } }, `No profile takes it`]
     ] satisfies ReadonlyArray<[string, Partial<JwtVerifier.Options>, MintOptions, string]>) {
-      it.effect(`say in the log which setting fits ${what}`, () =>
+      test(`say in the log which setting fits ${what}`, () =>
         Effect.gen(function* () {
           const messages: Array<string> = []
           const logger = Logger.make(({ message }) => messages.push(String(message)))
@@ -319,26 +308,22 @@ describe("JwtVerifier", () => {
           assert(Exit.isFailure(exit))
           assert.lengthOf(messages, 1)
           assert.include(messages[0], advice)
-        })
-      )
+        }))
     }
 
-    it.effect("give no advice for a token that the issuer has not signed", () =>
+    test("give no advice for a token that the issuer has not signed", () =>
       Effect.gen(function* () {
-        const { other, rsa } = yield* Effect.promise(() => keys)
         const messages: Array<unknown> = []
         const logger = Logger.make(({ message }) => messages.push(message))
-        const forged = yield* mint(other, { header: { typ: "JWT" } })
+        const forged = yield* mint({ key: other, header: { typ: "JWT" } })
         const exit = yield* Effect.exit(verifyWith({}, [rsa], forged)).pipe(Effect.provide(Logger.layer([logger])))
         assertRefused(exit, { reason: "Signature" })
         assert.deepStrictEqual(messages, [])
-      })
-    )
+      }))
 
-    it.effect("say once in the log which setting fits", () =>
+    test("say once in the log which setting fits", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
-        const token = yield* mint(rsa, { header: { typ: "JWT" } })
+        const token = yield* mint({ header: { typ: "JWT" } })
         const messages: Array<unknown> = []
         const logger = Logger.make(({ logLevel, message }) => messages.push([logLevel, message]))
         yield* Effect.flatMap(TokenVerifier, (verifier) =>
@@ -352,8 +337,7 @@ describe("JwtVerifier", () => {
         assert.lengthOf(messages, 1)
         assert.include(JSON.stringify(messages).replaceAll("\\", ""), `profile: "jwt"`)
         assert.notInclude(JSON.stringify(messages), token.slice(0, 20))
-      })
-    )
+      }))
   })
 
   describe("the strict form", () => {
@@ -374,44 +358,36 @@ describe("JwtVerifier", () => {
       return token.slice(0, -1) + alphabet.charAt(last | 1)
     }
     for (const [name, change] of changes) {
-      it.effect(`refuses ${name}`, () =>
+      test(`refuses ${name}`, () =>
         Effect.gen(function* () {
-          const { rsa } = yield* Effect.promise(() => keys)
-          const token = yield* mint(rsa)
+          const token = yield* mint()
           assertRefused(yield* Effect.exit(verifyWith({}, [rsa], change(token))), { reason: "Malformed" })
-        })
-      )
+        }))
     }
 
-    it.effect("refuses headers that would change what counts", () =>
+    test("refuses headers that would change what counts", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
+        const { mintRaw } = yield* TestIssuer
         for (const name of ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]) {
-          const header = jose.base64url.encode(JSON.stringify({ alg: "RS256", typ: "at+jwt", [name]: ["x"] }))
-          const token = `${header}.${jose.base64url.encode("{}")}.AAAA`
+          const header = JSON.stringify({ alg: "RS256", typ: "at+jwt", [name]: ["x"] })
+          const token = yield* mintRaw({ header, payload: "{}", signature: "AAAA" })
           assertRefused(yield* Effect.exit(verifyWith({}, [rsa], token)), { reason: "Malformed" })
         }
-      })
-    )
+      }))
 
-    it.effect("refuses headers and claims that two parsers may read in two ways", () =>
+    test("refuses headers and claims that two parsers may read in two ways", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
+        const { mintRaw } = yield* TestIssuer
         const good = JSON.stringify({ iss: issuer, aud: audience, sub: "demo", client_id: "c", exp: 600 })
         const header = JSON.stringify({ alg: "RS256", kid: rsa.kid, typ: "at+jwt" })
-        const sign = (header: string | Uint8Array, payload: string | Uint8Array) =>
-          Effect.promise(async () => {
-            const input = `${jose.base64url.encode(header)}.${jose.base64url.encode(payload)}`
-            const signature = await crypto.subtle.sign(
-              "RSASSA-PKCS1-v1_5",
-              rsa.privateKey,
-              new TextEncoder().encode(input)
-            )
-            return `${input}.${jose.base64url.encode(new Uint8Array(signature))}`
-          })
-        assert(Exit.isSuccess(yield* Effect.exit(verifyWith({}, [rsa], yield* sign(header, good)))))
+        const verify = (header: RawPart, payload: RawPart) =>
+          mintRaw({ header, payload }).pipe(
+            Effect.flatMap((token) => verifyWith({}, [rsa], token)),
+            Effect.exit
+          )
+        assert(Exit.isSuccess(yield* verify(header, good)))
         const nested = `{"a":${"[".repeat(20)}${"]".repeat(20)},${good.slice(1)}`
-        const bad: ReadonlyArray<readonly [string | Uint8Array, string | Uint8Array]> = [
+        const bad: ReadonlyArray<readonly [header: RawPart, payload: RawPart]> = [
           [header, good.replace("{", `{"sub":"admin",`)],
           [header, good.replace("{", `{"s\\u0075b":"admin",`)],
           [header, good.replace("{", `{"x":{"y":1,"y":2},`)],
@@ -430,87 +406,85 @@ describe("JwtVerifier", () => {
           [`${header} `.repeat(2), good]
         ]
         for (const [header, payload] of bad) {
-          const exit = yield* Effect.exit(verifyWith({}, [rsa], yield* sign(header, payload)))
-          assertRefused(exit, { reason: "Malformed" })
+          assertRefused(yield* verify(header, payload), { reason: "Malformed" })
         }
         // A brace in a string, a repeated name in different objects and an escaped quotation mark are fine.
         const odd = good.replace("{", `{"x":"{[\\"","y":{"sub":{"sub":1}},`)
-        assert(Exit.isSuccess(yield* Effect.exit(verifyWith({}, [rsa], yield* sign(header, odd)))))
-      })
-    )
+        assert(Exit.isSuccess(yield* verify(header, odd)))
+      }))
 
-    it.effect("refuses what is longer than it may be", () =>
+    test("refuses what is longer than it may be", () =>
       Effect.gen(function* () {
         assertRefused(yield* outcome({}, { maxTokenLength: 100 }), { reason: "Malformed" })
         assertRefused(yield* outcome({ header: { kid: "k".repeat(257) } }), { reason: "Malformed" })
-      })
-    )
+      }))
   })
 
   describe("several issuers", () => {
-    const other = "https://other.example.com"
-
-    it.effect("never mix keys, audiences and profiles", () =>
+    test("never mix keys, audiences and profiles", () =>
       Effect.gen(function* () {
-        const { other: theirs, rsa: ours } = yield* Effect.promise(() => keys)
-        const endpoints = new Endpoints([ours])
+        const ours = yield* TestIssuer
         // Both keys have the same name, and only the issuer tells them apart.
-        endpoints.answer = (url) =>
-          url.host === "idp.example.com"
-            ? endpoints.standard(url)
-            : url.pathname === "/jwks"
-              ? Response.json({ keys: [theirs.jwk] })
-              : Response.json({ issuer: other, jwks_uri: `${other}/jwks` })
+        const theirContext = yield* Layer.build(
+          TestIssuer.layer({ issuer: "https://other.example.com", audience: "urn:other", keys: [other] })
+        )
+        const theirs = Context.get(theirContext, TestIssuer)
+        // The client of a test issuer reaches that one alone.
+        const ourClient = yield* HttpClient.HttpClient
+        const theirClient = Context.get(theirContext, HttpClient.HttpClient)
+        const client = HttpClient.make((request, { origin }) =>
+          (origin === theirs.issuer ? theirClient : ourClient).execute(request)
+        )
         const Verifier = JwtVerifier.layerIssuers([
           { issuer, audience },
-          { issuer: other, audience: "urn:other", profile: "jwt" }
-        ]).pipe(Layer.provide(endpoints.layer))
+          { issuer: theirs.issuer, audience: "urn:other", profile: "jwt" }
+        ]).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
         const verify = (token: string) =>
           Effect.exit(Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token))))
         yield* Effect.gen(function* () {
-          const theirClaims = { iss: other, aud: "urn:other" }
-          assert(Exit.isSuccess(yield* verify(yield* mint(ours))))
-          assert(Exit.isSuccess(yield* verify(yield* mint(theirs, { claims: theirClaims, header: { typ: "JWT" } }))))
-          assertRefused(yield* verify(yield* mint(theirs)), { reason: "Signature" })
-          assertRefused(yield* verify(yield* mint(ours, { claims: theirClaims })), { reason: "Signature" })
-          const ourAudience = yield* mint(theirs, { claims: { iss: other } })
-          assertRefused(yield* verify(ourAudience), { reason: "Claim", claim: "aud" })
-          assertRefused(yield* verify(yield* mint(ours, { header: { typ: "JWT" } })), { reason: "Claim", claim: "typ" })
+          assert(Exit.isSuccess(yield* verify(yield* ours.mint())))
+          assert(Exit.isSuccess(yield* verify(yield* theirs.mint({ profile: "jwt" }))))
+          assertRefused(yield* verify(yield* ours.mint({ key: other })), { reason: "Signature" })
+          assertRefused(yield* verify(yield* theirs.mint({ key: rsa })), { reason: "Signature" })
+          assertRefused(yield* verify(yield* theirs.mint({ audience })), { reason: "Claim", claim: "aud" })
+          assertRefused(yield* verify(yield* ours.mint({ profile: "jwt" })), { reason: "Claim", claim: "typ" })
           for (const iss of ["https://evil.example.com", `${issuer}/`, [issuer], undefined]) {
-            assertRefused(yield* verify(yield* mint(ours, { claims: { iss } })), { reason: "Claim", claim: "iss" })
+            assertRefused(yield* verify(yield* ours.mint({ claims: { iss } })), { reason: "Claim", claim: "iss" })
           }
         }).pipe(Effect.provide(Verifier))
-        assert.lengthOf(endpoints.requests, 4, "nothing but the two issuers' own documents was fetched")
-      })
-    )
+        for (const { requests } of [ours, theirs]) {
+          assert.deepStrictEqual(
+            (yield* requests).map(({ endpoint }) => endpoint),
+            ["openid-configuration", "jwks"],
+            "nothing but the two issuers' own documents was fetched"
+          )
+        }
+      }))
 
-    it.effect("each have their own bound for the length", () =>
+    test("each have their own bound for the length", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
         const Verifier = JwtVerifier.layerIssuers([
           { issuer, audience, maxTokenLength: 1000 },
-          { issuer: other, audience, maxTokenLength: 100_000 }
-        ]).pipe(Layer.provide(new Endpoints([rsa]).layer))
-        const long = yield* mint(rsa, { claims: { x: "x".repeat(2000) } })
+          { issuer: "https://other.example.com", audience, maxTokenLength: 100_000 }
+        ])
+        const long = yield* mint({ claims: { x: "x".repeat(2000) } })
         const exit = yield* Effect.exit(
           Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(long))).pipe(
             Effect.provide(Verifier)
           )
         )
         assertRefused(exit, { reason: "Malformed" })
-      })
-    )
+      }))
 
-    it.effect("are each named once", () =>
+    test("are each named once", () =>
       Effect.gen(function* () {
         const layer = JwtVerifier.layerIssuers([
           { issuer, audience },
           { issuer, audience: "x" }
-        ]).pipe(Layer.provide(new Endpoints([]).layer))
+        ])
         const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
         assert.strictEqual(error._tag, "ConfigurationError")
-      })
-    )
+      }))
   })
 
   describe("a shared secret", () => {
@@ -522,39 +496,31 @@ describe("JwtVerifier", () => {
         Effect.provide(layerSecret()),
         Effect.exit
       )
-    const sign = (alg: string, value: string) =>
-      Effect.promise(() =>
-        new jose.SignJWT({ iss: issuer, aud: audience, sub: "demo", client_id: "c", exp: 600 })
-          .setProtectedHeader({ alg, typ: "at+jwt" })
-          .sign(new TextEncoder().encode(value))
-      )
+    const sign = (alg: "HS256" | "HS512", value: string) =>
+      Effect.flatMap(TestIssuer.makeSecretKey("secret", value, alg), (key) => mint({ key, header: { kid: undefined } }))
 
-    it.effect("verifies its own tokens and no others", () =>
+    test("verifies its own tokens and no others", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
         assert(Exit.isSuccess(yield* verify(yield* sign("HS256", secret))))
         assertRefused(yield* verify(yield* sign("HS256", secret.replace("0", "1"))), { reason: "Signature" })
         assertRefused(yield* verify(yield* sign("HS512", secret.repeat(2))), { reason: "Algorithm" })
-        assertRefused(yield* verify(yield* mint(rsa)), { reason: "Algorithm" })
-      })
-    )
+        assertRefused(yield* verify(yield* mint()), { reason: "Algorithm" })
+      }))
 
-    it.effect("has to be long enough", () =>
+    test("has to be long enough", () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(Effect.scoped(Layer.build(layerSecret("short"))))
         assert.strictEqual(error.setting, "secret")
         assert.notInclude(error.message, "short")
-      })
-    )
+      }))
   })
 
-  it.effect("knows the client by azp where there is no client_id", () =>
+  test("knows the client by azp where there is no client_id", () =>
     Effect.gen(function* () {
       const exit = yield* outcome({ claims: { azp: "spa" }, without: ["client_id"] }, { profile: "jwt" })
       assert(Exit.isSuccess(exit))
       assert.deepStrictEqual(exit.value.clientId, Option.some("spa"))
-    })
-  )
+    }))
 
   describe("scopes", () => {
     const cases: ReadonlyArray<
@@ -584,14 +550,13 @@ describe("JwtVerifier", () => {
       ["a path along a prototype", {}, [], ["constructor", "name"]]
     ]
     for (const [name, claims, scopes, scopesPath] of cases) {
-      it.effect(`are read from ${name}`, () =>
+      test(`are read from ${name}`, () =>
         Effect.gen(function* () {
           const minted = { claims, without: Object.hasOwn(claims, "scope") ? [] : ["scope"] }
           const exit = yield* outcome(minted, scopesPath === undefined ? {} : { scopesPath })
           assert(Exit.isSuccess(exit))
           assert.deepStrictEqual(Array.from(exit.value.scopes), scopes)
-        })
-      )
+        }))
     }
   })
 
@@ -613,24 +578,22 @@ describe("JwtVerifier", () => {
       ["maxTokenLength", { maxTokenLength: 0 }]
     ]
     for (const [setting, options] of cases) {
-      it.effect(`fail at start-up where ${setting} cannot work: ${JSON.stringify(options)}`, () =>
+      test(`fail at start-up where ${setting} cannot work: ${JSON.stringify(options)}`, () =>
         Effect.gen(function* () {
           const error = yield* Effect.flip(verifyWith(options, [], "x"))
           assert.instanceOf(error, SecurityError.ConfigurationError)
           assert.strictEqual(error.setting, setting)
           assert.include(error.message, setting)
-        })
-      )
+        }))
     }
 
-    it.effect("come from Effect's Config", () =>
+    test("come from Effect's Config", () =>
       Effect.gen(function* () {
-        const { rsa } = yield* Effect.promise(() => keys)
-        const token = yield* mint(rsa)
+        const token = yield* mint()
         const layer = JwtVerifier.layerConfig({
           issuer: Config.String("ISSUER"),
           audience: Config.String("AUDIENCE")
-        }).pipe(Layer.provide(new Endpoints([rsa]).layer))
+        })
         const verify = Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token)))
         const provider = (env: Record<string, string>) =>
           Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
@@ -638,7 +601,6 @@ describe("JwtVerifier", () => {
         assert.strictEqual(verified.subject, "demo")
         const error = yield* verify.pipe(Effect.provide(layer), provider({ ISSUER: issuer }), Effect.flip)
         assert.strictEqual(error._tag, "ConfigError")
-      })
-    )
+      }))
   })
 })

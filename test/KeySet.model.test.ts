@@ -4,10 +4,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Clock, Effect, Exit, Fiber, Layer, Logger, Option, Schema } from "effect"
-import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
+import { HttpClient } from "effect/http"
 import { KeySet, SecurityError } from "effect-oauth2"
+import { type Answer, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
-import { makeKey } from "./support/Issuer.ts"
 
 const second = 1000
 /** The bounds that `KeySet` states. */
@@ -18,7 +18,7 @@ const outageMemory = 60 * second
 const staleFor = 3600 * second
 
 const kids = ["k0", "k1", "k2", "k3"] as const
-const keys = Effect.runPromise(Effect.forEach(kids, (kid) => makeKey(kid, "Ed25519")))
+const keys = await Effect.runPromise(Effect.forEach(kids, (kid) => TestIssuer.makeKey(kid, "Ed25519")))
 
 const modes = ["up", "down", "error", "malformed", "slow", "hangs"] as const
 
@@ -81,8 +81,32 @@ class World {
 
 const bounded = (maxAge: number) => Math.min(Math.max(maxAge, 60), 3600) * second
 
-const client = (world: World, jwks: ReadonlyMap<string, unknown>) =>
-  HttpClient.make((request) =>
+/** The keys are in the answer itself, so that one which comes late has those that were published when it was asked for. */
+const answerOf = ({ maxAge, mode, publishedSince }: World): Answer => {
+  const answer = {
+    headers: { "cache-control": `public, max-age=${maxAge}` },
+    body: JSON.stringify({ keys: keys.filter(({ kid }) => publishedSince.has(kid)).map(({ jwk }) => jwk) })
+  }
+  switch (mode) {
+    case "up":
+      return answer
+    case "down":
+      return "unreachable"
+    case "error":
+      return { status: 500, body: "sorry" }
+    case "malformed":
+      return { body: '{"keys":' }
+    case "slow":
+      return { ...answer, delay: "3 seconds" }
+    case "hangs":
+      return "never"
+  }
+}
+
+/** The issuer's client: the issuer answers as the world is, and the world sees each fetch begin and end. */
+const observed = Effect.fnUntraced(function* (world: World) {
+  const { respond } = yield* TestIssuer
+  return HttpClient.transform(yield* HttpClient.HttpClient, (answer) =>
     Effect.gen(function* () {
       const { maxAge, mode } = world
       const start = yield* Clock.currentTimeMillis
@@ -95,27 +119,11 @@ const client = (world: World, jwks: ReadonlyMap<string, unknown>) =>
       }
       if (world.inFlight !== undefined) world.violations.push(`two fetches at ${start}`)
       world.calls.push(call)
-      const answer = Effect.gen(function* () {
-        if (mode === "hangs") return yield* Effect.never
-        if (mode === "slow") yield* Effect.sleep("3 seconds")
-        if (mode === "down") {
-          return yield* new HttpClientError.HttpClientError({
-            reason: new HttpClientError.TransportError({ request, description: "connection refused" })
-          })
-        }
-        call.succeeded = mode === "up" || mode === "slow"
-        const headers = { "cache-control": `public, max-age=${maxAge}` }
-        const response =
-          mode === "error"
-            ? new Response("sorry", { status: 500 })
-            : mode === "malformed"
-              ? new Response('{"keys":')
-              : Response.json({ keys: [...call.published].map((kid) => jwks.get(kid)) }, { headers })
-        return HttpClientResponse.fromWeb(request, response)
-      })
+      yield* respond("jwks", answerOf(world))
       return yield* Effect.onExit(answer, (exit) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           call.end = now
+          call.succeeded = Exit.isSuccess(exit) && (mode === "up" || mode === "slow")
           if (Exit.hasInterrupts(exit) && now - start < fetchTimeout && !world.isClosing) {
             world.violations.push(`the fetch of ${start} was interrupted at ${now}`)
           }
@@ -123,6 +131,7 @@ const client = (world: World, jwks: ReadonlyMap<string, unknown>) =>
       )
     })
   )
+})
 
 /** Whether the keys that are there serve a request at once: they are fresh, or an outage is going on and they may be stale. */
 const mayServe = ({ current, lastEnded }: World, kid: string, now: number): boolean => {
@@ -260,9 +269,9 @@ describe("KeySet, against a model", () => {
     ({ commands }) =>
       Effect.gen(function* () {
         const world = new World()
-        const jwks = new Map((yield* Effect.promise(() => keys)).map(({ jwk, kid }) => [kid, jwk] as const))
-        const layer = KeySet.layerRemote({ url: "https://idp.example.com/jwks" }).pipe(
-          Layer.provide(Layer.succeed(HttpClient.HttpClient, client(world, jwks)))
+        const layer = KeySet.layerRemote({ url: "https://issuer.test/jwks" }).pipe(
+          Layer.provide(Layer.effect(HttpClient.HttpClient, observed(world))),
+          Layer.provide(TestIssuer.layer({ keys }))
         )
         yield* Effect.gen(function* () {
           const keySet = yield* KeySet.KeySet

@@ -2,14 +2,21 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Layer, Logger, Metric, Option, References, Scope, Tracer } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 import { KeySet, SecurityError } from "effect-oauth2"
+import { type Answer, type Issuer, TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as NodeHttp from "node:http"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { createServer } from "node:http"
 import * as jose from "jose"
 import { hasRocaFingerprint } from "../src/internal/keySet/roca.ts"
-import { Endpoints, issuer, makeKey } from "./support/Issuer.ts"
 
-const keys = Effect.runPromise(Effect.all({ first: makeKey("k1"), second: makeKey("k2") }))
+const issuer = "https://issuer.test"
+const discovery = `${issuer}/.well-known/openid-configuration`
+const jwks = `${issuer}/jwks`
+
+const { first, second } = await Effect.runPromise(
+  Effect.all({ first: TestIssuer.makeKey("k1"), second: TestIssuer.makeKey("k2") })
+)
 
 /** Lets every fiber and promise run that does not wait for the clock. */
 const settle = Effect.promise(
@@ -34,18 +41,49 @@ const withLogs = <A, E, R>(body: (logs: ReadonlyArray<Logged>) => Effect.Effect<
 
 const rs256 = (kid: string) => ({ alg: "RS256", kid })
 
-/** A key set by discovery at endpoints that the test controls. */
-const withDiscovery = <A, E>(
-  body: (endpoints: Endpoints, keySet: KeySet.KeySet["Service"]) => Effect.Effect<A, E>,
-  identifier = issuer
+type Body<A, E> = (issuer: Issuer, keySet: KeySet.KeySet["Service"]) => Effect.Effect<A, E, TestIssuer>
+
+/** A key set in front of an issuer that publishes the first key. */
+const withKeySet = <A, E, E1>(
+  layer: Layer.Layer<KeySet.KeySet, E1, HttpClient.HttpClient>,
+  body: Body<A, E>,
+  options: TestIssuerOptions = {}
 ) =>
   Effect.gen(function* () {
-    const { first } = yield* Effect.promise(() => keys)
-    const endpoints = new Endpoints([first])
-    return yield* Effect.flatMap(KeySet.KeySet, (keySet) => body(endpoints, keySet)).pipe(
-      Effect.provide(KeySet.layerDiscovery({ issuer: identifier }).pipe(Layer.provide(endpoints.layer)))
-    )
-  })
+    return yield* body(yield* TestIssuer, yield* KeySet.KeySet)
+  }).pipe(Effect.provide(Layer.provideMerge(layer, TestIssuer.layer({ issuer, keys: [first], ...options }))))
+
+const withDiscovery = <A, E>(body: Body<A, E>) => withKeySet(KeySet.layerDiscovery({ issuer }), body)
+
+/**
+ * A key set in front of a client of its own, for what `TestIssuer` cannot say: a body that is a stream, a length that is not said or not true, a
+ * client that dies, and whether the request was aborted.
+ */
+const withClient = <A, E>(
+  answer: (signal: AbortSignal) => Response,
+  body: (keySet: KeySet.KeySet["Service"]) => Effect.Effect<A, E>,
+  options: { readonly maxBytes?: number } = {}
+) => {
+  const client = HttpClient.make((request, _, signal) =>
+    Effect.sync(() => HttpClientResponse.fromWeb(request, answer(signal)))
+  )
+  return Effect.flatMap(KeySet.KeySet, body).pipe(
+    Effect.provide(KeySet.layerRemote({ url: jwks, ...options })),
+    Effect.provideService(HttpClient.HttpClient, client)
+  )
+}
+
+/** All of the issuer answers alike. */
+const respondAll = (answer: Answer) =>
+  TestIssuer.use(({ respond }) => Effect.andThen(respond("discovery", answer), respond("jwks", answer)))
+
+/** Takes the first key out of the key set, and publishes these. */
+const replaceKeys = (jwks: ReadonlyArray<unknown>) =>
+  TestIssuer.use(({ publish, retire }) =>
+    Effect.andThen(retire("k1"), Effect.forEach(jwks, publish, { discard: true }))
+  )
+
+const urls = TestIssuer.use(({ requests }) => Effect.map(requests, (requests) => requests.map(({ url }) => url)))
 
 const assertUnavailable = (exit: Exit.Exit<unknown, unknown>, reason: string) => {
   assert(Exit.isFailure(exit))
@@ -61,14 +99,11 @@ const assertUnknown = (exit: Exit.Exit<unknown, unknown>) => {
 
 describe("KeySet", () => {
   it.effect("finds the keys by OpenID Connect Discovery, when they are first needed", () =>
-    withDiscovery((endpoints, keySet) =>
+    withDiscovery(({ requests }, keySet) =>
       Effect.gen(function* () {
-        assert.deepStrictEqual(endpoints.requests, [])
+        assert.deepStrictEqual(yield* requests, [])
         assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
-        assert.deepStrictEqual(endpoints.requests, [
-          "https://idp.example.com/.well-known/openid-configuration",
-          "https://idp.example.com/jwks"
-        ])
+        assert.deepStrictEqual(yield* urls, [discovery, jwks])
       })
     )
   )
@@ -76,26 +111,24 @@ describe("KeySet", () => {
   it.effect(
     "finds them by RFC 8414 where there is no OpenID Connect document, with the path after the well-known part",
     () =>
-      withDiscovery(
-        (endpoints, keySet) =>
+      withKeySet(
+        KeySet.layerDiscovery({ issuer: `${issuer}/tenant` }),
+        ({ respond }, keySet) =>
           Effect.gen(function* () {
-            endpoints.answer = (url) =>
-              url.pathname === "/.well-known/oauth-authorization-server/tenant"
-                ? Response.json({ issuer: `${issuer}/tenant`, jwks_uri: `${issuer}/jwks` })
-                : endpoints.standard(url)
+            yield* respond("openid-configuration", { status: 404, body: "" })
             yield* keySet.refresh
-            assert.deepStrictEqual(endpoints.requests, [
-              "https://idp.example.com/tenant/.well-known/openid-configuration",
-              "https://idp.example.com/.well-known/oauth-authorization-server/tenant",
-              "https://idp.example.com/jwks"
+            assert.deepStrictEqual(yield* urls, [
+              `${issuer}/tenant/.well-known/openid-configuration`,
+              `${issuer}/.well-known/oauth-authorization-server/tenant`,
+              `${issuer}/tenant/jwks?of=metadata`
             ])
           }),
-        `${issuer}/tenant`
+        { issuer: `${issuer}/tenant`, metadata: { jwks_uri: `${issuer}/tenant/jwks?of=metadata` } }
       )
   )
 
   it.effect("fetches once for many requests at a time, and keeps the keys for ten minutes", () =>
-    withDiscovery((endpoints, keySet) =>
+    withDiscovery(({ requests }, keySet) =>
       Effect.gen(function* () {
         yield* Effect.all(
           Array.from({ length: 50 }, () => keySet.find(rs256("k1"))),
@@ -103,39 +136,38 @@ describe("KeySet", () => {
         )
         yield* TestClock.adjust("599 seconds")
         yield* keySet.find(rs256("k1"))
-        assert.lengthOf(endpoints.requests, 2)
+        assert.lengthOf(yield* requests, 2)
         yield* TestClock.adjust("1 second")
         yield* keySet.find(rs256("k1"))
-        assert.lengthOf(endpoints.requests, 4)
+        assert.lengthOf(yield* requests, 4)
       })
     )
   )
 
   it.effect("learns a new key at once, and is not made to fetch by invented ones", () =>
-    withDiscovery((endpoints, keySet) =>
+    withDiscovery(({ publish, requests }, keySet) =>
       Effect.gen(function* () {
-        const { first, second } = yield* Effect.promise(() => keys)
         yield* keySet.refresh
-        endpoints.keys = [first.jwk, second.jwk]
+        yield* publish(second.jwk)
         assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
-        assert.lengthOf(endpoints.requests, 4)
+        assert.lengthOf(yield* requests, 4)
         for (let i = 0; i < 20; i++) assertUnknown(yield* Effect.exit(keySet.find(rs256(`invented-${i}`))))
-        assert.lengthOf(endpoints.requests, 4)
+        assert.lengthOf(yield* requests, 4)
         yield* TestClock.adjust("30 seconds")
         assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
-        assert.lengthOf(endpoints.requests, 6)
+        assert.lengthOf(yield* requests, 6)
       })
     )
   )
 
   describe("in an outage", () => {
     it.effect("without keys it is unavailable, asks again after five seconds, and recovers by itself", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
-          endpoints.answer = () => "unreachable"
+          yield* respondAll("unreachable")
           for (let i = 0; i < 20; i++) assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
-          assert.lengthOf(endpoints.requests, 1)
-          endpoints.answer = endpoints.standard
+          assert.lengthOf(yield* requests, 1)
+          yield* respondAll("normal")
           yield* TestClock.adjust("5 seconds")
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
         })
@@ -143,10 +175,10 @@ describe("KeySet", () => {
     )
 
     it.effect("known keys serve for an hour longer than they are fresh; an unknown key is never a refusal", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
-          endpoints.answer = () => "unreachable"
+          yield* respondAll("unreachable")
           yield* TestClock.adjust("4199 seconds")
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
           for (let i = 0; i < 3; i++) assertUnavailable(yield* Effect.exit(keySet.find(rs256("k2"))), "Unreachable")
@@ -157,10 +189,10 @@ describe("KeySet", () => {
     )
 
     it.effect("an unknown key that could not be looked for is no refusal, though the keys are fresh", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
-          endpoints.answer = () => "unreachable"
+          yield* respondAll("unreachable")
           assertUnavailable(yield* Effect.exit(keySet.find(rs256("k2"))), "Unreachable")
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
         })
@@ -168,9 +200,9 @@ describe("KeySet", () => {
     )
 
     it.effect("an issuer that does not answer is given up after five seconds", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery((_, keySet) =>
         Effect.gen(function* () {
-          endpoints.answer = () => "hangs"
+          yield* respondAll("never")
           const fiber = yield* Effect.forkChild(Effect.exit(keySet.find(rs256("k1"))))
           yield* TestClock.adjust("5 seconds")
           assertUnavailable(yield* Fiber.join(fiber), "Timeout")
@@ -179,9 +211,9 @@ describe("KeySet", () => {
     )
 
     it.effect("a request that is interrupted takes nobody else with it", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery((_, keySet) =>
         Effect.gen(function* () {
-          endpoints.answer = () => "hangs"
+          yield* respondAll("never")
           const one = yield* Effect.forkChild(keySet.find(rs256("k1")))
           const other = yield* Effect.forkChild(Effect.exit(keySet.find(rs256("k1"))))
           yield* Effect.yieldNow
@@ -192,29 +224,25 @@ describe("KeySet", () => {
       )
     )
 
-    const answers: ReadonlyArray<readonly [name: string, answer: (url: URL) => Response, reason: string]> = [
-      ["an error", () => new Response("sorry", { status: 500 }), "BadResponse"],
-      ["HTML", () => new Response("<html>", { headers: { "content-type": "text/html" } }), "BadResponse"],
-      ["an empty body", () => new Response(""), "BadResponse"],
-      ["nothing under either address", () => new Response(null, { status: 404 }), "BadResponse"],
-      [
-        "another issuer's metadata",
-        () => Response.json({ issuer: "https://evil.example.com", jwks_uri: issuer }),
-        "IssuerMismatch"
-      ],
-      ["keys over http", () => Response.json({ issuer, jwks_uri: "http://idp.example.com/jwks" }), "BadResponse"],
-      [
-        "no key set",
-        (url) =>
-          url.pathname === "/jwks" ? Response.json({ keys: 1 }) : Response.json({ issuer, jwks_uri: `${issuer}/jwks` }),
-        "BadResponse"
-      ]
+    const metadata = (jwksUri: string, identifier = issuer): Answer => ({
+      body: JSON.stringify({ issuer: identifier, jwks_uri: jwksUri })
+    })
+    const answers: ReadonlyArray<
+      readonly [name: string, endpoint: "jwks" | "discovery" | "all", answer: Answer, reason: string]
+    > = [
+      ["an error", "all", { status: 500, body: "sorry" }, "BadResponse"],
+      ["HTML", "all", { body: "<html>", headers: { "content-type": "text/html" } }, "BadResponse"],
+      ["an empty body", "all", { body: "" }, "BadResponse"],
+      ["nothing under either address", "all", { status: 404, body: "" }, "BadResponse"],
+      ["another issuer's metadata", "discovery", metadata(jwks, "https://evil.example.com"), "IssuerMismatch"],
+      ["keys over http", "discovery", metadata("http://issuer.test/jwks"), "BadResponse"],
+      ["no key set", "jwks", { body: '{"keys":1}' }, "BadResponse"]
     ]
-    for (const [name, answer, reason] of answers) {
+    for (const [name, endpoint, answer, reason] of answers) {
       it.effect(`an issuer that answers with ${name} is unavailable`, () =>
-        withDiscovery((endpoints, keySet) =>
+        withDiscovery(({ respond }, keySet) =>
           Effect.gen(function* () {
-            endpoints.answer = answer
+            yield* endpoint === "all" ? respondAll(answer) : respond(endpoint, answer)
             assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), reason)
           })
         )
@@ -223,25 +251,18 @@ describe("KeySet", () => {
   })
 
   it.effect("reads a key set at a given URL", () =>
-    Effect.gen(function* () {
-      const { first } = yield* Effect.promise(() => keys)
-      const endpoints = new Endpoints([first])
-      const found = yield* Effect.flatMap(KeySet.KeySet, (keySet) => keySet.find(rs256("k1"))).pipe(
-        Effect.provide(KeySet.layerRemote({ url: `${issuer}/jwks?tenant=1` }).pipe(Layer.provide(endpoints.layer)))
-      )
-      assert.lengthOf(found, 1)
-      assert.deepStrictEqual(endpoints.requests, ["https://idp.example.com/jwks?tenant=1"])
-    })
+    withKeySet(KeySet.layerRemote({ url: `${jwks}?tenant=1` }), (_, keySet) =>
+      Effect.gen(function* () {
+        assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+        assert.deepStrictEqual(yield* urls, [`${jwks}?tenant=1`])
+      })
+    )
   )
 
   it.effect("ignores what is no key in a set", () =>
-    withDiscovery((endpoints, keySet) =>
+    withDiscovery((_, keySet) =>
       Effect.gen(function* () {
-        const { first } = yield* Effect.promise(() => keys)
-        endpoints.answer = (url) =>
-          url.pathname === "/jwks"
-            ? Response.json({ keys: [{}, { kty: 1 }, { kty: "XYZ", kid: "k1" }, { kty: "RSA", kid: "k1" }, first.jwk] })
-            : endpoints.standard(url)
+        yield* replaceKeys([{}, { kty: 1 }, { kty: "XYZ", kid: "k1" }, { kty: "RSA", kid: "k1" }, first.jwk])
         assert.isAtLeast((yield* keySet.find(rs256("k1"))).length, 1)
       })
     )
@@ -268,49 +289,48 @@ describe("KeySet", () => {
     ]
     for (const [headers, seconds] of ages) {
       it.effect(`for ${seconds} seconds where the issuer says ${JSON.stringify(headers)}`, () =>
-        withDiscovery((endpoints, keySet) =>
+        withDiscovery(({ requests, respond }, keySet) =>
           Effect.gen(function* () {
-            endpoints.answer = (url) =>
-              url.pathname === "/jwks" ? Response.json({ keys: endpoints.keys }, { headers }) : endpoints.standard(url)
+            yield* respond("jwks", { headers })
             yield* keySet.refresh
             yield* TestClock.adjust(`${seconds - 1} seconds`)
             yield* keySet.refresh
-            assert.lengthOf(endpoints.requests, 2)
+            assert.lengthOf(yield* requests, 2)
             yield* TestClock.adjust("1 second")
             yield* keySet.refresh
-            assert.lengthOf(endpoints.requests, 4)
+            assert.lengthOf(yield* requests, 4)
           })
         )
       )
     }
 
     it.effect("and fetches them anew in the background when four fifths of that time are over", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
           yield* TestClock.adjust("479 seconds")
           yield* keySet.find(rs256("k1"))
           yield* settle
-          assert.lengthOf(endpoints.requests, 2)
+          assert.lengthOf(yield* requests, 2)
           yield* TestClock.adjust("1 second")
-          endpoints.answer = () => "hangs"
+          yield* respondAll("never")
           for (let i = 0; i < 20; i++) assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
           yield* settle
-          assert.lengthOf(endpoints.requests, 3)
+          assert.lengthOf(yield* requests, 3)
           yield* TestClock.adjust("10 seconds")
-          endpoints.answer = endpoints.standard
+          yield* respondAll("normal")
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
           yield* settle
-          assert.lengthOf(endpoints.requests, 5)
+          assert.lengthOf(yield* requests, 5)
           yield* TestClock.adjust("470 seconds")
           yield* keySet.find(rs256("k1"))
-          assert.lengthOf(endpoints.requests, 5)
+          assert.lengthOf(yield* requests, 5)
         })
       )
     )
 
     it.effect("by the time that passes, though the machine's clock is set back", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* TestClock.setTime(1_700_000_000_000)
           yield* keySet.refresh
@@ -318,13 +338,13 @@ describe("KeySet", () => {
           yield* TestClock.setTime(1_600_000_000_000)
           yield* TestClock.adjust("1 second")
           yield* keySet.refresh
-          assert.lengthOf(endpoints.requests, 4)
+          assert.lengthOf(yield* requests, 4)
         })
       )
     )
 
     it.effect("and counts the time that the machine was suspended", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
           const clock = yield* Clock.clockWith(Effect.succeed)
@@ -332,17 +352,16 @@ describe("KeySet", () => {
             currentTimeMillisUnsafe: { value: () => clock.currentTimeMillisUnsafe() + 600_000 }
           })
           yield* Effect.provideService(keySet.refresh, Clock.Clock, resumed)
-          assert.lengthOf(endpoints.requests, 4)
+          assert.lengthOf(yield* requests, 4)
         })
       )
     )
 
     it.effect("a key that the issuer removed is refused when the set is fetched again", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery((_, keySet) =>
         Effect.gen(function* () {
-          const { second } = yield* Effect.promise(() => keys)
           yield* keySet.refresh
-          endpoints.keys = [second.jwk]
+          yield* replaceKeys([second.jwk])
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
           yield* TestClock.adjust("600 seconds")
           assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
@@ -351,12 +370,11 @@ describe("KeySet", () => {
     )
 
     it.effect("a set without keys is a set: every token is refused, and a key that comes back is found", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery(({ publish, retire }, keySet) =>
         Effect.gen(function* () {
-          const { first } = yield* Effect.promise(() => keys)
-          endpoints.keys = []
+          yield* retire("k1")
           assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
-          endpoints.keys = [first.jwk]
+          yield* publish(first.jwk)
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
         })
       )
@@ -378,12 +396,11 @@ describe("KeySet", () => {
     it.effect(
       "in a flood of invented names a new key is kept out for 30 seconds at most, for 1 fetch in that time",
       () =>
-        withDiscovery((endpoints, keySet) =>
+        withDiscovery(({ publish, requests }, keySet) =>
           Effect.gen(function* () {
-            const { first, second } = yield* Effect.promise(() => keys)
             yield* keySet.refresh
             assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
-            endpoints.keys = [first.jwk, second.jwk]
+            yield* publish(second.jwk)
             for (let time = 0; time < 29; time++) {
               yield* TestClock.adjust("1 second")
               const flood = Array.from({ length: 100 }, (_, i) =>
@@ -391,18 +408,18 @@ describe("KeySet", () => {
               )
               yield* Effect.all(flood, { concurrency: "unbounded", discard: true })
             }
-            assert.lengthOf(endpoints.requests, 4)
+            assert.lengthOf(yield* requests, 4)
             assertUnknown(yield* Effect.exit(keySet.find(rs256("k2"))))
             yield* TestClock.adjust("1 second")
             assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
             assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
-            assert.lengthOf(endpoints.requests, 6)
+            assert.lengthOf(yield* requests, 6)
           })
         )
     )
 
     it.effect("and asks nobody where no key could ever be meant", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
           const headers = [
@@ -411,27 +428,26 @@ describe("KeySet", () => {
             ...["none", "HS256", "", "rs256", "__proto__", "constructor"].map((alg) => ({ alg, kid: "k1" }))
           ]
           for (const header of headers) assertUnknown(yield* Effect.exit(keySet.find(header)))
-          assert.lengthOf(endpoints.requests, 2)
+          assert.lengthOf(yield* requests, 2)
         })
       )
     )
 
     it.effect("by nothing but its name", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
           for (const kid of ["__proto__", "constructor", "toString", "", "k1 ", "K1", "../k1", "' or 1=1"]) {
             assertUnknown(yield* Effect.exit(keySet.find(rs256(kid))))
           }
-          assert.isFalse(endpoints.requests.some((url) => url.includes("k1") || url.includes("proto")))
+          assert.isFalse((yield* urls).some((url) => url.includes("k1") || url.includes("proto")))
         })
       )
     )
 
     it.effect("without a name, each that fits the algorithm", () =>
       Effect.gen(function* () {
-        const { first, second } = yield* Effect.promise(() => keys)
-        const ec = yield* makeKey("ec", "ES256")
+        const ec = yield* TestIssuer.makeKey("ec", "ES256")
         const find = (alg: string) =>
           Effect.flatMap(KeySet.KeySet, (keySet) => keySet.find({ alg })).pipe(
             Effect.provide(
@@ -446,10 +462,9 @@ describe("KeySet", () => {
 
     it.effect("only for the algorithms of its type and curve, and of its alg where it has one", () =>
       Effect.gen(function* () {
-        const { first } = yield* Effect.promise(() => keys)
         const { alg: _, ...anyAlg } = first.jwk
-        const ec = yield* makeKey("ec", "ES384")
-        const ed = yield* makeKey("ed", "Ed25519")
+        const ec = yield* TestIssuer.makeKey("ec", "ES384")
+        const ed = yield* TestIssuer.makeKey("ed", "Ed25519")
         const all = [
           "RS256",
           "RS384",
@@ -504,12 +519,9 @@ describe("KeySet", () => {
     })
 
     const modulus2048 = 2n ** 2047n + 2n ** 1000n + 1n
-    const rsa = Effect.map(
-      Effect.promise(() => keys),
-      ({ first }) => ({ ...first.jwk, kid: "bad" })
-    )
+    const rsa = Effect.succeed({ ...first.jwk, kid: "bad" })
     const derived = (alg: "RS256" | "ES256", change: (jwk: Record<string, any>) => unknown) =>
-      Effect.map(alg === "RS256" ? rsa : Effect.map(makeKey("bad", alg), ({ jwk }) => jwk), change)
+      Effect.map(alg === "RS256" ? rsa : Effect.map(TestIssuer.makeKey("bad", alg), ({ jwk }) => jwk), change)
     const short = Effect.promise(async () => {
       const { publicKey } = await crypto.subtle.generateKey(
         { name: "RSASSA-PKCS1-v1_5", modulusLength: 1024, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" },
@@ -584,11 +596,10 @@ describe("KeySet", () => {
     for (const [name, reason, bad] of cases) {
       it.effect(`${name}, says so once, and serves the others`, () =>
         withLogs((logs) =>
-          withDiscovery((endpoints, keySet) =>
+          withDiscovery((_, keySet) =>
             Effect.gen(function* () {
-              const { second } = yield* Effect.promise(() => keys)
               const jwk: any = yield* bad
-              endpoints.keys = [jwk, second.jwk]
+              yield* replaceKeys([jwk, second.jwk])
               assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
               for (const alg of ["RS256", "ES256", "ES384", "EdDSA"]) {
                 assertUnknown(yield* Effect.exit(keySet.find({ alg, kid: "bad" })))
@@ -622,14 +633,13 @@ describe("KeySet", () => {
     })
 
     it.effect("under its other names too, where its private half is published under one", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery((_, keySet) =>
         Effect.gen(function* () {
-          const { first, second } = yield* Effect.promise(() => keys)
           const withZero = jose.base64url.encode(
             Buffer.concat([Buffer.alloc(1), jose.base64url.decode(first.jwk.n ?? "")])
           )
           const { alg: _, ...leak } = { ...first.jwk, kid: "leak", d: "AQAB", n: withZero, crv: "P-256" }
-          endpoints.keys = [first.jwk, leak, second.jwk]
+          yield* replaceKeys([first.jwk, leak, second.jwk])
           assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
           assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
         })
@@ -638,12 +648,11 @@ describe("KeySet", () => {
 
     it.effect("whose name another key has too, and takes the same key twice for one", () =>
       withLogs((logs) =>
-        withDiscovery((endpoints, keySet) =>
+        withDiscovery((_, keySet) =>
           Effect.gen(function* () {
-            const { first, second } = yield* Effect.promise(() => keys)
             const { alg: _, ...anyAlg } = first.jwk
-            const ec = yield* makeKey("k2", "ES256")
-            endpoints.keys = [
+            const ec = yield* TestIssuer.makeKey("k2", "ES256")
+            yield* replaceKeys([
               first.jwk,
               { ...second.jwk, kid: "k1" },
               second.jwk,
@@ -652,7 +661,7 @@ describe("KeySet", () => {
               ec.jwk,
               { ...anyAlg, kid: "k3" },
               { ...first.jwk, kid: "k3" }
-            ]
+            ])
             assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
             for (const alg of ["RS256", "PS256", "ES256"]) assert.lengthOf(yield* keySet.find({ alg, kid: "k2" }), 1)
             for (const alg of ["RS256", "PS512"]) assert.lengthOf(yield* keySet.find({ alg, kid: "k3" }), 1)
@@ -670,11 +679,10 @@ describe("KeySet", () => {
 
     it.effect("after the hundredth", () =>
       withLogs((logs) =>
-        withDiscovery((endpoints, keySet) =>
+        withDiscovery((_, keySet) =>
           Effect.gen(function* () {
-            const { first, second } = yield* Effect.promise(() => keys)
             const many = Array.from({ length: 99 }, (_, i) => ({ ...second.jwk, kid: `other-${i}` }))
-            endpoints.keys = [...many, first.jwk, second.jwk]
+            yield* replaceKeys([...many, first.jwk, second.jwk])
             assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
             assertUnknown(yield* Effect.exit(keySet.find(rs256("k2"))))
             assert.deepStrictEqual(
@@ -688,14 +696,10 @@ describe("KeySet", () => {
 
     it.effect("and does not log a name that could be more than a name", () =>
       withLogs((logs) =>
-        withDiscovery((endpoints, keySet) =>
+        withDiscovery((_, keySet) =>
           Effect.gen(function* () {
-            const { first } = yield* Effect.promise(() => keys)
-            endpoints.keys = ["a\r\nlevel=FATAL", "\u001b[2J", "k".repeat(65)].map((kid) => ({
-              ...first.jwk,
-              kid,
-              e: "AQ"
-            }))
+            const kids = ["a\r\nlevel=FATAL", "\u001b[2J", "k".repeat(65)]
+            yield* replaceKeys(kids.map((kid) => ({ ...first.jwk, kid, e: "AQ" })))
             yield* keySet.refresh
             assert.deepStrictEqual(
               logs.map(({ annotations, message }) => [message, annotations["kid"]]),
@@ -713,116 +717,108 @@ describe("KeySet", () => {
   })
 
   describe("an answer", () => {
-    const text =
-      (body: BodyInit, headers: Record<string, string> = {}) =>
-      () =>
-        new Response(body, { headers })
-    const set = Effect.map(
-      Effect.promise(() => keys),
-      ({ first }) => JSON.stringify({ keys: [first.jwk] })
-    )
-    const bad: ReadonlyArray<readonly [name: string, answer: (json: string) => () => Response]> = [
-      ["with a byte order mark", (json) => text(`\ufeff${json}`)],
-      [
-        "that is not UTF-8",
-        (json) => text(Uint8Array.from(`{"note":"\xff",${json.slice(1)}`, (char) => char.charCodeAt(0)))
-      ],
-      [
-        "that ends within a character",
-        (json) => text(Uint8Array.from([...new TextEncoder().encode(json), 0xe2, 0x82]))
-      ],
-      ["that nests 100 000 deep", () => text(`{"keys":${"[".repeat(100_000)}${"]".repeat(100_000)}`)],
-      ["with more behind it", (json) => text(`${json}{}`)],
-      ["that is longer than it may be", (json) => text(json + " ".repeat(512 * 1024))],
-      ["that says it is", (json) => text(json, { "content-length": "524289" })],
-      ["with a part of the set", (json) => () => new Response(json, { status: 206 })],
-      ["with a redirect", () => () => new Response(null, { status: 302, headers: { location: `${issuer}/other` } })],
-      [
-        "with a redirect and a set",
-        (json) => () => new Response(json, { status: 307, headers: { location: "/other" } })
-      ]
+    const set = JSON.stringify({ keys: [first.jwk] })
+    const bad: ReadonlyArray<readonly [name: string, answer: Answer]> = [
+      ["with a byte order mark", { body: `\ufeff${set}` }],
+      ["that is not UTF-8", { body: Uint8Array.from(`{"note":"\xff",${set.slice(1)}`, (char) => char.charCodeAt(0)) }],
+      ["that ends within a character", { body: Uint8Array.from([...new TextEncoder().encode(set), 0xe2, 0x82]) }],
+      ["that nests 100 000 deep", { body: `{"keys":${"[".repeat(100_000)}${"]".repeat(100_000)}` }],
+      ["with more behind it", { body: `${set}{}` }],
+      ["that is longer than it may be", { body: set + " ".repeat(512 * 1024) }],
+      ["with a part of the set", { status: 206 }],
+      ["with a redirect", { status: 302, headers: { location: `${issuer}/other` }, body: "" }],
+      ["with a redirect and a set", { status: 307, headers: { location: "/other" } }]
     ]
     for (const [name, answer] of bad) {
       it.effect(`${name} is no answer`, () =>
-        withDiscovery((endpoints, keySet) =>
+        withDiscovery(({ requests, respond }, keySet) =>
           Effect.gen(function* () {
-            const jwks = answer(yield* set)
-            endpoints.answer = (url) => (url.pathname === "/jwks" ? jwks() : endpoints.standard(url))
+            yield* respond("jwks", answer)
             assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "BadResponse")
-            assert.lengthOf(endpoints.requests, 2)
+            assert.lengthOf(yield* requests, 2)
           })
         )
       )
     }
 
+    const long: ReadonlyArray<readonly [name: string, answer: () => Response]> = [
+      ["that is too long without saying so", () => new Response(set + " ".repeat(512 * 1024))],
+      ["that says it is too long", () => new Response(set, { headers: { "content-length": "524289" } })]
+    ]
+    for (const [name, answer] of long) {
+      it.effect(`${name} is no answer`, () => {
+        let asked = 0
+        const counted = () => {
+          asked++
+          return answer()
+        }
+        return withClient(counted, (keySet) =>
+          Effect.gen(function* () {
+            assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "BadResponse")
+            assert.strictEqual(asked, 1)
+          })
+        )
+      })
+    }
+
     it.effect("is read whatever its content type, up to the size that is allowed", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery(({ respond }, keySet) =>
         Effect.gen(function* () {
-          const json = yield* set
-          const jwks = text(json + " ".repeat(512 * 1024 - json.length), { "content-type": "text/html" })
-          endpoints.answer = (url) => (url.pathname === "/jwks" ? jwks() : endpoints.standard(url))
+          const body = set + " ".repeat(512 * 1024 - set.length)
+          yield* respond("jwks", { body, headers: { "content-type": "text/html" } })
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
         })
       )
     )
 
-    it.effect("without an end is not read to it", () =>
-      Effect.gen(function* () {
-        let read = 0
-        let cancelled = false
-        const endpoints = new Endpoints([])
-        endpoints.answer = () =>
-          new Response(
-            new ReadableStream(
-              {
-                pull: (controller) => {
-                  read += 1024
-                  controller.enqueue(new Uint8Array(1024).fill(0x20))
-                },
-                cancel: () => {
-                  cancelled = true
-                }
-              },
-              { highWaterMark: 0 }
-            )
-          )
-        const exit = yield* Effect.exit(Effect.flatMap(KeySet.KeySet, (keySet) => keySet.refresh)).pipe(
-          Effect.provide(
-            KeySet.layerRemote({ url: `${issuer}/jwks`, maxBytes: 4096 }).pipe(Layer.provide(endpoints.layer))
-          )
-        )
-        assertUnavailable(exit, "BadResponse")
-        assert.isAtMost(read, 8192)
-        assert.isTrue(cancelled)
-      })
-    )
+    it.effect("without an end is not read to it", () => {
+      let read = 0
+      let cancelled = false
+      const source: UnderlyingDefaultSource<Uint8Array> = {
+        pull: (controller) => {
+          read += 1024
+          controller.enqueue(new Uint8Array(1024).fill(0x20))
+        },
+        cancel: () => {
+          cancelled = true
+        }
+      }
+      return withClient(
+        () => new Response(new ReadableStream(source, { highWaterMark: 0 })),
+        (keySet) =>
+          Effect.gen(function* () {
+            assertUnavailable(yield* Effect.exit(keySet.refresh), "BadResponse")
+            assert.isAtMost(read, 8192)
+            assert.isTrue(cancelled)
+          }),
+        { maxBytes: 4096 }
+      )
+    })
 
-    it.effect("that is refused is not downloaded", () =>
-      Effect.gen(function* () {
-        const signals: Array<AbortSignal> = []
-        const client = Layer.succeed(
-          HttpClient.HttpClient,
-          HttpClient.make((request, _, signal) => {
-            signals.push(signal)
-            return Effect.succeed(HttpClientResponse.fromWeb(request, new Response("sorry", { status: 500 })))
-          })
-        )
-        yield* Effect.exit(Effect.flatMap(KeySet.KeySet, (keySet) => keySet.refresh)).pipe(
-          Effect.provide(KeySet.layerRemote({ url: issuer }).pipe(Layer.provide(client)))
-        )
-        assert.deepStrictEqual(
-          signals.map((signal) => signal.aborted),
-          [true]
-        )
-      })
-    )
+    it.effect("that is refused is not downloaded", () => {
+      const signals: Array<AbortSignal> = []
+      const answer = (signal: AbortSignal) => {
+        signals.push(signal)
+        return new Response("sorry", { status: 500 })
+      }
+      return withClient(answer, (keySet) =>
+        Effect.gen(function* () {
+          yield* Effect.exit(keySet.refresh)
+          assert.deepStrictEqual(
+            signals.map((signal) => signal.aborted),
+            [true]
+          )
+        })
+      )
+    })
 
     it.effect("from an issuer on the network cannot name a port of this machine", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery(({ metadata, requests, respond }, keySet) =>
         Effect.gen(function* () {
-          endpoints.answer = () => Response.json({ issuer, jwks_uri: "http://localhost:8080/jwks" })
+          const body = JSON.stringify({ ...(yield* metadata), jwks_uri: "http://localhost:8080/jwks" })
+          yield* respond("discovery", { body })
           assertUnavailable(yield* Effect.exit(keySet.refresh), "BadResponse")
-          assert.lengthOf(endpoints.requests, 1)
+          assert.lengthOf(yield* requests, 1)
         })
       )
     )
@@ -834,55 +830,62 @@ describe("KeySet", () => {
     ] as const) {
       it.live(`that redirects is not followed: ${name}`, () =>
         Effect.gen(function* () {
-          const { first } = yield* Effect.promise(() => keys)
-          const paths: Array<string | undefined> = []
-          const server = yield* Effect.acquireRelease(
-            Effect.callback<NodeHttp.Server>((resume) => {
-              const server = NodeHttp.createServer(({ url }, response) => {
-                paths.push(url)
-                if (url?.startsWith("/moved") === true) response.writeHead(302, { location: "/elsewhere" }).end()
-                else response.end(JSON.stringify({ keys: [first.jwk] }))
-              })
-              server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-            }),
-            (server) =>
-              Effect.sync(() => {
-                server.close()
-                server.closeAllConnections()
-              })
-          )
-          const address = server.address()
-          const origin = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`
-          const read = (path: string) =>
+          const { issuer, jwksUri, requests, respond } = yield* TestIssuer
+          const read = (url: string) =>
             Effect.exit(Effect.flatMap(KeySet.KeySet, (keySet) => keySet.refresh)).pipe(
-              Effect.provide(KeySet.layerRemote({ url: origin + path }).pipe(Layer.provide(client))),
+              Effect.provide(KeySet.layerRemote({ url }).pipe(Layer.provide(client))),
               Effect.provide(Logger.layer([]))
             )
-          assertUnavailable(yield* read("/moved"), "BadResponse")
-          assert.deepStrictEqual(paths, ["/moved"])
-          assert(Exit.isSuccess(yield* read("/jwks?x=a%20b+c&y=%C3%A9#part")))
-          assert.lengthOf(paths, 2)
-        })
+          yield* respond("openid-configuration", { status: 302, headers: { location: jwksUri }, body: "" })
+          assertUnavailable(yield* read(`${issuer}/.well-known/openid-configuration`), "BadResponse")
+          assert.deepStrictEqual(
+            (yield* requests).map(({ endpoint }) => endpoint),
+            ["openid-configuration"]
+          )
+          assert(Exit.isSuccess(yield* read(`${jwksUri}?x=a%20b+c&y=%C3%A9#part`)))
+          assert.lengthOf(yield* requests, 2)
+        }).pipe(
+          Effect.provide(TestIssuer.serve({ keys: [first] })),
+          Effect.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: 0 }))
+        )
       )
     }
   })
 
   describe("whatever happens to a request", () => {
     it.effect("the fetch that it started goes on for the others, and for those to come", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery(({ requests, respond }, keySet) =>
         Effect.gen(function* () {
-          let open = (): void => undefined
-          const opened = new Promise<void>((resolve) => {
-            open = resolve
+          yield* respond("jwks", { delay: "3 seconds" })
+          const one = yield* Effect.forkChild(keySet.find(rs256("k1")))
+          yield* settle
+          const other = yield* Effect.forkChild(keySet.find(rs256("k1")))
+          yield* settle
+          yield* Fiber.interrupt(one)
+          yield* TestClock.adjust("3 seconds")
+          assert.lengthOf(yield* Fiber.join(other), 1)
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          assert.lengthOf(yield* requests, 2)
+        })
+      )
+    )
+
+    it.effect("the fetch goes on though its answer is being read", () => {
+      let asked = 0
+      const { promise: opened, resolve: open } = Promise.withResolvers<void>()
+      const source: UnderlyingDefaultSource<Uint8Array> = {
+        start: (controller) =>
+          void opened.then(() => {
+            controller.enqueue(new TextEncoder().encode(JSON.stringify({ keys: [first.jwk] })))
+            return controller.close()
           })
-          const body = new ReadableStream({
-            start: (controller) =>
-              void opened.then(() => {
-                controller.enqueue(new TextEncoder().encode(JSON.stringify({ keys: endpoints.keys })))
-                return controller.close()
-              })
-          })
-          endpoints.answer = (url) => (url.pathname === "/jwks" ? new Response(body) : endpoints.standard(url))
+      }
+      const answer = () => {
+        asked++
+        return new Response(new ReadableStream(source))
+      }
+      return withClient(answer, (keySet) =>
+        Effect.gen(function* () {
           const one = yield* Effect.forkChild(keySet.find(rs256("k1")))
           yield* settle
           const other = yield* Effect.forkChild(keySet.find(rs256("k1")))
@@ -891,42 +894,37 @@ describe("KeySet", () => {
           open()
           assert.lengthOf(yield* Fiber.join(other), 1)
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
-          assert.lengthOf(endpoints.requests, 2)
+          assert.strictEqual(asked, 1)
         })
       )
-    )
+    })
 
-    it.effect("a client that dies is an issuer that cannot be reached, and its cause is told once", () =>
-      withLogs((logs) =>
-        Effect.gen(function* () {
-          const dies = Layer.succeed(
-            HttpClient.HttpClient,
-            HttpClient.make(() => Effect.die(new Error("broken")))
-          )
-          yield* Effect.gen(function* () {
-            const keySet = yield* KeySet.KeySet
+    it.effect("a client that dies is an issuer that cannot be reached, and its cause is told once", () => {
+      const dies = () => {
+        throw new Error("broken")
+      }
+      return withLogs((logs) =>
+        withClient(dies, (keySet) =>
+          Effect.gen(function* () {
             for (let i = 0; i < 3; i++) {
               assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
               yield* TestClock.adjust("5 seconds")
             }
-          }).pipe(Effect.provide(KeySet.layerRemote({ url: issuer }).pipe(Layer.provide(dies))))
-          assert.deepStrictEqual(
-            logs.map(({ level }) => level),
-            ["Error", "Warn"]
-          )
-        })
+            assert.deepStrictEqual(
+              logs.map(({ level }) => level),
+              ["Error", "Warn"]
+            )
+          })
+        )
       )
-    )
+    })
 
     it.effect("a layer that is closed ends its fetch, and answers", () =>
       Effect.gen(function* () {
-        const endpoints = new Endpoints([])
-        endpoints.answer = () => "hangs"
+        const { requests } = yield* TestIssuer
+        yield* respondAll("never")
         const scope = yield* Scope.make()
-        const context = yield* Layer.buildWithScope(
-          KeySet.layerRemote({ url: issuer }).pipe(Layer.provide(endpoints.layer)),
-          scope
-        )
+        const context = yield* Layer.buildWithScope(KeySet.layerRemote({ url: jwks }), scope)
         const find = Effect.provide(
           Effect.flatMap(KeySet.KeySet, (keySet) => keySet.find(rs256("k1"))),
           context
@@ -936,25 +934,25 @@ describe("KeySet", () => {
         yield* Scope.close(scope, Exit.void)
         assertUnavailable(yield* Fiber.join(waiting), "Unreachable")
         assertUnavailable(yield* Effect.exit(find), "Unreachable")
-        assert.lengthOf(endpoints.requests, 1)
-      })
+        assert.lengthOf(yield* requests, 1)
+      }).pipe(Effect.provide(TestIssuer.layer({ keys: [first] })))
     )
   })
 
   describe("reports", () => {
     it.effect("an outage once, stale keys once, their end once, and the recovery", () =>
       withLogs((logs) =>
-        withDiscovery((endpoints, keySet) =>
+        withDiscovery((_, keySet) =>
           Effect.gen(function* () {
             const ask = Effect.repeat(Effect.exit(keySet.find(rs256("k1"))), { times: 20 })
             yield* keySet.refresh
-            endpoints.answer = () => "unreachable"
+            yield* respondAll("unreachable")
             for (let minutes = 0; minutes <= 75; minutes += 1) {
               yield* ask
               yield* settle
               yield* TestClock.adjust("1 minute")
             }
-            endpoints.answer = endpoints.standard
+            yield* respondAll("normal")
             yield* ask
             yield* settle
             assert.deepStrictEqual(
@@ -973,15 +971,15 @@ describe("KeySet", () => {
     )
 
     it.effect("the age of the keys, and each fetch by its outcome", () =>
-      withDiscovery((endpoints, keySet) =>
+      withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.find(rs256("k1"))
           yield* TestClock.adjust("100 seconds")
           yield* keySet.find(rs256("k1"))
-          endpoints.answer = () => new Response("sorry", { status: 500 })
+          yield* respondAll({ status: 500, body: "sorry" })
           yield* Effect.exit(keySet.find(rs256("k2")))
           yield* TestClock.adjust("5 seconds")
-          endpoints.answer = () => "unreachable"
+          yield* respondAll("unreachable")
           yield* Effect.exit(keySet.find(rs256("k2")))
           const metrics = yield* Metric.snapshot
           const of = (id: string) =>
@@ -1027,16 +1025,13 @@ describe("KeySet", () => {
 
     it.effect("a URL without its query", () =>
       withLogs((logs) =>
-        Effect.gen(function* () {
-          const endpoints = new Endpoints([])
-          endpoints.answer = () => "unreachable"
-          const error = yield* Effect.flip(Effect.flatMap(KeySet.KeySet, (keySet) => keySet.refresh)).pipe(
-            Effect.provide(
-              KeySet.layerRemote({ url: `${issuer}/jwks?key=secret` }).pipe(Layer.provide(endpoints.layer))
-            )
-          )
-          assert.notInclude(JSON.stringify([logs, error]), "secret")
-        })
+        withKeySet(KeySet.layerRemote({ url: `${jwks}?key=secret` }), (_, keySet) =>
+          Effect.gen(function* () {
+            yield* respondAll("unreachable")
+            const error = yield* Effect.flip(keySet.refresh)
+            assert.notInclude(JSON.stringify([logs, error]), "secret")
+          })
+        )
       )
     )
   })
@@ -1057,39 +1052,29 @@ describe("KeySet", () => {
     for (const [setting, options] of bad) {
       it.effect(`fail at start-up where ${setting} cannot work: ${JSON.stringify(options)}`, () =>
         Effect.gen(function* () {
-          const layer = KeySet.layerDiscovery({ issuer, ...options }).pipe(Layer.provide(new Endpoints([]).layer))
+          const layer = KeySet.layerDiscovery({ issuer, ...options })
           const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
           assert.instanceOf(error, SecurityError.ConfigurationError)
           assert.strictEqual(error.setting, setting)
-        })
+        }).pipe(Effect.provide(TestIssuer.layer({ keys: [first] })))
       )
     }
 
     it.effect("bound the stale window", () =>
-      Effect.gen(function* () {
-        const { first } = yield* Effect.promise(() => keys)
-        const endpoints = new Endpoints([first])
-        yield* Effect.gen(function* () {
-          const keySet = yield* KeySet.KeySet
+      withKeySet(KeySet.layerDiscovery({ issuer, freshFor: "1 minute", staleFor: "30 seconds" }), (_, keySet) =>
+        Effect.gen(function* () {
           yield* keySet.refresh
-          endpoints.answer = () => "unreachable"
+          yield* respondAll("unreachable")
           yield* TestClock.adjust("89 seconds")
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
           yield* TestClock.adjust("1 second")
           assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
-        }).pipe(
-          Effect.provide(
-            KeySet.layerDiscovery({ issuer, freshFor: "1 minute", staleFor: "30 seconds" }).pipe(
-              Layer.provide(endpoints.layer)
-            )
-          )
-        )
-      })
+        })
+      )
     )
 
     it.effect("given keys of which none can be used fail at start-up, and each is told why", () =>
       Effect.gen(function* () {
-        const { first } = yield* Effect.promise(() => keys)
         const unusable = [
           { ...first.jwk, use: "enc" },
           { kty: "oct", k: "c2VjcmV0", kid: "shared" }
@@ -1104,7 +1089,6 @@ describe("KeySet", () => {
     it.effect("given keys of which some cannot be used serve, with a warning for each", () =>
       withLogs((logs) =>
         Effect.gen(function* () {
-          const { first } = yield* Effect.promise(() => keys)
           const layer = KeySet.layerStatic({ keys: [first.jwk, { kty: "oct", k: "c2VjcmV0", kid: "shared" }] })
           yield* Effect.provide(
             Effect.flatMap(KeySet.KeySet, (keySet) => keySet.find(rs256("k1"))),
