@@ -986,7 +986,7 @@ describe("KeySet", () => {
             metrics.filter((metric) => metric.id === id).map(({ attributes, state }) => ({ attributes, state }))
           assert.deepStrictEqual(
             of("oauth2_key_set_age_seconds").map(({ attributes, state }) => [attributes, state]),
-            [[{ issuer }, { value: 100 }]] as any
+            [[{ issuer }, { value: 105 }]] as any
           )
           assert.deepStrictEqual(
             of("oauth2_key_set_fetches_total").map(({ attributes, state }) => [
