@@ -49,7 +49,7 @@ export const wrap = <Scope extends string, Proves, E, R, Scheme extends string>(
   return requirement
 }
 
-/** Sound: what `holds` fails with and needs is in the type of the requirement, and a scheme gives it tokens of its own only. */
+/** A check. Sound: what it fails with and needs is in the requirement's type, and what is of a scheme is given that scheme's tokens only. */
 export const check = <E, R, Scheme extends string>(
   name: string,
   holds: (token: never) => Effect.Effect<boolean, E, R>,
@@ -61,7 +61,8 @@ export const check = <E, R, Scheme extends string>(
 export const ofItem = (item: Item<string, string>): Expression => {
   if (typeof item === "string") return { _tag: "Scope", scope: item }
   const expression = expressions.get(item)
-  if (expression === undefined) throw new TypeError("A requirement is made by Requirement.all, any or check.")
+  if (expression === undefined)
+    throw new TypeError("A requirement is made by Requirement.all, any or check, or by a scheme's check.")
   return expression
 }
 
