@@ -16,7 +16,7 @@ import * as scope from "./internal/scope.ts"
  * @category models
  * @since 0.1.0
  */
-export interface VerifiedToken<out Claims = Readonly<Record<string, unknown>>> {
+export interface VerifiedToken<out Claims extends object = Readonly<Record<string, unknown>>> {
   /** Who acts (`sub`): the user, or the client itself in the client-credentials flow. */
   readonly subject: string
   /** The client that got the token (`client_id`, else `azp`). */
@@ -38,7 +38,8 @@ export interface VerifiedToken<out Claims = Readonly<Record<string, unknown>>> {
 }
 
 /**
- * The verified access token of the current request, provided where a requirement holds.
+ * The verified access token of the current request, provided where a requirement holds, whichever scheme it is of. `auth.accessToken` is the token of
+ * one scheme, with its claims typed.
  *
  * **Example** (Reading who acts)
  *

@@ -67,10 +67,11 @@ import {
   type Authentication,
   type Granted,
   make as makeRequirement,
-  type SecurityRequirement
+  type SecurityRequirement,
+  type Verified
 } from "./internal/securityRequirement.ts"
 import type { IsUnion } from "./internal/types.ts"
-import type { Clause, Item } from "./Requirement.ts"
+import type { Clause, Item, Requirement } from "./Requirement.ts"
 import type { SecurityError } from "./SecurityError.ts"
 import { SecurityScopes } from "./SecurityScopes.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
@@ -84,7 +85,8 @@ export type {
   Granted,
   Requires,
   SecurityRequirement,
-  SecurityRequirementTypes
+  SecurityRequirementTypes,
+  Verified
 } from "./internal/securityRequirement.ts"
 export { openApi } from "./OpenApiSecurity.ts"
 export type { Seal } from "./internal/seal.ts"
@@ -156,7 +158,7 @@ export interface OAuth2Scheme<
   in out Name extends string,
   in out Scope extends string,
   in out Implies = {},
-  out Claims = UnknownClaims
+  out Claims extends object = UnknownClaims
 > {
   /** The scheme's name in OpenAPI's `components.securitySchemes`. */
   readonly name: Name
@@ -191,7 +193,7 @@ export interface OAuth2Scheme<
    * export const endpoint = HttpApiEndpoint.get("list", "/items").middleware(auth.require("items:read"))
    * ```
    */
-  readonly require: <const Items extends ReadonlyArray<Item<Scope>>>(
+  readonly require: <const Items extends ReadonlyArray<Item<Scope, Name>>>(
     ...items: Items
   ) => SecurityRequirement<
     Name,
@@ -203,8 +205,9 @@ export interface OAuth2Scheme<
   /**
    * Takes anonymous requests too: handlers get an `OptionalAccessToken`, `None` where no bearer token was sent. A token that was sent must be
    * valid and have all that is given: a bad one is refused, never taken for none. Inside or outside of `require` it is not optional any more.
+   * `authorizeOption` gives the same token with typed claims.
    */
-  readonly optional: <const Items extends ReadonlyArray<Item<Scope>>>(
+  readonly optional: <const Items extends ReadonlyArray<Item<Scope, Name>>>(
     ...items: Items
   ) => SecurityRequirement<
     Name,
@@ -244,6 +247,64 @@ export interface OAuth2Scheme<
   readonly grantedAny: <const Scopes extends readonly [Scope, ...ReadonlyArray<Scope>]>(
     ...scopes: Scopes
   ) => Effect.Effect<Scopes[number], never, GrantOfAny<Name, Implies, Scopes>>
+
+  /**
+   * The request's token as this scheme verified it, with its claims typed by the scheme's schema. A requirement of this scheme that is not optional
+   * discharges it; without one the program does not compile, as with `granted`.
+   *
+   * **When to use**
+   *
+   * Where the claims matter, or which scheme it was: the service `AccessToken` is one for all schemes, and its claims are `unknown`.
+   *
+   * **Example** (Typed claims)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect, Schema } from "effect"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { "items:read": "Read your items" },
+   *   claims: Schema.Struct({ tenant: Schema.String })
+   * })
+   *
+   * // Effect<string, never, Verified<"OAuth2">>
+   * const tenant = Effect.map(auth.accessToken, ({ claims }) => claims.tenant)
+   *
+   * Effect.runSync(Effect.provide(tenant, auth.grant({ claims: { tenant: "t1" } }))) // => "t1"
+   * ```
+   */
+  readonly accessToken: Effect.Effect<VerifiedToken<Claims>, never, Verified<Name>>
+
+  /**
+   * `Requirement.check` with this scheme's claims, typed: for requirements of this scheme. In one of another scheme it does not compile, and where types
+   * were cast away it throws a `TypeError`.
+   *
+   * **Example** (Only for the tenant)
+   *
+   * ```ts
+   * import { Effect, Schema } from "effect"
+   * import { HttpApiEndpoint } from "effect/http-api"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { "items:read": "Read your items" },
+   *   claims: Schema.Struct({ tenant: Schema.String })
+   * })
+   *
+   * const ownTenant = auth.check("tenant", ({ claims }) => Effect.succeed(claims.tenant === "t1"))
+   *
+   * export const list = HttpApiEndpoint.get("list", "/items").middleware(auth.require("items:read", ownTenant))
+   * ```
+   */
+  readonly check: <R = never, Error extends Schema.Top = never>(
+    name: string,
+    holds: (token: VerifiedToken<Claims>) => Effect.Effect<boolean, Error["Type"], R>,
+    options?: { readonly error: Error }
+  ) => Requirement<never, never, Error["Type"], R, Name>
 
   /**
    * Verifies the `BearerToken` in the context against the `SecurityScopes` in force: what guards are made of, in HTTP or not. The errors
@@ -322,7 +383,7 @@ export interface OAuth2Scheme<
    * export const onMessage = deleteItem.pipe(auth.prove("items:write"))
    * ```
    */
-  readonly prove: <const Items extends ReadonlyArray<Item<Scope>>>(
+  readonly prove: <const Items extends ReadonlyArray<Item<Scope, Name>>>(
     ...items: Items
   ) => <A, E, R>(
     self: Effect.Effect<A, E, R>
@@ -371,7 +432,7 @@ export interface OAuth2Scheme<
    */
   readonly grant: <const S extends Scope = never>(
     token: TestToken<S>
-  ) => Layer.Layer<AccessToken | (S extends string ? Granted<Name, S> : never)>
+  ) => Layer.Layer<AccessToken | Verified<Name> | (S extends string ? Granted<Name, S> : never)>
 }
 
 type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope extends string
@@ -396,14 +457,19 @@ type Known<Scopes extends ReadonlyArray<string>> = number extends Scopes["length
  * @category models
  * @since 0.1.0
  */
-export interface Options<Scopes extends Readonly<Record<string, string>>, Implies, Claims = UnknownClaims> {
+export interface Options<
+  Scopes extends Readonly<Record<string, string>>,
+  Implies,
+  Claims extends object = UnknownClaims
+> {
   /** Scope names with a description for people. */
   readonly scopes: Scopes
   /** Which scopes imply which others: a token with `items:write` then satisfies `items:read`. Default: none. */
   readonly implies?: Implies
   readonly description?: string
   /**
-   * What the claims of a token must be. A token whose claims do not decode is refused; of one whose claims do, `claims` has the decoded value, typed.
+   * What the claims of a token must be: a schema of an object. A token whose claims do not decode is refused; of one whose claims do, `claims` has the
+   * decoded value, typed where the scheme gives the token (`accessToken`, `granted`, `authorize`) and to its `check`.
    * Default: any claims, as they are.
    */
   readonly claims?: Schema.Decoder<Claims>
@@ -452,7 +518,7 @@ export const authorizationCode = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims = UnknownClaims
+  Claims extends object = UnknownClaims
 >(
   name: Name,
   options: Options<Scopes, Implies, Claims> & AuthorizationCodeFlow
@@ -471,7 +537,7 @@ export const clientCredentials = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims = UnknownClaims
+  Claims extends object = UnknownClaims
 >(
   name: Name,
   options: Options<Scopes, Implies, Claims> & ClientCredentialsFlow
@@ -490,7 +556,7 @@ export const deviceAuthorization = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims = UnknownClaims
+  Claims extends object = UnknownClaims
 >(
   name: Name,
   options: Options<Scopes, Implies, Claims> & DeviceAuthorizationFlow
@@ -510,7 +576,7 @@ export const password = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims = UnknownClaims
+  Claims extends object = UnknownClaims
 >(
   name: Name,
   options: Options<Scopes, Implies, Claims> & PasswordFlow
@@ -528,7 +594,7 @@ export const implicit = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims = UnknownClaims
+  Claims extends object = UnknownClaims
 >(
   name: Name,
   options: Options<Scopes, Implies, Claims> & ImplicitFlow
@@ -561,7 +627,7 @@ export const make = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims = UnknownClaims
+  Claims extends object = UnknownClaims
 >(
   name: Name,
   options: Options<Scopes, Implies, Claims> & { readonly flows: Flows }
@@ -582,7 +648,7 @@ export const openIdConnect = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims = UnknownClaims
+  Claims extends object = UnknownClaims
 >(
   name: Name,
   options: Options<Scopes, Implies, Claims> & { readonly openIdConnectUrl: string; readonly oauth2MetadataUrl?: never }
@@ -593,7 +659,7 @@ const scheme = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string>,
-  Claims
+  Claims extends object
 >(
   constructor: string,
   name: Name,
@@ -632,6 +698,13 @@ const scheme = <
     if (unknown !== undefined) {
       const declared = names.map((scope) => JSON.stringify(scope)).join(", ")
       throw new TypeError(`${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${declared}.`)
+    }
+    for (const check of expression.checks(part.expression)) {
+      if (check.scheme === undefined || check.scheme === scheme) continue
+      const [own, owner] = [check.name, check.scheme.name].map((name) => JSON.stringify(name))
+      throw new TypeError(
+        `${where}: ${method} was given the check ${own} of another scheme, ${owner}, whose claims it reads; make it with this scheme's own check, or with Requirement.check, which is for every scheme.`
+      )
     }
     return { demand: [[part]], schemes: [scheme] }
   }
@@ -706,6 +779,12 @@ const scheme = <
     },
     granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
     grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
+    accessToken: proof.all(scheme, []),
+    check: (
+      name: string,
+      holds: (token: VerifiedToken) => Effect.Effect<boolean, unknown, unknown>,
+      options?: { readonly error: Schema.Top }
+    ) => expression.check(name, holds, options?.error, scheme),
     authorize,
     authorizeOption,
     refuse: (error: SecurityError) =>

@@ -25,28 +25,37 @@ export interface Clause<in out Scope extends string> {
 }
 
 /**
- * A requirement that mentions the scopes `Scope`, proves the clauses `Proves`, and whose checks fail with `E` and need `R`.
+ * A requirement that mentions the scopes `Scope`, proves the clauses `Proves`, and whose checks fail with `E` and need `R`. `Scheme` is the name of
+ * the scheme that its checks are of; `never` where they are for every one (see `auth.check`).
  *
  * @category models
  * @since 0.1.0
  */
-export interface Requirement<out Scope extends string = string, in Proves = never, out E = unknown, out R = unknown> {
+export interface Requirement<
+  out Scope extends string = string,
+  in Proves = never,
+  out E = unknown,
+  out R = unknown,
+  out Scheme extends string = never
+> {
   readonly "~effect-oauth2/Requirement": {
     readonly scope: Scope
     // What proves more can stand for what proves less, never the other way.
     readonly proves: Types.Contravariant<Proves>
     readonly error: E
     readonly services: R
+    readonly scheme: Scheme
   }
 }
 
 /**
- * A scope, or a requirement.
+ * A scope, or a requirement: whose checks are for every scheme, or for the scheme `Scheme`.
  *
  * @category models
  * @since 0.1.0
  */
-export type Item<Scope extends string = string> = Scope | Requirement<Scope>
+export type Item<Scope extends string = string, Scheme extends string = never> =
+  Scope | Requirement<Scope, never, unknown, unknown, Scheme>
 
 /**
  * Types that are read off items.
@@ -56,13 +65,20 @@ export type Item<Scope extends string = string> = Scope | Requirement<Scope>
  */
 export declare namespace Item {
   /** The scopes that an item mentions. */
-  export type Scopes<I> = I extends string ? I : I extends Requirement<infer Scope> ? Scope : never
+  export type Scopes<I> = I extends string
+    ? I
+    : I extends Requirement<infer Scope, never, unknown, unknown, string>
+      ? Scope
+      : never
 
   /** The errors of an item's checks. */
-  export type Error<I> = I extends Requirement<string, never, infer E> ? E : never
+  export type Error<I> = I extends Requirement<string, never, infer E, unknown, string> ? E : never
 
   /** The services that an item's checks need. */
-  export type Services<I> = I extends Requirement<string, never, unknown, infer R> ? R : never
+  export type Services<I> = I extends Requirement<string, never, unknown, infer R, string> ? R : never
+
+  /** The name of the scheme that an item's checks are of; `never` where they are for every one. */
+  export type Scheme<I> = I extends Requirement<string, never, unknown, unknown, infer Name> ? Name : never
 
   /**
    * The clauses that one item proves. A scope held in a variable of a union type proves "one of them", and no more; a requirement held in one proves
@@ -71,7 +87,7 @@ export declare namespace Item {
   export type Proves<I> = [I] extends [string]
     ? Clause<I>
     : IsUnion<I> extends false
-      ? I extends Requirement<string, infer Proves>
+      ? I extends Requirement<string, infer Proves, unknown, unknown, string>
         ? Proves
         : never
       : never
@@ -111,13 +127,14 @@ export declare namespace Item {
  * @category constructors
  * @since 0.1.0
  */
-export const all = <const Items extends ReadonlyArray<Item>>(
+export const all = <const Items extends ReadonlyArray<Item<string, string>>>(
   ...items: Items
 ): Requirement<
   Item.Scopes<Items[number]>,
   Item.AllOf<Items>,
   Item.Error<Items[number]>,
-  Item.Services<Items[number]>
+  Item.Services<Items[number]>,
+  Item.Scheme<Items[number]>
 > => {
   assertScopes("Requirement.all", items)
   return expression.wrap(expression.all(items.map(expression.ofItem)))
@@ -129,16 +146,17 @@ export const all = <const Items extends ReadonlyArray<Item>>(
  * @category constructors
  * @since 0.1.0
  */
-export const any = <const Items extends readonly [Item, ...ReadonlyArray<Item>]>(
+export const any = <const Items extends readonly [Item<string, string>, ...ReadonlyArray<Item<string, string>>]>(
   ...items: Items
 ): Requirement<
   Item.Scopes<Items[number]>,
   Item.AnyOf<Items>,
   Item.Error<Items[number]>,
-  Item.Services<Items[number]>
+  Item.Services<Items[number]>,
+  Item.Scheme<Items[number]>
 > => {
   assertScopes("Requirement.any", items)
-  if ((items as ReadonlyArray<Item>).length === 0)
+  if ((items as ReadonlyArray<unknown>).length === 0)
     throw new TypeError("Requirement.any: without an item it can never hold.")
   return expression.wrap(expression.any(items.map(expression.ofItem)))
 }
@@ -150,6 +168,8 @@ export const any = <const Items extends readonly [Item, ...ReadonlyArray<Item>]>
  *
  * `false` is an `InsufficientScope` that names the check (to the server, not to the client). An error that the check fails with is kept, typed: give
  * its schema, by which an `HttpApi` declares it. On routes and endpoints it may read the `HttpServerRequest`.
+ *
+ * It is for every scheme, so it knows nothing of the claims: where a scheme has a schema for them, `auth.check` is the same with its claims, typed.
  *
  * **Example** (Only for the tenant)
  *
@@ -167,15 +187,9 @@ export const check = <R = never, Error extends Schema.Top = never>(
   name: string,
   holds: (token: VerifiedToken) => Effect.Effect<boolean, Error["Type"], R>,
   options?: { readonly error: Error }
-): Requirement<never, never, Error["Type"], R> =>
-  expression.wrap({
-    _tag: "Check",
-    name,
-    holds: holds as expression.Check["holds"],
-    error: options?.error
-  })
+): Requirement<never, never, Error["Type"], R, never> => expression.check(name, holds, options?.error)
 
-const assertScopes = (where: string, items: ReadonlyArray<Item>): void =>
+const assertScopes = (where: string, items: ReadonlyArray<Item<string, string>>): void =>
   assertScopeTokens(
     where,
     items.filter((item) => typeof item === "string")

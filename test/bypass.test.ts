@@ -24,6 +24,9 @@ const flow = {
 const auth = OAuth2.authorizationCode("OAuth2", { ...flow, scopes: { a: "", b: "" } })
 const other = OAuth2.authorizationCode("Other", { ...flow, scopes: { a: "", b: "" } })
 
+/** Another scheme with the name of the first. */
+const twin = OAuth2.authorizationCode("OAuth2", { ...flow, scopes: { a: "", b: "" } })
+
 const verifier = () => new Verifier({ none: [], a: ["a"], b: ["b"], ab: ["a", "b"], mallory: ["a"] })
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -42,6 +45,13 @@ const cast = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect as Effect.Effec
 const secret: Handler = cast(
   Effect.map(auth.granted("a"), (token) => HttpServerResponse.text(`the secret of ${token.subject}`))
 )
+
+/** The answer that nobody may see without a token of the scheme. */
+const own: Handler = cast(
+  Effect.map(auth.accessToken, (token) => HttpServerResponse.text(`the token of ${token.subject}`))
+)
+
+const ofTwin: Handler = cast(Effect.as(twin.accessToken, HttpServerResponse.text("an answer")))
 
 const secretless: Handler = Effect.succeed(HttpServerResponse.text("an answer"))
 
@@ -200,7 +210,11 @@ for (const [name, adapter] of Object.entries(adapters)) {
     { path: "/b", requirement: auth.require("b"), handler: secret },
     { path: "/optional", requirement: auth.optional("a"), handler: secret },
     { path: "/other", requirement: other.require("a"), handler: secret },
-    { path: "/open", handler: secret }
+    { path: "/open", handler: secret },
+    { path: "/own", requirement: auth.require(), handler: own },
+    { path: "/own/optional", requirement: auth.optional(), handler: own },
+    { path: "/own/other", requirement: other.require(), handler: own },
+    { path: "/own/open", handler: own }
   ]
 
   describe(`${name}: a stub is no proof`, () => {
@@ -215,13 +229,23 @@ for (const [name, adapter] of Object.entries(adapters)) {
             closed((yield* send("/a", "none")).status)
             closed((yield* send("/a", "b")).status)
             closed((yield* send("/a", "bad")).status)
-            for (const path of ["/b", "/optional", "/other", "/open"]) {
+            closed((yield* send("/own")).status)
+            closed((yield* send("/own", "bad")).status)
+            for (const path of ["/b", "/optional", "/other", "/open", "/own/optional", "/own/other", "/own/open"]) {
               for (const token of [undefined, "none", "a", "b", "ab"]) closed((yield* send(path, token)).status)
             }
-            const { body, status } = yield* send("/a", "a")
-            if (status === 200) assert.strictEqual(body, "the secret of a")
-            else
-              assert.include(["a grant", "a proof that looks like one", "an authentication that looks like one"], what)
+            for (const [path, answer] of [
+              ["/a", "the secret of a"],
+              ["/own", "the token of a"]
+            ] as const) {
+              const { body, status } = yield* send(path, "a")
+              if (status === 200) assert.strictEqual(body, answer)
+              else
+                assert.include(
+                  ["a grant", "a proof that looks like one", "an authentication that looks like one"],
+                  what
+                )
+            }
           })
         )
       }
@@ -250,7 +274,26 @@ for (const [name, adapter] of Object.entries(adapters)) {
         otherScopes
       ],
       ["any of several, without a requirement", undefined, anyOf, "ab", `"a", "b"`, noRequirement],
-      ["any of several, with a requirement of none of them", auth.require(), anyOf, "ab", `"a", "b"`, otherScopes]
+      ["any of several, with a requirement of none of them", auth.require(), anyOf, "ab", `"a", "b"`, otherScopes],
+      ["the token, without a requirement", undefined, own, "ab", "a token", noRequirement],
+      ["the token, with a requirement of another scheme", other.require("a"), own, "ab", "a token", noRequirement],
+      [
+        "the token, with one of another scheme of the same name",
+        auth.require(),
+        ofTwin,
+        "ab",
+        "a token",
+        noRequirement
+      ],
+      ["the token, where it is optional, and sent", auth.optional("a"), own, "ab", "a token", noRequirement],
+      [
+        "the token, where it may be that of another scheme, and is",
+        OAuth2.either(other.require("a"), auth.require("a")),
+        own,
+        "a",
+        "a token",
+        noRequirement
+      ]
     ] as const) {
       it.effect(title, () =>
         Effect.gen(function* () {
@@ -546,7 +589,6 @@ for (const [name, adapter] of Object.entries(adapters)) {
   describe(`${name}: schemes are apart`, () => {
     it.effect("the layer of a scheme does not open what another scheme of the same name guards", () =>
       Effect.gen(function* () {
-        const twin = OAuth2.authorizationCode("OAuth2", { ...flow, scopes: { a: "", b: "" } })
         const { send } = yield* serveWithLog(
           adapter.make([
             {
@@ -951,6 +993,9 @@ describe("test layers", () => {
       assert.strictEqual(none._tag, "Failure")
       const foreign = yield* Effect.exit(Effect.provide(cast(subject), auth.grant({ scopes: ["a"] })))
       assert.strictEqual(foreign._tag, "Failure")
+      assert.strictEqual((yield* Effect.provide(scheme.accessToken, scheme.grant({}))).subject, "demo")
+      const token = yield* Effect.exit(Effect.provide(cast(scheme.accessToken), auth.grant({ scopes: ["a"] })))
+      assert.strictEqual(token._tag, "Failure")
     }).pipe(Effect.provide(Logger.layer([])))
   )
 

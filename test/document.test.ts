@@ -45,7 +45,8 @@ const itemOf = (item: typeof Item.Type): Requirement.Item<"a" | "b" | "c"> => {
 }
 
 const single = ({ items, optional, scheme }: typeof Single.Type): OAuth2.SecurityRequirement<string, unknown> => {
-  const auth = schemes[scheme]
+  // A scheme's requirements take its own checks, so what is called here is one of two functions.
+  const auth = schemes[scheme] as typeof schemes.First
   return (optional ? auth.optional(...items.map(itemOf)) : auth.require(...items.map(itemOf))) as never
 }
 

@@ -5,7 +5,7 @@ import { InvalidToken } from "../SecurityError.ts"
 
 /** Puts decoded claims in the place of a token's own; refuses a token whose claims do not decode. */
 export const claimsDecoder = (
-  schema: Schema.Decoder<unknown> | undefined
+  schema: Schema.Decoder<object> | undefined
 ): ((token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToken>) => {
   if (schema === undefined) return Effect.succeed
   const decode = Schema.decodeUnknownEffect(schema)
@@ -13,7 +13,7 @@ export const claimsDecoder = (
     Effect.matchEffect(decode(token.claims), {
       // The text may hold what a claim holds: only that a claim was refused is told.
       onFailure: () => Effect.fail(new InvalidToken({ reason: "Claim" })),
-      // Sound: the scheme that asks for the schema has its type.
+      // Sound: they are an object, of whose properties this says nothing; what the schema knows of them is in the type of its scheme.
       onSuccess: (claims) => Effect.succeed({ ...token, claims: claims as VerifiedToken["claims"] })
     })
 }

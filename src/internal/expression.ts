@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../AccessToken.ts"
 import type { Item, Requirement } from "../Requirement.ts"
+import type * as schemes from "./scheme.ts"
 
 /** A requirement as data: the one value that the decision, the challenge and the document are read from. */
 export type Expression = Scope | All | Any | Check
@@ -27,6 +28,8 @@ export interface Check {
   // The services and errors are in the type of the requirement that holds this expression.
   readonly holds: (token: VerifiedToken) => Effect.Effect<boolean, never>
   readonly error: Schema.Top | undefined
+  /** The scheme whose claims it reads; `undefined` where it is for every scheme. */
+  readonly scheme: schemes.Scheme | undefined
 }
 
 export const all = (of: ReadonlyArray<Expression>): Expression =>
@@ -35,19 +38,31 @@ export const all = (of: ReadonlyArray<Expression>): Expression =>
 export const any = (of: ReadonlyArray<Expression>): Expression =>
   of.length === 1 && of[0] !== undefined ? of[0] : { _tag: "Any", of }
 
-const expressions = new WeakMap<Requirement, Expression>()
+const expressions = new WeakMap<object, Expression>()
 
 /** A requirement is opaque to users: its type parameters are chosen by the constructor that calls this. */
-export const wrap = <Scope extends string, Proves, E, R>(expression: Expression): Requirement<Scope, Proves, E, R> => {
-  const requirement = Object.freeze({}) as Requirement<Scope, Proves, E, R>
+export const wrap = <Scope extends string, Proves, E, R, Scheme extends string>(
+  expression: Expression
+): Requirement<Scope, Proves, E, R, Scheme> => {
+  const requirement = Object.freeze({}) as Requirement<Scope, Proves, E, R, Scheme>
   expressions.set(requirement, expression)
   return requirement
 }
 
-export const ofItem = (item: Item): Expression => {
+/** A check. Sound: what it fails with and needs is in the requirement's type, and what is of a scheme is given that scheme's tokens only. */
+export const check = <E, R, Scheme extends string>(
+  name: string,
+  holds: (token: never) => Effect.Effect<boolean, E, R>,
+  error: Schema.Top | undefined,
+  scheme?: schemes.Scheme
+): Requirement<never, never, E, R, Scheme> =>
+  wrap({ _tag: "Check", name, holds: holds as unknown as Check["holds"], error, scheme })
+
+export const ofItem = (item: Item<string, string>): Expression => {
   if (typeof item === "string") return { _tag: "Scope", scope: item }
   const expression = expressions.get(item)
-  if (expression === undefined) throw new TypeError("A requirement is made by Requirement.all, any or check.")
+  if (expression === undefined)
+    throw new TypeError("A requirement is made by Requirement.all, any or check, or by a scheme's check.")
   return expression
 }
 

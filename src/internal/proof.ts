@@ -67,7 +67,7 @@ const withProof = <A>(
     const result =
       typeof proof === "string" ? undefined : use(proof, (scope) => satisfies(scheme.implication, proof.scopes, scope))
     if (result !== undefined) return Effect.succeed(result)
-    const needed = scopes.map((scope) => JSON.stringify(scope)).join(", ")
+    const needed = scopes.length === 0 ? "a token" : scopes.map((scope) => JSON.stringify(scope)).join(", ")
     const why = typeof proof === "string" ? proof : "its requirements do not demand the scope"
     const defect = new NotProven(
       `A handler relies on ${needed} of the scheme ${JSON.stringify(scheme.name)}, which its route or endpoint has not proven: ${why}.`

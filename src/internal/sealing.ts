@@ -9,7 +9,7 @@ import * as authentication from "./authentication.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
 import * as Origin from "./origin.ts"
 import { last, type Seal } from "./seal.ts"
-import type { Granted } from "./securityRequirement.ts"
+import type { Granted, Verified } from "./securityRequirement.ts"
 import type { IsUnion, Listed } from "./types.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -33,12 +33,14 @@ type OfRequest<R> = R extends HttpRouter.Request<"Requires", infer T> ? T : R
 type Unproven<R> =
   R extends Granted<infer Name, infer Scope>
     ? `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, which its route or endpoint does not require`
-    : R extends NoLayer
-      ? "OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group"
-      : never
+    : R extends Verified<infer Name>
+      ? `A handler needs a token of the scheme \`${Name}\`, which its route or endpoint does not require`
+      : R extends NoLayer
+        ? "OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group"
+        : never
 
 /**
- * The sentence that says which grant is missing; nothing where none is.
+ * The sentence that says which grant, or which scheme's token, is missing; nothing where none is.
  *
  * @category utility types
  * @since 0.1.0
@@ -46,8 +48,8 @@ type Unproven<R> =
 export type Proven<T> = [Unproven<OfRequest<Needs<T>>>] extends [never] ? unknown : Unproven<OfRequest<Needs<T>>>
 
 /**
- * The same layer of routes or of handlers, or the same handlers of one group; where a handler, or a service that it calls, needs a grant that no
- * requirement provides, it does not compile, and the last line of the compiler's message says which.
+ * The same layer of routes or of handlers, or the same handlers of one group; where a handler, or a service that it calls, needs a grant or a
+ * scheme's token that no requirement provides, it does not compile, and the last line of the compiler's message says which.
  *
  * **When to use**
  *

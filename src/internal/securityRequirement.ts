@@ -41,6 +41,16 @@ export interface Granted<in out Name extends string, in Scope extends string> {
 }
 
 /**
+ * Proof that the request's token was verified by the scheme `Name`: what `auth.accessToken` needs, and what a requirement that is not optional provides.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface Verified<in out Name extends string> {
+  readonly "~effect-oauth2/Verified": Types.Invariant<Name>
+}
+
+/**
  * The service of one requirement. Its layer is that of its scheme: whatever a requirement of the scheme demands, an `Authentication` of the
  * scheme serves it.
  *
@@ -116,7 +126,8 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
  * @category utility types
  * @since 0.1.0
  */
-export type Authenticated<Name extends string> = AccessToken | OptionalAccessToken | BearerToken | Authentication<Name>
+export type Authenticated<Name extends string> =
+  AccessToken | OptionalAccessToken | BearerToken | Authentication<Name> | Verified<Name>
 
 /** The parts of a requirement's demand, with the schemas of its schemes' errors. */
 export interface Options {

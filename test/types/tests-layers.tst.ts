@@ -7,7 +7,7 @@ import { auth, get, type Grant, type Guarded, implying, partners } from "./suppo
 describe("auth.grant", () => {
   test("proves the token's scopes to domain code", () => {
     expect(auth.grant({ scopes: ["items:read", "me"] })).type.toBe<
-      Layer.Layer<AccessToken | Grant<"items:read"> | Grant<"me">>
+      Layer.Layer<AccessToken | OAuth2.Verified<"OAuth2"> | Grant<"items:read"> | Grant<"me">>
     >()
     const owner = Effect.map(auth.granted("items:read"), (token) => token.subject)
     expect(Effect.provide(owner, auth.grant({ scopes: ["items:read"] }))).type.toBe<Effect.Effect<string>>()
@@ -16,9 +16,9 @@ describe("auth.grant", () => {
     >()
   })
 
-  test("proves nothing where no scope is given", () => {
-    expect(auth.grant({})).type.toBe<Layer.Layer<AccessToken>>()
-    expect(auth.grant({ subject: "demo" })).type.toBe<Layer.Layer<AccessToken>>()
+  test("proves no scope where none is given", () => {
+    expect(auth.grant({})).type.toBe<Layer.Layer<AccessToken | OAuth2.Verified<"OAuth2">>>()
+    expect(auth.grant({ subject: "demo" })).type.toBe<Layer.Layer<AccessToken | OAuth2.Verified<"OAuth2">>>()
   })
 
   test("proves what its scopes imply", () => {

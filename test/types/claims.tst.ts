@@ -1,0 +1,263 @@
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import { HttpRouter } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import {
+  AccessToken,
+  type BearerToken,
+  OAuth2,
+  Requirement,
+  type SecurityError,
+  type VerifiedToken
+} from "effect-oauth2"
+import { describe, expect, test } from "tstyche"
+import { auth, get, type Guarded, partners } from "./support.ts"
+
+interface Claims {
+  readonly tenant: string
+  readonly level: number
+}
+
+const flow = { authorizationUrl: "", tokenUrl: "", scopes: { a: "", b: "" } }
+const typed = OAuth2.authorizationCode("Typed", {
+  ...flow,
+  claims: Schema.Struct({ tenant: Schema.String, level: Schema.NumberFromString })
+})
+
+/** The proofs that a token was verified which a requirement gives to handlers. */
+type VerifiedOf<R extends OAuth2.SecurityRequirementTypes<unknown, unknown, unknown, unknown>> = Extract<
+  R["~effect-oauth2/SecurityRequirement"]["provides"],
+  { readonly "~effect-oauth2/Verified": unknown }
+>
+
+const tenant = Effect.map(typed.accessToken, ({ claims }) => claims.tenant)
+
+describe("a scheme's access token", () => {
+  test("has the claims of the scheme's schema", () => {
+    expect(typed.accessToken).type.toBe<Effect.Effect<VerifiedToken<Claims>, never, OAuth2.Verified<"Typed">>>()
+    expect(tenant).type.toBe<Effect.Effect<string, never, OAuth2.Verified<"Typed">>>()
+    expect(auth.accessToken).type.toBe<Effect.Effect<VerifiedToken, never, OAuth2.Verified<"OAuth2">>>()
+    // @ts-expect-error Property 'tenants' does not exist on type
+    Effect.map(typed.accessToken, ({ claims }) => claims.tenants)
+  })
+
+  test("has them wherever the scheme gives the token", () => {
+    expect<Effect.Success<ReturnType<typeof typed.granted<["a"]>>>>().type.toBe<VerifiedToken<Claims>>()
+    expect<Effect.Success<typeof typed.authorize>>().type.toBe<VerifiedToken<Claims>>()
+    expect<Effect.Success<typeof typed.authorizeOption>>().type.toBe<Option.Option<VerifiedToken<Claims>>>()
+  })
+
+  test("is there where a requirement of the scheme holds, whatever it demands", () => {
+    const any = typed.require()
+    expect<VerifiedOf<typeof any>>().type.toBe<OAuth2.Verified<"Typed">>()
+    const checked = typed.require(
+      Requirement.any("a", "b"),
+      Requirement.check("yes", () => Effect.succeed(true))
+    )
+    expect<VerifiedOf<typeof checked>>().type.toBe<OAuth2.Verified<"Typed">>()
+    const alternatives = OAuth2.either(typed.require("a"), typed.require("b"))
+    expect<VerifiedOf<typeof alternatives>>().type.toBe<OAuth2.Verified<"Typed">>()
+    expect(get(tenant).pipe(Layer.provide(any.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded<"Typed">>()
+    expect(
+      get(Effect.andThen(tenant, typed.granted("a"))).pipe(
+        Layer.provide(typed.optional("b").route.layer),
+        Layer.provide(typed.require("a").route.layer),
+        OAuth2.proven
+      )
+    ).type.toBeAssignableTo<Guarded<"Typed">>()
+  })
+
+  test("and nowhere else", () => {
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(tenant).pipe(OAuth2.proven)
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    OAuth2.proven(get(tenant))
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(tenant).pipe(Layer.provide(typed.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(tenant).pipe(Layer.provide(typed.layerTest({})), OAuth2.proven)
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(tenant).pipe(Layer.provide(typed.grant({})), OAuth2.proven)
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(tenant).pipe(Layer.provide(typed.optional("a").route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(tenant).pipe(Layer.provide(auth.require("me").route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(tenant).pipe(Layer.provide(OAuth2.Public("why not").route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(Effect.provide(tenant, typed.layerRequest)).pipe(OAuth2.proven)
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(Effect.provideService(tenant, AccessToken, Option.getOrThrow(Option.none()))).pipe(OAuth2.proven)
+  })
+
+  test("is not there where it may be that of another scheme, or none", () => {
+    const other = OAuth2.either(typed.require("a"), auth.require("me"))
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(tenant).pipe(Layer.provide(other.route.layer), OAuth2.proven)
+    const none = OAuth2.either(typed.require("a"), typed.optional("b"))
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    get(tenant).pipe(Layer.provide(none.route.layer), OAuth2.proven)
+  })
+
+  test("is each scheme's own, where several guard a route", () => {
+    const both = get(Effect.all([typed.accessToken, auth.accessToken]))
+    const app = both.pipe(Layer.provide(typed.require().route.layer), Layer.provide(auth.require().route.layer))
+    expect(app.pipe(OAuth2.proven)).type.toBeAssignableTo<Guarded<"OAuth2" | "Typed">>()
+    // @ts-expect-error A handler needs a token of the scheme `OAuth2`, which its route or endpoint does not require
+    both.pipe(Layer.provide(typed.require().route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    both.pipe(Layer.provide(auth.require().route.layer), OAuth2.proven)
+  })
+
+  test("without OAuth2.proven too: what is served still needs it", () => {
+    const served = HttpRouter.serve(get(tenant))
+    expect<Extract<Layer.Services<typeof served>, OAuth2.Verified<"Typed">>>().type.toBe<OAuth2.Verified<"Typed">>()
+  })
+
+  test("is given to what is proven without HTTP, and to a test", () => {
+    expect(tenant.pipe(typed.prove())).type.toBe<
+      Effect.Effect<string, SecurityError.SecurityError, BearerToken | OAuth2.Authentication<"Typed">>
+    >()
+    expect(tenant.pipe(auth.prove())).type.not.toBeAssignableTo<
+      Effect.Effect<unknown, unknown, BearerToken | OAuth2.Authentication<"OAuth2">>
+    >()
+    expect(Effect.provide(tenant, typed.grant({}))).type.toBe<Effect.Effect<string>>()
+    expect(Effect.provide(tenant, auth.grant({}))).type.toBe<Effect.Effect<string, never, OAuth2.Verified<"Typed">>>()
+  })
+})
+
+describe("a scheme's access token in an HttpApi", () => {
+  const read = HttpApiEndpoint.get("read", "/")
+  const group = HttpApiGroup.make("items").add(read)
+
+  test("is there where the endpoint, its group or the api requires one", () => {
+    const Endpoint = HttpApi.make("api").add(HttpApiGroup.make("items").add(read.middleware(typed.require("a"))))
+    const Group = HttpApi.make("api").add(group.middleware(typed.require()))
+    const Api = HttpApi.make("api").add(group).middleware(typed.require())
+    type Served = Layer.Layer<HttpApiGroup.Service<"api", "items">>
+    const layer = typed.layerTest({})
+    const served = [
+      HttpApiBuilder.group(Endpoint, "items", (h) => h.handle("read", () => Effect.asVoid(tenant))).pipe(OAuth2.proven),
+      HttpApiBuilder.group(Group, "items", (h) => h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)),
+      OAuth2.proven(HttpApiBuilder.group(Api, "items", (h) => h.handle("read", () => Effect.asVoid(tenant))))
+    ] as const
+    expect(Layer.provide(served[0], layer)).type.toBe<Served>()
+    expect(Layer.provide(served[1], layer)).type.toBe<Served>()
+    expect(Layer.provide(served[2], layer)).type.toBe<Served>()
+  })
+
+  test("and nowhere else", () => {
+    const Open = HttpApi.make("api").add(group)
+    HttpApiBuilder.group(Open, "items", (h) =>
+      // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+      h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
+    )
+    const Optional = Open.middleware(typed.optional())
+    HttpApiBuilder.group(Optional, "items", (h) =>
+      // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+      h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
+    )
+    const Other = Open.middleware(auth.require("me"))
+    HttpApiBuilder.group(Other, "items", (h) =>
+      // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+      h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
+    )
+  })
+})
+
+describe("a scheme's check", () => {
+  class Suspended extends Schema.TaggedError<Suspended>()("Suspended", {}) {}
+  class Tenants extends Context.Service<
+    Tenants,
+    { readonly of: (tenant: string) => Effect.Effect<boolean, Suspended> }
+  >()("test/Tenants") {}
+
+  const own = typed.check("tenant", ({ claims }) => Effect.succeed(claims.tenant === "t1"))
+  const asked = typed.check("tenant", ({ claims }) => Effect.flatMap(Tenants, (tenants) => tenants.of(claims.tenant)), {
+    error: Suspended
+  })
+
+  test("is given the scheme's claims, and says yes or no", () => {
+    typed.check("tenant", (token) => {
+      expect(token).type.toBe<VerifiedToken<Claims>>()
+      return Effect.succeed(true)
+    })
+    // @ts-expect-error Type 'string' is not assignable to type 'boolean'.
+    typed.check("tenant", ({ claims }) => Effect.succeed(claims.tenant))
+    // @ts-expect-error Property 'tenants' does not exist on type
+    typed.check("tenant", ({ claims }) => Effect.succeed(claims.tenants === "t1"))
+    // @ts-expect-error Type 'Suspended' is not assignable to type 'never'.
+    typed.check("tenant", () => Effect.fail(new Suspended()))
+  })
+
+  test("keeps its error, its services and its scheme", () => {
+    expect(own).type.toBe<Requirement.Requirement<never, never, never, never, "Typed">>()
+    expect(asked).type.toBe<Requirement.Requirement<never, never, Suspended, Tenants, "Typed">>()
+    expect(Requirement.any("a", Requirement.all("b", asked))).type.toBe<
+      Requirement.Requirement<"a" | "b", Requirement.Clause<"a" | "b">, Suspended, Tenants, "Typed">
+    >()
+  })
+
+  test("is for the requirements of its scheme, however deep", () => {
+    const app = get(typed.granted("a")).pipe(Layer.provide(typed.require("a", Requirement.any("b", asked)).route.layer))
+    expect<Layer.Services<typeof app>>().type.toBe<
+      | HttpRouter.HttpRouter
+      | OAuth2.Authentication<"Typed">
+      | Tenants
+      | HttpRouter.Request.From<"Error", SecurityError.SecurityError | Suspended>
+    >()
+    typed.optional(own)
+    typed.prove(Requirement.any("a", own))
+    typed.require(
+      own,
+      Requirement.check("any scheme's", () => Effect.succeed(true))
+    )
+  })
+
+  test("and for no other's", () => {
+    // @ts-expect-error Type '"Typed"' is not assignable to type '"Partners"'.
+    partners.require(own)
+    // @ts-expect-error Type '"Typed"' is not assignable to type '"Partners"'.
+    partners.require("items:read", Requirement.any("items:read", Requirement.all(own)))
+    // @ts-expect-error Type '"Typed"' is not assignable to type '"Partners"'.
+    partners.optional(own)
+    // @ts-expect-error Type '"Typed"' is not assignable to type '"Partners"'.
+    partners.prove(own)
+    const ofPartners = partners.check("ours", () => Effect.succeed(true))
+    // @ts-expect-error Type '"Partners"' is not assignable to type '"Typed"'.
+    typed.require(Requirement.any(own, ofPartners))
+  })
+
+  test("may be one of several items whose type is written down", () => {
+    const items: ReadonlyArray<Requirement.Item<"a" | "b">> = ["a"]
+    const ours: ReadonlyArray<Requirement.Item<"a" | "b", "Typed">> = ["a", own]
+    typed.require(...items)
+    typed.require(...ours)
+    // @ts-expect-error is not assignable to
+    auth.require(...ours)
+  })
+})
+
+describe("a scheme's claims", () => {
+  test("are an object", () => {
+    // @ts-expect-error Type 'String' is not assignable to type 'Decoder<object, never>'.
+    OAuth2.authorizationCode("Scheme", { ...flow, claims: Schema.String })
+    // @ts-expect-error is not assignable to type 'Decoder<object, never>'.
+    OAuth2.authorizationCode("Scheme", { ...flow, claims: Schema.NullOr(Schema.Struct({ tenant: Schema.String })) })
+  })
+
+  test("may be of a class, or of a type parameter", () => {
+    class Own extends Schema.Class<Own>("Own")({ tenant: Schema.String }) {}
+    const ofClass = OAuth2.authorizationCode("Scheme", { ...flow, claims: Own })
+    expect<Effect.Success<typeof ofClass.accessToken>>().type.toBe<VerifiedToken<Own>>()
+    const make = <C extends object>(claims: Schema.Decoder<C>) =>
+      OAuth2.authorizationCode("Scheme", { ...flow, claims })
+    const made = make(Own)
+    expect<Effect.Success<typeof made.accessToken>>().type.toBe<VerifiedToken<Own>>()
+  })
+
+  test("are what a scheme is covariant in", () => {
+    type Scheme<C extends object> = OAuth2.OAuth2Scheme<"Scheme", "a", {}, C>
+    expect<Scheme<Claims>>().type.toBeAssignableTo<Scheme<{ readonly tenant: string }>>()
+    expect<Scheme<{ readonly tenant: string }>>().type.not.toBeAssignableTo<Scheme<Claims>>()
+  })
+})
