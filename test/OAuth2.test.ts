@@ -626,7 +626,7 @@ describe("claims", () => {
     claims: Schema.Struct({ plan: Schema.Literals(["free", "paid"]) })
   })
   const tokensOf = (subject: string, claims: Record<string, unknown>) =>
-    Layer.succeed(TokenVerifier, {
+    TokenVerifier.layer({
       verify: (token) =>
         Redacted.value(token) === "bad"
           ? Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
@@ -722,7 +722,7 @@ describe("claims", () => {
   it.effect("are typed where the token is optional, by authorizeOption, which verifies nothing again", () =>
     Effect.gen(function* () {
       let calls = 0
-      const counting = Layer.succeed(TokenVerifier, {
+      const counting = TokenVerifier.layer({
         verify: () =>
           Effect.sync(() => {
             calls++
