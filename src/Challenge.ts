@@ -19,6 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { isConstant } from "./internal/constantErrors.ts"
 import type { SecurityError } from "./SecurityError.ts"
 
 /**
@@ -205,13 +206,26 @@ const outside: Raised = {
 export const within = <E extends SecurityError>(
   error: E,
   settings: Settings,
-  challenges?: ReadonlyArray<string>
+  challenges: ReadonlyArray<string> = []
 ): E => {
+  if (challenges.length > 0 || !isConstant(error)) return raise(error, settings, challenges)
+  const known = copies.get(settings)?.get(error)
+  // Sound: a copy is of its error's class.
+  if (known !== undefined) return known as E
+  const copy = raise(error, settings, challenges)
+  copies.set(settings, (copies.get(settings) ?? new Map<SecurityError, SecurityError>()).set(error, copy))
+  return copy
+}
+
+// Of errors that are made once, for the settings of a route.
+const copies = new WeakMap<Settings, Map<SecurityError, SecurityError>>()
+
+const raise = <E extends SecurityError>(error: E, settings: Settings, challenges: ReadonlyArray<string>): E => {
   // The prototype carries the class, the own properties its fields: a copy, since one error value may serve several schemes. Its stack is
   // the one line that a log should show: where in this library a request was refused helps nobody.
   const copy: E = Object.assign(Object.create(Object.getPrototypeOf(error)), error)
   Object.defineProperty(copy, "stack", { value: `${error._tag}: ${error.message}`, configurable: true, writable: true })
-  raised.set(copy, { settings, challenges: challenges ?? [] })
+  raised.set(copy, { settings, challenges })
   return copy
 }
 
@@ -231,20 +245,44 @@ export const isRaised = (error: SecurityError): boolean => raised.has(error)
 export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.withFiber((fiber) => {
     const { challenges, settings } = raised.get(error) ?? outside
-    const { body, headers, status } = answer(error, settings)
-    const fields = Object.entries({ ...headers, ...severalFields(challenges, isNode(fiber.context)) })
-    const standard = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
+    const { fields, response } =
+      challenges.length > 1
+        ? standard(error, settings, severalFields(challenges, isNode(fiber.context)))
+        : standardOf(error, settings)
     const renderer = settings.renderers[error._tag] as
       ((error: SecurityError) => HttpServerResponse.HttpServerResponse) | undefined
-    return renderer === undefined ? Effect.succeed(standard) : render(renderer, error, fields, standard)
+    return renderer === undefined ? response : render(renderer, error, fields, response)
   })
+
+interface Standard {
+  readonly fields: ReadonlyArray<[string, string]>
+  readonly response: Effect.Effect<HttpServerResponse.HttpServerResponse>
+}
+
+const standard = (error: SecurityError, settings: Settings, more: Readonly<Record<string, string>>): Standard => {
+  const { body, headers, status } = answer(error, settings)
+  const fields = Object.entries({ ...headers, ...more })
+  return { fields, response: Effect.succeed(HttpServerResponse.jsonUnsafe(body, { status, headers: fields })) }
+}
+
+const standards = new WeakMap<Settings, Map<SecurityError["_tag"], Standard>>()
+
+/** The same, computed once: with these settings all errors of a tag are answered alike, but for when to ask again. */
+const standardOf = (error: SecurityError, settings: Settings): Standard => {
+  if (error._tag === "AuthorizationServerUnavailable") return standard(error, settings, {})
+  const known = standards.get(settings)?.get(error._tag)
+  if (known !== undefined) return known
+  const made = standard(error, settings, {})
+  standards.set(settings, (standards.get(settings) ?? new Map<SecurityError["_tag"], Standard>()).set(error._tag, made))
+  return made
+}
 
 /** The user's response, with the fields that it lacks; the standard one where the renderer fails. */
 const render = (
   renderer: (error: SecurityError) => HttpServerResponse.HttpServerResponse,
   error: SecurityError,
   fields: ReadonlyArray<[string, string]>,
-  standard: HttpServerResponse.HttpServerResponse
+  standard: Effect.Effect<HttpServerResponse.HttpServerResponse>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.sync(() => {
     const own = renderer(error)
@@ -255,7 +293,7 @@ const render = (
     )
   }).pipe(
     Effect.catchDefect((defect) =>
-      Effect.as(
+      Effect.andThen(
         Effect.logError(`The renderer for ${error._tag} failed; the standard response was sent`, defect),
         standard
       )

@@ -10,6 +10,7 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
+import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -20,6 +21,7 @@ import * as Redacted from "effect/Redacted"
 import * as Jose from "jose"
 import { type Rejection, stands, type Verified } from "./internal/cachedVerifier.ts"
 import * as cachedVerifier from "./internal/cachedVerifier.ts"
+import { constant } from "./internal/constantErrors.ts"
 import * as counter from "./internal/counter.ts"
 import * as claims from "./internal/jwt/claims.ts"
 import * as compact from "./internal/jwt/compact.ts"
@@ -320,67 +322,88 @@ const verifications = Metric.counter("oauth2_token_verifications_total", {
 })
 
 const verifier = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { cache }: TokenCaching) {
-  const context = yield* Effect.context<never>()
-  const count = (outcome: string): void => {
-    counter.make(verifications, { outcome }, context).count++
-  }
-  const verify: cachedVerifier.Verify = (credential, fiber) => {
-    const verified = Effect.matchCauseEffectEager(verifyWith(trusted, Redacted.value(credential)), {
-      onFailure: (cause) => {
-        Option.map(Cause.findErrorOption(cause), (error) =>
-          count(error._tag === "InvalidToken" ? error.reason : error._tag)
-        )
-        return Effect.failCause(cause)
-      },
-      onSuccess: (verified) => {
-        count("Accepted")
-        return Effect.succeed(verified)
-      }
-    })
-    return isTraced(fiber) ? Effect.withSpan(verified, "JwtVerifier.verify") : verified
-  }
-  return yield* cachedVerifier.make({ verify, cache })
+  const count = countersOf(yield* Effect.context<never>())
+  const maxTokenLength = Math.max(...trusted.map(({ policy }) => policy.maxTokenLength))
+  return yield* cachedVerifier.make({
+    cache,
+    verify: (token, fiber) => {
+      const presented = read(token, trusted, maxTokenLength)
+      const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented)
+      const counted = Effect.matchCauseEffectEager(verified, {
+        onFailure: (cause) => {
+          count(Option.getOrUndefined(Cause.findErrorOption(cause)))
+          return Effect.failCause(cause)
+        },
+        onSuccess: (verified) => {
+          count("Accepted")
+          return Effect.succeed(verified)
+        }
+      })
+      return isTraced(fiber) ? Effect.withSpan(counted, "JwtVerifier.verify") : counted
+    }
+  })
 })
 
-const verifyWith = (trusted: ReadonlyArray<Trust>, token: string): Effect.Effect<Verified, Rejection> => {
-  const parsed = compact.parse(token, Math.max(...trusted.map(({ policy }) => policy.maxTokenLength)))
-  if (parsed === undefined) return malformed
-  const trust = select(parsed, trusted)
-  if (trust instanceof InvalidToken) return Effect.fail(trust)
-  const { keysOf, knownKeys, policy } = trust
-  if (token.length > policy.maxTokenLength) return malformed
-  if (!policy.algorithms.has(parsed.alg)) return wrongAlgorithm
-  const { alg, kid, typ } = parsed
-  const header = kid === undefined ? { alg } : { alg, kid }
-  const read = (key: Key) =>
-    Effect.withFiber((fiber): Effect.Effect<Verified, Rejection> => {
-      const verified = compact.claimsOf(parsed)
-      if (verified === undefined) return malformed
-      const result = claims.read(verified, policy, fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
-      if (result instanceof InvalidToken) return Effect.fail(result)
-      return Effect.as(assertProfile(typ, verified, policy), {
-        token: result,
-        until: claims.until(result, policy),
-        standing: (clock) =>
-          knownKeys(header, clock).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
-      })
-    })
-  return Effect.flatMap(keysOf(header), (keys) => Effect.flatMap(verifySignature(token, keys, alg), read))
+const countersOf = (context: Context.Context<never>) => {
+  const counters = new Map<string, counter.Counter>()
+  return (outcome: "Accepted" | Rejection | undefined): void => {
+    // An interruption is no outcome.
+    if (outcome === undefined) return
+    const name = outcome === "Accepted" ? outcome : outcome._tag === "InvalidToken" ? outcome.reason : outcome._tag
+    const known = counters.get(name) ?? counter.make(verifications, { outcome: name }, context)
+    counters.set(name, known)
+    known.count++
+  }
 }
 
-const malformed = Effect.fail(new InvalidToken({ reason: "Malformed" }))
-const wrongAlgorithm = Effect.fail(new InvalidToken({ reason: "Algorithm" }))
-const unknownKey = Effect.fail(new InvalidToken({ reason: "UnknownKey" }))
-const unreadable = new InvalidToken({ reason: "Malformed" })
-const otherIssuer = new InvalidToken({ reason: "Claim", claim: "iss" })
+/** A token of the right form, and whose it says it is. */
+interface Presented {
+  readonly token: string
+  readonly parsed: compact.Compact
+  readonly trust: Trust
+}
 
-/** With several issuers the unverified `iss` names the one whose keys must then have signed it. */
-const select = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | InvalidToken => {
-  const [only, ...others] = trusted
-  if (only !== undefined && others.length === 0) return only
+const malformed = constant(new InvalidToken({ reason: "Malformed" }))
+const otherIssuer = constant(new InvalidToken({ reason: "Claim", claim: "iss" }))
+const wrongAlgorithm = constant(new InvalidToken({ reason: "Algorithm" }))
+const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
+
+/** What needs no key. With several issuers the unverified `iss` names the one whose keys must then have signed it. */
+const read = (token: string, trusted: ReadonlyArray<Trust>, maxTokenLength: number): Presented | InvalidToken => {
+  const parsed = compact.parse(token, maxTokenLength)
+  if (parsed === undefined) return malformed
+  const trust = trusted.length === 1 ? trusted[0] : named(parsed, trusted)
+  if (trust === undefined) return otherIssuer
+  if (trust === "unreadable" || token.length > trust.policy.maxTokenLength) return malformed
+  return trust.policy.algorithms.has(parsed.alg) ? { token, parsed, trust } : wrongAlgorithm
+}
+
+const named = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | "unreadable" | undefined => {
   const unverified = compact.claimsOf(parsed)
-  if (unverified === undefined) return unreadable
-  return trusted.find(({ policy }) => policy.issuer === policies.own(unverified, "iss")) ?? otherIssuer
+  if (unverified === undefined) return "unreadable"
+  return trusted.find(({ policy }) => policy.issuer === policies.own(unverified, "iss"))
+}
+
+const verifyPresented = ({ parsed, token, trust }: Presented): Effect.Effect<Verified, Rejection> => {
+  const { keysOf, knownKeys, policy } = trust
+  const { alg, kid, typ } = parsed
+  const header = kid === undefined ? { alg } : { alg, kid }
+  return Effect.flatMap(keysOf(header), (keys) =>
+    Effect.flatMap(verifySignature(token, keys, alg), (key) =>
+      Clock.clockWith((clock): Effect.Effect<Verified, Rejection> => {
+        const verified = compact.claimsOf(parsed)
+        if (verified === undefined) return Effect.fail(malformed)
+        const accessToken = claims.read(verified, policy, clock.currentTimeMillisUnsafe())
+        if (accessToken instanceof InvalidToken) return Effect.fail(accessToken)
+        return Effect.as(assertProfile(typ, verified, policy), {
+          token: accessToken,
+          until: claims.until(accessToken, policy),
+          standing: (clock) =>
+            knownKeys(header, clock).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
+        })
+      })
+    )
+  )
 }
 
 const advised = new WeakMap<policies.Policy, Set<string>>()
@@ -414,7 +437,7 @@ const verifySignature = (token: string, keys: Keys, alg: string): Effect.Effect<
   return others.reduce(
     (result, key) =>
       Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
-    first === undefined ? unknownKey : verifyWith(first)
+    first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
   )
 }
 

@@ -26,6 +26,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "./AccessToken.ts"
+import { redact } from "./internal/authorizationHeader.ts"
 import * as cachedVerifier from "./internal/cachedVerifier.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
 
@@ -135,8 +136,8 @@ export class TokenVerifier extends Context.Service<
   }: TokenCaching & { readonly verify: Verify }): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
     return cachedVerifier.make({
       cache,
-      verify: (credential) =>
-        Effect.mapEager(verify(credential), (token) => ({
+      verify: (text) =>
+        Effect.mapEager(verify(redact(text)), (token) => ({
           token,
           until: token.expiresAt.epochMilliseconds,
           standing: cachedVerifier.always

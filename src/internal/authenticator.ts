@@ -13,6 +13,7 @@ import { BearerToken } from "../BearerToken.ts"
 import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
+import { errorOf } from "./eventual.ts"
 import { type Face, faceOf, type Rejection, success } from "./cachedVerifier.ts"
 
 /** One credential and its verification, which is remembered; an `Exit` where the token is known. */
@@ -26,8 +27,6 @@ export interface Verification {
 const seconds30 = 30_000
 
 const remembered = (verified: Effect.Effect<VerifiedToken, Rejection>): Effect.Effect<VerifiedToken, Rejection> => {
-  const refused: boolean = Exit.isExit(verified) && isRefusal(verified)
-  if (refused) return verified
   const timed = Effect.zip(verified, Clock.currentTimeMillis)
   const timeToLive = (exit: Exit.Exit<readonly [VerifiedToken, number], Rejection>): Duration.Input => {
     if (Exit.isSuccess(exit)) {
@@ -50,6 +49,7 @@ interface Remembered {
 
 /** What is remembered of one request: the credential of its `Authorization` field, and the last token that a program brought besides. */
 interface Memory {
+  readonly handling: object
   readonly source: object
   own: Remembered | undefined
   last: Remembered | undefined
@@ -74,14 +74,17 @@ export class Authenticator {
     this.#decode = decode
   }
 
-  /** The credential of a request. */
+  /** The credential of a request, or why it is refused at once. */
   fromRequest(
     request: HttpServerRequest,
     fiber: Fiber.Fiber<unknown, unknown>
-  ): Verification | NotAuthenticated | InvalidRequest {
-    const text = authorizationHeader.fromRequest(request, fiber.getRef(BearerToken.MaxLength))
+  ): Verification | NotAuthenticated | InvalidRequest | Rejection {
+    const text = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
     if (typeof text !== "string") return text
-    return this.#known(text, fiber) ?? this.#remembered(authorizationHeader.redact(text), text, request, "own", fiber)
+    const known = this.#known(text, fiber)
+    if (known !== undefined) return known
+    if (!authorizationHeader.isToken(text)) return authorizationHeader.malformed
+    return this.#remembered(text, request, "own", fiber)
   }
 
   /** The verification of a token that a program was given, one a request where there is a request. */
@@ -90,9 +93,9 @@ export class Authenticator {
     const known = this.#known(text, fiber)
     if (known !== undefined) return known.verified
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
-    return request === undefined
-      ? this.#verified(token, fiber)
-      : this.#remembered(token, text, request, "last", fiber).verified
+    if (request === undefined) return this.#verified(text, fiber)
+    const remembered = this.#remembered(text, request, "last", fiber)
+    return "verified" in remembered ? remembered.verified : Effect.fail(remembered)
   }
 
   #known(text: string, fiber: Fiber.Fiber<unknown, unknown>): Verification | undefined {
@@ -102,9 +105,9 @@ export class Authenticator {
     return decoded && { token: known.token, verified: decoded }
   }
 
-  #verified(token: Redacted.Redacted, fiber: Fiber.Fiber<unknown, unknown>): Verification["verified"] {
+  #verified(text: string, fiber: Fiber.Fiber<unknown, unknown>): Verification["verified"] {
     const decode = this.#decode
-    const verified = this.#verifier.verify(token, fiber)
+    const verified = this.#verifier.verify(text, fiber)
     if (decode === undefined) return verified
     return Effect.flatMapEager(
       verified,
@@ -119,27 +122,28 @@ export class Authenticator {
 
   /** The header's own verification, or the last one: a client that sends one token after the other fills no memory. */
   #remembered(
-    token: Redacted.Redacted,
     text: string,
     request: HttpServerRequest,
     place: "own" | "last",
     fiber: Fiber.Fiber<unknown, unknown>
-  ): Verification {
+  ): Verification | Rejection {
     const memory = this.#memoryOf(request, fiber)
     if (memory.own?.text === text) return memory.own.verification
     if (memory.last?.text === text) return memory.last.verification
-    const verification = { token, verified: remembered(this.#verified(token, fiber)) }
+    const verified = this.#verified(text, fiber)
+    // What is refused at once may be refused again.
+    const error = errorOf(verified)
+    if (error !== undefined) return error
+    const verification = { token: authorizationHeader.redact(text), verified: remembered(verified) }
     memory[place] = { text, verification }
+    this.#requests.set(memory.handling, memory)
     return verification
   }
 
   #memoryOf({ source }: HttpServerRequest, fiber: Fiber.Fiber<unknown, unknown>): Memory {
     const handling = Context.getOrUndefined(fiber.context, Scope.Scope) ?? source
     const known = this.#requests.get(handling)
-    if (known?.source === source) return known
-    const memory: Memory = { source, own: undefined, last: undefined }
-    this.#requests.set(handling, memory)
-    return memory
+    return known?.source === source ? known : { handling, source, own: undefined, last: undefined }
   }
 }
 

@@ -1,6 +1,7 @@
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import { InvalidRequest, NotAuthenticated } from "../SecurityError.ts"
+import { constant } from "./constantErrors.ts"
 
 // RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 const token68 = /^[A-Za-z0-9\-._~+/]+=*$/
@@ -18,31 +19,38 @@ const trim = (value: string, from: number): string => {
   return value.slice(start, end)
 }
 
-const noCredentials = new NotAuthenticated({ reason: "NoCredentials" })
-const otherScheme = new NotAuthenticated({ reason: "OtherScheme" })
-const malformed = new InvalidRequest({ reason: "Malformed" })
-const tooLong = new InvalidRequest({ reason: "TooLong" })
-const severalCredentials = new InvalidRequest({ reason: "SeveralCredentials" })
+const noCredentials = constant(new NotAuthenticated({ reason: "NoCredentials" }))
+const otherScheme = constant(new NotAuthenticated({ reason: "OtherScheme" }))
+export const malformed = constant(new InvalidRequest({ reason: "Malformed" }))
+const tooLong = constant(new InvalidRequest({ reason: "TooLong" }))
+const severalCredentials = constant(new InvalidRequest({ reason: "SeveralCredentials" }))
 
-/** The bearer token in the value of an `Authorization` field, or why there is none. Total: no input throws. */
-export const parse = (value: string | undefined, maxLength: number): string | NotAuthenticated | InvalidRequest => {
+type Refused = NotAuthenticated | InvalidRequest
+
+/** What stands after `Bearer` in the value of an `Authorization` field, which may be no token yet; or why there is nothing. Total: no input throws. */
+const parse = (value: string | undefined, maxLength: number): string | Refused => {
   if (value === undefined || value === "") return noCredentials
   if (value.length > maxLength) return tooLong
   const space = value.indexOf(" ")
   const scheme = space === -1 ? value : value.slice(0, space)
   if (scheme.length !== 6 || scheme.toLowerCase() !== "bearer") return otherScheme
-  const token = space === -1 ? "" : trim(value, space + 1)
-  return token68.test(token) ? token : malformed
+  return space === -1 ? "" : trim(value, space + 1)
 }
 
-/** The bearer token of a request, or why there is none. */
-export const fromRequest = (
-  request: HttpServerRequest,
-  maxLength: number
-): string | NotAuthenticated | InvalidRequest => {
+/** The same of a request. */
+export const presented = (request: HttpServerRequest, maxLength: number): string | Refused => {
   const value = request.headers["authorization"]
   if (value === undefined) return noCredentials
   return hasSeveralFields(request.source) ? severalCredentials : parse(value, maxLength)
+}
+
+/** Whether what was presented is a bearer token, by its form. */
+export const isToken = (presented: string): boolean => token68.test(presented)
+
+/** The bearer token of a request, or why there is none. */
+export const fromRequest = (request: HttpServerRequest, maxLength: number): string | Refused => {
+  const text = presented(request, maxLength)
+  return typeof text !== "string" || isToken(text) ? text : malformed
 }
 
 // Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all

@@ -8,8 +8,9 @@ import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { type AuthorizationServerUnavailable, ConfigurationError, type InvalidToken } from "../SecurityError.ts"
 import type { TokenCacheOptions, TokenVerifier } from "../TokenVerifier.ts"
-import { redact } from "./authorizationHeader.ts"
+import { isToken, redact } from "./authorizationHeader.ts"
 import * as counter from "./counter.ts"
+import { exitOf } from "./eventual.ts"
 import { sizeOf, TokenCache } from "./tokenCache.ts"
 
 export type Rejection = InvalidToken | AuthorizationServerUnavailable
@@ -49,20 +50,18 @@ export interface Face {
   /** `undefined` where something has to be verified, or waited for. */
   readonly lookUp: (token: string, clock: Clock.Clock) => Known | undefined
   /** `verify`, already begun: an `Exit` where that is all there is to it. */
-  readonly verify: (
-    token: Redacted.Redacted,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ) => Effect.Effect<VerifiedToken, Rejection>
+  readonly verify: (token: string, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<VerifiedToken, Rejection>
 }
 
 // By the function that verifies: whoever puts another one in its place is asked for every token.
 const faces = new WeakMap<TokenVerifier["Service"]["verify"], Face>()
 
 export const faceOf = ({ verify }: TokenVerifier["Service"]): Face =>
-  faces.get(verify) ?? { lookUp: () => undefined, verify: (token) => verify(token) }
+  faces.get(verify) ?? { lookUp: () => undefined, verify: (token) => verify(redact(token)) }
 
 const withFace = (face: Face, invalidate: TokenVerifier["Service"]["invalidate"]): TokenVerifier["Service"] => {
-  const verify: TokenVerifier["Service"]["verify"] = (token) => Effect.withFiber((fiber) => face.verify(token, fiber))
+  const verify: TokenVerifier["Service"]["verify"] = (token) =>
+    Effect.withFiber((fiber) => face.verify(Redacted.value(token), fiber))
   faces.set(verify, face)
   return { verify, invalidate }
 }
@@ -73,10 +72,7 @@ const lookups = Metric.counter("oauth2_token_cache_lookups_total", {
 })
 
 /** What is refused or accepted at once is an `Exit`, and costs no more than that. The fiber is the one that asks. */
-export type Verify = (
-  credential: Redacted.Redacted,
-  fiber: Fiber.Fiber<unknown, unknown>
-) => Effect.Effect<Verified, Rejection>
+export type Verify = (token: string, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<Verified, Rejection>
 
 interface Options {
   readonly verify: Verify
@@ -91,7 +87,7 @@ export const make = Effect.fnUntraced(function* ({
     return withFace(
       {
         lookUp: () => undefined,
-        verify: (credential, fiber) => Effect.mapEager(verify(credential, fiber), ({ token }) => token)
+        verify: (text, fiber) => Effect.mapEager(verify(text, fiber), ({ token }) => token)
       },
       () => Effect.void
     )
@@ -109,19 +105,21 @@ export const make = Effect.fnUntraced(function* ({
   const keep = (text: string, { standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
     const from = clock.currentTimeMillisUnsafe()
     const ends = Math.min(until, from + timeToLive)
-    if (ends > from) {
+    // What is kept has the form of a token: who finds it here need not look at that again.
+    if (ends > from && isToken(text)) {
       const entry: Entry = { token: redact(text), verified: success(token), from, until: ends, standing }
       cache.set(text, entry, sizeOf(text, token))
     }
     return token
   }
 
-  const verifyAnew = (text: string, verified: Effect.Effect<Verified, Rejection>, clock: Clock.Clock) => {
+  const verifyAnew = (text: string, clock: Clock.Clock, fiber: Fiber.Fiber<unknown, unknown>) => {
     misses.count++
-    const isDone: boolean = Exit.isExit(verified)
-    if (isDone) return Effect.mapEager(verified, (verified) => keep(text, verified, clock))
-    const underWay = flights.get(text)
+    const underWay = flights.size === 0 ? undefined : flights.get(text)
     if (underWay !== undefined) return underWay
+    const verified = verify(text, fiber)
+    const exit = exitOf(verified)
+    if (exit !== undefined) return Exit.map(exit, (verified) => keep(text, verified, clock))
     const isOwn = () => flights.get(text) === flight
     const flight: Effect.Effect<VerifiedToken, Rejection> = Effect.runSync(
       Effect.cached(
@@ -145,12 +143,10 @@ export const make = Effect.fnUntraced(function* ({
       hits.count++
       return entry
     },
-    verify: (credential, fiber) => {
-      const text = Redacted.value(credential)
+    verify: (text, fiber) => {
       const clock = fiber.getRef(Clock.Clock)
-      const anew = () => verifyAnew(text, verify(credential, fiber), clock)
       const entry = cache.get(text, clock.currentTimeMillisUnsafe())
-      if (entry === undefined) return anew()
+      if (entry === undefined) return verifyAnew(text, clock, fiber)
       return Effect.matchEffect(entry.standing(clock), {
         onFailure: (error) => {
           if (error._tag === "InvalidToken") cache.delete(text)
@@ -162,7 +158,7 @@ export const make = Effect.fnUntraced(function* ({
             return entry.verified
           }
           cache.delete(text)
-          return anew()
+          return verifyAnew(text, clock, fiber)
         }
       })
     }

@@ -3,7 +3,7 @@ import * as Metric from "effect/Metric"
 
 type Metrics = Map<string, Counter>
 
-interface Counter {
+export interface Counter {
   count: number
 }
 

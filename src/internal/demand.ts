@@ -5,6 +5,8 @@ import type { VerifiedToken } from "../AccessToken.ts"
 import type * as Challenge from "../Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../SecurityError.ts"
 import type { RequiredScopes } from "../SecurityScopes.ts"
+import { constant } from "./constantErrors.ts"
+import { type Eventual, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
 import { satisfies } from "./implication.ts"
 import * as requiredScopes from "./requiredScopes.ts"
@@ -25,13 +27,16 @@ export interface Part {
   readonly settings: Challenge.Settings
   /** What is proven by the very fact that it holds; `undefined` where that depends on the token. */
   readonly proves: ReadonlySet<string> | undefined
+  /** Its errors so far, by the scopes that were missing. */
+  readonly refusals: Map<string, InsufficientScope>
 }
 
 export const part = (options: Pick<Part, "scheme" | "expression" | "optional">): Part => ({
   ...options,
   required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
   settings: options.scheme.settings(asked(options, [])),
-  proves: expression.isConjunction(options.expression) ? new Set(expression.mentioned(options.expression)) : undefined
+  proves: expression.isConjunction(options.expression) ? new Set(expression.mentioned(options.expression)) : undefined,
+  refusals: new Map()
 })
 
 /** One of these parts. */
@@ -64,22 +69,52 @@ const asked = (part: Pick<Part, "scheme" | "expression">, outer: ReadonlyArray<s
 export const settingsOf = (part: Part, outer: ReadonlyArray<string>): Challenge.Settings =>
   outer.length === 0 ? part.settings : part.scheme.settings(asked(part, outer))
 
-/** The decision about a verified token: nothing, or the error that names all that is asked. */
+/** Whether a verified token satisfies the part, and what was required further out. The names of the checks that said no are put into `failed`. */
+export const holds = (
+  part: Part,
+  outer: ReadonlyArray<string>,
+  token: VerifiedToken,
+  failed: Array<string>
+): Eventual<boolean> => {
+  const has = (name: string) => satisfies(part.scheme.implication, token.scopes, name)
+  return outer.every(has) && expression.decide(part.expression, has, token, failed)
+}
+
+/** The error that names all that is asked. */
+export const insufficient = (
+  part: Part,
+  outer: ReadonlyArray<string>,
+  token: VerifiedToken,
+  failed: ReadonlyArray<string>
+): InsufficientScope => {
+  const required = outer.length === 0 ? part.settings.scopes : asked(part, outer)
+  const missing = required.filter((name) => !satisfies(part.scheme.implication, token.scopes, name))
+  if (failed.length > 0) return new InsufficientScope({ required, missing, checks: failed })
+  return outer.length === 0 ? constantOf(part, missing) : new InsufficientScope({ required, missing })
+}
+
+// Few different sets of scopes are missing, and clients do not choose how many.
+const maxConstants = 64
+
+const constantOf = ({ refusals, settings }: Part, missing: ReadonlyArray<string>): InsufficientScope => {
+  const key = missing.join(" ")
+  const known = refusals.get(key)
+  if (known !== undefined) return known
+  const error = new InsufficientScope({ required: settings.scopes, missing })
+  if (refusals.size < maxConstants) refusals.set(key, constant(error))
+  return error
+}
+
+/** The decision about a verified token: nothing, or the error. */
 export const decide = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken
 ): Effect.Effect<InsufficientScope | undefined> => {
-  const holds = (name: string) => satisfies(part.scheme.implication, token.scopes, name)
   const failed: Array<string> = []
-  const decision = outer.every(holds) && expression.decide(part.expression, holds, token, failed)
-  const refusal = (decision: boolean) => {
-    if (decision) return
-    const required = asked(part, outer)
-    const missing = required.filter((name) => !holds(name))
-    return new InsufficientScope({ required, missing, ...(failed.length > 0 ? { checks: failed } : undefined) })
-  }
-  return typeof decision === "boolean" ? Effect.succeed(refusal(decision)) : Effect.map(decision, refusal)
+  return Effect.map(toEffect(holds(part, outer, token, failed)), (holds) =>
+    holds ? undefined : insufficient(part, outer, token, failed)
+  )
 }
 
 /** Gives the checks the services that are there now: each requirement's own, whatever it is combined with. A request's context comes first. */

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../AccessToken.ts"
 import type { Item, Requirement } from "../Requirement.ts"
+import { andThen, type Eventual } from "./eventual.ts"
 import type * as schemes from "./scheme.ts"
 
 /** A requirement as data: the one value that the decision, the challenge and the document are read from. */
@@ -208,7 +209,7 @@ export const decide = (
   holds: (scope: string) => boolean,
   token: VerifiedToken,
   failed: Array<string>
-): boolean | Effect.Effect<boolean> => {
+): Eventual<boolean> => {
   switch (self._tag) {
     case "Scope":
       return holds(self.scope)
@@ -230,16 +231,13 @@ const sequence = (
   of: ReadonlyArray<Expression>,
   from: number,
   decisive: boolean,
-  decide: (part: Expression) => boolean | Effect.Effect<boolean>
-): boolean | Effect.Effect<boolean> => {
-  for (const [i, part] of of.entries()) {
-    if (i < from) continue
-    const result = decide(part)
+  decide: (part: Expression) => Eventual<boolean>
+): Eventual<boolean> => {
+  for (let i = from; i < of.length; i++) {
+    const part = of[i]
+    const result = part === undefined ? !decisive : decide(part)
     if (typeof result !== "boolean") {
-      return Effect.flatMap(result, (result) => {
-        const rest = result === decisive ? decisive : sequence(of, i + 1, decisive, decide)
-        return typeof rest === "boolean" ? Effect.succeed(rest) : rest
-      })
+      return andThen(result, (result) => (result === decisive ? decisive : sequence(of, i + 1, decisive, decide)))
     }
     if (result === decisive) return decisive
   }

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
@@ -10,7 +11,18 @@ import * as Challenge from "../Challenge.ts"
 import type { SecurityError } from "../SecurityError.ts"
 import { type RequiredScopes, SecurityScopes } from "../SecurityScopes.ts"
 import { Authenticator } from "./authenticator.ts"
-import { type Clause, combine, decide, type Demand, hasChecks, type Part, proven, settingsOf } from "./demand.ts"
+import {
+  type Clause,
+  combine,
+  type Demand,
+  hasChecks,
+  holds,
+  insufficient,
+  type Part,
+  proven,
+  settingsOf
+} from "./demand.ts"
+import { andThen, type Eventual, exitOf, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
 import * as Origin from "./origin.ts"
 import * as proof from "./proof.ts"
@@ -59,7 +71,7 @@ export const make = (demand: Demand, authentications: Authentications, handler: 
 const agree = (left: Authentications, right: Authentications): boolean =>
   Array.from(left).every(([scheme, authentication]) => (right.get(scheme) ?? authentication) === authentication)
 
-/** What is decided about. */
+/** What is decided about, and what has been found. */
 interface Question {
   readonly guard: Guard
   readonly fiber: Fiber.Fiber<unknown, unknown>
@@ -68,42 +80,63 @@ interface Question {
   readonly origin: Origin.Origin
   /** What is required further out. */
   readonly required: RequiredScopes
+  readonly accepted: Array<Accepted>
+  readonly refusals: Array<Refusal>
 }
 
 const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
   const { context } = fiber
   const request = Context.getOrUndefined(context, HttpServerRequest)
-  const required = Context.get(context, SecurityScopes)
-  const question: Question = { guard, fiber, context, request, origin: Origin.of(request), required }
+  const question: Question = {
+    guard,
+    fiber,
+    context,
+    request,
+    origin: Origin.of(request),
+    required: Context.get(context, SecurityScopes),
+    accepted: [],
+    refusals: []
+  }
   const before = guard.hasChecks && request !== undefined ? decided.get(request) : undefined
   if (before !== undefined && isSame(before, question)) return proceed(question, before.accepted, before.decision)
-  return decideFrom(question, 0, [], [])
+  const done = decideFrom(question, 0)
+  return done === undefined ? answer(question) : Effect.flatMap(done, () => answer(question))
 }
 
-/** Decides about each clause, whatever the ones before said: the challenge tells all. */
-const decideFrom = (
-  question: Question,
-  index: number,
-  accepted: ReadonlyArray<Accepted>,
-  refusals: ReadonlyArray<Refusal>
-): Handler => {
-  const clause = question.guard.demand[index]
-  if (clause === undefined) {
-    return refusals.length > 0
-      ? Effect.fail(bestError(refusals))
-      : proceed(question, accepted, new seal.Decision(question.origin))
+/** Decides about each clause, whatever the ones before said: the challenge tells all. An effect only where something has to be waited for. */
+const decideFrom = (question: Question, from: number): Effect.Effect<void> | undefined => {
+  const { demand } = question.guard
+  for (let i = from; i < demand.length; i++) {
+    const verdict = decideClause(question, demand[i] ?? [], 0, [])
+    if (Effect.isEffect(verdict)) {
+      return Effect.flatMap(verdict, (verdict) => {
+        note(question, verdict)
+        return decideFrom(question, i + 1) ?? Effect.void
+      })
+    }
+    note(question, verdict)
   }
-  return Effect.flatMapEager(decideClause(question, clause, 0, []), (verdict) =>
-    "part" in verdict
-      ? decideFrom(question, index + 1, [...accepted, verdict], refusals)
-      : decideFrom(question, index + 1, accepted, [...refusals, ...verdict.refusals])
-  )
+  return undefined
 }
+
+const note = (question: Question, verdict: Verdict): void => {
+  if ("part" in verdict) question.accepted.push(verdict)
+  else question.refusals.push(...verdict.refusals)
+}
+
+const answer = (question: Question): Handler =>
+  question.refusals.length > 0
+    ? Effect.fail(bestError(question.refusals))
+    : proceed(question, question.accepted, new seal.Decision(question.origin))
 
 const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: seal.Decision): Handler =>
   // Sound: what the handler needs is in the types of the face that calls the guard.
   Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) => {
-    const provided = provide(question, accepted, context).pipe(Context.add(seal.LastDecision, decision))
+    const provided = Context.addUnsafe<never, never, seal.Decision>(
+      provide(question, accepted, context),
+      seal.LastDecision.key,
+      decision
+    )
     const { guard, request } = question
     if (guard.hasChecks && request !== undefined) {
       decided.set(request, {
@@ -164,43 +197,56 @@ const decideClause = (
   clause: Clause,
   index: number,
   refusals: ReadonlyArray<Refusal>
-): Effect.Effect<Verdict> => {
+): Eventual<Verdict> => {
   const part = clause[index]
-  if (part === undefined) return Effect.succeed({ refusals })
-  return Effect.flatMapEager(decidePart(question, part), (verdict) =>
-    "part" in verdict ? Effect.succeed(verdict) : decideClause(question, clause, index + 1, [...refusals, verdict])
+  if (part === undefined) return { refusals }
+  return andThen(decidePart(question, part), (verdict) =>
+    "part" in verdict ? verdict : decideClause(question, clause, index + 1, [...refusals, verdict])
   )
 }
 
-const decidePart = (question: Question, part: Part): Effect.Effect<Accepted | Refusal> => {
+const decidePart = (question: Question, part: Part): Eventual<Accepted | Refusal> => {
   const { context, fiber, guard, request, required } = question
-  const authentication = guard.authentications.get(part.scheme) ?? Context.getOrUndefined(context, part.scheme.service)
-  if (!(authentication?.authenticator instanceof Authenticator && authentication.scheme === part.scheme)) {
+  const { scheme } = part
+  const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service)
+  if (!(authentication?.authenticator instanceof Authenticator && authentication.scheme === scheme)) {
     const why = authentication === undefined ? "is not provided" : "is that of another scheme with the same name"
-    return Effect.die(new Error(`The layer of the scheme ${JSON.stringify(part.scheme.name)} ${why}.`))
+    return Effect.die(new Error(`The layer of the scheme ${JSON.stringify(scheme.name)} ${why}.`))
   }
-  const outer = requiredScopes.ofScheme(required, part.scheme)
-  const refuse = (error: SecurityError) => Effect.succeed<Refusal>({ error, settings: settingsOf(part, outer) })
+  const outer = requiredScopes.ofScheme(required, scheme)
   const credential = credentialOf(authentication.authenticator, request, fiber)
   if (!("verified" in credential)) {
     return part.optional && credential._tag === "NotAuthenticated"
-      ? Effect.succeed({ part, granted: undefined })
-      : refuse(credential)
+      ? { part, granted: undefined }
+      : refuse(part, outer, credential)
   }
   const { token, verified } = credential
-  return Effect.flatMapEager(
-    Effect.matchEager(verified, {
-      onFailure: (error) => ({ error }),
-      onSuccess: (accessToken) => ({ accessToken })
-    }),
-    (result) =>
-      "error" in result
-        ? refuse(result.error)
-        : Effect.flatMapEager(decide(part, outer, result.accessToken), (error) =>
-            error === undefined
-              ? Effect.succeed<Accepted | Refusal>({ part, granted: { token, accessToken: result.accessToken } })
-              : refuse(error)
-          )
+  const exit = exitOf(verified)
+  if (exit?._tag === "Success") return judge(part, outer, token, exit.value)
+  const error = exit && Option.getOrUndefined(Exit.findErrorOption(exit))
+  if (error !== undefined) return refuse(part, outer, error)
+  return Effect.matchEffect(verified, {
+    onFailure: (error) => Effect.succeed<Accepted | Refusal>(refuse(part, outer, error)),
+    onSuccess: (accessToken) => toEffect(judge(part, outer, token, accessToken))
+  })
+}
+
+const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => ({
+  error,
+  settings: settingsOf(part, outer)
+})
+
+const judge = (
+  part: Part,
+  outer: ReadonlyArray<string>,
+  token: Redacted.Redacted,
+  accessToken: VerifiedToken
+): Eventual<Accepted | Refusal> => {
+  const failed: Array<string> = []
+  return andThen(holds(part, outer, accessToken, failed), (holds) =>
+    holds
+      ? { part, granted: { token, accessToken } }
+      : refuse(part, outer, insufficient(part, outer, accessToken, failed))
   )
 }
 
@@ -254,10 +300,10 @@ const provide = (
   let required = before
   let optional = none
   let result = context
-  for (const [scheme, authentication] of guard.authentications) {
-    if (Context.getOrUndefined(context, scheme.service) === authentication) continue
-    result = Context.add(result, scheme.service, authentication)
-  }
+  guard.authentications.forEach((authentication, scheme) => {
+    if (Context.getOrUndefined(context, scheme.service) === authentication) return
+    result = Context.addUnsafe(result, scheme.service.key, authentication)
+  })
   for (const { granted, part } of accepted) {
     const { scheme } = part
     required =
@@ -267,14 +313,15 @@ const provide = (
     if (granted === undefined) continue
     const { accessToken, token } = granted
     optional = Option.some(accessToken)
-    result = Context.add(Context.add(result, AccessToken, accessToken), BearerToken, token)
+    result = Context.addUnsafe(result, AccessToken.key, accessToken)
+    result = Context.addUnsafe(result, BearerToken.key, token)
     // A proof is for what the types know: where the token is optional they know nothing.
     if (part.optional) continue
     const also = proof.ofOrigin(result, scheme, origin)
     const scopes = proven(part, accessToken)
     const all = also?.token === accessToken ? new Set([...also.scopes, ...scopes]) : scopes
-    result = Context.add(result, scheme.proof, new proof.Proof(scheme, origin, accessToken, all))
+    result = Context.addUnsafe(result, scheme.proof.key, new proof.Proof(scheme, origin, accessToken, all))
   }
-  if (required !== before) result = Context.add(result, SecurityScopes, required)
-  return Context.add(result, OptionalAccessToken, optional)
+  if (required !== before) result = Context.addUnsafe(result, SecurityScopes.key, required)
+  return Context.addUnsafe(result, OptionalAccessToken.key, optional)
 }

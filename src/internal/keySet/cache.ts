@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Metric from "effect/Metric"
 import { AuthorizationServerUnavailable, InvalidToken } from "../../SecurityError.ts"
+import { constant } from "../constantErrors.ts"
 import type { Published } from "./discovery.ts"
 import type { Unavailable } from "./http.ts"
 import { elapsed, type Instant, readInstant } from "./instant.ts"
@@ -34,7 +35,7 @@ interface Outage {
 type Selector = Parameters<typeof Keys.select>[1]
 type Found = Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>
 
-export const unknownKey = new InvalidToken({ reason: "UnknownKey" })
+export const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
 
 export const make = Effect.fnUntraced(function* (options: {
   /** Names the issuer in errors, logs and metrics. */
