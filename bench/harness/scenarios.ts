@@ -1,0 +1,75 @@
+/** What is asked of the servers. */
+import type { Request } from "../generator/request.ts"
+import { open } from "../servers/child.ts"
+import type { Minter } from "./issuer.ts"
+import type { Row } from "./measure.ts"
+import type { Definition, Server } from "./servers.ts"
+import { minting, type Token } from "./tokens.ts"
+
+export const scenarios = {
+  open: "the open route",
+  warm: "one token",
+  thousand: "1,000 tokens in turn",
+  misses: "20,000 tokens in turn",
+  garbage: "garbage",
+  none: "no token",
+  scope: "a token without the scope"
+} as const
+
+export type Scenario = keyof typeof scenarios
+
+export const scenarioNames = Object.keys(scenarios) as ReadonlyArray<Scenario>
+
+const garbage = ["garbage.garbage.garbage", "garbage", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."]
+
+/** The requests of each scenario, made once. */
+export class Requests {
+  readonly #mint: (index: number) => Token
+  readonly #withoutScope: Token
+  readonly #tokens: Array<Token> = []
+  readonly #lists = new Map<string, ReadonlyArray<Request>>()
+
+  constructor(minter: Minter) {
+    this.#mint = minting(minter)
+    this.#withoutScope = minting(minter, ["items:write"])(0)
+  }
+
+  /** Servers that answer in the same way share a list. */
+  row(server: Server, scenario: Scenario): Row {
+    const { challenges, withoutScope } = server.definition
+    const list =
+      scenario === "scope" ? `${scenario} ${withoutScope}` : challenges ? scenario : `${scenario} unchallenged`
+    const requests = this.#lists.get(list) ?? this.#make(scenario, server.definition)
+    this.#lists.set(list, requests)
+    return { server, list, requests }
+  }
+
+  #make(scenario: Scenario, { challenges: challenge, withoutScope }: Definition): ReadonlyArray<Request> {
+    switch (scenario) {
+      case "open":
+        return [{ path: "/open", status: 200, body: JSON.stringify(open) }]
+      case "warm":
+        return this.#good(1)
+      case "thousand":
+        return this.#good(1000)
+      case "misses":
+        return this.#good(20_000)
+      case "garbage":
+        return garbage.map((token) => ({ path: "/items", token, status: 401, challenge }))
+      case "none":
+        return [{ path: "/items", status: 401, challenge }]
+      case "scope":
+        return [{ path: "/items", token: this.#withoutScope.compact, status: withoutScope }]
+    }
+  }
+
+  #good(count: number): ReadonlyArray<Request> {
+    while (this.#tokens.length < count) this.#tokens.push(this.#mint(this.#tokens.length))
+    return this.#tokens.slice(0, count).map(({ compact, subject }) => ({
+      path: "/items",
+      token: compact,
+      status: 200,
+      body: JSON.stringify({ subject })
+    }))
+  }
+}
