@@ -1,5 +1,6 @@
 /** What the command line says. */
 import { parseArgs } from "node:util"
+import { type Algorithm, algorithms } from "./harness/issuer.ts"
 import { type Scenario, scenarioNames } from "./harness/scenarios.ts"
 import { type Name, names } from "./harness/servers.ts"
 
@@ -11,18 +12,20 @@ export interface Settings {
   readonly seconds: number | undefined
   readonly rows: ReadonlyArray<Scenario>
   readonly servers: ReadonlyArray<Name>
-  /** Whether all rows of all servers are measured. */
+  readonly algorithms: ReadonlyArray<Algorithm>
+  /** Whether nothing was left out. */
   readonly complete: boolean
   readonly soakSeconds: number
   readonly tokens: number
 }
 
-export const usage = `npm run bench                  everything, into docs/performance.md
+const usage = `npm run bench                  everything, into docs/performance.md
 npm run bench -- --quick       the main rows, in less than a minute
 npm run bench -- --growth      what must not grow: with routes, scopes, keys, connections, tokens, time
 
   --rows=${scenarioNames.join(",")}
   --servers=${names.join(",")}
+  --algorithms=${algorithms.join(",")}
   --rounds=N --seconds=S --connections=N
   --tokens=N --soak-seconds=S  of --growth`
 
@@ -45,7 +48,16 @@ const number = (option: string, value: string | undefined): number | undefined =
   return Number(value)
 }
 
+/** Throws an error that says what can be said. */
 export const read = (args: ReadonlyArray<string>): Settings => {
+  try {
+    return parse(args)
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`, { cause: error })
+  }
+}
+
+const parse = (args: ReadonlyArray<string>): Settings => {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -53,6 +65,7 @@ export const read = (args: ReadonlyArray<string>): Settings => {
       growth: { type: "boolean" },
       rows: { type: "string" },
       servers: { type: "string" },
+      algorithms: { type: "string" },
       rounds: { type: "string" },
       seconds: { type: "string" },
       connections: { type: "string" },
@@ -67,7 +80,8 @@ export const read = (args: ReadonlyArray<string>): Settings => {
     seconds: number("seconds", values.seconds),
     rows: chosen("rows", values.rows, scenarioNames),
     servers: chosen("servers", values.servers, names),
-    complete: values.rows === undefined && values.servers === undefined,
+    algorithms: chosen("algorithms", values.algorithms, algorithms),
+    complete: values.rows === undefined && values.servers === undefined && values.algorithms === undefined,
     soakSeconds: number("soak-seconds", values["soak-seconds"]) ?? 300,
     tokens: number("tokens", values.tokens) ?? 1_000_000
   }

@@ -1,6 +1,6 @@
 /**
- * A connection that is kept alive and has one request in flight. Its parser knows what it needs to: a status, and a body of `Content-Length` bytes.
- * Each answer's status is checked, and with `strict` its body and its challenge.
+ * A connection that is kept alive and has one request in flight. Its parser knows what it needs to: a status, and where a body ends,
+ * by `Content-Length` or by the last chunk. Each answer's status is checked, and with `strict` its body and its challenge.
  */
 import { connect, type Socket } from "node:net"
 import type { Prepared } from "./request.ts"
@@ -67,10 +67,9 @@ export class Connection {
     this.#text = this.#text === "" ? chunk : this.#text + chunk
     const end = this.#text.indexOf("\r\n\r\n")
     if (end === -1) return
-    const length = /\r\ncontent-length: *(\d+)/i.exec(this.#text)?.[1]
-    if (length === undefined) return this.#fail("An answer has no Content-Length", this.#text)
     const body = end + 4
-    if (this.#text.length < body + Number(length)) return
+    const length = /\r\ncontent-length: *(\d+)/i.exec(this.#text)?.[1]
+    if (length !== undefined ? this.#text.length < body + Number(length) : !this.#text.endsWith("\r\n0\r\n\r\n")) return
     const problem = this.#problem(body)
     if (problem !== undefined) return this.#fail(problem, this.#text)
     this.#text = ""

@@ -28,11 +28,7 @@ export class Results {
 
 const nameOf = ([server, scenario]: Cell): string => `${server} ${scenario}`
 
-export const compare = async (
-  algorithm: Algorithm,
-  cells: ReadonlyArray<Cell>,
-  options: Options
-): Promise<Results> => {
+export const compare = async (algorithm: Algorithm, cells: ReadonlyArray<Cell>, options: Options): Promise<Results> => {
   const issuer = await serveIssuer(algorithm)
   const load = await Load.start()
   const servers = new Map<Name, Server>()

@@ -34,6 +34,20 @@ export type Name = keyof typeof definitions
 
 export const names = Object.keys(definitions) as ReadonlyArray<Name>
 
+export const titles: Readonly<Record<Name, string>> = {
+  "raw-map": "node:http, a map of verified tokens",
+  "raw-jose": "node:http, jose",
+  "ours-router": "this library, HttpRouter",
+  "ours-router-uncached": "this library, HttpRouter, no cache",
+  "ours-api": "this library, HttpApi",
+  "ours-api-uncached": "this library, HttpApi, no cache",
+  "effect-jose": "Effect HttpRouter, jose",
+  "fastify-cached": "fastify, @fastify/jwt with cache",
+  fastify: "fastify, @fastify/jwt",
+  hono: "hono, jwk",
+  express: "express, express-oauth2-jwt-bearer"
+}
+
 export class Server {
   /** Unlike any other server's. */
   readonly label: string

@@ -1,6 +1,5 @@
 /** The main rows, in less than a minute. */
 import { type Cell, compare } from "../harness/compare.ts"
-import { typical } from "../harness/measure.ts"
 import type { Settings } from "../options.ts"
 import { table } from "../report/table.ts"
 
@@ -49,11 +48,7 @@ export const quick = async ({ connections, rounds = 5, rows, seconds = 0.7, serv
   )
   const results = await compare("RS256", Array.from(cells.values()), { rounds, seconds, connections })
 
-  const lines = Array.from(results.samples, ([name, samples]) => {
-    const { busy, cpu, load, rate } = typical(samples)
-    return [name, rate.toFixed(0), cpu.toFixed(1), busy.toFixed(2), load.toFixed(1)]
-  })
-  console.log(table(["", "requests/s", "CPU µs", "busy", "load µs"], lines))
+  console.log(table("RS256", results))
   for (const [name, [cell, against]] of Object.entries(ratios)) {
     const ratio = results.ratio(cell, against)
     if (ratio !== undefined) console.log("RATIO", name, ratio.toFixed(3))

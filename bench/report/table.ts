@@ -1,8 +1,21 @@
-/** Columns under each other: the first to the left, the others, which are figures, to the right. */
-export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const lines = [head, ...rows]
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
+/** What the terminal shows. */
+import type { Results } from "../harness/compare.ts"
+import { typical } from "../harness/measure.ts"
+
+/** The medians of each row. */
+export const table = (title: string, results: Results): string => {
+  const head = [title, "requests/s", "CPU µs", "busy", "load µs"]
+  const lines = Array.from(results.samples, ([name, samples]) => {
+    const { busy, cpu, load, rate } = typical(samples)
+    return [name, rate.toFixed(0), cpu.toFixed(1), busy.toFixed(2), load.toFixed(1)]
+  })
+  return align([head, ...lines])
+}
+
+/** The first column to the left, the others, which are figures, to the right. */
+const align = (lines: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widthOf = (column: number) => Math.max(...lines.map((line) => line[column]!.length))
   return lines
-    .map((line) => line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  "))
+    .map((line) => line.map((cell, i) => (i === 0 ? cell.padEnd(widthOf(i)) : cell.padStart(widthOf(i)))).join("  "))
     .join("\n")
 }
