@@ -4,6 +4,20 @@ import { type Algorithm, algorithms } from "./harness/issuer.ts"
 import { type Scenario, scenarioNames } from "./harness/scenarios.ts"
 import { type Name, names } from "./harness/servers.ts"
 
+export const parts = [
+  "routes-router",
+  "routes-api",
+  "scopes",
+  "keys",
+  "connections",
+  "memory",
+  "soak",
+  "start-up"
+] as const
+
+/** Of `--growth`. */
+export type Part = (typeof parts)[number]
+
 export interface Settings {
   readonly mode: "full" | "quick" | "growth"
   readonly connections: number
@@ -15,6 +29,7 @@ export interface Settings {
   readonly algorithms: ReadonlyArray<Algorithm>
   /** Whether nothing was left out. */
   readonly complete: boolean
+  readonly parts: ReadonlyArray<Part>
   readonly soakSeconds: number
   readonly tokens: number
 }
@@ -27,7 +42,7 @@ npm run bench -- --growth      what must not grow: with routes, scopes, keys, co
   --servers=${names.join(",")}
   --algorithms=${algorithms.join(",")}
   --rounds=N --seconds=S --connections=N
-  --tokens=N --soak-seconds=S  of --growth`
+  --parts=${parts.join(",")} --tokens=N --soak-seconds=S  of --growth`
 
 const chosen = <A extends string>(
   option: string,
@@ -69,6 +84,7 @@ const parse = (args: ReadonlyArray<string>): Settings => {
       rounds: { type: "string" },
       seconds: { type: "string" },
       connections: { type: "string" },
+      parts: { type: "string" },
       tokens: { type: "string" },
       "soak-seconds": { type: "string" }
     }
@@ -82,6 +98,7 @@ const parse = (args: ReadonlyArray<string>): Settings => {
     servers: chosen("servers", values.servers, names),
     algorithms: chosen("algorithms", values.algorithms, algorithms),
     complete: values.rows === undefined && values.servers === undefined && values.algorithms === undefined,
+    parts: chosen("parts", values.parts, parts),
     soakSeconds: number("soak-seconds", values["soak-seconds"]) ?? 300,
     tokens: number("tokens", values.tokens) ?? 1_000_000
   }

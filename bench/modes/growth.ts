@@ -7,7 +7,7 @@ import { startUp } from "./growth/startUp.ts"
 
 export const growth = async (settings: Settings): Promise<void> => {
   await relations(settings)
-  await memory(settings)
-  await soak(settings)
-  await startUp()
+  if (settings.parts.includes("memory")) await memory(settings)
+  if (settings.parts.includes("soak")) await soak(settings)
+  if (settings.parts.includes("start-up")) startUp()
 }

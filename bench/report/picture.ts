@@ -20,7 +20,7 @@ export const picture = (panels: ReadonlyArray<Panel>): string => {
   const scale = width / Math.max(1, ...panels.flatMap(({ bars }) => bars.map(({ value }) => value)))
   let y = margin
   const text = (x: number, content: string, rest = "") =>
-    `<text x="${x}" y="${y + 15}"${rest}>${escape(content)}</text>`
+    `<text x="${Math.round(x)}" y="${y + 15}"${rest}>${escape(content)}</text>`
   const drawn = panels.flatMap(({ bars, title }) => {
     const head = text(margin, title, ' class="title"')
     y += line

@@ -1,10 +1,13 @@
-/** A warm request of a large server against one of a small server: `cpu` and `time` are how many times as much the large one takes. */
+/**
+ * A warm request of a large server against one of a small server: `cpu` and `time` are how many times as much the large one takes, of its process
+ * and on the clock.
+ */
 import { type Issuer, serveIssuer } from "../../harness/issuer.ts"
 import { Load } from "../../harness/Load.ts"
 import { check, measure, ratio, type Row } from "../../harness/measure.ts"
 import { type Name, Server } from "../../harness/servers.ts"
 import { minting } from "../../harness/tokens.ts"
-import type { Settings } from "../../options.ts"
+import type { Part, Settings } from "../../options.ts"
 import { report } from "./report.ts"
 
 interface Size {
@@ -15,7 +18,7 @@ interface Size {
 }
 
 interface Relation {
-  readonly name: string
+  readonly name: Part
   readonly server: Name
   readonly small: Size
   readonly large: Size
@@ -31,9 +34,10 @@ const all: ReadonlyArray<Relation> = [
 
 const limit = 1.15
 
-export const relations = async ({ connections, rounds = 9, seconds = 1 }: Settings): Promise<void> => {
+export const relations = async ({ connections, parts, rounds = 9, seconds = 1 }: Settings): Promise<void> => {
+  const chosen = all.filter(({ name }) => parts.includes(name))
   const load = await Load.start()
-  for (const { large, name, server, small } of all) {
+  for (const { large, name, server, small } of chosen) {
     const sides = [await start(server, name, "small", small), await start(server, name, "large", large)] as const
     const rows = sides.map(({ row }) => row)
     const options = { rounds, seconds, connections }

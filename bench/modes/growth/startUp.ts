@@ -8,15 +8,15 @@ const root = join(import.meta.dirname, "../../..")
 const processes = 21
 const limit = 30
 
-export const startUp = async (): Promise<void> => {
+export const startUp = (): void => {
   execFileSync("npm", ["run", "build"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] })
-  const without: Array<number> = []
-  const with_: Array<number> = []
+  const alone: Array<number> = []
+  const together: Array<number> = []
   for (let i = 0; i < processes; i++) {
-    without.push(timeOf(["effect/http"]))
-    with_.push(timeOf(["effect/http", "effect-oauth2"]))
+    alone.push(timeOf(["effect/http"]))
+    together.push(timeOf(["effect/http", "effect-oauth2"]))
   }
-  report("STARTUP", "ms", median(with_) - median(without), limit)
+  report("STARTUP", "ms", median(together) - median(alone), limit)
 }
 
 /** In milliseconds. Without the condition for sources, the package's own name is `dist`. */
