@@ -45,8 +45,9 @@ export class Child {
     this.ready = this.#answer()
   }
 
-  get pid(): number | undefined {
-    return this.#process.pid
+  /** The end of what it has printed. */
+  get output(): string {
+    return this.#output.trim()
   }
 
   /** Nothing else may be asked until it has answered. */
@@ -79,6 +80,6 @@ export class Child {
   }
 
   #failure(reason: string): Error {
-    return new Error([`${this.#name}: ${reason}`, this.#output.trim()].filter(Boolean).join("\n"))
+    return new Error([`${this.#name}: ${reason}`, this.output].filter(Boolean).join("\n"))
   }
 }

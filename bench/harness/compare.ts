@@ -36,6 +36,7 @@ export const compare = async (algorithm: Algorithm, cells: ReadonlyArray<Cell>, 
   const requests = new Requests(issuer.minter)
   const rows = cells.map(([name, scenario]) => requests.row(servers.get(name)!, scenario))
 
+  for (const server of servers.values()) await check(load, requests.badRow(server), options, 0)
   for (const row of rows) await check(load, row, options)
   const results = new Results(cells, await measure(load, rows, options))
 

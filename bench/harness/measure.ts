@@ -1,4 +1,5 @@
 /** Rounds of short runs: each row once in a round, so that whatever else the machine does meets all of them. */
+import { setTimeout } from "node:timers/promises"
 import type { Request } from "../generator/request.ts"
 import type { Load } from "./Load.ts"
 import type { Server } from "./servers.ts"
@@ -64,10 +65,17 @@ const sample = (load: Load, row: Row, options: Options): Promise<Sample> =>
     }
   })
 
-const connected = <A>(load: Load, row: Row, options: Options, use: () => Promise<A>): Promise<A> =>
-  load.connected(row.server.port, row.connections ?? options.connections, use).catch((error: unknown) => {
-    throw new Error(`${row.server.label}, ${row.list}: ${error instanceof Error ? error.message : String(error)}`)
-  })
+const connected = async <A>(load: Load, row: Row, options: Options, use: () => Promise<A>): Promise<A> => {
+  const { server } = row
+  try {
+    return await load.connected(server.port, row.connections ?? options.connections, use)
+  } catch (error) {
+    // Where the server has crashed, its last words are still on their way.
+    await setTimeout(100)
+    const message = error instanceof Error ? error.message : String(error)
+    throw new Error([`${server.label}, ${row.list}: ${message}`, server.output].join("\n").trim(), { cause: error })
+  }
+}
 
 const cursor = ({ list, server }: Row): string => `${server.label}, ${list}`
 

@@ -27,11 +27,13 @@ export class Requests {
   readonly #mint: (index: number) => Token
   readonly #withoutScope: Token
   readonly #tokens: Array<Token> = []
+  readonly #bad: ReadonlyArray<string>
   readonly #lists = new Map<string, ReadonlyArray<Request>>()
 
   constructor(minter: Minter) {
     this.#mint = minting(minter)
     this.#withoutScope = minting(minter, ["items:write"])(0)
+    this.#bad = bad(minter)
   }
 
   /** Servers that answer in the same way share a list. */
@@ -42,6 +44,13 @@ export class Requests {
     const requests = this.#lists.get(list) ?? this.#make(scenario, server.definition)
     this.#lists.set(list, requests)
     return { server, list, requests }
+  }
+
+  /** What every server must refuse, since all are to do the same work. It is checked, never timed. */
+  badRow(server: Server): Row {
+    const { challenges: challenge } = server.definition
+    const requests = this.#bad.map((token) => ({ path: "/items", token, status: 401, challenge }))
+    return { server, list: challenge ? "bad tokens" : "bad tokens unchallenged", requests }
   }
 
   #make(scenario: Scenario, { challenges: challenge, withoutScope }: Definition): ReadonlyArray<Request> {
@@ -72,4 +81,18 @@ export class Requests {
       body: JSON.stringify({ subject })
     }))
   }
+}
+
+/** Forged, expired, of another issuer, and for another audience. */
+const bad = (minter: Minter): ReadonlyArray<string> => {
+  const mint = minting(minter)
+  const changed = (claims: Readonly<Record<string, unknown>>) => minting(minter, undefined, claims)(0).compact
+  const [header, payload] = mint(0).compact.split(".")
+  const [, , signature] = mint(1).compact.split(".")
+  return [
+    `${header}.${payload}.${signature}`,
+    changed({ exp: Math.floor(Date.now() / 1000) - 3600 }),
+    changed({ iss: "https://issuer.example.com" }),
+    changed({ aud: "https://another.example.com" })
+  ]
 }

@@ -91,6 +91,10 @@ export class Server {
     return new Server(label, definition, (await child.ready) as number, child)
   }
 
+  get output(): string {
+    return this.#child.output
+  }
+
   /** With `collect` after garbage collection, for which the server needs `--expose-gc`. */
   usage(collect = false): Promise<Usage> {
     return this.#child.ask({ collect }) as Promise<Usage>

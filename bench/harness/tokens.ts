@@ -13,7 +13,8 @@ const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toS
 
 export const minting = (
   { algorithm, issuer, key, kid }: Minter,
-  scopes: ReadonlyArray<string> = ["items:read", "items:write"]
+  scopes: ReadonlyArray<string> = ["items:read", "items:write"],
+  claims: Readonly<Record<string, unknown>> = {}
 ): ((index: number) => Token) => {
   const privateKey = createPrivateKey({ key, format: "jwk" })
   const header = encode({ alg: algorithm, typ: "at+jwt", kid })
@@ -30,7 +31,8 @@ export const minting = (
       auth_time: now,
       exp: now + 24 * hour,
       jti: randomUUID(),
-      sid: randomUUID()
+      sid: randomUUID(),
+      ...claims
     })
     const input = `${header}.${payload}`
     const signature = sign(algorithm === "EdDSA" ? null : "sha256", Buffer.from(input), {
