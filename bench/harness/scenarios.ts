@@ -68,7 +68,14 @@ export class Requests {
       case "none":
         return [{ path: "/items", status: 401, challenge }]
       case "scope":
-        return [{ path: "/items", token: this.#withoutScope.compact, status: withoutScope }]
+        return [
+          {
+            path: "/items",
+            token: this.#withoutScope.compact,
+            status: withoutScope,
+            challenge: challenge && withoutScope === 401
+          }
+        ]
     }
   }
 

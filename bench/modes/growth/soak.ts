@@ -1,4 +1,4 @@
-/** Good and bad requests for minutes: memory and speed as lines over time, by least squares. */
+/** Good and bad requests for minutes: memory and speed as lines over time, by least squares, once the first fifth has settled. */
 import type { Request } from "../../generator/request.ts"
 import { serveIssuer } from "../../harness/issuer.ts"
 import { Load } from "../../harness/Load.ts"
@@ -8,8 +8,7 @@ import { slope } from "../../harness/statistics.ts"
 import type { Settings } from "../../options.ts"
 import { megabytes } from "./memory.ts"
 
-/** Of ten requests seven are good. */
-const mix: ReadonlyArray<Scenario> = ["garbage", "none", "scope"]
+const bad: ReadonlyArray<Scenario> = ["garbage", "none", "scope"]
 
 const samples = 60
 
@@ -21,12 +20,7 @@ export const soak = async ({ connections, soakSeconds }: Settings): Promise<void
 
   const points = await load.connected(server.port, connections, async () => {
     await load.check("soak", "soak", 10_000)
-    const points: Array<{
-      readonly minute: number
-      readonly rss: number
-      readonly heap: number
-      readonly rate: number
-    }> = []
+    const points: Array<Point> = []
     for (let i = 0; i < samples; i++) {
       const { milliseconds, responses } = await load.run("soak", "soak", (soakSeconds / samples) * 1000)
       const { heap, rss } = await server.usage(true)
@@ -36,7 +30,8 @@ export const soak = async ({ connections, soakSeconds }: Settings): Promise<void
     return points
   })
 
-  const over = (figure: "rss" | "heap" | "rate") => slope(points.map((point) => [point.minute, point[figure]] as const))
+  const settled = points.slice(samples / 5)
+  const over = (figure: "rss" | "heap" | "rate") => slope(settled.map((point) => [point.minute, point[figure]]))
   console.log("SOAK rss-mb-per-minute", over("rss").toFixed(3))
   console.log("SOAK heap-mb-per-minute", over("heap").toFixed(3))
   console.log("SOAK requests-per-second-per-minute", over("rate").toFixed(1))
@@ -44,9 +39,18 @@ export const soak = async ({ connections, soakSeconds }: Settings): Promise<void
   issuer.close()
 }
 
+interface Point {
+  readonly minute: number
+  /** In MB, after garbage collection. */
+  readonly rss: number
+  readonly heap: number
+  readonly rate: number
+}
+
+/** Of ten requests seven are good. */
 const mixed = (server: Server, requests: Requests): ReadonlyArray<Request> => {
-  const bad = mix.flatMap((scenario) => requests.row(server, scenario).requests)
+  const refused = bad.flatMap((scenario) => requests.row(server, scenario).requests)
   return requests
     .row(server, "thousand")
-    .requests.flatMap((good, i) => (i % 7 < 3 ? [good, bad[i % bad.length]!] : [good]))
+    .requests.flatMap((good, i) => (i % 7 < 3 ? [good, refused[i % refused.length]!] : [good]))
 }
