@@ -1,0 +1,106 @@
+/** The servers, and what each answers where they differ. */
+import { join } from "node:path"
+import type { Settings, Usage } from "../servers/child.ts"
+import { Child } from "./Child.ts"
+import { audience, type Minter } from "./issuer.ts"
+
+export interface Definition {
+  readonly file: string
+  readonly cache: boolean
+  /** The status for a good token without the scope. Ours answers as FastAPI does, unless `responses` is `"rfc6750"`. */
+  readonly withoutScope: 401 | 403
+  /** Whether a 401 has the `WWW-Authenticate` field that RFC 9110 §11.6.1 demands. */
+  readonly challenges: boolean
+}
+
+const ours = { withoutScope: 401, challenges: true } as const
+const peer = { cache: false, withoutScope: 403, challenges: true } as const
+
+export const definitions = {
+  "raw-map": { ...peer, file: "raw-map.ts", cache: true },
+  "raw-jose": { ...peer, file: "raw-jose.ts" },
+  "ours-router": { ...ours, file: "ours-router.ts", cache: true },
+  "ours-router-uncached": { ...ours, file: "ours-router.ts", cache: false },
+  "ours-api": { ...ours, file: "ours-api.ts", cache: true },
+  "ours-api-uncached": { ...ours, file: "ours-api.ts", cache: false },
+  "effect-jose": { ...peer, file: "effect-jose.ts" },
+  "fastify-cached": { ...peer, file: "fastify.js", cache: true, challenges: false },
+  fastify: { ...peer, file: "fastify.js", challenges: false },
+  hono: { ...peer, file: "hono.js" },
+  express: { ...peer, file: "express.js" }
+} satisfies Record<string, Definition>
+
+export type Name = keyof typeof definitions
+
+export const names = Object.keys(definitions) as ReadonlyArray<Name>
+
+export const titles: Readonly<Record<Name, string>> = {
+  "raw-map": "node:http, a map of verified tokens",
+  "raw-jose": "node:http, jose",
+  "ours-router": "this library, HttpRouter",
+  "ours-router-uncached": "this library, HttpRouter, no cache",
+  "ours-api": "this library, HttpApi",
+  "ours-api-uncached": "this library, HttpApi, no cache",
+  "effect-jose": "Effect HttpRouter, jose",
+  "fastify-cached": "fastify, @fastify/jwt with cache",
+  fastify: "fastify, @fastify/jwt",
+  hono: "hono, jwk",
+  express: "express, express-oauth2-jwt-bearer"
+}
+
+export class Server {
+  /** Unlike any other server's. */
+  readonly label: string
+  readonly definition: Definition
+  readonly port: number
+  readonly #child: Child
+
+  private constructor(label: string, definition: Definition, port: number, child: Child) {
+    this.label = label
+    this.definition = definition
+    this.port = port
+    this.#child = child
+  }
+
+  static async start(
+    name: Name,
+    { algorithm, issuer }: Minter,
+    more: {
+      readonly label?: string
+      readonly settings?: Partial<Settings>
+      readonly execArgv?: ReadonlyArray<string>
+    } = {}
+  ): Promise<Server> {
+    const definition = definitions[name]
+    const settings: Settings = {
+      issuer,
+      audience,
+      algorithm,
+      cache: definition.cache,
+      routes: 1,
+      scopes: ["items:read"],
+      ...more.settings
+    }
+    const label = more.label ?? name
+    const child = new Child({
+      name: label,
+      file: join(import.meta.dirname, "../servers", definition.file),
+      env: { BENCH_SERVER: JSON.stringify(settings) },
+      execArgv: more.execArgv ?? []
+    })
+    return new Server(label, definition, (await child.ready) as number, child)
+  }
+
+  get output(): string {
+    return this.#child.output
+  }
+
+  /** With `collect` after garbage collection, for which the server needs `--expose-gc`. */
+  usage(collect = false): Promise<Usage> {
+    return this.#child.ask({ collect }) as Promise<Usage>
+  }
+
+  stop(): Promise<void> {
+    return this.#child.stop()
+  }
+}

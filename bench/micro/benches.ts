@@ -1,0 +1,76 @@
+/** The steps of a request, alone and in a route without a socket. Routes are to be read against the open one. */
+import { Effect, Layer, Redacted } from "effect"
+import { FetchHttpClient, HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { bench, group, run } from "mitata"
+import { BearerToken, Challenge, JwtVerifier, OAuth2, SecurityError, TokenVerifier } from "../../src/index.ts"
+import { audience, serveIssuer } from "../harness/issuer.ts"
+import { minting } from "../harness/tokens.ts"
+
+const { close, minter } = await serveIssuer("RS256")
+const { compact } = minting(minter)(0)
+
+const auth = OAuth2.clientCredentials("OAuth2", {
+  tokenUrl: `${minter.issuer}/token`,
+  scopes: { "items:read": "Read your items" }
+})
+
+const Open = HttpRouter.add(
+  "GET",
+  "/items",
+  Effect.sync(() => HttpServerResponse.jsonUnsafe({ subject: "nobody" }))
+)
+
+const Guarded = Open.pipe(Layer.provide(auth.require("items:read").route.layer))
+
+const Verifier = JwtVerifier.layer({ issuer: minter.issuer, audience }).pipe(Layer.provide(FetchHttpClient.layer))
+
+const request = (authorization: string) => new Request("http://localhost/items", { headers: { authorization } })
+
+const good = request(`Bearer ${compact}`)
+const garbage = request("Bearer garbage.garbage.garbage")
+
+const program = Effect.gen(function* () {
+  const open = HttpEffect.toWebHandler(yield* HttpRouter.toHttpEffect(Open))
+  const decided = HttpEffect.toWebHandler(
+    yield* HttpRouter.toHttpEffect(Guarded.pipe(Layer.provide(auth.layerTest({ scopes: ["items:read"] }))))
+  )
+  const guarded = HttpEffect.toWebHandler(yield* HttpRouter.toHttpEffect(Guarded.pipe(Layer.provide(auth.layer))))
+
+  const { verify } = yield* TokenVerifier
+  const verified = verify(Redacted.make(compact))
+  const extracted = Effect.provideService(
+    BearerToken.extract,
+    HttpServerRequest.HttpServerRequest,
+    HttpServerRequest.fromWeb(good)
+  )
+  const refusal = new SecurityError.InvalidToken({ reason: "Malformed" })
+  const settings = { responses: "fastapi", realm: "OAuth2", scopes: ["items:read"], renderers: {} } as const
+
+  yield* Effect.promise(() => answers(open, good, 200))
+  yield* Effect.promise(() => answers(decided, good, 200))
+  yield* Effect.promise(() => answers(guarded, good, 200))
+  yield* Effect.promise(() => answers(guarded, garbage, 401))
+
+  group("steps", () => {
+    bench("an effect that does nothing", () => Effect.runSync(Effect.void))
+    bench("BearerToken.extract", () => Effect.runSync(extracted))
+    bench("TokenVerifier.verify", () => Effect.runPromise(verified))
+    bench("Challenge.answer", () => Challenge.answer(refusal, settings))
+  })
+  group("routes", () => {
+    bench("open", () => open(good))
+    bench("a decision, nothing verified", () => decided(good))
+    bench("the same good token", () => guarded(good))
+    bench("garbage", () => guarded(garbage))
+  })
+  yield* Effect.promise(() => run({ colors: process.stdout.isTTY }))
+})
+
+/** What is measured must be what it says. */
+const answers = async (handler: (request: Request) => Promise<Response>, request: Request, status: number) => {
+  const response = await handler(request)
+  if (response.status !== status) throw new Error(`The answer was ${response.status} and not ${status}`)
+}
+
+await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Verifier)))
+close()

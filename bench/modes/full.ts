@@ -1,0 +1,28 @@
+/** Every server in every scenario: into the documentation, where nothing was left out. */
+import { type Cell, compare, type Results } from "../harness/compare.ts"
+import type { Algorithm } from "../harness/issuer.ts"
+import { type Scenario, scenarioNames } from "../harness/scenarios.ts"
+import type { Settings } from "../options.ts"
+import { write } from "../report/document.ts"
+import { table } from "../report/table.ts"
+
+/** What does not depend on the signature is measured once. */
+const scenariosOf: Readonly<Record<Algorithm, ReadonlyArray<Scenario>>> = {
+  RS256: scenarioNames,
+  ES256: ["warm", "misses"],
+  EdDSA: ["warm", "misses"]
+}
+
+export const full = async (settings: Settings): Promise<void> => {
+  const { complete, connections, rounds = 7, seconds = 1 } = settings
+  const options = { rounds, seconds, connections }
+  const results = new Map<Algorithm, Results>()
+  for (const algorithm of settings.algorithms) {
+    const rows = scenariosOf[algorithm].filter((scenario) => settings.rows.includes(scenario))
+    const cells = rows.flatMap((scenario) => settings.servers.map((server): Cell => [server, scenario]))
+    const measured = await compare(algorithm, cells, options)
+    results.set(algorithm, measured)
+    console.log(`${table(algorithm, measured)}\n`)
+  }
+  if (complete) await write(results, options)
+}

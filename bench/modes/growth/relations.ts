@@ -1,0 +1,71 @@
+/**
+ * A warm request of a large server against one of a small server: `cpu` and `time` are how many times as much the large one takes, of its process
+ * and on the clock.
+ */
+import { type Issuer, serveIssuer } from "../../harness/issuer.ts"
+import { Load } from "../../harness/Load.ts"
+import { check, measure, ratio, type Row } from "../../harness/measure.ts"
+import { type Name, Server } from "../../harness/servers.ts"
+import { minting } from "../../harness/tokens.ts"
+import type { Part, Settings } from "../../options.ts"
+import { report } from "./report.ts"
+
+interface Size {
+  readonly routes?: number
+  readonly scopes?: number
+  readonly keys?: number
+  readonly connections?: number
+}
+
+interface Relation {
+  readonly name: Part
+  readonly server: Name
+  readonly small: Size
+  readonly large: Size
+}
+
+const all: ReadonlyArray<Relation> = [
+  { name: "routes-router", server: "ours-router", small: { routes: 10 }, large: { routes: 10_000 } },
+  { name: "routes-api", server: "ours-api", small: { routes: 10 }, large: { routes: 10_000 } },
+  { name: "scopes", server: "ours-router", small: { scopes: 1 }, large: { scopes: 100 } },
+  { name: "keys", server: "ours-router", small: { keys: 1 }, large: { keys: 100 } },
+  { name: "connections", server: "ours-router", small: { connections: 16 }, large: { connections: 1000 } }
+]
+
+const limit = 1.15
+
+export const relations = async ({ connections, parts, rounds = 9, seconds = 1 }: Settings): Promise<void> => {
+  const chosen = all.filter(({ name }) => parts.includes(name))
+  const load = await Load.start()
+  for (const { large, name, server, small } of chosen) {
+    const sides = [await start(server, name, "small", small), await start(server, name, "large", large)] as const
+    const rows = sides.map(({ row }) => row)
+    const options = { rounds, seconds, connections }
+    for (const row of rows) await check(load, row, options)
+    const [smalls = [], larges = []] = await measure(load, rows, options)
+    report("GROWTH", `${name}-cpu`, ratio("cpu", larges, smalls), limit)
+    report("GROWTH", `${name}-time`, ratio("rate", smalls, larges), limit)
+    for (const { issuer, row } of sides) {
+      await row.server.stop()
+      issuer.close()
+    }
+  }
+  await load.stop()
+}
+
+const start = async (
+  server: Name,
+  relation: string,
+  label: string,
+  { connections, keys = 1, routes = 1, scopes = 1 }: Size
+): Promise<{ readonly issuer: Issuer; readonly row: Row }> => {
+  // Keys that are made fast: a warm request checks no signature.
+  const issuer = await serveIssuer("EdDSA", keys)
+  const required = Array.from({ length: scopes }, (_, i) => `items:${i}`)
+  const { compact, subject } = minting(issuer.minter, required)(0)
+  const list = `${relation}, ${label}`
+  const requests = [{ path: "/items", token: compact, status: 200, body: JSON.stringify({ subject }) }]
+  const started = await Server.start(server, issuer.minter, { label: list, settings: { routes, scopes: required } })
+  const row: Row = { server: started, list, requests }
+  return { issuer, row: connections === undefined ? row : { ...row, connections } }
+}

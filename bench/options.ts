@@ -1,0 +1,105 @@
+/** What the command line says. */
+import { parseArgs } from "node:util"
+import { type Algorithm, algorithms } from "./harness/issuer.ts"
+import { type Scenario, scenarioNames } from "./harness/scenarios.ts"
+import { type Name, names } from "./harness/servers.ts"
+
+export const parts = [
+  "routes-router",
+  "routes-api",
+  "scopes",
+  "keys",
+  "connections",
+  "memory",
+  "soak",
+  "start-up"
+] as const
+
+/** Of `--growth`. */
+export type Part = (typeof parts)[number]
+
+export interface Settings {
+  readonly mode: "full" | "quick" | "growth"
+  readonly connections: number
+  readonly rounds: number | undefined
+  /** Of each run. */
+  readonly seconds: number | undefined
+  readonly rows: ReadonlyArray<Scenario>
+  readonly servers: ReadonlyArray<Name>
+  readonly algorithms: ReadonlyArray<Algorithm>
+  /** Whether nothing was left out. */
+  readonly complete: boolean
+  readonly parts: ReadonlyArray<Part>
+  readonly soakSeconds: number
+  readonly tokens: number
+}
+
+const usage = `npm run bench                  everything, into docs/performance.md
+npm run bench -- --quick       the main rows, in less than a minute
+npm run bench -- --growth      what must not grow: with routes, scopes, keys, connections, tokens, time
+
+  --rows=${scenarioNames.join(",")}
+  --servers=${names.join(",")}
+  --algorithms=${algorithms.join(",")}
+  --rounds=N --seconds=S --connections=N
+  --parts=${parts.join(",")} --tokens=N --soak-seconds=S  of --growth`
+
+const chosen = <A extends string>(
+  option: string,
+  value: string | undefined,
+  all: ReadonlyArray<A>
+): ReadonlyArray<A> =>
+  value === undefined
+    ? all
+    : value.split(",").map((name) => {
+        const found = all.find((known) => known === name)
+        if (found === undefined) throw new Error(`--${option} has no ${name}: it is some of ${all.join(",")}`)
+        return found
+      })
+
+const number = (option: string, value: string | undefined): number | undefined => {
+  if (value === undefined) return undefined
+  if (!(Number(value) > 0)) throw new Error(`--${option} must be a number above 0`)
+  return Number(value)
+}
+
+/** Throws an error that says what can be said. */
+export const read = (args: ReadonlyArray<string>): Settings => {
+  try {
+    return parse(args)
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`, { cause: error })
+  }
+}
+
+const parse = (args: ReadonlyArray<string>): Settings => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: "boolean" },
+      growth: { type: "boolean" },
+      rows: { type: "string" },
+      servers: { type: "string" },
+      algorithms: { type: "string" },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      connections: { type: "string" },
+      parts: { type: "string" },
+      tokens: { type: "string" },
+      "soak-seconds": { type: "string" }
+    }
+  })
+  return {
+    mode: values.quick === true ? "quick" : values.growth === true ? "growth" : "full",
+    connections: number("connections", values.connections) ?? 64,
+    rounds: number("rounds", values.rounds),
+    seconds: number("seconds", values.seconds),
+    rows: chosen("rows", values.rows, scenarioNames),
+    servers: chosen("servers", values.servers, names),
+    algorithms: chosen("algorithms", values.algorithms, algorithms),
+    complete: values.rows === undefined && values.servers === undefined && values.algorithms === undefined,
+    parts: chosen("parts", values.parts, parts),
+    soakSeconds: number("soak-seconds", values["soak-seconds"]) ?? 300,
+    tokens: number("tokens", values.tokens) ?? 1_000_000
+  }
+}

@@ -1,0 +1,21 @@
+/** What the terminal shows. */
+import type { Results } from "../harness/compare.ts"
+import { typical } from "../harness/measure.ts"
+
+/** The medians of each row. */
+export const table = (title: string, results: Results): string => {
+  const head = [title, "requests/s", "CPU µs", "busy", "load µs"]
+  const lines = Array.from(results.samples, ([name, samples]) => {
+    const { busy, cpu, load, rate } = typical(samples)
+    return [name, rate.toFixed(0), cpu.toFixed(1), busy.toFixed(2), load.toFixed(1)]
+  })
+  return align([head, ...lines])
+}
+
+/** The first column to the left, the others, which are figures, to the right. */
+const align = (lines: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widthOf = (column: number) => Math.max(...lines.map((line) => line[column]!.length))
+  return lines
+    .map((line) => line.map((cell, i) => (i === 0 ? cell.padEnd(widthOf(i)) : cell.padStart(widthOf(i)))).join("  "))
+    .join("\n")
+}

@@ -1,0 +1,21 @@
+/** The scheme, and the verifier that finds the issuer's keys by discovery: what the two servers with this library share. */
+import { Layer } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { JwtVerifier, OAuth2 } from "../../src/index.ts"
+import { settings } from "./child.ts"
+
+const { audience, cache, issuer, scopes } = settings
+
+export const auth = OAuth2.clientCredentials("OAuth2", {
+  tokenUrl: `${issuer}/token`,
+  scopes: Object.fromEntries(scopes.map((scope) => [scope, scope]))
+})
+
+export const required = auth.require(...scopes)
+
+const policy = { issuer, audience, ...(cache ? {} : { cache: false as const }) }
+
+export const Authentication = auth.layer.pipe(
+  Layer.provide(JwtVerifier.layer(policy)),
+  Layer.provide(FetchHttpClient.layer)
+)
