@@ -39,7 +39,7 @@ const parse = (value: string | undefined, maxLength: number): string | Refused =
 
 /** The same of a request. */
 export const presented = (request: HttpServerRequest, maxLength: number): string | Refused => {
-  const value = request.headers["authorization"]
+  const value = fieldValue(request)
   if (value === undefined) return noCredentials
   return hasSeveralFields(request.source) ? severalCredentials : parse(value, maxLength)
 }
@@ -53,18 +53,39 @@ export const fromRequest = (request: HttpServerRequest, maxLength: number): stri
   return typeof text !== "string" || isToken(text) ? text : malformed
 }
 
+/** The value of the `Authorization` field; of several the first. */
+export const fieldValue = (request: HttpServerRequest): string | undefined => {
+  const fields = isAsReceived(request) ? rawFields(request.source) : undefined
+  if (fields === undefined) return request.headers["authorization"]
+  const value = fields[indexOfField(fields, 0) + 1]
+  return typeof value === "string" ? value : undefined
+}
+
 // Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
 // (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.
 const hasSeveralFields = (source: object): boolean => {
-  const rawHeaders: unknown = "rawHeaders" in source ? source.rawHeaders : undefined
-  if (!Array.isArray(rawHeaders)) return false
-  let fields = 0
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name: unknown = rawHeaders[i]
-    if (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization") fields++
-  }
-  return fields > 1
+  const fields = rawFields(source)
+  return fields !== undefined && indexOfField(fields, indexOfField(fields, 0) + 2) < fields.length
 }
+
+const rawFields = (source: object): ReadonlyArray<unknown> | undefined => {
+  const fields: unknown = "rawHeaders" in source ? source.rawHeaders : undefined
+  return Array.isArray(fields) ? fields : undefined
+}
+
+/** Where the next such field is, from a place on; the length where there is none. */
+const indexOfField = (fields: ReadonlyArray<unknown>, from: number): number => {
+  for (let i = from; i < fields.length; i += 2) {
+    const name = fields[i]
+    if (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization") return i
+  }
+  return fields.length
+}
+
+// Node and Effect each make an object of all fields when one of `headers` is first asked for, which takes as long as a decision. On Node a request that
+// `modify` gave other headers has them here; any other implementation has no such property, and is asked for its `headers`.
+const isAsReceived = (request: HttpServerRequest): boolean =>
+  Object.hasOwn(request, "headersOverride") && (request as { headersOverride?: unknown }).headersOverride === undefined
 
 /** A token as it travels through a program: it prints as `<redacted:access_token>`. */
 export const redact = (token: string): Redacted.Redacted => Redacted.make(token, { label: "access_token" })

@@ -1,4 +1,5 @@
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { fieldValue } from "./authorizationHeader.ts"
 
 /**
  * Which request something was decided for: the one that the server received, with the credentials that it had then. `modify` keeps the source, so a
@@ -12,7 +13,7 @@ export interface Origin {
 const outside: Origin = { source: undefined, authorization: undefined }
 
 export const of = (request: HttpServerRequest | undefined): Origin =>
-  request === undefined ? outside : { source: request.source, authorization: request.headers["authorization"] }
+  request === undefined ? outside : { source: request.source, authorization: fieldValue(request) }
 
 export const same = (left: Origin, right: Origin): boolean =>
   left === right || (left.source === right.source && left.authorization === right.authorization)
