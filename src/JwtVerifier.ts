@@ -25,6 +25,7 @@ import { constant } from "./internal/constantErrors.ts"
 import * as counter from "./internal/counter.ts"
 import * as claims from "./internal/jwt/claims.ts"
 import * as compact from "./internal/jwt/compact.ts"
+import { parseObject } from "./internal/jwt/json.ts"
 import * as policies from "./internal/jwt/policy.ts"
 import * as profile from "./internal/jwt/profile.ts"
 import { isTraced } from "./internal/isTraced.ts"
@@ -389,9 +390,9 @@ const verifyPresented = ({ parsed, token, trust }: Presented): Effect.Effect<Ver
   const { alg, kid, typ } = parsed
   const header = kid === undefined ? { alg } : { alg, kid }
   return Effect.flatMap(keysOf(header), (keys) =>
-    Effect.flatMap(verifySignature(token, keys, alg), (key) =>
+    Effect.flatMap(verifySignature(token, keys, alg), ({ key, payload }) =>
       Clock.clockWith((clock): Effect.Effect<Verified, Rejection> => {
-        const verified = compact.claimsOf(parsed)
+        const verified = parseObject(payload)
         if (verified === undefined) return Effect.fail(malformed)
         const accessToken = claims.read(verified, policy, clock.currentTimeMillisUnsafe())
         if (accessToken instanceof InvalidToken) return Effect.fail(accessToken)
@@ -424,14 +425,22 @@ const assertProfile = (
   return Effect.andThen(Effect.logWarning(advice), refused)
 }
 
-/** The key whose signature it is. */
-const verifySignature = (token: string, keys: Keys, alg: string): Effect.Effect<Key, InvalidToken> => {
+/** What is signed, and the key whose signature it is. */
+interface Signed {
+  readonly payload: Uint8Array
+  readonly key: Key
+}
+
+const verifySignature = (token: string, keys: Keys, alg: string): Effect.Effect<Signed, InvalidToken> => {
   const verifyWith = (key: Key) =>
-    Effect.tryPromise({
-      try: () => Jose.compactVerify(token, key, { algorithms: [alg] }).then(() => key),
-      // What jose threw stays here: its text never leaves, only which check failed.
-      catch: (error) => new InvalidToken({ reason: reasonOf(error) })
-    })
+    Effect.map(
+      Effect.tryPromise({
+        try: () => Jose.compactVerify(token, key, { algorithms: [alg] }),
+        // What jose threw stays here: its text never leaves, only which check failed.
+        catch: (error) => new InvalidToken({ reason: reasonOf(error) })
+      }),
+      ({ payload }): Signed => ({ key, payload })
+    )
   // Without a `kid` several keys may fit the algorithm: the next is tried only where the signature was another key's.
   const [first, ...others] = keys
   return others.reduce(

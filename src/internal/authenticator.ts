@@ -1,20 +1,20 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { BearerToken } from "../BearerToken.ts"
-import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../SecurityError.ts"
+import type { InvalidRequest, InvalidToken, NotAuthenticated } from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
+import { Memories } from "./memory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 import { errorOf } from "./eventual.ts"
 import { type Face, faceOf, type Rejection, success } from "./cachedVerifier.ts"
+import { shared } from "./shared.ts"
 
 /** One credential and its verification, which is remembered; an `Exit` where the token is known. */
 export interface Verification {
@@ -26,21 +26,23 @@ export interface Verification {
 // program has it handled twice), and never for longer than the token is good. An outage is not remembered: the next who asks may have an answer.
 const seconds30 = 30_000
 
-const remembered = (verified: Effect.Effect<VerifiedToken, Rejection>): Effect.Effect<VerifiedToken, Rejection> => {
-  const timed = Effect.zip(verified, Clock.currentTimeMillis)
-  const timeToLive = (exit: Exit.Exit<readonly [VerifiedToken, number], Rejection>): Duration.Input => {
-    if (Exit.isSuccess(exit)) {
-      const [{ expiresAt }, now] = exit.value
-      return Math.min(seconds30, Math.max(0, expiresAt.epochMilliseconds - now))
-    }
-    return isRefusal(exit) ? seconds30 : 0
-  }
-  // Making the cache is synchronous; what it caches runs when it is first asked for.
-  return Effect.map(Effect.runSync(Effect.cachedWithTTL(timed, timeToLive)), ([token]) => token)
+const remembered = (
+  verified: Effect.Effect<VerifiedToken, Rejection>,
+  clock: Clock.Clock
+): Effect.Effect<VerifiedToken, Rejection> => {
+  let known: Exit.Exit<VerifiedToken, Rejection> | undefined
+  let until = 0
+  const once = shared(
+    Effect.onExitPrimitive(verified, (exit) => {
+      const now = clock.currentTimeMillisUnsafe()
+      known = exit
+      if (Exit.isSuccess(exit)) until = Math.min(now + seconds30, exit.value.expiresAt.epochMilliseconds)
+      else until = errorOf(exit)?._tag === "InvalidToken" ? now + seconds30 : now
+      return undefined
+    })
+  )
+  return Effect.suspend(() => (known !== undefined && clock.currentTimeMillisUnsafe() < until ? known : once))
 }
-
-const isRefusal = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  Option.exists(Exit.findErrorOption(exit), (error) => error instanceof InvalidToken)
 
 interface Remembered {
   readonly text: string
@@ -49,7 +51,7 @@ interface Remembered {
 
 /** What is remembered of one request: the credential of its `Authorization` field, and the last token that a program brought besides. */
 interface Memory {
-  readonly handling: object
+  readonly authenticator: Authenticator
   readonly source: object
   own: Remembered | undefined
   last: Remembered | undefined
@@ -67,7 +69,6 @@ export class Authenticator {
   readonly #verifier: Face
   readonly #decode: Decode | undefined
   readonly #decoded = new WeakMap<VerifiedToken, Exit.Success<VerifiedToken>>()
-  readonly #requests = new WeakMap<object, Memory>()
 
   constructor(verifier: TokenVerifier["Service"], decode: Decode | undefined) {
     this.#verifier = faceOf(verifier)
@@ -134,16 +135,22 @@ export class Authenticator {
     // What is refused at once may be refused again.
     const error = errorOf(verified)
     if (error !== undefined) return error
-    const verification = { token: authorizationHeader.redact(text), verified: remembered(verified) }
+    const verification = {
+      token: authorizationHeader.redact(text),
+      verified: remembered(verified, fiber.getRef(Clock.Clock))
+    }
     memory[place] = { text, verification }
-    this.#requests.set(memory.handling, memory)
     return verification
   }
 
   #memoryOf({ source }: HttpServerRequest, fiber: Fiber.Fiber<unknown, unknown>): Memory {
-    const handling = Context.getOrUndefined(fiber.context, Scope.Scope) ?? source
-    const known = this.#requests.get(handling)
-    return known?.source === source ? known : { handling, source, own: undefined, last: undefined }
+    const memories = Memories.of<Memory>(Context.getOrUndefined(fiber.context, Scope.Scope) ?? source)
+    const isOwn = (known: Memory) => known.authenticator === this && known.source === source
+    const known = memories.find(isOwn)
+    if (known !== undefined) return known
+    const made: Memory = { authenticator: this, source, own: undefined, last: undefined }
+    memories.push(made)
+    return made
   }
 }
 

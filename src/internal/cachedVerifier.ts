@@ -11,6 +11,7 @@ import type { TokenCacheOptions, TokenVerifier } from "../TokenVerifier.ts"
 import { isToken, redact } from "./authorizationHeader.ts"
 import * as counter from "./counter.ts"
 import { exitOf } from "./eventual.ts"
+import { shared } from "./shared.ts"
 import { sizeOf, TokenCache } from "./tokenCache.ts"
 
 export type Rejection = InvalidToken | AuthorizationServerUnavailable
@@ -121,16 +122,17 @@ export const make = Effect.fnUntraced(function* ({
     const exit = exitOf(verified)
     if (exit !== undefined) return Exit.map(exit, (verified) => keep(text, verified, clock))
     const isOwn = () => flights.get(text) === flight
-    const flight: Effect.Effect<VerifiedToken, Rejection> = Effect.runSync(
-      Effect.cached(
+    const flight: Effect.Effect<VerifiedToken, Rejection> = shared(
+      Effect.onExitPrimitive(
         Effect.suspend(() => {
           flights.set(text, flight)
-          return verified
-        }).pipe(
           // What was invalidated meanwhile is not kept.
-          Effect.map((verified) => (isOwn() ? keep(text, verified, clock) : verified.token)),
-          Effect.onExit(() => Effect.sync(() => isOwn() && flights.delete(text)))
-        )
+          return Effect.map(verified, (verified) => (isOwn() ? keep(text, verified, clock) : verified.token))
+        }),
+        () => {
+          if (isOwn()) flights.delete(text)
+          return undefined
+        }
       )
     )
     return flight

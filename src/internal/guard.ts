@@ -132,11 +132,7 @@ const answer = (question: Question): Handler =>
 const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: seal.Decision): Handler =>
   // Sound: what the handler needs is in the types of the face that calls the guard.
   Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) => {
-    const provided = Context.addUnsafe<never, never, seal.Decision>(
-      provide(question, accepted, context),
-      seal.LastDecision.key,
-      decision
-    )
+    const provided = provide(question, accepted, decision, context)
     const { guard, request } = question
     if (guard.hasChecks && request !== undefined) {
       decided.set(request, {
@@ -291,15 +287,23 @@ const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
 
 const none = Option.none<VerifiedToken>()
 
+// After eight additions a context copies all that it has. On a route that is after two of ours, for each request, and it takes longer than the decision:
+// so the context that is made here, and is nobody else's, may grow longer. Where a context has no such number, nothing is changed.
+const roomy = (context: Context.Context<never>): Context.Context<never> => {
+  if (Object.hasOwn(context, "maxDepth")) Object.assign(context, { maxDepth: 24 })
+  return context
+}
+
 const provide = (
   { guard, origin }: Question,
   accepted: ReadonlyArray<Accepted>,
+  decision: seal.Decision,
   context: Context.Context<never>
 ): Context.Context<never> => {
   const before = Context.get(context, SecurityScopes)
   let required = before
   let optional = none
-  let result = context
+  let result = roomy(Context.addUnsafe<never, never, seal.Decision>(context, seal.LastDecision.key, decision))
   guard.authentications.forEach((authentication, scheme) => {
     if (Context.getOrUndefined(context, scheme.service) === authentication) return
     result = Context.addUnsafe(result, scheme.service.key, authentication)

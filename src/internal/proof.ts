@@ -24,7 +24,7 @@ export class Proof {
   }
 
   static isGenuine(value: unknown): boolean {
-    return typeof value === "object" && value !== null && #genuine in value
+    return typeof value === "object" && value !== null && #genuine in value && value.#genuine
   }
 }
 

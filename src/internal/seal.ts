@@ -22,7 +22,7 @@ export class Decision {
   }
 
   static isGenuine(value: unknown): boolean {
-    return typeof value === "object" && value !== null && #genuine in value
+    return typeof value === "object" && value !== null && #genuine in value && value.#genuine
   }
 }
 

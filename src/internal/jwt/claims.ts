@@ -21,7 +21,7 @@ export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken
     scopes: policy.scopesOf(claims),
     issuedAt: instant(own(claims, "iat")),
     tokenId: Option.fromUndefinedOr(text(claims, "jti")),
-    claims: Object.assign(Object.create(null) as Record<string, unknown>, claims)
+    claims
   }
 }
 
@@ -58,8 +58,10 @@ const failing = (claims: Claims, policy: Policy, now: number): string | undefine
   return missing?.[0]
 }
 
+const maxSeconds = 8.64e12
+
 // NumericDate is a number of seconds (RFC 7519 §2); what no clock can show is no time.
-const isTime = (value: unknown): value is number => typeof value === "number" && Option.isSome(instant(value))
+const isTime = (value: unknown): value is number => typeof value === "number" && Math.abs(value) <= maxSeconds
 
 const isPast = (claims: Claims, policy: Policy, now: number): boolean => {
   const expires = own(claims, "exp")
@@ -67,7 +69,7 @@ const isPast = (claims: Claims, policy: Policy, now: number): boolean => {
 }
 
 const instant = (value: unknown): Option.Option<DateTime.Utc> =>
-  typeof value === "number" && Number.isFinite(value) ? DateTime.make(value * 1000) : Option.none()
+  isTime(value) ? DateTime.make(value * 1000) : Option.none()
 
 const hasAudience = (value: unknown, audience: ReadonlySet<string>): boolean =>
   Array.isArray(value)

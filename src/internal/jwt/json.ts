@@ -4,37 +4,47 @@ const maxDepth = 16
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /**
- * An object in JSON, strictly: valid UTF-8 without a byte order mark, no member twice (RFC 7519 §4 lets a parser take the last, and two
+ * An object in JSON, without a prototype, and strictly: valid UTF-8 without a byte order mark, no member twice (RFC 7519 §4 lets a parser take the last, and two
  * parsers may take two), and bounded depth. `undefined` for everything else.
  */
 export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined => {
   try {
     const text = utf8.decode(bytes)
     const value: unknown = JSON.parse(text)
-    return typeof value === "object" && value !== null && !Array.isArray(value) && isStrict(text)
-      ? (value as Readonly<Record<string, unknown>>)
-      : undefined
+    if (typeof value !== "object" || value === null || Array.isArray(value) || !isStrict(text, value)) return
+    return Object.setPrototypeOf(value, null) as Readonly<Record<string, unknown>>
   } catch {
     return
   }
 }
 
-// Of text that `JSON.parse` takes: so a string that a colon follows is a member's name, and every bracket outside of strings counts.
-const isStrict = (text: string): boolean => {
-  const names: Array<Set<string>> = []
-  const tokens = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/g
-  for (const [token, colon] of text.matchAll(tokens)) {
-    if (token === "{" || token === "[") {
-      names.push(new Set())
-      if (names.length > maxDepth) return false
-    } else if (token === "}" || token === "]") {
-      names.pop()
-    } else if (colon !== undefined) {
-      const name: unknown = JSON.parse(token.slice(0, token.length - colon.length))
-      const known = names.at(-1)
-      if (typeof name !== "string" || known === undefined || known.has(name)) return false
-      known.add(name)
-    }
+// `JSON.parse` keeps one of several members with the same name: then the text names more than the value has.
+const isStrict = (text: string, value: object): boolean => membersOf(value, maxDepth) === namesIn(text)
+
+/** How many members the value and all in it have; `NaN` where it is nested too deeply. */
+const membersOf = (value: unknown, depth: number): number => {
+  if (typeof value !== "object" || value === null) return 0
+  if (depth === 0) return NaN
+  const members = Object.values(value)
+  return members.reduce<number>(
+    (count, member) => count + membersOf(member, depth - 1),
+    Array.isArray(value) ? 0 : members.length
+  )
+}
+
+const quote = 0x22
+const backslash = 0x5c
+const colon = 0x3a
+
+/** How many names there are in a text that `JSON.parse` takes: each colon outside of strings follows one. */
+const namesIn = (text: string): number => {
+  let names = 0
+  let isString = false
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === quote) isString = !isString
+    else if (isString && code === backslash) i++
+    else if (!isString && code === colon) names++
   }
-  return true
+  return names
 }
