@@ -7,16 +7,15 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Jose from "jose"
 import { type Rejection, stands, type Verified } from "./internal/cachedVerifier.ts"
@@ -28,6 +27,7 @@ import * as compact from "./internal/jwt/compact.ts"
 import { parseObject } from "./internal/jwt/json.ts"
 import * as policies from "./internal/jwt/policy.ts"
 import * as profile from "./internal/jwt/profile.ts"
+import { errorOf } from "./internal/eventual.ts"
 import { isTraced } from "./internal/isTraced.ts"
 import { requireIssuer } from "./internal/url.ts"
 import * as KeySet from "./KeySet.ts"
@@ -329,18 +329,15 @@ const verifier = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { c
     cache,
     verify: (token, fiber) => {
       const presented = read(token, trusted, maxTokenLength)
-      const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented)
-      const counted = Effect.matchCauseEffectEager(verified, {
-        onFailure: (cause) => {
-          count(Option.getOrUndefined(Cause.findErrorOption(cause)))
-          return Effect.failCause(cause)
-        },
-        onSuccess: (verified) => {
-          count("Accepted")
-          return Effect.succeed(verified)
-        }
-      })
-      return isTraced(fiber) ? Effect.withSpan(counted, "JwtVerifier.verify") : counted
+      if (presented instanceof InvalidToken) count(presented)
+      const verified =
+        presented instanceof InvalidToken
+          ? Effect.fail(presented)
+          : Effect.onExitPrimitive(verifyPresented(presented), (exit) => {
+              count(Exit.isSuccess(exit) ? "Accepted" : errorOf(exit))
+              return undefined
+            })
+      return isTraced(fiber) ? Effect.withSpan(verified, "JwtVerifier.verify") : verified
     }
   })
 })

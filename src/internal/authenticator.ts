@@ -10,7 +10,7 @@ import type { VerifiedToken } from "../AccessToken.ts"
 import { BearerToken } from "../BearerToken.ts"
 import type { InvalidRequest, InvalidToken, NotAuthenticated } from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
-import { Memories } from "./memory.ts"
+import { Memories, type Memory } from "./memory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 import { errorOf } from "./eventual.ts"
 import { type Face, faceOf, type Rejection, success } from "./cachedVerifier.ts"
@@ -42,19 +42,6 @@ const remembered = (
     })
   )
   return Effect.suspend(() => (known !== undefined && clock.currentTimeMillisUnsafe() < until ? known : once))
-}
-
-interface Remembered {
-  readonly text: string
-  readonly verification: Verification
-}
-
-/** What is remembered of one request: the credential of its `Authorization` field, and the last token that a program brought besides. */
-interface Memory {
-  readonly authenticator: Authenticator
-  readonly source: object
-  own: Remembered | undefined
-  last: Remembered | undefined
 }
 
 /** What a scheme makes of a verified token: its claims decoded. */
@@ -128,9 +115,12 @@ export class Authenticator {
     place: "own" | "last",
     fiber: Fiber.Fiber<unknown, unknown>
   ): Verification | Rejection {
-    const memory = this.#memoryOf(request, fiber)
-    if (memory.own?.text === text) return memory.own.verification
-    if (memory.last?.text === text) return memory.last.verification
+    const handling = Context.getOrUndefined(fiber.context, Scope.Scope) ?? request.source
+    const memory = Memories.of(handling).find(
+      (known) => known.authenticator === this && known.source === request.source
+    )
+    if (memory?.own?.text === text) return memory.own.verification
+    if (memory?.last?.text === text) return memory.last.verification
     const verified = this.#verified(text, fiber)
     // What is refused at once may be refused again.
     const error = errorOf(verified)
@@ -139,18 +129,14 @@ export class Authenticator {
       token: authorizationHeader.redact(text),
       verified: remembered(verified, fiber.getRef(Clock.Clock))
     }
-    memory[place] = { text, verification }
+    if (memory !== undefined) {
+      memory[place] = { text, verification }
+    } else {
+      const made: Memory = { authenticator: this, source: request.source, own: undefined, last: undefined }
+      made[place] = { text, verification }
+      Memories.add(handling, made)
+    }
     return verification
-  }
-
-  #memoryOf({ source }: HttpServerRequest, fiber: Fiber.Fiber<unknown, unknown>): Memory {
-    const memories = Memories.of<Memory>(Context.getOrUndefined(fiber.context, Scope.Scope) ?? source)
-    const isOwn = (known: Memory) => known.authenticator === this && known.source === source
-    const known = memories.find(isOwn)
-    if (known !== undefined) return known
-    const made: Memory = { authenticator: this, source, own: undefined, last: undefined }
-    memories.push(made)
-    return made
   }
 }
 

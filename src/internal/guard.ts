@@ -268,11 +268,12 @@ const precedence: ReadonlyArray<SecurityError["_tag"]> = [
 ]
 
 const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
-  const [best, ...others] = refusals.toSorted(
-    (a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag)
-  )
+  const [best] =
+    refusals.length === 1
+      ? refusals
+      : refusals.toSorted((a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag))
   if (best === undefined) throw new Error("There is no refusal to answer with.")
-  if (others.length === 0 || best.error._tag === "AuthorizationServerUnavailable") {
+  if (refusals.length === 1 || best.error._tag === "AuthorizationServerUnavailable") {
     return Challenge.within(best.error, best.settings)
   }
   const challenges = refusals.flatMap(

@@ -1,17 +1,36 @@
+import type { Authenticator, Verification } from "./authenticator.ts"
+
+interface Remembered {
+  readonly text: string
+  readonly verification: Verification
+}
+
+/** What an authenticator remembers of one request: the credential of its `Authorization` field, and the last token that a program brought besides. */
+export interface Memory {
+  readonly authenticator: Authenticator
+  readonly source: object
+  own: Remembered | undefined
+  last: Remembered | undefined
+}
+
 // A class that extends this puts its private names on the target itself.
 const Given = function (target: object) {
   return target
 } as unknown as new (target: object) => object
 
 /**
- * Lists that are kept with objects, under a private name of the object itself: nobody else finds them. A `WeakMap` would do; with a key for each request it
- * costs more, in the garbage collector, than all else that is done about the request.
+ * What is remembered for as long as an object lives, under a private name of the object itself: nobody else finds it. A `WeakMap` would do; with a key for
+ * each request it costs more, in the garbage collector, than all else that is done about the request.
  */
-export class Memories<A> extends Given {
-  readonly #list: Array<A> = []
+export class Memories extends Given {
+  readonly #list: Array<Memory> = []
 
-  static of<A>(target: object): Array<A> {
-    const known = #list in target ? target : new Memories<A>(target)
-    return (known as Memories<A>).#list
+  static of(target: object): ReadonlyArray<Memory> {
+    return #list in target ? target.#list : []
+  }
+
+  static add(target: object, memory: Memory): void {
+    const memories = #list in target ? target : new Memories(target)
+    memories.#list.push(memory)
   }
 }

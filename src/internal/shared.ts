@@ -25,11 +25,11 @@ export const shared = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> => 
         return self
       }),
       (exit) => {
-        if (!isOwn) return
+        if (!isOwn) return undefined
         isRunning = false
         if (outcome !== undefined) Deferred.doneUnsafe(outcome, Effect.succeed(exit))
         outcome = undefined
-        return
+        return undefined
       }
     )
   })
