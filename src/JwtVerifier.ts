@@ -373,7 +373,7 @@ const read = (token: string, trusted: ReadonlyArray<Trust>, maxTokenLength: numb
   const trust = trusted.length === 1 ? trusted[0] : named(parsed, trusted)
   if (trust === undefined) return otherIssuer
   if (trust === "unreadable" || token.length > trust.policy.maxTokenLength) return malformed
-  return trust.policy.algorithms.has(parsed.alg) ? { token, parsed, trust } : wrongAlgorithm
+  return trust.policy.algorithms.has(parsed.header.alg) ? { token, parsed, trust } : wrongAlgorithm
 }
 
 const named = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | "unreadable" | undefined => {
@@ -384,10 +384,11 @@ const named = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | 
 
 const verifyPresented = ({ parsed, token, trust }: Presented): Effect.Effect<Verified, Rejection> => {
   const { keysOf, knownKeys, policy } = trust
-  const { alg, kid, typ } = parsed
+  const { alg, kid, typ } = parsed.header
   const header = kid === undefined ? { alg } : { alg, kid }
+  // The requests that came in together begin their verifications together: the threads that work on them are woken once, not for each.
   return Effect.flatMap(keysOf(header), (keys) =>
-    Effect.flatMap(verifySignature(token, keys, alg), ({ key, payload }) =>
+    Effect.flatMap(Effect.andThen(Effect.yieldNow, verifySignature(token, keys, alg)), ({ key, payload }) =>
       Clock.clockWith((clock): Effect.Effect<Verified, Rejection> => {
         const verified = parseObject(payload)
         if (verified === undefined) return Effect.fail(malformed)

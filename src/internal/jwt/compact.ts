@@ -1,13 +1,18 @@
 import * as Jose from "jose"
 import { parseObject } from "./json.ts"
 
-/** A token in the compact form (RFC 7515 §7.1), of which nothing is verified. */
-export interface Compact {
+/** What a header says (RFC 7515 §4.1). */
+interface Header {
   /** `""` where the header has none, which no allow-list names. */
   readonly alg: string
   readonly kid: string | undefined
   /** `typ` without the prefix `application/`, in lower case (RFC 7515 §4.1.9); `undefined` where there is none. */
   readonly typ: string | undefined
+}
+
+/** A token in the compact form (RFC 7515 §7.1), of which nothing is verified. */
+export interface Compact {
+  readonly header: Header
   /** The payload's segment. */
   readonly payload: string
 }
@@ -27,9 +32,30 @@ export const parse = (token: string, maxLength: number): Compact | undefined => 
   const first = token.indexOf(".")
   const second = token.indexOf(".", first + 1)
   if (first <= 0 || second === -1 || token.includes(".", second + 1)) return
-  const segments = [token.slice(0, first), token.slice(first + 1, second), token.slice(second + 1)]
-  if (!segments.every(isCanonical)) return
-  const [encoded = "", payload = ""] = segments
+  const encoded = token.slice(0, first)
+  const payload = token.slice(first + 1, second)
+  if (!isCanonical(encoded) || !isCanonical(payload) || !isCanonical(token.slice(second + 1))) return
+  const header = headerOf(encoded)
+  return header && { header, payload }
+}
+
+// An issuer's tokens have few headers: one for each key. The last ones are kept as they were read.
+const maxHeaders = 64
+const headers = new Map<string, Header>()
+
+const headerOf = (encoded: string): Header | undefined => {
+  const known = headers.get(encoded)
+  if (known !== undefined) return known
+  const header = readHeader(encoded)
+  if (header === undefined || encoded.length > maxHeaderLength) return header
+  if (headers.size >= maxHeaders) headers.clear()
+  headers.set(encoded, header)
+  return header
+}
+
+const maxHeaderLength = 512
+
+const readHeader = (encoded: string): Header | undefined => {
   const header = parseObject(Jose.base64url.decode(encoded))
   if (header === undefined || refused.some((name) => Object.hasOwn(header, name))) return
   const alg = own(header, "alg")
@@ -37,12 +63,7 @@ export const parse = (token: string, maxLength: number): Compact | undefined => 
   const typ = own(header, "typ")
   if (kid !== undefined && (typeof kid !== "string" || kid.length > maxKid)) return
   if (typ !== undefined && typeof typ !== "string") return
-  return {
-    alg: typeof alg === "string" ? alg : "",
-    kid,
-    typ: typ?.toLowerCase().replace(/^application\//, ""),
-    payload
-  }
+  return { alg: typeof alg === "string" ? alg : "", kid, typ: typ?.toLowerCase().replace(/^application\//, "") }
 }
 
 /** The claims in strict JSON; `undefined` for everything else. */

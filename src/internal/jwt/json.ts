@@ -25,11 +25,10 @@ const isStrict = (text: string, value: object): boolean => membersOf(value, maxD
 const membersOf = (value: unknown, depth: number): number => {
   if (typeof value !== "object" || value === null) return 0
   if (depth === 0) return NaN
-  const members = Object.values(value)
-  return members.reduce<number>(
-    (count, member) => count + membersOf(member, depth - 1),
-    Array.isArray(value) ? 0 : members.length
-  )
+  const members: ReadonlyArray<unknown> = Object.values(value)
+  let count = Array.isArray(value) ? 0 : members.length
+  for (const member of members) count += membersOf(member, depth - 1)
+  return count
 }
 
 const quote = 0x22
