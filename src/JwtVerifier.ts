@@ -17,7 +17,8 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
-import * as Jose from "jose"
+import { JOSEError, JWSSignatureVerificationFailed } from "jose/errors"
+import { compactVerify } from "jose/jws/compact/verify"
 import { type Rejection, stands, type Verified } from "./internal/cachedVerifier.ts"
 import * as cachedVerifier from "./internal/cachedVerifier.ts"
 import { constant } from "./internal/constantErrors.ts"
@@ -433,7 +434,7 @@ const verifySignature = (token: string, keys: Keys, alg: string): Effect.Effect<
   const verifyWith = (key: Key) =>
     Effect.map(
       Effect.tryPromise({
-        try: () => Jose.compactVerify(token, key, { algorithms: [alg] }),
+        try: () => compactVerify(token, key, { algorithms: [alg] }),
         // What jose threw stays here: its text never leaves, only which check failed.
         catch: (error) => new InvalidToken({ reason: reasonOf(error) })
       }),
@@ -449,7 +450,7 @@ const verifySignature = (token: string, keys: Keys, alg: string): Effect.Effect<
 }
 
 const reasonOf = (error: unknown): InvalidToken["reason"] => {
-  if (error instanceof Jose.errors.JWSSignatureVerificationFailed) return "Signature"
+  if (error instanceof JWSSignatureVerificationFailed) return "Signature"
   // jose throws a TypeError for a key that it will not use, such as a short RSA modulus.
-  return error instanceof Jose.errors.JOSEError ? "Malformed" : "UnknownKey"
+  return error instanceof JOSEError ? "Malformed" : "UnknownKey"
 }

@@ -6,7 +6,11 @@
  */
 import * as Context from "effect/Context"
 import * as SchemaAST from "effect/SchemaAST"
-import { HttpApi, type HttpApiEndpoint, type HttpApiGroup, type HttpApiMiddleware, OpenApi } from "effect/http-api"
+import * as HttpApi from "effect/http-api/HttpApi"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as OpenApi from "effect/http-api/OpenApi"
 import * as authentication from "./internal/authentication.ts"
 import { alternatives as alternativesOf, type Clause, type Demand, errorsOf, type Part } from "./internal/demand.ts"
 import * as expression from "./internal/expression.ts"

@@ -1,4 +1,4 @@
-import type { HttpApiEndpoint } from "effect/http-api"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type { Authenticator } from "./authenticator.ts"
 import { combine, type Demand } from "./demand.ts"
 import * as guard from "./guard.ts"

@@ -1,5 +1,5 @@
 import * as Duration from "effect/Duration"
-import { HttpApiSchema } from "effect/http-api"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import * as Challenge from "../Challenge.ts"
 import {

@@ -1,4 +1,4 @@
-import type { OpenApi } from "effect/http-api"
+import type * as OpenApi from "effect/http-api/OpenApi"
 import type { Scheme } from "./scheme.ts"
 
 type Json = Readonly<Record<string, unknown>>

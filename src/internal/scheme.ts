@@ -1,6 +1,6 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { HttpApiEndpoint } from "effect/http-api"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as Challenge from "../Challenge.ts"
 import type { Definition } from "./definition.ts"
 import type { Authenticator } from "./authenticator.ts"

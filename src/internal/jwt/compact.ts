@@ -1,4 +1,4 @@
-import * as Jose from "jose"
+import * as base64url from "jose/base64url"
 import { parseObject } from "./json.ts"
 
 /** What a header says (RFC 7515 §4.1). */
@@ -56,7 +56,7 @@ const headerOf = (encoded: string): Header | undefined => {
 const maxHeaderLength = 512
 
 const readHeader = (encoded: string): Header | undefined => {
-  const header = parseObject(Jose.base64url.decode(encoded))
+  const header = parseObject(base64url.decode(encoded))
   if (header === undefined || refused.some((name) => Object.hasOwn(header, name))) return
   const alg = own(header, "alg")
   const kid = own(header, "kid")
@@ -68,7 +68,7 @@ const readHeader = (encoded: string): Header | undefined => {
 
 /** The claims in strict JSON; `undefined` for everything else. */
 export const claimsOf = (compact: Compact): Readonly<Record<string, unknown>> | undefined =>
-  parseObject(Jose.base64url.decode(compact.payload))
+  parseObject(base64url.decode(compact.payload))
 
 const own = (object: Readonly<Record<string, unknown>>, name: string): unknown =>
   Object.hasOwn(object, name) ? object[name] : undefined

@@ -1,5 +1,5 @@
 /** Which public keys are too weak, or no keys at all: what neither jose nor WebCrypto refuses. */
-import * as Jose from "jose"
+import * as base64url from "jose/base64url"
 import { hasRocaFingerprint, smallPrimes } from "./roca.ts"
 
 export type Weakness =
@@ -19,8 +19,8 @@ const maxLength = Math.ceil(((maxModulusBits / 8 + 1) * 4) / 3)
 /** The octets of canonical base64url (RFC 7515 §2): no padding, no white space, no stray bits, so that one key has one text. */
 const octets = (text: string): Uint8Array | undefined => {
   if (text === "" || text.length > maxLength || !/^[\w-]+$/.test(text)) return undefined
-  const bytes = Jose.base64url.decode(text)
-  return Jose.base64url.encode(bytes) === text ? bytes : undefined
+  const bytes = base64url.decode(text)
+  return base64url.encode(bytes) === text ? bytes : undefined
 }
 
 const unsigned = (bytes: Uint8Array): bigint =>
