@@ -57,11 +57,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as Schema from "effect/Schema"
-import * as assets from "./internal/swaggerUi/assets.ts"
-import * as configuration from "./internal/swaggerUi/configuration.ts"
-import { route } from "./internal/swaggerUi/resource.ts"
 import * as scalar from "./internal/swaggerUi/scalar.ts"
-import * as site from "./internal/swaggerUi/site.ts"
 import type { ConfigurationError } from "./SecurityError.ts"
 
 /**
@@ -176,10 +172,8 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
 ): Layer.Layer<never, ConfigurationError, HttpRouter.HttpRouter | FileSystem.FileSystem | Path.Path> =>
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {
-      yield* configuration.check(options)
-      const document = isDocument(source) ? source : OpenApi.fromApi(source)
-      const resources = yield* site.make(document, options, yield* assets.read)
-      yield* router.addAll(yield* Effect.all(resources.map(route)))
+      const { serve } = yield* Effect.promise(() => import("./internal/swaggerUi/serve.ts"))
+      yield* serve(router, () => (isDocument(source) ? source : OpenApi.fromApi(source)), options)
     })
   )
 

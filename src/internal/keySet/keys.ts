@@ -1,6 +1,5 @@
 /** The usable keys of a JWK Set, by algorithm and `kid`, and those that were refused. */
 import * as Effect from "effect/Effect"
-import { importJWK } from "jose/key/import"
 import { type Candidate, isAlgorithm, maxKidLength, readJwk, type Refusal } from "./jwk.ts"
 
 /** How many members of a key set are read. */
@@ -71,7 +70,7 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
 
 const importKey = ({ algorithms, key }: Candidate): Effect.Effect<Imported> =>
   Effect.forEach(algorithms, (alg) =>
-    Effect.tryPromise(() => importJWK({ ...key }, alg)).pipe(
+    Effect.tryPromise(() => import("jose/key/import").then(({ importJWK }) => importJWK({ ...key }, alg))).pipe(
       Effect.map((imported) => (imported instanceof Uint8Array ? [] : [[alg, imported] as const])),
       Effect.orElseSucceed(() => [])
     )

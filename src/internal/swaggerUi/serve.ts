@@ -1,0 +1,14 @@
+import * as Effect from "effect/Effect"
+import type { HttpRouter } from "effect/http/HttpRouter"
+import type { Document, Options } from "../../SwaggerUi.ts"
+import * as assets from "./assets.ts"
+import * as configuration from "./configuration.ts"
+import { route } from "./resource.ts"
+import * as site from "./site.ts"
+
+/** Adds all that is served for a document. It is loaded where the page is served: other programs do not wait for it. */
+export const serve = Effect.fnUntraced(function* (router: HttpRouter, documentOf: () => Document, options: Options) {
+  yield* configuration.check(options)
+  const resources = yield* site.make(documentOf(), options, yield* assets.read)
+  yield* router.addAll(yield* Effect.all(resources.map(route)))
+})
