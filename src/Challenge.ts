@@ -173,10 +173,9 @@ const delaySeconds = (delay: Duration.Duration): string =>
 
 // One field for each challenge: a client may not split a list of challenges right (RFC 9110 §11.6.1). Effect's headers are typed as strings, and
 // those of a response are handed on to Node as they are, which writes a field for each member of an array. Elsewhere a list is joined.
-const severalFields = (challenges: ReadonlyArray<string>, onNode: boolean): Readonly<Record<string, string>> =>
-  challenges.length > 1
-    ? { "www-authenticate": onNode ? (challenges as unknown as string) : challenges.join(", ") }
-    : {}
+const severalFields = (challenges: ReadonlyArray<string>, onNode: boolean): Readonly<Record<string, string>> => ({
+  "www-authenticate": onNode ? (challenges as unknown as string) : challenges.join(", ")
+})
 
 const isNode = (context: Context.Context<never>): boolean => {
   const request = Context.getOrUndefined(context, HttpServerRequest)
@@ -242,17 +241,23 @@ export const isRaised = (error: SecurityError): boolean => raised.has(error)
  * @category responses
  * @since 0.1.0
  */
-export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.withFiber((fiber) => {
-    const { challenges, settings } = raised.get(error) ?? outside
-    const { fields, response } =
-      challenges.length > 1
-        ? standard(error, settings, severalFields(challenges, isNode(fiber.context)))
-        : standardOf(error, settings)
-    const renderer = settings.renderers[error._tag] as
-      ((error: SecurityError) => HttpServerResponse.HttpServerResponse) | undefined
-    return renderer === undefined ? response : render(renderer, error, fields, response)
-  })
+export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const { challenges, settings } = raised.get(error) ?? outside
+  if (challenges.length <= 1) return rendered(error, settings, standardOf(error, settings))
+  return Effect.withFiber((fiber) =>
+    rendered(error, settings, standard(error, settings, severalFields(challenges, isNode(fiber.context))))
+  )
+}
+
+const rendered = (
+  error: SecurityError,
+  { renderers }: Settings,
+  { fields, response }: Standard
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const renderer = renderers[error._tag] as
+    ((error: SecurityError) => HttpServerResponse.HttpServerResponse) | undefined
+  return renderer === undefined ? response : render(renderer, error, fields, response)
+}
 
 interface Standard {
   readonly fields: ReadonlyArray<[string, string]>
