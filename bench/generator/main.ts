@@ -13,8 +13,14 @@ export type Command =
   | { readonly type: "check"; readonly name: string; readonly cursor: string; readonly count: number }
   /** Sends the named requests in turn, for some time, and checks each status. */
   | { readonly type: "run"; readonly name: string; readonly cursor: string; readonly milliseconds: number }
-  /** Sends `count` requests, each with a token that is minted for it. */
-  | { readonly type: "mint"; readonly minter: Minter; readonly first: number; readonly count: number }
+  /** Sends `count` requests, each with a token that is minted for it: a good one, or one for another audience. */
+  | {
+      readonly type: "mint"
+      readonly minter: Minter
+      readonly first: number
+      readonly count: number
+      readonly good: boolean
+    }
   | { readonly type: "disconnect" }
 
 export interface Result {
@@ -84,11 +90,16 @@ const handle = async (command: Command): Promise<Result | undefined> => {
       return drive(false, () => (over ? undefined : next()))
     }
     case "mint": {
-      const mint = minting(command.minter)
+      const { good } = command
+      const mint = minting(command.minter, undefined, good ? {} : { aud: "https://other.example.com" })
       let index = command.first
       const next = () => {
         const { compact, subject } = mint(index++)
-        return prepare({ path: "/items", token: compact, status: 200, body: JSON.stringify({ subject }) })
+        return prepare({
+          path: "/items",
+          token: compact,
+          ...(good ? { status: 200, body: JSON.stringify({ subject }) } : { status: 401, challenge: true })
+        })
       }
       return drive(true, limited(command.count, next))
     }

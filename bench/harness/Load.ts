@@ -46,8 +46,8 @@ export class Load {
     return this.#tell({ type: "run", name, cursor, milliseconds }) as Promise<Result>
   }
 
-  mint(minter: Minter, first: number, count: number): Promise<Result> {
-    return this.#tell({ type: "mint", minter, first, count }) as Promise<Result>
+  mint(minter: Minter, first: number, count: number, good = true): Promise<Result> {
+    return this.#tell({ type: "mint", minter, first, count, good }) as Promise<Result>
   }
 
   stop(): Promise<void> {
