@@ -1,7 +1,7 @@
 /** Verified tokens that are kept: for no longer than they may be, for nobody else, in bounds. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Metric, Redacted, Schema } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import {
   BearerToken,
   JwtVerifier,
@@ -215,13 +215,16 @@ describe("what is kept of one token is never another's", () => {
     Effect.gen(function* () {
       const text = textOf(700)
       // The last character is in the sample of a token of this length, the one before it is not.
-      const { callsOf, present } = yield* verifier({})
+      const { callsOf, invalidate, present } = yield* verifier({})
       const [other, twin] = [changedAt(text, 699), changedAt(text, 698)]
       const presentAll = Effect.forEach([text, other, twin], (token) =>
         Effect.map(present(token), ({ subject }) => assert.strictEqual(subject, token))
       )
       for (const _ of times(3)) yield* presentAll
       assert.deepStrictEqual([text, other, twin].map(callsOf), [3, 1, 3])
+      yield* invalidate(text)
+      yield* present(twin)
+      assert.strictEqual(callsOf(twin), 3, "neither is it forgotten with the other")
     })
   )
 
@@ -263,15 +266,19 @@ describe("the cache is bounded", () => {
     )
   }
 
-  it.effect("a flood of bad tokens drops no good one", () =>
+  it.effect("a flood of bad tokens, or of ones that are just about to be, drops no good one", () =>
     Effect.gen(function* () {
       const { callsOf, present } = yield* verifier({
         cache: { capacity: 3 },
-        says: (token) => (token.startsWith("bad") ? refused : accepted(token))
+        says: (token) => {
+          if (token.startsWith("bad")) return refused
+          return accepted(token, token.startsWith("late") ? { expiresAt: DateTime.makeUnsafe(0) } : {})
+        }
       })
       const good = ["a", "b", "c"]
       for (const token of good) yield* present(token)
       for (const i of times(1000)) yield* Effect.flip(present(`bad-${i}`))
+      for (const i of times(1000)) yield* present(`late-${i}`)
       for (const token of good) yield* present(token)
       assert.deepStrictEqual(good.map(callsOf), [1, 1, 1])
     })
@@ -279,13 +286,15 @@ describe("the cache is bounded", () => {
 
   it.effect("a token that is larger than all of it is not kept, and drops none", () =>
     Effect.gen(function* () {
-      const says = (token: string) =>
-        token === "many claims" ? accepted(token, { claims: { a: times(500).map(String) } }) : accepted(token)
+      const many = times(100).map(String)
+      const says = (token: string) => {
+        if (token === "many-claims") return accepted(token, { claims: { a: { b: many } } })
+        return accepted(token, token === "many-scopes" ? { scopes: new Set(many) } : {})
+      }
       const { callsOf, present } = yield* verifier({ cache: { maxBytes: 4000 }, says })
-      const large = ["x".repeat(4000), "y".repeat(9000)]
-      const tokens = ["a", ...large]
+      const tokens = ["a", "x".repeat(4000), "y".repeat(9000), "many-claims", "many-scopes"]
       for (const _ of times(2)) for (const token of tokens) yield* present(token)
-      assert.deepStrictEqual(tokens.map(callsOf), [1, 2, 2])
+      assert.deepStrictEqual(tokens.map(callsOf), [1, 2, 2, 2, 2])
     })
   )
 
@@ -436,6 +445,26 @@ describe("a token that many present at once", () => {
         const later = yield* ask("a")
         yield* answer(1, accepted("a"))
         assert(Exit.isSuccess(yield* Fiber.join(later)))
+      })
+    )
+  }
+
+  for (const [name, outcome] of Object.entries({ accepted: accepted("a"), refused, outage })) {
+    it.effect(`leaves nothing behind: ${name}, and then the verifier itself is asked`, () =>
+      Effect.gen(function* () {
+        let asked = 0
+        const { verify } = yield* TokenVerifier.make({
+          cache: { timeToLive: "1 second" },
+          verify: () => {
+            asked++
+            return Effect.andThen(Effect.yieldNow, outcome)
+          }
+        })
+        for (const _ of times(3)) {
+          yield* Effect.exit(verify(Redacted.make("a")))
+          yield* TestClock.adjust("1 second")
+        }
+        assert.strictEqual(asked, 3)
       })
     )
   }
@@ -741,9 +770,38 @@ describe("behind a scheme", () => {
         for (const _ of times(3)) assert.strictEqual((yield* send("/", "alice")).body, "alice")
         assert.strictEqual((yield* send("/", "bob")).body, "bob")
         assert.deepStrictEqual(calls, ["alice", "bob"])
+        assert.deepStrictEqual(yield* counted, { hit: 2, miss: 2 })
         yield* invalidate("alice")
         assert.strictEqual((yield* send("/", "alice")).body, "alice")
         assert.deepStrictEqual(calls, ["alice", "bob", "alice"])
+      }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+    )
+
+    it.effect(`a token is answered in its time, by a verifier that decides ${name}`, () =>
+      Effect.gen(function* () {
+        const says = (token: string) => accepted(token, { expiresAt: DateTime.makeUnsafe(10_000) })
+        const { calls, service } = yield* verifier({ way, says })
+        const scheme = Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service))
+        const request = () => new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+        const program = Effect.suspend(() =>
+          Effect.provideService(
+            auth.authorizeOption,
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(request())
+          )
+        ).pipe(Effect.provide(yield* Layer.build(scheme)))
+        for (const [time, expected] of [
+          [5000, 1],
+          [9999, 1],
+          [10_000, 2],
+          [4999, 3],
+          [4998, 4],
+          [5000, 4]
+        ] as const) {
+          yield* TestClock.setTime(time)
+          yield* program
+          assert.lengthOf(calls, expected, `at ${time}`)
+        }
       })
     )
   }
