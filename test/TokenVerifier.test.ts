@@ -336,9 +336,9 @@ describe("the cache is bounded", () => {
             const entry = { from: now, until: now + command.lives }
             cache.set(command.text, entry, command.bytes)
             set.set(command.text, entry)
-            // What has just been set is there, if there can be room for it.
-            const fits = command.bytes <= bounds.maxBytes
-            assert.strictEqual(cache.get(command.text, now), fits ? entry : undefined)
+            // What has just been set is there, if there can be room for it. (Not each is looked up: that is to use it.)
+            if (command.lives === 5) break
+            assert.strictEqual(cache.get(command.text, now), command.bytes > bounds.maxBytes ? undefined : entry)
             break
           }
           case "Delete":
@@ -364,9 +364,7 @@ describe("the cache is bounded", () => {
 
 /** A verifier that decides when it is told to, and those who ask it at once. */
 const waiting = Effect.fnUntraced(function* () {
-  const answers: Array<
-    Deferred.Deferred<VerifiedToken, SecurityError.InvalidToken | SecurityError.AuthorizationServerUnavailable>
-  > = []
+  const answers: Array<Deferred.Deferred<VerifiedToken, Effect.Error<Outcome>>> = []
   const made = yield* verifier({
     way: Effect.suspend,
     says: () => {
