@@ -1,4 +1,4 @@
-/** One table of requirements and answers, run through `HttpRouter` and `HttpApi`, in both forms of the answers. */
+/** One table of requirements and answers, run through `HttpRouter` and `HttpApi`, in both forms of the answers, with tokens that are kept and without. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, Logger, Option, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRespondable, HttpServerResponse } from "effect/http"
@@ -17,10 +17,11 @@ import {
   Requirement,
   SecurityError,
   SecurityScopes,
+  type TokenCaching,
   TokenVerifier
 } from "effect-oauth2"
 import { verified } from "./support/Verifier.ts"
-import { serve } from "./support/web.ts"
+import { type Send, serve } from "./support/web.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // the schemes, and tokens that say what their verifiers make of them
@@ -44,14 +45,16 @@ const schemesOf = (responses: Challenge.Responses) => ({
 type Schemes = ReturnType<typeof schemesOf>
 
 /** A token says its scopes at A, and after a slash those at B: `a+b/x`; `none`, `bad` and `outage` are what they say. */
-const verifier = (scheme: 0 | 1, calls: Array<string>) =>
+const saysAt = (scheme: "A" | "B", token: string) => token.split("/")[scheme === "A" ? 0 : 1] ?? "bad"
+
+const verifier = (scheme: "A" | "B", caching: TokenCaching, calls: Array<string>) =>
   TokenVerifier.layer({
-    cache: false,
+    ...caching,
     verify: (token) =>
       Effect.suspend((): ReturnType<TokenVerifier["Service"]["verify"]> => {
         const value = Redacted.value(token)
-        const says = value.split("/")[scheme] ?? "bad"
-        calls.push(scheme === 0 ? "A" : "B")
+        const says = saysAt(scheme, value)
+        calls.push(scheme)
         if (says === "bad") return Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
         return says === "outage"
           ? Effect.fail(
@@ -591,19 +594,33 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
           Effect.gen(function* () {
             const schemes = schemesOf(responses)
             const calls: Array<string> = []
-            const app = make(schemes, stack(schemes)).pipe(
-              Layer.provide([
-                schemes.A.layer.pipe(Layer.provide(verifier(0, calls))),
-                schemes.B.layer.pipe(Layer.provide(verifier(1, calls))),
-                Layer.succeed(Blocked, ["a"])
-              ])
-            )
-            const send = yield* serve(app)
+            const serving = (caching: TokenCaching) =>
+              serve(
+                make(schemes, stack(schemes)).pipe(
+                  Layer.provide([
+                    schemes.A.layer.pipe(Layer.provide(verifier("A", caching, calls))),
+                    schemes.B.layer.pipe(Layer.provide(verifier("B", caching, calls))),
+                    Layer.succeed(Blocked, ["a"])
+                  ])
+                )
+              )
+            const [send, sendCached] = [yield* serving({ cache: false }), yield* serving({})]
             for (const [token, answer, verifies = token === undefined || token.includes(" ") ? "" : "A"] of answers) {
-              calls.length = 0
-              const { body, challenge, status } = yield* send("/", token)
-              assert.deepStrictEqual({ status, challenges: challenge, body }, expected(answer, responses), token)
-              assert.deepStrictEqual(calls.join(""), verifies, `verifications of ${token}`)
+              const right = expected(answer, responses)
+              const isKept = (scheme: string) => !/bad|outage/.test(saysAt(scheme as "A" | "B", token ?? ""))
+              const assertAnswer = Effect.fnUntraced(function* (send: Send, name: string, verifies?: string) {
+                calls.length = 0
+                const { body, challenge, status } = yield* send("/", token)
+                assert.deepStrictEqual({ status, challenges: challenge, body }, right, `${token}, ${name}`)
+                if (verifies !== undefined) assert.strictEqual(calls.join(""), verifies, `${token}, ${name}`)
+              })
+              yield* assertAnswer(send, "not kept", verifies)
+              yield* assertAnswer(sendCached, "cold")
+              yield* assertAnswer(
+                sendCached,
+                "warm",
+                verifies.replace(/[AB]/g, (scheme) => (isKept(scheme) ? "" : scheme))
+              )
             }
           })
         )

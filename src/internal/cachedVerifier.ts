@@ -155,7 +155,8 @@ export const make = Effect.fnUntraced(function* ({
           return Effect.fail(error)
         },
         onSuccess: (holds) => {
-          if (holds) {
+          // The keys may have been waited for.
+          if (holds && clock.currentTimeMillisUnsafe() < entry.until) {
             hits.count++
             return entry.verified
           }

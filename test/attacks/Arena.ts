@@ -2,7 +2,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Logger, Metric, References, Tracer } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
-import { AccessToken, JwtVerifier, OAuth2 } from "effect-oauth2"
+import { AccessToken, JwtVerifier, OAuth2, type TokenCaching } from "effect-oauth2"
 import { type SigningKey, TestIssuer } from "effect-oauth2/testing"
 import { connect } from "node:net"
 import { inspect } from "node:util"
@@ -71,18 +71,23 @@ const Recorder = Logger.layer([
   })
 ])
 
-export const layer = Layer.unwrap(
-  Effect.map(
-    Effect.promise(() => keys),
-    ({ ec, rsa }) =>
-      serve(Routes).pipe(
-        Layer.provide(JwtVerifier.layer({ issuer: "https://issuer.test", audience, algorithms: ["RS256", "ES256"] })),
-        Layer.provideMerge(TestIssuer.layer({ issuer: "https://issuer.test", audience, keys: [rsa, ec] })),
-        Layer.provideMerge(Recorder),
-        Layer.provideMerge(Spans)
-      )
+const policy: JwtVerifier.Options = { issuer: "https://issuer.test", audience, algorithms: ["RS256", "ES256"] }
+
+export const layerCaching = (caching: TokenCaching) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => keys),
+      ({ ec, rsa }) =>
+        serve(Routes).pipe(
+          Layer.provide(JwtVerifier.layer({ ...policy, ...caching })),
+          Layer.provideMerge(TestIssuer.layer({ issuer: policy.issuer, audience, keys: [rsa, ec] })),
+          Layer.provideMerge(Recorder),
+          Layer.provideMerge(Spans)
+        )
+    )
   )
-)
+
+export const layer = layerCaching({})
 
 /** What is right, in the shorthand of the list of attacks. */
 export type Expected = "401t" | "400" | "401n" | "403s" | "503"
@@ -155,13 +160,18 @@ export const assertAnswer = Effect.fnUntraced(function* (
   for (const secret of secrets) if (secret.length > 12) assert.notInclude(whole, secret)
 })
 
-/** A good request is answered. */
-export const assertAlive = Effect.fnUntraced(function* (key?: SigningKey) {
-  const issuer = yield* TestIssuer
-  const token = yield* issuer.mint({ scopes: ["read"], subject: "good", ...(key === undefined ? {} : { key }) })
+/** A token of the subject `good` is accepted. */
+export const assertAccepted = Effect.fnUntraced(function* (token: string) {
   for (const form of responses) {
     const { body, status } = yield* sendRaw(`/${form}`, [`Authorization: Bearer ${token}`])
     assert.deepStrictEqual([status, body.includes("good")], [200, true])
   }
+})
+
+/** A good request is answered. */
+export const assertAlive = Effect.fnUntraced(function* (key?: SigningKey) {
+  const issuer = yield* TestIssuer
+  const token = yield* issuer.mint({ scopes: ["read"], subject: "good", ...(key === undefined ? {} : { key }) })
+  yield* assertAccepted(token)
   return token
 })
