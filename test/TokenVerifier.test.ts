@@ -630,7 +630,7 @@ describe("a JWT that is kept", () => {
       assert.strictEqual(yield* reason(token), "UnknownKey")
       assert.strictEqual(yield* reason(token), "UnknownKey")
       yield* present(still)
-      assert.deepStrictEqual(yield* counted, { Accepted: 2, UnknownKey: 1, hit: 2, miss: 3 })
+      assert.deepStrictEqual(yield* counted, { Accepted: 2, UnknownKey: 1, hit: 2, miss: 4 })
     }))
 
   test("is dropped where its key's name is another key's now", () =>
@@ -680,7 +680,7 @@ describe("a JWT that is kept", () => {
       yield* respond("jwks", "normal")
       yield* TestClock.adjust("5 seconds")
       yield* present(token)
-      assert.deepStrictEqual(yield* counted, { Accepted: 1, hit: 2, miss: 1 })
+      assert.deepStrictEqual(yield* counted, { Accepted: 1, hit: 2, miss: 3 })
     }))
 
   test(
@@ -841,6 +841,94 @@ describe("behind a scheme", () => {
       })
     )
   }
+})
+
+describe("a long request", () => {
+  for (const cache of [false, {}] as const) {
+    it.effect(`asks again when the token has expired (cache: ${JSON.stringify(cache)})`, () =>
+      Effect.gen(function* () {
+        let calls = 0
+        const tokens = TokenVerifier.layer({
+          cache,
+          verify: () => {
+            calls++
+            return Effect.succeed({ ...verified("a", ["a"]), expiresAt: DateTime.makeUnsafe(10_000) })
+          }
+        })
+        const request = HttpServerRequest.fromWeb(
+          new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+        )
+        yield* Effect.gen(function* () {
+          for (const asked of [1, 2]) {
+            yield* auth.authorizeOption
+            assert.strictEqual(calls, asked)
+            yield* TestClock.adjust("1 hour")
+          }
+        }).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+          Effect.provide(Layer.provide(auth.layer, tokens))
+        )
+      })
+    )
+  }
+})
+
+describe("claims of a verifier's own", () => {
+  it.effect("are looked at once each, however they point at one another", () =>
+    Effect.gen(function* () {
+      let visits = 0
+      const team: { users?: unknown } = {}
+      const user = {
+        get team() {
+          visits++
+          return team
+        }
+      }
+      team.users = Array.from(
+        { length: 50 },
+        () => Object.create(null, Object.getOwnPropertyDescriptors(user)) as object
+      )
+      const { verify } = yield* TokenVerifier.make({
+        verify: () => Effect.succeed({ ...verified("a", ["a"]), claims: { team } })
+      })
+      yield* verify(Redacted.make("a"))
+      assert.strictEqual(visits, 50)
+    })
+  )
+
+  it.effect("that throw when they are looked at are not kept, and do no harm", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const claims = {
+        get tenant(): string {
+          throw new Error("no tenant")
+        }
+      }
+      const { verify } = yield* TokenVerifier.make({
+        verify: () => {
+          calls++
+          return Effect.succeed({ ...verified("a", ["a"]), claims })
+        }
+      })
+      for (const _ of [1, 2]) assert.strictEqual((yield* verify(Redacted.make("a"))).subject, "a")
+      assert.strictEqual(calls, 2)
+    })
+  )
+
+  it.effect("that a scheme refuses each time are one look-up each time", () =>
+    Effect.gen(function* () {
+      const strict = OAuth2.authorizationCode("Strict", {
+        ...flow,
+        scopes: { a: "" },
+        claims: Schema.Struct({ tenant: Schema.String })
+      })
+      const tokens = TokenVerifier.layer({ verify: () => Effect.succeed(verified("a", ["a"])) })
+      const ask = Effect.exit(strict.authorize).pipe(Effect.provide(BearerToken.layerTest("a")))
+      yield* Effect.provide(Effect.andThen(ask, ask), Layer.provide(strict.layer, tokens))
+      const hits = (yield* Metric.snapshot).find(({ attributes }) => attributes?.["outcome"] === "hit")
+      assert.deepStrictEqual(hits?.state, { count: 1, incremental: true })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
 })
 
 describe("behind schemes that read claims", () => {

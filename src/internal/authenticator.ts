@@ -89,22 +89,22 @@ export class Authenticator {
   #known(text: string, fiber: Fiber.Fiber<unknown, unknown>): Verification | undefined {
     const known = this.#verifier.lookUp(text, fiber.getRef(Clock.Clock))
     if (known === undefined || this.#decode === undefined) return known
-    const decoded = this.#decoded.get(known.verified.value)
-    return decoded && { token: known.token, verified: decoded }
+    return { token: known.token, verified: this.#decoding(known.verified.value, this.#decode) }
   }
 
   #verified(text: string, fiber: Fiber.Fiber<unknown, unknown>): Verification["verified"] {
     const decode = this.#decode
     const verified = this.#verifier.verify(text, fiber)
-    if (decode === undefined) return verified
-    return Effect.flatMapEager(
-      verified,
-      (raw) =>
-        this.#decoded.get(raw) ??
-        Effect.map(decode(raw), (decoded) => {
-          this.#decoded.set(raw, success(decoded))
-          return decoded
-        })
+    return decode === undefined ? verified : Effect.flatMapEager(verified, (token) => this.#decoding(token, decode))
+  }
+
+  #decoding(token: VerifiedToken, decode: Decode): Effect.Effect<VerifiedToken, InvalidToken> {
+    return (
+      this.#decoded.get(token) ??
+      Effect.map(decode(token), (decoded) => {
+        this.#decoded.set(token, success(decoded))
+        return decoded
+      })
     )
   }
 
@@ -125,9 +125,16 @@ export class Authenticator {
     // What is refused at once may be refused again.
     const error = errorOf(verified)
     if (error !== undefined) return error
+    // What has begun is for the first who asks; when it is over, the token is verified anew.
+    let begun: Verification["verified"] | undefined = verified
+    const verify = Effect.withFiber((fiber) => {
+      const first = begun ?? this.#verified(text, fiber)
+      begun = undefined
+      return first
+    })
     const verification = {
       token: authorizationHeader.redact(text),
-      verified: remembered(verified, fiber.getRef(Clock.Clock))
+      verified: remembered(verify, fiber.getRef(Clock.Clock))
     }
     if (memory !== undefined) {
       memory[place] = { text, verification }

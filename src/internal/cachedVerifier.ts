@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function* ({
     // What is kept has the form of a token: who finds it here need not look at that again.
     if (ends > from && isToken(text)) {
       const entry: Entry = { token: redact(text), verified: success(token), from, until: ends, standing }
-      cache.set(text, entry, sizeOf(text, token))
+      cache.set(text, entry, sizeOf(text, token, bounds.maxBytes))
     }
     return token
   }
@@ -151,6 +151,7 @@ export const make = Effect.fnUntraced(function* ({
       if (entry === undefined) return verifyAnew(text, clock, fiber)
       return Effect.matchEffect(entry.standing(clock), {
         onFailure: (error) => {
+          misses.count++
           if (error._tag === "InvalidToken") cache.delete(text)
           return Effect.fail(error)
         },

@@ -96,17 +96,32 @@ const sample = (text: string): number => {
 
 const perEntry = 1024
 const perValue = 32
-const maxDepth = 16
+const maxDepth = 64
 
-/** About how many bytes a token takes with what was read from it. */
-export const sizeOf = (text: string, token: VerifiedToken): number =>
-  perEntry + text.length + sizeOfValue(Array.from(token.scopes), maxDepth) + sizeOfValue(token.claims, maxDepth)
-
-const sizeOfValue = (value: unknown, depth: number): number => {
-  if (typeof value === "string") return perValue + value.length
-  if (typeof value !== "object" || value === null || depth === 0) return perValue
-  return Object.entries(value).reduce(
-    (sum, [name, member]) => sum + perValue + name.length + sizeOfValue(member, depth - 1),
-    perValue
-  )
+/** About how many bytes a token takes with what was read from it: `Infinity` where that cannot be said, or is more than `most`. */
+export const sizeOf = (text: string, token: VerifiedToken, most: number): number => {
+  const seen = new Set<object>()
+  let size = perEntry + text.length
+  const add = (value: unknown, depth: number): void => {
+    size += perValue
+    if (typeof value === "string") size += value.length
+    if (typeof value !== "object" || value === null || seen.has(value)) return
+    if (depth === maxDepth || size > most) {
+      size = Infinity
+      return
+    }
+    seen.add(value)
+    for (const [name, member] of value instanceof Set ? value.entries() : Object.entries(value)) {
+      if (size > most) return
+      add(name, depth + 1)
+      add(member, depth + 1)
+    }
+  }
+  try {
+    add(token, 0)
+    return size
+  } catch {
+    // Claims of somebody's own making may throw when they are looked at.
+    return Infinity
+  }
 }
