@@ -4,6 +4,7 @@ import { Arbitrary, Context, DateTime, Deferred, Effect, Exit, Layer, Option, Re
 import { Headers, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { NetAddress } from "effect/net"
 import { AccessToken, BearerToken, OAuth2, OptionalAccessToken, TokenVerifier } from "effect-oauth2"
+import * as http from "node:http"
 import * as http2 from "node:http2"
 import * as net from "node:net"
 import { inspect } from "node:util"
@@ -1026,6 +1027,33 @@ layer(
       for (const path of ["/layer", "/fastapi", "/rfc6750"]) {
         assert.strictEqual((yield* get(path, "Authorization: Bearer abc")).body, "abc", path)
         assert.include([400, 401], (yield* get(path, "Authorization: Bearer abcd")).status, path)
+      }
+    })
+  )
+})
+
+layer(
+  HttpRouter.serve(Routes, serve).pipe(
+    Layer.provideMerge(
+      NodeHttpServer.layer(
+        () =>
+          http.createServer((request) => {
+            // What stands in front of the app on Node may write the field, or take it away.
+            const { cookie } = request.headers
+            if (cookie === undefined) delete request.headers.authorization
+            else request.headers.authorization = `Bearer ${cookie}`
+          }),
+        { port: 0 }
+      )
+    )
+  )
+)("BearerToken behind a listener that changes Node's headers", (it) => {
+  it.effect("is what the listener says", () =>
+    Effect.gen(function* () {
+      for (const path of ["/layer", "/fastapi", "/rfc6750"]) {
+        assert.strictEqual((yield* get(path, "Cookie: abc")).body, "abc", path)
+        assert.strictEqual((yield* get(path, "Cookie: abc", "Authorization: Bearer def")).body, "abc", path)
+        assert.strictEqual((yield* get(path, "Authorization: Bearer def")).status, 401, path)
       }
     })
   )

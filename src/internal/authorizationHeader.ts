@@ -55,11 +55,18 @@ export const fromRequest = (request: HttpServerRequest, maxLength: number): stri
 
 /** The value of the `Authorization` field; of several the first. */
 export const fieldValue = (request: HttpServerRequest): string | undefined => {
-  const fields = isAsReceived(request) ? rawFields(request.source) : undefined
-  if (fields === undefined) return request.headers["authorization"]
-  const value = fields[indexOfField(fields, 0) + 1]
+  const value = isAsReceived(request) ? request.source.headers["authorization"] : request.headers["authorization"]
   return typeof value === "string" ? value : undefined
 }
+
+// Where a request's `headers` are first asked for, Effect makes an object of all fields, which takes as long as a decision. A request of Node's adapter that
+// `modify` gave no other headers would have those of Node's own object, so that one is asked. What looks different from inside is asked for its `headers`.
+const isAsReceived = (
+  request: HttpServerRequest
+): request is HttpServerRequest & { readonly source: { readonly headers: Readonly<Record<string, unknown>> } } =>
+  Object.hasOwn(request, "headersOverride") &&
+  (request as { headersOverride?: unknown }).headersOverride === undefined &&
+  rawFields(request.source) !== undefined
 
 // Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
 // (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.
@@ -81,11 +88,6 @@ const indexOfField = (fields: ReadonlyArray<unknown>, from: number): number => {
   }
   return fields.length
 }
-
-// Node and Effect each make an object of all fields when one of `headers` is first asked for, which takes as long as a decision. On Node a request that
-// `modify` gave other headers has them here; any other implementation has no such property, and is asked for its `headers`.
-const isAsReceived = (request: HttpServerRequest): boolean =>
-  Object.hasOwn(request, "headersOverride") && (request as { headersOverride?: unknown }).headersOverride === undefined
 
 /** A token as it travels through a program: it prints as `<redacted:access_token>`. */
 export const redact = (token: string): Redacted.Redacted => Redacted.make(token, { label: "access_token" })

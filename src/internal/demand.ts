@@ -27,6 +27,8 @@ export interface Part {
   readonly settings: Challenge.Settings
   /** What is proven by the very fact that it holds; `undefined` where that depends on the token. */
   readonly proves: ReadonlySet<string> | undefined
+  /** The scopes that are all there is to it; `undefined` where alternatives or checks decide, too. */
+  readonly scopes: ReadonlyArray<string> | undefined
   /** Its errors so far, by the scopes that were missing. */
   readonly refusals: Map<string, InsufficientScope>
 }
@@ -36,6 +38,10 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional">):
   required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
   settings: options.scheme.settings(asked(options, [])),
   proves: expression.isConjunction(options.expression) ? new Set(expression.mentioned(options.expression)) : undefined,
+  scopes:
+    expression.isConjunction(options.expression) && expression.checks(options.expression).length === 0
+      ? expression.mentioned(options.expression)
+      : undefined,
   refusals: new Map()
 })
 
@@ -76,8 +82,10 @@ export const holds = (
   token: VerifiedToken,
   failed: Array<string>
 ): Eventual<boolean> => {
-  const has = (name: string) => satisfies(part.scheme.implication, token.scopes, name)
-  return outer.every(has) && expression.decide(part.expression, has, token, failed)
+  const { implication } = part.scheme
+  const has = (name: string) => satisfies(implication, token.scopes, name)
+  if (!outer.every(has)) return false
+  return part.scopes === undefined ? expression.decide(part.expression, has, token, failed) : part.scopes.every(has)
 }
 
 /** The error that names all that is asked. */
