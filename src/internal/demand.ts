@@ -84,8 +84,12 @@ export const holds = (
 ): Eventual<boolean> => {
   const { implication } = part.scheme
   const has = (name: string) => satisfies(implication, token.scopes, name)
-  if (!outer.every(has)) return false
-  return part.scopes === undefined ? expression.decide(part.expression, has, token, failed) : part.scopes.every(has)
+  if (outer.length > 0 && !outer.every(has)) return false
+  if (part.scopes === undefined) return expression.decide(part.expression, has, token, failed)
+  for (const name of part.scopes) {
+    if (!token.scopes.has(name) && !has(name)) return false
+  }
+  return true
 }
 
 /** The error that names all that is asked. */

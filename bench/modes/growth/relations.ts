@@ -1,10 +1,11 @@
 /**
  * A warm request of a large server against one of a small server: `cpu` and `time` are how many times as much the large one takes, of its process
- * and on the clock.
+ * and on the clock. `open-cpu` is the same of the servers' open routes, asked with the same header: what grows without authentication.
  */
 import { type Issuer, serveIssuer } from "../../harness/issuer.ts"
 import { Load } from "../../harness/Load.ts"
 import { check, measure, ratio, type Row } from "../../harness/measure.ts"
+import { open } from "../../servers/child.ts"
 import { type Name, Server } from "../../harness/servers.ts"
 import { minting } from "../../harness/tokens.ts"
 import type { Part, Settings } from "../../options.ts"
@@ -39,12 +40,13 @@ export const relations = async ({ connections, parts, rounds = 9, seconds = 1 }:
   const load = await Load.start()
   for (const { large, name, server, small } of chosen) {
     const sides = [await start(server, name, "small", small), await start(server, name, "large", large)] as const
-    const rows = sides.map(({ row }) => row)
+    const rows = sides.flatMap(({ openRow, row }) => [row, openRow])
     const options = { rounds, seconds, connections }
     for (const row of rows) await check(load, row, options)
-    const [smalls = [], larges = []] = await measure(load, rows, options)
+    const [smalls = [], openSmalls = [], larges = [], openLarges = []] = await measure(load, rows, options)
     report("GROWTH", `${name}-cpu`, ratio("cpu", larges, smalls), limit)
     report("GROWTH", `${name}-time`, ratio("rate", smalls, larges), limit)
+    report("GROWTH", `${name}-open-cpu`, ratio("cpu", openLarges, openSmalls))
     for (const { issuer, row } of sides) {
       await row.server.stop()
       issuer.close()
@@ -58,7 +60,7 @@ const start = async (
   relation: string,
   label: string,
   { connections, keys = 1, routes = 1, scopes = 1 }: Size
-): Promise<{ readonly issuer: Issuer; readonly row: Row }> => {
+): Promise<{ readonly issuer: Issuer; readonly row: Row; readonly openRow: Row }> => {
   // Keys that are made fast: a warm request checks no signature.
   const issuer = await serveIssuer("EdDSA", keys)
   const required = Array.from({ length: scopes }, (_, i) => `items:${i}`)
@@ -66,6 +68,11 @@ const start = async (
   const list = `${relation}, ${label}`
   const requests = [{ path: "/items", token: compact, status: 200, body: JSON.stringify({ subject }) }]
   const started = await Server.start(server, issuer.minter, { label: list, settings: { routes, scopes: required } })
-  const row: Row = { server: started, list, requests }
-  return { issuer, row: connections === undefined ? row : { ...row, connections } }
+  const sized = (row: Row): Row => (connections === undefined ? row : { ...row, connections })
+  const openRequest = { path: "/open", token: compact, status: 200, body: JSON.stringify(open) }
+  return {
+    issuer,
+    row: sized({ server: started, list, requests }),
+    openRow: sized({ server: started, list: `${list}, open`, requests: [openRequest] })
+  }
 }
