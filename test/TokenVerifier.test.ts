@@ -13,6 +13,8 @@ import {
 } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { type Entry, TokenCache } from "../src/internal/tokenCache.ts"
 import { verified } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
@@ -379,6 +381,29 @@ const waiting = Effect.fnUntraced(function* () {
     answer: (i: number, outcome: Outcome) =>
       Effect.suspend(() => Deferred.complete(answers[i] ?? assert.fail(`not asked ${i + 1} times`), outcome))
   }
+})
+
+describe("the memory of the cache", () => {
+  it("is what it keeps, however often tokens leave and come again", () => {
+    setFlagsFromString("--expose-gc")
+    const collect = runInNewContext("gc") as () => void
+    const cache = new TokenCache<Entry>({ capacity: 10_000, maxBytes: Number.MAX_SAFE_INTEGER })
+    const tokens = Array.from({ length: 1000 }, (_, i) => `${i}`.padStart(64, "token"))
+    let now = 0
+    const minutes = (count: number) => {
+      for (const _ of times(count)) {
+        now += 60_000
+        for (const token of tokens) {
+          if (cache.get(token, now) === undefined) cache.set(token, { from: now, until: now + 60_000 }, 100)
+        }
+      }
+      collect()
+      return process.memoryUsage().heapUsed / 2 ** 20
+    }
+    const before = minutes(100)
+    // It was 24 MB more.
+    assert.isBelow(minutes(400) - before, 8)
+  })
 })
 
 describe("a token that many present at once", () => {

@@ -30,7 +30,7 @@ interface Kept<E extends Entry> {
 export class TokenCache<E extends Entry> {
   readonly #bounds: Bounds
   readonly #kept = new Map<number, Kept<E>>()
-  #hand = this.#kept.values()
+  #hand: MapIterator<Kept<E>> | undefined
   #bytes = 0
 
   constructor(bounds: Bounds) {
@@ -63,7 +63,9 @@ export class TokenCache<E extends Entry> {
     const before = this.#kept.get(key)
     if (before !== undefined) this.#drop(before)
     if (bytes > this.#bounds.maxBytes) return
-    while (this.#kept.size >= this.#bounds.capacity || this.#bytes + bytes > this.#bounds.maxBytes) this.#turn()
+    // An iterator that stands still keeps every table that the map has had since: where there is room, there is no hand.
+    if (this.#hasRoom(bytes)) this.#hand = undefined
+    while (!this.#hasRoom(bytes)) this.#turn()
     this.#kept.set(key, { text, entry, bytes, used: false })
     this.#bytes += bytes
   }
@@ -78,9 +80,14 @@ export class TokenCache<E extends Entry> {
     this.#bytes -= kept.bytes
   }
 
+  #hasRoom(bytes: number): boolean {
+    return this.#kept.size < this.#bounds.capacity && this.#bytes + bytes <= this.#bounds.maxBytes
+  }
+
   #turn(): void {
+    this.#hand ??= this.#kept.values()
     const { done, value } = this.#hand.next()
-    if (done === true) this.#hand = this.#kept.values()
+    if (done === true) this.#hand = undefined
     else if (value.used) value.used = false
     else this.#drop(value)
   }
