@@ -35,14 +35,31 @@ const lists = new Map<string, ReadonlyArray<Prepared>>()
 const cursors = new Map<string, number>()
 let connections: ReadonlyArray<Connection> = []
 
+// A process that waits in the kernel is woken for each answer, and it is the server that pays for it: the more, the longer it takes for an answer. So
+// this one does not wait there: it looks for answers, and where there are none it sleeps for a tenth of a millisecond.
+const cell = new Int32Array(new SharedArrayBuffer(4))
+let received = 0
+
+const lookUntil = (isOver: () => boolean): void => {
+  const before = received
+  setImmediate(() => {
+    if (isOver()) return
+    if (received === before) Atomics.wait(cell, 0, 0, 0.1)
+    lookUntil(isOver)
+  })
+}
+
 const drive = async (strict: boolean, next: () => Prepared | undefined): Promise<Result> => {
   let sent = 0
   const start = performance.now()
   const before = process.cpuUsage()
+  let isOver = false
+  lookUntil(() => isOver)
   await Promise.all(
     connections.map((connection) => {
       connection.strict = strict
       connection.next = () => {
+        received++
         const request = next()
         if (request !== undefined) sent++
         return request
@@ -50,6 +67,7 @@ const drive = async (strict: boolean, next: () => Prepared | undefined): Promise
       return connection.run()
     })
   )
+  isOver = true
   const { system, user } = process.cpuUsage(before)
   return { responses: sent, milliseconds: performance.now() - start, cpu: system + user }
 }

@@ -8,6 +8,7 @@ import { minting, type Token } from "./tokens.ts"
 
 export const scenarios = {
   open: "the open route",
+  sent: "the open route, sent a token",
   warm: "one token",
   thousand: "1,000 tokens in turn",
   misses: "20,000 tokens in turn",
@@ -17,6 +18,10 @@ export const scenarios = {
 } as const
 
 export type Scenario = keyof typeof scenarios
+
+/** What an open route is asked with where it stands beside a scenario: a request like that one, as far as its fields cost anything to read. */
+export const openOf = (scenario: Scenario): "open" | "sent" =>
+  scenario === "open" || scenario === "garbage" || scenario === "none" ? "open" : "sent"
 
 export const scenarioNames = Object.keys(scenarios) as ReadonlyArray<Scenario>
 
@@ -57,6 +62,8 @@ export class Requests {
     switch (scenario) {
       case "open":
         return [{ path: "/open", status: 200, body: JSON.stringify(open) }]
+      case "sent":
+        return [{ path: "/open", token: this.#token(0).compact, status: 200, body: JSON.stringify(open) }]
       case "warm":
         return this.#good(1)
       case "thousand":
@@ -80,13 +87,14 @@ export class Requests {
   }
 
   #good(count: number): ReadonlyArray<Request> {
-    while (this.#tokens.length < count) this.#tokens.push(this.#mint(this.#tokens.length))
-    return this.#tokens.slice(0, count).map(({ compact, subject }) => ({
-      path: "/items",
-      token: compact,
-      status: 200,
-      body: JSON.stringify({ subject })
-    }))
+    return Array.from({ length: count }, (_, index) => {
+      const { compact, subject } = this.#token(index)
+      return { path: "/items", token: compact, status: 200, body: JSON.stringify({ subject }) }
+    })
+  }
+
+  #token(index: number): Token {
+    return (this.#tokens[index] ??= this.#mint(index))
   }
 }
 

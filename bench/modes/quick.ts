@@ -6,7 +6,7 @@ import { table } from "../report/table.ts"
 const ratios: Readonly<Record<string, readonly [Cell, Cell]>> = {
   "warm-router-vs-open": [
     ["ours-router", "warm"],
-    ["ours-router", "open"]
+    ["ours-router", "sent"]
   ],
   "warm-router-vs-fastify-cache": [
     ["ours-router", "warm"],
@@ -14,7 +14,7 @@ const ratios: Readonly<Record<string, readonly [Cell, Cell]>> = {
   ],
   "warm-api-vs-open": [
     ["ours-api", "warm"],
-    ["ours-api", "open"]
+    ["ours-api", "sent"]
   ],
   "warm-api-vs-fastify-cache": [
     ["ours-api", "warm"],

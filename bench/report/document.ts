@@ -6,7 +6,7 @@ import { format, resolveConfig } from "prettier"
 import type { Cell, Results } from "../harness/compare.ts"
 import type { Algorithm } from "../harness/issuer.ts"
 import { type Options, type Sample, typical } from "../harness/measure.ts"
-import { type Scenario, scenarioNames, scenarios } from "../harness/scenarios.ts"
+import { openOf, type Scenario, scenarioNames, scenarios } from "../harness/scenarios.ts"
 import { type Name, names, titles } from "../harness/servers.ts"
 import { picture } from "./picture.ts"
 
@@ -63,7 +63,10 @@ const sections = (measured: Measured, options: Options): Readonly<Record<string,
       ["", ...closed.map((scenario) => scenarios[scenario])],
       names
         .filter((name) => name.startsWith("ours"))
-        .map((name) => [titles[name], ...closed.map((scenario) => times(rsa.ratio([name, scenario], [name, "open"])))])
+        .map((name) => [
+          titles[name],
+          ...closed.map((scenario) => times(rsa.ratio([name, scenario], [name, openOf(scenario)])))
+        ])
     ),
     cpu: markdown(
       ["", ...Object.values(scenarios)],
@@ -79,7 +82,7 @@ const sections = (measured: Measured, options: Options): Readonly<Record<string,
   }
 }
 
-const closed = scenarioNames.filter((scenario) => scenario !== "open")
+const closed = scenarioNames.filter((scenario) => scenario !== "open" && scenario !== "sent")
 
 const times = (ratio: number | undefined): string => (ratio === undefined ? "" : ratio.toFixed(2))
 
