@@ -10,10 +10,10 @@ import type { VerifiedToken } from "../AccessToken.ts"
 import { BearerToken } from "../BearerToken.ts"
 import type { InvalidRequest, InvalidToken, NotAuthenticated } from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
-import { Memories, type Memory } from "./memory.ts"
+import { Memories, Memory, Remembered } from "./memory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 import { errorOf } from "./eventual.ts"
-import { type Face, faceOf, type Rejection, success } from "./cachedVerifier.ts"
+import { type Face, faceOf, type Known, type Rejection, success } from "./cachedVerifier.ts"
 import { shared } from "./shared.ts"
 
 /** One credential and its verification, which is remembered; an `Exit` where the token is known. */
@@ -67,7 +67,11 @@ export class Authenticator {
     request: HttpServerRequest,
     fiber: Fiber.Fiber<unknown, unknown>
   ): Verification | NotAuthenticated | InvalidRequest | Rejection {
-    const text = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
+    const field = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
+    if (typeof field !== "string") return field
+    const presented = this.#decodedOf(this.#verifier.lookUpPresented(field, fiber.getRef(Clock.Clock)))
+    if (presented !== undefined) return presented
+    const text = authorizationHeader.parse(field)
     if (typeof text !== "string") return text
     const known = this.#known(text, fiber)
     if (known !== undefined) return known
@@ -87,7 +91,10 @@ export class Authenticator {
   }
 
   #known(text: string, fiber: Fiber.Fiber<unknown, unknown>): Verification | undefined {
-    const known = this.#verifier.lookUp(text, fiber.getRef(Clock.Clock))
+    return this.#decodedOf(this.#verifier.lookUp(text, fiber.getRef(Clock.Clock)))
+  }
+
+  #decodedOf(known: Known | undefined): Verification | undefined {
     if (known === undefined || this.#decode === undefined) return known
     return { token: known.token, verified: this.#decoding(known.verified.value, this.#decode) }
   }
@@ -116,11 +123,11 @@ export class Authenticator {
     fiber: Fiber.Fiber<unknown, unknown>
   ): Verification | Rejection {
     const handling = Context.getOrUndefined(fiber.context, Scope.Scope) ?? request.source
-    const memory = Memories.of(handling).find(
+    const before = Memories.of(handling).find(
       (known) => known.authenticator === this && known.source === request.source
     )
-    if (memory?.own?.text === text) return memory.own.verification
-    if (memory?.last?.text === text) return memory.last.verification
+    if (before?.own?.text === text) return before.own.verification
+    if (before?.last?.text === text) return before.last.verification
     const verified = this.#verified(text, fiber)
     // What is refused at once may be refused again.
     const error = errorOf(verified)
@@ -136,13 +143,9 @@ export class Authenticator {
       token: authorizationHeader.redact(text),
       verified: remembered(verify, fiber.getRef(Clock.Clock))
     }
-    if (memory !== undefined) {
-      memory[place] = { text, verification }
-    } else {
-      const made: Memory = { authenticator: this, source: request.source, own: undefined, last: undefined }
-      made[place] = { text, verification }
-      Memories.add(handling, made)
-    }
+    const memory = before ?? new Memory(this, request.source)
+    memory[place] = new Remembered(text, verification)
+    if (before === undefined) Memories.add(handling, memory)
     return verification
   }
 }

@@ -27,21 +27,24 @@ const severalCredentials = constant(new InvalidRequest({ reason: "SeveralCredent
 
 type Refused = NotAuthenticated | InvalidRequest
 
+/** What stands before the token in a field as clients write it. */
+export const prefix = "Bearer "
+
 /** What stands after `Bearer` in the value of an `Authorization` field, which may be no token yet; or why there is nothing. Total: no input throws. */
-const parse = (value: string | undefined, maxLength: number): string | Refused => {
-  if (value === undefined || value === "") return noCredentials
-  if (value.length > maxLength) return tooLong
+export const parse = (value: string): string | Refused => {
+  if (value === "") return noCredentials
   const space = value.indexOf(" ")
   const scheme = space === -1 ? value : value.slice(0, space)
   if (scheme.length !== 6 || scheme.toLowerCase() !== "bearer") return otherScheme
   return space === -1 ? "" : trim(value, space + 1)
 }
 
-/** The same of a request. */
+/** The value of the only `Authorization` field of a request, or why there is none to be read. */
 export const presented = (request: HttpServerRequest, maxLength: number): string | Refused => {
   const value = fieldValue(request)
   if (value === undefined) return noCredentials
-  return hasSeveralFields(request.source) ? severalCredentials : parse(value, maxLength)
+  if (hasSeveralFields(request.source)) return severalCredentials
+  return value.length > maxLength ? tooLong : value
 }
 
 /** Whether what was presented is a bearer token, by its form. */
@@ -49,7 +52,8 @@ export const isToken = (presented: string): boolean => token68.test(presented)
 
 /** The bearer token of a request, or why there is none. */
 export const fromRequest = (request: HttpServerRequest, maxLength: number): string | Refused => {
-  const text = presented(request, maxLength)
+  const value = presented(request, maxLength)
+  const text = typeof value === "string" ? parse(value) : value
   return typeof text !== "string" || isToken(text) ? text : malformed
 }
 
@@ -62,11 +66,9 @@ export const fieldValue = (request: HttpServerRequest): string | undefined => {
 // Where a request's `headers` are first asked for, Effect makes an object of all fields, which takes as long as a decision. A request of Node's adapter that
 // `modify` gave no other headers would have those of Node's own object, so that one is asked. What looks different from inside is asked for its `headers`.
 const isAsReceived = (
-  request: HttpServerRequest
+  request: HttpServerRequest & { readonly headersOverride?: unknown }
 ): request is HttpServerRequest & { readonly source: { readonly headers: Readonly<Record<string, unknown>> } } =>
-  Object.hasOwn(request, "headersOverride") &&
-  (request as { headersOverride?: unknown }).headersOverride === undefined &&
-  rawFields(request.source) !== undefined
+  request.headersOverride === undefined && "headersOverride" in request && rawFields(request.source) !== undefined
 
 // Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
 // (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.

@@ -50,6 +50,8 @@ export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
 export interface Face {
   /** `undefined` where something has to be verified, or waited for. */
   readonly lookUp: (token: string, clock: Clock.Clock) => Known | undefined
+  /** The same by the value of an `Authorization` field. */
+  readonly lookUpPresented: (field: string, clock: Clock.Clock) => Known | undefined
   /** `verify`, already begun: an `Exit` where that is all there is to it. */
   readonly verify: (token: string, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<VerifiedToken, Rejection>
 }
@@ -58,7 +60,9 @@ export interface Face {
 const faces = new WeakMap<TokenVerifier["Service"]["verify"], Face>()
 
 export const faceOf = ({ verify }: TokenVerifier["Service"]): Face =>
-  faces.get(verify) ?? { lookUp: () => undefined, verify: (token) => verify(redact(token)) }
+  faces.get(verify) ?? { ...ignorant, verify: (token) => verify(redact(token)) }
+
+const ignorant = { lookUp: () => undefined, lookUpPresented: () => undefined }
 
 const withFace = (face: Face, invalidate: TokenVerifier["Service"]["invalidate"]): TokenVerifier["Service"] => {
   const verify: TokenVerifier["Service"]["verify"] = (token) =>
@@ -87,7 +91,7 @@ export const make = Effect.fnUntraced(function* ({
   if (options === false) {
     return withFace(
       {
-        lookUp: () => undefined,
+        ...ignorant,
         verify: (text, fiber) => Effect.mapEager(verify(text, fiber), ({ token }) => token)
       },
       () => Effect.void
@@ -138,13 +142,15 @@ export const make = Effect.fnUntraced(function* ({
     return flight
   }
 
+  const standing = (entry: Entry | undefined, clock: Clock.Clock): Known | undefined => {
+    if (entry === undefined || entry.standing(clock) !== stands) return
+    hits.count++
+    return entry
+  }
+
   const face: Face = {
-    lookUp: (text, clock) => {
-      const entry = cache.get(text, clock.currentTimeMillisUnsafe())
-      if (entry === undefined || entry.standing(clock) !== stands) return
-      hits.count++
-      return entry
-    },
+    lookUp: (text, clock) => standing(cache.get(text, clock.currentTimeMillisUnsafe()), clock),
+    lookUpPresented: (field, clock) => standing(cache.getPresented(field, clock.currentTimeMillisUnsafe()), clock),
     verify: (text, fiber) => {
       const clock = fiber.getRef(Clock.Clock)
       const entry = cache.get(text, clock.currentTimeMillisUnsafe())

@@ -22,7 +22,7 @@ import {
   proven,
   settingsOf
 } from "./demand.ts"
-import { andThen, type Eventual, exitOf, toEffect } from "./eventual.ts"
+import { type Eventual, exitOf, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
 import * as Origin from "./origin.ts"
 import * as proof from "./proof.ts"
@@ -71,8 +71,11 @@ export const make = (demand: Demand, authentications: Authentications, handler: 
 const agree = (left: Authentications, right: Authentications): boolean =>
   Array.from(left).every(([scheme, authentication]) => (right.get(scheme) ?? authentication) === authentication)
 
+// What holds a request is made by a constructor. V8 learns of an object literal that its objects live long (those of the first requests, which wait for the
+// issuer's keys), and then makes the later ones where they live until the next full collection, with the whole request that they hold.
+
 /** What is decided about, and what has been found. */
-interface Question {
+class Question {
   readonly guard: Guard
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly context: Context.Context<never>
@@ -80,24 +83,22 @@ interface Question {
   readonly origin: Origin.Origin
   /** What is required further out. */
   readonly required: RequiredScopes
-  readonly accepted: Array<Accepted>
-  readonly refusals: Array<Refusal>
+  readonly accepted: Array<Accepted> = []
+  readonly refusals: Array<Refusal> = []
+
+  constructor(guard: Guard, fiber: Fiber.Fiber<unknown, unknown>) {
+    this.guard = guard
+    this.fiber = fiber
+    this.context = fiber.context
+    this.request = Context.getOrUndefined(fiber.context, HttpServerRequest)
+    this.origin = Origin.of(this.request)
+    this.required = Context.get(fiber.context, SecurityScopes)
+  }
 }
 
 const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
-  const { context } = fiber
-  const request = Context.getOrUndefined(context, HttpServerRequest)
-  const question: Question = {
-    guard,
-    fiber,
-    context,
-    request,
-    origin: Origin.of(request),
-    required: Context.get(context, SecurityScopes),
-    accepted: [],
-    refusals: []
-  }
-  const before = guard.hasChecks && request !== undefined ? decided.get(request) : undefined
+  const question = new Question(guard, fiber)
+  const before = guard.hasChecks && question.request !== undefined ? decided.get(question.request) : undefined
   if (before !== undefined && isSame(before, question)) return proceed(question, before.accepted, before.decision)
   const done = decideFrom(question, 0)
   return done === undefined ? answer(question) : Effect.flatMap(done, () => answer(question))
@@ -107,8 +108,8 @@ const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
 const decideFrom = (question: Question, from: number): Effect.Effect<void> | undefined => {
   const { demand } = question.guard
   for (let i = from; i < demand.length; i++) {
-    const verdict = decideClause(question, demand[i] ?? [], 0, [])
-    if (Effect.isEffect(verdict)) {
+    const verdict = decideClause(question, demand[i] ?? [], 0)
+    if (!isThere(verdict)) {
       return Effect.flatMap(verdict, (verdict) => {
         note(question, verdict)
         return decideFrom(question, i + 1) ?? Effect.void
@@ -120,8 +121,8 @@ const decideFrom = (question: Question, from: number): Effect.Effect<void> | und
 }
 
 const note = (question: Question, verdict: Verdict): void => {
-  if ("part" in verdict) question.accepted.push(verdict)
-  else question.refusals.push(...verdict.refusals)
+  if (verdict instanceof Accepted) question.accepted.push(verdict)
+  else question.refusals.push(...verdict)
 }
 
 const answer = (question: Question): Handler =>
@@ -174,31 +175,48 @@ const isSame = (before: Decided, { context, guard, required }: Question): boolea
 // deciding
 // ---------------------------------------------------------------------------------------------------------------------
 
-interface Accepted {
+class Accepted {
   readonly part: Part
   /** `undefined` for an anonymous request, where the part is optional. */
-  readonly granted: { readonly token: Redacted.Redacted; readonly accessToken: VerifiedToken } | undefined
+  readonly token: Redacted.Redacted | undefined
+  readonly accessToken: VerifiedToken | undefined
+
+  constructor(part: Part, token: Redacted.Redacted | undefined, accessToken: VerifiedToken | undefined) {
+    this.part = part
+    this.token = token
+    this.accessToken = accessToken
+  }
 }
 
-interface Refusal {
+class Refusal {
   readonly error: SecurityError
   readonly settings: Challenge.Settings
+
+  constructor(error: SecurityError, settings: Challenge.Settings) {
+    this.error = error
+    this.settings = settings
+  }
 }
 
-type Verdict = Accepted | { readonly refusals: ReadonlyArray<Refusal> }
+type Verdict = Accepted | ReadonlyArray<Refusal>
+
+/** Whether a verdict is known already. */
+const isThere = <A>(verdict: Eventual<Accepted | A>): verdict is Accepted | A =>
+  verdict instanceof Accepted || verdict instanceof Refusal || Array.isArray(verdict)
 
 /** The first part that accepts; else every part's refusal. */
 const decideClause = (
   question: Question,
   clause: Clause,
   index: number,
-  refusals: ReadonlyArray<Refusal>
+  refusals: ReadonlyArray<Refusal> = []
 ): Eventual<Verdict> => {
   const part = clause[index]
-  if (part === undefined) return { refusals }
-  return andThen(decidePart(question, part), (verdict) =>
-    "part" in verdict ? verdict : decideClause(question, clause, index + 1, [...refusals, verdict])
-  )
+  if (part === undefined) return refusals
+  const after = (verdict: Accepted | Refusal) =>
+    verdict instanceof Accepted ? verdict : decideClause(question, clause, index + 1, [...refusals, verdict])
+  const verdict = decidePart(question, part)
+  return isThere(verdict) ? after(verdict) : Effect.flatMap(verdict, (verdict) => toEffect(after(verdict)))
 }
 
 const decidePart = (question: Question, part: Part): Eventual<Accepted | Refusal> => {
@@ -213,7 +231,7 @@ const decidePart = (question: Question, part: Part): Eventual<Accepted | Refusal
   const credential = credentialOf(authentication.authenticator, request, fiber)
   if (!("verified" in credential)) {
     return part.optional && credential._tag === "NotAuthenticated"
-      ? { part, granted: undefined }
+      ? new Accepted(part, undefined, undefined)
       : refuse(part, outer, credential)
   }
   const { token, verified } = credential
@@ -227,10 +245,8 @@ const decidePart = (question: Question, part: Part): Eventual<Accepted | Refusal
   })
 }
 
-const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => ({
-  error,
-  settings: settingsOf(part, outer)
-})
+const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal =>
+  new Refusal(error, settingsOf(part, outer))
 
 const judge = (
   part: Part,
@@ -239,11 +255,10 @@ const judge = (
   accessToken: VerifiedToken
 ): Eventual<Accepted | Refusal> => {
   const failed: Array<string> = []
-  return andThen(holds(part, outer, accessToken, failed), (holds) =>
-    holds
-      ? { part, granted: { token, accessToken } }
-      : refuse(part, outer, insufficient(part, outer, accessToken, failed))
-  )
+  const judged = (holds: boolean): Accepted | Refusal =>
+    holds ? new Accepted(part, token, accessToken) : refuse(part, outer, insufficient(part, outer, accessToken, failed))
+  const verdict = holds(part, outer, accessToken, failed)
+  return typeof verdict === "boolean" ? judged(verdict) : Effect.map(verdict, judged)
 }
 
 /** Of a request its own credential counts, whatever `BearerToken` the context has; a program without HTTP brings one. */
@@ -309,14 +324,13 @@ const provide = (
     if (Context.getOrUndefined(context, scheme.service) === authentication) return
     result = Context.addUnsafe(result, scheme.service.key, authentication)
   })
-  for (const { granted, part } of accepted) {
+  for (const { accessToken, part, token } of accepted) {
     const { scheme } = part
     required =
       required === requiredScopes.none
         ? part.required
         : requiredScopes.extend(required, expression.necessary(part.expression), scheme)
-    if (granted === undefined) continue
-    const { accessToken, token } = granted
+    if (accessToken === undefined) continue
     optional = Option.some(accessToken)
     result = Context.addUnsafe(result, AccessToken.key, accessToken)
     result = Context.addUnsafe(result, BearerToken.key, token)

@@ -1,16 +1,28 @@
 import type { Authenticator, Verification } from "./authenticator.ts"
 
-interface Remembered {
+// Classes, as everything that holds a request (`guard.ts` says why).
+
+export class Remembered {
   readonly text: string
   readonly verification: Verification
+
+  constructor(text: string, verification: Verification) {
+    this.text = text
+    this.verification = verification
+  }
 }
 
 /** What an authenticator remembers of one request: the credential of its `Authorization` field, and the last token that a program brought besides. */
-export interface Memory {
+export class Memory {
   readonly authenticator: Authenticator
   readonly source: object
   own: Remembered | undefined
   last: Remembered | undefined
+
+  constructor(authenticator: Authenticator, source: object) {
+    this.authenticator = authenticator
+    this.source = source
+  }
 }
 
 // A class that extends this puts its private names on the target itself.

@@ -1,4 +1,5 @@
 import type { VerifiedToken } from "../AccessToken.ts"
+import { prefix } from "./authorizationHeader.ts"
 
 export interface Bounds {
   /** Tokens. */
@@ -15,6 +16,8 @@ export interface Entry {
 
 interface Kept<E extends Entry> {
   readonly text: string
+  /** The field that clients send it in. */
+  readonly field: string
   readonly entry: E
   readonly bytes: number
   used: boolean
@@ -47,8 +50,18 @@ export class TokenCache<E extends Entry> {
 
   /** What is kept of a token at this time. A clock that was set back knows nothing of what came later. */
   get(text: string, now: number): E | undefined {
-    const kept = this.#kept.get(sample(text))
-    if (kept === undefined || kept.text !== text) return
+    const kept = this.#kept.get(sample(text, 0))
+    return kept?.text === text ? this.#current(kept, now) : undefined
+  }
+
+  /** The same by the value of an `Authorization` field, as clients write it: nothing is made of it to find the token. */
+  getPresented(field: string, now: number): E | undefined {
+    if (!field.startsWith(prefix)) return
+    const kept = this.#kept.get(sample(field, prefix.length))
+    return kept?.field === field ? this.#current(kept, now) : undefined
+  }
+
+  #current(kept: Kept<E>, now: number): E | undefined {
     const { entry } = kept
     if (now < entry.from || now >= entry.until) {
       this.#drop(kept)
@@ -59,24 +72,24 @@ export class TokenCache<E extends Entry> {
   }
 
   set(text: string, entry: E, bytes: number): void {
-    const key = sample(text)
+    const key = sample(text, 0)
     const before = this.#kept.get(key)
     if (before !== undefined) this.#drop(before)
     if (bytes > this.#bounds.maxBytes) return
     // An iterator that stands still keeps every table that the map has had since: where there is room, there is no hand.
     if (this.#hasRoom(bytes)) this.#hand = undefined
     while (!this.#hasRoom(bytes)) this.#turn()
-    this.#kept.set(key, { text, entry, bytes, used: false })
+    this.#kept.set(key, { text, field: prefix + text, entry, bytes, used: false })
     this.#bytes += bytes
   }
 
   delete(text: string): void {
-    const kept = this.#kept.get(sample(text))
+    const kept = this.#kept.get(sample(text, 0))
     if (kept?.text === text) this.#drop(kept)
   }
 
   #drop(kept: Kept<E>): void {
-    this.#kept.delete(sample(kept.text))
+    this.#kept.delete(sample(kept.text, 0))
     this.#bytes -= kept.bytes
   }
 
@@ -93,11 +106,12 @@ export class TokenCache<E extends Entry> {
   }
 }
 
-/** A hash of at least 32 characters, spread over the whole text. */
-const sample = (text: string): number => {
-  const step = Math.max(1, text.length >> 5)
-  let hash = text.length
-  for (let i = text.length - 1; i >= 0; i -= step) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+/** A hash of at least 32 characters, spread over the whole token, which begins at `start`. */
+const sample = (text: string, start: number): number => {
+  const length = text.length - start
+  const step = Math.max(1, length >> 5)
+  let hash = length
+  for (let i = text.length - 1; i >= start; i -= step) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   return hash
 }
 
