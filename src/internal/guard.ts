@@ -24,6 +24,7 @@ import {
 } from "./demand.ts"
 import { type Eventual, exitOf, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
+import { grow } from "./grow.ts"
 import * as Origin from "./origin.ts"
 import * as proof from "./proof.ts"
 import * as requiredScopes from "./requiredScopes.ts"
@@ -109,13 +110,14 @@ const decideFrom = (question: Question, from: number): Effect.Effect<void> | und
   const { demand } = question.guard
   for (let i = from; i < demand.length; i++) {
     const verdict = decideClause(question, demand[i] ?? [], 0)
-    if (!isThere(verdict)) {
+    if (verdict instanceof Accepted || !Effect.isEffect(verdict)) {
+      note(question, verdict)
+    } else {
       return Effect.flatMap(verdict, (verdict) => {
         note(question, verdict)
         return decideFrom(question, i + 1) ?? Effect.void
       })
     }
-    note(question, verdict)
   }
   return undefined
 }
@@ -200,10 +202,6 @@ class Refusal {
 
 type Verdict = Accepted | ReadonlyArray<Refusal>
 
-/** Whether a verdict is known already. */
-const isThere = <A>(verdict: Eventual<Accepted | A>): verdict is Accepted | A =>
-  verdict instanceof Accepted || verdict instanceof Refusal || Array.isArray(verdict)
-
 /** The first part that accepts; else every part's refusal. */
 const decideClause = (
   question: Question,
@@ -213,10 +211,12 @@ const decideClause = (
 ): Eventual<Verdict> => {
   const part = clause[index]
   if (part === undefined) return refusals
-  const after = (verdict: Accepted | Refusal) =>
-    verdict instanceof Accepted ? verdict : decideClause(question, clause, index + 1, [...refusals, verdict])
   const verdict = decidePart(question, part)
-  return isThere(verdict) ? after(verdict) : Effect.flatMap(verdict, (verdict) => toEffect(after(verdict)))
+  if (verdict instanceof Accepted) return verdict
+  const next = (refusal: Refusal) => decideClause(question, clause, index + 1, [...refusals, refusal])
+  return verdict instanceof Refusal
+    ? next(verdict)
+    : Effect.flatMap(verdict, (verdict) => toEffect(verdict instanceof Accepted ? verdict : next(verdict)))
 }
 
 const decidePart = (question: Question, part: Part): Eventual<Accepted | Refusal> => {
@@ -255,10 +255,11 @@ const judge = (
   accessToken: VerifiedToken
 ): Eventual<Accepted | Refusal> => {
   const failed: Array<string> = []
+  const verdict = holds(part, outer, accessToken, failed)
+  if (verdict === true) return new Accepted(part, token, accessToken)
   const judged = (holds: boolean): Accepted | Refusal =>
     holds ? new Accepted(part, token, accessToken) : refuse(part, outer, insufficient(part, outer, accessToken, failed))
-  const verdict = holds(part, outer, accessToken, failed)
-  return typeof verdict === "boolean" ? judged(verdict) : Effect.map(verdict, judged)
+  return verdict === false ? judged(verdict) : Effect.map(verdict, judged)
 }
 
 /** Of a request its own credential counts, whatever `BearerToken` the context has; a program without HTTP brings one. */
@@ -303,13 +304,6 @@ const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
 
 const none = Option.none<VerifiedToken>()
 
-// After eight additions a context copies all that it has. On a route that is after two of ours, for each request, and it takes longer than the decision:
-// so the context that is made here, and is nobody else's, may grow longer. Where a context has no such number, nothing is changed.
-const roomy = (context: Context.Context<never>): Context.Context<never> => {
-  if (Object.hasOwn(context, "maxDepth")) Object.assign(context, { maxDepth: 24 })
-  return context
-}
-
 const provide = (
   { guard, origin }: Question,
   accepted: ReadonlyArray<Accepted>,
@@ -319,11 +313,12 @@ const provide = (
   const before = Context.get(context, SecurityScopes)
   let required = before
   let optional = none
-  let result = roomy(Context.addUnsafe<never, never, seal.Decision>(context, seal.LastDecision.key, decision))
-  guard.authentications.forEach((authentication, scheme) => {
-    if (Context.getOrUndefined(context, scheme.service) === authentication) return
-    result = Context.addUnsafe(result, scheme.service.key, authentication)
-  })
+  let result = Context.addUnsafe<never, never, seal.Decision>(context, seal.LastDecision.key, decision)
+  for (const [scheme, authentication] of guard.authentications) {
+    if (Context.getOrUndefined(context, scheme.service) !== authentication) {
+      result = grow(result, scheme.service.key, authentication)
+    }
+  }
   for (const { accessToken, part, token } of accepted) {
     const { scheme } = part
     required =
@@ -332,15 +327,15 @@ const provide = (
         : requiredScopes.extend(required, expression.necessary(part.expression), scheme)
     if (accessToken === undefined) continue
     optional = Option.some(accessToken)
-    result = Context.addUnsafe(result, AccessToken.key, accessToken)
-    result = Context.addUnsafe(result, BearerToken.key, token)
+    result = grow(result, AccessToken.key, accessToken)
+    result = grow(result, BearerToken.key, token)
     // A proof is for what the types know: where the token is optional they know nothing.
     if (part.optional) continue
     const also = proof.ofOrigin(result, scheme, origin)
     const scopes = proven(part, accessToken)
     const all = also?.token === accessToken ? new Set([...also.scopes, ...scopes]) : scopes
-    result = Context.addUnsafe(result, scheme.proof.key, new proof.Proof(scheme, origin, accessToken, all))
+    result = grow(result, scheme.proof.key, new proof.Proof(scheme, origin, accessToken, all))
   }
-  if (required !== before) result = Context.addUnsafe(result, SecurityScopes.key, required)
-  return Context.addUnsafe(result, OptionalAccessToken.key, optional)
+  if (required !== before) result = grow(result, SecurityScopes.key, required)
+  return grow(result, OptionalAccessToken.key, optional)
 }
