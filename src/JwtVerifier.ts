@@ -336,7 +336,10 @@ const verifier = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { c
     cache,
     verify: (token, fiber) => {
       const presented = read(token, trusted, maxTokenLength)
-      if (presented instanceof InvalidToken) count(presented)
+      if (presented instanceof InvalidToken) {
+        count(presented)
+        if (!isTraced(fiber)) return presented
+      }
       const verified =
         presented instanceof InvalidToken
           ? Effect.fail(presented)

@@ -31,13 +31,9 @@ export interface Options {
   readonly connections: number
 }
 
-/**
- * Every answer to every request of a row, once. It warms up as well, so there are at least `least` of them. The first is alone: where many wait for the
- * issuer's keys at once, V8 learns from some servers that requests live long, and from others not, which makes twice the difference for as long as they live.
- */
+/** Every answer to every request of a row, once. It warms up as well, so there are at least `least` of them. */
 export const check = async (load: Load, row: Row, options: Options, least = 2000): Promise<void> => {
   await load.define(row.list, row.requests)
-  await connected(load, { ...row, connections: 1 }, options, () => load.check(row.list, cursor(row), 1))
   await connected(load, row, options, () => load.check(row.list, cursor(row), Math.max(row.requests.length, least)))
 }
 

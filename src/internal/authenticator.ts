@@ -8,12 +8,12 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { BearerToken } from "../BearerToken.ts"
-import type { InvalidRequest, InvalidToken, NotAuthenticated } from "../SecurityError.ts"
+import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import { Memories, Memory, Remembered } from "./memory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 import { errorOf } from "./eventual.ts"
-import { type Face, faceOf, type Known, type Rejection, success } from "./cachedVerifier.ts"
+import { type Begun, type Face, faceOf, type Known, type Rejection, success, toEffect } from "./cachedVerifier.ts"
 import { shared } from "./shared.ts"
 
 /** One credential and its verification, which is remembered; an `Exit` where the token is known. */
@@ -69,12 +69,10 @@ export class Authenticator {
   ): Verification | NotAuthenticated | InvalidRequest | Rejection {
     const field = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
     if (typeof field !== "string") return field
-    const presented = this.#decodedOf(this.#verifier.lookUpPresented(field, fiber.getRef(Clock.Clock)))
-    if (presented !== undefined) return presented
+    const known = this.#known(this.#verifier.lookUpPresented(field, fiber.getRef(Clock.Clock)))
+    if (known !== undefined) return known
     const text = authorizationHeader.parse(field)
     if (typeof text !== "string") return text
-    const known = this.#known(text, fiber)
-    if (known !== undefined) return known
     if (!authorizationHeader.isToken(text)) return authorizationHeader.malformed
     return this.#remembered(text, request, "own", fiber)
   }
@@ -82,27 +80,25 @@ export class Authenticator {
   /** The verification of a token that a program was given, one a request where there is a request. */
   fromToken(token: Redacted.Redacted, fiber: Fiber.Fiber<unknown, unknown>): Verification["verified"] {
     const text = Redacted.value(token)
-    const known = this.#known(text, fiber)
+    const known = this.#known(this.#verifier.lookUp(text, fiber.getRef(Clock.Clock)))
     if (known !== undefined) return known.verified
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
-    if (request === undefined) return this.#verified(text, fiber)
+    if (request === undefined) return toEffect(this.#verified(text, fiber))
     const remembered = this.#remembered(text, request, "last", fiber)
     return "verified" in remembered ? remembered.verified : Effect.fail(remembered)
   }
 
-  #known(text: string, fiber: Fiber.Fiber<unknown, unknown>): Verification | undefined {
-    return this.#decodedOf(this.#verifier.lookUp(text, fiber.getRef(Clock.Clock)))
-  }
-
-  #decodedOf(known: Known | undefined): Verification | undefined {
+  #known(known: Known | undefined): Verification | undefined {
     if (known === undefined || this.#decode === undefined) return known
     return { token: known.token, verified: this.#decoding(known.verified.value, this.#decode) }
   }
 
-  #verified(text: string, fiber: Fiber.Fiber<unknown, unknown>): Verification["verified"] {
+  #verified(text: string, fiber: Fiber.Fiber<unknown, unknown>): Begun<VerifiedToken> {
     const decode = this.#decode
     const verified = this.#verifier.verify(text, fiber)
-    return decode === undefined ? verified : Effect.flatMapEager(verified, (token) => this.#decoding(token, decode))
+    return decode === undefined || verified instanceof InvalidToken
+      ? verified
+      : Effect.flatMapEager(verified, (token) => this.#decoding(token, decode))
   }
 
   #decoding(token: VerifiedToken, decode: Decode): Effect.Effect<VerifiedToken, InvalidToken> {
@@ -130,14 +126,14 @@ export class Authenticator {
     if (before?.last?.text === text) return before.last.verification
     const verified = this.#verified(text, fiber)
     // What is refused at once may be refused again.
-    const error = errorOf(verified)
+    const error = verified instanceof InvalidToken ? verified : errorOf(verified)
     if (error !== undefined) return error
     // What has begun is for the first who asks; when it is over, the token is verified anew.
-    let begun: Verification["verified"] | undefined = verified
+    let begun: Begun<VerifiedToken> | undefined = verified
     const verify = Effect.withFiber((fiber) => {
       const first = begun ?? this.#verified(text, fiber)
       begun = undefined
-      return first
+      return toEffect(first)
     })
     const verification = {
       token: authorizationHeader.redact(text),

@@ -6,7 +6,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../AccessToken.ts"
-import { type AuthorizationServerUnavailable, ConfigurationError, type InvalidToken } from "../SecurityError.ts"
+import { type AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../SecurityError.ts"
 import type { TokenCacheOptions, TokenVerifier } from "../TokenVerifier.ts"
 import { isToken, redact } from "./authorizationHeader.ts"
 import * as counter from "./counter.ts"
@@ -52,9 +52,12 @@ export interface Face {
   readonly lookUp: (token: string, clock: Clock.Clock) => Known | undefined
   /** The same by the value of an `Authorization` field. */
   readonly lookUpPresented: (field: string, clock: Clock.Clock) => Known | undefined
-  /** `verify`, already begun: an `Exit` where that is all there is to it. */
-  readonly verify: (token: string, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<VerifiedToken, Rejection>
+  /** `verify`, already begun: an `Exit` where that is all there is to it, and the error itself where the form alone refuses the token. */
+  readonly verify: (token: string, fiber: Fiber.Fiber<unknown, unknown>) => Begun<VerifiedToken>
 }
+
+/** A verification, or the error of a token that is refused at once: no effect is made for it. */
+export type Begun<A> = Effect.Effect<A, Rejection> | InvalidToken
 
 // By the function that verifies: whoever puts another one in its place is asked for every token.
 const faces = new WeakMap<TokenVerifier["Service"]["verify"], Face>()
@@ -66,10 +69,13 @@ const ignorant = { lookUp: () => undefined, lookUpPresented: () => undefined }
 
 const withFace = (face: Face, invalidate: TokenVerifier["Service"]["invalidate"]): TokenVerifier["Service"] => {
   const verify: TokenVerifier["Service"]["verify"] = (token) =>
-    Effect.withFiber((fiber) => face.verify(Redacted.value(token), fiber))
+    Effect.withFiber((fiber) => toEffect(face.verify(Redacted.value(token), fiber)))
   faces.set(verify, face)
   return { verify, invalidate }
 }
+
+export const toEffect = <A>(begun: Begun<A>): Effect.Effect<A, Rejection> =>
+  begun instanceof InvalidToken ? Effect.fail(begun) : begun
 
 const lookups = Metric.counter("oauth2_token_cache_lookups_total", {
   description: "Look-ups of verified tokens, by outcome: hit, miss",
@@ -77,7 +83,7 @@ const lookups = Metric.counter("oauth2_token_cache_lookups_total", {
 })
 
 /** What is refused or accepted at once is an `Exit`, and costs no more than that. The fiber is the one that asks. */
-export type Verify = (token: string, fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<Verified, Rejection>
+export type Verify = (token: string, fiber: Fiber.Fiber<unknown, unknown>) => Begun<Verified>
 
 interface Options {
   readonly verify: Verify
@@ -92,7 +98,10 @@ export const make = Effect.fnUntraced(function* ({
     return withFace(
       {
         ...ignorant,
-        verify: (text, fiber) => Effect.mapEager(verify(text, fiber), ({ token }) => token)
+        verify: (text, fiber) => {
+          const verified = verify(text, fiber)
+          return verified instanceof InvalidToken ? verified : Effect.mapEager(verified, ({ token }) => token)
+        }
       },
       () => Effect.void
     )
@@ -118,11 +127,12 @@ export const make = Effect.fnUntraced(function* ({
     return token
   }
 
-  const verifyAnew = (text: string, clock: Clock.Clock, fiber: Fiber.Fiber<unknown, unknown>) => {
+  const verifyAnew = (text: string, clock: Clock.Clock, fiber: Fiber.Fiber<unknown, unknown>): Begun<VerifiedToken> => {
     misses.count++
     const underWay = flights.size === 0 ? undefined : flights.get(text)
     if (underWay !== undefined) return underWay
     const verified = verify(text, fiber)
+    if (verified instanceof InvalidToken) return verified
     const exit = exitOf(verified)
     if (exit !== undefined) return Exit.map(exit, (verified) => keep(text, verified, clock))
     const isOwn = () => flights.get(text) === flight
@@ -168,7 +178,7 @@ export const make = Effect.fnUntraced(function* ({
             return entry.verified
           }
           cache.delete(text)
-          return verifyAnew(text, clock, fiber)
+          return toEffect(verifyAnew(text, clock, fiber))
         }
       })
     }
