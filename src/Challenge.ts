@@ -19,7 +19,6 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { isConstant } from "./internal/constantErrors.ts"
 import type { SecurityError } from "./SecurityError.ts"
 
 /**
@@ -207,19 +206,6 @@ export const within = <E extends SecurityError>(
   settings: Settings,
   challenges: ReadonlyArray<string> = []
 ): E => {
-  if (challenges.length > 0 || !isConstant(error)) return raise(error, settings, challenges)
-  const known = copies.get(settings)?.get(error)
-  // Sound: a copy is of its error's class.
-  if (known !== undefined) return known as E
-  const copy = raise(error, settings, challenges)
-  copies.set(settings, (copies.get(settings) ?? new Map<SecurityError, SecurityError>()).set(error, copy))
-  return copy
-}
-
-// Of errors that are made once, for the settings of a route.
-const copies = new WeakMap<Settings, Map<SecurityError, SecurityError>>()
-
-const raise = <E extends SecurityError>(error: E, settings: Settings, challenges: ReadonlyArray<string>): E => {
   // The prototype carries the class, the own properties its fields: a copy, since one error value may serve several schemes. Its stack is
   // the one line that a log should show: where in this library a request was refused helps nobody.
   const copy: E = Object.assign(Object.create(Object.getPrototypeOf(error)), error)

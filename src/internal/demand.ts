@@ -2,10 +2,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../AccessToken.ts"
-import type * as Challenge from "../Challenge.ts"
+import * as Challenge from "../Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../SecurityError.ts"
 import type { RequiredScopes } from "../SecurityScopes.ts"
-import { constant } from "./constantErrors.ts"
+import { constant, isConstant } from "./constantErrors.ts"
 import { type Eventual, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
 import { satisfies } from "./implication.ts"
@@ -30,7 +30,9 @@ export interface Part {
   /** The scopes that are all there is to it; `undefined` where alternatives or checks decide, too. */
   readonly scopes: ReadonlyArray<string> | undefined
   /** Its errors so far, by the scopes that were missing. */
-  readonly refusals: Map<string, InsufficientScope>
+  readonly insufficient: Map<string, InsufficientScope>
+  /** Its refusals so far, of errors that are made once, where nothing was required outside. */
+  readonly refusals: Map<SecurityError, Refusal>
 }
 
 export const part = (options: Pick<Part, "scheme" | "expression" | "optional">): Part => ({
@@ -42,6 +44,7 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional">):
     expression.isConjunction(options.expression) && expression.checks(options.expression).length === 0
       ? expression.mentioned(options.expression)
       : undefined,
+  insufficient: new Map(),
   refusals: new Map()
 })
 
@@ -108,13 +111,39 @@ export const insufficient = (
 // Few different sets of scopes are missing, and clients do not choose how many.
 const maxConstants = 64
 
-const constantOf = ({ refusals, settings }: Part, missing: ReadonlyArray<string>): InsufficientScope => {
+const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<string>): InsufficientScope => {
   const key = missing.join(" ")
-  const known = refusals.get(key)
+  const known = insufficient.get(key)
   if (known !== undefined) return known
   const error = new InsufficientScope({ required: settings.scopes, missing })
-  if (refusals.size < maxConstants) refusals.set(key, constant(error))
+  if (insufficient.size < maxConstants) insufficient.set(key, constant(error))
   return error
+}
+
+/** An error, and how it is answered. */
+export class Refusal {
+  readonly error: SecurityError
+  readonly settings: Challenge.Settings
+  #failure: Effect.Effect<never, SecurityError> | undefined
+
+  constructor(error: SecurityError, settings: Challenge.Settings) {
+    this.error = error
+    this.settings = settings
+  }
+
+  /** Fails with it, where it is all that is to be said. */
+  get failure(): Effect.Effect<never, SecurityError> {
+    return (this.#failure ??= Effect.fail(Challenge.within(this.error, this.settings)))
+  }
+}
+
+export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => {
+  if (outer.length > 0) return new Refusal(error, settingsOf(part, outer))
+  const known = part.refusals.get(error)
+  if (known !== undefined) return known
+  const refusal = new Refusal(error, part.settings)
+  if (isConstant(error)) part.refusals.set(error, refusal)
+  return refusal
 }
 
 /** The decision about a verified token: nothing, or the error. */

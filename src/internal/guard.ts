@@ -20,7 +20,8 @@ import {
   insufficient,
   type Part,
   proven,
-  settingsOf
+  Refusal,
+  refuse
 } from "./demand.ts"
 import { type Eventual, exitOf, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
@@ -81,7 +82,6 @@ class Question {
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly context: Context.Context<never>
   readonly request: HttpServerRequest | undefined
-  readonly origin: Origin.Origin
   /** What is required further out. */
   readonly required: RequiredScopes
   readonly accepted: Array<Accepted> = []
@@ -92,7 +92,6 @@ class Question {
     this.fiber = fiber
     this.context = fiber.context
     this.request = Context.getOrUndefined(fiber.context, HttpServerRequest)
-    this.origin = Origin.of(this.request)
     this.required = Context.get(fiber.context, SecurityScopes)
   }
 }
@@ -110,7 +109,7 @@ const decideFrom = (question: Question, from: number): Effect.Effect<void> | und
   const { demand } = question.guard
   for (let i = from; i < demand.length; i++) {
     const verdict = decideClause(question, demand[i] ?? [], 0)
-    if (verdict instanceof Accepted || !Effect.isEffect(verdict)) {
+    if (verdict instanceof Accepted || verdict instanceof Refusal || !Effect.isEffect(verdict)) {
       note(question, verdict)
     } else {
       return Effect.flatMap(verdict, (verdict) => {
@@ -124,13 +123,16 @@ const decideFrom = (question: Question, from: number): Effect.Effect<void> | und
 
 const note = (question: Question, verdict: Verdict): void => {
   if (verdict instanceof Accepted) question.accepted.push(verdict)
+  else if (verdict instanceof Refusal) question.refusals.push(verdict)
   else question.refusals.push(...verdict)
 }
 
-const answer = (question: Question): Handler =>
-  question.refusals.length > 0
-    ? Effect.fail(bestError(question.refusals))
-    : proceed(question, question.accepted, new seal.Decision(question.origin))
+const answer = (question: Question): Handler => {
+  const { accepted, refusals, request } = question
+  const [refusal] = refusals
+  if (refusal === undefined) return proceed(question, accepted, new seal.Decision(Origin.of(request)))
+  return refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
+}
 
 const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: seal.Decision): Handler =>
   // Sound: what the handler needs is in the types of the face that calls the guard.
@@ -190,29 +192,21 @@ class Accepted {
   }
 }
 
-class Refusal {
-  readonly error: SecurityError
-  readonly settings: Challenge.Settings
+type Verdict = Accepted | Refusal | ReadonlyArray<Refusal>
 
-  constructor(error: SecurityError, settings: Challenge.Settings) {
-    this.error = error
-    this.settings = settings
-  }
-}
-
-type Verdict = Accepted | ReadonlyArray<Refusal>
+const none: ReadonlyArray<Refusal> = []
 
 /** The first part that accepts; else every part's refusal. */
 const decideClause = (
   question: Question,
   clause: Clause,
   index: number,
-  refusals: ReadonlyArray<Refusal> = []
+  refusals: ReadonlyArray<Refusal> = none
 ): Eventual<Verdict> => {
   const part = clause[index]
   if (part === undefined) return refusals
   const verdict = decidePart(question, part)
-  if (verdict instanceof Accepted) return verdict
+  if (verdict instanceof Accepted || (verdict instanceof Refusal && clause.length === 1)) return verdict
   const next = (refusal: Refusal) => decideClause(question, clause, index + 1, [...refusals, refusal])
   return verdict instanceof Refusal
     ? next(verdict)
@@ -244,9 +238,6 @@ const decidePart = (question: Question, part: Part): Eventual<Accepted | Refusal
     onSuccess: (accessToken) => toEffect(judge(part, outer, token, accessToken))
   })
 }
-
-const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal =>
-  new Refusal(error, settingsOf(part, outer))
 
 const judge = (
   part: Part,
@@ -284,12 +275,9 @@ const precedence: ReadonlyArray<SecurityError["_tag"]> = [
 ]
 
 const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
-  const [best] =
-    refusals.length === 1
-      ? refusals
-      : refusals.toSorted((a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag))
+  const [best] = refusals.toSorted((a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag))
   if (best === undefined) throw new Error("There is no refusal to answer with.")
-  if (refusals.length === 1 || best.error._tag === "AuthorizationServerUnavailable") {
+  if (best.error._tag === "AuthorizationServerUnavailable") {
     return Challenge.within(best.error, best.settings)
   }
   const challenges = refusals.flatMap(
@@ -302,17 +290,18 @@ const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
 // providing
 // ---------------------------------------------------------------------------------------------------------------------
 
-const none = Option.none<VerifiedToken>()
+const anonymous = Option.none<VerifiedToken>()
 
 const provide = (
-  { guard, origin }: Question,
+  { guard }: Question,
   accepted: ReadonlyArray<Accepted>,
   decision: seal.Decision,
   context: Context.Context<never>
 ): Context.Context<never> => {
   const before = Context.get(context, SecurityScopes)
   let required = before
-  let optional = none
+  let optional = anonymous
+  const { origin } = decision
   let result = Context.addUnsafe<never, never, seal.Decision>(context, seal.LastDecision.key, decision)
   for (const [scheme, authentication] of guard.authentications) {
     if (Context.getOrUndefined(context, scheme.service) !== authentication) {
