@@ -17,8 +17,6 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
-import { JOSEError, JWSSignatureVerificationFailed } from "jose/errors"
-import { compactVerify } from "jose/jws/compact/verify"
 import { type Rejection, stands, type Verified } from "./internal/cachedVerifier.ts"
 import * as cachedVerifier from "./internal/cachedVerifier.ts"
 import { constant } from "./internal/constantErrors.ts"
@@ -28,6 +26,7 @@ import * as compact from "./internal/jwt/compact.ts"
 import { parseObject } from "./internal/jwt/json.ts"
 import * as policies from "./internal/jwt/policy.ts"
 import * as profile from "./internal/jwt/profile.ts"
+import { type Check, type Key, Signatures } from "./internal/jwt/signatures.ts"
 import { errorOf } from "./internal/eventual.ts"
 import { isTraced } from "./internal/isTraced.ts"
 import { requireIssuer } from "./internal/url.ts"
@@ -294,7 +293,6 @@ export const layerSecret = (
 // verifying
 // ---------------------------------------------------------------------------------------------------------------------
 
-type Key = CryptoKey | Uint8Array
 type Keys = ReadonlyArray<Key>
 
 /** Whose tokens are taken, and with which keys. */
@@ -331,6 +329,7 @@ const verifications = Metric.counter("oauth2_token_verifications_total", {
 
 const verifier = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { cache }: TokenCaching) {
   const count = countersOf(yield* Effect.context<never>())
+  const check = yield* Signatures
   const maxTokenLength = Math.max(...trusted.map(({ policy }) => policy.maxTokenLength))
   return yield* cachedVerifier.make({
     cache,
@@ -343,7 +342,7 @@ const verifier = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { c
       const verified =
         presented instanceof InvalidToken
           ? Effect.fail(presented)
-          : Effect.onExitPrimitive(verifyPresented(presented), (exit) => {
+          : Effect.onExitPrimitive(verifyPresented(presented, check), (exit) => {
               count(Exit.isSuccess(exit) ? "Accepted" : errorOf(exit))
               return undefined
             })
@@ -392,13 +391,13 @@ const named = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | 
   return trusted.find(({ policy }) => policy.issuer === policies.own(unverified, "iss"))
 }
 
-const verifyPresented = ({ parsed, token, trust }: Presented): Effect.Effect<Verified, Rejection> => {
+const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
   const { keysOf, knownKeys, policy } = trust
   const { alg, kid, typ } = parsed.header
   const header = kid === undefined ? { alg } : { alg, kid }
   // The requests that came in together begin their verifications together: the threads that work on them are woken once, not for each.
   return Effect.flatMap(keysOf(header), (keys) =>
-    Effect.flatMap(Effect.andThen(Effect.yieldNow, verifySignature(token, keys, alg)), ({ key, payload }) =>
+    Effect.flatMap(Effect.andThen(Effect.yieldNow, verifySignature(token, keys, alg, check)), ({ key, payload }) =>
       Clock.clockWith((clock): Effect.Effect<Verified, Rejection> => {
         const verified = parseObject(payload)
         if (verified === undefined) return Effect.fail(malformed)
@@ -439,16 +438,13 @@ interface Signed {
   readonly key: Key
 }
 
-const verifySignature = (token: string, keys: Keys, alg: string): Effect.Effect<Signed, InvalidToken> => {
-  const verifyWith = (key: Key) =>
-    Effect.map(
-      Effect.tryPromise({
-        try: () => compactVerify(token, key, { algorithms: [alg] }),
-        // What jose threw stays here: its text never leaves, only which check failed.
-        catch: (error) => new InvalidToken({ reason: reasonOf(error) })
-      }),
-      ({ payload }): Signed => ({ key, payload })
-    )
+const verifySignature = (
+  token: string,
+  keys: Keys,
+  algorithm: string,
+  check: Check
+): Effect.Effect<Signed, InvalidToken> => {
+  const verifyWith = (key: Key) => Effect.map(check(token, key, algorithm), (payload): Signed => ({ key, payload }))
   // Without a `kid` several keys may fit the algorithm: the next is tried only where the signature was another key's.
   const [first, ...others] = keys
   return others.reduce(
@@ -456,10 +452,4 @@ const verifySignature = (token: string, keys: Keys, alg: string): Effect.Effect<
       Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
     first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
   )
-}
-
-const reasonOf = (error: unknown): InvalidToken["reason"] => {
-  if (error instanceof JWSSignatureVerificationFailed) return "Signature"
-  // jose throws a TypeError for a key that it will not use, such as a short RSA modulus.
-  return error instanceof JOSEError ? "Malformed" : "UnknownKey"
 }

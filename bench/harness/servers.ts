@@ -7,6 +7,7 @@ import { audience, type Minter } from "./issuer.ts"
 export interface Definition {
   readonly file: string
   readonly cache: boolean
+  readonly nodeSignatures?: boolean
   /** The status for a good token without the scope. Ours answers as FastAPI does, unless `responses` is `"rfc6750"`. */
   readonly withoutScope: 401 | 403
   /** Whether a 401 has the `WWW-Authenticate` field that RFC 9110 §11.6.1 demands. */
@@ -21,6 +22,7 @@ export const definitions = {
   "raw-jose": { ...peer, file: "raw-jose.ts" },
   "ours-router": { ...ours, file: "ours-router.ts", cache: true },
   "ours-router-uncached": { ...ours, file: "ours-router.ts", cache: false },
+  "ours-router-node": { ...ours, file: "ours-router.ts", cache: false, nodeSignatures: true },
   "ours-api": { ...ours, file: "ours-api.ts", cache: true },
   "ours-api-uncached": { ...ours, file: "ours-api.ts", cache: false },
   "effect-jose": { ...peer, file: "effect-jose.ts" },
@@ -39,6 +41,7 @@ export const titles: Readonly<Record<Name, string>> = {
   "raw-jose": "node:http, jose",
   "ours-router": "this library, HttpRouter",
   "ours-router-uncached": "this library, HttpRouter, no cache",
+  "ours-router-node": "this library, HttpRouter, no cache, NodeSignatures",
   "ours-api": "this library, HttpApi",
   "ours-api-uncached": "this library, HttpApi, no cache",
   "effect-jose": "Effect HttpRouter, jose",
@@ -77,12 +80,13 @@ export class Server {
       readonly execArgv?: ReadonlyArray<string>
     } = {}
   ): Promise<Server> {
-    const definition = definitions[name]
+    const definition: Definition = definitions[name]
     const settings: Settings = {
       issuer,
       audience,
       algorithm,
       cache: definition.cache,
+      nodeSignatures: definition.nodeSignatures ?? false,
       routes: 1,
       scopes: ["items:read"],
       ...more.settings

@@ -7,6 +7,8 @@ export interface Settings {
   readonly algorithm: "RS256" | "ES256" | "EdDSA"
   /** Whether verified tokens are kept, where the server can. */
   readonly cache: boolean
+  /** Whether signatures are checked with `node:crypto`, where the server can. */
+  readonly nodeSignatures: boolean
   /** How many routes there are. */
   readonly routes: number
   /** The scopes that `/items` requires. */

@@ -2,9 +2,10 @@
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { JwtVerifier, OAuth2 } from "../../src/index.ts"
+import * as NodeSignatures from "../../src/NodeSignatures.ts"
 import { settings } from "./child.ts"
 
-const { audience, cache, issuer, scopes } = settings
+const { audience, cache, issuer, nodeSignatures, scopes } = settings
 
 export const auth = OAuth2.clientCredentials("OAuth2", {
   tokenUrl: `${issuer}/token`,
@@ -17,5 +18,6 @@ const policy = { issuer, audience, ...(cache ? {} : { cache: false as const }) }
 
 export const Authentication = auth.layer.pipe(
   Layer.provide(JwtVerifier.layer(policy)),
+  Layer.provide(nodeSignatures ? NodeSignatures.layer : Layer.empty),
   Layer.provide(FetchHttpClient.layer)
 )

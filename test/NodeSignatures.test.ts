@@ -1,0 +1,145 @@
+// That `NodeSignatures` accepts and refuses as jose does is shown by the tests of verification, which run with both (`vitest.config.ts`). Here is what they
+// cannot ask: keys that no key set gives, and the two side by side.
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Option, Redacted } from "effect"
+import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
+import * as NodeSignatures from "effect-oauth2/NodeSignatures"
+import { type SigningKey, TestIssuer } from "effect-oauth2/testing"
+import * as jose from "jose"
+
+const issuer = "https://issuer.test"
+const audience = "https://api.test"
+
+const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"] as const
+
+/** What becomes of a token: `"accepted"`, or why it is refused. */
+const outcome = (token: string, keys: Layer.Layer<KeySet.KeySet, unknown>, signatures: Layer.Layer<never>) =>
+  Effect.flatMap(TokenVerifier, (verifier) => Effect.exit(verifier.verify(Redacted.make(token)))).pipe(
+    Effect.map((exit) => {
+      if (Exit.isSuccess(exit)) return "accepted"
+      const error = Option.getOrThrow(Exit.findErrorOption(exit))
+      return error instanceof SecurityError.InvalidToken ? `${error.reason} ${error.claim ?? ""}`.trim() : error._tag
+    }),
+    Effect.provide(
+      JwtVerifier.layerKeySet({ issuer, audience, cache: false }).pipe(Layer.provide(keys), Layer.provide(signatures))
+    )
+  )
+
+const published = (key: SigningKey) => KeySet.layerStatic({ keys: [key.jwk] })
+
+/** A key set that gives this very key for every token. */
+const given = (key: CryptoKey) =>
+  Layer.succeed(KeySet.KeySet, {
+    find: () => Effect.succeed([key]),
+    known: () => [key],
+    refresh: Effect.void
+  })
+
+const minting = (key: SigningKey) => TestIssuer.layer({ issuer, audience, keys: [key] })
+
+const mint = TestIssuer.use((issuer) => issuer.mint({ scopes: ["me"] }))
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+const change = (token: string, place: number, character: string) =>
+  `${token.slice(0, place)}${character}${token.slice(place + 1)}`
+
+describe("NodeSignatures", () => {
+  for (const algorithm of algorithms) {
+    it.live(`accepts ${algorithm}, and of a changed token says what jose says`, () =>
+      Effect.gen(function* () {
+        const key = yield* TestIssuer.makeKey("key", algorithm)
+        const token = yield* Effect.provide(mint, minting(key))
+        assert.strictEqual(yield* outcome(token, published(key), NodeSignatures.layer), "accepted")
+        for (let place = 0; place < token.length; place += 11) {
+          const character = alphabet.charAt((place * 31) % alphabet.length)
+          const changed = change(token, place, character)
+          const expected = yield* outcome(changed, published(key), Layer.empty)
+          assert.strictEqual(yield* outcome(changed, published(key), NodeSignatures.layer), expected, changed)
+          if (changed !== token) assert.notStrictEqual(expected, "accepted")
+        }
+      })
+    )
+
+    it.live(`refuses ${algorithm} by a key that is another algorithm's, as jose does`, () =>
+      Effect.gen(function* () {
+        const key = yield* TestIssuer.makeKey("key", algorithm)
+        const token = yield* Effect.provide(mint, minting(key))
+        for (const other of algorithms) {
+          const { jwk } = yield* TestIssuer.makeKey("key", other)
+          const imported = yield* Effect.promise(() => jose.importJWK({ ...jwk, alg: other }, other))
+          assert(!(imported instanceof Uint8Array))
+          const expected = other === algorithm ? "Signature" : "UnknownKey"
+          assert.strictEqual(yield* outcome(token, given(imported), NodeSignatures.layer), expected, other)
+          assert.strictEqual(yield* outcome(token, given(imported), Layer.empty), expected, `${other}, jose`)
+        }
+      })
+    )
+  }
+
+  it.live("refuses a token by a key that does not verify, or is too short, as jose does", () =>
+    Effect.gen(function* () {
+      const key = yield* TestIssuer.makeKey("key", "RS256")
+      const token = yield* Effect.provide(mint, minting(key))
+      const rsa = (modulusLength: number) =>
+        Effect.promise(() =>
+          crypto.subtle.generateKey(
+            { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", modulusLength, publicExponent: new Uint8Array([1, 0, 1]) },
+            true,
+            ["sign", "verify"]
+          )
+        )
+      const { privateKey, publicKey } = yield* rsa(2048)
+      const short = yield* rsa(1024)
+      const mute = yield* Effect.promise(async () =>
+        crypto.subtle.importKey(
+          "jwk",
+          await crypto.subtle.exportKey("jwk", publicKey),
+          { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+          true,
+          []
+        )
+      )
+      for (const [name, refused] of Object.entries({ privateKey, short: short.publicKey, mute })) {
+        for (const signatures of [NodeSignatures.layer, Layer.empty]) {
+          assert.strictEqual(yield* outcome(token, given(refused), signatures), "UnknownKey", name)
+        }
+      }
+    })
+  )
+
+  it.live("checks shared secrets, and only with the algorithm that was chosen", () =>
+    Effect.gen(function* () {
+      const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      const now = Math.floor(Date.now() / 1000)
+      const signed = (alg: string, text: string) =>
+        Effect.promise(() =>
+          new jose.SignJWT({ client_id: "web" })
+            .setProtectedHeader({ alg, typ: "at+jwt" })
+            .setIssuer(issuer)
+            .setAudience(audience)
+            .setSubject("demo")
+            .setExpirationTime(now + 600)
+            .sign(new TextEncoder().encode(text))
+        )
+      for (const algorithm of ["HS256", "HS384", "HS512"] as const) {
+        const verify = (token: string) =>
+          Effect.flatMap(TokenVerifier, (verifier) => Effect.exit(verifier.verify(Redacted.make(token)))).pipe(
+            Effect.map(Exit.isSuccess),
+            Effect.provide(
+              JwtVerifier.layerSecret({ issuer, audience, secret: Redacted.make(secret), algorithm }).pipe(
+                Layer.provide(NodeSignatures.layer)
+              )
+            )
+          )
+        assert.isTrue(yield* verify(yield* signed(algorithm, secret)))
+        assert.isFalse(yield* verify(yield* signed(algorithm, `${secret}x`)))
+        const token = yield* signed(algorithm, secret)
+        assert.isFalse(yield* verify(token.slice(0, -4)))
+        for (const other of ["HS256", "HS384", "HS512"]) {
+          if (other !== algorithm) assert.isFalse(yield* verify(yield* signed(other, secret)))
+        }
+      }
+    })
+  )
+})
