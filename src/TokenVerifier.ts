@@ -12,6 +12,7 @@
  * |---|---|
  * | a token that was accepted is not verified again | for 1 minute (`timeToLive`), never from `expiresAt` on, never after its key has left the issuer's key set |
  * | tokens that are kept | 10 000 (`capacity`) in 16 MiB (`maxBytes`, estimated) |
+ * | a token that was accepted, where there is no room | is kept when it comes again, in the place of one that nobody uses |
  * | a token that was refused | is not kept, and drops no other |
  * | a token that many present at once | is verified once |
  *

@@ -251,7 +251,7 @@ describe("the cache is bounded", () => {
     ["in tokens", { capacity: 10 }],
     ["in bytes", { maxBytes: 12_000 }]
   ] as const) {
-    it.effect(`${what}: tokens that come once drop one another, and none that is in use`, () =>
+    it.effect(`${what}: tokens that come once drop none, tokens that come again drop none that is in use`, () =>
       Effect.gen(function* () {
         const { calls, callsOf, present } = yield* verifier({ cache })
         const hot = ["hot-1", "hot-2", "hot-3"]
@@ -261,9 +261,29 @@ describe("the cache is bounded", () => {
         }
         assert.deepStrictEqual(hot.map(callsOf), [1, 1, 1])
         assert.lengthOf(calls, 1003)
-        yield* Effect.forEach(times(1000).toReversed(), (i) => present(`once-${i}`))
-        const kept = 2003 - calls.length
+        // The first found room, and are there still.
+        for (const i of times(20)) yield* present(`once-${i}`)
+        const kept = 1023 - calls.length
         assert.isTrue(kept >= 1 && kept <= 10, `${kept} of them were kept`)
+        for (const i of times(100)) {
+          for (const _ of times(3)) {
+            for (const token of hot) yield* present(token)
+            yield* present(`again-${i}`)
+          }
+          assert.strictEqual(callsOf(`again-${i}`), 2)
+        }
+        assert.deepStrictEqual(hot.map(callsOf), [1, 1, 1])
+      })
+    )
+
+    it.effect(`${what}: tokens whose time is over give their places to others`, () =>
+      Effect.gen(function* () {
+        const { callsOf, present } = yield* verifier({ cache: { ...cache, timeToLive: "1 minute" } })
+        for (const i of times(20)) yield* present(`before-${i}`)
+        yield* TestClock.adjust("2 minutes")
+        const after = times(3).map((i) => `after-${i}`)
+        for (const _ of times(2)) for (const token of after) yield* present(token)
+        assert.deepStrictEqual(after.map(callsOf), [1, 1, 1])
       })
     )
   }
@@ -338,8 +358,9 @@ describe("the cache is bounded", () => {
             const entry = { from: now, until: now + command.lives }
             cache.set(command.text, entry, command.bytes)
             set.set(command.text, entry)
-            // What has just been set is there, if there can be room for it. (Not each is looked up: that is to use it.)
+            // What has just been set for the second time is there, if there can be room for it. (Not each is looked up: that is to use it.)
             if (command.lives === 5) break
+            if (cache.get(command.text, now) === undefined) cache.set(command.text, entry, command.bytes)
             assert.strictEqual(cache.get(command.text, now), command.bytes > bounds.maxBytes ? undefined : entry)
             break
           }

@@ -27,12 +27,14 @@ interface Kept<E extends Entry> {
  * Verified tokens. What is kept of one is never another's: a token is found by a sample of its characters, and then compared as a whole. (To hash all of a
  * token takes longer than all else that is done about it.) Where two have the same sample, the later takes the place.
  *
- * It is bounded in tokens and in bytes; where there is no room, a hand goes round and drops what was not used since it came by last (the CLOCK algorithm):
- * tokens that come once drop one another.
+ * It is bounded in tokens and in bytes. Where there is no room, a token is kept when it comes for the second time: a hand goes round and drops what was not
+ * used since it came by last (the CLOCK algorithm). Tokens that come once take no place but that of one whose time is over, and no time of the garbage
+ * collector, for which what is kept for a while is dearer than what is not.
  */
 export class TokenCache<E extends Entry> {
   readonly #bounds: Bounds
   readonly #kept = new Map<number, Kept<E>>()
+  readonly #seen = new Seen()
   #hand: MapIterator<Kept<E>> | undefined
   #bytes = 0
 
@@ -76,9 +78,21 @@ export class TokenCache<E extends Entry> {
     const before = this.#kept.get(key)
     if (before !== undefined) this.#drop(before)
     if (bytes > this.#bounds.maxBytes) return
-    // An iterator that stands still keeps every table that the map has had since: where there is room, there is no hand.
-    if (this.#hasRoom(bytes)) this.#hand = undefined
-    while (!this.#hasRoom(bytes)) this.#turn()
+    const isNew = this.#seen.isNew(key)
+    if (this.#hasRoom(bytes)) {
+      // An iterator that stands still keeps every table that the map has had since: where there is room, there is no hand.
+      this.#hand = undefined
+    } else if (isNew) {
+      const next = this.#turn()
+      if (next !== undefined && next.entry.until <= entry.from) this.#drop(next)
+      if (!this.#hasRoom(bytes)) return
+    }
+    while (!this.#hasRoom(bytes)) {
+      const next = this.#turn()
+      if (next === undefined) return
+      if (next.used) next.used = false
+      else this.#drop(next)
+    }
     this.#kept.set(key, { text, field: prefix + text, entry, bytes, used: false })
     this.#bytes += bytes
   }
@@ -97,12 +111,24 @@ export class TokenCache<E extends Entry> {
     return this.#kept.size < this.#bounds.capacity && this.#bytes + bytes <= this.#bounds.maxBytes
   }
 
-  #turn(): void {
-    this.#hand ??= this.#kept.values()
-    const { done, value } = this.#hand.next()
-    if (done === true) this.#hand = undefined
-    else if (value.used) value.used = false
-    else this.#drop(value)
+  /** What the hand comes by next, round and round; nothing where nothing is kept. */
+  #turn(): Kept<E> | undefined {
+    const next = this.#hand?.next().value
+    if (next !== undefined) return next
+    this.#hand = this.#kept.values()
+    return this.#hand.next().value
+  }
+}
+
+/** Which tokens came of late, by their samples: about as many as there are places. Where two have one place, the later has it. */
+class Seen {
+  readonly #places = new Int32Array(2 ** 14)
+
+  isNew(sample: number): boolean {
+    const place = sample & (this.#places.length - 1)
+    const isNew = this.#places[place] !== sample
+    this.#places[place] = sample
+    return isNew
   }
 }
 
