@@ -344,10 +344,21 @@ describe("the cache is bounded", () => {
       const cache = new TokenCache<Entry>(bounds)
       const set = new Map<string, Entry>()
       let now = 1000
+      const clock = { currentTimeMillisUnsafe: () => now }
       for (const command of commands) {
         switch (command._tag) {
           case "Get": {
-            const entry = cache.get(command.text, now)
+            const entry = cache.get(command.text, clock)
+            // As clients write it, and in no other way, a field finds the same.
+            assert.strictEqual(cache.getPresented(`Bearer ${command.text}`, clock), entry)
+            for (const field of [
+              `bearer ${command.text}`,
+              `Bearer  ${command.text}`,
+              `Bearer ${command.text} `,
+              command.text
+            ]) {
+              assert.isUndefined(cache.getPresented(field, clock))
+            }
             if (entry === undefined) break
             assert.strictEqual(entry, set.get(command.text))
             assert.isTrue(entry.from <= now && now < entry.until)
@@ -359,8 +370,8 @@ describe("the cache is bounded", () => {
             set.set(command.text, entry)
             // What has just been set for the second time is there, if there can be room for it. (Not each is looked up: that is to use it.)
             if (command.lives === 5) break
-            if (cache.get(command.text, now) === undefined) cache.set(command.text, entry, command.bytes)
-            assert.strictEqual(cache.get(command.text, now), command.bytes > bounds.maxBytes ? undefined : entry)
+            if (cache.get(command.text, clock) === undefined) cache.set(command.text, entry, command.bytes)
+            assert.strictEqual(cache.get(command.text, clock), command.bytes > bounds.maxBytes ? undefined : entry)
             break
           }
           case "Delete":
@@ -410,11 +421,12 @@ describe("the memory of the cache", () => {
     const cache = new TokenCache<Entry>({ capacity: 10_000, maxBytes: Number.MAX_SAFE_INTEGER })
     const tokens = Array.from({ length: 1000 }, (_, i) => `${i}`.padStart(64, "token"))
     let now = 0
+    const clock = { currentTimeMillisUnsafe: () => now }
     const minutes = (count: number) => {
       for (const _ of times(count)) {
         now += 60_000
         for (const token of tokens) {
-          if (cache.get(token, now) === undefined) cache.set(token, { from: now, until: now + 60_000 }, 100)
+          if (cache.get(token, clock) === undefined) cache.set(token, { from: now, until: now + 60_000 }, 100)
         }
       }
       collect()

@@ -8,7 +8,8 @@ import { minting, type Token } from "./tokens.ts"
 
 export const scenarios = {
   open: "the open route",
-  sent: "the open route, sent a token",
+  openToken: "the open route, sent a token",
+  openGarbage: "the open route, sent garbage",
   warm: "one token",
   thousand: "1,000 tokens in turn",
   misses: "20,000 tokens in turn",
@@ -19,9 +20,12 @@ export const scenarios = {
 
 export type Scenario = keyof typeof scenarios
 
-/** What an open route is asked with where it stands beside a scenario: a request like that one, as far as its fields cost anything to read. */
-export const openOf = (scenario: Scenario): "open" | "sent" =>
-  scenario === "open" || scenario === "garbage" || scenario === "none" ? "open" : "sent"
+/** The same requests, to the open route: what is left between the two is what the route's protection takes. */
+export const openOf = (scenario: Scenario): Scenario =>
+  scenario === "none" ? "open" : scenario === "garbage" ? "openGarbage" : "openToken"
+
+/** Those of the open route that only stand beside others. */
+export const isBeside = (scenario: Scenario): boolean => scenario === "openToken" || scenario === "openGarbage"
 
 export const scenarioNames = Object.keys(scenarios) as ReadonlyArray<Scenario>
 
@@ -61,9 +65,11 @@ export class Requests {
   #make(scenario: Scenario, { challenges: challenge, withoutScope }: Definition): ReadonlyArray<Request> {
     switch (scenario) {
       case "open":
-        return [{ path: "/open", status: 200, body: JSON.stringify(open) }]
-      case "sent":
-        return [{ path: "/open", token: this.#token(0).compact, status: 200, body: JSON.stringify(open) }]
+        return this.#open([undefined])
+      case "openToken":
+        return this.#open([this.#token(0).compact])
+      case "openGarbage":
+        return this.#open(garbage)
       case "warm":
         return this.#good(1)
       case "thousand":
@@ -84,6 +90,15 @@ export class Requests {
           }
         ]
     }
+  }
+
+  #open(tokens: ReadonlyArray<string | undefined>): ReadonlyArray<Request> {
+    return tokens.map((token) => ({
+      path: "/open",
+      ...(token === undefined ? {} : { token }),
+      status: 200,
+      body: JSON.stringify(open)
+    }))
   }
 
   #good(count: number): ReadonlyArray<Request> {

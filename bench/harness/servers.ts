@@ -36,6 +36,8 @@ export type Name = keyof typeof definitions
 
 export const names = Object.keys(definitions) as ReadonlyArray<Name>
 
+export const isOurs = (name: Name): boolean => name.startsWith("ours")
+
 export const titles: Readonly<Record<Name, string>> = {
   "raw-map": "node:http, a map of verified tokens",
   "raw-jose": "node:http, jose",

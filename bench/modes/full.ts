@@ -1,7 +1,8 @@
 /** Every server in every scenario: into the documentation, where nothing was left out. */
 import { type Cell, compare, type Results } from "../harness/compare.ts"
 import type { Algorithm } from "../harness/issuer.ts"
-import { type Scenario, scenarioNames } from "../harness/scenarios.ts"
+import { isBeside, type Scenario, scenarioNames } from "../harness/scenarios.ts"
+import { isOurs } from "../harness/servers.ts"
 import type { Settings } from "../options.ts"
 import { write } from "../report/document.ts"
 import { table } from "../report/table.ts"
@@ -19,7 +20,11 @@ export const full = async (settings: Settings): Promise<void> => {
   const results = new Map<Algorithm, Results>()
   for (const algorithm of settings.algorithms) {
     const rows = scenariosOf[algorithm].filter((scenario) => settings.rows.includes(scenario))
-    const cells = rows.flatMap((scenario) => settings.servers.map((server): Cell => [server, scenario]))
+    const cells = rows.flatMap((scenario) =>
+      settings.servers
+        .filter((server) => isOurs(server) || !isBeside(scenario))
+        .map((server): Cell => [server, scenario])
+    )
     const measured = await compare(algorithm, cells, options)
     results.set(algorithm, measured)
     console.log(`${table(algorithm, measured)}\n`)

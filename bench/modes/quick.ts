@@ -6,7 +6,7 @@ import { table } from "../report/table.ts"
 const ratios: Readonly<Record<string, readonly [Cell, Cell]>> = {
   "warm-router-vs-open": [
     ["ours-router", "warm"],
-    ["ours-router", "sent"]
+    ["ours-router", "openToken"]
   ],
   "warm-router-vs-fastify-cache": [
     ["ours-router", "warm"],
@@ -14,19 +14,23 @@ const ratios: Readonly<Record<string, readonly [Cell, Cell]>> = {
   ],
   "warm-api-vs-open": [
     ["ours-api", "warm"],
-    ["ours-api", "sent"]
+    ["ours-api", "openToken"]
   ],
   "warm-api-vs-fastify-cache": [
     ["ours-api", "warm"],
     ["fastify-cached", "warm"]
   ],
   "cold-router-vs-raw-jose": [
+    ["ours-router-node", "warm"],
+    ["raw-jose", "warm"]
+  ],
+  "cold-router-with-jose-vs-raw-jose": [
     ["ours-router-uncached", "warm"],
     ["raw-jose", "warm"]
   ],
   "garbage-router-vs-open": [
     ["ours-router", "garbage"],
-    ["ours-router", "open"]
+    ["ours-router", "openGarbage"]
   ],
   "router-vs-express": [
     ["ours-router", "warm"],
@@ -40,7 +44,7 @@ const ratios: Readonly<Record<string, readonly [Cell, Cell]>> = {
 
 const limit: Cell = ["raw-map", "warm"]
 
-export const quick = async ({ connections, rounds = 5, rows, seconds = 0.7, servers }: Settings): Promise<void> => {
+export const quick = async ({ connections, rounds = 7, rows, seconds = 0.4, servers }: Settings): Promise<void> => {
   const cells = new Map(
     [limit, ...Object.values(ratios).flat()]
       .filter(([server, scenario]) => servers.includes(server) && rows.includes(scenario))

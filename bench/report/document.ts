@@ -6,8 +6,8 @@ import { format, resolveConfig } from "prettier"
 import type { Cell, Results } from "../harness/compare.ts"
 import type { Algorithm } from "../harness/issuer.ts"
 import { type Options, type Sample, typical } from "../harness/measure.ts"
-import { openOf, type Scenario, scenarioNames, scenarios } from "../harness/scenarios.ts"
-import { type Name, names, titles } from "../harness/servers.ts"
+import { isBeside, openOf, type Scenario, scenarioNames, scenarios } from "../harness/scenarios.ts"
+import { isOurs, type Name, names, titles } from "../harness/servers.ts"
 import { picture } from "./picture.ts"
 
 export type Measured = ReadonlyMap<Algorithm, Results>
@@ -53,24 +53,24 @@ const sections = (measured: Measured, options: Options): Readonly<Record<string,
       `Node ${process.versions.node}, ${availableParallelism()} cores, ${options.connections} connections that are kept alive, ` +
       `${options.rounds} rounds of ${options.seconds} s.`,
     ratios: markdown(
-      ["", ...Object.values(scenarios)],
+      ["", ...shown.map((scenario) => scenarios[scenario])],
       names.map((name) => [
         titles[name],
-        ...scenarioNames.map((scenario) => times(rsa.ratio([name, scenario], [limit, scenario])))
+        ...shown.map((scenario) => times(rsa.ratio([name, scenario], [limit, scenario])))
       ])
     ),
     "open route": markdown(
       ["", ...closed.map((scenario) => scenarios[scenario])],
       names
-        .filter((name) => name.startsWith("ours"))
+        .filter(isOurs)
         .map((name) => [
           titles[name],
           ...closed.map((scenario) => times(rsa.ratio([name, scenario], [name, openOf(scenario)])))
         ])
     ),
     cpu: markdown(
-      ["", ...Object.values(scenarios)],
-      names.map((name) => [titles[name], ...scenarioNames.map((scenario) => microseconds(rsa, [name, scenario]))])
+      ["", ...shown.map((scenario) => scenarios[scenario])],
+      names.map((name) => [titles[name], ...shown.map((scenario) => microseconds(rsa, [name, scenario]))])
     ),
     signatures: markdown(
       ["", ...signatures.map(({ algorithm, scenario }) => `${algorithm}, ${scenarios[scenario]}`)],
@@ -82,7 +82,9 @@ const sections = (measured: Measured, options: Options): Readonly<Record<string,
   }
 }
 
-const closed = scenarioNames.filter((scenario) => scenario !== "open" && scenario !== "sent")
+const shown = scenarioNames.filter((scenario) => !isBeside(scenario))
+
+const closed = shown.filter((scenario) => scenario !== "open")
 
 const times = (ratio: number | undefined): string => (ratio === undefined ? "" : ratio.toFixed(2))
 
@@ -97,7 +99,7 @@ const panels = (measured: Measured) =>
     bars: names.map((name) => ({
       label: titles[name],
       value: measured.get("RS256")!.ratio([name, scenario], [limit, scenario])!,
-      ours: name.startsWith("ours")
+      ours: isOurs(name)
     }))
   }))
 

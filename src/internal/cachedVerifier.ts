@@ -159,11 +159,11 @@ export const make = Effect.fnUntraced(function* ({
   }
 
   const face: Face = {
-    lookUp: (text, clock) => standing(cache.get(text, clock.currentTimeMillisUnsafe()), clock),
-    lookUpPresented: (field, clock) => standing(cache.getPresented(field, clock.currentTimeMillisUnsafe()), clock),
+    lookUp: (text, clock) => standing(cache.get(text, clock), clock),
+    lookUpPresented: (field, clock) => standing(cache.getPresented(field, clock), clock),
     verify: (text, fiber) => {
       const clock = fiber.getRef(Clock.Clock)
-      const entry = cache.get(text, clock.currentTimeMillisUnsafe())
+      const entry = cache.get(text, clock)
       if (entry === undefined) return verifyAnew(text, clock, fiber)
       return Effect.matchEffect(entry.standing(clock), {
         onFailure: (error) => {

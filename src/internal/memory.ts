@@ -30,6 +30,8 @@ const Given = function (target: object) {
   return target
 } as unknown as new (target: object) => object
 
+const none: ReadonlyArray<Memory> = []
+
 /**
  * What is remembered for as long as an object lives, under a private name of the object itself: nobody else finds it. A `WeakMap` would do; with a key for
  * each request it costs more, in the garbage collector, than all else that is done about the request.
@@ -38,7 +40,7 @@ export class Memories extends Given {
   readonly #list: Array<Memory> = []
 
   static of(target: object): ReadonlyArray<Memory> {
-    return #list in target ? target.#list : []
+    return #list in target ? target.#list : none
   }
 
   static add(target: object, memory: Memory): void {

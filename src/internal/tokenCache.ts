@@ -1,3 +1,4 @@
+import type * as Clock from "effect/Clock"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { prefix } from "./authorizationHeader.ts"
 
@@ -13,6 +14,8 @@ export interface Entry {
   readonly from: number
   readonly until: number
 }
+
+type Time = Pick<Clock.Clock, "currentTimeMillisUnsafe">
 
 interface Kept<E extends Entry> {
   readonly text: string
@@ -50,17 +53,17 @@ export class TokenCache<E extends Entry> {
     return this.#bytes
   }
 
-  /** What is kept of a token at this time. A clock that was set back knows nothing of what came later. */
-  get(text: string, now: number): E | undefined {
+  /** What is kept of a token now. A clock that was set back knows nothing of what came later. */
+  get(text: string, clock: Time): E | undefined {
     const kept = this.#kept.get(sample(text, 0))
-    return kept?.text === text ? this.#current(kept, now) : undefined
+    return kept?.text === text ? this.#current(kept, clock.currentTimeMillisUnsafe()) : undefined
   }
 
   /** The same by the value of an `Authorization` field, as clients write it: nothing is made of it to find the token. */
-  getPresented(field: string, now: number): E | undefined {
+  getPresented(field: string, clock: Time): E | undefined {
     if (!field.startsWith(prefix)) return
     const kept = this.#kept.get(sample(field, prefix.length))
-    return kept?.field === field ? this.#current(kept, now) : undefined
+    return kept?.field === field ? this.#current(kept, clock.currentTimeMillisUnsafe()) : undefined
   }
 
   #current(kept: Kept<E>, now: number): E | undefined {
