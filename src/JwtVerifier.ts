@@ -17,7 +17,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
-import { type Rejection, stands, type Verified } from "./internal/cachedVerifier.ts"
+import { type Rejection, type Standing, stands, type Verified } from "./internal/cachedVerifier.ts"
 import * as cachedVerifier from "./internal/cachedVerifier.ts"
 import { constant } from "./internal/constantErrors.ts"
 import * as counter from "./internal/counter.ts"
@@ -392,64 +392,59 @@ const named = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | 
 }
 
 const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
-  const { keysOf, knownKeys, policy } = trust
-  const { alg, kid, typ } = parsed.header
+  const { keysOf, knownKeys } = trust
+  const { alg, kid } = parsed.header
   const header = kid === undefined ? { alg } : { alg, kid }
-  // The requests that came in together begin their verifications together: the threads that work on them are woken once, not for each.
-  return Effect.flatMap(keysOf(header), (keys) =>
-    Effect.flatMap(Effect.andThen(Effect.yieldNow, verifySignature(token, keys, alg, check)), ({ key, payload }) =>
-      Clock.clockWith((clock): Effect.Effect<Verified, Rejection> => {
-        const verified = parseObject(payload)
-        if (verified === undefined) return Effect.fail(malformed)
-        const accessToken = claims.read(verified, policy, clock.currentTimeMillisUnsafe())
-        if (accessToken instanceof InvalidToken) return Effect.fail(accessToken)
-        return Effect.as(assertProfile(typ, verified, policy), {
-          token: accessToken,
-          until: claims.until(accessToken, policy),
-          standing: (clock) =>
-            knownKeys(header, clock).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
-        })
-      })
+  const standingOf =
+    (key: Key): Standing =>
+    (clock) =>
+      knownKeys(header, clock).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
+  const verifyWith = (key: Key) =>
+    Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, standingOf(key)))
+  // Without a `kid` several keys may fit the algorithm: the next is tried only where the signature was another key's.
+  const verifyWithEach = ([first, ...others]: Keys) =>
+    others.reduce(
+      (result, key) =>
+        Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
+      first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
     )
-  )
+  return Effect.clockWith((clock) => {
+    const known = knownKeys(header, clock)
+    return Effect.flatMap(
+      known.length > 0 ? Effect.as(together, known) : Effect.tap(keysOf(header), together),
+      verifyWithEach
+    )
+  })
 }
+
+/** The requests that came in together begin their verifications together: the threads that work on them are woken once, not for each. */
+const together = Effect.yieldNow
+
+/** What the signed claims say, if it is what the policy asks for. */
+const accept = (
+  payload: Uint8Array,
+  { typ }: compact.Compact["header"],
+  policy: policies.Policy,
+  standing: Standing
+): Effect.Effect<Verified, InvalidToken> =>
+  Effect.clockWith((clock) => {
+    const verified = parseObject(payload)
+    if (verified === undefined) return Effect.fail(malformed)
+    const token = claims.read(verified, policy, clock.currentTimeMillisUnsafe())
+    if (token instanceof InvalidToken) return Effect.fail(token)
+    const failing = profile.failing(typ, verified, policy)
+    return failing === undefined
+      ? Effect.succeed({ token, until: claims.until(token, policy), standing })
+      : refuseProfile(failing, profile.advice(typ, verified, policy), policy)
+  })
 
 const advised = new WeakMap<policies.Policy, Set<string>>()
 
-/** Whether the token is what the profile takes. The log says once which setting fits; a token that the issuer did not sign never gets here. */
-const assertProfile = (
-  typ: string | undefined,
-  verified: policies.Claims,
-  policy: policies.Policy
-): Effect.Effect<void, InvalidToken> => {
-  const failing = profile.failing(typ, verified, policy)
-  if (failing === undefined) return Effect.void
-  const refused = Effect.fail(new InvalidToken({ reason: "Claim", claim: failing }))
-  const advice = profile.advice(typ, verified, policy)
+/** A token is not what the profile takes. The log says once which setting fits; one that the issuer did not sign never gets here. */
+const refuseProfile = (claim: string, advice: string, policy: policies.Policy): Effect.Effect<never, InvalidToken> => {
+  const refused = Effect.fail(new InvalidToken({ reason: "Claim", claim }))
   const given = advised.get(policy) ?? new Set()
   if (given.has(advice)) return refused
   advised.set(policy, given.add(advice))
   return Effect.andThen(Effect.logWarning(advice), refused)
-}
-
-/** What is signed, and the key whose signature it is. */
-interface Signed {
-  readonly payload: Uint8Array
-  readonly key: Key
-}
-
-const verifySignature = (
-  token: string,
-  keys: Keys,
-  algorithm: string,
-  check: Check
-): Effect.Effect<Signed, InvalidToken> => {
-  const verifyWith = (key: Key) => Effect.map(check(token, key, algorithm), (payload): Signed => ({ key, payload }))
-  // Without a `kid` several keys may fit the algorithm: the next is tried only where the signature was another key's.
-  const [first, ...others] = keys
-  return others.reduce(
-    (result, key) =>
-      Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
-    first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
-  )
 }

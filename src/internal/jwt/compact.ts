@@ -77,7 +77,7 @@ const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 // The last character of a segment may hold bits that no byte takes: they are zero in the one canonical spelling (RFC 4648 §3.5).
 const isCanonical = (segment: string): boolean => {
-  if (!/^[A-Za-z0-9_-]+$/.test(segment)) return false
+  if (segment === "" || /[^\w-]/.test(segment)) return false
   const last = alphabet.indexOf(segment.charAt(segment.length - 1))
   switch (segment.length % 4) {
     case 0:
