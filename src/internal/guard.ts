@@ -293,12 +293,11 @@ const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
 const anonymous = Option.none<VerifiedToken>()
 
 const provide = (
-  { guard }: Question,
+  { guard, required: before }: Question,
   accepted: ReadonlyArray<Accepted>,
   decision: seal.Decision,
   context: Context.Context<never>
 ): Context.Context<never> => {
-  const before = Context.get(context, SecurityScopes)
   let required = before
   let optional = anonymous
   const { origin } = decision
