@@ -187,6 +187,8 @@ const raised = new WeakMap<SecurityError, Raised>()
 interface Raised {
   readonly settings: Settings
   readonly challenges: ReadonlyArray<string>
+  /** Once it was asked for, where it is the same each time. */
+  response?: Effect.Effect<HttpServerResponse.HttpServerResponse>
 }
 
 /** How an error answers that was raised outside every scheme. */
@@ -228,8 +230,14 @@ export const isRaised = (error: SecurityError): boolean => raised.has(error)
  * @since 0.1.0
  */
 export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const { challenges, settings } = raised.get(error) ?? outside
-  if (challenges.length <= 1) return rendered(error, settings, standardOf(error, settings))
+  const known = raised.get(error) ?? outside
+  if (known.response !== undefined) return known.response
+  const { challenges, settings } = known
+  if (challenges.length <= 1) {
+    const response = rendered(error, settings, standardOf(error, settings))
+    if (known !== outside) known.response = response
+    return response
+  }
   return Effect.withFiber((fiber) =>
     rendered(error, settings, standard(error, settings, severalFields(challenges, isNode(fiber.context))))
   )
