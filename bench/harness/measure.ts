@@ -32,7 +32,7 @@ export interface Options {
 }
 
 /** Every answer to every request of a row, once. It warms up as well, so there are at least `least` of them. */
-export const check = async (load: Load, row: Row, options: Options, least = 2000): Promise<void> => {
+export const check = async (load: Load, row: Row, options: Options, least = 8000): Promise<void> => {
   await load.define(row.list, row.requests)
   await connected(load, row, options, () => load.check(row.list, cursor(row), Math.max(row.requests.length, least)))
 }

@@ -176,14 +176,27 @@ export const make = Effect.fnUntraced(function* (options: {
   const wait = (header: Selector, fiber: Fiber.Fiber<void>): Found =>
     Effect.flatMap(Fiber.await(fiber), () => Clock.clockWith((clock) => answer(header, readInstant(clock), true)))
 
+  // Kept tokens ask for each request, and the monotonic clock takes longer to read than all else: what was so in this millisecond still is.
+  let looked: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly wall: number } | undefined
+
+  const keysNow = (clock: Clock.Clock): Keys.Keys | undefined => {
+    if (known === undefined) return
+    const { freshFor, keys } = known
+    const wall = clock.currentTimeMillisUnsafe()
+    if (looked?.keys === keys && looked.wall === wall && looked.clock === clock) return keys
+    if (ageOf(readInstant(clock)) >= freshFor * refreshAhead) return
+    looked = { keys, clock, wall }
+    return keys
+  }
+
   const isFresh = (now: Instant): boolean => known !== undefined && ageOf(now) < known.freshFor
 
   return {
     find,
-    known: (header: Selector, clock: Clock.Clock): ReadonlyArray<CryptoKey> =>
-      known !== undefined && ageOf(readInstant(clock)) < known.freshFor * refreshAhead
-        ? Keys.select(known.keys, header)
-        : [],
+    known: (header: Selector, clock: Clock.Clock): ReadonlyArray<CryptoKey> => {
+      const keys = keysNow(clock)
+      return keys === undefined ? [] : Keys.select(keys, header)
+    },
     refresh: Clock.clockWith((clock): Effect.Effect<void, AuthorizationServerUnavailable> => {
       const now = readInstant(clock)
       if (isFresh(now)) return Effect.void
