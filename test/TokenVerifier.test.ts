@@ -366,11 +366,12 @@ describe("the cache is bounded", () => {
           }
           case "Set": {
             const entry = { from: now, until: now + command.lives }
-            cache.set(command.text, entry, command.bytes)
+            const keep = () => cache.set(command.text, now, () => ({ entry, bytes: command.bytes }))
+            keep()
             set.set(command.text, entry)
             // What has just been set for the second time is there, if there can be room for it. (Not each is looked up: that is to use it.)
             if (command.lives === 5) break
-            if (cache.get(command.text, clock) === undefined) cache.set(command.text, entry, command.bytes)
+            if (cache.get(command.text, clock) === undefined) keep()
             assert.strictEqual(cache.get(command.text, clock), command.bytes > bounds.maxBytes ? undefined : entry)
             break
           }
@@ -426,7 +427,9 @@ describe("the memory of the cache", () => {
       for (const _ of times(count)) {
         now += 60_000
         for (const token of tokens) {
-          if (cache.get(token, clock) === undefined) cache.set(token, { from: now, until: now + 60_000 }, 100)
+          if (cache.get(token, clock) === undefined) {
+            cache.set(token, now, () => ({ entry: { from: now, until: now + 60_000 }, bytes: 100 }))
+          }
         }
       }
       collect()

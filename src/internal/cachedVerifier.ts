@@ -119,10 +119,13 @@ export const make = Effect.fnUntraced(function* ({
   const keep = (text: string, { standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
     const from = clock.currentTimeMillisUnsafe()
     const ends = Math.min(until, from + timeToLive)
-    // What is kept has the form of a token: who finds it here need not look at that again.
-    if (ends > from && isToken(text)) {
-      const entry: Entry = { token: redact(text), verified: success(token), from, until: ends, standing }
-      cache.set(text, entry, sizeOf(text, token, bounds.maxBytes))
+    if (ends > from) {
+      cache.set(text, from, () => {
+        // What is kept has the form of a token: who finds it here need not look at that again.
+        if (!isToken(text)) return
+        const entry: Entry = { token: redact(text), verified: success(token), from, until: ends, standing }
+        return { entry, bytes: sizeOf(text, token, bounds.maxBytes) }
+      })
     }
     return token
   }

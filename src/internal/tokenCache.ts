@@ -76,19 +76,25 @@ export class TokenCache<E extends Entry> {
     return entry
   }
 
-  set(text: string, entry: E, bytes: number): void {
+  /** What is to be kept is made only where there is a place for it: to make it takes as long as to read the claims. Nothing is kept where nothing is made. */
+  set(text: string, now: number, make: () => { readonly entry: E; readonly bytes: number } | undefined): void {
     const key = sample(text, 0)
     const before = this.#kept.get(key)
     if (before !== undefined) this.#drop(before)
-    if (bytes > this.#bounds.maxBytes) return
     const isNew = this.#seen.isNew(key)
+    if (isNew && !this.#hasRoom(this.#bytesOfOne())) {
+      const next = this.#turn()
+      if (next === undefined || next.entry.until > now) return
+      this.#drop(next)
+    }
+    const made = make()
+    if (made === undefined || made.bytes > this.#bounds.maxBytes) return
+    const { bytes, entry } = made
     if (this.#hasRoom(bytes)) {
       // An iterator that stands still keeps every table that the map has had since: where there is room, there is no hand.
       this.#hand = undefined
     } else if (isNew) {
-      const next = this.#turn()
-      if (next !== undefined && next.entry.until <= entry.from) this.#drop(next)
-      if (!this.#hasRoom(bytes)) return
+      return
     }
     while (!this.#hasRoom(bytes)) {
       const next = this.#turn()
@@ -108,6 +114,11 @@ export class TokenCache<E extends Entry> {
   #drop(kept: Kept<E>): void {
     this.#kept.delete(sample(kept.text, 0))
     this.#bytes -= kept.bytes
+  }
+
+  /** On average. */
+  #bytesOfOne(): number {
+    return this.#kept.size === 0 ? 0 : this.#bytes / this.#kept.size
   }
 
   #hasRoom(bytes: number): boolean {
