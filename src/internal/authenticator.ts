@@ -119,9 +119,11 @@ export class Authenticator {
     fiber: Fiber.Fiber<unknown, unknown>
   ): Verification | Rejection {
     const handling = Context.getOrUndefined(fiber.context, Scope.Scope) ?? request.source
-    const before = Memories.of(handling).find(
-      (known) => known.authenticator === this && known.source === request.source
-    )
+    const memories = Memories.of(handling)
+    const before =
+      memories.length === 0
+        ? undefined
+        : memories.find((known) => known.authenticator === this && known.source === request.source)
     if (before?.own?.text === text) return before.own.verification
     if (before?.last?.text === text) return before.last.verification
     const verified = this.#verified(text, fiber)
