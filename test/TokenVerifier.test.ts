@@ -287,6 +287,18 @@ describe("the cache is bounded", () => {
     )
   }
 
+  it("a large token that comes once drops none, though there is room for a small one", () => {
+    const cache = new TokenCache<Entry>({ capacity: 100, maxBytes: 100 })
+    const clock = { currentTimeMillisUnsafe: () => 0 }
+    const keep = (text: string, bytes: number) => cache.set(text, 0, () => ({ entry: { from: 0, until: 1 }, bytes }))
+    const isKept = (text: string) => cache.get(text, clock) !== undefined
+    for (const text of ["a", "b", "c"]) keep(text, 20)
+    keep("large", 60)
+    assert.deepStrictEqual(["a", "b", "c", "large"].map(isKept), [true, true, true, false])
+    keep("large", 60)
+    assert.isTrue(isKept("large"))
+  })
+
   it.effect("a flood of bad tokens, or of ones that are just about to be, drops no good one", () =>
     Effect.gen(function* () {
       const { callsOf, present } = yield* verifier({

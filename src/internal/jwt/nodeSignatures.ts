@@ -103,10 +103,9 @@ const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => {
   return { digest, key: options === undefined ? keyObject : { key: keyObject, ...options } }
 }
 
-const isFor = ({ algorithm, type, usages }: CryptoKey, kind: Asymmetric): boolean => {
+const isFor = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
   const { hash, modulusLength, name, namedCurve } = algorithm as Partial<RsaHashedKeyAlgorithm & EcKeyAlgorithm>
   return (
-    type === "public" &&
     usages.includes("verify") &&
     name === kind.name &&
     hash?.name === kind.hash &&
