@@ -37,7 +37,7 @@ export const check = async (load: Load, row: Row, options: Options, least = 8000
   await connected(load, row, options, () => load.check(row.list, cursor(row), Math.max(row.requests.length, least)))
 }
 
-/** A sample of each row, a round at a time. */
+/** A sample of each row, a round at a time: there and back again, so that no row always comes after the same other one. */
 export const measure = async (
   load: Load,
   rows: ReadonlyArray<Row>,
@@ -45,7 +45,10 @@ export const measure = async (
 ): Promise<ReadonlyArray<ReadonlyArray<Sample>>> => {
   const samples = rows.map((): Array<Sample> => [])
   for (let round = 0; round < options.rounds; round++) {
-    for (const [i, row] of rows.entries()) samples[i]!.push(await sample(load, row, options))
+    const order = Array.from(rows.entries())
+    for (const [i, row] of round % 2 === 0 ? order : order.toReversed()) {
+      samples[i]!.push(await sample(load, row, options))
+    }
   }
   return samples
 }

@@ -14,6 +14,7 @@ export const scenarios = {
   thousand: "1,000 tokens in turn",
   misses: "20,000 tokens in turn",
   garbage: "garbage",
+  garbageInTurn: "20,000 kinds of garbage in turn",
   none: "no token",
   scope: "a token without the scope"
 } as const
@@ -22,7 +23,7 @@ export type Scenario = keyof typeof scenarios
 
 /** The same requests, to the open route: what is left between the two is what the route's protection takes. */
 export const openOf = (scenario: Scenario): Scenario =>
-  scenario === "none" ? "open" : scenario === "garbage" ? "openGarbage" : "openToken"
+  scenario === "none" ? "open" : scenario.startsWith("garbage") ? "openGarbage" : "openToken"
 
 /** Those of the open route that only stand beside others. */
 export const isBeside = (scenario: Scenario): boolean => scenario === "openToken" || scenario === "openGarbage"
@@ -30,6 +31,9 @@ export const isBeside = (scenario: Scenario): boolean => scenario === "openToken
 export const scenarioNames = Object.keys(scenarios) as ReadonlyArray<Scenario>
 
 const garbage = ["garbage.garbage.garbage", "garbage", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."]
+
+/** Nobody who has seen one of them has seen the next. */
+const garbageInTurn = Array.from({ length: 20_000 }, (_, i) => `${garbage[i % garbage.length]}${i}`)
 
 /** The requests of each scenario, made once. */
 export class Requests {
@@ -77,7 +81,9 @@ export class Requests {
       case "misses":
         return this.#good(20_000)
       case "garbage":
-        return garbage.map((token) => ({ path: "/items", token, status: 401, challenge }))
+        return this.#refused(garbage, challenge)
+      case "garbageInTurn":
+        return this.#refused(garbageInTurn, challenge)
       case "none":
         return [{ path: "/items", status: 401, challenge }]
       case "scope":
@@ -99,6 +105,10 @@ export class Requests {
       status: 200,
       body: JSON.stringify(open)
     }))
+  }
+
+  #refused(tokens: ReadonlyArray<string>, challenge: boolean): ReadonlyArray<Request> {
+    return tokens.map((token) => ({ path: "/items", token, status: 401, challenge }))
   }
 
   #good(count: number): ReadonlyArray<Request> {
