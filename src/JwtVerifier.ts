@@ -300,7 +300,7 @@ interface Trust {
   readonly policy: policies.Policy
   readonly keysOf: (header: KeySet.KeySelector) => Effect.Effect<Keys, Rejection>
   /** The same without an effect; none where something has to be waited for. */
-  readonly knownKeys: (header: KeySet.KeySelector, clock: Clock.Clock) => Keys
+  readonly knownKeys: (header: KeySet.KeySelector, clock: Clock.Clock, now: number) => Keys
 }
 
 const trust = Effect.fnUntraced(function* (
@@ -335,19 +335,20 @@ const verifier = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { c
     cache,
     verify: (token, fiber) => {
       const presented = read(token, trusted, maxTokenLength)
-      if (presented instanceof InvalidToken) {
-        count(presented)
-        if (!isTraced(fiber)) return presented
+      // A span has to be told even of what needs no effect.
+      if (presented instanceof InvalidToken && !isTraced(fiber)) return presented
+      return () => {
+        const verified = Effect.onExitPrimitive(
+          presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check),
+          (exit) => {
+            count(Exit.isSuccess(exit) ? "Accepted" : errorOf(exit))
+            return undefined
+          }
+        )
+        return isTraced(fiber) ? Effect.withSpan(verified, "JwtVerifier.verify") : verified
       }
-      const verified =
-        presented instanceof InvalidToken
-          ? Effect.fail(presented)
-          : Effect.onExitPrimitive(verifyPresented(presented, check), (exit) => {
-              count(Exit.isSuccess(exit) ? "Accepted" : errorOf(exit))
-              return undefined
-            })
-      return isTraced(fiber) ? Effect.withSpan(verified, "JwtVerifier.verify") : verified
-    }
+    },
+    refused: count
   })
 })
 
@@ -357,8 +358,8 @@ const countersOf = (context: Context.Context<never>) => {
     // An interruption is no outcome.
     if (outcome === undefined) return
     const name = outcome === "Accepted" ? outcome : outcome._tag === "InvalidToken" ? outcome.reason : outcome._tag
-    const known = counters.get(name) ?? counter.make(verifications, { outcome: name }, context)
-    counters.set(name, known)
+    let known = counters.get(name)
+    if (known === undefined) counters.set(name, (known = counter.make(verifications, { outcome: name }, context)))
     known.count++
   }
 }
@@ -397,8 +398,8 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
   const header = kid === undefined ? { alg } : { alg, kid }
   const standingOf =
     (key: Key): Standing =>
-    (clock) =>
-      knownKeys(header, clock).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
+    (clock, now) =>
+      knownKeys(header, clock, now).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
   const verifyWith = (key: Key) =>
     Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, standingOf(key)))
   // Without a `kid` several keys may fit the algorithm: the next is tried only where the signature was another key's.
@@ -409,7 +410,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
       first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
     )
   return Effect.clockWith((clock) => {
-    const known = knownKeys(header, clock)
+    const known = knownKeys(header, clock, clock.currentTimeMillisUnsafe())
     return Effect.flatMap(
       known.length > 0 ? Effect.as(together, known) : Effect.tap(keysOf(header), together),
       verifyWithEach

@@ -97,9 +97,9 @@ export class KeySet extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>
     /**
      * What `find` would give at once, without an effect. None where it would wait, fail, or have to refresh or report something: then `find` says what is
-     * so. A verified token that is kept counts only while its key is among these.
+     * so. A verified token that is kept counts only while its key is among these. `now` is what the clock says, in milliseconds since the epoch.
      */
-    readonly known: (header: KeySelector, clock: Clock.Clock) => ReadonlyArray<CryptoKey>
+    readonly known: (header: KeySelector, clock: Clock.Clock, now: number) => ReadonlyArray<CryptoKey>
     /** Fetches the keys unless they are fresh: a service that wants to fail at start-up rather than answer 503 runs it first. */
     readonly refresh: Effect.Effect<void, AuthorizationServerUnavailable>
   }

@@ -137,7 +137,7 @@ export class TokenVerifier extends Context.Service<
   }: TokenCaching & { readonly verify: Verify }): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
     return cachedVerifier.make({
       cache,
-      verify: (text) =>
+      verify: (text) => () =>
         Effect.mapEager(verify(redact(text)), (token) => ({
           token,
           until: token.expiresAt.epochMilliseconds,

@@ -15,7 +15,7 @@ import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { type Entry, TokenCache } from "../src/internal/tokenCache.ts"
+import { type Entry, type Kept, TokenCache } from "../src/internal/tokenCache.ts"
 import { verified } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
 
@@ -63,6 +63,9 @@ const verifier = Effect.fnUntraced(function* ({ cache = {}, says = accepted, way
 })
 
 const times = (n: number) => Array.from({ length: n }, (_, i) => i)
+
+const currentOf = (cache: TokenCache<Entry>, kept: Kept<Entry> | undefined, now: number): Entry | undefined =>
+  kept && cache.current(kept, now)
 
 describe("a verified token", () => {
   for (const [name, way] of Object.entries(ways)) {
@@ -289,9 +292,8 @@ describe("the cache is bounded", () => {
 
   it("a large token that comes once drops none, though there is room for a small one", () => {
     const cache = new TokenCache<Entry>({ capacity: 100, maxBytes: 100 })
-    const clock = { currentTimeMillisUnsafe: () => 0 }
     const keep = (text: string, bytes: number) => cache.set(text, 0, () => ({ entry: { from: 0, until: 1 }, bytes }))
-    const isKept = (text: string) => cache.get(text, clock) !== undefined
+    const isKept = (text: string) => currentOf(cache, cache.find(text), 0) !== undefined
     for (const text of ["a", "b", "c"]) keep(text, 20)
     keep("large", 60)
     assert.deepStrictEqual(["a", "b", "c", "large"].map(isKept), [true, true, true, false])
@@ -356,20 +358,20 @@ describe("the cache is bounded", () => {
       const cache = new TokenCache<Entry>(bounds)
       const set = new Map<string, Entry>()
       let now = 1000
-      const clock = { currentTimeMillisUnsafe: () => now }
+      const current = (kept: Kept<Entry> | undefined) => currentOf(cache, kept, now)
       for (const command of commands) {
         switch (command._tag) {
           case "Get": {
-            const entry = cache.get(command.text, clock)
+            const entry = current(cache.find(command.text))
             // As clients write it, and in no other way, a field finds the same.
-            assert.strictEqual(cache.getPresented(`Bearer ${command.text}`, clock), entry)
+            assert.strictEqual(current(cache.findPresented(`Bearer ${command.text}`)), entry)
             for (const field of [
               `bearer ${command.text}`,
               `Bearer  ${command.text}`,
               `Bearer ${command.text} `,
               command.text
             ]) {
-              assert.isUndefined(cache.getPresented(field, clock))
+              assert.isUndefined(current(cache.findPresented(field)))
             }
             if (entry === undefined) break
             assert.strictEqual(entry, set.get(command.text))
@@ -383,8 +385,8 @@ describe("the cache is bounded", () => {
             set.set(command.text, entry)
             // What has just been set for the second time is there, if there can be room for it. (Not each is looked up: that is to use it.)
             if (command.lives === 5) break
-            if (cache.get(command.text, clock) === undefined) keep()
-            assert.strictEqual(cache.get(command.text, clock), command.bytes > bounds.maxBytes ? undefined : entry)
+            if (current(cache.find(command.text)) === undefined) keep()
+            assert.strictEqual(current(cache.find(command.text)), command.bytes > bounds.maxBytes ? undefined : entry)
             break
           }
           case "Delete":
@@ -434,12 +436,11 @@ describe("the memory of the cache", () => {
     const cache = new TokenCache<Entry>({ capacity: 10_000, maxBytes: Number.MAX_SAFE_INTEGER })
     const tokens = Array.from({ length: 1000 }, (_, i) => `${i}`.padStart(64, "token"))
     let now = 0
-    const clock = { currentTimeMillisUnsafe: () => now }
     const minutes = (count: number) => {
       for (const _ of times(count)) {
         now += 60_000
         for (const token of tokens) {
-          if (cache.get(token, clock) === undefined) {
+          if (currentOf(cache, cache.find(token), now) === undefined) {
             cache.set(token, now, () => ({ entry: { from: now, until: now + 60_000 }, bytes: 100 }))
           }
         }

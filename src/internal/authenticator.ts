@@ -12,8 +12,8 @@ import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../Sec
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import { Memories, Memory, Remembered } from "./memory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
-import { errorOf } from "./eventual.ts"
-import { type Begun, type Face, faceOf, type Known, type Rejection, success, toEffect } from "./cachedVerifier.ts"
+import { errorOf, exitOf } from "./eventual.ts"
+import { type Checked, type Face, faceOf, type Known, type Rejection, success, toEffect } from "./cachedVerifier.ts"
 import { shared } from "./shared.ts"
 
 /** One credential and its verification, which is remembered; an `Exit` where the token is known. */
@@ -69,36 +69,45 @@ export class Authenticator {
   ): Verification | NotAuthenticated | InvalidRequest | Rejection {
     const field = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
     if (typeof field !== "string") return field
-    const known = this.#known(this.#verifier.lookUpPresented(field, fiber.getRef(Clock.Clock)))
-    if (known !== undefined) return known
+    const presented = this.#verifier.lookUpPresented(field, fiber)
+    if (presented instanceof InvalidToken) return presented
+    const settled = this.#settled(presented)
+    if (settled !== undefined) return settled
     const text = authorizationHeader.parse(field)
     if (typeof text !== "string") return text
     if (!authorizationHeader.isToken(text)) return authorizationHeader.malformed
-    return this.#remembered(text, request, "own", fiber)
+    const known = this.#verifier.lookUp(text, fiber)
+    return this.#settled(known) ?? this.#remembered(text, known, request, "own", fiber)
   }
 
   /** The verification of a token that a program was given, one a request where there is a request. */
   fromToken(token: Redacted.Redacted, fiber: Fiber.Fiber<unknown, unknown>): Verification["verified"] {
     const text = Redacted.value(token)
-    const known = this.#known(this.#verifier.lookUp(text, fiber.getRef(Clock.Clock)))
-    if (known !== undefined) return known.verified
+    const known = this.#verifier.lookUp(text, fiber)
+    const settled = this.#settled(known)
+    if (settled !== undefined) return settled.verified
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
-    if (request === undefined) return toEffect(this.#verified(text, fiber))
-    const remembered = this.#remembered(text, request, "last", fiber)
+    if (request === undefined) return toEffect(this.#check(text, known, fiber))
+    const remembered = this.#remembered(text, known, request, "last", fiber)
     return "verified" in remembered ? remembered.verified : Effect.fail(remembered)
   }
 
-  #known(known: Known | undefined): Verification | undefined {
-    if (known === undefined || this.#decode === undefined) return known
-    return { token: known.token, verified: this.#decoding(known.verified.value, this.#decode) }
+  /** What is kept of a token, where nothing has to be waited for. */
+  #settled(known: Known | undefined): Verification | undefined {
+    const exit = known && exitOf(known.verified)
+    if (known === undefined || exit?._tag !== "Success") return
+    return this.#decode === undefined
+      ? known
+      : { token: known.token, verified: this.#decoding(exit.value, this.#decode) }
   }
 
-  #verified(text: string, fiber: Fiber.Fiber<unknown, unknown>): Begun<VerifiedToken> {
+  /** Of a token that is not settled. */
+  #check(text: string, known: Known | undefined, fiber: Fiber.Fiber<unknown, unknown>): Checked<VerifiedToken> {
+    const checked = known === undefined ? this.#verifier.verify(text, fiber) : () => known.verified
     const decode = this.#decode
-    const verified = this.#verifier.verify(text, fiber)
-    return decode === undefined || verified instanceof InvalidToken
-      ? verified
-      : Effect.flatMapEager(verified, (token) => this.#decoding(token, decode))
+    return decode === undefined || checked instanceof InvalidToken
+      ? checked
+      : () => Effect.flatMapEager(checked(), (token) => this.#decoding(token, decode))
   }
 
   #decoding(token: VerifiedToken, decode: Decode): Effect.Effect<VerifiedToken, InvalidToken> {
@@ -114,28 +123,31 @@ export class Authenticator {
   /** The header's own verification, or the last one: a client that sends one token after the other fills no memory. */
   #remembered(
     text: string,
+    known: Known | undefined,
     request: HttpServerRequest,
     place: "own" | "last",
     fiber: Fiber.Fiber<unknown, unknown>
   ): Verification | Rejection {
+    const checked = this.#check(text, known, fiber)
+    if (checked instanceof InvalidToken) return checked
     const handling = Context.getOrUndefined(fiber.context, Scope.Scope) ?? request.source
     const memories = Memories.of(handling)
     const before =
       memories.length === 0
         ? undefined
-        : memories.find((known) => known.authenticator === this && known.source === request.source)
+        : memories.find((memory) => memory.authenticator === this && memory.source === request.source)
     if (before?.own?.text === text) return before.own.verification
     if (before?.last?.text === text) return before.last.verification
-    const verified = this.#verified(text, fiber)
+    const verified = checked()
     // What is refused at once may be refused again.
-    const error = verified instanceof InvalidToken ? verified : errorOf(verified)
+    const error = errorOf(verified)
     if (error !== undefined) return error
     // What has begun is for the first who asks; when it is over, the token is verified anew.
-    let begun: Begun<VerifiedToken> | undefined = verified
+    let begun: Effect.Effect<VerifiedToken, Rejection> | undefined = verified
     const verify = Effect.withFiber((fiber) => {
-      const first = begun ?? this.#verified(text, fiber)
+      const first = begun ?? toEffect(this.#check(text, this.#verifier.lookUp(text, fiber), fiber))
       begun = undefined
-      return toEffect(first)
+      return first
     })
     const verification = {
       token: authorizationHeader.redact(text),

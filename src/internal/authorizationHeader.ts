@@ -33,6 +33,7 @@ export const prefix = "Bearer "
 
 /** What stands after `Bearer` in the value of an `Authorization` field, which may be no token yet; or why there is nothing. Total: no input throws. */
 export const parse = (value: string): string | Refused => {
+  if (value.startsWith(prefix)) return trim(value, prefix.length)
   if (value === "") return noCredentials
   const space = value.indexOf(" ")
   const scheme = space === -1 ? value : value.slice(0, space)
@@ -75,8 +76,12 @@ const isAsReceived = (
 // Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
 // (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.
 const hasSeveralFields = (source: object): boolean => {
-  const fields = rawFields(source)
-  return fields !== undefined && indexOfField(fields, indexOfField(fields, 0) + 2) < fields.length
+  const fields = rawFields(source) ?? []
+  let count = 0
+  for (let i = 0; i < fields.length; i += 2) {
+    if (isAuthorization(fields[i])) count++
+  }
+  return count > 1
 }
 
 const rawFields = (source: object): ReadonlyArray<unknown> | undefined => {
@@ -84,14 +89,11 @@ const rawFields = (source: object): ReadonlyArray<unknown> | undefined => {
   return Array.isArray(fields) ? fields : undefined
 }
 
-/** Where the next such field is, from a place on; the length where there is none. */
-const indexOfField = (fields: ReadonlyArray<unknown>, from: number): number => {
-  for (let i = from; i < fields.length; i += 2) {
-    const name = fields[i]
-    if (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization") return i
-  }
-  return fields.length
-}
+// As clients write it; to look for it in all other ways takes a copy.
+const isAuthorization = (name: unknown): boolean =>
+  name === "Authorization" ||
+  name === "authorization" ||
+  (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization")
 
 /** A token as it travels through a program: it prints as `<redacted:access_token>`. */
 export const redact = (token: string): Redacted.Redacted => Redacted.make(token, { label: "access_token" })

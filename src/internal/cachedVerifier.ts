@@ -11,8 +11,10 @@ import type { TokenCacheOptions, TokenVerifier } from "../TokenVerifier.ts"
 import { isToken, redact } from "./authorizationHeader.ts"
 import * as counter from "./counter.ts"
 import { exitOf } from "./eventual.ts"
+import { isTraced } from "./isTraced.ts"
+import { Refusals } from "./refusals.ts"
 import { shared } from "./shared.ts"
-import { sizeOf, TokenCache } from "./tokenCache.ts"
+import { type Kept, sizeOf, TokenCache } from "./tokenCache.ts"
 
 export type Rejection = InvalidToken | AuthorizationServerUnavailable
 
@@ -25,19 +27,21 @@ export interface Verified {
 }
 
 /** Whether what does not depend on time alone still holds: the key that signed. `stands` itself where that is known at once. */
-export type Standing = (clock: Clock.Clock) => Effect.Effect<boolean, Rejection>
+export type Standing = (clock: Clock.Clock, now: number) => Effect.Effect<boolean, Rejection>
 
 export const stands: Effect.Effect<boolean> = Effect.succeed(true)
 
 export const always: Standing = () => stands
 
-/** A token and what was verified of it. */
+/** A token that is kept, and what was verified of it: an `Exit` where that still stands, an effect where the key has to be waited for. */
 export interface Known {
   readonly token: Redacted.Redacted
-  readonly verified: Exit.Success<VerifiedToken>
+  readonly verified: Effect.Effect<VerifiedToken, Rejection>
 }
 
 interface Entry extends Known {
+  readonly text: string
+  readonly verified: Exit.Success<VerifiedToken>
   readonly from: number
   readonly until: number
   readonly standing: Standing
@@ -46,52 +50,61 @@ interface Entry extends Known {
 export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
   Exit.succeed(token) as Exit.Success<VerifiedToken>
 
+type Asking = Fiber.Fiber<unknown, unknown>
+
 /** What a verifier made here can do besides: it needs no effect for what it knows. */
 export interface Face {
-  /** `undefined` where something has to be verified, or waited for. */
-  readonly lookUp: (token: string, clock: Clock.Clock) => Known | undefined
-  /** The same by the value of an `Authorization` field. */
-  readonly lookUpPresented: (field: string, clock: Clock.Clock) => Known | undefined
-  /** `verify`, already begun: an `Exit` where that is all there is to it, and the error itself where the form alone refuses the token. */
-  readonly verify: (token: string, fiber: Fiber.Fiber<unknown, unknown>) => Begun<VerifiedToken>
+  /** `undefined` where nothing is kept of the token. */
+  readonly lookUp: (token: string, fiber: Asking) => Known | undefined
+  /** The same by the value of an `Authorization` field; or the error of a token whose form was refused before. */
+  readonly lookUpPresented: (field: string, fiber: Asking) => Known | InvalidToken | undefined
+  /** Of a token of which nothing is kept. */
+  readonly verify: (token: string, fiber: Asking) => Checked<VerifiedToken>
 }
 
-/** A verification, or the error of a token that is refused at once: no effect is made for it. */
-export type Begun<A> = Effect.Effect<A, Rejection> | InvalidToken
+/** What a look at the form says: the error of a token that it refuses, or else how to verify the token, an `Exit` where there is nothing to wait for. */
+export type Checked<A> = InvalidToken | (() => Effect.Effect<A, Rejection>)
 
 // By the function that verifies: whoever puts another one in its place is asked for every token.
 const faces = new WeakMap<TokenVerifier["Service"]["verify"], Face>()
 
 export const faceOf = ({ verify }: TokenVerifier["Service"]): Face =>
-  faces.get(verify) ?? { ...ignorant, verify: (token) => verify(redact(token)) }
+  faces.get(verify) ?? { ...ignorant, verify: (token) => () => verify(redact(token)) }
 
 const ignorant = { lookUp: () => undefined, lookUpPresented: () => undefined }
 
+/** What is kept of a token, or else its verification. */
+const find = (face: Face, token: string, fiber: Asking): Effect.Effect<VerifiedToken, Rejection> =>
+  face.lookUp(token, fiber)?.verified ?? toEffect(face.verify(token, fiber))
+
 const withFace = (face: Face, invalidate: TokenVerifier["Service"]["invalidate"]): TokenVerifier["Service"] => {
   const verify: TokenVerifier["Service"]["verify"] = (token) =>
-    Effect.withFiber((fiber) => toEffect(face.verify(Redacted.value(token), fiber)))
+    Effect.withFiber((fiber) => find(face, Redacted.value(token), fiber))
   faces.set(verify, face)
   return { verify, invalidate }
 }
 
-export const toEffect = <A>(begun: Begun<A>): Effect.Effect<A, Rejection> =>
-  begun instanceof InvalidToken ? Effect.fail(begun) : begun
+export const toEffect = <A>(checked: Checked<A>): Effect.Effect<A, Rejection> =>
+  checked instanceof InvalidToken ? Effect.fail(checked) : checked()
 
 const lookups = Metric.counter("oauth2_token_cache_lookups_total", {
   description: "Look-ups of verified tokens, by outcome: hit, miss",
   incremental: true
 })
 
-/** What is refused or accepted at once is an `Exit`, and costs no more than that. The fiber is the one that asks. */
-export type Verify = (token: string, fiber: Fiber.Fiber<unknown, unknown>) => Begun<Verified>
+/** The fiber is the one that asks. */
+export type Verify = (token: string, fiber: Asking) => Checked<Verified>
 
 interface Options {
   readonly verify: Verify
+  /** Is told of each token that its form refuses. */
+  readonly refused?: (error: InvalidToken) => void
   readonly cache: TokenCacheOptions | false | undefined
 }
 
 export const make = Effect.fnUntraced(function* ({
   cache: options = {},
+  refused = () => {},
   verify
 }: Options): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError> {
   if (options === false) {
@@ -99,8 +112,10 @@ export const make = Effect.fnUntraced(function* ({
       {
         ...ignorant,
         verify: (text, fiber) => {
-          const verified = verify(text, fiber)
-          return verified instanceof InvalidToken ? verified : Effect.mapEager(verified, ({ token }) => token)
+          const checked = verify(text, fiber)
+          if (!(checked instanceof InvalidToken)) return () => Effect.mapEager(checked(), ({ token }) => token)
+          refused(checked)
+          return checked
         }
       },
       () => Effect.void
@@ -109,6 +124,7 @@ export const make = Effect.fnUntraced(function* ({
 
   const { timeToLive, ...bounds } = yield* settings(options)
   const cache = new TokenCache<Entry>(bounds)
+  const refusals = new Refusals()
   const context = yield* Effect.context<never>()
   const hits = counter.make(lookups, { outcome: "hit" }, context)
   const misses = counter.make(lookups, { outcome: "miss" }, context)
@@ -123,19 +139,35 @@ export const make = Effect.fnUntraced(function* ({
       cache.set(text, from, () => {
         // What is kept has the form of a token: who finds it here need not look at that again.
         if (!isToken(text)) return
-        const entry: Entry = { token: redact(text), verified: success(token), from, until: ends, standing }
+        const entry: Entry = { text, token: redact(text), verified: success(token), from, until: ends, standing }
         return { entry, bytes: sizeOf(text, token, bounds.maxBytes) }
       })
     }
     return token
   }
 
-  const verifyAnew = (text: string, clock: Clock.Clock, fiber: Fiber.Fiber<unknown, unknown>): Begun<VerifiedToken> => {
+  const check = (text: string, fiber: Asking): Checked<VerifiedToken> => {
+    const checked = verify(text, fiber)
+    if (!(checked instanceof InvalidToken)) return () => begin(text, checked, fiber.getRef(Clock.Clock))
+    refusals.add(text, checked)
+    return refuse(checked)
+  }
+
+  const refuse = (error: InvalidToken): InvalidToken => {
     misses.count++
-    const underWay = flights.size === 0 ? undefined : flights.get(text)
+    refused(error)
+    return error
+  }
+
+  const begin = (
+    text: string,
+    verify: () => Effect.Effect<Verified, Rejection>,
+    clock: Clock.Clock
+  ): Effect.Effect<VerifiedToken, Rejection> => {
+    misses.count++
+    const underWay = flights.get(text)
     if (underWay !== undefined) return underWay
-    const verified = verify(text, fiber)
-    if (verified instanceof InvalidToken) return verified
+    const verified = verify()
     const exit = exitOf(verified)
     if (exit !== undefined) return Exit.map(exit, (verified) => keep(text, verified, clock))
     const isOwn = () => flights.get(text) === flight
@@ -155,36 +187,44 @@ export const make = Effect.fnUntraced(function* ({
     return flight
   }
 
-  const standing = (entry: Entry | undefined, clock: Clock.Clock): Known | undefined => {
-    if (entry === undefined || entry.standing(clock) !== stands) return
-    hits.count++
-    return entry
+  const known = (kept: Kept<Entry> | undefined, fiber: Asking): Known | undefined => {
+    if (kept === undefined) return
+    const clock = fiber.getRef(Clock.Clock)
+    const now = clock.currentTimeMillisUnsafe()
+    const entry = cache.current(kept, now)
+    if (entry === undefined) return
+    const standing = entry.standing(clock, now)
+    if (standing === stands) {
+      hits.count++
+      return entry
+    }
+    const { text, token } = entry
+    const verified = Effect.matchEffect(standing, {
+      onFailure: (error) => {
+        misses.count++
+        if (error._tag === "InvalidToken") cache.delete(text)
+        return Effect.fail(error)
+      },
+      onSuccess: (holds) => {
+        // The keys may have been waited for.
+        if (holds && clock.currentTimeMillisUnsafe() < entry.until) {
+          hits.count++
+          return entry.verified
+        }
+        cache.delete(text)
+        return toEffect(check(text, fiber))
+      }
+    })
+    return { token, verified }
   }
 
   const face: Face = {
-    lookUp: (text, clock) => standing(cache.get(text, clock), clock),
-    lookUpPresented: (field, clock) => standing(cache.getPresented(field, clock), clock),
-    verify: (text, fiber) => {
-      const clock = fiber.getRef(Clock.Clock)
-      const entry = cache.get(text, clock)
-      if (entry === undefined) return verifyAnew(text, clock, fiber)
-      return Effect.matchEffect(entry.standing(clock), {
-        onFailure: (error) => {
-          misses.count++
-          if (error._tag === "InvalidToken") cache.delete(text)
-          return Effect.fail(error)
-        },
-        onSuccess: (holds) => {
-          // The keys may have been waited for.
-          if (holds && clock.currentTimeMillisUnsafe() < entry.until) {
-            hits.count++
-            return entry.verified
-          }
-          cache.delete(text)
-          return toEffect(verifyAnew(text, clock, fiber))
-        }
-      })
-    }
+    lookUp: (text, fiber) => known(cache.find(text), fiber),
+    lookUpPresented: (field, fiber) => {
+      const refusal = refusals.get(field)
+      return refusal !== undefined && !isTraced(fiber) ? refuse(refusal) : known(cache.findPresented(field), fiber)
+    },
+    verify: check
   }
   return withFace(face, (credential) =>
     Effect.sync(() => {

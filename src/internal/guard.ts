@@ -84,8 +84,8 @@ class Question {
   readonly request: HttpServerRequest | undefined
   /** What is required further out. */
   readonly required: RequiredScopes
-  readonly accepted: Array<Accepted> = []
-  readonly refusals: Array<Refusal> = []
+  /** What was decided about the clauses so far. */
+  readonly verdicts: Array<Verdict> = []
 
   constructor(guard: Guard, fiber: Fiber.Fiber<unknown, unknown>) {
     this.guard = guard
@@ -96,42 +96,41 @@ class Question {
   }
 }
 
+const none: ReadonlyArray<never> = []
+
 const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
   const question = new Question(guard, fiber)
   const before = guard.hasChecks && question.request !== undefined ? decided.get(question.request) : undefined
   if (before !== undefined && isSame(before, question)) return proceed(question, before.accepted, before.decision)
-  const done = decideFrom(question, 0)
-  return done === undefined ? answer(question) : Effect.flatMap(done, () => answer(question))
+  return decide(question)
 }
 
-/** Decides about each clause, whatever the ones before said: the challenge tells all. An effect only where something has to be waited for. */
-const decideFrom = (question: Question, from: number): Effect.Effect<void> | undefined => {
-  const { demand } = question.guard
-  for (let i = from; i < demand.length; i++) {
-    const verdict = decideClause(question, demand[i] ?? [], 0)
-    if (verdict instanceof Accepted || verdict instanceof Refusal || !Effect.isEffect(verdict)) {
-      note(question, verdict)
-    } else {
+/** Decides about each clause, whatever the ones before said: the challenge tells all. */
+const decide = (question: Question): Handler => {
+  const { guard, verdicts } = question
+  while (verdicts.length < guard.demand.length) {
+    const verdict = decideClause(question, guard.demand[verdicts.length] ?? [], 0, none)
+    if (!(verdict instanceof Accepted || verdict instanceof Refusal) && Effect.isEffect(verdict)) {
       return Effect.flatMap(verdict, (verdict) => {
-        note(question, verdict)
-        return decideFrom(question, i + 1) ?? Effect.void
+        verdicts.push(verdict)
+        return decide(question)
       })
     }
+    verdicts.push(verdict)
   }
-  return undefined
-}
-
-const note = (question: Question, verdict: Verdict): void => {
-  if (verdict instanceof Accepted) question.accepted.push(verdict)
-  else if (verdict instanceof Refusal) question.refusals.push(verdict)
-  else question.refusals.push(...verdict)
+  return answer(question)
 }
 
 const answer = (question: Question): Handler => {
-  const { accepted, refusals, request } = question
+  const { verdicts } = question
+  const [first] = verdicts
+  if (verdicts.length === 1 && first instanceof Refusal) return first.failure
+  if (verdicts.every((verdict) => verdict instanceof Accepted)) {
+    return proceed(question, verdicts, new seal.Decision(Origin.of(question.request)))
+  }
+  const refusals = verdicts.flatMap((verdict) => (verdict instanceof Accepted ? none : verdict))
   const [refusal] = refusals
-  if (refusal === undefined) return proceed(question, accepted, new seal.Decision(Origin.of(request)))
-  return refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
+  return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
 }
 
 const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: seal.Decision): Handler =>
@@ -194,14 +193,12 @@ class Accepted {
 
 type Verdict = Accepted | Refusal | ReadonlyArray<Refusal>
 
-const none: ReadonlyArray<Refusal> = []
-
 /** The first part that accepts; else every part's refusal. */
 const decideClause = (
   question: Question,
   clause: Clause,
   index: number,
-  refusals: ReadonlyArray<Refusal> = none
+  refusals: ReadonlyArray<Refusal>
 ): Eventual<Verdict> => {
   const part = clause[index]
   if (part === undefined) return refusals

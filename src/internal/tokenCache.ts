@@ -1,6 +1,6 @@
-import type * as Clock from "effect/Clock"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { prefix } from "./authorizationHeader.ts"
+import { sample, Seen } from "./sample.ts"
 
 export interface Bounds {
   /** Tokens. */
@@ -15,9 +15,8 @@ export interface Entry {
   readonly until: number
 }
 
-type Time = Pick<Clock.Clock, "currentTimeMillisUnsafe">
-
-interface Kept<E extends Entry> {
+/** An entry and its place. */
+export interface Kept<E extends Entry> {
   readonly text: string
   /** The field that clients send it in. */
   readonly field: string
@@ -37,9 +36,11 @@ interface Kept<E extends Entry> {
 export class TokenCache<E extends Entry> {
   readonly #bounds: Bounds
   readonly #kept = new Map<number, Kept<E>>()
-  readonly #seen = new Seen()
+  readonly #seen = new Seen(2 ** 14)
   #hand: MapIterator<Kept<E>> | undefined
   #bytes = 0
+  /** What is shorter was never kept. */
+  #shortest = Infinity
 
   constructor(bounds: Bounds) {
     this.#bounds = bounds
@@ -53,20 +54,22 @@ export class TokenCache<E extends Entry> {
     return this.#bytes
   }
 
-  /** What is kept of a token now. A clock that was set back knows nothing of what came later. */
-  get(text: string, clock: Time): E | undefined {
+  /** What was kept of a token, whenever that was: `current` says whether it counts. */
+  find(text: string): Kept<E> | undefined {
+    if (text.length < this.#shortest) return
     const kept = this.#kept.get(sample(text, 0))
-    return kept?.text === text ? this.#current(kept, clock.currentTimeMillisUnsafe()) : undefined
+    return kept?.text === text ? kept : undefined
   }
 
   /** The same by the value of an `Authorization` field, as clients write it: nothing is made of it to find the token. */
-  getPresented(field: string, clock: Time): E | undefined {
-    if (!field.startsWith(prefix)) return
+  findPresented(field: string): Kept<E> | undefined {
+    if (field.length < this.#shortest + prefix.length || !field.startsWith(prefix)) return
     const kept = this.#kept.get(sample(field, prefix.length))
-    return kept?.field === field ? this.#current(kept, clock.currentTimeMillisUnsafe()) : undefined
+    return kept?.field === field ? kept : undefined
   }
 
-  #current(kept: Kept<E>, now: number): E | undefined {
+  /** What is kept now. A clock that was set back knows nothing of what came later. */
+  current(kept: Kept<E>, now: number): E | undefined {
     const { entry } = kept
     if (now < entry.from || now >= entry.until) {
       this.#drop(kept)
@@ -102,6 +105,7 @@ export class TokenCache<E extends Entry> {
       if (next.used) next.used = false
       else this.#drop(next)
     }
+    this.#shortest = Math.min(this.#shortest, text.length)
     this.#kept.set(key, { text, field: prefix + text, entry, bytes, used: false })
     this.#bytes += bytes
   }
@@ -132,27 +136,6 @@ export class TokenCache<E extends Entry> {
     this.#hand = this.#kept.values()
     return this.#hand.next().value
   }
-}
-
-/** Which tokens came of late, by their samples: about as many as there are places. Where two have one place, the later has it. */
-class Seen {
-  readonly #places = new Int32Array(2 ** 14)
-
-  isNew(sample: number): boolean {
-    const place = sample & (this.#places.length - 1)
-    const isNew = this.#places[place] !== sample
-    this.#places[place] = sample
-    return isNew
-  }
-}
-
-/** A hash of at least 32 characters, spread over the whole token, which begins at `start`. */
-const sample = (text: string, start: number): number => {
-  const length = text.length - start
-  const step = Math.max(1, length >> 5)
-  let hash = length
-  for (let i = text.length - 1; i >= start; i -= step) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
-  return hash
 }
 
 const perEntry = 1024

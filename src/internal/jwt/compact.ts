@@ -31,10 +31,12 @@ export const parse = (token: string, maxLength: number): Compact | undefined => 
   if (token.length > maxLength) return
   const first = token.indexOf(".")
   const second = token.indexOf(".", first + 1)
-  if (first <= 0 || second === -1 || token.includes(".", second + 1)) return
+  if (first <= 0 || second === -1 || token.indexOf(".", second + 1) !== -1) return
   const encoded = token.slice(0, first)
   const payload = token.slice(first + 1, second)
-  if (!isCanonical(encoded) || !isCanonical(payload) || !isCanonical(token.slice(second + 1))) return
+  const signature = token.slice(second + 1)
+  if (!endsCanonically(encoded) || !endsCanonically(payload) || !endsCanonically(signature)) return
+  if (!isBase64url(encoded) || !isBase64url(payload) || !isBase64url(signature)) return
   const header = headerOf(encoded)
   return header && { header, payload }
 }
@@ -76,8 +78,8 @@ const own = (object: Readonly<Record<string, unknown>>, name: string): unknown =
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // The last character of a segment may hold bits that no byte takes: they are zero in the one canonical spelling (RFC 4648 §3.5).
-const isCanonical = (segment: string): boolean => {
-  if (segment === "" || /[^\w-]/.test(segment)) return false
+const endsCanonically = (segment: string): boolean => {
+  if (segment === "") return false
   const last = alphabet.indexOf(segment.charAt(segment.length - 1))
   switch (segment.length % 4) {
     case 0:
@@ -90,3 +92,7 @@ const isCanonical = (segment: string): boolean => {
       return false
   }
 }
+
+const otherCharacter = /[^\w-]/
+
+const isBase64url = (segment: string): boolean => !otherCharacter.test(segment)

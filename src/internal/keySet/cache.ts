@@ -177,15 +177,14 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.flatMap(Fiber.await(fiber), () => Clock.clockWith((clock) => answer(header, readInstant(clock), true)))
 
   // Kept tokens ask for each request, and the monotonic clock takes longer to read than all else: what was so in this millisecond still is.
-  let looked: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly wall: number } | undefined
+  let looked: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly now: number } | undefined
 
-  const keysNow = (clock: Clock.Clock): Keys.Keys | undefined => {
+  const keysNow = (clock: Clock.Clock, now: number): Keys.Keys | undefined => {
     if (known === undefined) return
     const { freshFor, keys } = known
-    const wall = clock.currentTimeMillisUnsafe()
-    if (looked?.keys === keys && looked.wall === wall && looked.clock === clock) return keys
+    if (looked?.keys === keys && looked.now === now && looked.clock === clock) return keys
     if (ageOf(readInstant(clock)) >= freshFor * refreshAhead) return
-    looked = { keys, clock, wall }
+    looked = { keys, clock, now }
     return keys
   }
 
@@ -193,8 +192,8 @@ export const make = Effect.fnUntraced(function* (options: {
 
   return {
     find,
-    known: (header: Selector, clock: Clock.Clock): ReadonlyArray<CryptoKey> => {
-      const keys = keysNow(clock)
+    known: (header: Selector, clock: Clock.Clock, now: number): ReadonlyArray<CryptoKey> => {
+      const keys = keysNow(clock, now)
       return keys === undefined ? [] : Keys.select(keys, header)
     },
     refresh: Clock.clockWith((clock): Effect.Effect<void, AuthorizationServerUnavailable> => {
