@@ -37,21 +37,27 @@ export const check = async (load: Load, row: Row, options: Options, least = 8000
   await connected(load, row, options, () => load.check(row.list, cursor(row), Math.max(row.requests.length, least)))
 }
 
-/** A sample of each row, a round at a time: there and back again, so that no row always comes after the same other one. */
+/**
+ * A sample of each row, a round at a time: there and back again, so that no row always comes after the same other one. Before that there are rounds that do
+ * not count: a server gets faster for some ten thousand requests.
+ */
 export const measure = async (
   load: Load,
   rows: ReadonlyArray<Row>,
   options: Options
 ): Promise<ReadonlyArray<ReadonlyArray<Sample>>> => {
   const samples = rows.map((): Array<Sample> => [])
-  for (let round = 0; round < options.rounds; round++) {
+  for (let round = -warmUpRounds; round < options.rounds; round++) {
     const order = Array.from(rows.entries())
     for (const [i, row] of round % 2 === 0 ? order : order.toReversed()) {
-      samples[i]!.push(await sample(load, row, options))
+      const taken = await sample(load, row, options)
+      if (round >= 0) samples[i]!.push(taken)
     }
   }
   return samples
 }
+
+const warmUpRounds = 2
 
 const sample = (load: Load, row: Row, options: Options): Promise<Sample> =>
   connected(load, row, options, async () => {

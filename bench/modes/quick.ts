@@ -44,7 +44,7 @@ const ratios: Readonly<Record<string, readonly [Cell, Cell]>> = {
 
 const limit: Cell = ["raw-map", "warm"]
 
-export const quick = async ({ connections, rounds = 9, rows, seconds = 0.3, servers }: Settings): Promise<void> => {
+export const quick = async ({ connections, rounds = 17, rows, seconds = 0.12, servers }: Settings): Promise<void> => {
   const cells = new Map(
     [limit, ...Object.values(ratios).flat()]
       .filter(([server, scenario]) => servers.includes(server) && rows.includes(scenario))
