@@ -84,8 +84,6 @@ class Question {
   readonly request: HttpServerRequest | undefined
   /** What is required further out. */
   readonly required: RequiredScopes
-  /** What was decided about the clauses so far. */
-  readonly verdicts: Array<Verdict> = []
 
   constructor(guard: Guard, fiber: Fiber.Fiber<unknown, unknown>) {
     this.guard = guard
@@ -102,27 +100,24 @@ const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
   const question = new Question(guard, fiber)
   const before = guard.hasChecks && question.request !== undefined ? decided.get(question.request) : undefined
   if (before !== undefined && isSame(before, question)) return proceed(question, before.accepted, before.decision)
-  return decide(question)
+  return decide(question, none)
 }
 
 /** Decides about each clause, whatever the ones before said: the challenge tells all. */
-const decide = (question: Question): Handler => {
-  const { guard, verdicts } = question
-  while (verdicts.length < guard.demand.length) {
-    const verdict = decideClause(question, guard.demand[verdicts.length] ?? [], 0, none)
-    if (!(verdict instanceof Accepted || verdict instanceof Refusal) && Effect.isEffect(verdict)) {
-      return Effect.flatMap(verdict, (verdict) => {
-        verdicts.push(verdict)
-        return decide(question)
-      })
-    }
-    verdicts.push(verdict)
-  }
-  return answer(question)
+const decide = (question: Question, before: ReadonlyArray<Verdict>): Handler => {
+  const clause = question.guard.demand[before.length]
+  if (clause === undefined) return answer(question, before)
+  const verdict = decideClause(question, clause, 0, none)
+  return verdict instanceof Accepted || verdict instanceof Refusal || !Effect.isEffect(verdict)
+    ? decide(question, after(before, verdict))
+    : Effect.flatMap(verdict, (verdict) => decide(question, after(before, verdict)))
 }
 
-const answer = (question: Question): Handler => {
-  const { verdicts } = question
+// Nearly always there is one clause: to spread what is empty, or to push, takes longer than to make a list of one.
+const after = (before: ReadonlyArray<Verdict>, verdict: Verdict): ReadonlyArray<Verdict> =>
+  before.length === 0 ? [verdict] : [...before, verdict]
+
+const answer = (question: Question, verdicts: ReadonlyArray<Verdict>): Handler => {
   const [first] = verdicts
   if (verdicts.length === 1 && first instanceof Refusal) return first.failure
   if (verdicts.every((verdict) => verdict instanceof Accepted)) {
