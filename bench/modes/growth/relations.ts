@@ -1,6 +1,7 @@
 /**
  * A warm request of a large server against one of a small server: `cpu` and `time` are how many times as much the large one takes, of its process
- * and on the clock. `open-cpu` is the same of the servers' open routes, asked with the same header: what grows without authentication.
+ * and on the clock. `open-cpu` is the same of the servers' open routes, asked with the same header: what grows without authentication. `raw-cpu` is the same of
+ * Node's own server, with nothing on it: what grows without this library and Effect.
  */
 import { type Issuer, serveIssuer } from "../../harness/issuer.ts"
 import { Load } from "../../harness/Load.ts"
@@ -40,15 +41,21 @@ export const relations = async ({ connections, parts, rounds = 9, seconds = 1 }:
   const load = await Load.start()
   for (const { large, name, server, small } of chosen) {
     const sides = [await start(server, name, "small", small), await start(server, name, "large", large)] as const
-    const rows = sides.flatMap(({ openRow, row }) => [row, openRow])
+    const rows = sides.flatMap(({ openRow, rawRow, row }) => [row, openRow, rawRow])
     const options = { rounds, seconds, connections }
     for (const row of rows) await check(load, row, options)
-    const [smalls = [], openSmalls = [], larges = [], openLarges = []] = await measure(load, rows, options)
+    const [smalls = [], openSmalls = [], rawSmalls = [], larges = [], openLarges = [], rawLarges = []] = await measure(
+      load,
+      rows,
+      options
+    )
     report("GROWTH", `${name}-cpu`, ratio("cpu", larges, smalls), limit)
     report("GROWTH", `${name}-time`, ratio("rate", smalls, larges), limit)
     report("GROWTH", `${name}-open-cpu`, ratio("cpu", openLarges, openSmalls))
-    for (const { issuer, row } of sides) {
+    report("GROWTH", `${name}-raw-cpu`, ratio("cpu", rawLarges, rawSmalls))
+    for (const { issuer, rawRow, row } of sides) {
       await row.server.stop()
+      await rawRow.server.stop()
       issuer.close()
     }
   }
@@ -60,7 +67,7 @@ const start = async (
   relation: string,
   label: string,
   { connections, keys = 1, routes = 1, scopes = 1 }: Size
-): Promise<{ readonly issuer: Issuer; readonly row: Row; readonly openRow: Row }> => {
+): Promise<{ readonly issuer: Issuer; readonly row: Row; readonly openRow: Row; readonly rawRow: Row }> => {
   // Keys that are made fast: a warm request checks no signature.
   const issuer = await serveIssuer("EdDSA", keys)
   const required = Array.from({ length: scopes }, (_, i) => `items:${i}`)
@@ -69,10 +76,12 @@ const start = async (
   const requests = [{ path: "/items", token: compact, status: 200, body: JSON.stringify({ subject }) }]
   const started = await Server.start(server, issuer.minter, { label: list, settings: { routes, scopes: required } })
   const sized = (row: Row): Row => (connections === undefined ? row : { ...row, connections })
+  const raw = await Server.start("raw-map", issuer.minter, { label: `${list}, raw`, settings: { scopes: required } })
   const openRequest = { path: "/open", token: compact, status: 200, body: JSON.stringify(open) }
   return {
     issuer,
     row: sized({ server: started, list, requests }),
-    openRow: sized({ server: started, list: `${list}, open`, requests: [openRequest] })
+    openRow: sized({ server: started, list: `${list}, open`, requests: [openRequest] }),
+    rawRow: sized({ server: raw, list: `${list}, open`, requests: [openRequest] })
   }
 }
