@@ -142,7 +142,19 @@ it.prop(
     const known = texts.slice(0, 5).map((text) => refusals.get(`Bearer ${text}`)?.reason)
     // The longest of them, and what is no token, are not kept.
     assert.deepStrictEqual(known, ["Malformed", "Algorithm", "Claim", undefined, undefined])
-    assert.isAtMost(texts.filter((text) => refusals.get(`Bearer ${text}`) !== undefined).length, 64)
   },
   { arbitrary: { runs: 100, seed: "refusals" } }
 )
+
+it("few refused tokens are remembered, and those that came once are not", () => {
+  const refusals = new Refusals()
+  const error = new SecurityError.InvalidToken({ reason: "Malformed" })
+  const kinds = times(1000).map((i) => `garbage-${i}`)
+  const remembered = () => kinds.filter((text) => refusals.get(`Bearer ${text}`) !== undefined).length
+  for (const text of kinds) refusals.add(text, error)
+  assert.strictEqual(remembered(), 0)
+  for (const text of kinds) {
+    for (const _ of times(2)) refusals.add(text, error)
+    assert.isTrue(remembered() >= 1 && remembered() <= 64)
+  }
+})
