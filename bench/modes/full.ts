@@ -15,7 +15,7 @@ const scenariosOf: Readonly<Record<Algorithm, ReadonlyArray<Scenario>>> = {
 }
 
 export const full = async (settings: Settings): Promise<void> => {
-  const { complete, connections, rounds = 7, seconds = 1 } = settings
+  const { complete, connections, rounds = 11, seconds = 0.3 } = settings
   const options = { rounds, seconds, connections }
   const results = new Map<Algorithm, Results>()
   for (const algorithm of settings.algorithms) {
