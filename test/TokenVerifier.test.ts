@@ -15,6 +15,7 @@ import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import { Flights } from "../src/internal/flights.ts"
 import { type Entry, type Kept, TokenCache } from "../src/internal/tokenCache.ts"
 import { verified } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
@@ -428,6 +429,30 @@ const waiting = Effect.fnUntraced(function* () {
       Effect.suspend(() => Deferred.complete(answers[i] ?? assert.fail(`not asked ${i + 1} times`), outcome))
   }
 })
+
+// Enough ends that what is under way is moved.
+const texts = times(30).map((i) => `token-${i}`)
+const Step = Schema.Struct({ kind: Schema.Literals(["set", "delete"]), text: Schema.Literals(texts) })
+
+it.prop(
+  "what is under way is found as in a map, while it is under way",
+  { steps: Arbitrary.array(Arbitrary.schema(Step), { minLength: 6000, maxLength: 7000 }) },
+  ({ steps }) => {
+    const flights = new Flights<number>()
+    const model = new Map<string, number>()
+    steps.forEach(({ kind, text }, i) => {
+      if (kind === "set") {
+        flights.set(text, i)
+        model.set(text, i)
+      } else {
+        flights.delete(text)
+        model.delete(text)
+      }
+    })
+    for (const text of texts) assert.strictEqual(flights.get(text), model.get(text))
+  },
+  { arbitrary: { runs: 10, seed: "flights" } }
+)
 
 describe("the memory of the cache", () => {
   it("is what it keeps, however often tokens leave and come again", () => {

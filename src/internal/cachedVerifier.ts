@@ -11,6 +11,7 @@ import type { TokenCacheOptions, TokenVerifier } from "../TokenVerifier.ts"
 import { isToken, redact } from "./authorizationHeader.ts"
 import * as counter from "./counter.ts"
 import { exitOf } from "./eventual.ts"
+import { Flights } from "./flights.ts"
 import { isTraced } from "./isTraced.ts"
 import { Refusals } from "./refusals.ts"
 import { shared } from "./shared.ts"
@@ -130,7 +131,7 @@ export const make = Effect.fnUntraced(function* ({
   const misses = counter.make(lookups, { outcome: "miss" }, context)
 
   /** What is under way: a token that many present at once is verified once. */
-  const flights = new Map<string, Effect.Effect<VerifiedToken, Rejection>>()
+  const flights = new Flights<Effect.Effect<VerifiedToken, Rejection>>()
 
   const keep = (text: string, { standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
     const from = clock.currentTimeMillisUnsafe()
