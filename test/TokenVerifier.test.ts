@@ -441,6 +441,7 @@ it.prop(
     const flights = new Flights<number>()
     const model = new Map<string, number>()
     steps.forEach(({ kind, text }, i) => {
+      assert.strictEqual(flights.get(text), model.get(text))
       if (kind === "set") {
         flights.set(text, i)
         model.set(text, i)
