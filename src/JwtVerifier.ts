@@ -411,15 +411,9 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
     )
   return Effect.clockWith((clock) => {
     const known = knownKeys(header, clock, clock.currentTimeMillisUnsafe())
-    return Effect.flatMap(
-      known.length > 0 ? Effect.as(together, known) : Effect.tap(keysOf(header), together),
-      verifyWithEach
-    )
+    return known.length > 0 ? verifyWithEach(known) : Effect.flatMap(keysOf(header), verifyWithEach)
   })
 }
-
-/** The requests that came in together begin their verifications together: the threads that work on them are woken once, not for each. */
-const together = Effect.yieldNow
 
 /** What the signed claims say, if it is what the policy asks for. */
 const accept = (

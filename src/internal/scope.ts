@@ -24,7 +24,9 @@ export const assertScopeTokens = (where: string, scopes: Iterable<string>): void
  */
 export const fromClaim = (claim: unknown): ReadonlySet<string> => {
   const parts = typeof claim === "string" ? claim.split(" ") : Array.isArray(claim) ? claim : []
-  return new Set(parts.filter((part): part is string => typeof part === "string" && isScopeToken(part)))
+  const scopes = new Set<string>()
+  for (const part of parts) if (typeof part === "string" && isScopeToken(part)) scopes.add(part)
+  return scopes
 }
 
 /** `outer` then `inner`, each scope once, in the order of first appearance. */
