@@ -11,7 +11,7 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as OpenApi from "effect/http-api/OpenApi"
-import * as authentication from "./internal/authentication.ts"
+import * as endpoints from "./internal/endpoint.ts"
 import { alternatives as alternativesOf, type Clause, type Demand, errorsOf, type Part } from "./internal/demand.ts"
 import * as expression from "./internal/expression.ts"
 import * as openApiDocument from "./internal/openApiDocument.ts"
@@ -67,7 +67,7 @@ export const maxAlternatives: number = expression.maxAlternatives
 export const of = (
   // Outermost first.
   ...requirements: ReadonlyArray<SecurityRequirementTypes<string, unknown, unknown, unknown>>
-): ReadonlyArray<SecurityRequirementObject> => ofDemand(authentication.ofKeys(requirements))
+): ReadonlyArray<SecurityRequirementObject> => ofDemand(endpoints.ofKeys(requirements))
 
 const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> => {
   const authenticated = demand.reduce<ReadonlyArray<SecurityRequirementObject>>(
@@ -150,7 +150,7 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint, group }) => {
-      const demand = authentication.ofEndpoint(endpoint)
+      const demand = endpoints.Guarded.of(endpoint).demand
       declare(schemes, demand)
       if (demand.length === 0) return
       operations.set(operationId(group, endpoint), {
@@ -185,7 +185,7 @@ const impossible = (demand: Demand, endpoint: HttpApiEndpoint.Top): ReadonlyArra
 }
 
 const statusesOfOthers = (endpoint: HttpApiEndpoint.Top): ReadonlyArray<number> => {
-  const others = Array.from(endpoint.middlewares).filter((key) => authentication.ofKey(key) === undefined)
+  const others = Array.from(endpoint.middlewares).filter((key) => endpoints.ofKey(key) === undefined)
   // Sound: the keys in an endpoint's set are those of middleware, which declare their errors.
   const schemas = (others as unknown as ReadonlyArray<HttpApiMiddleware.AnyService>).flatMap(({ error }) => [...error])
   return [...endpoint.error, ...schemas].map((schema) => {
@@ -275,7 +275,7 @@ export const fromRoutes = (
         }
   const schemes = new Map<string, Scheme>()
   const operations = options.routes.map(({ method, operation = {}, path, requirements = [] }) => {
-    const demand = authentication.ofKeys(requirements)
+    const demand = endpoints.ofKeys(requirements)
     declare(schemes, demand)
     return {
       ...routeDocument.pathOf(path),

@@ -158,23 +158,23 @@ export const decide = (
   )
 }
 
+const mapChecks = (demand: Demand, f: (check: expression.Check) => expression.Check): Demand =>
+  demand.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapChecks(one.expression, f) })))
+
 /** Gives the checks the services that are there now: each requirement's own, whatever it is combined with. A request's context comes first. */
 export const bindChecks = (demand: Demand, services: Context.Context<never>): Demand => {
   // The scope in which a layer is built is not that of a request.
   const own = Context.omit(Scope.Scope)(services)
-  return demand.map((clause) =>
-    clause.map((one) =>
-      part({
-        ...one,
-        expression: expression.mapChecks(one.expression, (check) => ({
-          ...check,
-          holds: (token) =>
-            Effect.updateContext(check.holds(token), (request: Context.Context<never>) => Context.merge(own, request))
-        }))
-      })
-    )
-  )
+  return mapChecks(demand, (check) => ({
+    ...check,
+    holds: (token) =>
+      Effect.updateContext(check.holds(token), (request: Context.Context<never>) => Context.merge(own, request))
+  }))
 }
+
+/** The same scopes, with the checks left to a guard further in. */
+export const deferChecks = (demand: Demand): Demand =>
+  hasChecks(demand) ? mapChecks(demand, (check) => ({ ...check, isDeferred: true })) : demand
 
 /** The errors that can come of a part, by their tags. */
 export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [

@@ -1,4 +1,4 @@
-import * as authentication from "./authentication.ts"
+import * as endpoints from "./endpoint.ts"
 import {
   type Authentication,
   type Granted,
@@ -79,7 +79,7 @@ export const either = <const Requirements extends readonly [AnyRequirement, ...R
   Types<Requirements[number]>["services"]
 > => {
   const parts = (requirements as ReadonlyArray<AnyRequirement>).flatMap((requirement) => {
-    const [clause, ...more] = authentication.ofKey(requirement) ?? []
+    const [clause, ...more] = endpoints.ofKey(requirement) ?? []
     if (clause === undefined || more.length > 0) {
       throw new TypeError(
         "OAuth2.either: takes requirements as auth.require, auth.optional and OAuth2.either give them."

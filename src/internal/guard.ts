@@ -11,20 +11,10 @@ import * as Challenge from "../Challenge.ts"
 import type { SecurityError } from "../SecurityError.ts"
 import { type RequiredScopes, SecurityScopes } from "../SecurityScopes.ts"
 import { Authenticator } from "./authenticator.ts"
-import {
-  type Clause,
-  combine,
-  type Demand,
-  hasChecks,
-  holds,
-  insufficient,
-  type Part,
-  proven,
-  Refusal,
-  refuse
-} from "./demand.ts"
+import { type Clause, combine, type Demand, holds, insufficient, type Part, proven, Refusal, refuse } from "./demand.ts"
 import { type Eventual, exitOf, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
+import { Passed, type Place } from "./endpoint.ts"
 import { grow } from "./grow.ts"
 import * as Origin from "./origin.ts"
 import * as proof from "./proof.ts"
@@ -41,8 +31,8 @@ interface Guard {
   readonly demand: Demand
   readonly authentications: Authentications
   readonly handler: Handler
-  /** Whether checks of the user's own decide, which are asked once. */
-  readonly hasChecks: boolean
+  /** Where it stands in an `HttpApi`. */
+  readonly place: Place | undefined
 }
 
 // The guarded effects, so that a guard put directly around another one becomes one guard with both demands: one decision, and a
@@ -56,18 +46,37 @@ const guards = new WeakMap<Handler, Guard>()
  */
 export const make = (demand: Demand, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
-  if (inner !== undefined && agree(inner.authentications, authentications)) {
-    return make(
-      inner.demand === demand ? demand : combine(demand, inner.demand),
-      new Map([...inner.authentications, ...authentications]),
-      inner.handler
-    )
+  return inner !== undefined && inner.place === undefined && agree(inner.authentications, authentications)
+    ? guarding({
+        ...inner,
+        demand: combine(demand, inner.demand),
+        authentications: both(inner.authentications, authentications)
+      })
+    : guarding({ demand, authentications, handler, place: undefined })
+}
+
+/** The same for a requirement of an endpoint. */
+export const atPlace = (place: Place, authentications: Authentications, handler: Handler): Handler => {
+  const inner = guards.get(handler)
+  if (inner?.place?.endpoint !== place.endpoint || !agree(inner.authentications, authentications)) {
+    return guarding({ demand: place.demand, authentications, handler, place })
   }
-  const guard: Guard = { demand, authentications, handler, hasChecks: hasChecks(demand) }
+  const joined = place.join(inner.place)
+  return guarding({
+    demand: joined.demand,
+    authentications: both(inner.authentications, authentications),
+    handler: inner.handler,
+    place: joined
+  })
+}
+
+const guarding = (guard: Guard): Handler => {
   const effect: Handler = Effect.withFiber((fiber) => run(guard, fiber))
   guards.set(effect, guard)
   return effect
 }
+
+const both = (inner: Authentications, outer: Authentications): Authentications => new Map([...inner, ...outer])
 
 /** Whether no scheme is authenticated in two ways (by two layers): then each guard has to ask its own. */
 const agree = (left: Authentications, right: Authentications): boolean =>
@@ -96,12 +105,16 @@ class Question {
 
 const none: ReadonlyArray<never> = []
 
-const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
-  const question = new Question(guard, fiber)
-  const before = guard.hasChecks && question.request !== undefined ? decided.get(question.request) : undefined
-  if (before !== undefined && isSame(before, question)) return proceed(question, before.accepted, before.decision)
-  return decide(question, none)
-}
+const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler =>
+  guard.place === undefined || guard.place.isReached(fiber.context)
+    ? decide(new Question(guard, fiber), none)
+    : unreachable
+
+const unreachable = Effect.die(
+  new Error(
+    "A requirement of an HttpApi is asked, and those further out have not been: a middleware in between has taken out what they provided."
+  )
+)
 
 /** Decides about each clause, whatever the ones before said: the challenge tells all. */
 const decide = (question: Question, before: ReadonlyArray<Verdict>): Handler => {
@@ -130,44 +143,9 @@ const answer = (question: Question, verdicts: ReadonlyArray<Verdict>): Handler =
 
 const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: seal.Decision): Handler =>
   // Sound: what the handler needs is in the types of the face that calls the guard.
-  Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) => {
-    const provided = provide(question, accepted, decision, context)
-    const { guard, request } = question
-    if (guard.hasChecks && request !== undefined) {
-      decided.set(request, {
-        decision,
-        demand: guard.demand,
-        authentications: authenticationsOf(guard, provided),
-        required: Context.get(provided, SecurityScopes),
-        accepted
-      })
-    }
-    return provided
-  })
-
-// In an `HttpApi` each requirement of an endpoint guards with the demand of all: with other middleware between them, the inner ones find decided what the
-// outermost one has decided, and do not ask the checks again. It is the same question only for this very request (`modify` makes another one), where the
-// same layers authenticate, and nothing more was required in between; and what was decided is provided again, whatever stands in between.
-interface Decided {
-  readonly decision: seal.Decision
-  readonly demand: Demand
-  readonly authentications: ReadonlyArray<Authentication | undefined>
-  readonly required: RequiredScopes
-  readonly accepted: ReadonlyArray<Accepted>
-}
-
-const decided = new WeakMap<HttpServerRequest, Decided>()
-
-const authenticationsOf = (guard: Guard, context: Context.Context<never>): Decided["authentications"] =>
-  guard.demand
-    .flat()
-    .map(({ scheme }) => guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service))
-
-const isSame = (before: Decided, { context, guard, required }: Question): boolean =>
-  seal.last(context) === before.decision &&
-  before.demand === guard.demand &&
-  before.required === required &&
-  authenticationsOf(guard, context).every((authentication, i) => authentication === before.authentications[i])
+  Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
+    provide(question, accepted, decision, context)
+  )
 
 // ---------------------------------------------------------------------------------------------------------------------
 // deciding
@@ -294,6 +272,8 @@ const provide = (
   let optional = anonymous
   const { origin } = decision
   let result = Context.addUnsafe<never, never, seal.Decision>(context, seal.LastDecision.key, decision)
+  const passed = guard.place?.passed(context)
+  if (passed !== undefined) result = grow(result, Passed.Reference.key, passed)
   for (const [scheme, authentication] of guard.authentications) {
     if (Context.getOrUndefined(context, scheme.service) !== authentication) {
       result = grow(result, scheme.service.key, authentication)
@@ -311,9 +291,9 @@ const provide = (
     result = grow(result, BearerToken.key, token)
     // A proof is for what the types know: where the token is optional they know nothing.
     if (part.optional) continue
-    const also = proof.ofOrigin(result, scheme, origin)
+    const before = proof.ofOrigin(result, scheme, origin)
     const scopes = proven(part, accessToken)
-    const all = also?.token === accessToken ? new Set([...also.scopes, ...scopes]) : scopes
+    const all = before === undefined ? scopes : new Set([...proof.stillProven(before, accessToken), ...scopes])
     result = grow(result, scheme.proof.key, new proof.Proof(scheme, origin, accessToken, all))
   }
   if (required !== before) result = grow(result, SecurityScopes.key, required)

@@ -39,6 +39,10 @@ export const ofOrigin = (context: Context.Context<never>, scheme: Scheme, origin
   return proof !== undefined && Origin.same(proof.origin, origin) ? proof : undefined
 }
 
+/** What was proven further out, as far as the token has it: it may have been verified anew since. */
+export const stillProven = ({ scheme, scopes }: Proof, token: VerifiedToken): ReadonlyArray<string> =>
+  Array.from(scopes).filter((scope) => satisfies(scheme.implication, token.scopes, scope))
+
 /** A program demanded a grant where no requirement has proven it: the programmer's mistake, so a defect. */
 export class NotProven extends Error {
   override readonly name = "NotProven"

@@ -8,7 +8,7 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as authentication from "./authentication.ts"
+import * as endpoints from "./endpoint.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
 import * as Origin from "./origin.ts"
 import { last, type Seal } from "./seal.ts"
@@ -176,7 +176,7 @@ const assertSecured = (api: HttpApi.Top): void => {
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint, group, middleware }) => {
-      const marked = Array.from(middleware).some((key) => authentication.ofKey(key) !== undefined || isPublic(key))
+      const marked = Array.from(middleware).some((key) => endpoints.ofKey(key) !== undefined || isPublic(key))
       if (!marked) open.push(JSON.stringify(`${group.identifier}.${endpoint.identifier}`))
     }
   })

@@ -8,7 +8,7 @@ import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../AccessToken.ts"
 import type { BearerToken } from "../BearerToken.ts"
 import type { SecurityError } from "../SecurityError.ts"
-import * as authentication from "./authentication.ts"
+import * as endpoints from "./endpoint.ts"
 import { bindChecks, type Demand } from "./demand.ts"
 import { checks } from "./expression.ts"
 import * as guard from "./guard.ts"
@@ -147,7 +147,7 @@ export const make = <Name extends string, Provides, E, R>(
   const key = HttpApiMiddleware.Service<never>()(first.service.key, {
     error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
   })
-  authentication.register(key, demand)
+  endpoints.register(key, demand)
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
       const bound = ownChecks.length === 0 ? demand : bindChecks(demand, yield* Effect.context<never>())
