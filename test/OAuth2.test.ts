@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Fiber, Layer, Option, Redacted, Schema } from "effect"
-import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpEffect, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import {
   AccessToken,
@@ -13,6 +13,8 @@ import {
   TokenVerifier
 } from "effect-oauth2"
 import { TestClock } from "effect/testing"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { Verifier, verified } from "./support/Verifier.ts"
 import { type Answer, serve } from "./support/web.ts"
 
@@ -438,6 +440,54 @@ describe("authorize", () => {
         detail("Not enough permissions")
       ])
     })
+  )
+
+  it.effect(
+    "verifies once a request where a handler opens a scope of its own, and anew where a request comes twice",
+    () =>
+      Effect.gen(function* () {
+        const tokens = verifier()
+        const { verify } = yield* Effect.provide(TokenVerifier, tokens.layer)
+        const scheme = Layer.provide(
+          auth.layer,
+          Layer.succeed(TokenVerifier, { verify, invalidate: () => Effect.void })
+        )
+        const own = auth.authorizeOption
+        const app = HttpRouter.add(
+          "GET",
+          "/",
+          Effect.as(Effect.all([own, Effect.scoped(own), own]), HttpServerResponse.empty())
+        ).pipe(HttpRouter.provideRequest(scheme))
+        const handler = HttpEffect.toWebHandler(yield* HttpRouter.toHttpEffect(app))
+        const request = new Request("http://localhost/", { headers: { authorization: "Bearer ab" } })
+        for (const calls of [1, 2]) {
+          assert.strictEqual((yield* Effect.promise(() => handler(request))).status, 204)
+          assert.lengthOf(tokens.calls, calls)
+        }
+      })
+  )
+
+  it.effect("keeps nothing of a request that is over, however long the scope lives in which it was handled", () =>
+    Effect.gen(function* () {
+      setFlagsFromString("--expose-gc")
+      const collect = runInNewContext("gc") as () => void
+      const ask = (token: string) =>
+        Effect.suspend(() => {
+          const source = new Request("http://localhost/", { headers: { authorization: `Bearer ${token}` } })
+          return Effect.exit(auth.authorizeOption).pipe(
+            Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(source)),
+            Effect.as(new WeakRef(source))
+          )
+        })
+      const kept = yield* Effect.forEach(["a", "ab", "bad", "worse"], ask)
+      // A `WeakRef` holds what it was made of until the turn is over.
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      collect()
+      assert.deepStrictEqual(
+        kept.map((reference) => reference.deref()),
+        [undefined, undefined, undefined, undefined]
+      )
+    }).pipe(Effect.provide(Layer.provide(auth.layer, verifier().layer)), Effect.scoped)
   )
 
   it.effect("a token that a program brings along is never taken for the request's own", () =>

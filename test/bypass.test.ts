@@ -875,6 +875,31 @@ describe("auth.prove", () => {
       assert.strictEqual(exit._tag, "Failure")
     }).pipe(Effect.provide(Logger.layer([])))
   )
+
+  for (const [scopes, expected] of [
+    [["a", "b"], "Success"],
+    [["b"], "Failure"]
+  ] as const) {
+    it.effect(`keeps what was proven further out where the token, verified anew, has the scopes ${scopes}`, () =>
+      Effect.gen(function* () {
+        let verifications = 0
+        const tokens = TokenVerifier.layer({
+          cache: false,
+          verify: () => Effect.sync(() => verified("a", ++verifications === 1 ? ["a", "b"] : scopes))
+        })
+        const program = auth.prove("a")(
+          auth
+            .prove("b")(auth.granted("a", "b"))
+            .pipe(Effect.map((token) => token.scopes))
+        )
+        const exit = yield* Effect.exit(
+          Effect.provide(program, [BearerToken.layerTest("t"), Layer.provide(auth.layer, tokens)])
+        )
+        assert.strictEqual(exit._tag, expected)
+        assert.strictEqual(verifications, 2)
+      })
+    )
+  }
 })
 
 describe("sealing", () => {

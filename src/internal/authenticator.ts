@@ -49,8 +49,7 @@ type Decode = (token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToke
 
 /**
  * What a scheme knows at run time: its verifier, and what it has verified. The memory is private to the instance, so nothing that a program puts into a
- * context can pass for a verification. A token that the verifier's cache knows costs a look-up; any other is remembered for one handling of a request:
- * by the scope in which the server handles it (a block of `Effect.scoped` verifies anew), and by the request itself.
+ * context can pass for a verification. A token that the verifier's cache knows costs a look-up; any other is remembered for one handling of a request.
  */
 export class Authenticator {
   readonly #verifier: Face
@@ -130,14 +129,11 @@ export class Authenticator {
   ): Verification | Rejection {
     const checked = this.#check(text, known, fiber)
     if (checked instanceof InvalidToken) return checked
-    const handling = Context.getOrUndefined(fiber.context, Scope.Scope) ?? request.source
-    const memories = Memories.of(handling)
-    const before =
-      memories.length === 0
-        ? undefined
-        : memories.find((memory) => memory.authenticator === this && memory.source === request.source)
-    if (before?.own?.text === text) return before.own.verification
-    if (before?.last?.text === text) return before.last.verification
+    const scope = Context.getOrUndefined(fiber.context, Scope.Scope)
+    const before = Memories.of(request.source, this)
+    const memory = before?.isOf(request, scope) === true ? before : new Memory(this, request, scope)
+    if (memory.own?.text === text) return memory.own.verification
+    if (memory.last?.text === text) return memory.last.verification
     const verified = checked()
     // What is refused at once may be refused again.
     const error = errorOf(verified)
@@ -153,9 +149,8 @@ export class Authenticator {
       token: authorizationHeader.redact(text),
       verified: remembered(verify, fiber.getRef(Clock.Clock))
     }
-    const memory = before ?? new Memory(this, request.source)
     memory[place] = new Remembered(text, verification)
-    if (before === undefined) Memories.add(handling, memory)
+    if (memory !== before) Memories.set(request.source, memory)
     return verification
   }
 }

@@ -1,3 +1,5 @@
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { Scope } from "effect/Scope"
 import type { Authenticator, Verification } from "./authenticator.ts"
 
 // Classes, as everything that holds a request (`guard.ts` says why).
@@ -12,16 +14,26 @@ export class Remembered {
   }
 }
 
-/** What an authenticator remembers of one request: the credential of its `Authorization` field, and the last token that a program brought besides. */
+/**
+ * What an authenticator remembers of one handling of a request: the credential of its `Authorization` field, and the last token that a program brought
+ * besides.
+ */
 export class Memory {
   readonly authenticator: Authenticator
-  readonly source: object
+  readonly request: HttpServerRequest
+  readonly scope: Scope | undefined
   own: Remembered | undefined
   last: Remembered | undefined
 
-  constructor(authenticator: Authenticator, source: object) {
+  constructor(authenticator: Authenticator, request: HttpServerRequest, scope: Scope | undefined) {
     this.authenticator = authenticator
-    this.source = source
+    this.request = request
+    this.scope = scope
+  }
+
+  /** `modify` makes another request in the same scope, and `Effect.scoped` another scope around the same request. */
+  isOf(request: HttpServerRequest, scope: Scope | undefined): boolean {
+    return this.scope === scope || this.request === request
   }
 }
 
@@ -30,21 +42,20 @@ const Given = function (target: object) {
   return target
 } as unknown as new (target: object) => object
 
-const none: ReadonlyArray<Memory> = []
-
 /**
- * What is remembered for as long as an object lives, under a private name of the object itself: nobody else finds it. A `WeakMap` would do; with a key for
- * each request it costs more, in the garbage collector, than all else that is done about the request.
+ * What is remembered of a request, by each authenticator of its last handling, under a private name of what the server received: nobody else finds it, and
+ * it ends with the request. A `WeakMap` would do; with a key for each request it costs more, in the garbage collector, than all else that is done about the
+ * request.
  */
 export class Memories extends Given {
-  readonly #list: Array<Memory> = []
+  #list: ReadonlyArray<Memory> = []
 
-  static of(target: object): ReadonlyArray<Memory> {
-    return #list in target ? target.#list : none
+  static of(source: object, authenticator: Authenticator): Memory | undefined {
+    return #list in source ? source.#list.find((memory) => memory.authenticator === authenticator) : undefined
   }
 
-  static add(target: object, memory: Memory): void {
-    const memories = #list in target ? target : new Memories(target)
-    memories.#list.push(memory)
+  static set(source: object, memory: Memory): void {
+    const memories = #list in source ? source : new Memories(source)
+    memories.#list = [...memories.#list.filter(({ authenticator }) => authenticator !== memory.authenticator), memory]
   }
 }
