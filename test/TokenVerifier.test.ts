@@ -1030,6 +1030,67 @@ describe("claims of a verifier's own", () => {
   )
 })
 
+describe("what a request is given", () => {
+  const claims = () => ({ roles: ["reader"], address: { city: "Berlin" } })
+  const change = (token: VerifiedToken) =>
+    Effect.exit(Effect.sync(() => (token.claims["roles"] as Array<string>).push("admin")))
+
+  it.effect("cannot be changed for the next one that brings the token", () =>
+    Effect.gen(function* () {
+      const { present } = yield* verifier({ says: (token) => accepted(token, { claims: claims() }) })
+      for (const _ of times(3)) {
+        const token = yield* present("a")
+        assert.deepEqual(token.claims, claims())
+        assert.strictEqual((yield* change(token))._tag, "Failure")
+        for (const part of [token, token.claims, token.audience, token.claims["address"]]) assert.isFrozen(part)
+      }
+    })
+  )
+
+  it.effect("cannot be changed where a scheme has decoded it", () =>
+    Effect.gen(function* () {
+      const scheme = OAuth2.authorizationCode("Roles", {
+        ...flow,
+        scopes: { a: "" },
+        claims: Schema.Struct({ roles: Schema.mutable(Schema.Array(Schema.String)) })
+      })
+      const { calls, service } = yield* verifier({ says: (token) => accepted(token, { claims: claims() }) })
+      const layer = yield* Layer.build(Layer.provide(scheme.layer, Layer.succeed(TokenVerifier, service)))
+      const ask = scheme.authorize.pipe(Effect.provide(BearerToken.layerTest("a")), Effect.provideContext(layer))
+      for (const _ of times(3)) {
+        const token = yield* ask
+        assert.deepEqual(token.claims, { roles: ["reader"] })
+        assert.strictEqual((yield* change(token))._tag, "Failure")
+      }
+      assert.lengthOf(calls, 1)
+    })
+  )
+
+  it.effect("is verified anew where a request has wiped the credential", () =>
+    Effect.gen(function* () {
+      const { calls, service } = yield* verifier({})
+      const wipe = Effect.map(BearerToken, (token) => {
+        const text = Redacted.value(token)
+        Redacted.wipeUnsafe(token)
+        return HttpServerResponse.text(text)
+      })
+      const send = yield* serve(
+        HttpRouter.add("GET", "/", wipe).pipe(
+          Layer.provide(auth.require("a").route.layer),
+          Layer.provide(auth.layer),
+          Layer.provide(Layer.succeed(TokenVerifier, service))
+        )
+      )
+      for (const _ of times(4)) {
+        const { body, status } = yield* send("/", "a")
+        assert.deepStrictEqual([status, body], [200, "a"])
+      }
+      // The first has a credential of its own.
+      assert.deepStrictEqual(calls, ["a", "a"])
+    })
+  )
+})
+
 describe("behind schemes that read claims", () => {
   const scheme = <Claims extends object>(name: string, claims: Schema.Codec<Claims, any>) =>
     OAuth2.authorizationCode(name, { ...flow, scopes: { a: "" }, claims })

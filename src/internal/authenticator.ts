@@ -15,6 +15,7 @@ import * as authorizationHeader from "./authorizationHeader.ts"
 import { errorOf, exitOf } from "./eventual.ts"
 import { type Checked, type Face, faceOf, type Known, type Rejection, success, toEffect } from "./cachedVerifier.ts"
 import { shared } from "./shared.ts"
+import { freeze } from "./tokenCache.ts"
 
 /** One credential and its verification, which is remembered; an `Exit` where the token is known. */
 export interface Verification {
@@ -113,6 +114,7 @@ export class Authenticator {
     return (
       this.#decoded.get(token) ??
       Effect.map(decode(token), (decoded) => {
+        freeze("", decoded, Infinity)
         this.#decoded.set(token, success(decoded))
         return decoded
       })

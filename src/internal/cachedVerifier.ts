@@ -15,7 +15,7 @@ import { Flights } from "./flights.ts"
 import { isTraced } from "./isTraced.ts"
 import { Refusals } from "./refusals.ts"
 import { shared } from "./shared.ts"
-import { type Kept, sizeOf, TokenCache } from "./tokenCache.ts"
+import { freeze, type Kept, TokenCache } from "./tokenCache.ts"
 
 export type Rejection = InvalidToken | AuthorizationServerUnavailable
 
@@ -140,8 +140,8 @@ export const make = Effect.fnUntraced(function* ({
       cache.set(text, from, () => {
         // What is kept has the form of a token: who finds it here need not look at that again.
         if (!isToken(text)) return
-        const entry: Entry = { text, token: redact(text), verified: success(token), from, until: ends, standing }
-        return { entry, bytes: sizeOf(text, token, bounds.maxBytes) }
+        const bytes = freeze(text, token, bounds.maxBytes)
+        return { entry: { text, token: redact(text), verified: success(token), from, until: ends, standing }, bytes }
       })
     }
     return token
@@ -194,6 +194,10 @@ export const make = Effect.fnUntraced(function* ({
     const now = clock.currentTimeMillisUnsafe()
     const entry = cache.current(kept, now)
     if (entry === undefined) return
+    if (isWiped(entry.token)) {
+      cache.delete(entry.text)
+      return
+    }
     const standing = entry.standing(clock, now)
     if (standing === stands) {
       hits.count++
@@ -235,6 +239,16 @@ export const make = Effect.fnUntraced(function* ({
     })
   )
 })
+
+/** Whether a handler has wiped the token that it was given, which is that of all requests that bring it: the next one is given another. */
+const isWiped = (token: Redacted.Redacted): boolean => {
+  try {
+    Redacted.value(token)
+    return false
+  } catch {
+    return true
+  }
+}
 
 const settings = Effect.fnUntraced(function* (
   options: TokenCacheOptions

@@ -5,7 +5,7 @@ import { sample, Seen } from "./sample.ts"
 export interface Bounds {
   /** Tokens. */
   readonly capacity: number
-  /** Bytes, as `sizeOf` estimates them. */
+  /** Bytes, as `freeze` estimates them. */
   readonly maxBytes: number
 }
 
@@ -142,8 +142,11 @@ const perEntry = 1024
 const perValue = 32
 const maxDepth = 64
 
-/** About how many bytes a token takes with what was read from it: `Infinity` where that cannot be said, or is more than `most`. */
-export const sizeOf = (text: string, token: VerifiedToken, most: number): number => {
+/**
+ * Freezes a token, so that no request changes what the next one sees, and says about how many bytes it takes with what was read from it: `Infinity` where
+ * that cannot be said, or is more than `most`. Frozen are arrays, and objects that are of no class.
+ */
+export const freeze = (text: string, token: VerifiedToken, most: number): number => {
   const seen = new Set<object>()
   let size = perEntry + text.length
   const add = (value: unknown, depth: number): void => {
@@ -160,6 +163,7 @@ export const sizeOf = (text: string, token: VerifiedToken, most: number): number
       add(name, depth + 1)
       add(member, depth + 1)
     }
+    if (isData(value)) Object.freeze(value)
   }
   try {
     add(token, 0)
@@ -168,4 +172,9 @@ export const sizeOf = (text: string, token: VerifiedToken, most: number): number
     // Claims of somebody's own making may throw when they are looked at.
     return Infinity
   }
+}
+
+const isData = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype || Array.isArray(value)
 }
