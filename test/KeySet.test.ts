@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Layer, Logger, Metric, Option, References, Scope, Tracer } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 import { KeySet, SecurityError } from "effect-oauth2"
@@ -918,6 +918,43 @@ describe("KeySet", () => {
         )
       )
     })
+
+    it.effect("a client that gives up is an issuer that cannot be reached, and is left alone for a while", () => {
+      let asked = 0
+      const client = HttpClient.make(() =>
+        Effect.andThen(
+          Effect.sync(() => void asked++),
+          Effect.interrupt
+        )
+      )
+      return Effect.gen(function* () {
+        const keySet = yield* KeySet.KeySet
+        for (const expected of [1, 2]) {
+          for (let i = 0; i < 20; i++) assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
+          assert.strictEqual(asked, expected)
+          yield* TestClock.adjust("5 seconds")
+        }
+      }).pipe(
+        Effect.provide(
+          KeySet.layerRemote({ url: jwks }).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
+        ),
+        Effect.provide(Logger.layer([]))
+      )
+    })
+
+    it.effect("a key that could not be imported is tried again with the next fetch", () =>
+      Effect.gen(function* () {
+        const keySet = yield* KeySet.KeySet
+        const broken = vi.spyOn(crypto.subtle, "importKey").mockRejectedValue(new Error("out of memory"))
+        assert.strictEqual((yield* Effect.exit(keySet.find(rs256("k1"))))._tag, "Failure")
+        broken.mockRestore()
+        yield* TestClock.adjust("11 minutes")
+        assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+      }).pipe(
+        Effect.provide(Layer.provide(KeySet.layerRemote({ url: jwks }), TestIssuer.layer({ keys: [first] }))),
+        Effect.provide(Logger.layer([]))
+      )
+    )
 
     it.effect("a layer that is closed ends its fetch, and answers", () =>
       Effect.gen(function* () {

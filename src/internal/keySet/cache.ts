@@ -1,4 +1,5 @@
 /** Keeps an issuer's keys: one fetch at a time, ahead of expiry, within cool-downs; stale keys serve in an outage, for a bounded time. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -92,12 +93,14 @@ export const make = Effect.fnUntraced(function* (options: {
     options.fetch.pipe(
       Effect.timeoutOrElse({ duration: fetchTimeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
       Effect.flatMap((published) => fetched(published, askedAt, seeking)),
-      // A client that dies is an issuer that does not answer: with a cool-down, and one cause in the log.
-      Effect.catchDefect((defect) =>
-        Effect.andThen(
-          outage === undefined ? Effect.logError("A fetch of the issuer's keys died", defect) : Effect.void,
-          Effect.fail<Unavailable>("Unreachable")
-        )
+      // A client that dies, or gives up, is an issuer that does not answer: with a cool-down, and one cause in the log.
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasFails(cause),
+        (cause) =>
+          Effect.andThen(
+            outage === undefined ? Effect.logError("A fetch of the issuer's keys did not end", cause) : Effect.void,
+            Effect.fail<Unavailable>("Unreachable")
+          )
       ),
       Effect.withSpan("KeySet.refresh", { root: true, attributes: { issuer } }),
       Effect.catch(failed)

@@ -54,9 +54,13 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
       refuse(candidate, "Private")
     } else {
       const keys = previous?.imported.get(text) ?? imported.get(text) ?? (yield* importKey(candidate))
-      imported.set(text, keys)
-      if (keys.size === 0) refuse(candidate, "Invalid")
-      else usable.push(candidate)
+      if (keys.size === 0) {
+        // It is not remembered: what failed may have been the runtime's.
+        refuse(candidate, "Invalid")
+      } else {
+        imported.set(text, keys)
+        usable.push(candidate)
+      }
     }
   }
   const serving = usable.filter((candidate) => {
