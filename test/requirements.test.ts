@@ -390,7 +390,10 @@ const table: ReadonlyArray<Case> = [
       ["bad/x", bad("a"), "AB"],
       ["bad/y", among(few("x"), bad("a"), few("x")), "AB"],
       ["a/outage", outage, "AB"],
-      ["bad/outage", outage, "AB"],
+      ["bad/outage", bad("a"), "AB"],
+      ["outage/bad", bad("x"), "AB"],
+      ["outage/y", few("x"), "AB"],
+      ["outage/outage", outage, "AB"],
       [undefined, among(none("a"), none("a"), none("x", "B"))],
       ["x y", malformed]
     ]

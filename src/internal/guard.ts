@@ -136,7 +136,13 @@ const answer = (question: Question, verdicts: ReadonlyArray<Verdict>): Handler =
   if (verdicts.every((verdict) => verdict instanceof Accepted)) {
     return proceed(question, verdicts, new seal.Decision(Origin.of(question.request)))
   }
-  const refusals = verdicts.flatMap((verdict) => (verdict instanceof Accepted ? none : verdict))
+  const clauses = verdicts.flatMap((verdict): ReadonlyArray<ReadonlyArray<Refusal>> => {
+    if (verdict instanceof Accepted) return none
+    return [verdict instanceof Refusal ? [verdict] : verdict]
+  })
+  // Every clause has to hold: where one is refused, it does not help to wait for another.
+  const certain = clauses.filter((refusals) => !isOutage(best(refusals)))
+  const refusals = (certain.length > 0 ? certain : clauses).flat()
   const [refusal] = refusals
   return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
 }
@@ -244,16 +250,21 @@ const precedence: ReadonlyArray<SecurityError["_tag"]> = [
   "NotAuthenticated"
 ]
 
-const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
+const best = (refusals: ReadonlyArray<Refusal>): Refusal => {
   const [best] = refusals.toSorted((a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag))
   if (best === undefined) throw new Error("There is no refusal to answer with.")
-  if (best.error._tag === "AuthorizationServerUnavailable") {
-    return Challenge.within(best.error, best.settings)
-  }
+  return best
+}
+
+const isOutage = ({ error }: Refusal): boolean => error._tag === "AuthorizationServerUnavailable"
+
+const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
+  const { error, settings } = best(refusals)
+  if (error._tag === "AuthorizationServerUnavailable") return Challenge.within(error, settings)
   const challenges = refusals.flatMap(
     ({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []
   )
-  return Challenge.within(best.error, best.settings, Array.from(new Set(challenges)))
+  return Challenge.within(error, settings, Array.from(new Set(challenges)))
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
