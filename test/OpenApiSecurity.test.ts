@@ -2,7 +2,9 @@ import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
+import { HttpRouter, HttpServerResponse } from "effect/http"
 import { OAuth2, OpenApiSecurity, Requirement } from "effect-oauth2"
+import { serve } from "./support/web.ts"
 
 const urls = { authorizationUrl: "https://idp.example.com/authorize", tokenUrl: "https://idp.example.com/token" }
 const scopes = { a: "The a", b: "The b", c: "The c", all: "Everything" }
@@ -302,6 +304,39 @@ describe("OpenApiSecurity.fromRoutes", () => {
       assert.deepStrictEqual(Object.keys(document.components.securitySchemes), ["OAuth2"])
     })
   )
+
+  for (const [router, template, names] of [
+    ["/v1/items::search", "/v1/items:search", []],
+    ["/v1/:item::archive", "/v1/{item}:archive", ["item"]],
+    ["/re/:id(^\\d+$)", "/re/{id}", ["id"]],
+    ["/re/:id(^(a|\\(b)+$)/next/:page", "/re/{id}/next/{page}", ["id", "page"]],
+    ["/at/:latitude-:longitude.json", "/at/{latitude}-{longitude}.json", ["latitude", "longitude"]]
+  ] as const) {
+    it.effect(`writes the router's path ${router} as ${template}, which is the one that the router serves`, () =>
+      Effect.gen(function* () {
+        const document = OpenApiSecurity.fromRoutes({
+          info: { title: "Routes", version: "1" },
+          routes: [{ method: "GET", path: router }]
+        })
+        assert.deepStrictEqual(Object.keys(document.paths), [template])
+        const parameters = document.paths[template]?.get?.parameters ?? []
+        assert.deepStrictEqual(
+          parameters.map(({ name }) => name),
+          Array.from<string>(names)
+        )
+        const send = yield* serve(HttpRouter.add("GET", router, HttpServerResponse.empty()))
+        assert.strictEqual((yield* send(template.replaceAll(/\{\w+\}/g, router.includes("|") ? "a" : "7"))).status, 204)
+      })
+    )
+  }
+
+  for (const path of ["/opt/:id?", "/all/*"] as const) {
+    it(`refuses ${path}, for which OpenAPI has no words`, () => {
+      const document = () =>
+        OpenApiSecurity.fromRoutes({ info: { title: "Routes", version: "1" }, routes: [{ method: "GET", path }] })
+      assert.throws(document, TypeError, path)
+    })
+  }
 
   it.effect("adds routes to the document of an api", () =>
     Effect.gen(function* () {

@@ -80,12 +80,39 @@ export const refusals = (demand: Demand): Readonly<Record<string, unknown>> => {
   )
 }
 
-/** The router's path as OpenAPI writes it, with the names of its parameters. */
+// A colon that stands for itself, a parameter (up to `/`, `-`, `.` or its pattern), what makes one optional, or a wildcard.
+const special = /::|:([^/.(?:-]+)|\?|\*/g
+
+/**
+ * The router's path as OpenAPI writes it, with the names of its parameters. OpenAPI has neither optional parameters in a path nor wildcards: a path that has
+ * throws, since what would be written is another one.
+ */
 export const pathOf = (path: string): { readonly path: string; readonly parameters: ReadonlyArray<string> } => {
   const parameters: Array<string> = []
-  const template = path.replace(/:([A-Za-z0-9_]+)/g, (_, name: string) => {
+  const template = withoutPatterns(path).replace(special, (text: string, name: string | undefined) => {
+    if (text === "::") return ":"
+    if (name === undefined) {
+      const what =
+        text === "?" ? "optional parameters: name a route for each of its two paths" : "wildcards: leave it out"
+      throw new TypeError(`OpenApiSecurity.fromRoutes: ${path}: a path in OpenAPI has no ${what}.`)
+    }
     parameters.push(name)
     return `{${name}}`
   })
   return { path: template, parameters }
+}
+
+/** Without the patterns that parameters have to match, which may hold parentheses themselves. */
+const withoutPatterns = (path: string): string => {
+  let depth = 0
+  let isEscaped = false
+  let rest = ""
+  for (const character of path) {
+    if (depth > 0 && isEscaped) isEscaped = false
+    else if (depth > 0 && character === "\\") isEscaped = true
+    else if (character === "(") depth++
+    else if (character === ")" && depth > 0) depth--
+    else if (depth === 0) rest += character
+  }
+  return rest
 }
