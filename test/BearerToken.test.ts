@@ -1,7 +1,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Arbitrary, Context, DateTime, Deferred, Effect, Exit, Layer, Option, Redacted, Result, Schema } from "effect"
-import { Headers, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Headers, HttpMiddleware, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { NetAddress } from "effect/net"
 import { AccessToken, BearerToken, OAuth2, OptionalAccessToken, TokenVerifier } from "effect-oauth2"
 import * as http from "node:http"
@@ -1027,6 +1027,31 @@ layer(
       for (const path of ["/layer", "/fastapi", "/rfc6750"]) {
         assert.strictEqual((yield* get(path, "Authorization: Bearer abc")).body, "abc", path)
         assert.include([400, 401], (yield* get(path, "Authorization: Bearer abcd")).status, path)
+      }
+    })
+  )
+})
+
+layer(
+  HttpRouter.serve(Routes, {
+    ...serve,
+    middleware: (app) =>
+      Effect.updateService(app, HttpServerRequest.HttpServerRequest, (request) => {
+        // The adapter's own are not asked: from then on it would show others itself.
+        const { cookie } = (request.source as http.IncomingMessage).headers
+        const headers = Headers.fromInput({ authorization: `Bearer ${cookie}` })
+        return Object.create(request, { headers: { value: headers } }) as typeof request
+      })
+  }).pipe(
+    // A span of the server's would ask for the headers.
+    Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
+    Layer.provideMerge(NodeHttpServer.layerTest)
+  )
+)("BearerToken of a request that something stands in front of", (it) => {
+  it.effect("is what that says", () =>
+    Effect.gen(function* () {
+      for (const path of ["/layer", "/fastapi", "/rfc6750"]) {
+        assert.strictEqual((yield* get(path, "Cookie: abc", "Authorization: Bearer def")).body, "abc", path)
       }
     })
   )

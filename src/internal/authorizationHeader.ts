@@ -67,11 +67,14 @@ export const fieldValue = (request: HttpServerRequest): string | undefined => {
 }
 
 // Where a request's `headers` are first asked for, Effect makes an object of all fields, which takes as long as a decision. A request of Node's adapter that
-// `modify` gave no other headers would have those of Node's own object, so that one is asked. What looks different from inside is asked for its `headers`.
+// `modify` gave no other headers would have those of Node's own object, so that one is asked. What looks different from inside, or stands in front of a
+// request, is asked for its `headers`.
 const isAsReceived = (
   request: HttpServerRequest & { readonly headersOverride?: unknown }
 ): request is HttpServerRequest & { readonly source: { readonly headers: Readonly<Record<string, unknown>> } } =>
-  request.headersOverride === undefined && "headersOverride" in request && rawFields(request.source) !== undefined
+  request.headersOverride === undefined &&
+  Object.hasOwn(request, "headersOverride") &&
+  rawFields(request.source) !== undefined
 
 // Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
 // (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.
