@@ -5,14 +5,14 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as SchemaAST from "effect/SchemaAST"
+import type * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
-import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as endpoints from "./internal/endpoint.ts"
-import { alternatives as alternativesOf, type Clause, type Demand, errorsOf, type Part } from "./internal/demand.ts"
+import { alternatives as alternativesOf, type Clause, type Demand } from "./internal/demand.ts"
+import { isOurs } from "./internal/errorSchemas.ts"
 import * as expression from "./internal/expression.ts"
 import * as openApiDocument from "./internal/openApiDocument.ts"
 import * as routeDocument from "./internal/routeDocument.ts"
@@ -149,13 +149,16 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
   const operations = new Map<string, openApiDocument.OperationSecurity>()
   HttpApi.reflect(api, {
     onGroup: () => {},
-    onEndpoint: ({ endpoint, group }) => {
+    onEndpoint: ({ endpoint, errors, group }) => {
       const demand = endpoints.Guarded.of(endpoint).demand
       declare(schemes, demand)
       if (demand.length === 0) return
+      const others = statusesOfOthers(errors)
       operations.set(operationId(group, endpoint), {
         security: ofDemand(demand),
-        impossible: impossible(demand, endpoint)
+        impossible: impossible(demand, others),
+        rendered: routeDocument.rendered(demand),
+        others
       })
     }
   })
@@ -168,31 +171,16 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
   )
 }
 
-/** The statuses that only our schemes declare and that cannot come of this demand: a scheme declares all of its errors everywhere. */
-const impossible = (demand: Demand, endpoint: HttpApiEndpoint.Top): ReadonlyArray<string> => {
-  const parts = demand.flat()
-  const statuses = (tags: (part: Part) => ReadonlyArray<string>) =>
-    parts.flatMap((part) =>
-      routeDocument
-        .answersOf(part)
-        .filter(([tag]) => tags(part).includes(tag))
-        .map(([, { status }]) => status)
-    )
-  const kept = new Set([...statuses(errorsOf), ...statusesOfOthers(endpoint)])
-  return statuses((part) => Object.keys(part.scheme.errors))
-    .filter((status) => !kept.has(status))
-    .map(String)
+/** The statuses that only our schemes declare and that cannot come of this demand: a scheme declares all of its standard errors everywhere. */
+const impossible = (demand: Demand, others: ReadonlySet<string>): ReadonlySet<string> => {
+  const possible = new Set(Object.keys(routeDocument.refusals(demand)))
+  const declared = demand.flat().flatMap(({ scheme }) => routeDocument.declaredBy(scheme))
+  return new Set(declared.filter((status) => !possible.has(status) && !others.has(status)))
 }
 
-const statusesOfOthers = (endpoint: HttpApiEndpoint.Top): ReadonlyArray<number> => {
-  const others = Array.from(endpoint.middlewares).filter((key) => endpoints.ofKey(key) === undefined)
-  // Sound: the keys in an endpoint's set are those of middleware, which declare their errors.
-  const schemas = (others as unknown as ReadonlyArray<HttpApiMiddleware.AnyService>).flatMap(({ error }) => [...error])
-  return [...endpoint.error, ...schemas].map((schema) => {
-    const status = SchemaAST.resolve(schema.ast)?.["httpApiStatus"]
-    return typeof status === "number" ? status : 500
-  })
-}
+/** The statuses that errors have which are no scheme's: the endpoint's own, other middleware's, and those of checks. */
+const statusesOfOthers = (errors: ReadonlyMap<number, ReadonlyArray<Schema.Top>>): ReadonlySet<string> =>
+  new Set(Array.from(errors).flatMap(([status, schemas]) => (schemas.every(isOurs) ? [] : [String(status)])))
 
 const declare = (schemes: Map<string, Scheme>, demand: Demand): void => {
   for (const { scheme } of demand.flat()) {

@@ -1,7 +1,15 @@
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
+import {
+  HttpApi,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi
+} from "effect/http-api"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { OAuth2, OpenApiSecurity, Requirement } from "effect-oauth2"
 import { serve } from "./support/web.ts"
@@ -151,7 +159,18 @@ describe("OAuth2.openApi", () => {
           get("scoped").middleware(strict.require("a")),
           get("unscoped").middleware(strict.require()),
           get("optional").middleware(strict.optional()),
-          get("public").middleware(OAuth2.Public("it is a test"))
+          get("public").middleware(OAuth2.Public("it is a test")),
+          HttpApiEndpoint.get("own", "/own", {
+            success: Schema.String,
+            error: Schema.Struct({ quota: Schema.Number }).pipe(HttpApiSchema.status(403))
+          }).middleware(strict.optional()),
+          get("check").middleware(
+            strict.optional(
+              Requirement.check("tenant", () => Effect.succeed(true), {
+                error: Schema.String.pipe(HttpApiSchema.status(409))
+              })
+            )
+          )
         )
       )
       const statuses = (path: string) =>
@@ -161,10 +180,68 @@ describe("OAuth2.openApi", () => {
       assert.deepStrictEqual(statuses("/unscoped"), ["200", "400", "401", "503"])
       assert.deepStrictEqual(statuses("/optional"), ["200", "400", "401", "503"])
       assert.deepStrictEqual(statuses("/public"), ["200"])
+      assert.deepStrictEqual(statuses("/own"), ["200", "400", "401", "403", "503"])
+      assert.deepStrictEqual(statuses("/check"), ["200", "400", "401", "403", "409", "503"])
       const { 401: unauthorized, 503: unavailable } = document.paths["/scoped"]?.get?.responses ?? {}
       assert.deepStrictEqual(Object.keys(unauthorized?.headers ?? {}), ["www-authenticate"])
       assert.deepStrictEqual(Object.keys(unavailable?.headers ?? {}), ["retry-after"])
       yield* assertValid(document)
+    })
+  )
+
+  it.effect("says of what a renderer answers its status and media type, and nothing of its body", () =>
+    Effect.gen(function* () {
+      const problem = HttpServerResponse.jsonUnsafe(
+        { title: "No" },
+        { status: 401, contentType: "application/problem+json" }
+      )
+      const own = OAuth2.authorizationCode("Own", {
+        ...urls,
+        scopes,
+        responses: "rfc6750",
+        renderers: {
+          NotAuthenticated: () => problem,
+          InvalidRequest: () => HttpServerResponse.empty({ status: 422 }),
+          InsufficientScope: () => HttpServerResponse.html("<p>No</p>").pipe(HttpServerResponse.setStatus(404)),
+          AuthorizationServerUnavailable: () => {
+            throw new Error("broken")
+          }
+        }
+      })
+      const Missing = Schema.Struct({ missing: Schema.String }).pipe(HttpApiSchema.status(404))
+      const required = own.require("a")
+      const found = HttpApiEndpoint.get("found", "/found", { success: Schema.String, error: Missing })
+      const document = documentOf(apiOf(get("api").middleware(required), found.middleware(required)))
+      const routes = OpenApiSecurity.fromRoutes({
+        info: { title: "Routes", version: "1" },
+        routes: [{ method: "GET", path: "/route", requirements: [required] }]
+      })
+      yield* assertValid(document)
+      yield* assertValid(routes)
+      const standard = {
+        type: "object",
+        properties: { detail: { type: "string", enum: ["Could not validate credentials"] } },
+        required: ["detail"],
+        additionalProperties: false
+      }
+      const responses = (of: OpenApi.OpenAPISpec, path: string) => of.paths[path as `/${string}`]?.get?.responses ?? {}
+      const contentOf = (of: OpenApi.OpenAPISpec, path: string, status: number) => responses(of, path)[status]?.content
+      for (const [of, path] of [
+        [document, "/api"],
+        [document, "/found"],
+        [routes, "/route"]
+      ] as const) {
+        assert.deepStrictEqual(Object.keys(responses(of, path)), ["200", "401", "404", "422", "503"])
+        const unauthorized = { "application/problem+json": { schema: {} }, "application/json": { schema: standard } }
+        assert.deepEqual(contentOf(of, path, 401) as unknown, unauthorized)
+        assert.isUndefined(contentOf(of, path, 422))
+        assert.deepEqual(contentOf(of, path, 404)?.["text/html" as never] as unknown, { schema: {} })
+        assert.deepStrictEqual(Object.keys(contentOf(of, path, 503) ?? {}), ["application/json"])
+      }
+      assert.deepStrictEqual(Object.keys(contentOf(document, "/found", 404) ?? {}).toSorted(), [
+        "application/json",
+        "text/html"
+      ])
     })
   )
 

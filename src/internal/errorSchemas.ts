@@ -1,6 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
 import * as Challenge from "../Challenge.ts"
 import {
   AuthorizationServerUnavailable,
@@ -25,6 +26,11 @@ export type ErrorSchemas = readonly [
   ErrorSchemasByTag["AuthorizationServerUnavailable"]
 ]
 
+const mark = "~effect-oauth2/ErrorSchema"
+
+/** Whether a schema of an endpoint's errors is one of these. */
+export const isOurs = (schema: Schema.Top): boolean => SchemaAST.resolve(schema.ast)?.[mark] === true
+
 export const make = (responses: Challenge.Responses, realm: string): ErrorSchemasByTag => {
   const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {} }
 
@@ -41,7 +47,7 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
     const self = Schema.declare(
       (value: unknown): value is E =>
         value instanceof Error && "_tag" in value && value._tag === tag && !Challenge.isRaised(value as E),
-      { identifier: tag }
+      { identifier: tag, [mark]: true }
     )
     return self.pipe(
       HttpApiSchema.encodeToWithHeaders(

@@ -24,10 +24,15 @@ const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>): Json
   return { ...document, components: { ...components, securitySchemes: { ...existing, ...ours } } }
 }
 
-/** What is enforced at an operation, and the statuses that its declared errors name and that cannot happen there. */
+/** What is enforced at an operation, and how its declared errors differ from what can happen there. */
 export interface OperationSecurity {
   readonly security: Security
-  readonly impossible: ReadonlyArray<string>
+  /** Statuses that do not happen. */
+  readonly impossible: ReadonlySet<string>
+  /** The responses that the user renders, by status. */
+  readonly rendered: Json
+  /** The statuses that something else declares, too. */
+  readonly others: ReadonlySet<string>
 }
 
 /** The document with these schemes, and with the security of the operations that have one here. */
@@ -42,11 +47,16 @@ export const secure = (
     if (!isJson(value) || typeof value["operationId"] !== "string") return value
     const own = options.ofOperation(value["operationId"])
     if (own === undefined) return value
-    const responses = Object.entries(isJson(value["responses"]) ? value["responses"] : {})
+    const responses = isJson(value["responses"]) ? value["responses"] : {}
     return {
       ...value,
       security: both(value["security"], own.security),
-      responses: Object.fromEntries(responses.filter(([status]) => !own.impossible.includes(status)))
+      responses: {
+        ...Object.fromEntries(Object.entries(responses).filter(([status]) => !own.impossible.has(status))),
+        ...mapValues(own.rendered, (response, status) =>
+          own.others.has(status) ? together(responses[status], response) : response
+        )
+      }
     }
   }
   return {
@@ -57,6 +67,17 @@ export const secure = (
         key === "x-oai-additionalOperations" ? mapValues(value, operation) : operation(value)
       )
     )
+  }
+}
+
+/** A response of this status that is one or the other. Of a media type that both have nothing more is said. */
+const together = (one: unknown, other: unknown): unknown => {
+  const content = (response: unknown) => (isJson(response) && isJson(response["content"]) ? response["content"] : {})
+  const types = { ...content(one), ...content(other) }
+  const both = Object.keys(content(one)).filter((type) => Object.hasOwn(content(other), type))
+  return {
+    ...(isJson(one) ? one : {}),
+    content: { ...types, ...Object.fromEntries(both.map((type) => [type, { schema: {} }])) }
   }
 }
 

@@ -1,4 +1,5 @@
 import * as Duration from "effect/Duration"
+import { type HttpServerResponse, isHttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Challenge from "../Challenge.ts"
 import {
   AuthorizationServerUnavailable,
@@ -9,6 +10,7 @@ import {
   type SecurityError
 } from "../SecurityError.ts"
 import { type Demand, errorsOf, type Part } from "./demand.ts"
+import type { Scheme } from "./scheme.ts"
 
 const example = (tag: SecurityError["_tag"]): SecurityError => {
   switch (tag) {
@@ -33,9 +35,49 @@ const tags = [
   "AuthorizationServerUnavailable"
 ] as const
 
-/** How a scheme answers each of the errors. */
-export const answersOf = (part: Part): ReadonlyArray<readonly [SecurityError["_tag"], Challenge.Answer]> =>
-  tags.map((tag) => [tag, Challenge.answer(example(tag), part.scheme.settings([]))])
+/** How a scheme answers an error, for a document. */
+interface Documented {
+  readonly tag: SecurityError["_tag"]
+  readonly status: number
+  readonly headers: ReadonlyArray<string>
+  /** Media types, and the details that a standard body can have; nothing is known of a body that the user renders. */
+  readonly content: readonly [mediaType: string, detail: string | undefined] | undefined
+  readonly isRendered: boolean
+}
+
+/** How a scheme answers each of the errors. A renderer is asked for one of each, without detail. */
+export const answersOf = ({ scheme }: Part): ReadonlyArray<Documented> => {
+  const settings = scheme.settings([])
+  return tags.map((tag) => {
+    const error = example(tag)
+    const { body, headers, status } = Challenge.answer(error, settings)
+    const own = renderedBy(settings.renderers, error)
+    return own === undefined
+      ? { tag, status, headers: Object.keys(headers), content: ["application/json", body.detail], isRendered: false }
+      : { tag, status: own.status, headers: Object.keys(headers), content: contentOf(own), isRendered: true }
+  })
+}
+
+/** The statuses of the errors that an `HttpApi` declares for a scheme: those of the standard answers. */
+export const declaredBy = (scheme: Scheme): ReadonlyArray<string> =>
+  tags.map((tag) => String(Challenge.answer(example(tag), scheme.settings([])).status))
+
+const renderedBy = (renderers: Challenge.Renderers, error: SecurityError): HttpServerResponse | undefined => {
+  const renderer = renderers[error._tag] as ((error: SecurityError) => unknown) | undefined
+  try {
+    const response = renderer?.(error)
+    return isHttpServerResponse(response) ? response : undefined
+  } catch {
+    // Where a renderer fails, the standard answer is sent.
+    return
+  }
+}
+
+const contentOf = ({ body, headers }: HttpServerResponse): Documented["content"] => {
+  if (body._tag === "Empty") return
+  const type = headers["content-type"] ?? body.contentType ?? "application/octet-stream"
+  return [type.replace(/;.*$/, "").trim(), undefined]
+}
 
 const descriptions: Readonly<Record<number, string>> = {
   400: "The credentials are malformed",
@@ -44,41 +86,52 @@ const descriptions: Readonly<Record<number, string>> = {
   503: "The authorization server is unavailable"
 }
 
-/** The responses (OpenAPI, "Responses Object") with which a demand can refuse a request. */
-export const refusals = (demand: Demand): Readonly<Record<string, unknown>> => {
-  const answers = demand.flat().flatMap((part) =>
-    answersOf(part)
-      .filter(([tag]) => errorsOf(part).includes(tag))
-      .map(([, answer]) => answer)
+/** The answers with which a demand can refuse a request. */
+const possible = (demand: Demand): ReadonlyArray<Documented> =>
+  demand.flat().flatMap((part) => answersOf(part).filter(({ tag }) => errorsOf(part).includes(tag)))
+
+/** The same as responses (OpenAPI, "Responses Object"). */
+export const refusals = (demand: Demand): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Array.from(Map.groupBy(possible(demand), ({ status }) => status))
+      .toSorted(([a], [b]) => a - b)
+      .map(([status, answers]) => [String(status), responseOf(status, answers)])
   )
-  const statuses = Array.from(new Set(answers.map(({ status }) => status))).toSorted((a, b) => a - b)
-  return Object.fromEntries(
-    statuses.map((status) => {
-      const same = answers.filter((answer) => answer.status === status)
-      const details = Array.from(new Set(same.map(({ body }) => body.detail)))
-      const header = { required: true, schema: { type: "string" } }
-      return [
-        String(status),
-        {
-          description: descriptions[status] ?? "Refused",
-          headers: Object.fromEntries(
-            same.flatMap(({ headers }) => Object.keys(headers)).map((name) => [name, header])
-          ),
-          content: {
-            "application/json": {
-              schema: {
-                type: "object",
-                properties: { detail: { type: "string", enum: details } },
-                required: ["detail"],
-                additionalProperties: false
-              }
-            }
-          }
-        }
-      ]
-    })
-  )
+
+/** Those of them that the user renders. */
+export const rendered = (demand: Demand): Readonly<Record<string, unknown>> => {
+  const statuses = possible(demand).flatMap(({ isRendered, status }) => (isRendered ? [String(status)] : []))
+  return Object.fromEntries(Object.entries(refusals(demand)).filter(([status]) => statuses.includes(status)))
 }
+
+const responseOf = (status: number, answers: ReadonlyArray<Documented>): unknown => {
+  const header = { required: true, schema: { type: "string" } }
+  const types = Map.groupBy(
+    answers.flatMap(({ content }) => (content === undefined ? [] : [content])),
+    ([type]) => type
+  )
+  return {
+    description: descriptions[status] ?? "Refused",
+    headers: Object.fromEntries(answers.flatMap(({ headers }) => headers).map((name) => [name, header])),
+    ...(types.size === 0
+      ? {}
+      : {
+          content: Object.fromEntries(
+            Array.from(types, ([type, of]) => [type, { schema: schemaOf(of.map(([, detail]) => detail)) }])
+          )
+        })
+  }
+}
+
+const schemaOf = (details: ReadonlyArray<string | undefined>): unknown =>
+  details.includes(undefined)
+    ? {}
+    : {
+        type: "object",
+        properties: { detail: { type: "string", enum: Array.from(new Set(details)) } },
+        required: ["detail"],
+        additionalProperties: false
+      }
 
 // A colon that stands for itself, a parameter (up to `/`, `-`, `.` or its pattern), what makes one optional, or a wildcard.
 const special = /::|:([^/.(?:-]+)|\?|\*/g
