@@ -28,7 +28,7 @@ import * as policies from "./internal/jwt/policy.ts"
 import * as profile from "./internal/jwt/profile.ts"
 import { type Check, type Key, Signatures } from "./internal/jwt/signatures.ts"
 import { errorOf } from "./internal/eventual.ts"
-import { isTraced } from "./internal/isTraced.ts"
+import { isDebugged, isObserved, isTraced } from "./internal/observed.ts"
 import { requireIssuer } from "./internal/url.ts"
 import * as KeySet from "./KeySet.ts"
 import { ConfigurationError, InvalidToken } from "./SecurityError.ts"
@@ -335,8 +335,8 @@ const verifier = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { c
     cache,
     verify: (token, fiber) => {
       const presented = read(token, trusted, maxTokenLength)
-      // A span has to be told even of what needs no effect.
-      if (presented instanceof InvalidToken && !isTraced(fiber)) return presented
+      // A span and a log have to be told even of what needs no effect.
+      if (presented instanceof InvalidToken && !isObserved(fiber)) return presented
       return () => {
         const verified = Effect.onExitPrimitive(
           presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check),
@@ -345,12 +345,16 @@ const verifier = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { c
             return undefined
           }
         )
-        return isTraced(fiber) ? Effect.withSpan(verified, "JwtVerifier.verify") : verified
+        const told = isDebugged(fiber) ? Effect.tapError(verified, tell) : verified
+        return isTraced(fiber) ? Effect.withSpan(told, "JwtVerifier.verify") : told
       }
     },
     refused: count
   })
 })
+
+/** Its message says which check failed, and holds nothing of the token. */
+const tell = (error: Rejection) => Effect.logDebug(error.message)
 
 const countersOf = (context: Context.Context<never>) => {
   const counters = new Map<string, counter.Counter>()
@@ -426,20 +430,24 @@ const accept = (
     const verified = parseObject(payload)
     if (verified === undefined) return Effect.fail(malformed)
     const token = claims.read(verified, policy, clock.currentTimeMillisUnsafe())
-    if (token instanceof InvalidToken) return Effect.fail(token)
+    if (token instanceof InvalidToken) return refuse(token, claims.advice(token, policy), policy)
     const failing = profile.failing(typ, verified, policy)
     return failing === undefined
       ? Effect.succeed({ token, until: claims.until(token, policy), standing })
-      : refuseProfile(failing, profile.advice(typ, verified, policy), policy)
+      : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)
   })
 
 const advised = new WeakMap<policies.Policy, Set<string>>()
 
-/** A token is not what the profile takes. The log says once which setting fits; one that the issuer did not sign never gets here. */
-const refuseProfile = (claim: string, advice: string, policy: policies.Policy): Effect.Effect<never, InvalidToken> => {
-  const refused = Effect.fail(new InvalidToken({ reason: "Claim", claim }))
+/** A token is not what the policy takes. The log says once which setting fits; one that the issuer did not sign never gets here. */
+const refuse = (
+  error: InvalidToken,
+  advice: string | undefined,
+  policy: policies.Policy
+): Effect.Effect<never, InvalidToken> => {
+  const refused = Effect.fail(error)
   const given = advised.get(policy) ?? new Set()
-  if (given.has(advice)) return refused
+  if (advice === undefined || given.has(advice)) return refused
   advised.set(policy, given.add(advice))
   return Effect.andThen(Effect.logWarning(advice), refused)
 }

@@ -10,6 +10,7 @@ import {
   Logger,
   Option,
   Redacted,
+  References,
   type Scope
 } from "effect"
 import { HttpClient } from "effect/http"
@@ -310,6 +311,55 @@ describe("JwtVerifier", () => {
           assert.include(messages[0], advice)
         }))
     }
+
+    for (const [what, options, expected] of [
+      ["an issuer that is another string", { issuer: `${issuer}/` }, `iss is another one`],
+      [
+        "another audience",
+        { audience: ["https://one.test", "https://two.test"] },
+        `not "https://one.test" or "https://two.test"`
+      ],
+      ["another audience, where it is in client_id", { audienceClaim: "client_id" }, `its client_id is not`]
+    ] satisfies ReadonlyArray<[string, Partial<JwtVerifier.Options>, string]>) {
+      test(`say in the log what may be wrong: ${what}`, () =>
+        Effect.gen(function* () {
+          const messages: Array<string> = []
+          const logger = Logger.make(({ message }) => messages.push(String(message)))
+          const exit = yield* outcome({}, options).pipe(Effect.provide(Logger.layer([logger])))
+          assert(Exit.isFailure(exit))
+          assert.lengthOf(messages, 1)
+          assert.include(messages[0], expected)
+        }))
+    }
+
+    test("say nothing in the log for an expired token, and at the level Debug why each was refused", () =>
+      Effect.gen(function* () {
+        const forged = yield* mint({ key: other })
+        const bad = ["garbage", forged, yield* mint({ without: ["sub"] }), yield* mint({ lifetime: "1 second" })]
+        yield* TestClock.adjust("1 minute")
+        const messages: Array<unknown> = []
+        const logger = Logger.make(({ logLevel, message }) => messages.push([logLevel, ...(message as Array<string>)]))
+        const refuseAll = Effect.flatMap(TokenVerifier, ({ verify }) =>
+          Effect.forEach([...bad, "garbage", "garbage"], (token) => Effect.exit(verify(Redacted.make(token))))
+        ).pipe(
+          Effect.provide(
+            JwtVerifier.layerKeySet({ issuer, audience }).pipe(Layer.provide(KeySet.layerStatic({ keys: [rsa.jwk] })))
+          ),
+          Effect.provide(Logger.layer([logger]))
+        )
+        yield* refuseAll
+        assert.deepStrictEqual(messages, [])
+        yield* Effect.provideService(refuseAll, References.MinimumLogLevel, "Debug")
+        const refused = (why: string) => ["Debug", `The access token was refused: ${why}`]
+        assert.deepStrictEqual(messages, [
+          refused("Malformed"),
+          refused("Signature"),
+          refused("Claim (sub)"),
+          refused("Expired (exp)"),
+          refused("Malformed"),
+          refused("Malformed")
+        ])
+      }))
 
     test("give no advice for a token that the issuer has not signed", () =>
       Effect.gen(function* () {

@@ -12,7 +12,7 @@ import { isToken, redact } from "./authorizationHeader.ts"
 import * as counter from "./counter.ts"
 import { exitOf } from "./eventual.ts"
 import { Flights } from "./flights.ts"
-import { isTraced } from "./isTraced.ts"
+import { isObserved } from "./observed.ts"
 import { Refusals } from "./refusals.ts"
 import { shared } from "./shared.ts"
 import { freeze, type Kept, TokenCache } from "./tokenCache.ts"
@@ -227,7 +227,7 @@ export const make = Effect.fnUntraced(function* ({
     lookUp: (text, fiber) => known(cache.find(text), fiber),
     lookUpPresented: (field, fiber) => {
       const refusal = refusals.get(field)
-      return refusal !== undefined && !isTraced(fiber) ? refuse(refusal) : known(cache.findPresented(field), fiber)
+      return refusal !== undefined && !isObserved(fiber) ? refuse(refusal) : known(cache.findPresented(field), fiber)
     },
     verify: check
   }

@@ -58,6 +58,20 @@ const failing = (claims: Claims, policy: Policy, now: number): string | undefine
   return missing?.[0]
 }
 
+/** What to look at where the issuer's own tokens are refused for whose, or for whom, they are. It holds nothing of the token. */
+export const advice = ({ claim }: InvalidToken, { audience, audienceClaim, issuer }: Policy): string | undefined => {
+  switch (claim) {
+    case "iss":
+      return `A token was refused that the keys of ${issuer} have signed: its iss is another one. issuer is compared as an exact string, to the slash at the end.`
+    case audienceClaim: {
+      const audiences = Array.from(audience, (one) => JSON.stringify(one)).join(" or ")
+      return `A token of ${issuer} was refused: its ${audienceClaim} is not ${audiences}. It is for another API, or audience is to be what the issuer writes there for this one.`
+    }
+    default:
+      return
+  }
+}
+
 const maxSeconds = 8.64e12
 
 // NumericDate is a number of seconds (RFC 7519 §2); what no clock can show is no time.
