@@ -980,7 +980,8 @@ describe("sealing", () => {
       TypeError,
       `neither secured nor Public: "items.late", "items.later". Give each auth.require, auth.optional or OAuth2.Public.`
     )
-    assert.doesNotThrow(() => OAuth2.secured(Api.middleware(auth.require("a")) as never))
+    const closed = () => OAuth2.secured(Api.middleware(auth.require("a")) as never)
+    assert.throws(closed, TypeError, `Public inside of a requirement, which closes them: "items.public".`)
   })
 
   it("an api with a middleware that only looks like a requirement throws", () => {

@@ -9,6 +9,7 @@ import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as endpoints from "./endpoint.ts"
+import type { AccessToken, OptionalAccessToken } from "../AccessToken.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
 import * as Origin from "./origin.ts"
 import { last, type Seal } from "./seal.ts"
@@ -38,9 +39,13 @@ type Unproven<R> =
     ? `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, which its route or endpoint does not require`
     : R extends Verified<infer Name>
       ? `A handler needs a token of the scheme \`${Name}\`, which its route or endpoint does not require`
-      : R extends NoLayer
-        ? "OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group"
-        : never
+      : R extends AccessToken
+        ? "A handler needs the `AccessToken`, and its route or endpoint requires no token: give it auth.require"
+        : R extends OptionalAccessToken
+          ? "A handler needs the `OptionalAccessToken`, and its route or endpoint takes no token: give it auth.optional"
+          : R extends NoLayer
+            ? "OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group"
+            : never
 
 /**
  * The sentence that says which grant, or which scheme's token, is missing; nothing where none is.
@@ -87,19 +92,28 @@ export const proven = <T>(self: T & Proven<T>): T => self
 // secured
 // ---------------------------------------------------------------------------------------------------------------------
 
-type UnsecuredEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
-  ? [Extract<HttpApiEndpoint.Middleware<Endpoint>, PublicEndpoint | AnyAuthentication>] extends [never]
-    ? HttpApiEndpoint.Identifier<Endpoint>
+/** The sentence about an endpoint that is open without saying so, or says that it is and is not. */
+type OpenEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
+  ? [Has<Endpoint, PublicEndpoint>, Has<Endpoint, AnyAuthentication>] extends [infer IsPublic, infer IsSecured]
+    ? [IsPublic, IsSecured] extends [false, false]
+      ? NeitherSentence<HttpApiEndpoint.Identifier<Endpoint>>
+      : [IsPublic, IsSecured] extends [true, true]
+        ? BothSentence<HttpApiEndpoint.Identifier<Endpoint>>
+        : never
     : never
   : never
+
+type Has<Endpoint extends HttpApiEndpoint.Constraint, Middleware> = [
+  Extract<HttpApiEndpoint.Middleware<Endpoint>, Middleware>
+] extends [never]
+  ? false
+  : true
 
 interface AnyAuthentication {
   readonly "~effect-oauth2/Authentication": unknown
 }
 
-type UnsecuredGroup<Group> = Group extends HttpApiGroup.Constraint
-  ? UnsecuredEndpoint<HttpApiGroup.Endpoints<Group>>
-  : never
+type OpenGroup<Group> = Group extends HttpApiGroup.Constraint ? OpenEndpoint<HttpApiGroup.Endpoints<Group>> : never
 
 type UnsecuredRoute<R> =
   R extends Seal<infer Route>
@@ -109,12 +123,13 @@ type UnsecuredRoute<R> =
       : never
 
 type Open<T> =
-  T extends HttpApi.HttpApi<infer _Id, infer Groups>
-    ? EndpointSentence<UnsecuredGroup<Groups>>
-    : UnsecuredRoute<OfRequest<Needs<T>>>
+  T extends HttpApi.HttpApi<infer _Id, infer Groups> ? OpenGroup<Groups> : UnsecuredRoute<OfRequest<Needs<T>>>
 
-type EndpointSentence<Name extends string> =
+type NeitherSentence<Name extends string> =
   `The endpoint \`${Name}\` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
+
+type BothSentence<Name extends string> =
+  `The endpoint \`${Name}\` is Public inside of a requirement, which closes it: add it after .middleware(), or take Public away`
 
 type RouteSentence<Name extends string> =
   `The route \`${Name}\` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
@@ -134,7 +149,8 @@ export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
  * **Details**
  *
  * An api is looked at again when the program runs, in case types were cast away: an open endpoint throws a `TypeError` that names it. Of an
- * `HttpRouter` app, the routes made by `OAuth2.route` are looked at.
+ * `HttpRouter` app, the routes made by `OAuth2.route` are looked at. An endpoint that is `Public` inside of a requirement is closed, which its code does
+ * not say: it is refused, too.
  *
  * **Gotchas**
  *
@@ -173,13 +189,21 @@ export const secured = <T>(self: T & Secured<T>): T => {
 
 const assertSecured = (api: HttpApi.Top): void => {
   const open: Array<string> = []
+  const closed: Array<string> = []
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint, group, middleware }) => {
-      const marked = Array.from(middleware).some((key) => endpoints.ofKey(key) !== undefined || isPublic(key))
-      if (!marked) open.push(JSON.stringify(`${group.identifier}.${endpoint.identifier}`))
+      const keys = Array.from(middleware)
+      const isSecured = keys.some((key) => endpoints.ofKey(key) !== undefined)
+      const name = JSON.stringify(`${group.identifier}.${endpoint.identifier}`)
+      if (isSecured === keys.some(isPublic)) (isSecured ? closed : open).push(name)
     }
   })
+  if (closed.length > 0) {
+    throw new TypeError(
+      `OAuth2.secured: Public inside of a requirement, which closes them: ${closed.join(", ")}. Add them after .middleware(), or take Public away.`
+    )
+  }
   if (open.length > 0) {
     throw new TypeError(
       `OAuth2.secured: neither secured nor Public: ${open.join(", ")}. Give each auth.require, auth.optional or OAuth2.Public.`

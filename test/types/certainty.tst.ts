@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { OAuth2, Requirement, type VerifiedToken } from "effect-oauth2"
+import { AccessToken, OAuth2, OptionalAccessToken, Requirement, type VerifiedToken } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
 import { auth, either, get, type Grant, type GrantsOf, type Guarded } from "./support.ts"
 
@@ -102,6 +103,21 @@ describe("either", () => {
 })
 
 describe("OAuth2.proven", () => {
+  test("speaks for the tokens that all schemes share, too", () => {
+    const subject = Effect.map(AccessToken, (token) => HttpServerResponse.text(token.subject))
+    const read = HttpRouter.add("GET", "/", subject)
+    const readOptional = HttpRouter.add("GET", "/", Effect.as(OptionalAccessToken, HttpServerResponse.empty()))
+    const optional = auth.optional().route.layer
+    // @ts-expect-error A handler needs the `AccessToken`, and its route or endpoint requires no token: give it auth.require
+    read.pipe(OAuth2.proven)
+    // @ts-expect-error A handler needs the `AccessToken`, and its route or endpoint requires no token: give it auth.require
+    read.pipe(Layer.provide(optional), OAuth2.proven)
+    // @ts-expect-error A handler needs the `OptionalAccessToken`, and its route or endpoint takes no token: give it auth.optional
+    readOptional.pipe(OAuth2.proven)
+    expect(readOptional.pipe(Layer.provide(optional), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(read.pipe(Layer.provide(auth.require().route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+  })
+
   test("takes what has handlers in it, and nothing else", () => {
     const granted = auth.granted("me")
     // @ts-expect-error OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group

@@ -49,6 +49,19 @@ describe("an api is sealed", () => {
   })
 })
 
+describe("an endpoint that is Public inside of a requirement does not compile, and the message names it", () => {
+  test("of its group, of the api, or its own", () => {
+    const group = items.add(list, health.middleware(open)).middleware(required)
+    // @ts-expect-error The endpoint `health` is Public inside of a requirement, which closes it: add it after .middleware(), or take Public away
+    OAuth2.secured(HttpApi.make("api").add(group))
+    const Api = HttpApi.make("api").add(items.add(health.middleware(open)))
+    // @ts-expect-error The endpoint `health` is Public inside of a requirement, which closes it: add it after .middleware(), or take Public away
+    Api.middleware(auth.optional()).pipe(OAuth2.secured)
+    // @ts-expect-error The endpoint `health` is Public inside of a requirement, which closes it: add it after .middleware(), or take Public away
+    OAuth2.secured(HttpApi.make("api").add(items.add(health.middleware(required).middleware(open))))
+  })
+})
+
 describe("an endpoint that carries neither does not compile, and the message names it", () => {
   test("in direct form", () => {
     const Api = HttpApi.make("api").add(items.add(list))
