@@ -41,7 +41,7 @@ import { BearerToken } from "./BearerToken.ts"
 import * as Challenge from "./Challenge.ts"
 import * as authentication from "./internal/authentication.ts"
 import { Authenticator, TestAuthenticator } from "./internal/authenticator.ts"
-import { claimsDecoder } from "./internal/claimsDecoder.ts"
+import { claimsDecoder, testClaims } from "./internal/claimsDecoder.ts"
 import * as demands from "./internal/demand.ts"
 import type {
   AuthorizationCodeFlow,
@@ -406,10 +406,42 @@ export interface OAuth2Scheme<
   readonly layerRequest: Layer.Layer<BearerToken | AccessToken, SecurityError, HttpServerRequest | Authentication<Name>>
 
   /**
-   * For tests, in place of `layer`: every request is authenticated as the given token, without cryptography and whatever it carries. Scopes are
-   * decided as ever.
+   * For tests, in place of `layer`: every request is authenticated as the given token, without cryptography and whatever it carries; or every one is
+   * `"anonymous"`. Scopes are decided as ever. Claims that the scheme's schema does not decode are a defect of the layer.
+   *
+   * **Gotchas**
+   *
+   * `BearerToken.layer`, with which guards of one's own read the credential, reads the request as ever: give it some `Authorization` header.
+   *
+   * **Example** (A test of a route)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect, Layer } from "effect"
+   * import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
+   * import { AccessToken, OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { me: "Read your profile" }
+   * })
+   * const Me = HttpRouter.add(
+   *   "GET",
+   *   "/me",
+   *   Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text(subject))
+   * ).pipe(Layer.provide(auth.require("me").route.layer))
+   *
+   * const ask = (layer: ReturnType<typeof auth.layerTest>) =>
+   *   Effect.gen(function* () {
+   *     const handler = HttpEffect.toWebHandler(yield* HttpRouter.toHttpEffect(Layer.provide(Me, layer)))
+   *     return (yield* Effect.promise(() => handler(new Request("http://localhost/me")))).status
+   *   }).pipe(Effect.scoped, Effect.runPromise)
+   *
+   * await ask(auth.layerTest({ subject: "demo", scopes: ["me"] })) // => 200
+   * await ask(auth.layerTest("anonymous")) // => 401
+   * ```
    */
-  readonly layerTest: (token: TestToken<Scope>) => Layer.Layer<Authentication<Name> | PublicEndpoint>
+  readonly layerTest: (token: TestToken<Scope> | "anonymous") => Layer.Layer<Authentication<Name> | PublicEndpoint>
 
   /**
    * For tests of domain code without HTTP: proof of the token's scopes. A request does not take it for proof.
@@ -753,8 +785,6 @@ const scheme = <
       // Sound: the key is that of every requirement of the scheme, and `Public` has a default.
     ) as unknown as Layer.Layer<Authentication<Name> | PublicEndpoint, never, R>
 
-  const typed = claimsDecoder(options.claims)
-
   const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
     AccessToken.make({ subject, scopes, claims, issuer: "test", expiresAt: DateTime.makeUnsafe(8.64e15) })
 
@@ -764,7 +794,16 @@ const scheme = <
       Layer.succeed(scheme.proof, new proof.Proof(scheme, origin.of(undefined), verified, verified.scopes))
     )
 
-  const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(Effect.orDie(typed(testToken(token))), proofOf))
+  const given = testClaims(options.claims, `layerTest or grant of ${JSON.stringify(name)}`)
+
+  const layerTest = (token: TestToken<string> | "anonymous") =>
+    layerOf(
+      token === "anonymous"
+        ? Effect.succeed(new TestAuthenticator(undefined))
+        : Effect.map(given(testToken(token)), (token) => new TestAuthenticator(token))
+    )
+
+  const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(given(testToken(token)), proofOf))
 
   const self = {
     name,
@@ -789,9 +828,14 @@ const scheme = <
     authorizeOption,
     refuse: (error: SecurityError) =>
       Effect.flatMap(required, (required) => Effect.fail(Challenge.within(error, demands.settingsOf(bare, required)))),
-    layer: layerOf(Effect.map(TokenVerifier, (verifier) => new Authenticator(verifier, options.claims && typed))),
+    layer: layerOf(
+      Effect.map(
+        TokenVerifier,
+        (verifier) => new Authenticator(verifier, options.claims && claimsDecoder(options.claims))
+      )
+    ),
     layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer)),
-    layerTest: (token: TestToken<string>) => layerOf(Effect.sync(() => new TestAuthenticator(typed(testToken(token))))),
+    layerTest,
     grant
   }
   // Sound: what the members prove is computed in types from the very items that make their demand.

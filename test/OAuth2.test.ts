@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Fiber, Layer, Option, Redacted, Schema } from "effect"
+import { Cause, DateTime, Effect, Exit, Fiber, Layer, Option, Redacted, Schema } from "effect"
 import { HttpEffect, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import {
@@ -666,6 +666,37 @@ describe("claims", () => {
       const level = Effect.map(typed.granted("a"), ({ claims }) => claims.level)
       const grant = typed.grant({ scopes: ["a"], claims: { tenant: "t1", level: "6" } })
       assert.strictEqual(yield* Effect.provide(level, grant), 6)
+    })
+  )
+
+  it.effect("are a defect that says what is wrong where a test gives others", () =>
+    Effect.gen(function* () {
+      for (const layer of [typed.layerTest({ scopes: ["a"] }), typed.grant({ claims: { tenant: 1, level: "6" } })]) {
+        const exit = yield* Effect.exit(Effect.scoped(Layer.build(layer as Layer.Layer<unknown>)))
+        assert(Exit.isFailure(exit))
+        const { message } = Cause.squash(exit.cause) as Error
+        assert.match(
+          message,
+          /^The claims given to layerTest or grant of "Typed" are not those of the scheme: .*"tenant"/s
+        )
+      }
+    })
+  )
+
+  it.effect("are not asked for where a test is anonymous", () =>
+    Effect.gen(function* () {
+      const optional = HttpRouter.add(
+        "GET",
+        "/optional",
+        Effect.map(OptionalAccessToken, (token) => HttpServerResponse.text(token._tag))
+      ).pipe(Layer.provide(typed.optional("a").route.layer))
+      const send = yield* serve(Layer.merge(app, optional).pipe(Layer.provide(typed.layerTest("anonymous"))))
+      assert.strictEqual((yield* send("/optional", "whatever")).body, "None")
+      assert.deepStrictEqual(summary(yield* send("/", "whatever")), [401, "Bearer", detail("Not authenticated")])
+      const exit = yield* Effect.exit(typed.authorize).pipe(
+        Effect.provide([BearerToken.layerTest("whatever"), typed.layerTest("anonymous")])
+      )
+      assert(Exit.isFailure(exit))
     })
   )
 

@@ -12,6 +12,7 @@ import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../Sec
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import { Memories, Memory, Remembered } from "./memory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
+import { constant } from "./constantErrors.ts"
 import { errorOf, exitOf } from "./eventual.ts"
 import { type Checked, type Face, faceOf, type Known, type Rejection, success, toEffect } from "./cachedVerifier.ts"
 import { shared } from "./shared.ts"
@@ -157,20 +158,23 @@ export class Authenticator {
   }
 }
 
-/** For tests: every request, and every token, is the given one. Scopes are still decided. */
+/** For tests: every request, and every token, is the given one; or every request is anonymous. Scopes are still decided. */
 export class TestAuthenticator extends Authenticator {
-  readonly #verification: Verification
+  readonly #verification: Verification | undefined
 
-  constructor(verified: Verification["verified"]) {
+  constructor(token: VerifiedToken | undefined) {
+    const verified = token === undefined ? Effect.fail(rejected) : success(token)
     super({ verify: () => verified, invalidate: () => Effect.void }, undefined)
-    this.#verification = { token: authorizationHeader.redact("test"), verified }
+    if (token !== undefined) this.#verification = { token: authorizationHeader.redact("test"), verified }
   }
 
-  override fromRequest(): Verification {
-    return this.#verification
+  override fromRequest(): Verification | NotAuthenticated {
+    return this.#verification ?? authorizationHeader.noCredentials
   }
 
   override fromToken(): Verification["verified"] {
-    return this.#verification.verified
+    return this.#verification?.verified ?? Effect.fail(rejected)
   }
 }
+
+const rejected = constant(new InvalidToken({ reason: "Rejected" }))

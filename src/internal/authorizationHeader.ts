@@ -20,7 +20,7 @@ const trim = (value: string, from: number): string => {
   return value.slice(start, end)
 }
 
-const noCredentials = constant(new NotAuthenticated({ reason: "NoCredentials" }))
+export const noCredentials = constant(new NotAuthenticated({ reason: "NoCredentials" }))
 const otherScheme = constant(new NotAuthenticated({ reason: "OtherScheme" }))
 export const malformed = constant(new InvalidRequest({ reason: "Malformed" }))
 const tooLong = constant(new InvalidRequest({ reason: "TooLong" }))

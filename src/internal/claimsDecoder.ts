@@ -3,17 +3,31 @@ import * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { InvalidToken } from "../SecurityError.ts"
 
-/** Puts decoded claims in the place of a token's own; refuses a token whose claims do not decode. */
-export const claimsDecoder = (
-  schema: Schema.Decoder<object> | undefined
-): ((token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToken>) => {
-  if (schema === undefined) return Effect.succeed
+type Claims = Schema.Decoder<object> | undefined
+
+/** Puts decoded claims in the place of a token's own. */
+const decode = (schema: Claims) => {
+  if (schema === undefined) return Effect.succeed<VerifiedToken>
   const decode = Schema.decodeUnknownEffect(schema)
+  return (token: VerifiedToken) =>
+    // Sound: they are an object, of whose properties this says nothing; what the schema knows of them is in the type of its scheme.
+    Effect.map(decode(token.claims), (claims) => ({ ...token, claims: claims as VerifiedToken["claims"] }))
+}
+
+/** Refuses a token whose claims do not decode. */
+export const claimsDecoder = (
+  schema: Claims
+): ((token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToken>) => {
+  const decoded = decode(schema)
+  // The issue's text may hold what a claim holds: only that a claim was refused is told.
+  return (token) => Effect.mapError(decoded(token), () => new InvalidToken({ reason: "Claim" }))
+}
+
+/** Claims that a test gives, and that do not decode, are the test's mistake: a defect that says what is wrong with them. */
+export const testClaims = (schema: Claims, where: string): ((token: VerifiedToken) => Effect.Effect<VerifiedToken>) => {
+  const decoded = decode(schema)
   return (token) =>
-    Effect.matchEffect(decode(token.claims), {
-      // The issue's text may hold what a claim holds: only that a claim was refused is told.
-      onFailure: () => Effect.fail(new InvalidToken({ reason: "Claim" })),
-      // Sound: they are an object, of whose properties this says nothing; what the schema knows of them is in the type of its scheme.
-      onSuccess: (claims) => Effect.succeed({ ...token, claims: claims as VerifiedToken["claims"] })
-    })
+    Effect.catch(decoded(token), (issue) =>
+      Effect.die(new Error(`The claims given to ${where} are not those of the scheme: ${issue.message}`))
+    )
 }
