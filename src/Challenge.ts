@@ -9,7 +9,8 @@
  * | `InsufficientScope` | 401, `Bearer scope="…"` | 403, `Bearer error="insufficient_scope", scope="…"` |
  * | `AuthorizationServerUnavailable` | 503, `Retry-After` | 503, `Retry-After` |
  *
- * Bodies are `{"detail": …}` with constant text. `scope` names every scope that the operation needs; where none is, it is left out.
+ * Bodies are `{"detail": …}` with constant text. `scope` names every scope that the operation needs; where none is, and where the token has them all and
+ * a check has refused it, it is left out.
  *
  * @since 0.1.0
  */
@@ -153,10 +154,13 @@ export const answer = (error: SecurityError, settings: Settings): Answer => {
         : challenge(400, "Malformed credentials", [["error", "invalid_request"]])
     case "InvalidToken":
       return challenge(401, "Could not validate credentials", fastapi ? scope : [["error", "invalid_token"], ...scope])
-    case "InsufficientScope":
+    case "InsufficientScope": {
+      // A client that has all scopes, and is told which, asks for them again, and again.
+      const missing = error.checks !== undefined && error.missing.length === 0 ? [] : scope
       return fastapi
-        ? challenge(401, "Not enough permissions", scope)
-        : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...scope])
+        ? challenge(401, "Not enough permissions", missing)
+        : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...missing])
+    }
     case "AuthorizationServerUnavailable":
       return {
         status: 503,
@@ -234,7 +238,7 @@ export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.
   if (known.response !== undefined) return known.response
   const { challenges, settings } = known
   if (challenges.length <= 1) {
-    const response = rendered(error, settings, standardOf(error, settings))
+    const response = rendered(error, settings, standard(error, settings, {}))
     if (known !== outside) known.response = response
     return response
   }
@@ -262,18 +266,6 @@ const standard = (error: SecurityError, settings: Settings, more: Readonly<Recor
   const { body, headers, status } = answer(error, settings)
   const fields = Object.entries({ ...headers, ...more })
   return { fields, response: Effect.succeed(HttpServerResponse.jsonUnsafe(body, { status, headers: fields })) }
-}
-
-const standards = new WeakMap<Settings, Map<SecurityError["_tag"], Standard>>()
-
-/** The same, computed once: with these settings all errors of a tag are answered alike, but for when to ask again. */
-const standardOf = (error: SecurityError, settings: Settings): Standard => {
-  if (error._tag === "AuthorizationServerUnavailable") return standard(error, settings, {})
-  const known = standards.get(settings)?.get(error._tag)
-  if (known !== undefined) return known
-  const made = standard(error, settings, {})
-  standards.set(settings, (standards.get(settings) ?? new Map<SecurityError["_tag"], Standard>()).set(error._tag, made))
-  return made
 }
 
 /** The user's response, with the fields that it lacks; the standard one where the renderer fails. */

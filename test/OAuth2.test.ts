@@ -841,11 +841,7 @@ describe("claims", () => {
         )
         const send = yield* serve(app.pipe(Layer.provide(layers)))
         assert.deepStrictEqual(summary(yield* send("/t1", "t")), [200, null, "user t1 2"])
-        assert.deepStrictEqual(summary(yield* send("/t2", "t")), [
-          401,
-          `Bearer scope="a"`,
-          detail("Not enough permissions")
-        ])
+        assert.deepStrictEqual(summary(yield* send("/t2", "t")), [401, "Bearer", detail("Not enough permissions")])
         assert.strictEqual((yield* send("/either", "t")).status, 200)
         assert.strictEqual((yield* send("/both", "t")).status, 401)
       })
