@@ -7,17 +7,17 @@
 import * as Context from "effect/Context"
 import type * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
-import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as endpoints from "./internal/endpoint.ts"
 import { alternatives as alternativesOf, type Clause, type Demand } from "./internal/demand.ts"
 import { isOurs } from "./internal/errorSchemas.ts"
 import * as expression from "./internal/expression.ts"
+import * as alternatives from "./internal/alternatives.ts"
 import * as openApiDocument from "./internal/openApiDocument.ts"
+import * as pathTemplate from "./internal/pathTemplate.ts"
 import * as routeDocument from "./internal/routeDocument.ts"
 import type { Scheme } from "./internal/scheme.ts"
-import { union } from "./internal/scope.ts"
 import type { SecurityRequirementTypes } from "./internal/securityRequirement.ts"
 
 /**
@@ -71,13 +71,7 @@ export const of = (
 
 const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> => {
   const authenticated = demand.reduce<ReadonlyArray<SecurityRequirementObject>>(
-    (outer, clause) =>
-      bounded(
-        expression.minimal(
-          outer.flatMap((left) => ofClause(clause).map((right) => merge(left, right))),
-          includes
-        )
-      ),
+    (outer, clause) => bounded(alternatives.least(alternatives.both(outer, ofClause(clause)))),
     [{}]
   )
   // There is one bearer token in a request: it is anonymous to all schemes, or to none.
@@ -87,30 +81,13 @@ const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> => {
 const ofClause = (clause: Clause): ReadonlyArray<SecurityRequirementObject> =>
   clause.flatMap((part) => bounded(alternativesOf(part)).map((scopes) => ({ [part.scheme.name]: scopes })))
 
-// A scheme may be called "constructor".
-const scopesOf = (alternative: SecurityRequirementObject, scheme: string): ReadonlyArray<string> | undefined =>
-  Object.hasOwn(alternative, scheme) ? alternative[scheme] : undefined
-
-const includes = (left: SecurityRequirementObject, right: SecurityRequirementObject): boolean =>
-  Object.entries(right).every(([name, scopes]) => {
-    const own = scopesOf(left, name)
-    return own !== undefined && scopes.every((scope) => own.includes(scope))
-  })
-
-const merge = (left: SecurityRequirementObject, right: SecurityRequirementObject): SecurityRequirementObject => ({
-  ...left,
-  ...Object.fromEntries(
-    Object.entries(right).map(([name, scopes]) => [name, union(scopesOf(left, name) ?? [], scopes)])
-  )
-})
-
-const bounded = <A>(alternatives: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {
-  if (alternatives === undefined || alternatives.length > maxAlternatives) {
+const bounded = <A>(of: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {
+  if (of === undefined || of.length > maxAlternatives) {
     throw new TypeError(
       `A requirement has more than ${maxAlternatives} alternatives: a document cannot show it. Name fewer, or a scope that implies several.`
     )
   }
-  return alternatives
+  return of
 }
 
 /**
@@ -119,7 +96,8 @@ const bounded = <A>(alternatives: ReadonlyArray<A> | undefined): ReadonlyArray<A
  *
  * **Gotchas**
  *
- * Call it last: what is added to the api afterwards is not seen.
+ * Call it last, and on the outermost api: what is added to the api afterwards is not seen, and an api that is added to another one (`addHttpApi`) leaves its
+ * document behind. It writes before a transformation (`OpenApi.Transform`) of the api's own does; an operation that it does not find throws a `TypeError`.
  *
  * **Example** (A document that tells the truth)
  *
@@ -146,41 +124,42 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
   api: HttpApi.HttpApi<Id, Groups>
 ): HttpApi.HttpApi<Id, Groups> => {
   const schemes = new Map<string, Scheme>()
-  const operations = new Map<string, openApiDocument.OperationSecurity>()
+  const guarded: Array<openApiDocument.Guarded> = []
   HttpApi.reflect(api, {
     onGroup: () => {},
-    onEndpoint: ({ endpoint, errors, group }) => {
-      const demand = endpoints.Guarded.of(endpoint).demand
+    onEndpoint: ({ endpoint, errors, mergedAnnotations, successes }) => {
+      const { demand } = endpoints.Guarded.of(endpoint)
+      if (demand.length === 0 || Context.get(mergedAnnotations, OpenApi.Exclude)) return
       declare(schemes, demand)
-      if (demand.length === 0) return
-      const others = statusesOfOthers(errors)
-      operations.set(operationId(group, endpoint), {
+      guarded.push({
+        method: endpoint.method,
+        path: endpoint.path,
         security: ofDemand(demand),
-        impossible: impossible(demand, others),
-        rendered: routeDocument.rendered(demand),
-        others
+        refusals: routeDocument.refusals(demand),
+        rendered: routeDocument.renderedBy(demand),
+        declared: statusesOf(errors, (schemas) => schemas.some(isOurs)),
+        others: new Set([
+          ...statusesOf(errors, (schemas) => !schemas.every(isOurs)),
+          ...statusesOf(successes, () => true)
+        ])
       })
     }
   })
   const previous = Context.getOrUndefined(api.annotations, OpenApi.Transform)
-  return api.annotate(OpenApi.Transform, (document) =>
-    openApiDocument.secure(previous === undefined ? document : previous(document), {
-      schemes,
-      ofOperation: (id) => operations.get(id)
-    })
-  )
+  return api.annotate(OpenApi.Transform, (document) => {
+    const transformed = (document: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+      previous === undefined ? document : previous(document)
+    return openApiDocument.isDocument(document)
+      ? openApiDocument.withSchemes(transformed(openApiDocument.secure(document, guarded)), schemes)
+      : transformed(document)
+  })
 }
 
-/** The statuses that only our schemes declare and that cannot come of this demand: a scheme declares all of its standard errors everywhere. */
-const impossible = (demand: Demand, others: ReadonlySet<string>): ReadonlySet<string> => {
-  const possible = new Set(Object.keys(routeDocument.refusals(demand)))
-  const declared = demand.flat().flatMap(({ scheme }) => routeDocument.declaredBy(scheme))
-  return new Set(declared.filter((status) => !possible.has(status) && !others.has(status)))
-}
-
-/** The statuses that errors have which are no scheme's: the endpoint's own, other middleware's, and those of checks. */
-const statusesOfOthers = (errors: ReadonlyMap<number, ReadonlyArray<Schema.Top>>): ReadonlySet<string> =>
-  new Set(Array.from(errors).flatMap(([status, schemas]) => (schemas.every(isOurs) ? [] : [String(status)])))
+const statusesOf = (
+  responses: ReadonlyMap<number, ReadonlyArray<Schema.Top>>,
+  filter: (schemas: ReadonlyArray<Schema.Top>) => boolean
+): ReadonlySet<string> =>
+  new Set(Array.from(responses).flatMap(([status, schemas]) => (filter(schemas) ? [String(status)] : [])))
 
 const declare = (schemes: Map<string, Scheme>, demand: Demand): void => {
   for (const { scheme } of demand.flat()) {
@@ -192,12 +171,6 @@ const declare = (schemes: Map<string, Scheme>, demand: Demand): void => {
     schemes.set(scheme.name, scheme)
   }
 }
-
-// As Effect names operations.
-const operationId = (group: HttpApiGroup.Top, endpoint: HttpApiEndpoint.Top): string =>
-  Context.getOrElse(endpoint.annotations, OpenApi.Identifier, () =>
-    group.topLevel ? endpoint.identifier : `${group.identifier}.${endpoint.identifier}`
-  )
 
 /**
  * A route of an `HttpRouter` app, for a document.
@@ -266,7 +239,7 @@ export const fromRoutes = (
     const demand = endpoints.ofKeys(requirements)
     declare(schemes, demand)
     return {
-      ...routeDocument.pathOf(path),
+      ...pathTemplate.ofRoute(path),
       method: method.toLowerCase(),
       operation,
       security: demand.length === 0 ? [] : ofDemand(demand),

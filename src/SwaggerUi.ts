@@ -57,6 +57,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as Schema from "effect/Schema"
+import { isDocument as isOpenApi } from "./internal/openApiDocument.ts"
 import * as scalar from "./internal/swaggerUi/scalar.ts"
 import type { ConfigurationError } from "./SecurityError.ts"
 
@@ -233,7 +234,8 @@ export const forScalar =
     api: HttpApi.HttpApi<Id, Groups>
   ): HttpApi.HttpApi<Id, Groups> => {
     const previous = Context.getOrUndefined(api.annotations, OpenApi.Transform)
-    return api.annotate(OpenApi.Transform, (document) =>
-      scalar.prepare(previous === undefined ? document : previous(document), options)
-    )
+    return api.annotate(OpenApi.Transform, (document) => {
+      const transformed = previous === undefined ? document : previous(document)
+      return isOpenApi(transformed) ? scalar.prepare(transformed, options) : transformed
+    })
   }

@@ -1,16 +1,18 @@
 import type * as OpenApi from "effect/http-api/OpenApi"
+import * as alternatives from "./alternatives.ts"
+import * as pathTemplate from "./pathTemplate.ts"
 import type { Scheme } from "./scheme.ts"
 
 type Json = Readonly<Record<string, unknown>>
-type Security = ReadonlyArray<Readonly<Record<string, ReadonlyArray<string>>>>
+type Security = ReadonlyArray<alternatives.Alternative>
 
 const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
 const mapValues = (object: unknown, f: (value: unknown, key: string) => unknown): Json =>
   isJson(object) ? Object.fromEntries(Object.entries(object).map(([key, value]) => [key, f(value, key)])) : {}
 
-/** The document with the definitions of these schemes. Another one under the name of one of them is a mistake. */
-const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>): Json => {
+/** The document with the definitions of these schemes, as its version has them. Another one under the name of one of them is a mistake. */
+export const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>): Json => {
   const version = typeof document["openapi"] === "string" ? document["openapi"] : "3.1.0"
   const components = isJson(document["components"]) ? document["components"] : {}
   const existing = isJson(components["securitySchemes"]) ? components["securitySchemes"] : {}
@@ -24,60 +26,88 @@ const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>): Json
   return { ...document, components: { ...components, securitySchemes: { ...existing, ...ours } } }
 }
 
-/** What is enforced at an operation, and how its declared errors differ from what can happen there. */
-export interface OperationSecurity {
+/** What is enforced at an endpoint of an `HttpApi`, and how it can refuse. */
+export interface Guarded {
+  readonly method: string
+  /** As the endpoint has it. */
+  readonly path: string
   readonly security: Security
-  /** Statuses that do not happen. */
-  readonly impossible: ReadonlySet<string>
-  /** The responses that the user renders, by status. */
-  readonly rendered: Json
-  /** The statuses that something else declares, too. */
+  readonly refusals: Json
+  /** The statuses of refusals that the user renders. */
+  readonly rendered: ReadonlySet<string>
+  /** The statuses that the schemes of the endpoint declare. */
+  readonly declared: ReadonlySet<string>
+  /** The statuses that something else declares. */
   readonly others: ReadonlySet<string>
 }
 
-/** The document with these schemes, and with the security of the operations that have one here. */
-export const secure = (
-  document: Json,
-  options: {
-    readonly schemes: ReadonlyMap<string, Scheme>
-    readonly ofOperation: (operationId: string) => OperationSecurity | undefined
-  }
-): Json => {
-  const operation = (value: unknown): unknown => {
-    if (!isJson(value) || typeof value["operationId"] !== "string") return value
-    const own = options.ofOperation(value["operationId"])
-    if (own === undefined) return value
-    const responses = isJson(value["responses"]) ? value["responses"] : {}
-    return {
-      ...value,
-      security: both(value["security"], own.security),
-      responses: {
-        ...Object.fromEntries(Object.entries(responses).filter(([status]) => !own.impossible.has(status))),
-        ...mapValues(own.rendered, (response, status) =>
-          own.others.has(status) ? together(responses[status], response) : response
-        )
-      }
+/** A document, as opposed to the tag of a group: an api that is added to another one gives its annotations to its groups. */
+export const isDocument = (value: Json): boolean => "openapi" in value && "paths" in value
+
+/** The document with the security of these endpoints, each of which must be there. */
+export const secure = (document: Json, endpoints: ReadonlyArray<Guarded>): Json => {
+  const paths: Record<string, unknown> = { ...(isJson(document["paths"]) ? document["paths"] : {}) }
+  for (const endpoint of endpoints) {
+    const path = pathTemplate.find(endpoint.path, paths)
+    const item = path === undefined ? undefined : withOperation(paths[path], endpoint)
+    if (path === undefined || item === undefined) {
+      const where = `${endpoint.method} ${endpoint.path}`
+      throw new TypeError(`The document has no operation for ${where}, whose security it is to show.`)
     }
+    paths[path] = item
   }
+  return { ...document, paths }
+}
+
+// The methods that OpenAPI 3.1 has no field for, such as QUERY, stand in an extension of the path item.
+const additional = "x-oai-additionalOperations"
+
+const withOperation = (item: unknown, endpoint: Guarded): Json | undefined => {
+  if (!isJson(item)) return
+  const { method } = endpoint
+  const operation = item[method.toLowerCase()]
+  if (isJson(operation)) return { ...item, [method.toLowerCase()]: secured(operation, endpoint) }
+  const others = item[additional]
+  const other = isJson(others) ? others[method] : undefined
+  return isJson(others) && isJson(other)
+    ? { ...item, [additional]: { ...others, [method]: secured(other, endpoint) } }
+    : undefined
+}
+
+const secured = (operation: Json, { declared, others, refusals, rendered, security }: Guarded): Json => {
+  const responses = isJson(operation["responses"]) ? operation["responses"] : {}
+  // A status is ours where nothing else declares it. What the schemes declare is what any requirement of theirs could answer.
+  const isOurs = (status: string) => declared.has(status) && !others.has(status) && isRefusal(responses[status])
   return {
-    ...withSchemes(document, options.schemes),
-    // The methods that OpenAPI 3.1 has no field for, such as QUERY, stand in an extension of the path item.
-    paths: mapValues(document["paths"], (item) =>
-      mapValues(item, (value, key) =>
-        key === "x-oai-additionalOperations" ? mapValues(value, operation) : operation(value)
-      )
-    )
+    ...operation,
+    security: all(operation["security"], security),
+    responses: {
+      ...Object.fromEntries(Object.entries(responses).filter(([status]) => !isOurs(status))),
+      ...mapValues(refusals, (refusal, status) => {
+        const before = responses[status]
+        if (before === undefined || isOurs(status)) return refusal
+        return rendered.has(status) ? either(before, refusal) : before
+      })
+    }
   }
 }
 
+// The fields of an answer that the user has written himself are his own.
+const isRefusal = (response: unknown): boolean => {
+  const headers = isJson(response) && isJson(response["headers"]) ? response["headers"] : {}
+  return "www-authenticate" in headers || "retry-after" in headers
+}
+
 /** A response of this status that is one or the other. Of a media type that both have nothing more is said. */
-const together = (one: unknown, other: unknown): unknown => {
+const either = (one: unknown, other: unknown): unknown => {
   const content = (response: unknown) => (isJson(response) && isJson(response["content"]) ? response["content"] : {})
   const types = { ...content(one), ...content(other) }
   const both = Object.keys(content(one)).filter((type) => Object.hasOwn(content(other), type))
   return {
     ...(isJson(one) ? one : {}),
-    content: { ...types, ...Object.fromEntries(both.map((type) => [type, { schema: {} }])) }
+    ...(Object.keys(types).length === 0
+      ? {}
+      : { content: { ...types, ...Object.fromEntries(both.map((type) => [type, { schema: {} }])) } })
   }
 }
 
@@ -96,19 +126,30 @@ export const add = (
   options: { readonly schemes: ReadonlyMap<string, Scheme>; readonly operations: ReadonlyArray<Operation> }
 ): OpenApi.OpenAPISpec => {
   const paths = new Map(Object.entries<Json>({ ...document.paths }))
+  const templates = new Map(Array.from(paths.keys(), (path) => [pathTemplate.normalize(path), path]))
   for (const { method, operation, parameters, path, refusals, security } of options.operations) {
-    const item = paths.get(path) ?? {}
-    if (Object.hasOwn(item, method)) throw new TypeError(`The document has ${method.toUpperCase()} ${path} already.`)
-    const { responses, ...rest } = operation
+    const same = templates.get(pathTemplate.normalize(path)) ?? path
+    const item = paths.get(same) ?? {}
+    const where = `${method.toUpperCase()} ${path}`
+    if (Object.hasOwn(item, method)) throw new TypeError(`The document has ${where} already.`)
+    if (same !== path) throw new TypeError(`${where} is ${same} for OpenAPI: give the parameters the same names.`)
+    templates.set(pathTemplate.normalize(path), path)
+    const { parameters: own, responses, ...rest } = operation
+    const given = isJson(responses) ? responses : { "200": { description: "Success" } }
     paths.set(path, {
       ...item,
       [method]: {
         operationId: `${method} ${path}`,
         tags: ["default"],
-        parameters: parameters.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } })),
         ...rest,
+        parameters: withPath(parameters, Array.isArray(own) ? own : []),
         security,
-        responses: { ...(isJson(responses) ? responses : { "200": { description: "Success" } }), ...refusals }
+        responses: {
+          ...given,
+          ...mapValues(refusals, (refusal, status) =>
+            Object.hasOwn(given, status) ? either(given[status], refusal) : refusal
+          )
+        }
       }
     })
   }
@@ -119,8 +160,16 @@ export const add = (
   } as unknown as OpenApi.OpenAPISpec
 }
 
-/** What Effect wrote for its own security middleware is needed too. */
-const both = (own: unknown, ours: Security): ReadonlyArray<Json> => {
-  const alternatives: ReadonlyArray<unknown> = Array.isArray(own) && own.length > 0 ? own : [{}]
-  return alternatives.filter(isJson).flatMap((left) => ours.map((right) => ({ ...left, ...right })))
-}
+/** The user's parameters, and those of the path that are not among them. */
+const withPath = (names: ReadonlyArray<string>, own: ReadonlyArray<unknown>): ReadonlyArray<unknown> => [
+  ...names
+    .filter((name) => !own.some((other) => isJson(other) && other["in"] === "path" && other["name"] === name))
+    .map((name) => ({ name, in: "path", required: true, schema: { type: "string" } })),
+  ...own
+]
+
+/** What Effect wrote for its own security middleware is needed too. What is written here already is written once. */
+const all = (own: unknown, ours: Security): Security =>
+  Array.isArray(own) && own.length > 0 && JSON.stringify(own) !== JSON.stringify(ours)
+    ? alternatives.both(own as Security, ours)
+    : ours

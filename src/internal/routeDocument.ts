@@ -10,7 +10,6 @@ import {
   type SecurityError
 } from "../SecurityError.ts"
 import { type Demand, errorsOf, type Part } from "./demand.ts"
-import type { Scheme } from "./scheme.ts"
 
 const example = (tag: SecurityError["_tag"]): SecurityError => {
   switch (tag) {
@@ -36,7 +35,7 @@ const tags = [
 ] as const
 
 /** How a scheme answers an error, for a document. */
-interface Documented {
+interface Answer {
   readonly tag: SecurityError["_tag"]
   readonly status: number
   readonly headers: ReadonlyArray<string>
@@ -46,23 +45,19 @@ interface Documented {
 }
 
 /** How a scheme answers each of the errors. A renderer is asked for one of each, without detail. */
-export const answersOf = ({ scheme }: Part): ReadonlyArray<Documented> => {
+const answersOf = ({ scheme }: Part): ReadonlyArray<Answer> => {
   const settings = scheme.settings([])
   return tags.map((tag) => {
     const error = example(tag)
     const { body, headers, status } = Challenge.answer(error, settings)
-    const own = renderedBy(settings.renderers, error)
+    const own = render(settings.renderers, error)
     return own === undefined
       ? { tag, status, headers: Object.keys(headers), content: ["application/json", body.detail], isRendered: false }
       : { tag, status: own.status, headers: Object.keys(headers), content: contentOf(own), isRendered: true }
   })
 }
 
-/** The statuses of the errors that an `HttpApi` declares for a scheme: those of the standard answers. */
-export const declaredBy = (scheme: Scheme): ReadonlyArray<string> =>
-  tags.map((tag) => String(Challenge.answer(example(tag), scheme.settings([])).status))
-
-const renderedBy = (renderers: Challenge.Renderers, error: SecurityError): HttpServerResponse | undefined => {
+const render = (renderers: Challenge.Renderers, error: SecurityError): HttpServerResponse | undefined => {
   const renderer = renderers[error._tag] as ((error: SecurityError) => unknown) | undefined
   try {
     const response = renderer?.(error)
@@ -73,7 +68,7 @@ const renderedBy = (renderers: Challenge.Renderers, error: SecurityError): HttpS
   }
 }
 
-const contentOf = ({ body, headers }: HttpServerResponse): Documented["content"] => {
+const contentOf = ({ body, headers }: HttpServerResponse): Answer["content"] => {
   if (body._tag === "Empty") return
   const type = headers["content-type"] ?? body.contentType ?? "application/octet-stream"
   return [type.replace(/;.*$/, "").trim(), undefined]
@@ -87,7 +82,7 @@ const descriptions: Readonly<Record<number, string>> = {
 }
 
 /** The answers with which a demand can refuse a request. */
-const possible = (demand: Demand): ReadonlyArray<Documented> =>
+const possible = (demand: Demand): ReadonlyArray<Answer> =>
   demand.flat().flatMap((part) => answersOf(part).filter(({ tag }) => errorsOf(part).includes(tag)))
 
 /** The same as responses (OpenAPI, "Responses Object"). */
@@ -98,21 +93,23 @@ export const refusals = (demand: Demand): Readonly<Record<string, unknown>> =>
       .map(([status, answers]) => [String(status), responseOf(status, answers)])
   )
 
-/** Those of them that the user renders. */
-export const rendered = (demand: Demand): Readonly<Record<string, unknown>> => {
-  const statuses = possible(demand).flatMap(({ isRendered, status }) => (isRendered ? [String(status)] : []))
-  return Object.fromEntries(Object.entries(refusals(demand)).filter(([status]) => statuses.includes(status)))
-}
+/** The statuses of those that the user renders. */
+export const renderedBy = (demand: Demand): ReadonlySet<string> =>
+  new Set(possible(demand).flatMap(({ isRendered, status }) => (isRendered ? [String(status)] : [])))
 
-const responseOf = (status: number, answers: ReadonlyArray<Documented>): unknown => {
-  const header = { required: true, schema: { type: "string" } }
+const responseOf = (status: number, answers: ReadonlyArray<Answer>): unknown => {
+  const names = new Set(answers.flatMap(({ headers }) => headers))
+  const header = (name: string) => ({
+    required: answers.every(({ headers }) => headers.includes(name)),
+    schema: { type: "string" }
+  })
   const types = Map.groupBy(
     answers.flatMap(({ content }) => (content === undefined ? [] : [content])),
     ([type]) => type
   )
   return {
     description: descriptions[status] ?? "Refused",
-    headers: Object.fromEntries(answers.flatMap(({ headers }) => headers).map((name) => [name, header])),
+    headers: Object.fromEntries(Array.from(names, (name) => [name, header(name)])),
     ...(types.size === 0
       ? {}
       : {
@@ -132,40 +129,3 @@ const schemaOf = (details: ReadonlyArray<string | undefined>): unknown =>
         required: ["detail"],
         additionalProperties: false
       }
-
-// A colon that stands for itself, a parameter (up to `/`, `-`, `.` or its pattern), what makes one optional, or a wildcard.
-const special = /::|:([^/.(?:-]+)|\?|\*/g
-
-/**
- * The router's path as OpenAPI writes it, with the names of its parameters. OpenAPI has neither optional parameters in a path nor wildcards: a path that has
- * throws, since what would be written is another one.
- */
-export const pathOf = (path: string): { readonly path: string; readonly parameters: ReadonlyArray<string> } => {
-  const parameters: Array<string> = []
-  const template = withoutPatterns(path).replace(special, (text: string, name: string | undefined) => {
-    if (text === "::") return ":"
-    if (name === undefined) {
-      const what =
-        text === "?" ? "optional parameters: name a route for each of its two paths" : "wildcards: leave it out"
-      throw new TypeError(`OpenApiSecurity.fromRoutes: ${path}: a path in OpenAPI has no ${what}.`)
-    }
-    parameters.push(name)
-    return `{${name}}`
-  })
-  return { path: template, parameters }
-}
-
-/** Without the patterns that parameters have to match, which may hold parentheses themselves. */
-const withoutPatterns = (path: string): string => {
-  let depth = 0
-  let isEscaped = false
-  let rest = ""
-  for (const character of path) {
-    if (depth > 0 && isEscaped) isEscaped = false
-    else if (depth > 0 && character === "\\") isEscaped = true
-    else if (character === "(") depth++
-    else if (character === ")" && depth > 0) depth--
-    else if (depth === 0) rest += character
-  }
-  return rest
-}
