@@ -93,13 +93,17 @@ export interface Policy {
    * What tells an access token from other JWTs of the issuer (RFC 8725 §3.11). Default: `"at+jwt"`.
    *
    * - `"at+jwt"`: the header's `typ` (RFC 9068 §4), and a `client_id`.
-   * - `"jwt"`, for issuers that do not mark their access tokens: `typ` is `JWT`, `at+jwt` or absent; one of `scope`, `scp`, `client_id`, the claim at
-   *   `scopesPath` or a `requiredClaims` is there; and nothing is that only ID tokens have (`nonce`, `at_hash`, `c_hash`, `s_hash`).
+   * - `"jwt"`, for issuers that do not mark their access tokens: `typ` is `JWT`, `at+jwt` or absent; one of `accessTokenClaims`, the claim at
+   *   `scopesPath` or a `requiredClaims` is there; and none of `forbiddenClaims`.
    * - `"id-token"`, for issuers whose ID tokens are what clients send (Google): `typ` is `JWT` or absent. Do not choose it where access tokens are JWTs.
    */
   readonly profile?: "at+jwt" | "jwt" | "id-token"
   /** Claims that a token must have: with a value, or `true` for any. */
   readonly requiredClaims?: Readonly<Record<string, string | true>>
+  /** Claims that a token must not have. Default: none, but for the profile `"jwt"` what only ID tokens have: `nonce`, `at_hash`, `c_hash`, `s_hash`. */
+  readonly forbiddenClaims?: ReadonlyArray<string>
+  /** Claims of which the issuer's access tokens have at least one, and its other JWTs none, for the profile `"jwt"`. Default: `scope`, `scp`, `client_id`. */
+  readonly accessTokenClaims?: ReadonlyArray<string>
   /** The claim that names the client. Default: `client_id`, else `azp`. */
   readonly clientIdClaim?: string
   /**

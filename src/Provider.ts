@@ -41,6 +41,8 @@ export const auth0 = (options: {
   audience: options.audience,
   algorithms: ["RS256", "PS256"],
   profile: "jwt",
+  // A token that was asked for without scopes has none.
+  accessTokenClaims: ["scope", "azp", "client_id"],
   ...(options.permissions === true ? { scopesPath: ["permissions"] as const } : undefined)
 })
 
@@ -92,6 +94,8 @@ export const keycloak = (options: {
     audience,
     profile: "jwt",
     requiredClaims: { typ: "Bearer" },
+    // The claim typ tells; before version 25, and with the mapper "Nonce backwards compatible", access tokens have a nonce, too.
+    forbiddenClaims: [],
     ...(scopesFrom === "scope"
       ? undefined
       : {
@@ -117,7 +121,7 @@ export const entra = (options: {
   readonly tenant: string
   /** The API's application (client) id. */
   readonly audience: Audience
-  /** `"delegated"` reads `scp` (a user is there), `"application"` reads `roles` (an application for itself). Default: `"delegated"`. */
+  /** `"delegated"` reads `scp` (a user is there), `"application"` reads `roles` (an application for itself: a token with `scp` is refused). Default: `"delegated"`. */
   readonly permissions?: "delegated" | "application"
 }): Options => ({
   issuer: `https://login.microsoftonline.com/${options.tenant}/v2.0`,
@@ -126,7 +130,12 @@ export const entra = (options: {
   profile: "jwt",
   clientIdClaim: "azp",
   ...(options.permissions === "application"
-    ? { scopesPath: ["roles"] as const, requiredClaims: { ver: "2.0", azp: true as const, roles: true as const } }
+    ? {
+        scopesPath: ["roles"] as const,
+        requiredClaims: { ver: "2.0", azp: true as const, roles: true as const },
+        // Of a user who has signed in, roles are those that the user was assigned.
+        forbiddenClaims: ["scp", "nonce", "at_hash", "c_hash", "s_hash"]
+      }
     : { scopesPath: ["scp"] as const, requiredClaims: { ver: "2.0", scp: true as const } })
 })
 

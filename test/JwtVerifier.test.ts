@@ -238,6 +238,12 @@ describe("JwtVerifier", () => {
           { claims: { token_use: "access" }, without: ["scope", "client_id"] },
           { profile: "jwt", requiredClaims: { token_use: "access" } }
         ],
+        [
+          "jwt: a mark of the issuer's own",
+          { claims: { azp: "c" }, without: ["scope", "client_id"] },
+          { profile: "jwt", accessTokenClaims: ["azp"] }
+        ],
+        ["jwt: a nonce that is not forbidden", { claims: { nonce: "n" } }, { profile: "jwt", forbiddenClaims: [] }],
         ["id-token: the type JWT", { header: { typ: "JWT" }, claims: { nonce: "n" } }, { profile: "id-token" }],
         ["a required claim of any value", { claims: { tenant: 1 } }, { requiredClaims: { tenant: true } }],
         ["the audience in client_id", { without: ["aud"] }, { audienceClaim: "client_id", audience: "test-client" }],
@@ -258,6 +264,14 @@ describe("JwtVerifier", () => {
       ["jwt: nothing that marks an access token", "scope", { without: ["scope", "client_id"] }, { profile: "jwt" }],
       ["jwt: a nonce", "nonce", { claims: { nonce: "n" } }, { profile: "jwt" }],
       ["jwt: an access token's hash", "at_hash", { claims: { at_hash: "h" } }, { profile: "jwt" }],
+      ["jwt: no mark of the issuer's own", "scope", {}, { profile: "jwt", accessTokenClaims: ["azp"] }],
+      ["at+jwt: a forbidden claim", "scp", { claims: { scp: [] } }, { forbiddenClaims: ["scp"] }],
+      [
+        "id-token: a forbidden claim",
+        "act",
+        { header: { typ: "JWT" }, claims: { act: {} } },
+        { profile: "id-token", forbiddenClaims: ["act"] }
+      ],
       ["id-token: an access token", "typ", {}, { profile: "id-token" }],
       [
         "another value of a required claim",

@@ -47,6 +47,19 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: ["items:read"],
     id: { iss: "https://login.example.com/", sub: "auth0|5", aud: api }
   },
+  "Auth0, a machine without scopes": {
+    options: Provider.auth0({ domain: "example.eu.auth0.com", audience: api }),
+    access: {
+      iss: "https://example.eu.auth0.com/",
+      sub: "c@clients",
+      aud: api,
+      azp: "c",
+      gty: "client-credentials"
+    },
+    client: "c",
+    scopes: [],
+    id: { iss: "https://example.eu.auth0.com/", sub: "auth0|5", aud: api, azp: "c", nonce: "n" }
+  },
   Okta: {
     options: Provider.okta({ domain: "example.okta.com", audience: "api://default" }),
     access: {
@@ -92,6 +105,29 @@ const shapes: Readonly<Record<string, Shape>> = {
       sub: guid,
       typ: "ID",
       azp: "items",
+      scope: "openid"
+    }
+  },
+  "Keycloak before version 25, where a client sends a nonce": {
+    options: Provider.keycloak({ url: "https://sso.example.com", realm: "main", audience: "items" }),
+    access: {
+      iss: "https://sso.example.com/realms/main",
+      aud: "items",
+      sub: guid,
+      typ: "Bearer",
+      azp: "items-web",
+      nonce: "n",
+      scope: "openid items:read"
+    },
+    client: "items-web",
+    scopes: ["openid", "items:read"],
+    id: {
+      iss: "https://sso.example.com/realms/main",
+      aud: "items",
+      sub: guid,
+      typ: "ID",
+      azp: "items-web",
+      nonce: "n",
       scope: "openid"
     }
   },
@@ -184,6 +220,28 @@ const shapes: Readonly<Record<string, Shape>> = {
       sub: "A",
       ver: "2.0",
       roles: ["Admin"]
+    }
+  },
+  "Entra ID, application, and not a user with roles": {
+    options: Provider.entra({ tenant: guid, audience: "api-app-id", permissions: "application" }),
+    access: {
+      aud: "api-app-id",
+      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
+      sub: guid,
+      azp: "daemon",
+      roles: ["Items.Read.All"],
+      ver: "2.0"
+    },
+    client: "daemon",
+    scopes: ["Items.Read.All"],
+    id: {
+      aud: "api-app-id",
+      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
+      sub: "A",
+      azp: "spa",
+      scp: "Items.Read",
+      roles: ["Items.Read.All"],
+      ver: "2.0"
     }
   },
   "Amazon Cognito": {

@@ -17,6 +17,8 @@ export interface Policy {
   /** Characters. */
   readonly maxTokenLength: number
   readonly requiredClaims: ReadonlyArray<readonly [name: string, value: string | true]>
+  /** `undefined` where it is the profile that says. */
+  readonly forbiddenClaims: ReadonlyArray<string> | undefined
   readonly clientIdClaims: ReadonlyArray<string>
   readonly scopesOf: (claims: Claims) => ReadonlySet<string>
   readonly marksAccessTokens: (claims: Claims) => boolean
@@ -34,6 +36,8 @@ export interface Options {
   readonly maxTokenLength?: number
   readonly profile?: Profile
   readonly requiredClaims?: Readonly<Record<string, string | true>>
+  readonly forbiddenClaims?: ReadonlyArray<string>
+  readonly accessTokenClaims?: ReadonlyArray<string>
   readonly clientIdClaim?: string
   readonly scopesPath?: readonly [string, ...ReadonlyArray<string>]
 }
@@ -62,7 +66,7 @@ export const make = Effect.fnUntraced(function* (
   if (!Number.isInteger(maxTokenLength) || maxTokenLength < 1) {
     return yield* refuse("maxTokenLength", "must be a whole number of characters above 0")
   }
-  const { clientIdClaim, profile = "at+jwt", scopesPath } = options
+  const { accessTokenClaims = ["scope", "scp", "client_id"], clientIdClaim, profile = "at+jwt", scopesPath } = options
   const requiredClaims = Object.entries(options.requiredClaims ?? {})
   const scopesAt = scopesPath === undefined ? undefined : (claims: Claims) => scopesPath.reduce<unknown>(own, claims)
   return {
@@ -75,6 +79,7 @@ export const make = Effect.fnUntraced(function* (
     maxTokenAge,
     maxTokenLength,
     requiredClaims,
+    forbiddenClaims: options.forbiddenClaims,
     clientIdClaims: clientIdClaim === undefined ? ["client_id", "azp"] : [clientIdClaim],
     scopesOf:
       scopesAt === undefined
@@ -82,7 +87,7 @@ export const make = Effect.fnUntraced(function* (
         : (claims) => scope.fromClaim(scopesAt(claims)),
     marksAccessTokens: (claims) =>
       requiredClaims.length > 0 ||
-      ["scope", "scp", "client_id"].some((name) => Object.hasOwn(claims, name)) ||
+      accessTokenClaims.some((name) => Object.hasOwn(claims, name)) ||
       scopesAt?.(claims) !== undefined
   }
 })

@@ -17,12 +17,19 @@ export const failing = (
   profile = policy.profile
 ): string | undefined => {
   if (!types[profile].includes(typ)) return "typ"
-  if (profile === "id-token") return
-  if (profile === "at+jwt") {
-    const client = own(claims, "client_id")
-    return typeof client === "string" && client !== "" ? undefined : "client_id"
+  const { forbiddenClaims = profile === "jwt" ? idTokenClaims : [] } = policy
+  const forbidden = forbiddenClaims.find((name) => Object.hasOwn(claims, name))
+  if (forbidden !== undefined) return forbidden
+  switch (profile) {
+    case "at+jwt": {
+      const client = own(claims, "client_id")
+      return typeof client === "string" && client !== "" ? undefined : "client_id"
+    }
+    case "jwt":
+      return policy.marksAccessTokens(claims) ? undefined : "scope"
+    case "id-token":
+      return
   }
-  return policy.marksAccessTokens(claims) ? idTokenClaims.find((name) => Object.hasOwn(claims, name)) : "scope"
 }
 
 /** What to do where the issuer's own tokens are refused for the profile: which setting fits them. It holds nothing of the token. */
