@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, FileSystem, Layer } from "effect"
+import { Effect, Exit, FileSystem, Layer, Option } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { OAuth2, SecurityError, SwaggerUi } from "effect-oauth2"
@@ -447,10 +447,48 @@ describe("at start-up", () => {
     ["url", { openApiPath: false }],
     ["connectSources", { connectSources: ["https://a.example.com; script-src *"] }],
     ["connectSources", { connectSources: ["*"] }],
+    ["openApiPath", { path: "/api", openApiPath: "/api" }],
+    ["oauth2RedirectPath", { oauth2RedirectPath: "/docs" }],
+    ["oauth2RedirectPath", { oauth2RedirectPath: "/openapi.json" }],
     ["connectSources", { connectSources: ["https://a.example.com/path"] }]
   ] as const)("a mistake in %s is refused", ([setting, options]) =>
     Effect.gen(function* () {
       assert.strictEqual((yield* refused(options)).setting, setting)
+    })
+  )
+})
+
+describe("at start-up, of a page", () => {
+  const build = (app: Layer.Layer<never, SecurityError.ConfigurationError, HttpRouter.HttpRouter>) =>
+    Effect.exit(Effect.scoped(Layer.build(app.pipe(Layer.provide(HttpRouter.layer)))))
+  const page = (options: SwaggerUi.Options, source: SwaggerUi.Document) =>
+    SwaggerUi.layer(source, options).pipe(Layer.provide(NodeServices.layer))
+  const settingOf = (exit: Exit.Exit<unknown, SecurityError.ConfigurationError>) =>
+    Option.getOrUndefined(Exit.findErrorOption(exit))?.setting
+
+  it.effect("a scope that no scheme declares is a mistake, which the page would pass over in silence", () =>
+    Effect.gen(function* () {
+      const asking = (...scopes: ReadonlyArray<string>) => ({ initOAuth: { clientId: "docs", scopes } })
+      const exit = yield* build(page(asking("items:read", "items:reed"), OpenApi.fromApi(Api)))
+      assert.strictEqual(settingOf(exit), "initOAuth.scopes")
+      assert.isTrue(Exit.isSuccess(yield* build(page(asking("items:read"), OpenApi.fromApi(Api)))))
+      // Its issuer says which there are.
+      const openId = {
+        openIdConnectUrl: "https://idp.example.com/.well-known/openid-configuration",
+        type: "openIdConnect"
+      }
+      const discovered = { ...document, components: { securitySchemes: { openId } } }
+      for (const source of [document, discovered]) {
+        assert.isTrue(Exit.isSuccess(yield* build(page(asking("openid"), source))))
+      }
+    })
+  )
+
+  it.effect("two pages at one path are a mistake", () =>
+    Effect.gen(function* () {
+      const two = (options: SwaggerUi.Options) => Layer.merge(page({}, document), page(options, document))
+      assert.strictEqual(settingOf(yield* build(two({ path: "/other" }))), "path")
+      assert.isTrue(Exit.isSuccess(yield* build(two({ path: "/other", openApiPath: "/other.json" }))))
     })
   )
 })

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { ConfigurationError } from "../../SecurityError.ts"
 import type { InitOAuth, Options } from "../../SwaggerUi.ts"
-import { origin } from "./document.ts"
+import { origin, scopes } from "./document.ts"
 
 /** FastAPI's. */
 const defaults = { layout: "BaseLayout", deepLinking: true, showExtensions: true, showCommonExtensions: true }
@@ -30,11 +30,11 @@ const secrets = (setting: string, value: unknown): ReadonlyArray<string> =>
       )
     : []
 
-const refuse = (setting: string, message: string) =>
+export const refuse = (setting: string, message: string) =>
   Effect.fail(new ConfigurationError({ setting, message: `${setting}: ${message}` }))
 
 /** Refuses what must not or cannot be in the page. */
-export const check = Effect.fnUntraced(function* (options: Options) {
+export const check = Effect.fnUntraced(function* (options: Options, document: object) {
   const [secret] = [...secrets("initOAuth", options.initOAuth), ...secrets("parameters", options.parameters)]
   if (secret !== undefined) {
     return yield* refuse(
@@ -49,6 +49,14 @@ export const check = Effect.fnUntraced(function* (options: Options) {
   }
   if (options.openApiPath === false && options.url === undefined) {
     return yield* refuse("url", "with openApiPath: false, say where the page finds the document")
+  }
+  const declared = scopes(document)
+  const unknown = options.initOAuth?.scopes?.find((scope) => declared?.includes(scope) === false)
+  if (unknown !== undefined) {
+    return yield* refuse(
+      "initOAuth.scopes",
+      `${JSON.stringify(unknown)} is no scope of the document's schemes (${declared?.join(", ")}): Swagger UI would not ask for it`
+    )
   }
   for (const source of options.connectSources ?? []) {
     if (origin(source) !== source) {

@@ -33,6 +33,15 @@ export const origins = (document: object): ReadonlyArray<string> => {
   ])
 }
 
+/** The scopes that a page can ask for; `undefined` where the issuer says, and not the document. */
+export const scopes = (document: object): ReadonlyArray<string> | undefined => {
+  const schemes = values(field(field(document, "components"), "securitySchemes"))
+  const flows = schemes.flatMap((scheme) => values(field(scheme, "flows")))
+  return flows.length === 0 || schemes.some((scheme) => field(scheme, "type") === "openIdConnect")
+    ? undefined
+    : Array.from(new Set(flows.flatMap((flow) => Object.keys(Object(field(flow, "scopes"))))))
+}
+
 /** The origins of those that are absolute. */
 export const unique = (urls: ReadonlyArray<unknown>): ReadonlyArray<string> =>
   Array.from(new Set(urls.flatMap((url) => origin(url) ?? [])))

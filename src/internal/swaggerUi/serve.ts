@@ -8,7 +8,12 @@ import * as site from "./site.ts"
 
 /** Adds all that is served for a document. It is loaded where the page is served: other programs do not wait for it. */
 export const serve = Effect.fnUntraced(function* (router: HttpRouter, documentOf: () => Document, options: Options) {
-  yield* configuration.check(options)
-  const resources = yield* site.make(documentOf(), options, yield* assets.read)
-  yield* router.addAll(yield* Effect.all(resources.map(route)))
+  const document = documentOf()
+  yield* configuration.check(options, document)
+  const resources = yield* site.make(document, options, yield* assets.read)
+  yield* Effect.catchDefect(router.addAll(yield* Effect.all(resources.map(route))), (defect) =>
+    defect instanceof Error && defect.message.includes("already declared")
+      ? configuration.refuse("path", `${defect.message}. Give each page a path and an openApiPath of its own`)
+      : Effect.die(defect)
+  )
 })

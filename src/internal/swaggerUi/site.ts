@@ -18,6 +18,11 @@ export const make = Effect.fnUntraced(function* (document: Document, options: Op
   const redirectPath = options.oauth2RedirectPath ?? below("oauth2-redirect")
   const openApiPath = options.openApiPath ?? "/openapi.json"
 
+  if (openApiPath === path) return yield* configuration.refuse("openApiPath", `${path} is the page's own path`)
+  if (redirectPath === path || redirectPath === openApiPath) {
+    return yield* configuration.refuse("oauth2RedirectPath", `${redirectPath} is the path of something else`)
+  }
+
   const { favicon, notices, script, style } = ofPackage(files, below)
   const pageScript = yield* ofText(below, "page", scripts.page)
   const redirectScript = yield* ofText(below, "oauth2-redirect", scripts.redirect)
