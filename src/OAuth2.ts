@@ -337,6 +337,30 @@ export interface OAuth2Scheme<
   >
 
   /**
+   * `SecurityScopes.require` with the scheme's declared scopes, for guards of one's own: they are asked of this scheme's tokens.
+   *
+   * **Example** (FastAPI's `Security(get_current_user, scopes=["items:read"])` in a dependency)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { "items:read": "Read your items" }
+   * })
+   *
+   * const currentUser = Effect.map(auth.authorize, (token) => token.subject)
+   *
+   * export const reader = currentUser.pipe(auth.withScopes("items:read"))
+   * ```
+   */
+  readonly withScopes: (
+    ...scopes: ReadonlyArray<Scope>
+  ) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+  /**
    * Fails with an error of a guard's own, answered as this scheme answers: with its settings, its renderers, and a challenge that names the
    * `SecurityScopes` in force.
    *
@@ -724,13 +748,16 @@ const scheme = <
   // Sound: the interface stands for the run-time service, which it does not show.
   const Service = scheme.service as unknown as Effect.Effect<schemes.Authentication, never, Authentication<Name>>
 
+  const assertDeclared = (method: string, scopes: ReadonlyArray<string>) => {
+    const unknown = scopes.find((scope) => !names.includes(scope))
+    if (unknown === undefined) return
+    const declared = names.map((scope) => JSON.stringify(scope)).join(", ")
+    throw new TypeError(`${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${declared}.`)
+  }
+
   const demand = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
     const part = demands.part({ scheme, expression: expression.all(items.map(expression.ofItem)), optional })
-    const unknown = expression.mentioned(part.expression).find((scope) => !names.includes(scope))
-    if (unknown !== undefined) {
-      const declared = names.map((scope) => JSON.stringify(scope)).join(", ")
-      throw new TypeError(`${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${declared}.`)
-    }
+    assertDeclared(method, expression.mentioned(part.expression))
     for (const check of expression.checks(part.expression)) {
       if (check.scheme === undefined || check.scheme === scheme) continue
       const [own, owner] = [check.name, check.scheme.name].map((name) => JSON.stringify(name))
@@ -826,6 +853,10 @@ const scheme = <
     ) => expression.check(name, holds, options?.error, scheme),
     authorize,
     authorizeOption,
+    withScopes: (...scopes: ReadonlyArray<string>) => {
+      assertDeclared("withScopes", scopes)
+      return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, scheme))
+    },
     refuse: (error: SecurityError) =>
       Effect.flatMap(required, (required) => Effect.fail(Challenge.within(error, demands.settingsOf(bare, required)))),
     layer: layerOf(

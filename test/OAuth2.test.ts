@@ -412,6 +412,24 @@ describe("authorize", () => {
     })
   )
 
+  it.effect("asks for the scopes that are added with the scheme's own, and of its own tokens only", () =>
+    Effect.gen(function* () {
+      const other = OAuth2.authorizationCode("Other", { ...endpoints, scopes: { x: "" } })
+      const schemes = Layer.merge(auth.layer, other.layer).pipe(Layer.provide(verifier().layer))
+      const run = <A, E>(
+        effect: Effect.Effect<A, E, BearerToken | OAuth2.Authentication<"OAuth2"> | OAuth2.Authentication<"Other">>,
+        token: string
+      ) => Effect.provide(effect, [BearerToken.layerTest(token), schemes])
+      const guarded = currentUser.pipe(auth.withScopes("b"), auth.withScopes("a", "b"))
+      assert.strictEqual(yield* run(guarded, "ab"), "ab")
+      const few = yield* Effect.flip(run(guarded, "a"))
+      assert.instanceOf(few, SecurityError.InsufficientScope)
+      assert.deepStrictEqual([few.required, few.missing], [["a", "b"], ["b"]])
+      assert.strictEqual((yield* run(other.authorize.pipe(auth.withScopes("a")), "none")).subject, "none")
+      assert.throws(() => auth.withScopes("e" as "a"), TypeError, `withScopes("e") is not declared`)
+    })
+  )
+
   it.effect("responds by itself in a handler, and verifies once a request, concurrent guards included", () =>
     Effect.gen(function* () {
       const tokens = verifier()

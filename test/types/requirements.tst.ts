@@ -63,6 +63,11 @@ describe("an undeclared scope does not compile, and the message lists the declar
     auth.grantedAny("items:delete")
   })
 
+  test("in what a guard of one's own asks for", () => {
+    // @ts-expect-error '"items:delete"' is not assignable to parameter of type '..."items:read" | "items:write"...'.
+    auth.authorize.pipe(auth.withScopes("items:delete"))
+  })
+
   test("in a token for tests", () => {
     // @ts-expect-error Type '"items:delete"' is not assignable to type '..."items:read" | "items:write"...'.
     auth.layerTest({ scopes: ["items:delete"] })
