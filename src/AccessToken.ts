@@ -23,9 +23,9 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
   readonly clientId: Option.Option<string>
   /** What the token may do: case-sensitive names. */
   readonly scopes: ReadonlySet<string>
-  /** Who issued the token (`iss`): exactly the configured issuer. */
+  /** Who issued the token (`iss`). Of `JwtVerifier` exactly the configured issuer. */
   readonly issuer: string
-  /** For whom the token was issued (`aud`): one of these is us. */
+  /** For whom the token was issued (`aud`). Of `JwtVerifier` one of these is this API; a verifier of one's own may leave it empty. */
   readonly audience: ReadonlyArray<string>
   /** From then on the token is refused (`exp`). */
   readonly expiresAt: DateTime.Utc
@@ -33,7 +33,7 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
   readonly issuedAt: Option.Option<DateTime.Utc>
   /** The token's own name (`jti`). */
   readonly tokenId: Option.Option<string>
-  /** Every claim as it was signed, on an object without a prototype; or what the scheme's schema made of them. */
+  /** Every claim as it was signed; or what the scheme's schema made of them. What `JwtVerifier` gives is an object without a prototype. */
   readonly claims: Claims
 }
 

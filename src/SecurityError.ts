@@ -39,9 +39,14 @@ export class NotAuthenticated extends Schema.TaggedError<NotAuthenticated>()("No
 }) {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
-    return this.reason === "OtherScheme"
-      ? "The request carries no bearer token but credentials of another scheme"
-      : "The request carries no credentials"
+    switch (this.reason) {
+      case "NoCredentials":
+        return "The request carries no credentials"
+      case "OtherScheme":
+        return "The request carries no bearer token but credentials of another scheme"
+      case "Unspecified":
+        return "The request is not authenticated"
+    }
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
     return Challenge.respond(this)
@@ -62,8 +67,9 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
   override get message(): string {
     switch (this.reason) {
       case "Malformed":
-      case "Unspecified":
         return "The credentials after the scheme are not a bearer token"
+      case "Unspecified":
+        return "The credentials are malformed"
       case "TooLong":
         return "The Authorization field is longer than BearerToken.MaxLength"
       case "SeveralCredentials":

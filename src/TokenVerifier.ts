@@ -13,7 +13,7 @@
  * | a token that was accepted is not verified again | for 1 minute (`timeToLive`), never from `expiresAt` on, never after its key has left the issuer's key set |
  * | tokens that are kept | 10 000 (`capacity`) in 16 MiB (`maxBytes`, estimated) |
  * | a token that was accepted, where there is no room | is kept when it comes again, in the place of one that nobody uses |
- * | a token that was refused | is not kept, and drops no other |
+ * | a token that was refused | drops no other; what was refused by its form alone, twice, is known by it (64 tokens of at most 256 characters) |
  * | a token that many present at once | is verified once |
  *
  * A token is found by its whole text: what is kept of one is never another's. The metric `oauth2_token_cache_lookups_total` (counter) counts by `outcome`:

@@ -233,9 +233,9 @@ describe("OAuth2.openApi", () => {
       ] as const) {
         assert.deepStrictEqual(Object.keys(responses(of, path)), ["200", "401", "404", "422", "503"])
         const unauthorized = { "application/problem+json": { schema: {} }, "application/json": { schema: standard } }
-        assert.deepEqual(contentOf(of, path, 401) as unknown, unauthorized)
+        assert.deepEqual(contentOf(of, path, 401), unauthorized)
         assert.isUndefined(contentOf(of, path, 422))
-        assert.deepEqual(contentOf(of, path, 404)?.["text/html" as never] as unknown, { schema: {} })
+        assert.deepEqual(contentOf(of, path, 404)?.["text/html" as never], { schema: {} })
         assert.deepStrictEqual(Object.keys(contentOf(of, path, 503) ?? {}), ["application/json"])
       }
       assert.deepStrictEqual(Object.keys(contentOf(document, "/found", 404) ?? {}).toSorted(), [
@@ -475,7 +475,7 @@ describe("a document tells the truth, whatever else is done to it", () => {
   it.effect("where an api is added to another one", () =>
     Effect.gen(function* () {
       const inner = apiOf(closed).pipe(OAuth2.openApi, SwaggerUi.forScalar({ clientId: "docs" }))
-      const document = documentOf(HttpApi.make("all").addHttpApi(inner) as unknown as HttpApi.Top)
+      const document = documentOf(HttpApi.make("all").addHttpApi(inner))
       assert.deepStrictEqual(securityOf(document, "/list"), security)
       assert.deepStrictEqual(document.tags, [{ name: "g" }])
       yield* assertValid(document)
@@ -530,12 +530,15 @@ describe("a document tells the truth, whatever else is done to it", () => {
         read?.parameters.map(({ name }) => name),
         ["id", "q"]
       )
-      assert.deepEqual(write?.parameters.map(({ schema }) => schema) as unknown, [{ type: "integer" }])
+      assert.deepEqual(
+        write?.parameters.map(({ schema }) => schema),
+        [{ type: "integer" }]
+      )
       assert.deepStrictEqual(Object.keys(read?.responses["200"]?.content ?? {}), ["text/plain", "application/json"])
       assert.deepStrictEqual(Object.keys(read?.responses["401"]?.content ?? {}), ["text/plain", "application/json"])
       assert.strictEqual(read?.responses["401"]?.description, "Mine")
       const document = documentOf(apiOf(get("list").middleware(required)))
-      assert.deepEqual(document.paths["/list"]?.get?.responses["200"] as unknown, {
+      assert.deepEqual(document.paths["/list"]?.get?.responses["200"], {
         description: "Success",
         content: { "application/json": { schema: {} } }
       })
@@ -562,7 +565,7 @@ describe("a document tells the truth, whatever else is done to it", () => {
         .schema.properties.detail.enum
     assert.deepStrictEqual(details("/token", "401"), ["Not authenticated", "Could not validate credentials"])
     assert.deepStrictEqual(details("/optional", "401"), ["Could not validate credentials"])
-    assert.deepStrictEqual(document.paths["/own"]?.get?.responses["403" as "200"] as unknown, forbidden)
+    assert.deepStrictEqual(document.paths["/own"]?.get?.responses["403" as "200"], forbidden)
   })
 
   it("of routes, of which no two are one path", () => {

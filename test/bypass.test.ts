@@ -880,7 +880,7 @@ describe("auth.prove", () => {
     [["a", "b"], "Success"],
     [["b"], "Failure"]
   ] as const) {
-    it.effect(`keeps what was proven further out where the token, verified anew, has the scopes ${scopes}`, () =>
+    it.effect(`keeps what was proven further out where the token, verified anew, has the scopes ${scopes.join()}`, () =>
       Effect.gen(function* () {
         let verifications = 0
         const tokens = TokenVerifier.layer({

@@ -109,11 +109,10 @@ describe("the recorded cases", () => {
     assert.deepStrictEqual(new Set(run.map(({ app }) => app)), new Set(Object.keys(apps)))
   })
 
-  it("hold FastAPI's answer to a request without credentials, 30 bytes long", () => {
+  it("hold FastAPI's answer to a request without credentials", () => {
     const bodies = run
       .filter(({ response }) => response.status === 401)
       .map(({ response }) => JSON.stringify(response.body))
     assert.include(bodies, '{"detail":"Not authenticated"}')
-    assert.lengthOf('{"detail":"Not authenticated"}', 30)
   })
 })
