@@ -1,6 +1,19 @@
 /** Verified tokens that are kept: for no longer than they may be, for nobody else, in bounds. */
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Metric, Redacted, Schema } from "effect"
+import {
+  Arbitrary,
+  DateTime,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Metric,
+  Redacted,
+  Scheduler,
+  Schema
+} from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import {
   BearerToken,
@@ -510,6 +523,52 @@ describe("a token that many present at once", () => {
       assert.lengthOf(calls, 2)
       assert(Exit.isSuccess(yield* Fiber.join(yield* ask("a"))))
       assert.lengthOf(calls, 2)
+    })
+  )
+
+  it.effect("is answered to all others where the first goes away, however many they are", () =>
+    Effect.gen(function* () {
+      const soon = Effect.yieldNow
+      for (const [decide, most] of [
+        [Effect.void, 101],
+        [soon, 2],
+        [Effect.andThen(soon, soon), 2]
+      ] as const) {
+        let asked = 0
+        const { present } = yield* verifier({
+          way: Effect.suspend,
+          says: () => (asked++ === 0 ? Effect.never : Effect.andThen(decide, accepted("a")))
+        })
+        const first = yield* Effect.forkChild(present("a"), { startImmediately: true })
+        const others = yield* Effect.forEach(times(100), () =>
+          Effect.forkChild(present("a"), { startImmediately: true })
+        )
+        yield* Fiber.interrupt(first)
+        for (const { subject } of yield* Fiber.joinAll(others)) assert.strictEqual(subject, "a")
+        assert.isAtMost(asked, most)
+      }
+    })
+  )
+
+  it.effect("is answered wherever a fiber stands still for the others", () =>
+    Effect.gen(function* () {
+      for (const ops of times(24)) {
+        for (const turns of times(8)) {
+          const { answer, calls, present } = yield* waiting()
+          const patient = Effect.provideService(present("a"), Scheduler.MaxOpsBeforeYield, ops + 4)
+          const first = yield* Effect.forkChild(present("a"), { startImmediately: true })
+          const other = yield* Effect.forkChild(patient)
+          for (const _ of times(turns)) yield* Effect.yieldNow
+          yield* answer(0, accepted("a"))
+          for (let turn = 0; other.pollUnsafe() === undefined; turn++) {
+            assert.isBelow(turn, 100, `after ${ops + 4} operations, ${turns} turns later`)
+            // Who came too late asks anew.
+            if (calls.length > 1) yield* answer(calls.length - 1, accepted("a"))
+            yield* Effect.yieldNow
+          }
+          for (const { subject } of yield* Fiber.joinAll([first, other])) assert.strictEqual(subject, "a")
+        }
+      }
     })
   )
 
