@@ -1032,30 +1032,48 @@ layer(
   )
 })
 
-layer(
-  HttpRouter.serve(Routes, {
-    ...serve,
-    middleware: (app) =>
-      Effect.updateService(app, HttpServerRequest.HttpServerRequest, (request) => {
-        // The adapter's own are not asked: from then on it would show others itself.
-        const { cookie } = (request.source as http.IncomingMessage).headers
-        const headers = Headers.fromInput({ authorization: `Bearer ${cookie}` })
-        return Object.create(request, { headers: { value: headers } }) as typeof request
+/** Ways to show a request with other headers, in front of Node's. */
+const fronts: Readonly<
+  Record<
+    string,
+    (request: HttpServerRequest.HttpServerRequest, headers: Headers.Headers) => HttpServerRequest.HttpServerRequest
+  >
+> = {
+  "inherits from it": (request, headers) => Object.create(request, { headers: { value: headers } }),
+  "copies it": (request, headers) => ({ ...request, headers }),
+  "defines its headers anew": (request, headers) => Object.defineProperty(request, "headers", { value: headers }),
+  "is a proxy of it": (request, headers) =>
+    new Proxy(request, { get: (target, name) => (name === "headers" ? headers : Reflect.get(target, name, target)) }),
+  "modifies it": (request, headers) => request.modify({ headers })
+}
+
+for (const [name, front] of Object.entries(fronts)) {
+  layer(
+    HttpRouter.serve(Routes, {
+      ...serve,
+      middleware: (app) =>
+        Effect.updateService(app, HttpServerRequest.HttpServerRequest, (request) => {
+          // The adapter's own are not asked: from then on it would show others itself.
+          const { cookie } = (request.source as http.IncomingMessage).headers
+          return front(request, Headers.fromInput({ authorization: `Bearer ${cookie}` }))
+        })
+    }).pipe(
+      // A span of the server's would ask for the headers.
+      Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
+      Layer.provideMerge(NodeHttpServer.layerTest)
+    )
+  )(`BearerToken of a request, where what stands in front of it ${name}`, (it) => {
+    it.effect("is what that says", () =>
+      Effect.gen(function* () {
+        for (const path of ["/layer", "/fastapi", "/rfc6750"]) {
+          const { body } = yield* get(path, "Cookie: abc", "Authorization: Bearer def")
+          if (name === "copies it") assert.notInclude(body, "def", path)
+          else assert.strictEqual(body, "abc", path)
+        }
       })
-  }).pipe(
-    // A span of the server's would ask for the headers.
-    Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
-    Layer.provideMerge(NodeHttpServer.layerTest)
-  )
-)("BearerToken of a request that something stands in front of", (it) => {
-  it.effect("is what that says", () =>
-    Effect.gen(function* () {
-      for (const path of ["/layer", "/fastapi", "/rfc6750"]) {
-        assert.strictEqual((yield* get(path, "Cookie: abc", "Authorization: Bearer def")).body, "abc", path)
-      }
-    })
-  )
-})
+    )
+  })
+}
 
 layer(
   HttpRouter.serve(Routes, serve).pipe(

@@ -945,13 +945,43 @@ describe("KeySet", () => {
     it.effect("a key that could not be imported is tried again with the next fetch", () =>
       Effect.gen(function* () {
         const keySet = yield* KeySet.KeySet
-        const broken = vi.spyOn(crypto.subtle, "importKey").mockRejectedValue(new Error("out of memory"))
+        const importKey = vi.spyOn(crypto.subtle, "importKey")
+        importKey.mockRejectedValue(new Error("out of memory"))
         assert.strictEqual((yield* Effect.exit(keySet.find(rs256("k1"))))._tag, "Failure")
-        broken.mockRestore()
+        importKey.mockRestore()
         yield* TestClock.adjust("11 minutes")
         assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
       }).pipe(
         Effect.provide(Layer.provide(KeySet.layerRemote({ url: jwks }), TestIssuer.layer({ keys: [first] }))),
+        Effect.provide(Logger.layer([]))
+      )
+    )
+
+    it.effect("a key that could not be imported for one of its algorithms is tried again for all", () =>
+      Effect.gen(function* () {
+        const keySet = yield* KeySet.KeySet
+        const importKey = vi.spyOn(crypto.subtle, "importKey")
+        importKey.mockRejectedValueOnce(new Error("out of memory"))
+        const of = (alg: string) => Effect.exit(keySet.find({ alg, kid: "any" }))
+        const before = yield* Effect.forEach(["RS256", "RS384", "RS512"], of)
+        importKey.mockRestore()
+        assert.strictEqual(before.filter(Exit.isFailure).length, 1)
+        yield* TestClock.adjust("11 minutes")
+        for (const alg of ["RS256", "RS384", "RS512"]) assert.isTrue(Exit.isSuccess(yield* of(alg)), alg)
+      }).pipe(
+        Effect.provide(
+          Layer.unwrap(
+            Effect.sync(() => {
+              const { alg: _, ...jwk } = first.jwk
+              return Layer.provide(
+                KeySet.layerRemote({ url: jwks }),
+                Layer.effectDiscard(replaceKeys([{ ...jwk, kid: "any" }])).pipe(
+                  Layer.provideMerge(TestIssuer.layer({ keys: [first] }))
+                )
+              )
+            })
+          )
+        ),
         Effect.provide(Logger.layer([]))
       )
     )

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Arbitrary,
+  Context,
   DateTime,
   Deferred,
   Duration,
@@ -1001,6 +1002,38 @@ describe("behind a scheme", () => {
   }
 })
 
+describe("a verifier that looks at the request, and keeps nothing", () => {
+  it.effect("is asked again where the request was changed", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const tokens = TokenVerifier.layer({
+        cache: false,
+        verify: () =>
+          Effect.gen(function* () {
+            const request = Context.getOrUndefined(yield* Effect.context<never>(), HttpServerRequest.HttpServerRequest)
+            asked.push(request?.url ?? "")
+            return yield* request?.url === "/closed" ? refused : accepted("a")
+          })
+      })
+      const request = HttpServerRequest.fromWeb(
+        new Request("http://localhost/open", { headers: { authorization: "Bearer a" } })
+      )
+      const ask = (request: HttpServerRequest.HttpServerRequest) =>
+        Effect.exit(auth.authorizeOption).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+          Effect.map(Exit.isSuccess)
+        )
+      yield* Effect.gen(function* () {
+        assert.isTrue(yield* ask(request))
+        assert.isTrue(yield* ask(request))
+        assert.isFalse(yield* ask(request.modify({ url: "/closed" })))
+        assert.isTrue(yield* ask(request))
+      }).pipe(Effect.provide(Layer.provide(auth.layer, tokens)), Effect.scoped)
+      assert.deepStrictEqual(asked, ["/open", "/closed", "/open"])
+    })
+  )
+})
+
 describe("a long request", () => {
   for (const cache of [false, {}] as const) {
     it.effect(`asks again when the token has expired (cache: ${JSON.stringify(cache)})`, () =>
@@ -1103,6 +1136,24 @@ describe("what a request is given", () => {
         assert.strictEqual((yield* change(token))._tag, "Failure")
         for (const part of [token, token.claims, token.audience, token.claims["address"]]) assert.isFrozen(part)
       }
+    })
+  )
+
+  it.effect("is the program's own where it is of a class", () =>
+    Effect.gen(function* () {
+      class Session {
+        readonly log: Array<string> = []
+        readonly state = { visits: 0 }
+      }
+      const session = new Session()
+      const { calls, present } = yield* verifier({ says: (token) => accepted(token, { claims: { session } }) })
+      for (const i of times(3)) {
+        const { claims } = yield* present("a")
+        assert.isFrozen(claims)
+        ;(claims["session"] as Session).log.push(`visit ${i}`)
+        ;(claims["session"] as Session).state.visits++
+      }
+      assert.deepStrictEqual([session.log.length, session.state.visits, calls.length], [3, 3, 1])
     })
   )
 

@@ -1,9 +1,9 @@
 /** A check is asked where its requirement stands: of the services that are there, before what stands further in. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Schema } from "effect"
-import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Headers, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
-import { BearerToken, OAuth2, Requirement } from "effect-oauth2"
+import { AccessToken, BearerToken, OAuth2, Requirement } from "effect-oauth2"
 import { Verifier } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
 
@@ -11,7 +11,8 @@ const flow = { authorizationUrl: "https://idp.example.com/authorize", tokenUrl: 
 const auth = OAuth2.authorizationCode("OAuth2", { ...flow, scopes: { a: "", b: "" } })
 const other = OAuth2.authorizationCode("Other", { ...flow, scopes: { a: "" } })
 
-const tokens = () => new Verifier({ alice: ["a", "b"], bob: ["a", "b"], weak: ["b"], none: [] }).layer
+const tokens = () =>
+  new Verifier({ alice: ["a", "b"], bob: ["a", "b"], carol: ["a", "b"], weak: ["b"], none: [] }).layer
 
 /** Whose room is asked for: nobody's, unless a middleware says so. */
 const Room = Context.Reference<string | undefined>("test/Room", { defaultValue: () => undefined })
@@ -152,6 +153,53 @@ describe("a check of an HttpApi", () => {
       }
     })
   )
+
+  const others: Readonly<
+    Record<string, (request: HttpServerRequest.HttpServerRequest, token: string) => HttpServerRequest.HttpServerRequest>
+  > = {
+    "brings other credentials": (request, token) =>
+      request.modify({ headers: Headers.set(request.headers, "authorization", `Bearer ${token}`) }),
+    "makes another request": (_, token) =>
+      HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { authorization: `Bearer ${token}` } }))
+  }
+
+  for (const [what, change] of Object.entries(others)) {
+    it.effect(`is asked of what a middleware in between has made: it ${what}`, () =>
+      Effect.gen(function* () {
+        const good = Requirement.check("good", ({ subject }) => Effect.succeed(subject !== "bob"))
+        const Api = HttpApi.make("api").add(
+          HttpApiGroup.make("group").add(
+            endpoint.middleware(auth.require("a")).middleware(Between).middleware(auth.require(good))
+          )
+        )
+        const send = yield* serve(
+          HttpApiBuilder.layer(Api).pipe(
+            Layer.provide(
+              HttpApiBuilder.group(Api, "group", (handlers) =>
+                handlers.handle("get", () => Effect.map(AccessToken, ({ subject }) => subject))
+              )
+            ),
+            Layer.provide([
+              HttpServer.layerServices,
+              Layer.succeed(Between, (handler) =>
+                Effect.updateService(handler, HttpServerRequest.HttpServerRequest, (request) =>
+                  change(request, request.headers["x-token"] ?? "alice")
+                )
+              )
+            ]),
+            Layer.provide(auth.layer),
+            Layer.provide(tokens())
+          )
+        )
+        const ask = (token: string) => send("/", "alice", { headers: { "x-token": token } })
+        assert.strictEqual((yield* ask("bob")).status, 401)
+        assert.strictEqual((yield* ask("weak")).status, 401)
+        assert.strictEqual((yield* send("/", "bob", { headers: { "x-token": "alice" } })).status, 401)
+        assert.strictEqual((yield* ask("alice")).body, '"alice"')
+        assert.strictEqual((yield* ask("carol")).body, '"carol"')
+      })
+    )
+  }
 
   it.effect("is not left out where a middleware takes out what the guards further out have provided", () =>
     Effect.gen(function* () {

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import { combine, deferChecks, type Demand } from "./demand.ts"
+import * as Origin from "./origin.ts"
 
 const demands = new WeakMap<object, Demand>()
 
@@ -54,11 +55,17 @@ export class Place {
   /** How many requirements stand further out. */
   readonly outer: number
   readonly count: number
+  readonly demand: Demand
 
   private constructor(endpoint: Guarded, outer: number, count: number) {
     this.endpoint = endpoint
     this.outer = outer
     this.count = count
+    const isOwn = (i: number) => i >= outer && i < outer + count
+    this.demand =
+      count === endpoint.requirements.length
+        ? endpoint.demand
+        : combineAll(endpoint.requirements.map((demand, i) => (isOwn(i) ? demand : deferChecks(demand))))
   }
 
   static readonly #applied = new WeakMap<object, number>()
@@ -78,53 +85,49 @@ export class Place {
     return new Place(this.endpoint, this.outer, this.count + inner.count)
   }
 
-  get demand(): Demand {
-    const { demand, requirements } = this.endpoint
-    const isOwn = (i: number) => i >= this.outer && i < this.outer + this.count
-    return this.count === requirements.length
-      ? demand
-      : combineAll(requirements.map((requirement, i) => (isOwn(i) ? requirement : deferChecks(requirement))))
-  }
-
-  /** Whether the guards further out have decided about the request: else a check of theirs may be left out. */
-  isReached(context: Context.Context<never>): boolean {
-    return this.outer === 0 || Passed.count(context, this.endpoint) === this.outer
+  /**
+   * What is demanded here: of another request, or of other credentials, than those that the guards further out have decided about, all that the endpoint
+   * demands. `undefined` where those have not decided: a check of theirs would be left out.
+   */
+  demandOf(context: Context.Context<never>): Demand | undefined {
+    if (this.outer === 0) return this.demand
+    const passed = Passed.of(context, this.endpoint)
+    if (passed?.count !== this.outer) return
+    return Origin.same(passed.origin, originOf(context)) ? this.demand : this.endpoint.demand
   }
 
   /** What the guards further in are to know. */
   passed(context: Context.Context<never>): Passed | undefined {
     const count = this.outer + this.count
-    return count === this.endpoint.requirements.length ? undefined : new Passed(this.endpoint, sourceOf(context), count)
+    return count === this.endpoint.requirements.length ? undefined : new Passed(this.endpoint, originOf(context), count)
   }
 }
 
-/** How many of an endpoint's requirements have been met, for which request. */
+/** How many of an endpoint's requirements have been met, and for which request. */
 export class Passed {
   // What this constructor has not made is nothing, however alike it looks: it lacks the private name.
-  readonly #count: number
+  readonly #genuine = true
   readonly endpoint: Guarded
-  readonly source: object | undefined
+  readonly origin: Origin.Origin
+  readonly count: number
 
-  constructor(endpoint: Guarded, source: object | undefined, count: number) {
+  constructor(endpoint: Guarded, origin: Origin.Origin, count: number) {
     this.endpoint = endpoint
-    this.source = source
-    this.#count = count
+    this.origin = origin
+    this.count = count
   }
 
   static readonly Reference = Context.Reference<Passed | undefined>("effect-oauth2/Passed", {
     defaultValue: () => undefined
   })
 
-  static count(context: Context.Context<never>, endpoint: Guarded): number {
+  static of(context: Context.Context<never>, endpoint: Guarded): Passed | undefined {
     const passed = Context.get(context, Passed.Reference)
-    return passed !== undefined &&
-      #count in passed &&
-      passed.endpoint === endpoint &&
-      passed.source === sourceOf(context)
-      ? passed.#count
-      : 0
+    return passed !== undefined && #genuine in passed && passed.#genuine && passed.endpoint === endpoint
+      ? passed
+      : undefined
   }
 }
 
-const sourceOf = (context: Context.Context<never>): object | undefined =>
-  Context.getOrUndefined(context, HttpServerRequest)?.source
+const originOf = (context: Context.Context<never>): Origin.Origin =>
+  Origin.of(Context.getOrUndefined(context, HttpServerRequest))

@@ -88,14 +88,16 @@ const agree = (left: Authentications, right: Authentications): boolean =>
 /** What is decided about, and what has been found. */
 class Question {
   readonly guard: Guard
+  readonly demand: Demand
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly context: Context.Context<never>
   readonly request: HttpServerRequest | undefined
   /** What is required further out. */
   readonly required: RequiredScopes
 
-  constructor(guard: Guard, fiber: Fiber.Fiber<unknown, unknown>) {
+  constructor(guard: Guard, demand: Demand, fiber: Fiber.Fiber<unknown, unknown>) {
     this.guard = guard
+    this.demand = demand
     this.fiber = fiber
     this.context = fiber.context
     this.request = Context.getOrUndefined(fiber.context, HttpServerRequest)
@@ -105,10 +107,10 @@ class Question {
 
 const none: ReadonlyArray<never> = []
 
-const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler =>
-  guard.place === undefined || guard.place.isReached(fiber.context)
-    ? decide(new Question(guard, fiber), none)
-    : unreachable
+const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
+  const demand = guard.place === undefined ? guard.demand : guard.place.demandOf(fiber.context)
+  return demand === undefined ? unreachable : decide(new Question(guard, demand, fiber), none)
+}
 
 const unreachable = Effect.die(
   new Error(
@@ -118,7 +120,7 @@ const unreachable = Effect.die(
 
 /** Decides about each clause, whatever the ones before said: the challenge tells all. */
 const decide = (question: Question, before: ReadonlyArray<Verdict>): Handler => {
-  const clause = question.guard.demand[before.length]
+  const clause = question.demand[before.length]
   if (clause === undefined) return answer(question, before)
   const verdict = decideClause(question, clause, 0, none)
   return verdict instanceof Accepted || verdict instanceof Refusal || !Effect.isEffect(verdict)

@@ -31,9 +31,20 @@ export class Memory {
     this.scope = scope
   }
 
-  /** `modify` makes another request in the same scope, and `Effect.scoped` another scope around the same request. */
+  /**
+   * `Effect.scoped` is another scope around the same request; `modify` makes another request in the same scope, which is the same where it changes nothing
+   * that a verifier may look at.
+   */
   isOf(request: HttpServerRequest, scope: Scope | undefined): boolean {
-    return this.scope === scope || this.request === request
+    const { method, originalUrl, url } = this.request
+    return (
+      this.request === request ||
+      (this.scope === scope &&
+        request.url === url &&
+        request.method === method &&
+        request.originalUrl === originalUrl &&
+        request.headers === this.request.headers)
+    )
   }
 }
 

@@ -144,12 +144,12 @@ const maxDepth = 64
 
 /**
  * Freezes a token, so that no request changes what the next one sees, and says about how many bytes it takes with what was read from it: `Infinity` where
- * that cannot be said, or is more than `most`. Frozen are arrays, and objects that are of no class.
+ * that cannot be said, or is more than `most`. Frozen are arrays, and objects that are of no class; what an object of a class holds is its own.
  */
 export const freeze = (text: string, token: VerifiedToken, most: number): number => {
   const seen = new Set<object>()
   let size = perEntry + text.length
-  const add = (value: unknown, depth: number): void => {
+  const add = (value: unknown, depth: number, isOwn: boolean): void => {
     size += perValue
     if (typeof value === "string") size += value.length
     if (typeof value !== "object" || value === null || seen.has(value)) return
@@ -158,15 +158,16 @@ export const freeze = (text: string, token: VerifiedToken, most: number): number
       return
     }
     seen.add(value)
+    const isOurs = isOwn && isData(value)
     for (const [name, member] of value instanceof Set ? value.entries() : Object.entries(value)) {
       if (size > most) return
-      add(name, depth + 1)
-      add(member, depth + 1)
+      add(name, depth + 1, isOurs)
+      add(member, depth + 1, isOurs)
     }
-    if (isData(value)) Object.freeze(value)
+    if (isOurs) Object.freeze(value)
   }
   try {
-    add(token, 0)
+    add(token, 0, true)
     return size
   } catch {
     // Claims of somebody's own making may throw when they are looked at.

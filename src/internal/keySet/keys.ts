@@ -45,7 +45,7 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
 
   // A key whose private half is published is refused under every name that it has.
   const compromised = new Set(candidates.flatMap(({ base, refusal }) => (refusal === "Private" ? [base] : [])))
-  const usable: Array<Candidate> = []
+  const usable: Array<Usable> = []
   for (const candidate of candidates) {
     const { refusal, text } = candidate
     if (refusal !== undefined) {
@@ -54,13 +54,10 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
       refuse(candidate, "Private")
     } else {
       const keys = previous?.imported.get(text) ?? imported.get(text) ?? (yield* importKey(candidate))
-      if (keys.size === 0) {
-        // It is not remembered: what failed may have been the runtime's.
-        refuse(candidate, "Invalid")
-      } else {
-        imported.set(text, keys)
-        usable.push(candidate)
-      }
+      // What is not whole is not remembered: what failed may have been the runtime's.
+      if (keys.size === candidate.algorithms.length) imported.set(text, keys)
+      if (keys.size === 0) refuse(candidate, "Invalid")
+      else usable.push({ ...candidate, keys })
     }
   }
   const serving = usable.filter((candidate) => {
@@ -69,7 +66,7 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
     return !ambiguous
   })
   if (published.length > maxKeys) refused.set("TooMany", { reason: "TooMany", kty: undefined, kid: undefined })
-  return { ...index(serving, imported), imported, refused }
+  return { ...index(serving), imported, refused }
 })
 
 const importKey = ({ algorithms, key }: Candidate): Effect.Effect<Imported> =>
@@ -86,11 +83,16 @@ const sameKey = (a: Candidate, b: Candidate) => JSON.stringify(a.key) === JSON.s
 const clash = (a: Candidate, b: Candidate): boolean =>
   a.kid !== undefined && a.kid === b.kid && a.algorithms.some((alg) => b.algorithms.includes(alg)) && !sameKey(a, b)
 
-const index = (serving: ReadonlyArray<Candidate>, imported: ReadonlyMap<string, Imported>) => {
+/** A key with what was imported of it. */
+interface Usable extends Candidate {
+  readonly keys: Imported
+}
+
+const index = (serving: ReadonlyArray<Usable>) => {
   const byKid = new Map<string, Map<string, ReadonlyArray<CryptoKey>>>()
   const distinct = new Map<string, Map<string, CryptoKey>>()
-  for (const { key, kid, text } of serving) {
-    for (const [alg, cryptoKey] of imported.get(text) ?? []) {
+  for (const { key, keys, kid } of serving) {
+    for (const [alg, cryptoKey] of keys) {
       if (kid !== undefined) entry(byKid, alg).set(kid, [cryptoKey])
       entry(distinct, alg).set(JSON.stringify(key), cryptoKey)
     }
