@@ -34,6 +34,9 @@ import * as KeySet from "./KeySet.ts"
 import { ConfigurationError, InvalidToken } from "./SecurityError.ts"
 import { type TokenCaching, TokenVerifier } from "./TokenVerifier.ts"
 
+/** There is one cache in front of all issuers, which is not one issuer's to set. */
+type Issuer = Options & { readonly cache?: never }
+
 const asymmetric = [
   "RS256",
   "RS384",
@@ -93,17 +96,23 @@ export interface Policy {
    * What tells an access token from other JWTs of the issuer (RFC 8725 §3.11). Default: `"at+jwt"`.
    *
    * - `"at+jwt"`: the header's `typ` (RFC 9068 §4), and a `client_id`.
-   * - `"jwt"`, for issuers that do not mark their access tokens: `typ` is `JWT`, `at+jwt` or absent; one of `accessTokenClaims`, the claim at
-   *   `scopesPath` or a `requiredClaims` is there; and none of `forbiddenClaims`.
+   * - `"jwt"`, for issuers that do not mark their access tokens: `typ` is `JWT`, `at+jwt` or absent; one of `accessTokenClaims` is there, and none
+   *   of `forbiddenClaims`.
    * - `"id-token"`, for issuers whose ID tokens are what clients send (Google): `typ` is `JWT` or absent. Do not choose it where access tokens are JWTs.
    */
   readonly profile?: "at+jwt" | "jwt" | "id-token"
   /** Claims that a token must have: with a value, or `true` for any. */
   readonly requiredClaims?: Readonly<Record<string, string | true>>
-  /** Claims that a token must not have. Default: none, but for the profile `"jwt"` what only ID tokens have: `nonce`, `at_hash`, `c_hash`, `s_hash`. */
+  /**
+   * Claims that a token must not have. Default: none, but for the profile `"jwt"` what only ID tokens (`nonce`, `at_hash`, `c_hash`, `s_hash`) and logout
+   * tokens (`events`) have.
+   */
   readonly forbiddenClaims?: ReadonlyArray<string>
-  /** Claims of which the issuer's access tokens have at least one, and its other JWTs none, for the profile `"jwt"`. Default: `scope`, `scp`, `client_id`. */
-  readonly accessTokenClaims?: ReadonlyArray<string>
+  /**
+   * What tells the issuer's access tokens from its other JWTs, for the profile `"jwt"`: claims of which they have at least one, with a value, or `true` for
+   * any. Default: `scope`, `scp`, `client_id`, and the claim at `scopesPath`.
+   */
+  readonly accessTokenClaims?: Readonly<Record<string, string | true>>
   /** The claim that names the client. Default: `client_id`, else `azp`. */
   readonly clientIdClaim?: string
   /**
@@ -214,7 +223,7 @@ export const layerKeySet = (
  * @since 0.1.0
  */
 export const layerIssuers = (
-  issuers: readonly [Options, ...ReadonlyArray<Options>],
+  issuers: readonly [Issuer, ...ReadonlyArray<Issuer>],
   caching: TokenCaching = {}
 ): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
   Layer.effect(

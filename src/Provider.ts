@@ -42,7 +42,7 @@ export const auth0 = (options: {
   algorithms: ["RS256", "PS256"],
   profile: "jwt",
   // A token that was asked for without scopes has none.
-  accessTokenClaims: ["scope", "azp", "client_id"],
+  accessTokenClaims: { scope: true, azp: true, client_id: true },
   ...(options.permissions === true ? { scopesPath: ["permissions"] as const } : undefined)
 })
 
@@ -68,7 +68,7 @@ export const okta = (options: {
   algorithms: ["RS256"],
   profile: "jwt",
   clientIdClaim: "cid",
-  requiredClaims: { cid: true }
+  accessTokenClaims: { cid: true }
 })
 
 /**
@@ -93,8 +93,8 @@ export const keycloak = (options: {
     issuer: `${url.replace(/\/+$/, "")}/realms/${encodeURIComponent(realm)}`,
     audience,
     profile: "jwt",
-    requiredClaims: { typ: "Bearer" },
-    // The claim typ tells; before version 25, and with the mapper "Nonce backwards compatible", access tokens have a nonce, too.
+    accessTokenClaims: { typ: "Bearer" },
+    // That tells; before version 25, and with the mapper "Nonce backwards compatible", access tokens have a nonce, too.
     forbiddenClaims: [],
     ...(scopesFrom === "scope"
       ? undefined
@@ -132,11 +132,12 @@ export const entra = (options: {
   ...(options.permissions === "application"
     ? {
         scopesPath: ["roles"] as const,
-        requiredClaims: { ver: "2.0", azp: true as const, roles: true as const },
+        accessTokenClaims: { azp: true as const },
+        requiredClaims: { ver: "2.0", roles: true as const },
         // Of a user who has signed in, roles are those that the user was assigned.
-        forbiddenClaims: ["scp", "nonce", "at_hash", "c_hash", "s_hash"]
+        forbiddenClaims: ["scp", "nonce", "at_hash", "c_hash", "s_hash", "events"]
       }
-    : { scopesPath: ["scp"] as const, requiredClaims: { ver: "2.0", scp: true as const } })
+    : { scopesPath: ["scp"] as const, accessTokenClaims: { scp: true as const }, requiredClaims: { ver: "2.0" } })
 })
 
 /**
@@ -159,7 +160,7 @@ export const cognito = (options: {
   audienceClaim: "client_id",
   algorithms: ["RS256"],
   profile: "jwt",
-  requiredClaims: { token_use: "access" }
+  accessTokenClaims: { token_use: "access" }
 })
 
 /**
@@ -188,7 +189,7 @@ export const google = (options: {
  *
  * **Gotchas**
  *
- * The standard does not say what tells the two apart. If your provider does, say it in `requiredClaims`: `{ ...Provider.oidc({ … }), requiredClaims: { … } }`.
+ * The standard does not say what tells the two apart. If your provider does, say it in `accessTokenClaims`: `{ ...Provider.oidc({ … }), accessTokenClaims: { … } }`.
  *
  * Source: OpenID Connect Discovery 1.0 §4, OpenID Connect Core 1.0 §2, RFC 9068 §2.
  *

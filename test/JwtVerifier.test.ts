@@ -234,14 +234,14 @@ describe("JwtVerifier", () => {
           { profile: "jwt", scopesPath: ["roles"] }
         ],
         [
-          "jwt: a claim that the settings require",
+          "jwt: a mark with a value",
           { claims: { token_use: "access" }, without: ["scope", "client_id"] },
-          { profile: "jwt", requiredClaims: { token_use: "access" } }
+          { profile: "jwt", accessTokenClaims: { token_use: "access", other: true } }
         ],
         [
           "jwt: a mark of the issuer's own",
           { claims: { azp: "c" }, without: ["scope", "client_id"] },
-          { profile: "jwt", accessTokenClaims: ["azp"] }
+          { profile: "jwt", accessTokenClaims: { azp: true } }
         ],
         ["jwt: a nonce that is not forbidden", { claims: { nonce: "n" } }, { profile: "jwt", forbiddenClaims: [] }],
         ["id-token: the type JWT", { header: { typ: "JWT" }, claims: { nonce: "n" } }, { profile: "id-token" }],
@@ -264,7 +264,20 @@ describe("JwtVerifier", () => {
       ["jwt: nothing that marks an access token", "scope", { without: ["scope", "client_id"] }, { profile: "jwt" }],
       ["jwt: a nonce", "nonce", { claims: { nonce: "n" } }, { profile: "jwt" }],
       ["jwt: an access token's hash", "at_hash", { claims: { at_hash: "h" } }, { profile: "jwt" }],
-      ["jwt: no mark of the issuer's own", "scope", {}, { profile: "jwt", accessTokenClaims: ["azp"] }],
+      ["jwt: no mark of the issuer's own", "scope", {}, { profile: "jwt", accessTokenClaims: { azp: true } }],
+      [
+        "jwt: a mark with another value, though scopes are where they were said to be",
+        "scope",
+        { claims: { token_use: "id", roles: [] } },
+        { profile: "jwt", scopesPath: ["roles"], accessTokenClaims: { token_use: "access" } }
+      ],
+      [
+        "jwt: a required claim, which is no mark",
+        "scope",
+        { claims: { tenant: "t1" }, without: ["scope", "client_id"] },
+        { profile: "jwt", requiredClaims: { tenant: "t1" } }
+      ],
+      ["jwt: a logout token's events", "events", { claims: { events: {} } }, { profile: "jwt" }],
       ["at+jwt: a forbidden claim", "scp", { claims: { scp: [] } }, { forbiddenClaims: ["scp"] }],
       [
         "id-token: a forbidden claim",
@@ -311,7 +324,7 @@ describe("JwtVerifier", () => {
       ["a marked one without client_id", {}, { header: {}, without: ["client_id"] }, `set profile: "jwt"`],
       ["an ID token, for at+jwt", {}, { claims: { nonce: "n" } }, `set profile: "id-token"`],
       ["an ID token, for jwt", { profile: "jwt" }, { claims: { nonce: "n" } }, `set profile: "id-token"`],
-      ["no mark at all", { profile: "jwt" }, { without: ["client_id", "scope"] }, `in requiredClaims`],
+      ["no mark at all", { profile: "jwt" }, { without: ["client_id", "scope"] }, `in accessTokenClaims`],
       ["an access token, for id-token", { profile: "id-token" }, { header: {} }, `profile: "at+jwt" takes it`],
       ["another JWT", {}, { header: { typ: "logout+jwt" } }, `No profile takes it`]
     ] satisfies ReadonlyArray<[string, Partial<JwtVerifier.Options>, MintOptions, string]>) {

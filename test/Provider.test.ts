@@ -333,6 +333,15 @@ describe("Provider", () => {
       Effect.map(verify(id), assertRefused)
     )
 
+    it.effect(`${name}: refuses it where more claims are required, too`, () =>
+      Effect.gen(function* () {
+        const more = { requiredClaims: { tenant: "t1" } }
+        assert(Exit.isSuccess(yield* verify({ ...access, tenant: "t1" }, more)))
+        assertRefused(yield* verify(access, more))
+        assertRefused(yield* verify({ ...id, tenant: "t1" }, more))
+      })
+    )
+
     it.effect(`${name}: refuses the token of another tenant, and one for another audience`, () =>
       Effect.gen(function* () {
         assertRefused(yield* verify({ ...access, iss: "https://evil.example.com" }))

@@ -37,7 +37,7 @@ export interface Options {
   readonly profile?: Profile
   readonly requiredClaims?: Readonly<Record<string, string | true>>
   readonly forbiddenClaims?: ReadonlyArray<string>
-  readonly accessTokenClaims?: ReadonlyArray<string>
+  readonly accessTokenClaims?: Readonly<Record<string, string | true>>
   readonly clientIdClaim?: string
   readonly scopesPath?: readonly [string, ...ReadonlyArray<string>]
 }
@@ -66,7 +66,8 @@ export const make = Effect.fnUntraced(function* (
   if (!Number.isInteger(maxTokenLength) || maxTokenLength < 1) {
     return yield* refuse("maxTokenLength", "must be a whole number of characters above 0")
   }
-  const { accessTokenClaims = ["scope", "scp", "client_id"], clientIdClaim, profile = "at+jwt", scopesPath } = options
+  const { accessTokenClaims, clientIdClaim, profile = "at+jwt", scopesPath } = options
+  const marks = Object.entries(accessTokenClaims ?? { scope: true, scp: true, client_id: true })
   const requiredClaims = Object.entries(options.requiredClaims ?? {})
   const scopesAt = scopesPath === undefined ? undefined : (claims: Claims) => scopesPath.reduce<unknown>(own, claims)
   return {
@@ -86,9 +87,8 @@ export const make = Effect.fnUntraced(function* (
         ? (claims) => scope.fromClaim(Object.hasOwn(claims, "scope") ? claims["scope"] : own(claims, "scp"))
         : (claims) => scope.fromClaim(scopesAt(claims)),
     marksAccessTokens: (claims) =>
-      requiredClaims.length > 0 ||
-      accessTokenClaims.some((name) => Object.hasOwn(claims, name)) ||
-      scopesAt?.(claims) !== undefined
+      marks.some(([name, value]) => (value === true ? Object.hasOwn(claims, name) : own(claims, name) === value)) ||
+      (accessTokenClaims === undefined && scopesAt?.(claims) !== undefined)
   }
 })
 

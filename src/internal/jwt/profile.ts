@@ -1,7 +1,7 @@
 import { type Claims, own, type Policy, type Profile } from "./policy.ts"
 
-// An ID token says what an access token does not (OpenID Connect Core §2, §3.3.2.11).
-const idTokenClaims = ["nonce", "at_hash", "c_hash", "s_hash"]
+// An ID token says what an access token does not (OpenID Connect Core §2, §3.3.2.11), and so does a logout token (Back-Channel Logout §2.4).
+const otherClaims = ["nonce", "at_hash", "c_hash", "s_hash", "events"]
 
 const types: Readonly<Record<Profile, ReadonlyArray<string | undefined>>> = {
   "at+jwt": ["at+jwt"],
@@ -17,7 +17,7 @@ export const failing = (
   profile = policy.profile
 ): string | undefined => {
   if (!types[profile].includes(typ)) return "typ"
-  const { forbiddenClaims = profile === "jwt" ? idTokenClaims : [] } = policy
+  const { forbiddenClaims = profile === "jwt" ? otherClaims : [] } = policy
   const forbidden = forbiddenClaims.find((name) => Object.hasOwn(claims, name))
   if (forbidden !== undefined) return forbidden
   switch (profile) {
@@ -41,6 +41,6 @@ export const advice = (typ: string | undefined, claims: Claims, policy: Policy):
     return `${subject} If the issuer does not mark its access tokens, and this is one, set profile: "jwt".`
   }
   return fits("id-token")
-    ? `${subject} It looks like an ID token: let clients send their access token. If the issuer's ID tokens are what clients have to send, set profile: "id-token"; if it is an access token without any mark, set profile: "jwt" and name one of its claims in requiredClaims.`
+    ? `${subject} It looks like an ID token: let clients send their access token. If the issuer's ID tokens are what clients have to send, set profile: "id-token"; if it is an access token without any mark, set profile: "jwt" and name what marks it in accessTokenClaims.`
     : `${subject} No profile takes it: it is no access token.`
 }
