@@ -6,12 +6,13 @@ interface Parameter {
   readonly end: number
 }
 
-// Two colons stand for one.
-const colons = /::|:(\w+)/g
+// Two colons stand for one. A parameter's name ends in `HttpRouter` at one of these characters, in `HttpApi` with the word.
+const inRouter = /::|:([^/.(?-]+)/g
+const inApi = /::|:(\w+)/g
 
-const parametersOf = (path: string): ReadonlyArray<Parameter> => {
+const parametersOf = (path: string, syntax: RegExp): ReadonlyArray<Parameter> => {
   const parameters: Array<Parameter> = []
-  for (const { 0: text, 1: name, index: start } of path.matchAll(colons)) {
+  for (const { 0: text, 1: name, index: start } of path.matchAll(syntax)) {
     if (name === undefined || start < (parameters.at(-1)?.end ?? 0)) continue
     const end = endOfPattern(path, start + text.length)
     const isOptional = path[end] === "?"
@@ -34,12 +35,13 @@ const endOfPattern = (path: string, start: number): number => {
 
 const replace = (
   path: string,
+  syntax: RegExp,
   ofParameter: (parameter: Parameter) => string,
   ofText: (text: string) => string
 ): string => {
   let result = ""
   let last = 0
-  for (const parameter of parametersOf(path)) {
+  for (const parameter of parametersOf(path, syntax)) {
     result += ofText(path.slice(last, parameter.start)) + ofParameter(parameter)
     last = parameter.end
   }
@@ -53,7 +55,7 @@ const replace = (
 export const ofRoute = (path: string): { readonly path: string; readonly parameters: ReadonlyArray<string> } => {
   const refuse = (what: string) =>
     new TypeError(`OpenApiSecurity.fromRoutes: ${path}: a path in OpenAPI has no ${what}.`)
-  const parameters = parametersOf(path)
+  const parameters = parametersOf(path, inRouter)
   const names = parameters.map(({ name }) => name)
   if (parameters.some(({ isOptional }) => isOptional)) {
     throw refuse("optional parameters: name a route for each of its two paths")
@@ -61,6 +63,7 @@ export const ofRoute = (path: string): { readonly path: string; readonly paramet
   if (new Set(names).size < names.length) throw refuse("parameter twice")
   const template = replace(
     path,
+    inRouter,
     ({ name }) => `{${name}}`,
     (text) => {
       if (text.includes("*")) throw refuse("wildcards: leave it out")
@@ -77,11 +80,17 @@ export const normalize = (template: string): string => template.replace(/\{[^{}]
 export const find = (path: string, templates: Readonly<Record<string, unknown>>): string | undefined => {
   const template = replace(
     path,
+    inApi,
     ({ name }) => `{${name}}`,
     (text) => text
   )
   if (Object.hasOwn(templates, template)) return template
-  const either = replace(path, ({ end, name, start }) => `(?:\\{${name}\\}|${escape(path.slice(start, end))})`, escape)
+  const either = replace(
+    path,
+    inApi,
+    ({ end, name, start }) => `(?:\\{${name}\\}|${escape(path.slice(start, end))})`,
+    escape
+  )
   const pattern = new RegExp(`^${either}$`)
   return Object.keys(templates).find((template) => pattern.test(template))
 }
