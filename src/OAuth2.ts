@@ -70,7 +70,7 @@ import {
   type SecurityRequirement,
   type Verified
 } from "./internal/securityRequirement.ts"
-import type { IsUnion } from "./internal/types.ts"
+import type { IsLiteral, IsUnion } from "./internal/types.ts"
 import type { Clause, Item, Requirement } from "./Requirement.ts"
 import type { SecurityError } from "./SecurityError.ts"
 import { SecurityScopes } from "./SecurityScopes.ts"
@@ -118,15 +118,26 @@ export type ImpliedBy<Implies, Scope extends string, Seen extends string = never
   ? never
   : Scope | ImpliedBy<Implies, DirectlyImpliedBy<Implies, Scope>, Seen | Scope>
 
-type DirectlyImpliedBy<Implies, Scope extends string> = {
-  readonly [S in keyof Implies]-?: Implies[S] extends ReadonlyArray<infer Implied>
-    ? number extends Implies[S]["length"]
-      ? never
-      : Scope extends Implied
-        ? S & string
-        : never
-    : never
-}[keyof Implies]
+/** What may be there or not, or be one thing or another, implies nothing. */
+type DirectlyImpliedBy<Implies, Scope extends string> =
+  IsUnion<Implies> extends true
+    ? never
+    : {
+        readonly [S in keyof Implies]-?: {} extends Pick<Implies, S>
+          ? never
+          : Scope extends Certain<Implies[S]>
+            ? S & string
+            : never
+      }[keyof Implies]
+
+type Certain<Scopes> =
+  IsUnion<Scopes> extends true
+    ? never
+    : Scopes extends ReadonlyArray<unknown>
+      ? number extends Scopes["length"]
+        ? never
+        : { readonly [K in keyof Scopes]: IsLiteral<Scopes[K]> extends true ? Scopes[K] : never }[number]
+      : never
 
 /**
  * The grants that clauses are of a scheme.
@@ -491,8 +502,9 @@ export interface OAuth2Scheme<
   ) => Layer.Layer<AccessToken | Verified<Name> | (S extends string ? Granted<Name, S> : never)>
 }
 
+/** What no literal names is proven by nothing. */
 type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope extends string
-  ? Granted<Name, ImpliedBy<Implies, Scope>>
+  ? Granted<Name, IsLiteral<Scope> extends true ? ImpliedBy<Implies, Scope> : never>
   : never
 
 /** One of them is enough where each is known; where one may be any of several, or not be there, whichever it is must be proven. */
@@ -503,9 +515,11 @@ type GrantOfAny<Name extends string, Implies, Scopes extends ReadonlyArray<strin
 
 type Known<Scopes extends ReadonlyArray<string>> = number extends Scopes["length"]
   ? false
-  : true extends IsUnion<Scopes> | { readonly [K in keyof Scopes]: IsUnion<Scopes[K]> }[number]
+  : true extends IsUnion<Scopes>
     ? false
-    : true
+    : false extends { readonly [K in keyof Scopes]: IsLiteral<Scopes[K]> }[number]
+      ? false
+      : true
 
 /**
  * What every constructor takes besides its flow.
@@ -540,6 +554,15 @@ export interface Options<
   /** Whether documents mark the scheme as deprecated (OpenAPI 3.2). Default: `false`. */
   readonly deprecated?: boolean
 }
+
+/**
+ * What is said of implications and of claims in a scheme's type is what its options say: they cannot be there in the type alone.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Given<Implies, Claims> = ({} extends Implies ? unknown : { readonly implies: unknown }) &
+  ([UnknownClaims] extends [Claims] ? unknown : { readonly claims: unknown })
 
 type NoImplications = {}
 
@@ -577,10 +600,10 @@ export const authorizationCode = <
   Claims extends object = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies, Claims> & AuthorizationCodeFlow
+  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & AuthorizationCodeFlow
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.authorizationCode", name, options, {
-    authorizationCode: Struct.pick(options, ["authorizationUrl", "tokenUrl", "refreshUrl"])
+    authorizationCode: Struct.pick(options as AuthorizationCodeFlow, ["authorizationUrl", "tokenUrl", "refreshUrl"])
   })
 
 /**
@@ -596,10 +619,10 @@ export const clientCredentials = <
   Claims extends object = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies, Claims> & ClientCredentialsFlow
+  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & ClientCredentialsFlow
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.clientCredentials", name, options, {
-    clientCredentials: Struct.pick(options, ["tokenUrl", "refreshUrl"])
+    clientCredentials: Struct.pick(options as ClientCredentialsFlow, ["tokenUrl", "refreshUrl"])
   })
 
 /**
@@ -615,10 +638,14 @@ export const deviceAuthorization = <
   Claims extends object = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies, Claims> & DeviceAuthorizationFlow
+  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & DeviceAuthorizationFlow
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.deviceAuthorization", name, options, {
-    deviceAuthorization: Struct.pick(options, ["deviceAuthorizationUrl", "tokenUrl", "refreshUrl"])
+    deviceAuthorization: Struct.pick(options as DeviceAuthorizationFlow, [
+      "deviceAuthorizationUrl",
+      "tokenUrl",
+      "refreshUrl"
+    ])
   })
 
 /**
@@ -635,9 +662,11 @@ export const password = <
   Claims extends object = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies, Claims> & PasswordFlow
+  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & PasswordFlow
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
-  scheme("OAuth2.password", name, options, { password: Struct.pick(options, ["tokenUrl", "refreshUrl"]) })
+  scheme("OAuth2.password", name, options, {
+    password: Struct.pick(options as PasswordFlow, ["tokenUrl", "refreshUrl"])
+  })
 
 /**
  * A scheme for the implicit flow (RFC 6749 §4.2).
@@ -653,9 +682,11 @@ export const implicit = <
   Claims extends object = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies, Claims> & ImplicitFlow
+  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & ImplicitFlow
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
-  scheme("OAuth2.implicit", name, options, { implicit: Struct.pick(options, ["authorizationUrl", "refreshUrl"]) })
+  scheme("OAuth2.implicit", name, options, {
+    implicit: Struct.pick(options as ImplicitFlow, ["authorizationUrl", "refreshUrl"])
+  })
 
 /**
  * A scheme with several flows: FastAPI's `OAuth2(flows=…)`.
@@ -686,7 +717,7 @@ export const make = <
   Claims extends object = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies, Claims> & { readonly flows: Flows }
+  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & { readonly flows: Flows }
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
   if (Object.keys(options.flows).length === 0) {
     throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): name at least one flow.`)
@@ -707,7 +738,8 @@ export const openIdConnect = <
   Claims extends object = UnknownClaims
 >(
   name: Name,
-  options: Options<Scopes, Implies, Claims> & { readonly openIdConnectUrl: string; readonly oauth2MetadataUrl?: never }
+  options: Options<Scopes, Implies, Claims> &
+    Given<Implies, Claims> & { readonly openIdConnectUrl: string; readonly oauth2MetadataUrl?: never }
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
   scheme("OAuth2.openIdConnect", name, options, {}, options.openIdConnectUrl)
 

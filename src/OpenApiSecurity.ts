@@ -66,7 +66,7 @@ export const maxAlternatives: number = expression.maxAlternatives
  */
 export const of = (
   // Outermost first.
-  ...requirements: ReadonlyArray<SecurityRequirementTypes<string, unknown, unknown, unknown>>
+  ...requirements: ReadonlyArray<SecurityRequirementTypes<string, never, unknown, unknown>>
 ): ReadonlyArray<SecurityRequirementObject> => ofDemand(endpoints.ofKeys(requirements))
 
 const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> => {
@@ -183,7 +183,7 @@ export interface Route {
   /** As the router has it: parameters are `:name`. */
   readonly path: `/${string}`
   /** The requirements that stand around it, outermost first: the very values whose `route.layer` is provided. None for a public route. */
-  readonly requirements?: ReadonlyArray<SecurityRequirementTypes<string, unknown, unknown, unknown>>
+  readonly requirements?: ReadonlyArray<SecurityRequirementTypes<string, never, unknown, unknown>>
   /** What else the operation says (OpenAPI, "Operation Object"). */
   readonly operation?: Readonly<Record<string, unknown>>
 }

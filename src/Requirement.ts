@@ -12,7 +12,7 @@ import type * as Types from "effect/Types"
 import type { VerifiedToken } from "./AccessToken.ts"
 import * as expression from "./internal/expression.ts"
 import { assertScopeTokens } from "./internal/scope.ts"
-import type { IsUnion } from "./internal/types.ts"
+import type { IsLiteral, IsUnion } from "./internal/types.ts"
 
 /**
  * That at least one of `Scope` is proven. A requirement proves a union of clauses: each of them holds.
@@ -85,12 +85,17 @@ export declare namespace Item {
    * nothing.
    */
   export type Proves<I> = [I] extends [string]
-    ? Clause<I>
+    ? AreLiterals<I> extends true
+      ? Clause<I>
+      : never
     : IsUnion<I> extends false
       ? I extends Requirement<string, infer Proves, unknown, unknown, string>
         ? Proves
         : never
       : never
+
+  /** Whether each member of a union is a literal: a scope of a name that the types do not know proves nothing. */
+  type AreLiterals<S> = false extends (S extends string ? IsLiteral<S> : never) ? false : true
 
   /** The clauses that hold where all items do. A list that may be longer or shorter, or one of several, proves nothing. */
   export type AllOf<Items extends ReadonlyArray<unknown>> = number extends Items["length"]

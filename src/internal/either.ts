@@ -8,21 +8,25 @@ import {
 } from "./securityRequirement.ts"
 import type { IsUnion } from "./types.ts"
 
-type AnyRequirement = SecurityRequirementTypes<string, unknown, unknown, unknown>
+type AnyRequirement = SecurityRequirementTypes<string, never, unknown, unknown>
 
 type Types<R extends AnyRequirement> = R["~effect-oauth2/SecurityRequirement"]
 
-/** What a handler has whichever requirement held. A requirement held in a variable of a union type gives nothing. */
-type Common<Requirements extends ReadonlyArray<unknown>> = Requirements extends readonly [
+/** What a handler has whichever requirement held. A requirement, or a list of them, held in a variable of a union type gives nothing. */
+type Common<Requirements extends ReadonlyArray<unknown>> =
+  IsUnion<Requirements> extends false ? CommonOf<Requirements> : never
+
+type CommonOf<Requirements extends ReadonlyArray<unknown>> = Requirements extends readonly [
   infer First extends AnyRequirement,
   ...infer Rest
 ]
   ? Rest extends readonly []
     ? Provided<First>
-    : Either<Provided<First>, Common<Rest>>
+    : Either<Provided<First>, CommonOf<Rest>>
   : never
 
-type Provided<R extends AnyRequirement> = IsUnion<R> extends false ? Types<R>["provides"] : never
+type Provided<R extends AnyRequirement> =
+  IsUnion<R> extends false ? (Types<R>["provides"] extends (_: infer Provides) => void ? Provides : never) : never
 
 /** Services that both give, and of each pair of their grants the one that holds either way. */
 type Either<Left, Right> = Extract<Left, Right> | EitherGrant<Left, Right>

@@ -36,7 +36,9 @@ type OfRequest<R> = R extends HttpRouter.Request<"Requires", infer T> ? T : R
 
 type Unproven<R> =
   R extends Granted<infer Name, infer Scope>
-    ? `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, which its route or endpoint does not require`
+    ? [Scope] extends [never]
+      ? `A handler needs a scope of the scheme \`${Name}\` whose name the types do not know, which no requirement proves: write it as a literal`
+      : `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, which its route or endpoint does not require`
     : R extends Verified<infer Name>
       ? `A handler needs a token of the scheme \`${Name}\`, which its route or endpoint does not require`
       : R extends AccessToken
@@ -154,7 +156,8 @@ export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
  *
  * **Gotchas**
  *
- * In `HttpApi`, `.middleware()` covers only the endpoints that were added before it. Call `secured` last.
+ * In `HttpApi`, `.middleware()` covers only the endpoints that were added before it. Call `secured` last, and build handlers (`HttpApiBuilder.group`) for
+ * the api that it gives: an api that was made before some middleware is another one with the same names, and its handlers run without it.
  *
  * **Example** (A sealed api)
  *

@@ -74,10 +74,11 @@ export interface Requires<in out Name extends string, Provides, E, R> extends Au
  * @category models
  * @since 0.1.0
  */
-export interface SecurityRequirementTypes<out Name, out Provides, out E, out R> {
+export interface SecurityRequirementTypes<out Name, in Provides, out E, out R> {
   readonly "~effect-oauth2/SecurityRequirement": {
     readonly name: Name
-    readonly provides: Provides
+    // What provides more can stand for what provides less, never the other way.
+    readonly provides: Types.Contravariant<Provides>
     readonly error: E
     readonly services: R
   }

@@ -3,6 +3,17 @@ export type IsUnion<T> = [T] extends [never] ? false : IsOneOf<T, T> extends fal
 
 type IsOneOf<T, Whole> = T extends unknown ? ([Whole] extends [T] ? false : true) : never
 
+/** Whether a type is one string: not a union, not `string`, and no template that many strings match. */
+export type IsLiteral<S> = [S] extends [never]
+  ? false
+  : IsUnion<S> extends true
+    ? false
+    : S extends string
+      ? {} extends Readonly<Record<S, 1>>
+        ? false
+        : true
+      : false
+
 /** The members of a union of strings in a row, for people to read. */
 export type Listed<S extends string> =
   LastOf<S> extends infer Last extends string

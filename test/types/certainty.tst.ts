@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { AccessToken, OAuth2, OptionalAccessToken, Requirement, type VerifiedToken } from "effect-oauth2"
@@ -99,6 +99,73 @@ describe("either", () => {
   test("concludes nothing from a requirement that may be one or another", () => {
     const unknown = OAuth2.either(either ? auth.require("me") : auth.require("items:read"), auth.require("me"))
     expect<GrantsOf<typeof unknown>>().type.toBe<never>()
+  })
+})
+
+describe("what may be one thing or another is nothing that the types know", () => {
+  const urls = { authorizationUrl: "https://idp.example.com/authorize", tokenUrl: "https://idp.example.com/token" }
+  const scopes = { w: "", r: "", r2: "" }
+
+  test("lists of requirements, of which one holds", () => {
+    const list = either ? ([auth.require("me")] as const) : ([auth.optional()] as const)
+    const chosen = OAuth2.either(...list)
+    expect<GrantsOf<typeof chosen>>().type.toBe<never>()
+  })
+
+  test("a requirement is not one that provides more", () => {
+    // @ts-expect-error is not assignable to type 'SecurityRequirementTypes<"OAuth2", ...Granted<"OAuth2", "me">..., never, never>'.
+    const more: OAuth2.SecurityRequirementTypes<"OAuth2", OAuth2.Granted<"OAuth2", "me">, never, never> = auth.require()
+    const less: OAuth2.SecurityRequirementTypes<"OAuth2", never, never, never> = auth.require("me")
+    expect(OAuth2.either(more, less)).type.not.toBe<never>()
+  })
+
+  test("implied scopes", () => {
+    const one = OAuth2.authorizationCode("One", { ...urls, scopes, implies: { w: [either ? "r" : "r2"] } })
+    const other = OAuth2.authorizationCode("Other", { ...urls, scopes, implies: either ? { w: ["r"] } : { w: ["r2"] } })
+    const maybe = OAuth2.authorizationCode("Maybe", { ...urls, scopes, implies: either ? { w: ["r"] } : {} })
+    // @ts-expect-error A handler needs the scope `r` of the scheme `One`, which its route or endpoint does not require
+    get(one.granted("r")).pipe(Layer.provide(one.require("w").route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs the scope `r` of the scheme `Other`, which its route or endpoint does not require
+    get(other.granted("r")).pipe(Layer.provide(other.require("w").route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs the scope `r` of the scheme `Maybe`, which its route or endpoint does not require
+    get(maybe.granted("r")).pipe(Layer.provide(maybe.require("w").route.layer), OAuth2.proven)
+  })
+
+  test("scopes without a literal name", () => {
+    const given: Record<string, string> = {}
+    const wide = OAuth2.authorizationCode("Wide", { ...urls, scopes: given })
+    const [one, other] = [String(either), String(either)]
+    // @ts-expect-error A handler needs a scope of the scheme `Wide` whose name the types do not know, which no requirement proves: write it as a literal
+    get(wide.granted(other)).pipe(Layer.provide(wide.require(one).route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs a scope of the scheme `Wide` whose name the types do not know, which no requirement proves: write it as a literal
+    get(wide.grantedAny(other)).pipe(Layer.provide(wide.require("a").route.layer), OAuth2.proven)
+    // @ts-expect-error A handler needs the scope `a` of the scheme `Wide`, which its route or endpoint does not require
+    get(wide.granted("a")).pipe(Layer.provide(wide.require(one).route.layer), OAuth2.proven)
+    expect(
+      get(wide.granted("a")).pipe(Layer.provide(wide.require("a").route.layer), OAuth2.proven)
+    ).type.toBeAssignableTo<Guarded<"Wide">>()
+  })
+
+  test("implications and claims that are in a scheme's type, and not in its options", () => {
+    interface Tenant {
+      readonly tenant: string
+    }
+    // @ts-expect-error Property 'claims' is missing
+    const annotated: OAuth2.OAuth2Scheme<"S", "w", {}, Tenant> = OAuth2.authorizationCode("S", {
+      ...urls,
+      scopes: { w: "" }
+    })
+    expect(annotated.name).type.toBe<"S">()
+    // @ts-expect-error Property 'claims' is missing
+    OAuth2.authorizationCode<"S", { w: string }, {}, Tenant>("S", { ...urls, scopes: { w: "" } })
+    // @ts-expect-error Property 'implies' is missing
+    OAuth2.authorizationCode<"S", typeof scopes, { readonly w: readonly ["r"] }>("S", { ...urls, scopes })
+    const claims = Schema.Struct({ tenant: Schema.String })
+    // @ts-expect-error is not assignable to
+    OAuth2.authorizationCode("S", { ...urls, scopes, ...(either ? { claims } : {}) })
+    expect(OAuth2.authorizationCode("S", { ...urls, scopes, claims }).accessToken).type.toBe<
+      Effect.Effect<VerifiedToken<Tenant>, never, OAuth2.Verified<"S">>
+    >()
   })
 })
 

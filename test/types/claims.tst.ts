@@ -24,8 +24,8 @@ const typed = OAuth2.authorizationCode("Typed", {
 })
 
 /** The proofs that a token was verified which a requirement gives to handlers. */
-type VerifiedOf<R extends OAuth2.SecurityRequirementTypes<unknown, unknown, unknown, unknown>> = Extract<
-  R["~effect-oauth2/SecurityRequirement"]["provides"],
+type VerifiedOf<R extends OAuth2.SecurityRequirementTypes<unknown, never, unknown, unknown>> = Extract<
+  Parameters<R["~effect-oauth2/SecurityRequirement"]["provides"]>[0],
   { readonly "~effect-oauth2/Verified": unknown }
 >
 

@@ -197,7 +197,7 @@ describe("no public type is any", () => {
     const required = auth.require("me")
     type Types = (typeof required)["~effect-oauth2/SecurityRequirement"]
     expect<Types["name"]>().type.toBe<"OAuth2">()
-    expect<Types["provides"]>().type.toBe<OAuth2.Authenticated<"OAuth2"> | Grant<"me">>()
+    expect<Parameters<Types["provides"]>[0]>().type.toBe<OAuth2.Authenticated<"OAuth2"> | Grant<"me">>()
     expect<Types["error"]>().type.toBe<never>()
     expect<Types["services"]>().type.toBe<never>()
     expect(required.route.layer).type.not.toBe<any>()

@@ -23,8 +23,8 @@ export const partners = OAuth2.authorizationCode("Partners", {
 })
 
 /** The grants that a requirement gives to handlers. */
-export type GrantsOf<R extends OAuth2.SecurityRequirementTypes<unknown, unknown, unknown, unknown>> = Extract<
-  R["~effect-oauth2/SecurityRequirement"]["provides"],
+export type GrantsOf<R extends OAuth2.SecurityRequirementTypes<unknown, never, unknown, unknown>> = Extract<
+  Parameters<R["~effect-oauth2/SecurityRequirement"]["provides"]>[0],
   { readonly "~effect-oauth2/Granted": unknown }
 >
 
