@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process"
 import type { Answer } from "../answers.ts"
 
-export interface ChildOptions {
+interface ChildOptions {
   readonly name: string
   /** Absolute. */
   readonly file: string

@@ -44,4 +44,4 @@ export const minting = (
 }
 
 /** As long as what the open route answers with. */
-export const subjectOf = (index: number): string => `user-${String(index).padStart(7, "0")}`
+const subjectOf = (index: number): string => `user-${String(index).padStart(7, "0")}`

@@ -10,7 +10,7 @@ import { isBeside, openOf, type Scenario, scenarioNames, scenarios } from "../ha
 import { isOurs, type Name, names, titles } from "../harness/servers.ts"
 import { picture } from "./picture.ts"
 
-export type Measured = ReadonlyMap<Algorithm, Results>
+type Measured = ReadonlyMap<Algorithm, Results>
 
 const limit: Name = "raw-map"
 

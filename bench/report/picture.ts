@@ -1,5 +1,5 @@
 /** Bars as SVG. It has a ground of its own, so that it can be read on a light page and on a dark one. */
-export interface Panel {
+interface Panel {
   readonly title: string
   readonly bars: ReadonlyArray<{
     readonly label: string

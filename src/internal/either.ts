@@ -91,5 +91,5 @@ export const either = <const Requirements extends readonly [AnyRequirement, ...R
     }
     return clause
   })
-  return make({ demand: [parts], schemes: Array.from(new Set(parts.map((part) => part.scheme))) })
+  return make([parts])
 }

@@ -11,7 +11,8 @@ interface Overlay {
  *
  * Effect makes a new context for each service that is added, and after eight of them copies all that the context has. For the services of a request this
  * takes longer than to decide about it, so here they are added to the one context, in the way that Effect 4 keeps them: as a list on top of a map. A
- * context that looks different from inside, or has been read as a whole, is added to as everywhere.
+ * context that looks different from inside, or has been read as a whole, is added to as everywhere. Not for a reference that fibers keep a copy of
+ * (`fiberCached`): of these Effect notes when they are added.
  */
 export const grow = (
   own: Context.Context<never> & { overlay?: Overlay | undefined; readonly _flat?: unknown },

@@ -25,7 +25,7 @@ import * as seal from "./seal.ts"
 // What a handler gives, needs and fails with is in the types of the face that calls the guard (`OAuth2`).
 type Handler = Effect.Effect<unknown, unknown, unknown>
 
-export type Authentications = ReadonlyMap<Scheme, Authentication>
+type Authentications = ReadonlyMap<Scheme, Authentication>
 
 interface Guard {
   readonly demand: Demand

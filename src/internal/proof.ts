@@ -44,7 +44,7 @@ export const stillProven = ({ scheme, scopes }: Proof, token: VerifiedToken): Re
   Array.from(scopes).filter((scope) => satisfies(scheme.implication, token.scopes, scope))
 
 /** A program demanded a grant where no requirement has proven it: the programmer's mistake, so a defect. */
-export class NotProven extends Error {
+class NotProven extends Error {
   override readonly name = "NotProven"
 }
 

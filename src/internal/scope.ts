@@ -4,7 +4,7 @@
 
 const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 
-export const isScopeToken = (value: string): boolean => scopeToken.test(value)
+const isScopeToken = (value: string): boolean => scopeToken.test(value)
 
 /** Throws unless every name is a scope-token: the mistake is the programmer's, so it shows at start-up. */
 export const assertScopeTokens = (where: string, scopes: Iterable<string>): void => {

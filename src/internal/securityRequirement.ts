@@ -130,16 +130,10 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
 export type Authenticated<Name extends string> =
   AccessToken | OptionalAccessToken | BearerToken | Authentication<Name> | Verified<Name>
 
-/** The parts of a requirement's demand, with the schemas of its schemes' errors. */
-export interface Options {
-  readonly demand: Demand
-  readonly schemes: ReadonlyArray<Scheme>
-}
-
 export const make = <Name extends string, Provides, E, R>(
-  options: Options
+  demand: Demand
 ): SecurityRequirement<Name, Provides, E, R> => {
-  const { demand, schemes } = options
+  const schemes = Array.from(new Set(demand.flat().map(({ scheme }) => scheme)))
   const [first] = schemes
   if (first === undefined) throw new TypeError("A requirement is of at least one scheme.")
   const ownChecks = demand.flat().flatMap((part) => checks(part.expression))

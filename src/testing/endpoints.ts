@@ -7,7 +7,7 @@ import type { Answer, Endpoint, IssuerRequest } from "./model.ts"
 import type { State } from "./state.ts"
 
 /** Where the issuer answers. */
-export interface Address {
+interface Address {
   readonly issuer: string
   readonly origin: string
   readonly paths: ReadonlyMap<string, Endpoint>

@@ -8,7 +8,7 @@ const clientId = "test-client"
 const lifetime = Duration.minutes(10)
 
 /** What the issuer says in each token. */
-export interface Defaults {
+interface Defaults {
   readonly issuer: string
   readonly audience: string | ReadonlyArray<string>
   readonly key: SigningKey

@@ -15,7 +15,7 @@ export type Refusal =
   | "TooMany" // beyond the number of keys that are read
 
 /** The public members that are used. Nothing else of a published key is looked at, kept or given to WebCrypto. */
-export interface PublicKey {
+interface PublicKey {
   readonly kty: string
   readonly crv?: string
   readonly n?: string

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { type Candidate, isAlgorithm, maxKidLength, readJwk, type Refusal } from "./jwk.ts"
 
 /** How many members of a key set are read. */
-export const maxKeys = 100
+const maxKeys = 100
 
 interface Selector {
   readonly alg: string
