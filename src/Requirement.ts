@@ -172,7 +172,10 @@ export const any = <const Items extends readonly [Item<string, string>, ...Reado
  * **Details**
  *
  * `false` is an `InsufficientScope` that names the check (to the server, not to the client). An error that the check fails with is kept, typed: give
- * its schema, by which an `HttpApi` declares it. On routes and endpoints it may read the `HttpServerRequest`.
+ * its schema, by which an `HttpApi` declares and answers it. On a route of `HttpRouter` it is answered as every error of a handler: with the response that it
+ * gives itself (`HttpServerRespondable`), else with 500. On routes and endpoints a check may read the `HttpServerRequest`.
+ *
+ * It is asked where its requirement stands, with the services that are there, and each time.
  *
  * It is for every scheme, so it knows nothing of the claims: where a scheme has a schema for them, `auth.check` is the same with its claims, typed.
  *

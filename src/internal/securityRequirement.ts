@@ -109,7 +109,8 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
    * **Gotchas**
    *
    * Of nested `Layer.provide` the later is the outer one, of the members of `Layer.provide([a, b])` the first. Requirements that stand next to each
-   * other become one; with other middleware between them (`HttpRouter.provideRequest` too) the outer one answers first, with its own scopes.
+   * other become one; with other middleware between them (`HttpRouter.provideRequest` too) the outer one answers first, with its own scopes. The same
+   * requirement twice around a route stands there once, as every middleware of `HttpRouter` does.
    */
   readonly route: HttpRouter.Middleware<{
     provides: Provides | Seal<string>
