@@ -265,7 +265,10 @@ interface Standard {
 const standard = (error: SecurityError, settings: Settings, more: Readonly<Record<string, string>>): Standard => {
   const { body, headers, status } = answer(error, settings)
   const fields = Object.entries({ ...headers, ...more })
-  return { fields, response: Effect.succeed(HttpServerResponse.jsonUnsafe(body, { status, headers: fields })) }
+  const response = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
+  // It may serve many requests.
+  Object.freeze(response.headers)
+  return { fields, response: Effect.succeed(response) }
 }
 
 /** The user's response, with the fields that it lacks; the standard one where the renderer fails. */

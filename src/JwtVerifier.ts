@@ -90,8 +90,8 @@ export interface Policy {
   /** Claims that a token must have: with a value, or `true` for any. */
   readonly requiredClaims?: Readonly<Record<string, string | true>>
   /**
-   * Claims that a token must not have. Default: none, but for the profile `"jwt"` what only ID tokens (`nonce`, `at_hash`, `c_hash`, `s_hash`) and logout
-   * tokens (`events`) have.
+   * Claims that a token must not have. Default: what only logout tokens have (`events`), and for the profile `"jwt"` what only ID tokens do (`nonce`,
+   * `at_hash`, `c_hash`, `s_hash`); none for `"at+jwt"`.
    */
   readonly forbiddenClaims?: ReadonlyArray<string>
   /**
@@ -215,11 +215,12 @@ export const layerIssuers = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      const twice = issuers.find(({ issuer }, i) => issuers.findIndex((other) => other.issuer === issuer) !== i)
+      const urls = yield* Effect.forEach(issuers, ({ issuer }) => requireIssuer("issuer", issuer))
+      const twice = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
       if (twice !== undefined) {
         return yield* new ConfigurationError({
           setting: "issuer",
-          message: `issuer ${twice.issuer} must be named once`
+          message: `issuer ${twice.href} must be named once`
         })
       }
       return yield* verifier.make(

@@ -1044,6 +1044,16 @@ const fronts: Readonly<
   "defines its headers anew": (request, headers) => Object.defineProperty(request, "headers", { value: headers }),
   "is a proxy of it": (request, headers) =>
     new Proxy(request, { get: (target, name) => (name === "headers" ? headers : Reflect.get(target, name, target)) }),
+  "is of a class that shows it otherwise": (request, headers) => {
+    const prototype = Object.create(Object.getPrototypeOf(request), {
+      headers: {
+        get(this: { readonly hides?: boolean }) {
+          return this.hides === true ? headers : Reflect.get(Object.getPrototypeOf(prototype), "headers", this)
+        }
+      }
+    })
+    return Object.setPrototypeOf(Object.assign(request, { hides: true }), prototype)
+  },
   "modifies it": (request, headers) => request.modify({ headers })
 }
 

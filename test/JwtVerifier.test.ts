@@ -277,6 +277,12 @@ describe("JwtVerifier", () => {
         { claims: { tenant: "t1" }, without: ["scope", "client_id"] },
         { profile: "jwt", requiredClaims: { tenant: "t1" } }
       ],
+      [
+        "id-token: a logout token's events",
+        "events",
+        { header: { typ: "JWT" }, claims: { events: {} } },
+        { profile: "id-token" }
+      ],
       ["jwt: a logout token's events", "events", { claims: { events: {} } }, { profile: "jwt" }],
       ["at+jwt: a forbidden claim", "scp", { claims: { scp: [] } }, { forbiddenClaims: ["scp"] }],
       [
@@ -561,6 +567,10 @@ describe("JwtVerifier", () => {
         ])
         const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
         assert.strictEqual(error._tag, "ConfigurationError")
+        assert.include(error.message, "must be named once")
+        const secret = { issuer: "https://user:password@issuer.test", audience }
+        const refused = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerIssuers([secret, secret]))))
+        assert.notInclude(refused.message, "password")
       }))
   })
 

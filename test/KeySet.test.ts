@@ -108,6 +108,21 @@ describe("KeySet", () => {
     )
   )
 
+  it.effect("asks the issuer's own host, whatever its path looks like", () =>
+    withKeySet(
+      KeySet.layerDiscovery({ issuer: `${issuer}//elsewhere.test` }),
+      (_, keySet) =>
+        Effect.gen(function* () {
+          yield* Effect.exit(keySet.refresh)
+          assert.deepStrictEqual(yield* urls, [
+            `${issuer}//elsewhere.test/.well-known/openid-configuration`,
+            `${issuer}/.well-known/oauth-authorization-server//elsewhere.test`
+          ])
+        }),
+      { issuer }
+    )
+  )
+
   it.effect(
     "finds them by RFC 8414 where there is no OpenID Connect document, with the path after the well-known part",
     () =>

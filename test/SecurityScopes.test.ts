@@ -252,6 +252,16 @@ describe("SecurityScopes", () => {
     )
   })
 
+  it.effect("are nobody's to change: the next request is given the same", () =>
+    Effect.gen(function* () {
+      for (const here of [SecurityScopes, SecurityScopes.pipe(SecurityScopes.require("a"))]) {
+        const required = yield* here
+        assert.isFrozen(required)
+        assert.isFrozen(required.scopes)
+      }
+    })
+  )
+
   it("is a reference: a context without it has the default", () => {
     assert.deepStrictEqual(Context.get(Context.empty(), SecurityScopes), { scopes: [], scopeStr: "" })
   })

@@ -11,6 +11,7 @@ import {
   Fiber,
   Layer,
   Metric,
+  Option,
   Redacted,
   Scheduler,
   Schema
@@ -1027,6 +1028,7 @@ describe("a verifier that looks at the request, and keeps nothing", () => {
         assert.isTrue(yield* ask(request))
         assert.isTrue(yield* ask(request))
         assert.isFalse(yield* ask(request.modify({ url: "/closed" })))
+        assert.isTrue(yield* ask(request.modify({ remoteAddress: Option.some("6.6.6.6") })))
         assert.isTrue(yield* ask(request))
       }).pipe(Effect.provide(Layer.provide(auth.layer, tokens)), Effect.scoped)
       assert.deepStrictEqual(asked, ["/open", "/closed", "/open"])
@@ -1135,6 +1137,10 @@ describe("what a request is given", () => {
         assert.deepEqual(token.claims, claims())
         assert.strictEqual((yield* change(token))._tag, "Failure")
         for (const part of [token, token.claims, token.audience, token.claims["address"]]) assert.isFrozen(part)
+        for (const change of ["add", "delete", "clear"] as const) {
+          assert.throws(() => (token.scopes as Set<string>)[change]("admin"), TypeError)
+        }
+        assert.isFalse(token.scopes.has("admin"))
       }
     })
   )
@@ -1145,11 +1151,13 @@ describe("what a request is given", () => {
         readonly log: Array<string> = []
         readonly state = { visits: 0 }
       }
-      const session = new Session()
-      const { calls, present } = yield* verifier({ says: (token) => accepted(token, { claims: { session } }) })
+      const roles = ["reader"]
+      const session = Object.assign(new Session(), { roles })
+      const { calls, present } = yield* verifier({ says: (token) => accepted(token, { claims: { session, roles } }) })
       for (const i of times(3)) {
         const { claims } = yield* present("a")
         assert.isFrozen(claims)
+        assert.isFrozen(claims["roles"])
         ;(claims["session"] as Session).log.push(`visit ${i}`)
         ;(claims["session"] as Session).state.visits++
       }

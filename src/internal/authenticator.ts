@@ -5,12 +5,11 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
-import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { BearerToken } from "../BearerToken.ts"
 import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
-import { Memories, Memory, Remembered } from "./memory.ts"
+import { Memories, Remembered } from "./memory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 import { constant } from "./constantErrors.ts"
 import { errorOf, exitOf } from "./eventual.ts"
@@ -132,9 +131,7 @@ export class Authenticator {
   ): Verification | Rejection {
     const checked = this.#check(text, known, fiber)
     if (checked instanceof InvalidToken) return checked
-    const scope = Context.getOrUndefined(fiber.context, Scope.Scope)
-    const before = Memories.of(request.source, this)
-    const memory = before?.isOf(request, scope) === true ? before : new Memory(this, request, scope)
+    const memory = Memories.of(request, this)
     if (memory.own?.text === text) return memory.own.verification
     if (memory.last?.text === text) return memory.last.verification
     const verified = checked()
@@ -153,7 +150,6 @@ export class Authenticator {
       verified: remembered(verify, fiber.getRef(Clock.Clock))
     }
     memory[place] = new Remembered(text, verification)
-    if (memory !== before) Memories.set(request.source, memory)
     return verification
   }
 }

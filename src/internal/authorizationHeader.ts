@@ -85,7 +85,8 @@ const adapters = new WeakMap<object, boolean>()
 const isOfAdapter = (prototype: object): boolean => {
   const known = adapters.get(prototype)
   if (known !== undefined) return known
-  const is = Object.hasOwn(prototype, "headers") && showsSource(prototype)
+  const inherited: unknown = Object.getPrototypeOf(prototype)
+  const is = Object.hasOwn(prototype, "headers") && !("headers" in Object(inherited)) && showsSource(prototype)
   adapters.set(prototype, is)
   return is
 }

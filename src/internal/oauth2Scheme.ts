@@ -125,12 +125,22 @@ export const make = <
       })
   )
 
-  const layerOf = <R>(authenticator: Effect.Effect<Authenticator, never, R>) =>
-    Layer.effect(
-      scheme.service,
-      Effect.map(authenticator, (authenticator) => authentication.make(scheme, authenticator))
+  // Fresh: one build may hold several apps, each with a verifier of its own; a layer that is remembered would guard all of them with the first.
+  const layerOf = <R>(authentication: Effect.Effect<schemes.Authentication, never, R>) =>
+    Layer.fresh(
+      Layer.effect(scheme.service, authentication)
       // Sound: the key is that of every requirement of the scheme, and `Public` has a default.
     ) as unknown as Layer.Layer<Authentication<Name> | PublicEndpoint, never, R>
+
+  const decode = options.claims && claimsDecoder(options.claims)
+  const authentications = new WeakMap<TokenVerifier["Service"], schemes.Authentication>()
+
+  /** One for each verifier, so that guards know that they ask the same. */
+  const authenticationBy = (verifier: TokenVerifier["Service"]): schemes.Authentication => {
+    const known = authentications.get(verifier) ?? authentication.make(scheme, new Authenticator(verifier, decode))
+    authentications.set(verifier, known)
+    return known
+  }
 
   const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
     AccessToken.make({ subject, scopes, claims, issuer: "test", expiresAt: DateTime.makeUnsafe(8.64e15) })
@@ -145,9 +155,9 @@ export const make = <
 
   const layerTest = (token: TestToken<string> | "anonymous") =>
     layerOf(
-      token === "anonymous"
-        ? Effect.succeed(new TestAuthenticator(undefined))
-        : Effect.map(given(testToken(token)), (token) => new TestAuthenticator(token))
+      Effect.map(token === "anonymous" ? Effect.undefined : given(testToken(token)), (token) =>
+        authentication.make(scheme, new TestAuthenticator(token))
+      )
     )
 
   const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(given(testToken(token)), proofOf))
@@ -179,12 +189,7 @@ export const make = <
     },
     refuse: (error: SecurityError) =>
       Effect.flatMap(required, (required) => Effect.fail(Challenge.within(error, demands.settingsOf(bare, required)))),
-    layer: layerOf(
-      Effect.map(
-        TokenVerifier,
-        (verifier) => new Authenticator(verifier, options.claims && claimsDecoder(options.claims))
-      )
-    ),
+    layer: layerOf(Effect.map(TokenVerifier, authenticationBy)),
     layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer)),
     layerTest,
     grant

@@ -13,7 +13,11 @@ const contributions = new WeakMap<RequiredScopes, ReadonlyArray<Contribution>>()
 const contributionsOf = (self: RequiredScopes): ReadonlyArray<Contribution> =>
   contributions.get(self) ?? [{ by: undefined, scopes: self.scopes }]
 
-export const none: RequiredScopes = { scopes: [], scopeStr: "" }
+// Frozen: it is given to every handler.
+const make = (scopes: ReadonlyArray<string>): RequiredScopes =>
+  Object.freeze({ scopes: Object.freeze(scopes), scopeStr: scopes.join(" ") })
+
+export const none: RequiredScopes = make([])
 
 /** `outer`, then those of `scopes` that are new. */
 export const extend = (
@@ -22,8 +26,7 @@ export const extend = (
   by: object | undefined
 ): RequiredScopes => {
   if (scopes.length === 0) return outer
-  const all = union(outer.scopes, scopes)
-  const extended = { scopes: all, scopeStr: all.join(" ") }
+  const extended = make(union(outer.scopes, scopes))
   contributions.set(extended, [...contributionsOf(outer), { by, scopes }])
   return extended
 }

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../AccessToken.ts"
@@ -155,5 +156,15 @@ export const make = <Name extends string, Provides, E, R>(
     })
   )
   // Sound: the demand is the one that the type parameters are computed from, by the caller (`OAuth2`).
-  return Object.assign(key, { route }) as unknown as SecurityRequirement<Name, Provides, E, R>
+  return Object.assign(key, { route: fresh(route) }) as unknown as SecurityRequirement<Name, Provides, E, R>
+}
+
+/**
+ * A middleware that is built anew wherever it is provided: one build may hold several apps, and a layer that is remembered would guard all of them with the
+ * authentication of the first.
+ */
+const fresh = <M extends { readonly layer: unknown }>(middleware: M): M => {
+  // `combine` goes by the layer of the function.
+  const { layer, layerFn } = middleware as unknown as Readonly<Record<"layer" | "layerFn", Layer.Layer<never>>>
+  return Object.assign(middleware, { layer: Layer.fresh(layer), layerFn: Layer.fresh(layerFn) })
 }

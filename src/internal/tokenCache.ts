@@ -144,20 +144,22 @@ const maxDepth = 64
 
 /**
  * Freezes a token, so that no request changes what the next one sees, and says about how many bytes it takes with what was read from it: `Infinity` where
- * that cannot be said, or is more than `most`. Frozen are arrays, and objects that are of no class; what an object of a class holds is its own.
+ * that cannot be said, or is more than `most`. Frozen are arrays, sets, and objects that are of no class; what an object of a class holds is its own.
  */
 export const freeze = (text: string, token: VerifiedToken, most: number): number => {
   const seen = new Set<object>()
+  const frozen = new Set<object>()
   let size = perEntry + text.length
   const add = (value: unknown, depth: number, isOwn: boolean): void => {
     size += perValue
     if (typeof value === "string") size += value.length
-    if (typeof value !== "object" || value === null || seen.has(value)) return
+    if (typeof value !== "object" || value === null || (isOwn ? frozen : seen).has(value)) return
     if (depth === maxDepth || size > most) {
       size = Infinity
       return
     }
     seen.add(value)
+    if (isOwn) frozen.add(value)
     const isOurs = isOwn && isData(value)
     for (const [name, member] of value instanceof Set ? value.entries() : Object.entries(value)) {
       if (size > most) return
@@ -165,6 +167,7 @@ export const freeze = (text: string, token: VerifiedToken, most: number): number
       add(member, depth + 1, isOurs)
     }
     if (isOurs) Object.freeze(value)
+    else if (isOwn && value instanceof Set) close(value)
   }
   try {
     add(token, 0, true)
@@ -173,6 +176,17 @@ export const freeze = (text: string, token: VerifiedToken, most: number): number
     // Claims of somebody's own making may throw when they are looked at.
     return Infinity
   }
+}
+
+const refuse = {
+  value: () => {
+    throw new TypeError("What a token grants does not change.")
+  }
+}
+
+/** A frozen set is one to which nothing is added. */
+const close = (set: Set<unknown>): void => {
+  if (!Object.isFrozen(set)) Object.freeze(Object.defineProperties(set, { add: refuse, delete: refuse, clear: refuse }))
 }
 
 const isData = (value: object): boolean => {

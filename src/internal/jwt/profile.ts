@@ -1,7 +1,11 @@
 import { type Claims, own, type Policy, type Profile } from "./policy.ts"
 
 // An ID token says what an access token does not (OpenID Connect Core §2, §3.3.2.11), and so does a logout token (Back-Channel Logout §2.4).
-const otherClaims = ["nonce", "at_hash", "c_hash", "s_hash", "events"]
+const otherClaims: Readonly<Record<Profile, ReadonlyArray<string>>> = {
+  "at+jwt": [],
+  jwt: ["nonce", "at_hash", "c_hash", "s_hash", "events"],
+  "id-token": ["events"]
+}
 
 const types: Readonly<Record<Profile, ReadonlyArray<string | undefined>>> = {
   "at+jwt": ["at+jwt"],
@@ -17,7 +21,7 @@ export const failing = (
   profile = policy.profile
 ): string | undefined => {
   if (!types[profile].includes(typ)) return "typ"
-  const { forbiddenClaims = profile === "jwt" ? otherClaims : [] } = policy
+  const { forbiddenClaims = otherClaims[profile] } = policy
   const forbidden = forbiddenClaims.find((name) => Object.hasOwn(claims, name))
   if (forbidden !== undefined) return forbidden
   switch (profile) {

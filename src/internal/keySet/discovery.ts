@@ -27,8 +27,9 @@ export const fetchKeys = (reader: Reader, url: URL, bounds: Bounds): Effect.Effe
 export const discover = (reader: Reader, issuer: URL, identifier: string): Effect.Effect<URL, Unavailable> => {
   const path = issuer.pathname.replace(/\/$/, "")
   // OpenID Connect Discovery appends the well-known path to the issuer; RFC 8414 §3.1 inserts it before the issuer's path.
-  const openId = new URL(`${path}/.well-known/openid-configuration`, issuer)
-  const oauth = new URL(`/.well-known/oauth-authorization-server${path}`, issuer)
+  const at = (pathname: string): URL => Object.assign(new URL(issuer), { pathname })
+  const openId = at(`${path}/.well-known/openid-configuration`)
+  const oauth = at(`/.well-known/oauth-authorization-server${path}`)
   return reader.json(Metadata, openId).pipe(
     Effect.catch((reason) => (reason === "NotFound" ? reader.json(Metadata, oauth) : Effect.fail(reason))),
     Effect.mapError(absentIsBad),
