@@ -81,12 +81,11 @@ const isAsReceived = (
 
 const adapters = new WeakMap<object, boolean>()
 
-/** Whether the objects of a prototype have the headers of their source, as long as they have no others. */
+/** Whether the objects of a prototype have the headers of their source, as long as they have no others: of the adapter's own, which `modify` them, too. */
 const isOfAdapter = (prototype: object): boolean => {
   const known = adapters.get(prototype)
   if (known !== undefined) return known
-  const inherited: unknown = Object.getPrototypeOf(prototype)
-  const is = Object.hasOwn(prototype, "headers") && !("headers" in Object(inherited)) && showsSource(prototype)
+  const is = Object.hasOwn(prototype, "modify") && Object.hasOwn(prototype, "headers") && showsSource(prototype)
   adapters.set(prototype, is)
   return is
 }

@@ -2,23 +2,26 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { fieldValue } from "./authorizationHeader.ts"
 
 /**
- * Which request something was decided for: the one that the server received, with the credentials that it had then. `modify` keeps the source, so a
- * program that forwards a request with other credentials, or with none, has another origin. A program without HTTP has none.
+ * Which request something was decided for: the one that the server received, with the credentials that it has. `modify` keeps the source, so a program
+ * that forwards a request with other credentials, or with none, has another origin. A program without HTTP has none.
  */
 export class Origin {
-  readonly source: object | undefined
-  readonly authorization: string | undefined
+  readonly request: HttpServerRequest | undefined
 
-  constructor(source: object | undefined, authorization: string | undefined) {
-    this.source = source
-    this.authorization = authorization
+  constructor(request: HttpServerRequest | undefined) {
+    this.request = request
+  }
+
+  get source(): object | undefined {
+    return this.request?.source
   }
 }
 
-const outside = new Origin(undefined, undefined)
+const outside = new Origin(undefined)
 
 export const of = (request: HttpServerRequest | undefined): Origin =>
-  request === undefined ? outside : new Origin(request.source, fieldValue(request))
+  request === undefined ? outside : new Origin(request)
 
-export const same = (left: Origin, right: Origin): boolean =>
-  left === right || (left.source === right.source && left.authorization === right.authorization)
+export const same = ({ request: left }: Origin, { request: right }: Origin): boolean =>
+  left === right ||
+  (left !== undefined && right !== undefined && left.source === right.source && fieldValue(left) === fieldValue(right))

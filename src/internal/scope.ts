@@ -18,16 +18,36 @@ export const assertScopeTokens = (where: string, scopes: Iterable<string>): void
   }
 }
 
+const refuse = (): never => {
+  throw new TypeError("What a token grants does not change.")
+}
+
+/** Scopes that nobody adds to: what is kept of a token is given to every request that brings it. */
+class Scopes extends Set<string> {
+  constructor(names: Iterable<unknown>) {
+    super()
+    for (const name of names) if (typeof name === "string" && isScopeToken(name)) super.add(name)
+  }
+
+  override add(): never {
+    return refuse()
+  }
+
+  override delete(): never {
+    return refuse()
+  }
+
+  override clear(): never {
+    return refuse()
+  }
+}
+
 /**
  * The scopes that a claim grants: a string separated by single spaces (RFC 6749 §3.3), or an array of strings. Whatever is not a scope-token
  * (an empty part, a TAB, a number) grants nothing; it is never an error, so that an odd claim is a 403 and not a 500.
  */
-export const fromClaim = (claim: unknown): ReadonlySet<string> => {
-  const parts = typeof claim === "string" ? claim.split(" ") : Array.isArray(claim) ? claim : []
-  const scopes = new Set<string>()
-  for (const part of parts) if (typeof part === "string" && isScopeToken(part)) scopes.add(part)
-  return scopes
-}
+export const fromClaim = (claim: unknown): ReadonlySet<string> =>
+  new Scopes(typeof claim === "string" ? claim.split(" ") : Array.isArray(claim) ? claim : [])
 
 /** `outer` then `inner`, each scope once, in the order of first appearance. */
 export const union = (outer: ReadonlyArray<string>, inner: ReadonlyArray<string>): ReadonlyArray<string> =>

@@ -144,7 +144,7 @@ const maxDepth = 64
 
 /**
  * Freezes a token, so that no request changes what the next one sees, and says about how many bytes it takes with what was read from it: `Infinity` where
- * that cannot be said, or is more than `most`. Frozen are arrays, sets, and objects that are of no class; what an object of a class holds is its own.
+ * that cannot be said, or is more than `most`. Frozen are arrays, and objects that are of no class; what an object of a class holds is its own.
  */
 export const freeze = (text: string, token: VerifiedToken, most: number): number => {
   const seen = new Set<object>()
@@ -167,7 +167,6 @@ export const freeze = (text: string, token: VerifiedToken, most: number): number
       add(member, depth + 1, isOurs)
     }
     if (isOurs) Object.freeze(value)
-    else if (isOwn && value instanceof Set) close(value)
   }
   try {
     add(token, 0, true)
@@ -176,17 +175,6 @@ export const freeze = (text: string, token: VerifiedToken, most: number): number
     // Claims of somebody's own making may throw when they are looked at.
     return Infinity
   }
-}
-
-const refuse = {
-  value: () => {
-    throw new TypeError("What a token grants does not change.")
-  }
-}
-
-/** A frozen set is one to which nothing is added. */
-const close = (set: Set<unknown>): void => {
-  if (!Object.isFrozen(set)) Object.freeze(Object.defineProperties(set, { add: refuse, delete: refuse, clear: refuse }))
 }
 
 const isData = (value: object): boolean => {
