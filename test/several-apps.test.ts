@@ -17,6 +17,7 @@ const auth = OAuth2.authorizationCode("OAuth2", {
 const subject = Effect.map(AccessToken, (token) => token.subject)
 
 const shared = auth.require("read")
+const combined = shared.route.combine(HttpRouter.middleware((handler) => handler))
 
 /** Ways to guard a route; the last two hold a requirement that several routes share. */
 const ways: Readonly<Record<string, (path: `/${string}`) => Layer.Layer<never, never, any>>> = {
@@ -27,9 +28,7 @@ const ways: Readonly<Record<string, (path: `/${string}`) => Layer.Layer<never, n
   "a requirement that all share": (path) =>
     HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(Layer.provide(shared.route.layer)),
   "a requirement that all share, combined with other middleware": (path) =>
-    HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(
-      Layer.provide(shared.route.combine(HttpRouter.middleware((handler) => handler)).layer)
-    ),
+    HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(Layer.provide(combined.layer)),
   "an HttpApi": (path) => {
     const Api = HttpApi.make(path).add(
       HttpApiGroup.make(path).add(HttpApiEndpoint.get("get", path, { success: Schema.String }).middleware(shared))

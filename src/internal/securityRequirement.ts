@@ -159,12 +159,21 @@ export const make = <Name extends string, Provides, E, R>(
   return Object.assign(key, { route: fresh(route) }) as unknown as SecurityRequirement<Name, Provides, E, R>
 }
 
+interface Parts {
+  readonly layer: Layer.Layer<never>
+  readonly layerFn: Layer.Layer<never>
+  readonly combine: (other: never) => object
+}
+
 /**
- * A middleware that is built anew wherever it is provided: one build may hold several apps, and a layer that is remembered would guard all of them with the
- * authentication of the first.
+ * A middleware that is built anew wherever it is provided, alone or combined: one build may hold several apps, and a layer that is remembered would guard all
+ * of them with the authentication of the first.
  */
-const fresh = <M extends { readonly layer: unknown }>(middleware: M): M => {
-  // `combine` goes by the layer of the function.
-  const { layer, layerFn } = middleware as unknown as Readonly<Record<"layer" | "layerFn", Layer.Layer<never>>>
-  return Object.assign(middleware, { layer: Layer.fresh(layer), layerFn: Layer.fresh(layerFn) })
+const fresh = <M extends object>(middleware: M): M => {
+  const { combine, layer, layerFn } = middleware as M & Parts
+  return Object.assign(middleware, {
+    layer: Layer.fresh(layer),
+    layerFn: Layer.fresh(layerFn),
+    combine: (other: never) => fresh(combine.call(middleware, other))
+  })
 }
