@@ -902,6 +902,23 @@ describe("auth.prove", () => {
   }
 })
 
+describe("auth.prove of one of several scopes", () => {
+  it.effect("proves nothing more that a token, verified anew further in, does not have", () =>
+    Effect.gen(function* () {
+      let verifications = 0
+      const tokens = TokenVerifier.layer({
+        cache: false,
+        verify: () => Effect.sync(() => verified("a", ++verifications === 1 ? ["a"] : ["b"]))
+      })
+      const inner = cast(auth.prove("b")(auth.granted("a")))
+      const outer = auth.prove(Requirement.any("a", "b"))(Effect.exit(inner))
+      const exit = yield* Effect.provide(outer, [BearerToken.layerTest("t"), Layer.provide(auth.layer, tokens)])
+      assert.strictEqual(exit._tag, "Failure")
+      assert.strictEqual(verifications, 2)
+    }).pipe(Effect.provide(Logger.layer([])))
+  )
+})
+
 describe("sealing", () => {
   const handled: Array<string> = []
   const handler = Effect.sync(() => {

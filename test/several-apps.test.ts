@@ -11,7 +11,7 @@ import { serve } from "./support/web.ts"
 const auth = OAuth2.authorizationCode("OAuth2", {
   authorizationUrl: "https://idp.example.com/authorize",
   tokenUrl: "https://idp.example.com/token",
-  scopes: { read: "" }
+  scopes: { read: "", write: "" }
 })
 
 const subject = Effect.map(AccessToken, (token) => token.subject)
@@ -111,3 +111,19 @@ for (const [way, route] of Object.entries(ways)) {
     )
   })
 }
+
+it.effect("requirements that are each given the scheme's layer are one, where the verifier is one", () =>
+  Effect.gen(function* () {
+    const tokens = new Verifier({ both: ["read", "write"], none: [] })
+    const given = (scope: "read" | "write") => Layer.provide(auth.require(scope).route.layer, auth.layer)
+    const route = HttpRouter.add("GET", "/", Effect.map(subject, HttpServerResponse.text)).pipe(
+      Layer.provide(given("write")),
+      Layer.provide(given("read")),
+      Layer.provide(tokens.layer)
+    )
+    const send = yield* serve(route as Layer.Layer<never, never, HttpRouter.HttpRouter>)
+    assert.strictEqual((yield* send("/", "both")).body, "both")
+    assert.strictEqual((yield* send("/", "none")).challenge, `Bearer scope="read write"`)
+    assert.deepStrictEqual(tokens.calls, ["both", "none"])
+  })
+)
