@@ -531,7 +531,10 @@ export interface Options<
   readonly responses?: Challenge.Responses
   /** The protection space that a challenge names (RFC 9110 §11.5): printable ASCII. Default: the scheme's name. */
   readonly realm?: string
-  /** The user's own responses, by the error's tag. An `HttpApi` still declares the standard ones. */
+  /**
+   * The user's own responses, by the error's tag. Documents say their status and media type; the typed client of an `HttpApi` knows the standard ones, and sees
+   * of others the status.
+   */
   readonly renderers?: Challenge.Renderers
   /** Where the authorization server's metadata is (RFC 8414), for documents: `oauth2MetadataUrl` in OpenAPI 3.2, `x-oauth2MetadataUrl` in 3.1. */
   readonly oauth2MetadataUrl?: string

@@ -16,6 +16,7 @@
  *
  * @since 0.1.0
  */
+import { otherClaims } from "./internal/jwt/profile.ts"
 import type { Options } from "./JwtVerifier.ts"
 
 type Audience = Options["audience"]
@@ -135,7 +136,7 @@ export const entra = (options: {
         accessTokenClaims: { azp: true as const },
         requiredClaims: { ver: "2.0", roles: true as const },
         // Of a user who has signed in, roles are those that the user was assigned.
-        forbiddenClaims: ["scp", "nonce", "at_hash", "c_hash", "s_hash", "events"]
+        forbiddenClaims: ["scp", ...otherClaims.jwt]
       }
     : { scopesPath: ["scp"] as const, accessTokenClaims: { scp: true as const }, requiredClaims: { ver: "2.0" } })
 })

@@ -17,6 +17,8 @@ interface Shape {
 const guid = "11111111-2222-3333-4444-555555555555"
 const api = "https://api.example.com"
 
+const keycloak = { iss: "https://sso.example.com/realms/main", aud: "items", sub: guid, azp: "items-web" }
+
 const shapes: Readonly<Record<string, Shape>> = {
   Auth0: {
     options: Provider.auth0({ domain: "example.eu.auth0.com", audience: api }),
@@ -110,26 +112,10 @@ const shapes: Readonly<Record<string, Shape>> = {
   },
   "Keycloak before version 25, where a client sends a nonce": {
     options: Provider.keycloak({ url: "https://sso.example.com", realm: "main", audience: "items" }),
-    access: {
-      iss: "https://sso.example.com/realms/main",
-      aud: "items",
-      sub: guid,
-      typ: "Bearer",
-      azp: "items-web",
-      nonce: "n",
-      scope: "openid items:read"
-    },
+    access: { ...keycloak, typ: "Bearer", nonce: "n", scope: "openid items:read" },
     client: "items-web",
     scopes: ["openid", "items:read"],
-    id: {
-      iss: "https://sso.example.com/realms/main",
-      aud: "items",
-      sub: guid,
-      typ: "ID",
-      azp: "items-web",
-      nonce: "n",
-      scope: "openid"
-    }
+    id: { ...keycloak, typ: "ID", nonce: "n", scope: "openid" }
   },
   "Keycloak with roles of the realm": {
     options: Provider.keycloak({

@@ -2,7 +2,7 @@ import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import { InvalidToken } from "../../SecurityError.ts"
-import { type Claims, own, type Policy } from "./policy.ts"
+import { type Claims, has, own, type Policy } from "./policy.ts"
 
 /** What the claims of a token with a valid signature say, where the policy takes them (RFC 9068 §4, RFC 7519 §4.1). `now` is in milliseconds. */
 export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken | InvalidToken => {
@@ -52,9 +52,7 @@ const failing = (claims: Claims, policy: Policy, now: number): string | undefine
   if (text(claims, "sub") === undefined) return "sub"
   // A token bound to a key (RFC 9449 §7.2, RFC 8705 §3) is worth nothing without the proof, and a bearer request has none.
   if (Object.hasOwn(claims, "cnf")) return "cnf"
-  const missing = policy.requiredClaims.find(([name, value]) =>
-    value === true ? !Object.hasOwn(claims, name) : own(claims, name) !== value
-  )
+  const missing = policy.requiredClaims.find(([name, value]) => !has(claims, name, value))
   return missing?.[0]
 }
 

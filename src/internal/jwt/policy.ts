@@ -87,7 +87,7 @@ export const make = Effect.fnUntraced(function* (
         ? (claims) => scope.fromClaim(Object.hasOwn(claims, "scope") ? claims["scope"] : own(claims, "scp"))
         : (claims) => scope.fromClaim(scopesAt(claims)),
     marksAccessTokens: (claims) =>
-      marks.some(([name, value]) => (value === true ? Object.hasOwn(claims, name) : own(claims, name) === value)) ||
+      marks.some(([name, value]) => has(claims, name, value)) ||
       (accessTokenClaims === undefined && scopesAt?.(claims) !== undefined)
   }
 })
@@ -96,3 +96,7 @@ const millis = (duration: Duration.Input): number => Duration.toMillis(Duration.
 
 export const own = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null && Object.hasOwn(value, name) ? (value as Claims)[name] : undefined
+
+/** Whether a claim is there: with a value, or `true` for any. */
+export const has = (claims: Claims, name: string, value: string | true): boolean =>
+  value === true ? Object.hasOwn(claims, name) : own(claims, name) === value

@@ -1,7 +1,7 @@
 import { type Claims, own, type Policy, type Profile } from "./policy.ts"
 
 // An ID token says what an access token does not (OpenID Connect Core §2, §3.3.2.11), and so does a logout token (Back-Channel Logout §2.4).
-const otherClaims: Readonly<Record<Profile, ReadonlyArray<string>>> = {
+export const otherClaims: Readonly<Record<Profile, ReadonlyArray<string>>> = {
   "at+jwt": [],
   jwt: ["nonce", "at_hash", "c_hash", "s_hash", "events"],
   "id-token": ["events"]
