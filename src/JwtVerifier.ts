@@ -283,7 +283,7 @@ export const layerSecret = (
         })
       }
       yield* requireIssuer("issuer", options.issuer)
-      const policy = yield* policies.make(options.issuer, new Set([options.algorithm]), options)
+      const policy = yield* policies.make(new Set([options.algorithm]), options)
       const keys: verifier.Keys = [secret]
       return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), knownKeys: () => keys }], options)
     })
@@ -302,7 +302,7 @@ const trust = Effect.fnUntraced(function* (
     })
   }
   return {
-    policy: yield* policies.make(options.issuer, new Set(algorithms), options),
+    policy: yield* policies.make(new Set(algorithms), options),
     keysOf: keySet.find,
     knownKeys: keySet.known
   }

@@ -254,7 +254,7 @@ const settings = Effect.fnUntraced(function* (
   options: TokenCacheOptions
 ): Effect.fn.Return<Required<{ [K in keyof TokenCacheOptions]: number }>, ConfigurationError> {
   const { capacity = 10_000, maxBytes = 16 * 1024 * 1024 } = options
-  const timeToLive = Duration.toMillis(Duration.fromInputUnsafe(options.timeToLive ?? "1 minute"))
+  const timeToLive = Duration.toMillis(options.timeToLive ?? "1 minute")
   const refuse = (setting: string, message: string) =>
     Effect.fail(
       new ConfigurationError({ setting, message: `${setting} ${message}; cache: false switches the cache off` })

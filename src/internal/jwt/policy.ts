@@ -1,5 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { Policy as Options } from "../../JwtVerifier.ts"
 import { ConfigurationError } from "../../SecurityError.ts"
 import * as scope from "../scope.ts"
 
@@ -26,27 +27,13 @@ export interface Policy {
 
 export type Claims = Readonly<Record<string, unknown>>
 
-export type Profile = "at+jwt" | "jwt" | "id-token"
-
-export interface Options {
-  readonly audience: string | ReadonlyArray<string>
-  readonly audienceClaim?: "aud" | "client_id"
-  readonly clockTolerance?: Duration.Input
-  readonly maxTokenAge?: Duration.Input
-  readonly maxTokenLength?: number
-  readonly profile?: Profile
-  readonly requiredClaims?: Readonly<Record<string, string | true>>
-  readonly forbiddenClaims?: ReadonlyArray<string>
-  readonly accessTokenClaims?: Readonly<Record<string, string | true>>
-  readonly clientIdClaim?: string
-  readonly scopesPath?: readonly [string, ...ReadonlyArray<string>]
-}
+/** What tells an access token from other JWTs. */
+export type Profile = NonNullable<Options["profile"]>
 
 const refuse = (setting: string, message: string) =>
   Effect.fail(new ConfigurationError({ setting, message: `${setting} ${message}` }))
 
 export const make = Effect.fnUntraced(function* (
-  issuer: string,
   algorithms: ReadonlySet<string>,
   options: Options
 ): Effect.fn.Return<Policy, ConfigurationError> {
@@ -54,11 +41,11 @@ export const make = Effect.fnUntraced(function* (
   if (audience.length === 0 || audience.includes("")) {
     return yield* refuse("audience", "must name this API as its tokens do: at least one non-empty string")
   }
-  const clockTolerance = millis(options.clockTolerance ?? "5 seconds")
+  const clockTolerance = Duration.toMillis(options.clockTolerance ?? "5 seconds")
   if (!(clockTolerance >= 0 && clockTolerance <= 60_000)) {
     return yield* refuse("clockTolerance", "must be between 0 and 60 seconds")
   }
-  const maxTokenAge = options.maxTokenAge === undefined ? undefined : millis(options.maxTokenAge)
+  const maxTokenAge = options.maxTokenAge === undefined ? undefined : Duration.toMillis(options.maxTokenAge)
   if (maxTokenAge !== undefined && !(maxTokenAge > 0 && Number.isFinite(maxTokenAge))) {
     return yield* refuse("maxTokenAge", "must be a positive, finite duration")
   }
@@ -71,7 +58,7 @@ export const make = Effect.fnUntraced(function* (
   const requiredClaims = Object.entries(options.requiredClaims ?? {})
   const scopesAt = scopesPath === undefined ? undefined : (claims: Claims) => scopesPath.reduce<unknown>(own, claims)
   return {
-    issuer,
+    issuer: options.issuer,
     audience: new Set(audience),
     audienceClaim: options.audienceClaim ?? "aud",
     algorithms,
@@ -91,8 +78,6 @@ export const make = Effect.fnUntraced(function* (
       (accessTokenClaims === undefined && scopesAt?.(claims) !== undefined)
   }
 })
-
-const millis = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))
 
 export const own = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null && Object.hasOwn(value, name) ? (value as Claims)[name] : undefined
