@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { asymmetric, secretBytes } from "./internal/jwt/algorithms.ts"
 import * as policies from "./internal/jwt/policy.ts"
 import * as verifier from "./internal/jwt/verifier.ts"
 import { requireIssuer } from "./internal/url.ts"
@@ -23,30 +24,13 @@ import { type TokenCaching, TokenVerifier } from "./TokenVerifier.ts"
 /** There is one cache in front of all issuers, which is not one issuer's to set. */
 type Issuer = Options & { readonly cache?: never }
 
-const asymmetric = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519"
-] as const
-
-/** The shortest secret for each, in bytes (RFC 7518 §3.2: the size of the hash). */
-const symmetric = { HS256: 32, HS384: 48, HS512: 64 } as const
-
 /**
  * The asymmetric signature algorithms of JWS that jose verifies (RFC 7518 §3.1, RFC 8037, RFC 9864).
  *
  * @category models
  * @since 0.1.0
  */
-export type Algorithm = (typeof asymmetric)[number]
+export type Algorithm = keyof typeof asymmetric
 
 /**
  * The HMAC algorithms of JWS (RFC 7518 §3.2). Whoever verifies with the secret can make tokens too.
@@ -54,7 +38,7 @@ export type Algorithm = (typeof asymmetric)[number]
  * @category models
  * @since 0.1.0
  */
-export type SymmetricAlgorithm = keyof typeof symmetric
+export type SymmetricAlgorithm = keyof typeof secretBytes
 
 /**
  * What a token must be to be accepted, whatever it is signed with.
@@ -275,7 +259,7 @@ export const layerSecret = (
     TokenVerifier,
     Effect.gen(function* () {
       const secret = new TextEncoder().encode(Redacted.value(options.secret))
-      const least = symmetric[options.algorithm]
+      const least = secretBytes[options.algorithm]
       if (secret.length < least) {
         return yield* new ConfigurationError({
           setting: "secret",
@@ -289,16 +273,18 @@ export const layerSecret = (
     })
   )
 
+const known: ReadonlyArray<string> = Object.keys(asymmetric)
+
 const trust = Effect.fnUntraced(function* (
   options: Options,
   keySet: KeySet.KeySet["Service"]
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
   yield* requireIssuer("issuer", options.issuer)
-  const { algorithms = asymmetric } = options
-  if (algorithms.length === 0 || !algorithms.every((algorithm) => asymmetric.includes(algorithm))) {
+  const { algorithms = known } = options
+  if (algorithms.length === 0 || !algorithms.every((algorithm) => known.includes(algorithm))) {
     return yield* new ConfigurationError({
       setting: "algorithms",
-      message: `algorithms must be some of ${asymmetric.join(", ")}`
+      message: `algorithms must be some of ${known.join(", ")}`
     })
   }
   return {

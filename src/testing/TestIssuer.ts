@@ -5,7 +5,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
-import type { Algorithm } from "../JwtVerifier.ts"
+import type { Algorithm, SymmetricAlgorithm } from "../JwtVerifier.ts"
 import { address } from "./endpoints.ts"
 import { make } from "./issuer.ts"
 import type { Issuer, SigningKey, TestIssuerOptions } from "./model.ts"
@@ -291,7 +291,7 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
     /** At least one byte; a text is taken as UTF-8. */
     secret: string | Uint8Array,
     /** Default: `"HS256"`. */
-    algorithm: "HS256" | "HS384" | "HS512" = "HS256"
+    algorithm: SymmetricAlgorithm = "HS256"
   ): Effect.Effect<SigningKey> {
     return signingKey.makeSecretKey(kid, secret, algorithm)
   }

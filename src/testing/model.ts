@@ -4,7 +4,7 @@ import type * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import type * as Jose from "jose"
-import type { Algorithm } from "../JwtVerifier.ts"
+import type { Algorithm, SymmetricAlgorithm } from "../JwtVerifier.ts"
 
 /**
  * What a `SigningKey` signs with: the algorithms that `JwtVerifier` knows, and HMAC (RFC 7518 §3.2), which it must refuse.
@@ -12,7 +12,7 @@ import type { Algorithm } from "../JwtVerifier.ts"
  * @category models
  * @since 0.1.0
  */
-export type SigningAlgorithm = Algorithm | "HS256" | "HS384" | "HS512"
+export type SigningAlgorithm = Algorithm | SymmetricAlgorithm
 
 /**
  * A key that signs, and what is published of it.

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
-import type { Algorithm } from "../JwtVerifier.ts"
+import type { Algorithm, SymmetricAlgorithm } from "../JwtVerifier.ts"
 import type { SigningAlgorithm, SigningKey } from "./model.ts"
 
 export const makeKey = (kid: string, algorithm: Algorithm): Effect.Effect<SigningKey> =>
@@ -15,7 +15,7 @@ export const makeKey = (kid: string, algorithm: Algorithm): Effect.Effect<Signin
 export const makeSecretKey = (
   kid: string,
   secret: string | Uint8Array,
-  algorithm: "HS256" | "HS384" | "HS512"
+  algorithm: SymmetricAlgorithm
 ): Effect.Effect<SigningKey> => {
   const bytes = typeof secret === "string" ? new TextEncoder().encode(secret) : new Uint8Array(secret)
   const hash = `SHA-${algorithm.slice(2)}`

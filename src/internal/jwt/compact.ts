@@ -1,4 +1,5 @@
 import * as base64url from "jose/base64url"
+import { maxKidLength } from "./algorithms.ts"
 import { parseObject } from "./json.ts"
 
 /** What a header says (RFC 7515 §4.1). */
@@ -20,8 +21,6 @@ export interface Compact {
 // What would change which key, which bytes or which rules count (RFC 8725 §3.10, RFC 7515 §4.1.11, RFC 7797, RFC 7516): a token with one of these is
 // refused before anything is looked up.
 const refused = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
-
-const maxKid = 256
 
 /**
  * The strict form: three segments of canonical, unpadded base64url (so that a token has one spelling only), and a header in strict JSON. `undefined` for
@@ -63,7 +62,7 @@ const readHeader = (encoded: string): Header | undefined => {
   const alg = own(header, "alg")
   const kid = own(header, "kid")
   const typ = own(header, "typ")
-  if (kid !== undefined && (typeof kid !== "string" || kid.length > maxKid)) return
+  if (kid !== undefined && (typeof kid !== "string" || kid.length > maxKidLength)) return
   if (typ !== undefined && typeof typ !== "string") return
   return { alg: typeof alg === "string" ? alg : "", kid, typ: typ?.toLowerCase().replace(/^application\//, "") }
 }

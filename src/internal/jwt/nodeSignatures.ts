@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
+import type { Algorithm, SymmetricAlgorithm } from "../../JwtVerifier.ts"
 import { InvalidToken } from "../../SecurityError.ts"
 import { constant } from "../constantErrors.ts"
 import type { Check } from "./signatures.ts"
@@ -36,25 +37,26 @@ const ecdsa = (namedCurve: string, bits: number): Asymmetric => ({
 
 const ed25519: Asymmetric = { name: "Ed25519", digest: null }
 
-const asymmetric: ReadonlyMap<string, Asymmetric> = new Map([
-  ["RS256", rsa(256)],
-  ["RS384", rsa(384)],
-  ["RS512", rsa(512)],
-  ["PS256", pss(256)],
-  ["PS384", pss(384)],
-  ["PS512", pss(512)],
-  ["ES256", ecdsa("P-256", 256)],
-  ["ES384", ecdsa("P-384", 384)],
-  ["ES512", ecdsa("P-521", 512)],
-  ["EdDSA", ed25519],
-  ["Ed25519", ed25519]
-])
+// Typed by the algorithms that there are: the compiler finds one that is missing here.
+const asymmetric: Readonly<Record<Algorithm, Asymmetric>> = {
+  RS256: rsa(256),
+  RS384: rsa(384),
+  RS512: rsa(512),
+  PS256: pss(256),
+  PS384: pss(384),
+  PS512: pss(512),
+  ES256: ecdsa("P-256", 256),
+  ES384: ecdsa("P-384", 384),
+  ES512: ecdsa("P-521", 512),
+  EdDSA: ed25519,
+  Ed25519: ed25519
+}
 
-const symmetric: ReadonlyMap<string, string> = new Map([
-  ["HS256", "sha256"],
-  ["HS384", "sha384"],
-  ["HS512", "sha512"]
-])
+const symmetric: Readonly<Record<SymmetricAlgorithm, string>> = { HS256: "sha256", HS384: "sha384", HS512: "sha512" }
+
+/** What a table says of an algorithm, which may be none of its own. */
+const lookUp = <A>(table: Readonly<Record<string, A>>, algorithm: string): A | undefined =>
+  Object.hasOwn(table, algorithm) ? table[algorithm] : undefined
 
 const otherSignature = Effect.fail(constant(new InvalidToken({ reason: "Signature" })))
 const otherKey = Effect.fail(constant(new InvalidToken({ reason: "UnknownKey" })))
@@ -66,7 +68,7 @@ export const check: Check = (token, key, algorithm) => {
   const payload = Effect.sync(() => Buffer.from(token.slice(token.indexOf(".") + 1, end), "base64url"))
 
   if (key instanceof Uint8Array) {
-    const digest = symmetric.get(algorithm)
+    const digest = lookUp(symmetric, algorithm)
     if (digest === undefined) return otherKey
     const expected = createHmac(digest, key).update(input).digest()
     return signature.length === expected.length && timingSafeEqual(signature, expected) ? payload : otherSignature
@@ -93,7 +95,7 @@ const prepared = new WeakMap<CryptoKey, Map<string, Prepared | undefined>>()
 const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => {
   const known = prepared.get(key)
   if (known?.has(algorithm) === true) return known.get(algorithm)
-  const kind = asymmetric.get(algorithm)
+  const kind = lookUp(asymmetric, algorithm)
   const made = kind !== undefined && isFor(key, kind) ? prepare(key, kind) : undefined
   prepared.set(key, (known ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
   return made

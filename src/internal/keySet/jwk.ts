@@ -1,4 +1,5 @@
 /** Reads one member of a JWK Set (RFC 7517 §4): which algorithms it may verify, or why none. */
+import { asymmetric, type KeyType, maxKidLength } from "../jwt/algorithms.ts"
 import { curveWeakness, plain, rsaWeakness, type Weakness } from "./strength.ts"
 
 /** Why a published key is not used. */
@@ -36,28 +37,7 @@ export interface Candidate {
   readonly algorithms: ReadonlyArray<string>
 }
 
-/** The longest `kid` that a key may have, in characters: a longer one of a token names nothing. */
-export const maxKidLength = 256
-
-interface KeyType {
-  readonly kty: string
-  readonly crv?: string
-}
-
-/** Which key each signature algorithm takes (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
-const algorithms: ReadonlyMap<string, KeyType> = new Map<string, KeyType>([
-  ["RS256", { kty: "RSA" }],
-  ["RS384", { kty: "RSA" }],
-  ["RS512", { kty: "RSA" }],
-  ["PS256", { kty: "RSA" }],
-  ["PS384", { kty: "RSA" }],
-  ["PS512", { kty: "RSA" }],
-  ["ES256", { kty: "EC", crv: "P-256" }],
-  ["ES384", { kty: "EC", crv: "P-384" }],
-  ["ES512", { kty: "EC", crv: "P-521" }],
-  ["EdDSA", { kty: "OKP", crv: "Ed25519" }],
-  ["Ed25519", { kty: "OKP", crv: "Ed25519" }]
-])
+const algorithms: ReadonlyMap<string, KeyType> = new Map(Object.entries(asymmetric))
 
 export const isAlgorithm = (alg: string): boolean => algorithms.has(alg)
 

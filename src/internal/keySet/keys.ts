@@ -1,6 +1,7 @@
 /** The usable keys of a JWK Set, by algorithm and `kid`, and those that were refused. */
 import * as Effect from "effect/Effect"
-import { type Candidate, isAlgorithm, maxKidLength, readJwk, type Refusal } from "./jwk.ts"
+import { maxKidLength } from "../jwt/algorithms.ts"
+import { type Candidate, isAlgorithm, readJwk, type Refusal } from "./jwk.ts"
 
 /** How many members of a key set are read. */
 const maxKeys = 100

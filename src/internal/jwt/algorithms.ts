@@ -1,0 +1,28 @@
+/** The signature algorithms of JWS that are known here, each with what it takes. */
+
+/** What a public key must be. */
+export interface KeyType {
+  readonly kty: string
+  readonly crv?: string
+}
+
+/** Which key each asymmetric algorithm takes (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
+export const asymmetric = {
+  RS256: { kty: "RSA" },
+  RS384: { kty: "RSA" },
+  RS512: { kty: "RSA" },
+  PS256: { kty: "RSA" },
+  PS384: { kty: "RSA" },
+  PS512: { kty: "RSA" },
+  ES256: { kty: "EC", crv: "P-256" },
+  ES384: { kty: "EC", crv: "P-384" },
+  ES512: { kty: "EC", crv: "P-521" },
+  EdDSA: { kty: "OKP", crv: "Ed25519" },
+  Ed25519: { kty: "OKP", crv: "Ed25519" }
+} as const satisfies Readonly<Record<string, KeyType>>
+
+/** The shortest secret that each symmetric one takes, in bytes (RFC 7518 §3.2: the size of the hash). */
+export const secretBytes = { HS256: 32, HS384: 48, HS512: 64 } as const
+
+/** The longest `kid` that a key or a header may have, in characters: a longer one names nothing. */
+export const maxKidLength = 256
