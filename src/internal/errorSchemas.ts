@@ -11,6 +11,7 @@ import {
   NotAuthenticated,
   type SecurityError
 } from "../SecurityError.ts"
+import { exampleErrors } from "./exampleErrors.ts"
 
 /** The errors as an `HttpApi` declares them: for its document and for its typed client. */
 export type ErrorSchemasByTag = {
@@ -66,27 +67,27 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
 
   return {
     NotAuthenticated: declare(
-      new NotAuthenticated({ reason: "Unspecified" }),
+      exampleErrors.NotAuthenticated,
       "www-authenticate",
       (challenge) => new NotAuthenticated({ reason: "Unspecified", challenge })
     ),
     InvalidRequest: declare(
-      new InvalidRequest({ reason: "Unspecified" }),
+      exampleErrors.InvalidRequest,
       "www-authenticate",
       (challenge) => new InvalidRequest({ reason: "Unspecified", challenge })
     ),
     InvalidToken: declare(
-      new InvalidToken({ reason: "Unspecified" }),
+      exampleErrors.InvalidToken,
       "www-authenticate",
       (challenge) => new InvalidToken({ reason: "Unspecified", challenge })
     ),
     InsufficientScope: declare(
-      new InsufficientScope({ required: [], missing: [] }),
+      exampleErrors.InsufficientScope,
       "www-authenticate",
       (challenge) => new InsufficientScope({ required: scopesOf(challenge), missing: [], challenge })
     ),
     AuthorizationServerUnavailable: declare(
-      new AuthorizationServerUnavailable({ reason: "Unspecified", retryAfter: Duration.zero }),
+      exampleErrors.AuthorizationServerUnavailable,
       "retry-after",
       (seconds) =>
         new AuthorizationServerUnavailable({

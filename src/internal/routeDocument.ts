@@ -1,38 +1,8 @@
-import * as Duration from "effect/Duration"
 import { type HttpServerResponse, isHttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Challenge from "../Challenge.ts"
-import {
-  AuthorizationServerUnavailable,
-  InsufficientScope,
-  InvalidRequest,
-  InvalidToken,
-  NotAuthenticated,
-  type SecurityError
-} from "../SecurityError.ts"
+import type { SecurityError } from "../SecurityError.ts"
 import { type Demand, errorsOf, type Part } from "./demand.ts"
-
-const example = (tag: SecurityError["_tag"]): SecurityError => {
-  switch (tag) {
-    case "NotAuthenticated":
-      return new NotAuthenticated({ reason: "Unspecified" })
-    case "InvalidRequest":
-      return new InvalidRequest({ reason: "Unspecified" })
-    case "InvalidToken":
-      return new InvalidToken({ reason: "Unspecified" })
-    case "InsufficientScope":
-      return new InsufficientScope({ required: [], missing: [] })
-    case "AuthorizationServerUnavailable":
-      return new AuthorizationServerUnavailable({ reason: "Unspecified", retryAfter: Duration.seconds(1) })
-  }
-}
-
-const tags = [
-  "NotAuthenticated",
-  "InvalidRequest",
-  "InvalidToken",
-  "InsufficientScope",
-  "AuthorizationServerUnavailable"
-] as const
+import { exampleErrors } from "./exampleErrors.ts"
 
 /** How a scheme answers an error, for a document. */
 interface Answer {
@@ -47,8 +17,8 @@ interface Answer {
 /** How a scheme answers each of the errors. A renderer is asked for one of each, without detail. */
 const answersOf = ({ scheme }: Part): ReadonlyArray<Answer> => {
   const settings = scheme.settings([])
-  return tags.map((tag) => {
-    const error = example(tag)
+  return Object.values(exampleErrors).map((error) => {
+    const tag = error._tag
     const { body, headers, status } = Challenge.answer(error, settings)
     const own = render(settings.renderers, error)
     return own === undefined
