@@ -1,6 +1,5 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
@@ -12,7 +11,7 @@ import type { SecurityError } from "../SecurityError.ts"
 import { type RequiredScopes, SecurityScopes } from "../SecurityScopes.ts"
 import { Authenticator } from "./authenticator.ts"
 import { type Clause, combine, type Demand, holds, insufficient, type Part, proven, Refusal, refuse } from "./demand.ts"
-import { type Eventual, exitOf, toEffect } from "./eventual.ts"
+import { errorOf, type Eventual, exitOf, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
 import { Passed, type Place } from "./endpoint.ts"
 import { grow } from "./grow.ts"
@@ -209,7 +208,7 @@ const decidePart = (question: Question, part: Part): Eventual<Accepted | Refusal
   const { token, verified } = credential
   const exit = exitOf(verified)
   if (exit?._tag === "Success") return judge(part, outer, token, exit.value)
-  const error = exit && Option.getOrUndefined(Exit.findErrorOption(exit))
+  const error = errorOf(verified)
   if (error !== undefined) return refuse(part, outer, error)
   return Effect.matchEffect(verified, {
     onFailure: (error) => Effect.succeed<Accepted | Refusal>(refuse(part, outer, error)),

@@ -1,3 +1,5 @@
+import { escape } from "effect/RegExp"
+
 /** A parameter of a router's path, from its colon to the end of its pattern and of the mark that it is optional. */
 interface Parameter {
   readonly name: string
@@ -94,5 +96,3 @@ export const find = (path: string, templates: Readonly<Record<string, unknown>>)
   const pattern = new RegExp(`^${either}$`)
   return Object.keys(templates).find((template) => pattern.test(template))
 }
-
-const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")

@@ -1,4 +1,5 @@
 /** Which public keys are too weak, or no keys at all: what neither jose nor WebCrypto refuses. */
+import * as Hex from "effect/encoding/Hex"
 import * as base64url from "jose/base64url"
 import { hasRocaFingerprint, smallPrimes } from "./roca.ts"
 
@@ -23,8 +24,7 @@ const octets = (text: string): Uint8Array | undefined => {
   return base64url.encode(bytes) === text ? bytes : undefined
 }
 
-const unsigned = (bytes: Uint8Array): bigint =>
-  BigInt(`0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`)
+const unsigned = (bytes: Uint8Array): bigint => BigInt(`0x${Hex.encode(bytes)}`)
 
 /** The same text for the same number, with or without leading zero octets. */
 export const plain = (text: string): string => {

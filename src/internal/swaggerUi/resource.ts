@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Hex from "effect/encoding/Hex"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -26,7 +27,7 @@ export const encode = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(
 export const digest = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<string> =>
   Effect.map(
     Effect.promise(() => crypto.subtle.digest("SHA-256", bytes)),
-    (hash) => Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("")
+    (hash) => Hex.encode(new Uint8Array(hash))
   )
 
 /** A route that answers GET and HEAD, and what was not modified with 304 (RFC 9110 §13.1.2). */
