@@ -1,21 +1,17 @@
 import type * as OpenApi from "effect/http-api/OpenApi"
+import { isReadonlyObject } from "effect/Predicate"
 import * as alternatives from "./alternatives.ts"
+import { field, type Json, mapValues, membersOf } from "./json.ts"
 import * as pathTemplate from "./pathTemplate.ts"
 import type { Scheme } from "./scheme.ts"
 
-type Json = Readonly<Record<string, unknown>>
 type Security = ReadonlyArray<alternatives.Alternative>
-
-const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
-
-const mapValues = (object: unknown, f: (value: unknown, key: string) => unknown): Json =>
-  isJson(object) ? Object.fromEntries(Object.entries(object).map(([key, value]) => [key, f(value, key)])) : {}
 
 /** The document with the definitions of these schemes, as its version has them. Another one under the name of one of them is a mistake. */
 export const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>): Json => {
   const version = typeof document["openapi"] === "string" ? document["openapi"] : "3.1.0"
-  const components = isJson(document["components"]) ? document["components"] : {}
-  const existing = isJson(components["securitySchemes"]) ? components["securitySchemes"] : {}
+  const components = membersOf(document["components"])
+  const existing = membersOf(components["securitySchemes"])
   const ours = Object.fromEntries(Array.from(schemes, ([name, scheme]) => [name, scheme.definition(version)]))
   const taken = Object.keys(ours).find(
     (name) => Object.hasOwn(existing, name) && JSON.stringify(existing[name]) !== JSON.stringify(ours[name])
@@ -46,7 +42,7 @@ export const isDocument = (value: Json): boolean => "openapi" in value && "paths
 
 /** The document with the security of these endpoints, each of which must be there. */
 export const secure = (document: Json, endpoints: ReadonlyArray<Guarded>): Json => {
-  const paths: Record<string, unknown> = { ...(isJson(document["paths"]) ? document["paths"] : {}) }
+  const paths: Record<string, unknown> = { ...membersOf(document["paths"]) }
   for (const endpoint of endpoints) {
     const path = pathTemplate.find(endpoint.path, paths)
     const item = path === undefined ? undefined : withOperation(paths[path], endpoint)
@@ -63,19 +59,19 @@ export const secure = (document: Json, endpoints: ReadonlyArray<Guarded>): Json 
 const additional = "x-oai-additionalOperations"
 
 const withOperation = (item: unknown, endpoint: Guarded): Json | undefined => {
-  if (!isJson(item)) return
+  if (!isReadonlyObject(item)) return
   const { method } = endpoint
   const operation = item[method.toLowerCase()]
-  if (isJson(operation)) return { ...item, [method.toLowerCase()]: secured(operation, endpoint) }
+  if (isReadonlyObject(operation)) return { ...item, [method.toLowerCase()]: secured(operation, endpoint) }
   const others = item[additional]
-  const other = isJson(others) ? others[method] : undefined
-  return isJson(others) && isJson(other)
+  const other = field(others, method)
+  return isReadonlyObject(others) && isReadonlyObject(other)
     ? { ...item, [additional]: { ...others, [method]: secured(other, endpoint) } }
     : undefined
 }
 
 const secured = (operation: Json, { declared, others, refusals, rendered, security }: Guarded): Json => {
-  const responses = isJson(operation["responses"]) ? operation["responses"] : {}
+  const responses = membersOf(operation["responses"])
   // A status is ours where nothing else declares it. What the schemes declare is what any requirement of theirs could answer.
   const isOurs = (status: string) => declared.has(status) && !others.has(status) && isRefusal(responses[status])
   return {
@@ -94,17 +90,17 @@ const secured = (operation: Json, { declared, others, refusals, rendered, securi
 
 // The fields of an answer that the user has written himself are his own.
 const isRefusal = (response: unknown): boolean => {
-  const headers = isJson(response) && isJson(response["headers"]) ? response["headers"] : {}
+  const headers = membersOf(field(response, "headers"))
   return "www-authenticate" in headers || "retry-after" in headers
 }
 
 /** A response of this status that is one or the other. Of a media type that both have nothing more is said. */
 const either = (one: unknown, other: unknown): unknown => {
-  const content = (response: unknown) => (isJson(response) && isJson(response["content"]) ? response["content"] : {})
+  const content = (response: unknown) => membersOf(field(response, "content"))
   const types = { ...content(one), ...content(other) }
   const both = Object.keys(content(one)).filter((type) => Object.hasOwn(content(other), type))
   return {
-    ...(isJson(one) ? one : {}),
+    ...membersOf(one),
     ...(Object.keys(types).length === 0
       ? {}
       : { content: { ...types, ...Object.fromEntries(both.map((type) => [type, { schema: {} }])) } })
@@ -135,7 +131,7 @@ export const add = (
     if (same !== path) throw new TypeError(`${where} is ${same} for OpenAPI: give the parameters the same names.`)
     templates.set(pathTemplate.normalize(path), path)
     const { parameters: own, responses, ...rest } = operation
-    const given = isJson(responses) ? responses : { "200": { description: "Success" } }
+    const given = isReadonlyObject(responses) ? responses : { "200": { description: "Success" } }
     paths.set(path, {
       ...item,
       [method]: {
@@ -163,7 +159,7 @@ export const add = (
 /** The user's parameters, and those of the path that are not among them. */
 const withPath = (names: ReadonlyArray<string>, own: ReadonlyArray<unknown>): ReadonlyArray<unknown> => [
   ...names
-    .filter((name) => !own.some((other) => isJson(other) && other["in"] === "path" && other["name"] === name))
+    .filter((name) => !own.some((other) => field(other, "in") === "path" && field(other, "name") === name))
     .map((name) => ({ name, in: "path", required: true, schema: { type: "string" } })),
   ...own
 ]

@@ -2,7 +2,8 @@ import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import { InvalidToken } from "../../SecurityError.ts"
-import { type Claims, has, own, type Policy } from "./policy.ts"
+import { type Claims, has, type Policy } from "./policy.ts"
+import { own } from "./strictJson.ts"
 
 /** What the claims of a token with a valid signature say, where the policy takes them (RFC 9068 §4, RFC 7519 §4.1). `now` is in milliseconds. */
 export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken | InvalidToken => {

@@ -1,6 +1,6 @@
 import * as base64url from "jose/base64url"
 import { maxKidLength } from "./algorithms.ts"
-import { parseObject } from "./json.ts"
+import { own, parseObject } from "./strictJson.ts"
 
 /** What a header says (RFC 7515 §4.1). */
 interface Header {
@@ -70,9 +70,6 @@ const readHeader = (encoded: string): Header | undefined => {
 /** The claims in strict JSON; `undefined` for everything else. */
 export const claimsOf = (compact: Compact): Readonly<Record<string, unknown>> | undefined =>
   parseObject(base64url.decode(compact.payload))
-
-const own = (object: Readonly<Record<string, unknown>>, name: string): unknown =>
-  Object.hasOwn(object, name) ? object[name] : undefined
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 

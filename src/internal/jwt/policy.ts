@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { Policy as Options } from "../../JwtVerifier.ts"
 import { ConfigurationError } from "../../SecurityError.ts"
 import * as scope from "../scope.ts"
+import { own } from "./strictJson.ts"
 
 /** What is decided once, when a verifier is built. */
 export interface Policy {
@@ -78,9 +79,6 @@ export const make = Effect.fnUntraced(function* (
       (accessTokenClaims === undefined && scopesAt?.(claims) !== undefined)
   }
 })
-
-export const own = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null && Object.hasOwn(value, name) ? (value as Claims)[name] : undefined
 
 /** Whether a claim is there: with a value, or `true` for any. */
 export const has = (claims: Claims, name: string, value: string | true): boolean =>

@@ -1,4 +1,5 @@
-import { type Claims, own, type Policy, type Profile } from "./policy.ts"
+import type { Claims, Policy, Profile } from "./policy.ts"
+import { own } from "./strictJson.ts"
 
 // An ID token says what an access token does not (OpenID Connect Core §2, §3.3.2.11), and so does a logout token (Back-Channel Logout §2.4).
 export const otherClaims: Readonly<Record<Profile, ReadonlyArray<string>>> = {

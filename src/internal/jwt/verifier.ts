@@ -14,7 +14,7 @@ import { errorOf } from "../eventual.ts"
 import { isDebugged, isObserved, isTraced } from "../observed.ts"
 import * as claims from "./claims.ts"
 import * as compact from "./compact.ts"
-import { parseObject } from "./json.ts"
+import { own, parseObject } from "./strictJson.ts"
 import * as policies from "./policy.ts"
 import * as profile from "./profile.ts"
 import { type Check, type Key, Signatures } from "./signatures.ts"
@@ -103,7 +103,7 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
   if (only !== undefined && another === undefined) return only
   const unverified = compact.claimsOf(parsed)
   if (unverified === undefined) return malformed
-  return trusted.find(({ policy }) => policy.issuer === policies.own(unverified, "iss")) ?? otherIssuer
+  return trusted.find(({ policy }) => policy.issuer === own(unverified, "iss")) ?? otherIssuer
 }
 
 const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {

@@ -1,13 +1,8 @@
+import { field, type Json, membersOf } from "../json.ts"
 import { relative } from "./relative.ts"
 
-type Json = Readonly<Record<string, unknown>>
-
-const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
-
 const values = (value: unknown): ReadonlyArray<unknown> =>
-  Array.isArray(value) ? value : isJson(value) ? Object.values(value) : []
-
-const field = (value: unknown, name: string): unknown => (isJson(value) ? value[name] : undefined)
+  Array.isArray(value) ? value : Object.values(membersOf(value))
 
 /**
  * The document as it is served at a path. Where it names no servers, its server is found from where the document is (OpenAPI 3.1, "Server Object"),

@@ -1,11 +1,8 @@
-type Json = Readonly<Record<string, unknown>>
+import { isReadonlyObject } from "effect/Predicate"
+import { type Json, mapValues, membersOf } from "../json.ts"
 
-const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
-
-const mapValues = (object: unknown, f: (value: Json, key: string) => Json): Json =>
-  isJson(object)
-    ? Object.fromEntries(Object.entries(object).map(([key, value]) => [key, isJson(value) ? f(value, key) : value]))
-    : {}
+const mapObjects = (object: unknown, f: (value: Json, key: string) => Json): Json =>
+  mapValues(object, (value, key) => (isReadonlyObject(value) ? f(value, key) : value))
 
 /** The document with what Scalar reads from its OAuth 2 flows and schemes. */
 export const prepare = (
@@ -23,13 +20,13 @@ export const prepare = (
     value["type"] === "oauth2"
       ? {
           ...value,
-          flows: mapValues(value["flows"], flow),
+          flows: mapObjects(value["flows"], flow),
           ...(options.scopes === undefined ? undefined : { "x-default-scopes": options.scopes })
         }
       : value
-  const components = isJson(document["components"]) ? document["components"] : {}
+  const components = membersOf(document["components"])
   return {
     ...document,
-    components: { ...components, securitySchemes: mapValues(components["securitySchemes"], scheme) }
+    components: { ...components, securitySchemes: mapObjects(components["securitySchemes"], scheme) }
   }
 }

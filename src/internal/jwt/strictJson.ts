@@ -1,3 +1,5 @@
+/** Reads JSON from strangers. */
+
 /** How deeply objects and arrays may be nested in a header or in claims. */
 const maxDepth = 16
 
@@ -17,6 +19,12 @@ export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>
     return
   }
 }
+
+/** A member of an object, itself and not its prototype's; anything else has none. */
+export const own = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined
 
 // `JSON.parse` keeps one of several members with the same name: then the text names more than the value has.
 const isStrict = (text: string, value: object): boolean => membersOf(value, maxDepth) === namesIn(text)
