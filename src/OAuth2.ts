@@ -543,12 +543,12 @@ export interface Options<
 }
 
 /**
- * What is said of implications and of claims in a scheme's type is what its options say: they cannot be there in the type alone.
+ * Makes `implies` and `claims` required where the type arguments name them: a scheme's type says nothing that its options do not.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type Given<Implies, Claims> = ({} extends Implies ? unknown : { readonly implies: unknown }) &
+export type RequiredOptions<Implies, Claims> = ({} extends Implies ? unknown : { readonly implies: unknown }) &
   ([UnknownClaims] extends [Claims] ? unknown : { readonly claims: unknown })
 
 type NoImplications = {}
@@ -557,12 +557,41 @@ type NoImplications = {}
 type UnknownClaims = Readonly<Record<string, unknown>>
 
 /**
- * A scheme for the authorization-code flow (RFC 6749 §4.1): FastAPI's `OAuth2AuthorizationCodeBearer`.
+ * A constructor of schemes: it takes a name, and the options of every scheme with those of its flow.
  *
  * **Details**
  *
  * Throws a `TypeError` that names the mistake when a scope's name is no scope-token (RFC 6749 §3.3), when scopes imply each other in a
- * circle, or when the scheme's name or the realm cannot be written. So do the other constructors.
+ * circle, or when the scheme's name or the realm cannot be written.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Constructor<Flow> {
+  <
+    const Name extends string,
+    const Scopes extends Readonly<Record<string, string>>,
+    const Implies extends Implications<keyof Scopes & string> = NoImplications,
+    Claims extends object = UnknownClaims
+  >(
+    name: Name,
+    options: Options<Scopes, Implies, Claims> & RequiredOptions<Implies, Claims> & Flow
+  ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
+}
+
+/** The constructor of schemes with one flow, whose fields are picked out of the options. */
+const ofFlow =
+  <Name extends keyof Flows>(
+    flow: Name,
+    fields: ReadonlyArray<keyof Required<Flows>[Name]>
+  ): Constructor<Required<Flows>[Name]> =>
+  (name, options) =>
+    scheme(`OAuth2.${flow}`, name, options, {
+      [flow]: Struct.pick(options as Required<Flows>[Name], fields)
+    })
+
+/**
+ * A scheme for the authorization-code flow (RFC 6749 §4.1): FastAPI's `OAuth2AuthorizationCodeBearer`.
  *
  * **Example** (Declaring a scheme)
  *
@@ -580,18 +609,11 @@ type UnknownClaims = Readonly<Record<string, unknown>>
  * @category constructors
  * @since 0.1.0
  */
-export const authorizationCode = <
-  const Name extends string,
-  const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims extends object = UnknownClaims
->(
-  name: Name,
-  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & AuthorizationCodeFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
-  scheme("OAuth2.authorizationCode", name, options, {
-    authorizationCode: Struct.pick(options as AuthorizationCodeFlow, ["authorizationUrl", "tokenUrl", "refreshUrl"])
-  })
+export const authorizationCode: Constructor<AuthorizationCodeFlow> = ofFlow("authorizationCode", [
+  "authorizationUrl",
+  "tokenUrl",
+  "refreshUrl"
+])
 
 /**
  * A scheme for the client-credentials flow (RFC 6749 §4.4): programs that act for themselves.
@@ -599,18 +621,10 @@ export const authorizationCode = <
  * @category constructors
  * @since 0.1.0
  */
-export const clientCredentials = <
-  const Name extends string,
-  const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims extends object = UnknownClaims
->(
-  name: Name,
-  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & ClientCredentialsFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
-  scheme("OAuth2.clientCredentials", name, options, {
-    clientCredentials: Struct.pick(options as ClientCredentialsFlow, ["tokenUrl", "refreshUrl"])
-  })
+export const clientCredentials: Constructor<ClientCredentialsFlow> = ofFlow("clientCredentials", [
+  "tokenUrl",
+  "refreshUrl"
+])
 
 /**
  * A scheme for the device flow (RFC 8628): devices without a browser. OpenAPI 3.2 knows it; in a document of 3.1 it stands in an extension.
@@ -618,22 +632,11 @@ export const clientCredentials = <
  * @category constructors
  * @since 0.1.0
  */
-export const deviceAuthorization = <
-  const Name extends string,
-  const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims extends object = UnknownClaims
->(
-  name: Name,
-  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & DeviceAuthorizationFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
-  scheme("OAuth2.deviceAuthorization", name, options, {
-    deviceAuthorization: Struct.pick(options as DeviceAuthorizationFlow, [
-      "deviceAuthorizationUrl",
-      "tokenUrl",
-      "refreshUrl"
-    ])
-  })
+export const deviceAuthorization: Constructor<DeviceAuthorizationFlow> = ofFlow("deviceAuthorization", [
+  "deviceAuthorizationUrl",
+  "tokenUrl",
+  "refreshUrl"
+])
 
 /**
  * A scheme for the password flow (RFC 6749 §4.3): FastAPI's `OAuth2PasswordBearer`.
@@ -642,18 +645,7 @@ export const deviceAuthorization = <
  * @category constructors
  * @since 0.1.0
  */
-export const password = <
-  const Name extends string,
-  const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims extends object = UnknownClaims
->(
-  name: Name,
-  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & PasswordFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
-  scheme("OAuth2.password", name, options, {
-    password: Struct.pick(options as PasswordFlow, ["tokenUrl", "refreshUrl"])
-  })
+export const password: Constructor<PasswordFlow> = ofFlow("password", ["tokenUrl", "refreshUrl"])
 
 /**
  * A scheme for the implicit flow (RFC 6749 §4.2).
@@ -662,18 +654,7 @@ export const password = <
  * @category constructors
  * @since 0.1.0
  */
-export const implicit = <
-  const Name extends string,
-  const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims extends object = UnknownClaims
->(
-  name: Name,
-  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & ImplicitFlow
-): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
-  scheme("OAuth2.implicit", name, options, {
-    implicit: Struct.pick(options as ImplicitFlow, ["authorizationUrl", "refreshUrl"])
-  })
+export const implicit: Constructor<ImplicitFlow> = ofFlow("implicit", ["authorizationUrl", "refreshUrl"])
 
 /**
  * A scheme with several flows: FastAPI's `OAuth2(flows=…)`.
@@ -697,15 +678,7 @@ export const implicit = <
  * @category constructors
  * @since 0.1.0
  */
-export const make = <
-  const Name extends string,
-  const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims extends object = UnknownClaims
->(
-  name: Name,
-  options: Options<Scopes, Implies, Claims> & Given<Implies, Claims> & { readonly flows: Flows }
-): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
+export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
   if (Object.keys(options.flows).length === 0) {
     throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): name at least one flow.`)
   }
@@ -718,14 +691,7 @@ export const make = <
  * @category constructors
  * @since 0.1.0
  */
-export const openIdConnect = <
-  const Name extends string,
-  const Scopes extends Readonly<Record<string, string>>,
-  const Implies extends Implications<keyof Scopes & string> = NoImplications,
-  Claims extends object = UnknownClaims
->(
-  name: Name,
-  options: Options<Scopes, Implies, Claims> &
-    Given<Implies, Claims> & { readonly openIdConnectUrl: string; readonly oauth2MetadataUrl?: never }
-): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> =>
-  scheme("OAuth2.openIdConnect", name, options, {}, options.openIdConnectUrl)
+export const openIdConnect: Constructor<{
+  readonly openIdConnectUrl: string
+  readonly oauth2MetadataUrl?: never
+}> = (name, options) => scheme("OAuth2.openIdConnect", name, options, {}, options.openIdConnectUrl)
