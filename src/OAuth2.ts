@@ -62,18 +62,19 @@ import type { TokenVerifier } from "./TokenVerifier.ts"
 
 export { either } from "./internal/either.ts"
 export { Public, type PublicEndpoint } from "./internal/public.ts"
-export { proven, route, secured } from "./internal/sealing.ts"
+export { proven } from "./internal/proven.ts"
+export { route, secured } from "./internal/secured.ts"
 export type {
   Authenticated,
   Authentication,
   Granted,
   Requires,
+  Seal,
   SecurityRequirement,
   SecurityRequirementTypes,
   Verified
 } from "./internal/securityRequirement.ts"
 export { openApi } from "./OpenApiSecurity.ts"
-export type { Seal } from "./internal/seal.ts"
 
 export type {
   AuthorizationCodeFlow,

@@ -10,6 +10,7 @@ import * as Challenge from "../Challenge.ts"
 import type { SecurityError } from "../SecurityError.ts"
 import { type RequiredScopes, SecurityScopes } from "../SecurityScopes.ts"
 import { Authenticator } from "./authenticator.ts"
+import * as decisions from "./decision.ts"
 import { type Clause, combine, type Demand, holds, insufficient, type Part, proven, Refusal, refuse } from "./demand.ts"
 import { errorOf, type Eventual, exitOf, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
@@ -19,7 +20,6 @@ import * as Origin from "./origin.ts"
 import * as proof from "./proof.ts"
 import * as requiredScopes from "./requiredScopes.ts"
 import type { Authentication, Scheme } from "./scheme.ts"
-import * as seal from "./seal.ts"
 
 // What a handler gives, needs and fails with is in the types of the face that calls the guard (`OAuth2`).
 type Handler = Effect.Effect<unknown, unknown, unknown>
@@ -135,7 +135,7 @@ const answer = (question: Question, verdicts: ReadonlyArray<Verdict>): Handler =
   const [first] = verdicts
   if (verdicts.length === 1 && first instanceof Refusal) return first.failure
   if (verdicts.every((verdict) => verdict instanceof Accepted)) {
-    return proceed(question, verdicts, new seal.Decision(Origin.of(question.request)))
+    return proceed(question, verdicts, new decisions.Decision(Origin.of(question.request)))
   }
   const clauses = verdicts.flatMap((verdict): ReadonlyArray<ReadonlyArray<Refusal>> => {
     if (verdict instanceof Accepted) return none
@@ -148,7 +148,7 @@ const answer = (question: Question, verdicts: ReadonlyArray<Verdict>): Handler =
   return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
 }
 
-const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: seal.Decision): Handler =>
+const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: decisions.Decision): Handler =>
   // Sound: what the handler needs is in the types of the face that calls the guard.
   Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
     provide(question, accepted, decision, context)
@@ -277,13 +277,13 @@ const anonymous = Option.none<VerifiedToken>()
 const provide = (
   { guard, required: before }: Question,
   accepted: ReadonlyArray<Accepted>,
-  decision: seal.Decision,
+  decision: decisions.Decision,
   context: Context.Context<never>
 ): Context.Context<never> => {
   let required = before
   let optional = anonymous
   const { origin } = decision
-  let result = Context.addUnsafe<never, never, seal.Decision>(context, seal.LastDecision.key, decision)
+  let result = Context.addUnsafe<never, never, decisions.Decision>(context, decisions.LastDecision.key, decision)
   const passed = guard.place?.passed(context)
   if (passed !== undefined) result = grow(result, Passed.Reference.key, passed)
   for (const [scheme, authentication] of guard.authentications) {

@@ -5,8 +5,9 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type * as Types from "effect/Types"
+import * as decisions from "./decision.ts"
 import * as Origin from "./origin.ts"
-import * as seal from "./seal.ts"
+import type { Seal } from "./securityRequirement.ts"
 
 /**
  * The identifier of `Public`. Every scheme's layer provides it.
@@ -35,7 +36,7 @@ export interface Public extends Context.Key<PublicEndpoint, HttpApiMiddleware.Ht
   /** Why it is open, for the reader of the code. */
   readonly reason: string
   readonly route: HttpRouter.Middleware<{
-    provides: seal.Seal<string>
+    provides: Seal<string>
     handles: never
     error: never
     requires: never
@@ -51,7 +52,7 @@ export const isPublic = (key: object): boolean => reasons.has(key)
 
 const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
   Effect.flatMap(HttpServerRequest, (request) =>
-    Effect.provideService(handler, seal.LastDecision, new seal.Decision(Origin.of(request)))
+    Effect.provideService(handler, decisions.LastDecision, new decisions.Decision(Origin.of(request)))
   )
 
 /**

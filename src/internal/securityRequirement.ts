@@ -15,7 +15,6 @@ import { checks } from "./expression.ts"
 import * as guard from "./guard.ts"
 import type { ErrorSchemas } from "./errorSchemas.ts"
 import type { Scheme } from "./scheme.ts"
-import type { Seal } from "./seal.ts"
 
 /**
  * The service that authenticates requests for the scheme `Name`: `auth.layer` provides it, requirements and `auth.authorize` need it.
@@ -49,6 +48,16 @@ export interface Granted<in out Name extends string, in Scope extends string> {
  */
 export interface Verified<in out Name extends string> {
   readonly "~effect-oauth2/Verified": Types.Invariant<Name>
+}
+
+/**
+ * What a sealed route needs: that a requirement or `Public` stands around it. `Route` is its method and path.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface Seal<out Route extends string> {
+  readonly "~effect-oauth2/Seal": Route
 }
 
 /**

@@ -1,15 +1,6 @@
+/** The mark that a guard, or `Public`, leaves in a request's context: a sealed route runs only where it is. */
 import * as Context from "effect/Context"
 import type { Origin } from "./origin.ts"
-
-/**
- * What a sealed route needs: that a requirement or `Public` stands around it. `Route` is its method and path.
- *
- * @category services
- * @since 0.1.0
- */
-export interface Seal<out Route extends string> {
-  readonly "~effect-oauth2/Seal": Route
-}
 
 /** That a guard has decided, or `Public`, and for which request. */
 export class Decision {
