@@ -3,10 +3,10 @@ import * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../AccessToken.ts"
 import { InvalidToken } from "../SecurityError.ts"
 
-type Claims = Schema.Decoder<object> | undefined
+export type ClaimsSchema = Schema.Decoder<object>
 
 /** Puts decoded claims in the place of a token's own. */
-const decode = (schema: Claims) => {
+const decode = (schema: ClaimsSchema | undefined) => {
   if (schema === undefined) return Effect.succeed<VerifiedToken>
   const decode = Schema.decodeUnknownEffect(schema)
   return (token: VerifiedToken) =>
@@ -16,7 +16,7 @@ const decode = (schema: Claims) => {
 
 /** Refuses a token whose claims do not decode. */
 export const claimsDecoder = (
-  schema: Claims
+  schema: ClaimsSchema
 ): ((token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToken>) => {
   const decoded = decode(schema)
   // The issue's text may hold what a claim holds: only that a claim was refused is told.
@@ -24,7 +24,10 @@ export const claimsDecoder = (
 }
 
 /** Claims that a test gives, and that do not decode, are the test's mistake: a defect that says what is wrong with them. */
-export const testClaims = (schema: Claims, where: string): ((token: VerifiedToken) => Effect.Effect<VerifiedToken>) => {
+export const testClaims = (
+  schema: ClaimsSchema | undefined,
+  where: string
+): ((token: VerifiedToken) => Effect.Effect<VerifiedToken>) => {
   const decoded = decode(schema)
   return (token) =>
     Effect.catch(decoded(token), (issue) =>
