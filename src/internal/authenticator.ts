@@ -13,7 +13,15 @@ import { Memories, Remembered } from "./memory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 import { constant } from "./constantErrors.ts"
 import { errorOf, exitOf } from "./eventual.ts"
-import { type Checked, type Face, faceOf, type Known, type Rejection, success, toEffect } from "./cachedVerifier.ts"
+import {
+  directOf,
+  type DirectVerifier,
+  type Inspected,
+  type Known,
+  type Rejection,
+  success,
+  toEffect
+} from "./directVerifier.ts"
 import { shared } from "./shared.ts"
 import { freeze } from "./tokenCache.ts"
 
@@ -53,12 +61,12 @@ type Decode = (token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToke
  * context can pass for a verification. A token that the verifier's cache knows costs a look-up; any other is remembered for one handling of a request.
  */
 export class Authenticator {
-  readonly #verifier: Face
+  readonly #verifier: DirectVerifier
   readonly #decode: Decode | undefined
   readonly #decoded = new WeakMap<VerifiedToken, Exit.Success<VerifiedToken>>()
 
   constructor(verifier: TokenVerifier["Service"], decode: Decode | undefined) {
-    this.#verifier = faceOf(verifier)
+    this.#verifier = directOf(verifier)
     this.#decode = decode
   }
 
@@ -87,7 +95,7 @@ export class Authenticator {
     const settled = this.#settled(known)
     if (settled !== undefined) return settled.verified
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
-    if (request === undefined) return toEffect(this.#check(text, known, fiber))
+    if (request === undefined) return toEffect(this.#inspect(text, known, fiber))
     const remembered = this.#remembered(text, known, request, "last", fiber)
     return "verified" in remembered ? remembered.verified : Effect.fail(remembered)
   }
@@ -102,12 +110,12 @@ export class Authenticator {
   }
 
   /** Of a token that is not settled. */
-  #check(text: string, known: Known | undefined, fiber: Fiber.Fiber<unknown, unknown>): Checked<VerifiedToken> {
-    const checked = known === undefined ? this.#verifier.verify(text, fiber) : () => known.verified
+  #inspect(text: string, known: Known | undefined, fiber: Fiber.Fiber<unknown, unknown>): Inspected<VerifiedToken> {
+    const inspected = known === undefined ? this.#verifier.verify(text, fiber) : () => known.verified
     const decode = this.#decode
-    return decode === undefined || checked instanceof InvalidToken
-      ? checked
-      : () => Effect.flatMapEager(checked(), (token) => this.#decoding(token, decode))
+    return decode === undefined || inspected instanceof InvalidToken
+      ? inspected
+      : () => Effect.flatMapEager(inspected(), (token) => this.#decoding(token, decode))
   }
 
   #decoding(token: VerifiedToken, decode: Decode): Effect.Effect<VerifiedToken, InvalidToken> {
@@ -129,19 +137,19 @@ export class Authenticator {
     place: "own" | "last",
     fiber: Fiber.Fiber<unknown, unknown>
   ): Verification | Rejection {
-    const checked = this.#check(text, known, fiber)
-    if (checked instanceof InvalidToken) return checked
+    const inspected = this.#inspect(text, known, fiber)
+    if (inspected instanceof InvalidToken) return inspected
     const memory = Memories.of(request, this)
     if (memory.own?.text === text) return memory.own.verification
     if (memory.last?.text === text) return memory.last.verification
-    const verified = checked()
+    const verified = inspected()
     // What is refused at once may be refused again.
     const error = errorOf(verified)
     if (error !== undefined) return error
     // What has begun is for the first who asks; when it is over, the token is verified anew.
     let begun: Effect.Effect<VerifiedToken, Rejection> | undefined = verified
     const verify = Effect.withFiber((fiber) => {
-      const first = begun ?? toEffect(this.#check(text, this.#verifier.lookUp(text, fiber), fiber))
+      const first = begun ?? toEffect(this.#inspect(text, this.#verifier.lookUp(text, fiber), fiber))
       begun = undefined
       return first
     })

@@ -1,23 +1,32 @@
+/** A verifier with a cache of verified tokens in front, as `TokenVerifier` describes it. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../AccessToken.ts"
-import { type AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../SecurityError.ts"
+import { ConfigurationError, InvalidToken } from "../SecurityError.ts"
 import type { TokenCacheOptions, TokenVerifier } from "../TokenVerifier.ts"
 import { isToken, redact } from "./authorizationHeader.ts"
 import * as counter from "./counter.ts"
+import {
+  type Asker,
+  type DirectVerifier,
+  type Inspected,
+  type Known,
+  type Rejection,
+  success,
+  toEffect,
+  toService,
+  withoutCache
+} from "./directVerifier.ts"
 import { exitOf } from "./eventual.ts"
 import { Flights } from "./flights.ts"
 import { isObserved } from "./observed.ts"
 import { Refusals } from "./refusals.ts"
 import { shared } from "./shared.ts"
 import { freeze, type Kept, TokenCache } from "./tokenCache.ts"
-
-export type Rejection = InvalidToken | AuthorizationServerUnavailable
 
 /** What a verification found. */
 export interface Verified {
@@ -34,12 +43,6 @@ export const stands: Effect.Effect<boolean> = Effect.succeed(true)
 
 export const always: Standing = () => stands
 
-/** A token that is kept, and what was verified of it: an `Exit` where that still stands, an effect where the key has to be waited for. */
-export interface Known {
-  readonly token: Redacted.Redacted
-  readonly verified: Effect.Effect<VerifiedToken, Rejection>
-}
-
 interface Entry extends Known {
   readonly text: string
   readonly verified: Exit.Success<VerifiedToken>
@@ -48,53 +51,12 @@ interface Entry extends Known {
   readonly standing: Standing
 }
 
-export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
-  Exit.succeed(token) as Exit.Success<VerifiedToken>
-
-type Asking = Fiber.Fiber<unknown, unknown>
-
-/** What a verifier made here can do besides: it needs no effect for what it knows. */
-export interface Face {
-  /** `undefined` where nothing is kept of the token. */
-  readonly lookUp: (token: string, fiber: Asking) => Known | undefined
-  /** The same by the value of an `Authorization` field; or the error of a token whose form was refused before. */
-  readonly lookUpPresented: (field: string, fiber: Asking) => Known | InvalidToken | undefined
-  /** Of a token of which nothing is kept. */
-  readonly verify: (token: string, fiber: Asking) => Checked<VerifiedToken>
-}
-
-/** What a look at the form says: the error of a token that it refuses, or else how to verify the token, an `Exit` where there is nothing to wait for. */
-export type Checked<A> = InvalidToken | (() => Effect.Effect<A, Rejection>)
-
-// By the function that verifies: whoever puts another one in its place is asked for every token.
-const faces = new WeakMap<TokenVerifier["Service"]["verify"], Face>()
-
-export const faceOf = ({ verify }: TokenVerifier["Service"]): Face =>
-  faces.get(verify) ?? { ...ignorant, verify: (token) => () => verify(redact(token)) }
-
-const ignorant = { lookUp: () => undefined, lookUpPresented: () => undefined }
-
-/** What is kept of a token, or else its verification. */
-const find = (face: Face, token: string, fiber: Asking): Effect.Effect<VerifiedToken, Rejection> =>
-  face.lookUp(token, fiber)?.verified ?? toEffect(face.verify(token, fiber))
-
-const withFace = (face: Face, invalidate: TokenVerifier["Service"]["invalidate"]): TokenVerifier["Service"] => {
-  const verify: TokenVerifier["Service"]["verify"] = (token) =>
-    Effect.withFiber((fiber) => find(face, Redacted.value(token), fiber))
-  faces.set(verify, face)
-  return { verify, invalidate }
-}
-
-export const toEffect = <A>(checked: Checked<A>): Effect.Effect<A, Rejection> =>
-  checked instanceof InvalidToken ? Effect.fail(checked) : checked()
-
 const lookups = Metric.counter("oauth2_token_cache_lookups_total", {
   description: "Look-ups of verified tokens, by outcome: hit, miss",
   incremental: true
 })
 
-/** The fiber is the one that asks. */
-export type Verify = (token: string, fiber: Asking) => Checked<Verified>
+type Verify = (token: string, fiber: Asker) => Inspected<Verified>
 
 interface Options {
   readonly verify: Verify
@@ -109,14 +71,14 @@ export const make = Effect.fnUntraced(function* ({
   verify
 }: Options): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError> {
   if (options === false) {
-    return withFace(
+    return toService(
       {
-        ...ignorant,
+        ...withoutCache,
         verify: (text, fiber) => {
-          const checked = verify(text, fiber)
-          if (!(checked instanceof InvalidToken)) return () => Effect.mapEager(checked(), ({ token }) => token)
-          refused(checked)
-          return checked
+          const inspected = verify(text, fiber)
+          if (!(inspected instanceof InvalidToken)) return () => Effect.mapEager(inspected(), ({ token }) => token)
+          refused(inspected)
+          return inspected
         }
       },
       () => Effect.void
@@ -147,11 +109,11 @@ export const make = Effect.fnUntraced(function* ({
     return token
   }
 
-  const check = (text: string, fiber: Asking): Checked<VerifiedToken> => {
-    const checked = verify(text, fiber)
-    if (!(checked instanceof InvalidToken)) return () => begin(text, checked, fiber.getRef(Clock.Clock))
-    refusals.add(text, checked)
-    return refuse(checked)
+  const inspect = (text: string, fiber: Asker): Inspected<VerifiedToken> => {
+    const inspected = verify(text, fiber)
+    if (!(inspected instanceof InvalidToken)) return () => begin(text, inspected, fiber.getRef(Clock.Clock))
+    refusals.add(text, inspected)
+    return refuse(inspected)
   }
 
   const refuse = (error: InvalidToken): InvalidToken => {
@@ -188,7 +150,7 @@ export const make = Effect.fnUntraced(function* ({
     return flight
   }
 
-  const known = (kept: Kept<Entry> | undefined, fiber: Asking): Known | undefined => {
+  const known = (kept: Kept<Entry> | undefined, fiber: Asker): Known | undefined => {
     if (kept === undefined) return
     const clock = fiber.getRef(Clock.Clock)
     const now = clock.currentTimeMillisUnsafe()
@@ -217,21 +179,21 @@ export const make = Effect.fnUntraced(function* ({
           return entry.verified
         }
         cache.delete(text)
-        return toEffect(check(text, fiber))
+        return toEffect(inspect(text, fiber))
       }
     })
     return { token, verified }
   }
 
-  const face: Face = {
+  const direct: DirectVerifier = {
     lookUp: (text, fiber) => known(cache.find(text), fiber),
     lookUpPresented: (field, fiber) => {
       const refusal = refusals.get(field)
       return refusal !== undefined && !isObserved(fiber) ? refuse(refusal) : known(cache.findPresented(field), fiber)
     },
-    verify: check
+    verify: inspect
   }
-  return withFace(face, (credential) =>
+  return toService(direct, (credential) =>
     Effect.sync(() => {
       const text = Redacted.value(credential)
       cache.delete(text)

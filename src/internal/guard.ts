@@ -21,7 +21,7 @@ import * as proof from "./proof.ts"
 import * as requiredScopes from "./requiredScopes.ts"
 import type { Authentication, Scheme } from "./scheme.ts"
 
-// What a handler gives, needs and fails with is in the types of the face that calls the guard (`OAuth2`).
+// What a handler gives, needs and fails with is in the types of whoever calls the guard (`SecurityRequirement`, `auth.prove`).
 type Handler = Effect.Effect<unknown, unknown, unknown>
 
 type Authentications = ReadonlyMap<Scheme, Authentication>
@@ -149,7 +149,7 @@ const answer = (question: Question, verdicts: ReadonlyArray<Verdict>): Handler =
 }
 
 const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: decisions.Decision): Handler =>
-  // Sound: what the handler needs is in the types of the face that calls the guard.
+  // Sound: what the handler needs is in the types of whoever calls the guard.
   Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
     provide(question, accepted, decision, context)
   )
