@@ -45,7 +45,7 @@ import type {
   Flows,
   ImplicitFlow,
   PasswordFlow
-} from "./internal/definition.ts"
+} from "./internal/securitySchemeObject.ts"
 import type { PublicEndpoint } from "./internal/public.ts"
 import { make as scheme } from "./internal/oauth2Scheme.ts"
 import type {
@@ -83,7 +83,7 @@ export type {
   Flows,
   ImplicitFlow,
   PasswordFlow
-} from "./internal/definition.ts"
+} from "./internal/securitySchemeObject.ts"
 
 /**
  * Which scopes imply which others: `{ "items:write": ["items:read"] }`, transitively.

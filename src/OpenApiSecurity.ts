@@ -16,7 +16,7 @@ import * as expression from "./internal/expression.ts"
 import * as alternatives from "./internal/alternatives.ts"
 import * as openApiDocument from "./internal/openApiDocument.ts"
 import * as pathTemplate from "./internal/pathTemplate.ts"
-import * as routeDocument from "./internal/routeDocument.ts"
+import * as refusalResponses from "./internal/refusalResponses.ts"
 import type { Scheme } from "./internal/scheme.ts"
 import type { SecurityRequirementTypes } from "./internal/securityRequirement.ts"
 
@@ -124,7 +124,7 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
   api: HttpApi.HttpApi<Id, Groups>
 ): HttpApi.HttpApi<Id, Groups> => {
   const schemes = new Map<string, Scheme>()
-  const guarded: Array<openApiDocument.Guarded> = []
+  const guarded: Array<openApiDocument.SecuredOperation> = []
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint, errors, mergedAnnotations, successes }) => {
@@ -135,8 +135,8 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
         method: endpoint.method,
         path: endpoint.path,
         security: ofDemand(demand),
-        refusals: routeDocument.refusals(demand),
-        rendered: routeDocument.renderedBy(demand),
+        refusals: refusalResponses.of(demand),
+        rendered: refusalResponses.renderedStatuses(demand),
         declared: statusesOf(errors, (schemas) => schemas.some(isOurs)),
         others: new Set([
           ...statusesOf(errors, (schemas) => !schemas.every(isOurs)),
@@ -243,7 +243,7 @@ export const fromRoutes = (
       method: method.toLowerCase(),
       operation,
       security: demand.length === 0 ? [] : ofDemand(demand),
-      refusals: routeDocument.refusals(demand)
+      refusals: refusalResponses.of(demand)
     }
   })
   return openApiDocument.add(document, { schemes, operations })

@@ -30,7 +30,7 @@ import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { Flights } from "../src/internal/flights.ts"
+import { InFlight } from "../src/internal/inFlight.ts"
 import { type Entry, type Kept, TokenCache } from "../src/internal/tokenCache.ts"
 import { verified } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
@@ -453,19 +453,19 @@ it.prop(
   "what is under way is found as in a map, while it is under way",
   { steps: Arbitrary.array(Arbitrary.schema(Step), { minLength: 6000, maxLength: 7000 }) },
   ({ steps }) => {
-    const flights = new Flights<number>()
+    const inFlight = new InFlight<number>()
     const model = new Map<string, number>()
     steps.forEach(({ kind, text }, i) => {
-      assert.strictEqual(flights.get(text), model.get(text))
+      assert.strictEqual(inFlight.get(text), model.get(text))
       if (kind === "set") {
-        flights.set(text, i)
+        inFlight.set(text, i)
         model.set(text, i)
       } else {
-        flights.delete(text)
+        inFlight.delete(text)
         model.delete(text)
       }
     })
-    for (const text of texts) assert.strictEqual(flights.get(text), model.get(text))
+    for (const text of texts) assert.strictEqual(inFlight.get(text), model.get(text))
   },
   { arbitrary: { runs: 10, seed: "flights" } }
 )

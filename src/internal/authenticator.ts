@@ -9,7 +9,7 @@ import type { VerifiedToken } from "../AccessToken.ts"
 import { BearerToken } from "../BearerToken.ts"
 import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
-import { Memories, Remembered } from "./memory.ts"
+import { RequestMemories, Remembered } from "./requestMemory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 import { constant } from "./constantErrors.ts"
 import { errorOf, exitOf } from "./eventual.ts"
@@ -139,7 +139,7 @@ export class Authenticator {
   ): Verification | Rejection {
     const inspected = this.#inspect(text, known, fiber)
     if (inspected instanceof InvalidToken) return inspected
-    const memory = Memories.of(request, this)
+    const memory = RequestMemories.of(request, this)
     if (memory.own?.text === text) return memory.own.verification
     if (memory.last?.text === text) return memory.last.verification
     const verified = inspected()

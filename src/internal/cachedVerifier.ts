@@ -22,9 +22,9 @@ import {
   withoutCache
 } from "./directVerifier.ts"
 import { exitOf } from "./eventual.ts"
-import { Flights } from "./flights.ts"
+import { InFlight } from "./inFlight.ts"
 import { isObserved } from "./observed.ts"
-import { Refusals } from "./refusals.ts"
+import { RefusedTokens } from "./refusedTokens.ts"
 import { shared } from "./shared.ts"
 import { freeze, type Kept, TokenCache } from "./tokenCache.ts"
 
@@ -87,13 +87,13 @@ export const make = Effect.fnUntraced(function* ({
 
   const { timeToLive, ...bounds } = yield* settings(options)
   const cache = new TokenCache<Entry>(bounds)
-  const refusals = new Refusals()
+  const refusedTokens = new RefusedTokens()
   const context = yield* Effect.context<never>()
   const hits = counter.make(lookups, { outcome: "hit" }, context)
   const misses = counter.make(lookups, { outcome: "miss" }, context)
 
   /** What is under way: a token that many present at once is verified once. */
-  const flights = new Flights<Effect.Effect<VerifiedToken, Rejection>>()
+  const inFlight = new InFlight<Effect.Effect<VerifiedToken, Rejection>>()
 
   const keep = (text: string, { standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
     const from = clock.currentTimeMillisUnsafe()
@@ -112,7 +112,7 @@ export const make = Effect.fnUntraced(function* ({
   const inspect = (text: string, fiber: Asker): Inspected<VerifiedToken> => {
     const inspected = verify(text, fiber)
     if (!(inspected instanceof InvalidToken)) return () => begin(text, inspected, fiber.getRef(Clock.Clock))
-    refusals.add(text, inspected)
+    refusedTokens.add(text, inspected)
     return refuse(inspected)
   }
 
@@ -128,21 +128,21 @@ export const make = Effect.fnUntraced(function* ({
     clock: Clock.Clock
   ): Effect.Effect<VerifiedToken, Rejection> => {
     misses.count++
-    const underWay = flights.get(text)
+    const underWay = inFlight.get(text)
     if (underWay !== undefined) return underWay
     const verified = verify()
     const exit = exitOf(verified)
     if (exit !== undefined) return Exit.map(exit, (verified) => keep(text, verified, clock))
-    const isOwn = () => flights.get(text) === flight
+    const isOwn = () => inFlight.get(text) === flight
     const flight: Effect.Effect<VerifiedToken, Rejection> = shared(
       Effect.onExitPrimitive(
         Effect.suspend(() => {
-          flights.set(text, flight)
+          inFlight.set(text, flight)
           // What was invalidated meanwhile is not kept.
           return Effect.map(verified, (verified) => (isOwn() ? keep(text, verified, clock) : verified.token))
         }),
         () => {
-          if (isOwn()) flights.delete(text)
+          if (isOwn()) inFlight.delete(text)
           return undefined
         }
       )
@@ -188,7 +188,7 @@ export const make = Effect.fnUntraced(function* ({
   const direct: DirectVerifier = {
     lookUp: (text, fiber) => known(cache.find(text), fiber),
     lookUpPresented: (field, fiber) => {
-      const refusal = refusals.get(field)
+      const refusal = refusedTokens.get(field)
       return refusal !== undefined && !isObserved(fiber) ? refuse(refusal) : known(cache.findPresented(field), fiber)
     },
     verify: inspect
@@ -197,7 +197,7 @@ export const make = Effect.fnUntraced(function* ({
     Effect.sync(() => {
       const text = Redacted.value(credential)
       cache.delete(text)
-      flights.delete(text)
+      inFlight.delete(text)
     })
   )
 })

@@ -15,7 +15,7 @@ import { type Clause, combine, type Demand, holds, insufficient, type Part, prov
 import { errorOf, type Eventual, exitOf, toEffect } from "./eventual.ts"
 import * as expression from "./expression.ts"
 import { Passed, type Place } from "./endpoint.ts"
-import { grow } from "./grow.ts"
+import { addInPlace } from "./addInPlace.ts"
 import * as Origin from "./origin.ts"
 import * as proof from "./proof.ts"
 import * as requiredScopes from "./requiredScopes.ts"
@@ -285,10 +285,10 @@ const provide = (
   const { origin } = decision
   let result = Context.addUnsafe<never, never, decisions.Decision>(context, decisions.LastDecision.key, decision)
   const passed = guard.place?.passed(context)
-  if (passed !== undefined) result = grow(result, Passed.Reference.key, passed)
+  if (passed !== undefined) result = addInPlace(result, Passed.Reference.key, passed)
   for (const [scheme, authentication] of guard.authentications) {
     if (Context.getOrUndefined(context, scheme.service) !== authentication) {
-      result = grow(result, scheme.service.key, authentication)
+      result = addInPlace(result, scheme.service.key, authentication)
     }
   }
   for (const { accessToken, part, token } of accepted) {
@@ -299,15 +299,15 @@ const provide = (
         : requiredScopes.extend(required, expression.necessary(part.expression), scheme)
     if (accessToken === undefined) continue
     optional = Option.some(accessToken)
-    result = grow(result, AccessToken.key, accessToken)
-    result = grow(result, BearerToken.key, token)
+    result = addInPlace(result, AccessToken.key, accessToken)
+    result = addInPlace(result, BearerToken.key, token)
     // A proof is for what the types know: where the token is optional they know nothing.
     if (part.optional) continue
     const before = proof.ofOrigin(result, scheme, origin)
     const scopes = proven(part, accessToken)
     const all = before === undefined ? scopes : new Set([...proof.stillProven(before, accessToken), ...scopes])
-    result = grow(result, scheme.proof.key, new proof.Proof(scheme, origin, accessToken, all))
+    result = addInPlace(result, scheme.proof.key, new proof.Proof(scheme, origin, accessToken, all))
   }
-  if (required !== before) result = grow(result, SecurityScopes.key, required)
-  return grow(result, OptionalAccessToken.key, optional)
+  if (required !== before) result = addInPlace(result, SecurityScopes.key, required)
+  return addInPlace(result, OptionalAccessToken.key, optional)
 }

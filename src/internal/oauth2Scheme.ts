@@ -6,8 +6,6 @@ import type { Implications, OAuth2Scheme, Options } from "../OAuth2.ts"
 import type { Item } from "../Requirement.ts"
 import { SecurityScopes } from "../SecurityScopes.ts"
 import * as authorize from "./authorize.ts"
-import * as definition from "./definition.ts"
-import type { Flows } from "./definition.ts"
 import * as demands from "./demand.ts"
 import * as errorSchemas from "./errorSchemas.ts"
 import * as expression from "./expression.ts"
@@ -19,6 +17,7 @@ import * as schemes from "./scheme.ts"
 import * as schemeLayers from "./schemeLayers.ts"
 import { assertScopeTokens } from "./scope.ts"
 import { make as makeRequirement } from "./securityRequirement.ts"
+import * as securitySchemeObject from "./securitySchemeObject.ts"
 
 // OpenAPI 3.1 "Components Object": the keys are of this form.
 const assertName = (where: string, name: string): void => {
@@ -53,7 +52,7 @@ export const make = <
   constructor: string,
   name: Name,
   options: Options<Scopes, Implies, Claims>,
-  flows: Flows,
+  flows: securitySchemeObject.Flows,
   openIdConnectUrl?: string
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
   const where = `${constructor}(${JSON.stringify(name)})`
@@ -64,7 +63,7 @@ export const make = <
   assertRealm(where, realm)
 
   const scheme = schemes.make(name, {
-    definition: definition.make({ ...options, flows, openIdConnectUrl }),
+    definition: securitySchemeObject.make({ ...options, flows, openIdConnectUrl }),
     implication: implication.make(where, names, options.implies ?? {}),
     settings: (scopes) => ({ responses, realm, scopes, renderers }),
     errors: errorSchemas.make(responses, realm)

@@ -23,7 +23,7 @@ export const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>
 }
 
 /** What is enforced at an endpoint of an `HttpApi`, and how it can refuse. */
-export interface Guarded {
+export interface SecuredOperation {
   readonly method: string
   /** As the endpoint has it. */
   readonly path: string
@@ -41,7 +41,7 @@ export interface Guarded {
 export const isDocument = (value: Json): boolean => "openapi" in value && "paths" in value
 
 /** The document with the security of these endpoints, each of which must be there. */
-export const secure = (document: Json, endpoints: ReadonlyArray<Guarded>): Json => {
+export const secure = (document: Json, endpoints: ReadonlyArray<SecuredOperation>): Json => {
   const paths: Record<string, unknown> = { ...membersOf(document["paths"]) }
   for (const endpoint of endpoints) {
     const path = pathTemplate.find(endpoint.path, paths)
@@ -58,7 +58,7 @@ export const secure = (document: Json, endpoints: ReadonlyArray<Guarded>): Json 
 // The methods that OpenAPI 3.1 has no field for, such as QUERY, stand in an extension of the path item.
 const additional = "x-oai-additionalOperations"
 
-const withOperation = (item: unknown, endpoint: Guarded): Json | undefined => {
+const withOperation = (item: unknown, endpoint: SecuredOperation): Json | undefined => {
   if (!isReadonlyObject(item)) return
   const { method } = endpoint
   const operation = item[method.toLowerCase()]
@@ -70,7 +70,7 @@ const withOperation = (item: unknown, endpoint: Guarded): Json | undefined => {
     : undefined
 }
 
-const secured = (operation: Json, { declared, others, refusals, rendered, security }: Guarded): Json => {
+const secured = (operation: Json, { declared, others, refusals, rendered, security }: SecuredOperation): Json => {
   const responses = membersOf(operation["responses"])
   // A status is ours where nothing else declares it. What the schemes declare is what any requirement of theirs could answer.
   const isOurs = (status: string) => declared.has(status) && !others.has(status) && isRefusal(responses[status])

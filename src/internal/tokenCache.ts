@@ -1,6 +1,7 @@
 import type { VerifiedToken } from "../AccessToken.ts"
 import { prefix } from "./authorizationHeader.ts"
-import { sample, Seen } from "./sample.ts"
+import { Doorkeeper } from "./doorkeeper.ts"
+import { sampleHash } from "./sampleHash.ts"
 
 export interface Bounds {
   /** Tokens. */
@@ -26,8 +27,8 @@ export interface Kept<E extends Entry> {
 }
 
 /**
- * Verified tokens. What is kept of one is never another's: a token is found by a sample of its characters, and then compared as a whole. (To hash all of a
- * token takes longer than all else that is done about it.) Where two have the same sample, the later takes the place.
+ * Verified tokens. What is kept of one is never another's: a token is found by a hash of some of its characters, and then compared as a whole. (To hash all
+ * of a token takes longer than all else that is done about it.) Where two have the same hash, the later takes the place.
  *
  * It is bounded in tokens and in bytes. Where there is no room, a token is kept when it comes for the second time: a hand goes round and drops what was not
  * used since it came by last (the CLOCK algorithm). Tokens that come once take no place but that of one whose time is over, and no time of the garbage
@@ -36,7 +37,7 @@ export interface Kept<E extends Entry> {
 export class TokenCache<E extends Entry> {
   readonly #bounds: Bounds
   readonly #kept = new Map<number, Kept<E>>()
-  readonly #seen = new Seen(2 ** 14)
+  readonly #doorkeeper = new Doorkeeper(2 ** 14)
   #hand: MapIterator<Kept<E>> | undefined
   #bytes = 0
   /** What is shorter was never kept. */
@@ -57,14 +58,14 @@ export class TokenCache<E extends Entry> {
   /** What was kept of a token, whenever that was: `current` says whether it counts. */
   find(text: string): Kept<E> | undefined {
     if (text.length < this.#shortest) return
-    const kept = this.#kept.get(sample(text, 0))
+    const kept = this.#kept.get(sampleHash(text, 0))
     return kept?.text === text ? kept : undefined
   }
 
   /** The same by the value of an `Authorization` field, as clients write it: nothing is made of it to find the token. */
   findPresented(field: string): Kept<E> | undefined {
     if (field.length < this.#shortest + prefix.length || !field.startsWith(prefix)) return
-    const kept = this.#kept.get(sample(field, prefix.length))
+    const kept = this.#kept.get(sampleHash(field, prefix.length))
     return kept?.field === field ? kept : undefined
   }
 
@@ -81,10 +82,10 @@ export class TokenCache<E extends Entry> {
 
   /** What is to be kept is made only where there is a place for it: to make it takes as long as to read the claims. Nothing is kept where nothing is made. */
   set(text: string, now: number, make: () => { readonly entry: E; readonly bytes: number } | undefined): void {
-    const key = sample(text, 0)
+    const key = sampleHash(text, 0)
     const before = this.#kept.get(key)
     if (before !== undefined) this.#drop(before)
-    const isNew = this.#seen.isNew(key)
+    const isNew = this.#doorkeeper.isNew(key)
     if (isNew && !this.#hasRoom(this.#bytesOfOne())) {
       const next = this.#turn()
       if (next === undefined || next.entry.until > now) return
@@ -111,12 +112,12 @@ export class TokenCache<E extends Entry> {
   }
 
   delete(text: string): void {
-    const kept = this.#kept.get(sample(text, 0))
+    const kept = this.#kept.get(sampleHash(text, 0))
     if (kept?.text === text) this.#drop(kept)
   }
 
   #drop(kept: Kept<E>): void {
-    this.#kept.delete(sample(kept.text, 0))
+    this.#kept.delete(sampleHash(kept.text, 0))
     this.#bytes -= kept.bytes
   }
 

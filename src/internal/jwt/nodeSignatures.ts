@@ -4,7 +4,7 @@ import type { Algorithm, SymmetricAlgorithm } from "../../JwtVerifier.ts"
 import { InvalidToken } from "../../SecurityError.ts"
 import { constant } from "../constantErrors.ts"
 import type { Check } from "./signatures.ts"
-import { together } from "./together.ts"
+import { atEndOfTurn } from "./atEndOfTurn.ts"
 
 /** What a key must be for an algorithm (RFC 7518 §3.1, RFC 8037 §3.1), and what Node is told. */
 interface Asymmetric {
@@ -76,7 +76,7 @@ export const check: Check = (token, key, algorithm) => {
 
   const prepared = preparedOf(key, algorithm)
   if (prepared === undefined) return otherKey
-  return together((resume) => {
+  return atEndOfTurn((resume) => {
     // What Node reports as an error is a signature that it cannot read.
     verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
       resume(error === null && valid ? payload : otherSignature)

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { JOSEError, JWSSignatureVerificationFailed } from "jose/errors"
 import { compactVerify } from "jose/jws/compact/verify"
 import { InvalidToken } from "../../SecurityError.ts"
-import { together } from "./together.ts"
+import { atEndOfTurn } from "./atEndOfTurn.ts"
 
 /** A public key as Web Cryptography imports it, or a shared secret. */
 export type Key = CryptoKey | Uint8Array
@@ -15,7 +15,7 @@ export type Key = CryptoKey | Uint8Array
 export type Check = (token: string, key: Key, algorithm: string) => Effect.Effect<Uint8Array, InvalidToken>
 
 const jose: Check = (token, key, algorithm) =>
-  together((resume) => {
+  atEndOfTurn((resume) => {
     compactVerify(token, key, { algorithms: [algorithm] }).then(
       ({ payload }) => resume(Effect.succeed(payload)),
       // What jose threw stays here: its text never leaves, only which check failed.

@@ -5,7 +5,7 @@ const lifetime = 1000
  * tables point to the new ones: once one of them is in the old generation, what has long ended looks alive to the collector of young objects, and is moved
  * there, too. It was 2 kB for each token that came once.
  */
-export class Flights<A> {
+export class InFlight<A> {
   #map = new Map<string, A>()
   #ended = 0
 

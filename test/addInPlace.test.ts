@@ -1,9 +1,9 @@
 /** What is added to a context in Effect's own way is there as if it had been added by Effect. */
 import { assert, it } from "@effect/vitest"
 import { Arbitrary, Context, Schema } from "effect"
-import { grow } from "../src/internal/grow.ts"
+import { addInPlace } from "../src/internal/addInPlace.ts"
 
-const keys = ["a", "b", "c", "d"].map((name) => Context.Service<number>(`test/grow/${name}`))
+const keys = ["a", "b", "c", "d"].map((name) => Context.Service<number>(`test/addInPlace/${name}`))
 const Step = Schema.Struct({
   key: Schema.Literals([0, 1, 2, 3]),
   value: Schema.Int,
@@ -23,7 +23,7 @@ it.prop(
     let grown = Context.addUnsafe<never, never, number>(base, keys[1]!.key, own)
     let added = first
     for (const { key, read, value } of steps) {
-      grown = grow(grown, keys[key]!.key, value)
+      grown = addInPlace(grown, keys[key]!.key, value)
       added = Context.addUnsafe<never, never, number>(added, keys[key]!.key, value)
       if (read === "one") assert.strictEqual(Context.getOrUndefined(grown, keys[key]!), value)
       if (read === "all") assert.deepStrictEqual(new Map(grown.mapUnsafe), new Map(added.mapUnsafe))
@@ -45,5 +45,5 @@ it.prop(
 
 it("is Effect's way: where that changes, this is to be looked at again", () => {
   const own = Context.addUnsafe<never, never, number>(Context.empty(), keys[0]!.key, 1)
-  assert.strictEqual(grow(own, keys[1]!.key, 2), own)
+  assert.strictEqual(addInPlace(own, keys[1]!.key, 2), own)
 })

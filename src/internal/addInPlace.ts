@@ -14,7 +14,7 @@ interface Overlay {
  * context that looks different from inside, or has been read as a whole, is added to as everywhere. Not for a reference that fibers keep a copy of
  * (`fiberCached`): of these Effect notes when they are added.
  */
-export const grow = (
+export const addInPlace = (
   own: Context.Context<never> & { overlay?: Overlay | undefined; readonly _flat?: unknown },
   key: string,
   value: unknown

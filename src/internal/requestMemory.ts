@@ -14,7 +14,7 @@ export class Remembered {
 }
 
 /** What an authenticator remembers of a request: the credential of its `Authorization` field, and the last token that a program brought besides. */
-export class Memory {
+export class RequestMemory {
   readonly authenticator: Authenticator
   own: Remembered | undefined
   last: Remembered | undefined
@@ -25,7 +25,7 @@ export class Memory {
 }
 
 // A class that extends this puts its private names on the target itself.
-const Given = function (target: object) {
+const ReturnOverride = function (target: object) {
   return target
 } as unknown as new (target: object) => object
 
@@ -34,14 +34,14 @@ const Given = function (target: object) {
  * `modify` makes is another one, about which a verifier may think otherwise. A `WeakMap` would do; with a key for each request it costs more, in the garbage
  * collector, than all else that is done about the request.
  */
-export class Memories extends Given {
-  readonly #list: Array<Memory> = []
+export class RequestMemories extends ReturnOverride {
+  readonly #list: Array<RequestMemory> = []
 
-  static of(request: HttpServerRequest, authenticator: Authenticator): Memory {
-    const memories = #list in request ? request : new Memories(request)
+  static of(request: HttpServerRequest, authenticator: Authenticator): RequestMemory {
+    const memories = #list in request ? request : new RequestMemories(request)
     const known = memories.#list.find((memory) => memory.authenticator === authenticator)
     if (known !== undefined) return known
-    const memory = new Memory(authenticator)
+    const memory = new RequestMemory(authenticator)
     memories.#list.push(memory)
     return memory
   }

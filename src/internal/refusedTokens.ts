@@ -1,6 +1,7 @@
 import type { InvalidToken } from "../SecurityError.ts"
 import { isToken, prefix } from "./authorizationHeader.ts"
-import { sample, Seen } from "./sample.ts"
+import { Doorkeeper } from "./doorkeeper.ts"
+import { sampleHash } from "./sampleHash.ts"
 
 const capacity = 64
 const maxLength = 256
@@ -9,8 +10,8 @@ const maxLength = 256
  * The tokens that were last refused by their form, by the fields that they came in: a client that sends nonsense (`Bearer undefined`) sends the same again,
  * and what the form refuses, it refuses for ever. Only short ones are kept, and few, when they come for the second time.
  */
-export class Refusals {
-  readonly #seen = new Seen(2 ** 10)
+export class RefusedTokens {
+  readonly #doorkeeper = new Doorkeeper(2 ** 10)
   readonly #errors = new Map<string, InvalidToken>()
 
   get(field: string): InvalidToken | undefined {
@@ -19,7 +20,7 @@ export class Refusals {
 
   add(text: string, error: InvalidToken): void {
     // What is no token by its form is not asked for here: the field is another error.
-    if (text.length + prefix.length > maxLength || this.#seen.isNew(sample(text, 0)) || !isToken(text)) return
+    if (text.length + prefix.length > maxLength || this.#doorkeeper.isNew(sampleHash(text, 0)) || !isToken(text)) return
     if (this.#errors.size >= capacity) this.#errors.clear()
     this.#errors.set(prefix + text, error)
   }

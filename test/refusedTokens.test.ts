@@ -4,7 +4,7 @@ import { Arbitrary, Context, Effect, Layer, Metric, Redacted, Schema, type Scope
 import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
 import { JwtVerifier, OAuth2, SecurityError, type TokenCaching, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
-import { Refusals } from "../src/internal/refusals.ts"
+import { RefusedTokens } from "../src/internal/refusedTokens.ts"
 
 const issuer = "https://issuer.test"
 const audience = "https://api.test"
@@ -129,7 +129,7 @@ it.prop(
   "what is remembered of a refused token is its own error",
   { added: Arbitrary.array(Arbitrary.schema(Schema.Literals(texts)), { maxLength: 400 }) },
   ({ added }) => {
-    const refusals = new Refusals()
+    const refusals = new RefusedTokens()
     for (const text of added) {
       refusals.add(text, errorOf(text))
       for (const known of texts) {
@@ -147,7 +147,7 @@ it.prop(
 )
 
 it("few refused tokens are remembered, and those that came once are not", () => {
-  const refusals = new Refusals()
+  const refusals = new RefusedTokens()
   const error = new SecurityError.InvalidToken({ reason: "Malformed" })
   const kinds = times(1000).map((i) => `garbage-${i}`)
   const remembered = () => kinds.filter((text) => refusals.get(`Bearer ${text}`) !== undefined).length

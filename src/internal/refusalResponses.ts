@@ -56,7 +56,7 @@ const possible = (demand: Demand): ReadonlyArray<Answer> =>
   demand.flat().flatMap((part) => answersOf(part).filter(({ tag }) => errorsOf(part).includes(tag)))
 
 /** The same as responses (OpenAPI, "Responses Object"). */
-export const refusals = (demand: Demand): Readonly<Record<string, unknown>> =>
+export const of = (demand: Demand): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
     Array.from(Map.groupBy(possible(demand), ({ status }) => status))
       .toSorted(([a], [b]) => a - b)
@@ -64,7 +64,7 @@ export const refusals = (demand: Demand): Readonly<Record<string, unknown>> =>
   )
 
 /** The statuses of those that the user renders. */
-export const renderedBy = (demand: Demand): ReadonlySet<string> =>
+export const renderedStatuses = (demand: Demand): ReadonlySet<string> =>
   new Set(possible(demand).flatMap(({ isRendered, status }) => (isRendered ? [String(status)] : [])))
 
 const responseOf = (status: number, answers: ReadonlyArray<Answer>): unknown => {
