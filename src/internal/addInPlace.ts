@@ -1,3 +1,4 @@
+/** Adds services to a context without making a new one for each. */
 import * as Context from "effect/Context"
 
 interface Overlay {

@@ -1,3 +1,4 @@
+/** Lists of alternatives in OpenAPI: combined, and without what is too much. */
 import { minimal } from "./expression.ts"
 import { union } from "./scope.ts"
 

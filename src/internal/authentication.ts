@@ -1,3 +1,4 @@
+/** Connects a scheme's authenticator to `HttpApi`. */
 import type { Authenticator } from "./authenticator.ts"
 import { Place } from "./endpoint.ts"
 import * as guard from "./guard.ts"

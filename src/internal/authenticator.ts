@@ -1,3 +1,4 @@
+/** Verifies a request's token for one scheme, once. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -1,3 +1,4 @@
+/** Finds the bearer token in the `Authorization` field (RFC 6750 §2.1, RFC 9110 §11.4): the one place where it is read. */
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import { InvalidRequest, NotAuthenticated } from "../SecurityError.ts"

@@ -1,3 +1,4 @@
+/** Decodes a token's claims by the schema of a scheme. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../AccessToken.ts"

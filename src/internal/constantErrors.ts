@@ -1,3 +1,4 @@
+/** Errors that are made once. */
 import type { SecurityError } from "../SecurityError.ts"
 
 const constants = new WeakSet<SecurityError>()

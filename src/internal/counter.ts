@@ -1,3 +1,4 @@
+/** Counts for a metric by an addition. */
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 

@@ -1,3 +1,4 @@
+/** What a route or an endpoint asks of a request: requirements, with the schemes that they are of. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"

@@ -1,3 +1,4 @@
+/** `OAuth2.either`: one of several requirements. */
 import * as endpoints from "./endpoint.ts"
 import {
   type Authentication,

@@ -1,3 +1,4 @@
+/** What the endpoints of an `HttpApi` demand, and which of an endpoint's requirements a guard stands for. */
 import * as Context from "effect/Context"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"

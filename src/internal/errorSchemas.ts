@@ -1,3 +1,4 @@
+/** The errors of a scheme as an `HttpApi` declares them. */
 import * as Duration from "effect/Duration"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"

@@ -1,3 +1,4 @@
+/** Values that may have to be waited for: what is there at once takes no step of a fiber. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"

@@ -1,3 +1,4 @@
+/** Requirements as data, and all that is read off them: decision, challenge, document. */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../AccessToken.ts"

@@ -1,3 +1,4 @@
+/** Decides about a request, and runs its handler with what is proven: the one place where access is granted. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"

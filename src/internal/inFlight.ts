@@ -1,3 +1,5 @@
+/** The verifications that are under way, by their tokens. */
+
 const lifetime = 1000
 
 /**

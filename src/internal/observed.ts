@@ -1,3 +1,4 @@
+/** Whether somebody listens to spans and logs: where nobody does, none is made. */
 import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import * as Tracer from "effect/Tracer"

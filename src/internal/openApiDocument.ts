@@ -1,3 +1,4 @@
+/** Puts security and refusals into the operations of an OpenAPI document. */
 import type * as OpenApi from "effect/http-api/OpenApi"
 import { isReadonlyObject } from "effect/Predicate"
 import * as alternatives from "./alternatives.ts"

@@ -1,3 +1,4 @@
+/** Tells requests apart, so that what was decided for one is nothing to another. */
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { fieldValue } from "./authorizationHeader.ts"
 

@@ -1,3 +1,4 @@
+/** Paths of Effect's router and of its `HttpApi`, written as OpenAPI writes them. */
 import { escape } from "effect/RegExp"
 
 /** A parameter of a router's path, from its colon to the end of its pattern and of the mark that it is optional. */

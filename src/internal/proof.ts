@@ -1,3 +1,4 @@
+/** What a guard has proven for a request, and `auth.granted`, which asks for it. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"

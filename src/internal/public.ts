@@ -1,3 +1,4 @@
+/** `OAuth2.Public`: the mark of what is open on purpose. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"

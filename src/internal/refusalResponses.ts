@@ -1,3 +1,4 @@
+/** What documents say of the answers with which a demand refuses a request. */
 import { type HttpServerResponse, isHttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Challenge from "../Challenge.ts"
 import type { SecurityError } from "../SecurityError.ts"

@@ -1,3 +1,4 @@
+/** Remembers a few tokens that are refused by their form. */
 import type { InvalidToken } from "../SecurityError.ts"
 import { isToken, prefix } from "./authorizationHeader.ts"
 import { Doorkeeper } from "./doorkeeper.ts"

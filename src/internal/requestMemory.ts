@@ -1,3 +1,4 @@
+/** Keeps the verifications of a request on the request itself. */
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { Authenticator, Verification } from "./authenticator.ts"
 

@@ -1,3 +1,4 @@
+/** The value of `SecurityScopes`, and which scheme's requirement added which of its scopes. */
 import type { RequiredScopes } from "../SecurityScopes.ts"
 import { union } from "./scope.ts"
 

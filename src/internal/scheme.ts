@@ -1,3 +1,4 @@
+/** A scheme as all other modules know it, without the types of its scopes. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"

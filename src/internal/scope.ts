@@ -1,6 +1,9 @@
-// The one home of scope syntax (RFC 6749 §3.3):
-//   scope       = scope-token *( SP scope-token )
-//   scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+/**
+ * The one home of the syntax of scopes (RFC 6749 §3.3), and of sets and lists of them.
+ *
+ *     scope       = scope-token *( SP scope-token )
+ *     scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+ */
 
 const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 

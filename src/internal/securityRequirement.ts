@@ -1,3 +1,4 @@
+/** What `auth.require` gives: the types of a requirement, and the middleware for `HttpApi` and `HttpRouter`. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"

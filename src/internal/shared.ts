@@ -1,3 +1,4 @@
+/** One run of an effect for all who ask for it at the same time. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -1,3 +1,4 @@
+/** Keeps verified tokens, in a bound of tokens and of bytes. */
 import type { VerifiedToken } from "../AccessToken.ts"
 import { prefix } from "./authorizationHeader.ts"
 import { Doorkeeper } from "./doorkeeper.ts"

@@ -1,3 +1,4 @@
+/** Which URLs of an issuer are taken from settings and from metadata. */
 import * as Effect from "effect/Effect"
 import { ConfigurationError } from "../SecurityError.ts"
 

@@ -1,3 +1,4 @@
+/** What the test issuer answers at its endpoints. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"

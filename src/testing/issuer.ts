@@ -1,3 +1,4 @@
+/** Makes a test issuer: its functions, its HTTP app, and an in-memory client. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"

@@ -1,3 +1,4 @@
+/** Makes keys, and signs with them. */
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
 import type { Algorithm, SymmetricAlgorithm } from "../JwtVerifier.ts"

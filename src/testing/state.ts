@@ -1,3 +1,4 @@
+/** What a test issuer knows, and how tests change it. */
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import type { Algorithm } from "../JwtVerifier.ts"

@@ -1,3 +1,4 @@
+/** Makes tokens, good and bad ones. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"

@@ -1,3 +1,4 @@
+/** Begins asynchronous work at the end of a turn of the event loop. */
 import * as Effect from "effect/Effect"
 
 /**

@@ -1,3 +1,4 @@
+/** Reads the claims of a token whose signature is valid (RFC 7519 §4.1, RFC 9068 §4). */
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../AccessToken.ts"

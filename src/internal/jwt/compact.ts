@@ -1,3 +1,4 @@
+/** Reads the compact form of a JWS (RFC 7515 §7.1), strictly. */
 import * as base64url from "jose/base64url"
 import { maxKidLength } from "./algorithms.ts"
 import { own, parseObject } from "./strictJson.ts"

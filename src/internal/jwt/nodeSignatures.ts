@@ -1,3 +1,4 @@
+/** Checks signatures with `node:crypto`. */
 import * as Effect from "effect/Effect"
 import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
 import type { Algorithm, SymmetricAlgorithm } from "../../JwtVerifier.ts"

@@ -1,3 +1,4 @@
+/** What is decided once of the options of a verifier. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Policy as Options } from "../../JwtVerifier.ts"

@@ -1,3 +1,4 @@
+/** Tells access tokens from other JWTs of an issuer (RFC 8725 §3.11). */
 import type { Claims, Policy, Profile } from "./policy.ts"
 import { own } from "./strictJson.ts"
 

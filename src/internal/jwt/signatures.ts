@@ -1,3 +1,4 @@
+/** Checks signatures with jose, or with what stands in its place. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { JOSEError, JWSSignatureVerificationFailed } from "jose/errors"

@@ -1,3 +1,4 @@
+/** Verifies JWTs: form, key, signature, claims, profile, in this order. */
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -1,3 +1,4 @@
+/** Reads the files of the package `swagger-ui-dist`. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

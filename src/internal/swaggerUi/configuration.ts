@@ -1,3 +1,4 @@
+/** Checks the options of the page, and makes what Swagger UI is configured with. */
 import * as Effect from "effect/Effect"
 import { ConfigurationError } from "../../SecurityError.ts"
 import type { InitOAuth, Options } from "../../SwaggerUi.ts"

@@ -1,3 +1,4 @@
+/** What the page has to know of the document that it shows. */
 import { field, type Json, membersOf } from "../json.ts"
 import { relative } from "./relative.ts"
 

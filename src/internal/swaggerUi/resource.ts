@@ -1,3 +1,4 @@
+/** Serves bytes, with their `ETag` and their rules for caches. */
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import * as HttpRouter from "effect/http/HttpRouter"

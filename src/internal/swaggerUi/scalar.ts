@@ -1,3 +1,4 @@
+/** Writes into a document what Scalar needs to log in. */
 import { isReadonlyObject } from "effect/Predicate"
 import { type Json, mapValues, membersOf } from "../json.ts"
 

@@ -1,3 +1,4 @@
+/** Adds a documentation page to a router. */
 import * as Effect from "effect/Effect"
 import type { HttpRouter } from "effect/http/HttpRouter"
 import type { Document, Options } from "../../SwaggerUi.ts"

@@ -1,3 +1,4 @@
+/** All resources of a documentation page. */
 import * as Effect from "effect/Effect"
 import type { Document, Options } from "../../SwaggerUi.ts"
 import * as assets from "./assets.ts"
