@@ -23,22 +23,22 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
   readonly clientId: Option.Option<string>
   /** What the token may do: case-sensitive names. */
   readonly scopes: ReadonlySet<string>
-  /** Who issued the token (`iss`). Of `JwtVerifier` exactly the configured issuer. */
+  /** Who issued the token (`iss`). From `JwtVerifier` it is exactly the configured issuer. */
   readonly issuer: string
-  /** For whom the token was issued (`aud`). Of `JwtVerifier` one of these is this API; a verifier of one's own may leave it empty. */
+  /** For whom the token was issued (`aud`). From `JwtVerifier` one of these is this API; a verifier of your own may leave it empty. */
   readonly audience: ReadonlyArray<string>
   /** From then on the token is refused (`exp`). */
   readonly expiresAt: DateTime.Utc
   /** When the token was issued (`iat`). */
   readonly issuedAt: Option.Option<DateTime.Utc>
-  /** The token's own name (`jti`). */
+  /** The token's identifier (`jti`). */
   readonly tokenId: Option.Option<string>
-  /** Every claim as it was signed; or what the scheme's schema made of them. What `JwtVerifier` gives is an object without a prototype. */
+  /** Every claim as it was signed, or what the scheme's schema made of them. From `JwtVerifier` it is an object without a prototype. */
   readonly claims: Claims
 }
 
 /**
- * The verified access token of the current request, provided where a requirement holds, whichever scheme it is of. `auth.accessToken` is the token of
+ * The verified access token of the current request, provided where a requirement of any scheme holds. `auth.accessToken` is the token of
  * one scheme, with its claims typed.
  *
  * **Example** (Reading who acts)

@@ -9,8 +9,8 @@
  * | `InsufficientScope` | 401, `Bearer scope="…"` | 403, `Bearer error="insufficient_scope", scope="…"` |
  * | `AuthorizationServerUnavailable` | 503, `Retry-After` | 503, `Retry-After` |
  *
- * Bodies are `{"detail": …}` with constant text. `scope` names every scope that the operation needs; where none is, and where the token has them all and
- * a check has refused it, it is left out.
+ * Bodies are `{"detail": …}` with constant text. `scope` names every scope that the operation needs. It is left out where none is needed,
+ * and where the token has them all and a check has refused it.
  *
  * @since 0.1.0
  */

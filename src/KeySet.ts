@@ -191,7 +191,7 @@ export const layerDiscovery = (
 /**
  * The keys at a URL (`jwks_uri`), for issuers without metadata.
  *
- * **Example** (A key set of a known address)
+ * **Example** (A key set at a known address)
  *
  * ```ts
  * import { Layer } from "effect"

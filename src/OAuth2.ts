@@ -103,7 +103,7 @@ export type ImpliedBy<Implies, Scope extends string, Seen extends string = never
   ? never
   : Scope | ImpliedBy<Implies, DirectlyImpliedBy<Implies, Scope>, Seen | Scope>
 
-/** What may be there or not, or be one thing or another, implies nothing. */
+/** Of what is optional, or a union, the types do not know what is there: it implies nothing. */
 type DirectlyImpliedBy<Implies, Scope extends string> =
   IsUnion<Implies> extends true
     ? never
@@ -125,7 +125,7 @@ type Certain<Scopes> =
       : never
 
 /**
- * The grants that clauses are of a scheme.
+ * The grants of the scheme `Name` that proven clauses give.
  *
  * @category utility types
  * @since 0.1.0
@@ -133,7 +133,7 @@ type Certain<Scopes> =
 export type Grants<Name extends string, Proves> = Proves extends Clause<infer Scope> ? Granted<Name, Scope> : never
 
 /**
- * A token for tests: what it says where nothing is given is `demo`, no scopes, and no claims.
+ * A token for tests. Default: the subject `demo`, no scopes, and no claims.
  *
  * @category models
  * @since 0.1.0
@@ -333,7 +333,7 @@ export interface OAuth2Scheme<
   >
 
   /**
-   * `SecurityScopes.require` with the scheme's declared scopes, for guards of one's own: they are asked of this scheme's tokens.
+   * `SecurityScopes.require` with the scheme's declared scopes, for guards of one's own: this scheme's tokens must have them.
    *
    * **Example** (FastAPI's `Security(get_current_user, scopes=["items:read"])` in a dependency)
    *
@@ -487,7 +487,7 @@ export interface OAuth2Scheme<
   ) => Layer.Layer<AccessToken | Verified<Name> | (S extends string ? Granted<Name, S> : never)>
 }
 
-/** What no literal names is proven by nothing. */
+/** A scope whose name the types do not know is proven by nothing. */
 type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope extends string
   ? Granted<Name, IsLiteral<Scope> extends true ? ImpliedBy<Implies, Scope> : never>
   : never

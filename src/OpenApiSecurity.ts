@@ -184,13 +184,13 @@ export interface Route {
   readonly path: `/${string}`
   /** The requirements that stand around it, outermost first: the very values whose `route.layer` is provided. None for a public route. */
   readonly requirements?: ReadonlyArray<SecurityRequirementTypes<string, never, unknown, unknown>>
-  /** What else the operation says (OpenAPI, "Operation Object"). */
+  /** The operation's other fields (OpenAPI, "Operation Object"). */
   readonly operation?: Readonly<Record<string, unknown>>
 }
 
 /**
  * A document for the routes of an `HttpRouter` app, which declares no api, or a document of an api with such routes added to it. Security and refusals
- * come of the same requirement values that guard the routes.
+ * come from the same requirement values that guard the routes.
  *
  * **Example** (A route and its document)
  *

@@ -49,7 +49,7 @@ export interface Requirement<
 }
 
 /**
- * A scope, or a requirement: whose checks are for every scheme, or for the scheme `Scheme`.
+ * A scope, or a requirement whose checks are for every scheme or for the scheme `Scheme`.
  *
  * @category models
  * @since 0.1.0
@@ -175,7 +175,7 @@ export const any = <const Items extends readonly [Item<string, string>, ...Reado
  * its schema, by which an `HttpApi` declares and answers it. On a route of `HttpRouter` it is answered as every error of a handler: with the response that it
  * gives itself (`HttpServerRespondable`), else with 500. On routes and endpoints a check may read the `HttpServerRequest`.
  *
- * It is asked where its requirement stands, with the services that are there, and each time.
+ * It runs where its requirement stands, with the services that are there, each time that the requirement is decided.
  *
  * It is for every scheme, so it knows nothing of the claims: where a scheme has a schema for them, `auth.check` is the same with its claims, typed.
  *

@@ -1,5 +1,5 @@
 /**
- * Why a request is not answered: the tagged errors of the library.
+ * Why a request does not reach its handler: the tagged errors of the library.
  *
  * Each error carries typed detail for the server's own use; what the client is told is decided in `Challenge`, and is constant text. In an
  * `HttpRouter` app the errors respond by themselves. A refused request is not a defect: error reporters ignore these errors.

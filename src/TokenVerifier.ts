@@ -1,7 +1,7 @@
 /**
  * The service that turns a credential into an access token, or says why not.
  *
- * `JwtVerifier` is the implementation for JWTs. An own one is a function from the presented token to a `VerifiedToken`, which fails with
+ * `JwtVerifier` is the implementation for JWTs. One of your own is a function from the presented token to a `VerifiedToken`, which fails with
  * `InvalidToken` where the token is refused, and with `AuthorizationServerUnavailable` where nobody could tell.
  *
  * **Details**

@@ -34,7 +34,7 @@ export interface Verification {
 
 // A request's verification is remembered while the request is decided about, not for as long as a stream or a socket of it lives (nor where a
 // program has it handled twice), and never for longer than the token is good. An outage is not remembered: the next who asks may have an answer.
-const seconds30 = 30_000
+const rememberedFor = 30_000
 
 const remembered = (
   verified: Effect.Effect<VerifiedToken, Rejection>,
@@ -46,8 +46,8 @@ const remembered = (
     Effect.onExitPrimitive(verified, (exit) => {
       const now = clock.currentTimeMillisUnsafe()
       known = exit
-      if (Exit.isSuccess(exit)) until = Math.min(now + seconds30, exit.value.expiresAt.epochMilliseconds)
-      else until = errorOf(exit)?._tag === "InvalidToken" ? now + seconds30 : now
+      if (Exit.isSuccess(exit)) until = Math.min(now + rememberedFor, exit.value.expiresAt.epochMilliseconds)
+      else until = errorOf(exit)?._tag === "InvalidToken" ? now + rememberedFor : now
       return undefined
     })
   )
@@ -110,7 +110,7 @@ export class Authenticator {
       : { token: known.token, verified: this.#decoding(exit.value, this.#decode) }
   }
 
-  /** Of a token that is not settled. */
+  /** How to verify a token that is not settled, and decode its claims. */
   #inspect(text: string, known: Known | undefined, fiber: Fiber.Fiber<unknown, unknown>): Inspected<VerifiedToken> {
     const inspected = known === undefined ? this.#verifier.verify(text, fiber) : () => known.verified
     const decode = this.#decode

@@ -85,7 +85,7 @@ const agree = (left: Authentications, right: Authentications): boolean =>
 // What holds a request is made by a constructor. V8 learns of an object literal that its objects live long (those of the first requests, which wait for the
 // issuer's keys), and then makes the later ones where they live until the next full collection, with the whole request that they hold.
 
-/** What is decided about, and what has been found. */
+/** One decision: what is demanded, and of which request. */
 class Question {
   readonly guard: Guard
   readonly demand: Demand

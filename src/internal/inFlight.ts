@@ -1,11 +1,11 @@
 /** The verifications that are under way, by their tokens. */
 
-const lifetime = 1000
+const maxEnded = 1000
 
 /**
  * What is under way, by tokens: a map that is made anew every thousand ends. One whose members come and go makes a new table every so often, and its old
  * tables point to the new ones: once one of them is in the old generation, what has long ended looks alive to the collector of young objects, and is moved
- * there, too. It was 2 kB for each token that came once.
+ * there, too. That cost 2 kB for each token that came once.
  */
 export class InFlight<A> {
   #map = new Map<string, A>()
@@ -20,7 +20,7 @@ export class InFlight<A> {
   }
 
   delete(text: string): void {
-    if (!this.#map.delete(text) || ++this.#ended < lifetime) return
+    if (!this.#map.delete(text) || ++this.#ended < maxEnded) return
     this.#map = new Map(this.#map)
     this.#ended = 0
   }

@@ -95,7 +95,7 @@ const isRefusal = (response: unknown): boolean => {
   return "www-authenticate" in headers || "retry-after" in headers
 }
 
-/** A response of this status that is one or the other. Of a media type that both have nothing more is said. */
+/** A response of this status that is one or the other. The body of a media type that both have may be anything. */
 const either = (one: unknown, other: unknown): unknown => {
   const content = (response: unknown) => membersOf(field(response, "content"))
   const types = { ...content(one), ...content(other) }
