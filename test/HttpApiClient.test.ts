@@ -15,12 +15,8 @@ import {
 } from "effect/http-api"
 import { AccessToken, type Challenge, OAuth2, Requirement, SecurityError } from "effect-oauth2"
 import * as http from "node:http"
+import { authorizationServer } from "./support/authorizationServer.ts"
 import { Verifier } from "./support/Verifier.ts"
-
-const flow = {
-  authorizationUrl: "https://idp.example.com/authorize",
-  tokenUrl: "https://idp.example.com/token"
-}
 
 /** A handler's own decision. */
 const own = Effect.fail(new SecurityError.InsufficientScope({ required: ["c"], missing: ["c"] }))
@@ -34,8 +30,8 @@ const notSuspended = Requirement.check(
 )
 
 const serverOf = (responses: Challenge.Responses) => {
-  const users = OAuth2.authorizationCode("Users", { ...flow, scopes: { a: "", b: "" }, responses })
-  const partners = OAuth2.authorizationCode("Partners", { ...flow, scopes: { x: "" }, responses })
+  const users = OAuth2.authorizationCode("Users", { ...authorizationServer, scopes: { a: "", b: "" }, responses })
+  const partners = OAuth2.authorizationCode("Partners", { ...authorizationServer, scopes: { x: "" }, responses })
   const get = <const Name extends string>(name: Name) =>
     HttpApiEndpoint.get(name, `/${name}`, { success: Schema.String })
   const Api = HttpApi.make("api").add(

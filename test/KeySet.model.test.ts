@@ -8,6 +8,7 @@ import { HttpClient } from "effect/http"
 import { KeySet, SecurityError } from "effect-oauth2"
 import { type Answer, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
+import { settle } from "./support/settle.ts"
 
 const second = 1000
 /** The bounds that `KeySet` states. */
@@ -157,11 +158,6 @@ const outcome = (exit: Exit.Exit<ReadonlyArray<CryptoKey>, unknown>) => {
   const error = Option.getOrThrow(Exit.findErrorOption(exit))
   return error instanceof SecurityError.InvalidToken ? "refused" : "unavailable"
 }
-
-/** Lets every fiber and promise run that does not wait for the clock. */
-const settle = Effect.promise(
-  () => new Promise<void>((resolve) => setImmediate(() => setImmediate(() => setImmediate(resolve))))
-)
 
 const checkAnswers = (world: World) =>
   Effect.gen(function* () {

@@ -9,6 +9,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { createServer } from "node:http"
 import * as jose from "jose"
 import { hasRocaFingerprint } from "../src/internal/keySet/roca.ts"
+import { settle } from "./support/settle.ts"
 
 const issuer = "https://issuer.test"
 const discovery = `${issuer}/.well-known/openid-configuration`
@@ -16,11 +17,6 @@ const jwks = `${issuer}/jwks`
 
 const { first, second } = await Effect.runPromise(
   Effect.all({ first: TestIssuer.makeKey("k1"), second: TestIssuer.makeKey("k2") })
-)
-
-/** Lets every fiber and promise run that does not wait for the clock. */
-const settle = Effect.promise(
-  () => new Promise<void>((resolve) => setImmediate(() => setImmediate(() => setImmediate(resolve))))
 )
 
 interface Logged {

@@ -15,15 +15,11 @@ import {
 import { TestClock } from "effect/testing"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import { authorizationServer } from "./support/authorizationServer.ts"
 import { Verifier, verified } from "./support/Verifier.ts"
 import { type Answer, serve } from "./support/web.ts"
 
-const endpoints = {
-  authorizationUrl: "https://idp.example.com/authorize",
-  tokenUrl: "https://idp.example.com/token"
-}
-
-const auth = OAuth2.authorizationCode("OAuth2", { ...endpoints, scopes: { a: "", b: "", c: "", d: "" } })
+const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "", c: "", d: "" } })
 
 const verifier = () => new Verifier({ none: [], a: ["a"], ab: ["a", "b"], abc: ["a", "b", "c"] })
 
@@ -62,7 +58,7 @@ describe("require", () => {
   it.effect("answers as RFC 6750 says, where that is chosen", () =>
     Effect.gen(function* () {
       const strict = OAuth2.authorizationCode("OAuth2", {
-        ...endpoints,
+        ...authorizationServer,
         scopes: { a: "", b: "" },
         responses: "rfc6750",
         realm: `the "api"`
@@ -414,7 +410,7 @@ describe("authorize", () => {
 
   it.effect("asks for the scopes that are added with the scheme's own, and of its own tokens only", () =>
     Effect.gen(function* () {
-      const other = OAuth2.authorizationCode("Other", { ...endpoints, scopes: { x: "" } })
+      const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { x: "" } })
       const schemes = Layer.merge(auth.layer, other.layer).pipe(Layer.provide(verifier().layer))
       const run = <A, E>(
         effect: Effect.Effect<A, E, BearerToken | OAuth2.Authentication<"OAuth2"> | OAuth2.Authentication<"Other">>,
@@ -591,7 +587,7 @@ describe("layerRequest", () => {
 describe("two schemes", () => {
   it.effect("verify by their own verifiers", () =>
     Effect.gen(function* () {
-      const other = OAuth2.authorizationCode("Other", { ...endpoints, scopes: { x: "" } })
+      const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { x: "" } })
       const app = Layer.mergeAll(
         route("/", "a"),
         HttpRouter.add("GET", "/other", whoAmI).pipe(Layer.provide(other.require("x").route.layer))
@@ -607,7 +603,8 @@ describe("two schemes", () => {
 })
 
 describe("declaring", () => {
-  const declare = (scope: string) => OAuth2.authorizationCode("OAuth2", { ...endpoints, scopes: { [scope]: "" } })
+  const declare = (scope: string) =>
+    OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { [scope]: "" } })
 
   it("refuses a scope that is no scope-token, and says which", () => {
     for (const scope of ["", " ", "a b", `a"b`, "a\\b", "a\tb", "a\u00a0b", "ä", "a\n"]) {
@@ -617,9 +614,9 @@ describe("declaring", () => {
   })
 
   it("refuses names and realms that cannot be written", () => {
-    assert.throws(() => OAuth2.authorizationCode("a b", { ...endpoints, scopes: {} }), TypeError, "a b")
+    assert.throws(() => OAuth2.authorizationCode("a b", { ...authorizationServer, scopes: {} }), TypeError, "a b")
     assert.throws(
-      () => OAuth2.authorizationCode("A", { ...endpoints, scopes: {}, realm: "a\r\nx: y" }),
+      () => OAuth2.authorizationCode("A", { ...authorizationServer, scopes: {}, realm: "a\r\nx: y" }),
       TypeError,
       "realm"
     )
@@ -648,7 +645,7 @@ describe("declaring", () => {
 
 describe("claims", () => {
   const typed = OAuth2.authorizationCode("Typed", {
-    ...endpoints,
+    ...authorizationServer,
     scopes: { a: "" },
     claims: Schema.Struct({ tenant: Schema.String, level: Schema.NumberFromString })
   })
@@ -720,7 +717,7 @@ describe("claims", () => {
 
   // A scheme whose tokens say other things.
   const plans = OAuth2.authorizationCode("Plans", {
-    ...endpoints,
+    ...authorizationServer,
     scopes: { x: "" },
     claims: Schema.Struct({ plan: Schema.Literals(["free", "paid"]) })
   })
@@ -866,7 +863,7 @@ describe("claims", () => {
     )
 
     it("are no other scheme's, whatever its name: its requirement is not made", () => {
-      const twin = OAuth2.authorizationCode("Typed", { ...endpoints, scopes: { a: "" } })
+      const twin = OAuth2.authorizationCode("Typed", { ...authorizationServer, scopes: { a: "" } })
       const foreign = Requirement.any("a", Requirement.all(tenant("t1")))
       const why = (scheme: string, method: string) =>
         `OAuth2.authorizationCode("${scheme}"): ${method} was given the check "tenant" of another scheme, "Typed", whose claims it reads; make it with this scheme's own check, or with Requirement.check, which is for every scheme.`

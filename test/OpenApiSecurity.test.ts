@@ -12,12 +12,12 @@ import {
 } from "effect/http-api"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { OAuth2, OpenApiSecurity, Requirement, SwaggerUi } from "effect-oauth2"
+import { authorizationServer } from "./support/authorizationServer.ts"
 import { serve } from "./support/web.ts"
 
-const urls = { authorizationUrl: "https://idp.example.com/authorize", tokenUrl: "https://idp.example.com/token" }
 const scopes = { a: "The a", b: "The b", c: "The c", all: "Everything" }
-const auth = OAuth2.authorizationCode("OAuth2", { ...urls, scopes })
-const other = OAuth2.clientCredentials("Other", { tokenUrl: urls.tokenUrl, scopes: { x: "", y: "" } })
+const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes })
+const other = OAuth2.clientCredentials("Other", { tokenUrl: authorizationServer.tokenUrl, scopes: { x: "", y: "" } })
 
 /** The official schema of the document's version. */
 const assertValid = (document: OpenApi.OpenAPISpec) =>
@@ -103,7 +103,7 @@ describe("OpenApiSecurity.of", () => {
 
   it("shows the scopes that imply a required one", () => {
     const implying = OAuth2.authorizationCode("OAuth2", {
-      ...urls,
+      ...authorizationServer,
       scopes,
       implies: { all: ["a", "b", "c"] }
     })
@@ -144,7 +144,7 @@ describe("OAuth2.openApi", () => {
       assert.deepStrictEqual(securityOf(document, "/inner"), [{ OAuth2: ["a", "b"] }])
       assert.deepStrictEqual(securityOf(document, "/late"), [])
       assert.deepStrictEqual(schemesOf(document), {
-        OAuth2: { type: "oauth2", flows: { authorizationCode: { ...urls, scopes } } }
+        OAuth2: { type: "oauth2", flows: { authorizationCode: { ...authorizationServer, scopes } } }
       })
       yield* assertValid(document)
     })
@@ -152,7 +152,7 @@ describe("OAuth2.openApi", () => {
 
   it.effect("documents the refusals that can happen, and no others", () =>
     Effect.gen(function* () {
-      const strict = OAuth2.authorizationCode("Strict", { ...urls, scopes, responses: "rfc6750" })
+      const strict = OAuth2.authorizationCode("Strict", { ...authorizationServer, scopes, responses: "rfc6750" })
       const document = documentOf(
         apiOf(
           get("fastapi").middleware(auth.require("a")),
@@ -196,7 +196,7 @@ describe("OAuth2.openApi", () => {
         { status: 401, contentType: "application/problem+json" }
       )
       const own = OAuth2.authorizationCode("Own", {
-        ...urls,
+        ...authorizationServer,
         scopes,
         responses: "rfc6750",
         renderers: {
@@ -249,11 +249,14 @@ describe("OAuth2.openApi", () => {
     Effect.gen(function* () {
       const everything = OAuth2.make("Everything", {
         flows: {
-          authorizationCode: { ...urls, refreshUrl: "https://idp.example.com/refresh" },
-          clientCredentials: { tokenUrl: urls.tokenUrl },
-          password: { tokenUrl: urls.tokenUrl },
-          implicit: { authorizationUrl: urls.authorizationUrl },
-          deviceAuthorization: { deviceAuthorizationUrl: "https://idp.example.com/device", tokenUrl: urls.tokenUrl }
+          authorizationCode: { ...authorizationServer, refreshUrl: "https://idp.example.com/refresh" },
+          clientCredentials: { tokenUrl: authorizationServer.tokenUrl },
+          password: { tokenUrl: authorizationServer.tokenUrl },
+          implicit: { authorizationUrl: authorizationServer.authorizationUrl },
+          deviceAuthorization: {
+            deviceAuthorizationUrl: "https://idp.example.com/device",
+            tokenUrl: authorizationServer.tokenUrl
+          }
         },
         scopes,
         description: "Every flow",
@@ -267,14 +270,14 @@ describe("OAuth2.openApi", () => {
       const api = apiOf(get("all").middleware(everything.require("a")), get("id").middleware(openId.require("a")))
       const document = documentOf(api)
       const flows = {
-        authorizationCode: { ...urls, refreshUrl: "https://idp.example.com/refresh", scopes },
-        clientCredentials: { tokenUrl: urls.tokenUrl, scopes },
-        password: { tokenUrl: urls.tokenUrl, scopes },
-        implicit: { authorizationUrl: urls.authorizationUrl, scopes }
+        authorizationCode: { ...authorizationServer, refreshUrl: "https://idp.example.com/refresh", scopes },
+        clientCredentials: { tokenUrl: authorizationServer.tokenUrl, scopes },
+        password: { tokenUrl: authorizationServer.tokenUrl, scopes },
+        implicit: { authorizationUrl: authorizationServer.authorizationUrl, scopes }
       }
       const device = {
         deviceAuthorizationUrl: "https://idp.example.com/device",
-        tokenUrl: urls.tokenUrl,
+        tokenUrl: authorizationServer.tokenUrl,
         scopes
       }
       const metadata = "https://idp.example.com/.well-known/oauth-authorization-server"
@@ -334,7 +337,7 @@ describe("OAuth2.openApi", () => {
   })
 
   it("refuses two schemes under one name", () => {
-    const twin = OAuth2.authorizationCode("OAuth2", { ...urls, scopes: { z: "" } })
+    const twin = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { z: "" } })
     const api = apiOf(get("one").middleware(auth.require("a")), get("two").middleware(twin.require("z")))
     assert.throws(() => OAuth2.openApi(api), TypeError, `"OAuth2"`)
     class Key extends HttpApiMiddleware.Service<Key>()("test/Key", {
@@ -505,7 +508,7 @@ describe("a document tells the truth, whatever else is done to it", () => {
   it.effect("where a refusal is rendered as a success, or has a status that a user has documented", () =>
     Effect.gen(function* () {
       const graphql = OAuth2.authorizationCode("Graphql", {
-        ...urls,
+        ...authorizationServer,
         scopes,
         renderers: { NotAuthenticated: () => HttpServerResponse.jsonUnsafe({ errors: [] }) }
       })
@@ -552,7 +555,7 @@ describe("a document tells the truth, whatever else is done to it", () => {
   )
 
   it("and names only the refusals that can happen", () => {
-    const strict = OAuth2.authorizationCode("Strict", { ...urls, scopes, responses: "rfc6750" })
+    const strict = OAuth2.authorizationCode("Strict", { ...authorizationServer, scopes, responses: "rfc6750" })
     const forbidden = { description: "The quota is used up" }
     const document = documentOf(
       apiOf(

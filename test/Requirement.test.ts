@@ -7,13 +7,9 @@ import { combine, type Demand, decide, part } from "../src/internal/demand.ts"
 import { alternatives, maxAlternatives, ofItem } from "../src/internal/expression.ts"
 import * as implication from "../src/internal/implication.ts"
 import type { Scheme } from "../src/internal/scheme.ts"
+import { authorizationServer } from "./support/authorizationServer.ts"
 import { Verifier, verified } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
-
-const flow = {
-  authorizationUrl: "https://idp.example.com/authorize",
-  tokenUrl: "https://idp.example.com/token"
-}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // an evaluator of its own: a requirement is a tree, a token a set of names, implication an arrow between names
@@ -100,7 +96,7 @@ const schemeOf = (arrows: Arrows) => {
   // Every object has a `constructor`, which is no list of scopes: so the types say nothing of it.
   const declared: {} = implies(arrows)
   return OAuth2.authorizationCode("OAuth2", {
-    ...flow,
+    ...authorizationServer,
     scopes: Object.fromEntries(names.map((name) => [name, ""])) as Record<Name, string>,
     implies: declared
   })
@@ -273,15 +269,15 @@ describe("alternatives", () => {
 
   it("are decided and challenged over the bound too", () => {
     const scopes = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [scope(i), ""]))
-    const scheme = OAuth2.authorizationCode("OAuth2", { ...flow, scopes })
+    const scheme = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes })
     assert.doesNotThrow(() => scheme.require(choices(20)))
   })
 })
 
 describe("constructors", () => {
-  const scheme = OAuth2.authorizationCode("OAuth2", { ...flow, scopes: { a: "", b: "" } })
+  const scheme = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
   const implying = (implies: Record<string, ReadonlyArray<string>>) => () =>
-    OAuth2.authorizationCode("OAuth2", { ...flow, scopes: { a: "", b: "", c: "", d: "" }, implies })
+    OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "", c: "", d: "" }, implies })
 
   it("refuse a name that is no scope-token, and say which", () => {
     for (const name of ["", " ", "a b", 'a"', "a\\", "ä", "a\n"]) {

@@ -13,19 +13,15 @@ import {
   SecurityScopes,
   TokenVerifier
 } from "effect-oauth2"
+import { authorizationServer } from "./support/authorizationServer.ts"
 import { Verifier, verified } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
 
-const flow = {
-  authorizationUrl: "https://idp.example.com/authorize",
-  tokenUrl: "https://idp.example.com/token"
-}
-
-const auth = OAuth2.authorizationCode("OAuth2", { ...flow, scopes: { a: "", b: "" } })
-const other = OAuth2.authorizationCode("Other", { ...flow, scopes: { a: "", b: "" } })
+const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
+const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { a: "", b: "" } })
 
 /** Another scheme with the name of the first. */
-const twin = OAuth2.authorizationCode("OAuth2", { ...flow, scopes: { a: "", b: "" } })
+const twin = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
 
 const verifier = () => new Verifier({ none: [], a: ["a"], b: ["b"], ab: ["a", "b"], mallory: ["a"] })
 
@@ -1017,7 +1013,7 @@ describe("sealing", () => {
 
 describe("test layers", () => {
   const scheme = OAuth2.authorizationCode("Test", {
-    ...flow,
+    ...authorizationServer,
     scopes: { read: "", write: "", admin: "" },
     implies: { admin: ["write"], write: ["read"] }
   })

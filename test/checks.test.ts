@@ -4,12 +4,12 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { Headers, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { AccessToken, BearerToken, OAuth2, Requirement } from "effect-oauth2"
+import { authorizationServer } from "./support/authorizationServer.ts"
 import { Verifier } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
 
-const flow = { authorizationUrl: "https://idp.example.com/authorize", tokenUrl: "https://idp.example.com/token" }
-const auth = OAuth2.authorizationCode("OAuth2", { ...flow, scopes: { a: "", b: "" } })
-const other = OAuth2.authorizationCode("Other", { ...flow, scopes: { a: "" } })
+const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
+const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { a: "" } })
 
 const tokens = () =>
   new Verifier({ alice: ["a", "b"], bob: ["a", "b"], carol: ["a", "b"], weak: ["b"], none: [] }).layer

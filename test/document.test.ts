@@ -4,15 +4,15 @@ import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { OAuth2, Requirement } from "effect-oauth2"
+import { authorizationServer } from "./support/authorizationServer.ts"
 import { Verifier } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
 
 // Two schemes with the same names of scopes, so that one may be mistaken for the other; in the first, one scope implies another.
 const declared = { a: "", b: "", c: "" }
-const urls = { authorizationUrl: "https://idp.example.com/authorize", tokenUrl: "https://idp.example.com/token" }
 const schemes = {
-  First: OAuth2.authorizationCode("First", { ...urls, scopes: declared, implies: { c: ["a"] } }),
-  Second: OAuth2.authorizationCode("Second", { ...urls, scopes: declared, responses: "rfc6750" })
+  First: OAuth2.authorizationCode("First", { ...authorizationServer, scopes: declared, implies: { c: ["a"] } }),
+  Second: OAuth2.authorizationCode("Second", { ...authorizationServer, scopes: declared, responses: "rfc6750" })
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

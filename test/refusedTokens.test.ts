@@ -5,6 +5,8 @@ import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
 import { JwtVerifier, OAuth2, SecurityError, type TokenCaching, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { RefusedTokens } from "../src/internal/refusedTokens.ts"
+import { countsByOutcome } from "./support/countsByOutcome.ts"
+import { times } from "./support/times.ts"
 
 const issuer = "https://issuer.test"
 const audience = "https://api.test"
@@ -31,22 +33,10 @@ const server = Effect.map(HttpRouter.toHttpEffect(App), (app) => {
     })
 })
 
-const counted = Effect.map(Metric.snapshot, (metrics) =>
-  Object.fromEntries(
-    metrics.flatMap(({ attributes, id, state }) =>
-      id.startsWith("oauth2_token_") && "count" in state && state.count !== 0
-        ? [[attributes?.["outcome"], state.count]]
-        : []
-    )
-  )
-)
-
 const invalidToken = '401 Bearer error="invalid_token", scope="read"'
 const invalidRequest = '400 Bearer error="invalid_request"'
 
 const unsigned = `${btoa(JSON.stringify({ alg: "none" })).replaceAll("=", "")}.e30.c2ln`
-
-const times = (n: number) => Array.from({ length: n }, (_, i) => i)
 
 for (const [name, caching] of Object.entries({ "with a cache": {}, "without one": { cache: false } } satisfies Record<
   string,
@@ -72,7 +62,7 @@ for (const [name, caching] of Object.entries({ "with a cache": {}, "without one"
           assert.strictEqual(yield* send("Bearer undefined"), invalidToken)
           assert.strictEqual(yield* send(`Bearer ${unsigned}`), invalidToken)
         }
-        const { hit, miss, ...outcomes } = yield* counted
+        const { hit, miss, ...outcomes } = yield* countsByOutcome
         assert.deepStrictEqual(outcomes, { Malformed: 5, Algorithm: 5 })
         assert.deepStrictEqual({ hit, miss }, { hit: undefined, miss: "cache" in caching ? undefined : 10 })
       }))
@@ -93,7 +83,7 @@ for (const [name, caching] of Object.entries({ "with a cache": {}, "without one"
           assert.strictEqual(yield* send("Bearer undefined", Context.make(Tracer.Tracer, tracer)), invalidToken)
         }
         assert.strictEqual(spans.filter((name) => name === "JwtVerifier.verify").length, 2)
-        assert.deepStrictEqual((yield* counted)["Malformed"], 5)
+        assert.deepStrictEqual((yield* countsByOutcome)["Malformed"], 5)
       }))
 
     test("is not mistaken for a field that holds no token", () =>
@@ -114,7 +104,7 @@ for (const [name, caching] of Object.entries({ "with a cache": {}, "without one"
         assert.strictEqual(yield* send(good), "200 null")
         for (const i of times(2000)) assert.strictEqual(yield* send(`Bearer garbage${i >> 1}`), invalidToken)
         assert.strictEqual(yield* send(good), "200 null")
-        assert.strictEqual((yield* counted)["Accepted"], "cache" in caching ? 2 : 1)
+        assert.strictEqual((yield* countsByOutcome)["Accepted"], "cache" in caching ? 2 : 1)
       }))
   })
 }

@@ -20,6 +20,7 @@ import {
   type TokenCaching,
   TokenVerifier
 } from "effect-oauth2"
+import { authorizationServer } from "./support/authorizationServer.ts"
 import { verified } from "./support/Verifier.ts"
 import { type Send, serve } from "./support/web.ts"
 
@@ -27,19 +28,14 @@ import { type Send, serve } from "./support/web.ts"
 // the schemes, and tokens that say what their verifiers make of them
 // ---------------------------------------------------------------------------------------------------------------------
 
-const flow = {
-  authorizationUrl: "https://idp.example.com/authorize",
-  tokenUrl: "https://idp.example.com/token"
-}
-
 const schemesOf = (responses: Challenge.Responses) => ({
   A: OAuth2.authorizationCode("A", {
-    ...flow,
+    ...authorizationServer,
     scopes: { a: "", b: "", c: "", d: "", read: "", write: "", admin: "" },
     implies: { admin: ["write"], write: ["read"] },
     responses
   }),
-  B: OAuth2.authorizationCode("B", { ...flow, scopes: { x: "", y: "" }, responses })
+  B: OAuth2.authorizationCode("B", { ...authorizationServer, scopes: { x: "", y: "" }, responses })
 })
 
 type Schemes = ReturnType<typeof schemesOf>

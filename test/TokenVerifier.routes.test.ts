@@ -1,0 +1,355 @@
+/** Verified tokens that are kept, behind the routes and the programs of a scheme. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, DateTime, Effect, Exit, Layer, Metric, Option, Redacted, Schema } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { BearerToken, OAuth2, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+import { TestClock } from "effect/testing"
+import { accepted, refused, verifier, ways } from "./support/cachedVerifier.ts"
+import { authorizationServer } from "./support/authorizationServer.ts"
+import { countsByOutcome } from "./support/countsByOutcome.ts"
+import { times } from "./support/times.ts"
+import { verified } from "./support/Verifier.ts"
+import { serve } from "./support/web.ts"
+
+const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "" } })
+
+const subject = Effect.map(auth.granted("a"), ({ subject }) => HttpServerResponse.text(subject))
+const route = HttpRouter.add("GET", "/", subject).pipe(Layer.provide(auth.require("a").route.layer))
+
+describe("behind a scheme", () => {
+  for (const [name, way] of Object.entries(ways)) {
+    it.effect(`a token is verified once, by a verifier that decides ${name}`, () =>
+      Effect.gen(function* () {
+        const { calls, invalidate, service } = yield* verifier({ way })
+        const send = yield* serve(
+          route.pipe(Layer.provide(auth.layer), Layer.provide(Layer.succeed(TokenVerifier, service)))
+        )
+        for (const _ of times(3)) assert.strictEqual((yield* send("/", "alice")).body, "alice")
+        assert.strictEqual((yield* send("/", "bob")).body, "bob")
+        assert.deepStrictEqual(calls, ["alice", "bob"])
+        assert.deepStrictEqual(yield* countsByOutcome, { hit: 2, miss: 2 })
+        yield* invalidate("alice")
+        assert.strictEqual((yield* send("/", "alice")).body, "alice")
+        assert.deepStrictEqual(calls, ["alice", "bob", "alice"])
+      }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+    )
+
+    it.effect(`a token is answered in its time, by a verifier that decides ${name}`, () =>
+      Effect.gen(function* () {
+        const says = (token: string) => accepted(token, { expiresAt: DateTime.makeUnsafe(10_000) })
+        const { calls, service } = yield* verifier({ way, says })
+        const scheme = Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service))
+        const request = () => new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+        const program = Effect.suspend(() =>
+          Effect.provideService(
+            auth.authorizeOption,
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(request())
+          )
+        ).pipe(Effect.provide(yield* Layer.build(scheme)))
+        for (const [time, expected] of [
+          [5000, 1],
+          [9999, 1],
+          [10_000, 2],
+          [4999, 3],
+          [4998, 4],
+          [5000, 4]
+        ] as const) {
+          yield* TestClock.setTime(time)
+          yield* program
+          assert.lengthOf(calls, expected, `at ${time}`)
+        }
+      })
+    )
+  }
+
+  it.effect("a verifier around one that keeps tokens is asked about every token", () =>
+    Effect.gen(function* () {
+      const { calls, service } = yield* verifier({})
+      const asked: Array<string> = []
+      const revoked = new Set<string>()
+      const around: TokenVerifier["Service"] = {
+        ...service,
+        verify: (token) => {
+          asked.push(Redacted.value(token))
+          return revoked.has(Redacted.value(token)) ? refused : service.verify(token)
+        }
+      }
+      const send = yield* serve(
+        route.pipe(Layer.provide(auth.layer), Layer.provide(Layer.succeed(TokenVerifier, around)))
+      )
+      for (const _ of times(3)) assert.strictEqual((yield* send("/", "a")).status, 200)
+      assert.deepStrictEqual([asked, calls], [["a", "a", "a"], ["a"]])
+      revoked.add("a")
+      assert.strictEqual((yield* send("/", "a")).status, 401)
+    })
+  )
+
+  for (const text of ["", "=", "a b", "a,b", "a\tb", 'a"b', "a=b", "ä"]) {
+    it.effect(`what is no token by its form gets in by no other way: ${JSON.stringify(text)}`, () =>
+      Effect.gen(function* () {
+        const { calls, service } = yield* verifier({})
+        const scheme = yield* Layer.build(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
+        const program = auth.authorize.pipe(Effect.provide(BearerToken.layerTest(text)), Effect.provideContext(scheme))
+        for (const _ of times(2)) assert.strictEqual((yield* program).subject, text)
+        assert.deepStrictEqual(calls, [text, text])
+        const send = yield* serve(Layer.provide(route, Layer.succeedContext(scheme)))
+        const { body, status } = yield* send("/", text)
+        assert.deepStrictEqual([status, body], [401, '{"detail":"Not authenticated"}'])
+        assert.lengthOf(calls, 2)
+      })
+    )
+  }
+})
+
+describe("a verifier that looks at the request, and keeps nothing", () => {
+  it.effect("is asked again where the request was changed", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const tokens = TokenVerifier.layer({
+        cache: false,
+        verify: () =>
+          Effect.gen(function* () {
+            const request = Context.getOrUndefined(yield* Effect.context<never>(), HttpServerRequest.HttpServerRequest)
+            asked.push(request?.url ?? "")
+            return yield* request?.url === "/closed" ? refused : accepted("a")
+          })
+      })
+      const request = HttpServerRequest.fromWeb(
+        new Request("http://localhost/open", { headers: { authorization: "Bearer a" } })
+      )
+      const ask = (request: HttpServerRequest.HttpServerRequest) =>
+        Effect.exit(auth.authorizeOption).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+          Effect.map(Exit.isSuccess)
+        )
+      yield* Effect.gen(function* () {
+        assert.isTrue(yield* ask(request))
+        assert.isTrue(yield* ask(request))
+        assert.isFalse(yield* ask(request.modify({ url: "/closed" })))
+        assert.isTrue(yield* ask(request.modify({ remoteAddress: Option.some("6.6.6.6") })))
+        assert.isTrue(yield* ask(request))
+      }).pipe(Effect.provide(Layer.provide(auth.layer, tokens)), Effect.scoped)
+      assert.deepStrictEqual(asked, ["/open", "/closed", "/open"])
+    })
+  )
+})
+
+describe("a long request", () => {
+  for (const cache of [false, {}] as const) {
+    it.effect(`asks again when the token has expired (cache: ${JSON.stringify(cache)})`, () =>
+      Effect.gen(function* () {
+        let calls = 0
+        const tokens = TokenVerifier.layer({
+          cache,
+          verify: () => {
+            calls++
+            return Effect.succeed({ ...verified("a", ["a"]), expiresAt: DateTime.makeUnsafe(10_000) })
+          }
+        })
+        const request = HttpServerRequest.fromWeb(
+          new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+        )
+        yield* Effect.gen(function* () {
+          for (const asked of [1, 2]) {
+            yield* auth.authorizeOption
+            assert.strictEqual(calls, asked)
+            yield* TestClock.adjust("1 hour")
+          }
+        }).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+          Effect.provide(Layer.provide(auth.layer, tokens))
+        )
+      })
+    )
+  }
+})
+
+describe("claims of a verifier's own", () => {
+  it.effect("are looked at once each, however they point at one another", () =>
+    Effect.gen(function* () {
+      let visits = 0
+      const team: { users?: unknown } = {}
+      const user = {
+        get team() {
+          visits++
+          return team
+        }
+      }
+      team.users = Array.from(
+        { length: 50 },
+        () => Object.create(null, Object.getOwnPropertyDescriptors(user)) as object
+      )
+      const { verify } = yield* TokenVerifier.make({
+        verify: () => Effect.succeed({ ...verified("a", ["a"]), claims: { team } })
+      })
+      yield* verify(Redacted.make("a"))
+      assert.strictEqual(visits, 50)
+    })
+  )
+
+  it.effect("that throw when they are looked at are not kept, and do no harm", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const claims = {
+        get tenant(): string {
+          throw new Error("no tenant")
+        }
+      }
+      const { verify } = yield* TokenVerifier.make({
+        verify: () => {
+          calls++
+          return Effect.succeed({ ...verified("a", ["a"]), claims })
+        }
+      })
+      for (const _ of [1, 2]) assert.strictEqual((yield* verify(Redacted.make("a"))).subject, "a")
+      assert.strictEqual(calls, 2)
+    })
+  )
+
+  it.effect("that a scheme refuses each time are one look-up each time", () =>
+    Effect.gen(function* () {
+      const strict = OAuth2.authorizationCode("Strict", {
+        ...authorizationServer,
+        scopes: { a: "" },
+        claims: Schema.Struct({ tenant: Schema.String })
+      })
+      const tokens = TokenVerifier.layer({ verify: () => Effect.succeed(verified("a", ["a"])) })
+      const ask = Effect.exit(strict.authorize).pipe(Effect.provide(BearerToken.layerTest("a")))
+      yield* Effect.provide(Effect.andThen(ask, ask), Layer.provide(strict.layer, tokens))
+      const hits = (yield* Metric.snapshot).find(({ attributes }) => attributes?.["outcome"] === "hit")
+      assert.deepStrictEqual(hits?.state, { count: 1, incremental: true })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+})
+
+describe("what a request is given", () => {
+  const claims = () => ({ roles: ["reader"], address: { city: "Berlin" } })
+  const change = (token: VerifiedToken) =>
+    Effect.exit(Effect.sync(() => (token.claims["roles"] as Array<string>).push("admin")))
+
+  it.effect("cannot be changed for the next one that brings the token", () =>
+    Effect.gen(function* () {
+      const { present } = yield* verifier({ says: (token) => accepted(token, { claims: claims() }) })
+      for (const _ of times(3)) {
+        const token = yield* present("a")
+        assert.deepEqual(token.claims, claims())
+        assert.strictEqual((yield* change(token))._tag, "Failure")
+        for (const part of [token, token.claims, token.audience, token.claims["address"]]) assert.isFrozen(part)
+        for (const change of ["add", "delete", "clear"] as const) {
+          assert.throws(() => (token.scopes as Set<string>)[change]("admin"), TypeError)
+        }
+        assert.isFalse(token.scopes.has("admin"))
+      }
+    })
+  )
+
+  it.effect("is the program's own where it is of a class", () =>
+    Effect.gen(function* () {
+      class Session {
+        readonly log: Array<string> = []
+        readonly state = { visits: 0 }
+      }
+      const roles = ["reader"]
+      const session = Object.assign(new Session(), { roles })
+      const { calls, present } = yield* verifier({ says: (token) => accepted(token, { claims: { session, roles } }) })
+      for (const i of times(3)) {
+        const { claims } = yield* present("a")
+        assert.isFrozen(claims)
+        assert.isFrozen(claims["roles"])
+        ;(claims["session"] as Session).log.push(`visit ${i}`)
+        ;(claims["session"] as Session).state.visits++
+      }
+      assert.deepStrictEqual([session.log.length, session.state.visits, calls.length], [3, 3, 1])
+    })
+  )
+
+  it.effect("cannot be changed where a scheme has decoded it", () =>
+    Effect.gen(function* () {
+      const scheme = OAuth2.authorizationCode("Roles", {
+        ...authorizationServer,
+        scopes: { a: "" },
+        claims: Schema.Struct({ roles: Schema.mutable(Schema.Array(Schema.String)) })
+      })
+      const { calls, service } = yield* verifier({ says: (token) => accepted(token, { claims: claims() }) })
+      const layer = yield* Layer.build(Layer.provide(scheme.layer, Layer.succeed(TokenVerifier, service)))
+      const ask = scheme.authorize.pipe(Effect.provide(BearerToken.layerTest("a")), Effect.provideContext(layer))
+      for (const _ of times(3)) {
+        const token = yield* ask
+        assert.deepEqual(token.claims, { roles: ["reader"] })
+        assert.strictEqual((yield* change(token))._tag, "Failure")
+      }
+      assert.lengthOf(calls, 1)
+    })
+  )
+
+  it.effect("is verified anew where a request has wiped the credential", () =>
+    Effect.gen(function* () {
+      const { calls, service } = yield* verifier({})
+      const wipe = Effect.map(BearerToken, (token) => {
+        const text = Redacted.value(token)
+        Redacted.wipeUnsafe(token)
+        return HttpServerResponse.text(text)
+      })
+      const send = yield* serve(
+        HttpRouter.add("GET", "/", wipe).pipe(
+          Layer.provide(auth.require("a").route.layer),
+          Layer.provide(auth.layer),
+          Layer.provide(Layer.succeed(TokenVerifier, service))
+        )
+      )
+      for (const _ of times(4)) {
+        const { body, status } = yield* send("/", "a")
+        assert.deepStrictEqual([status, body], [200, "a"])
+      }
+      // The first has a credential of its own.
+      assert.deepStrictEqual(calls, ["a", "a"])
+    })
+  )
+})
+
+describe("behind schemes that read claims", () => {
+  const scheme = <Claims extends object>(name: string, claims: Schema.Codec<Claims, any>) =>
+    OAuth2.authorizationCode(name, { ...authorizationServer, scopes: { a: "" }, claims })
+  const text = scheme("Text", Schema.Struct({ tenant: Schema.String }))
+  const number = scheme("Number", Schema.Struct({ tenant: Schema.FiniteFromString }))
+
+  const app = Layer.mergeAll(
+    HttpRouter.add(
+      "GET",
+      "/text",
+      Effect.map(text.accessToken, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
+    ).pipe(Layer.provide(text.require("a").route.layer)),
+    HttpRouter.add(
+      "GET",
+      "/number",
+      Effect.map(number.accessToken, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
+    ).pipe(Layer.provide(number.require("a").route.layer))
+  ).pipe(Layer.provide([text.layer, number.layer]))
+
+  for (const [name, way] of Object.entries(ways)) {
+    it.effect(`each has its own, warm as well as cold, by a verifier that decides ${name}`, () =>
+      Effect.gen(function* () {
+        const { calls, service } = yield* verifier({
+          way,
+          says: (token) => accepted(token, { claims: { tenant: token } })
+        })
+        const send = yield* serve(Layer.provide(app, Layer.succeed(TokenVerifier, service)))
+        for (const _ of times(3)) {
+          const answer = (path: string, token: string) =>
+            Effect.map(send(path, token), ({ body, challenge, status }) => ({ status, body, challenge }))
+          const good = { status: 200, challenge: null }
+          assert.deepStrictEqual(yield* answer("/text", "7"), { ...good, body: '{"tenant":"7"}' })
+          assert.deepStrictEqual(yield* answer("/number", "7"), { ...good, body: '{"tenant":7}' })
+          assert.deepStrictEqual(yield* answer("/text", "t1"), { ...good, body: '{"tenant":"t1"}' })
+          assert.deepStrictEqual(yield* answer("/number", "t1"), {
+            status: 401,
+            challenge: `Bearer scope="a"`,
+            body: '{"detail":"Could not validate credentials"}'
+          })
+        }
+        assert.deepStrictEqual(calls, ["7", "t1"])
+      })
+    )
+  }
+})

@@ -1,0 +1,221 @@
+/** The cache of verified tokens, and the verifications that are under way: in bounds, whatever comes. */
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, DateTime, Effect, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { InFlight } from "../src/internal/inFlight.ts"
+import { type Entry, type Kept, TokenCache } from "../src/internal/tokenCache.ts"
+import { accepted, refused, verifier } from "./support/cachedVerifier.ts"
+import { times } from "./support/times.ts"
+import { changedAt, textOf } from "./support/tokenText.ts"
+
+const currentOf = (cache: TokenCache<Entry>, kept: Kept<Entry> | undefined, now: number): Entry | undefined =>
+  kept && cache.current(kept, now)
+
+describe("the cache is bounded", () => {
+  for (const [what, cache] of [
+    ["in tokens", { capacity: 10 }],
+    ["in bytes", { maxBytes: 12_000 }]
+  ] as const) {
+    it.effect(`${what}: tokens that come once drop none, tokens that come again drop none that is in use`, () =>
+      Effect.gen(function* () {
+        const { calls, callsOf, present } = yield* verifier({ cache })
+        const hot = ["hot-1", "hot-2", "hot-3"]
+        for (const i of times(1000)) {
+          for (const token of hot) yield* present(token)
+          yield* present(`once-${i}`)
+        }
+        assert.deepStrictEqual(hot.map(callsOf), [1, 1, 1])
+        assert.lengthOf(calls, 1003)
+        for (const i of times(100)) {
+          for (const _ of times(2)) {
+            for (const token of hot) yield* present(token)
+            yield* present(`again-${i}`)
+          }
+        }
+        assert.deepStrictEqual(hot.map(callsOf), [1, 1, 1])
+        assert.lengthOf(calls, 1203)
+        yield* Effect.forEach(times(100).toReversed(), (i) => present(`again-${i}`))
+        const kept = 1303 - calls.length
+        assert.isTrue(kept >= 1 && kept <= 10, `${kept} of them were kept`)
+      })
+    )
+
+    it.effect(`${what}: tokens whose time is over give their places to others`, () =>
+      Effect.gen(function* () {
+        const { callsOf, present } = yield* verifier({ cache: { ...cache, timeToLive: "1 minute" } })
+        for (const i of times(20)) yield* present(`before-${i}`)
+        yield* TestClock.adjust("2 minutes")
+        const after = times(3).map((i) => `after-${i}`)
+        for (const _ of times(2)) for (const token of after) yield* present(token)
+        assert.deepStrictEqual(after.map(callsOf), [1, 1, 1])
+      })
+    )
+  }
+
+  it("a large token that comes once drops none, though there is room for a small one", () => {
+    const cache = new TokenCache<Entry>({ capacity: 100, maxBytes: 100 })
+    const keep = (text: string, bytes: number) => cache.set(text, 0, () => ({ entry: { from: 0, until: 1 }, bytes }))
+    const isKept = (text: string) => currentOf(cache, cache.find(text), 0) !== undefined
+    for (const text of ["a", "b", "c"]) keep(text, 20)
+    keep("large", 60)
+    assert.deepStrictEqual(["a", "b", "c", "large"].map(isKept), [true, true, true, false])
+    keep("large", 60)
+    assert.isTrue(isKept("large"))
+  })
+
+  it.effect("a flood of bad tokens, or of ones that are just about to be, drops no good one", () =>
+    Effect.gen(function* () {
+      const { callsOf, present } = yield* verifier({
+        cache: { capacity: 3 },
+        says: (token) => {
+          if (token.startsWith("bad")) return refused
+          return accepted(token, token.startsWith("late") ? { expiresAt: DateTime.makeUnsafe(0) } : {})
+        }
+      })
+      const good = ["a", "b", "c"]
+      for (const token of good) yield* present(token)
+      for (const i of times(1000)) yield* Effect.flip(present(`bad-${i}`))
+      for (const i of times(1000)) yield* present(`late-${i}`)
+      for (const token of good) yield* present(token)
+      assert.deepStrictEqual(good.map(callsOf), [1, 1, 1])
+    })
+  )
+
+  it.effect("a token that is larger than all of it is not kept, and drops none", () =>
+    Effect.gen(function* () {
+      const many = times(100).map(String)
+      const says = (token: string) => {
+        if (token === "many-claims") return accepted(token, { claims: { a: { b: many } } })
+        return accepted(token, token === "many-scopes" ? { scopes: new Set(many) } : {})
+      }
+      const { callsOf, present } = yield* verifier({ cache: { maxBytes: 4000 }, says })
+      const tokens = ["a", "x".repeat(4000), "y".repeat(9000), "many-claims", "many-scopes"]
+      for (const _ of times(2)) for (const token of tokens) yield* present(token)
+      assert.deepStrictEqual(tokens.map(callsOf), [1, 2, 2, 2, 2])
+    })
+  )
+
+  const text = textOf(700)
+  // The last two of them have the same sample.
+  const texts = ["a", "b", "c", "dd", textOf(40), text, changedAt(text, 698)]
+  const Text = Schema.Literals(texts)
+  const Command = Schema.Union([
+    Schema.TaggedStruct("Get", { text: Text }),
+    Schema.TaggedStruct("Get", { text: Text }),
+    Schema.TaggedStruct("Set", {
+      text: Text,
+      lives: Schema.Literals([1, 5, 100]),
+      bytes: Schema.Literals([1, 30, 101])
+    }),
+    Schema.TaggedStruct("Set", { text: Text, lives: Schema.Literals([5, 100]), bytes: Schema.Literals([10, 30, 60]) }),
+    Schema.TaggedStruct("Delete", { text: Text }),
+    Schema.TaggedStruct("Advance", { by: Schema.Literals([1, 4, 50, -1, -4]) })
+  ])
+
+  it.prop(
+    "TokenCache, against a model: what it has is what was set last, in its time, within bounds",
+    { commands: Arbitrary.array(Arbitrary.schema(Command), { minLength: 10, maxLength: 80 }) },
+    ({ commands }) => {
+      const bounds = { capacity: 4, maxBytes: 100 }
+      const cache = new TokenCache<Entry>(bounds)
+      const set = new Map<string, Entry>()
+      let now = 1000
+      const current = (kept: Kept<Entry> | undefined) => currentOf(cache, kept, now)
+      for (const command of commands) {
+        switch (command._tag) {
+          case "Get": {
+            const entry = current(cache.find(command.text))
+            // As clients write it, and in no other way, a field finds the same.
+            assert.strictEqual(current(cache.findPresented(`Bearer ${command.text}`)), entry)
+            for (const field of [
+              `bearer ${command.text}`,
+              `Bearer  ${command.text}`,
+              `Bearer ${command.text} `,
+              command.text
+            ]) {
+              assert.isUndefined(current(cache.findPresented(field)))
+            }
+            if (entry === undefined) break
+            assert.strictEqual(entry, set.get(command.text))
+            assert.isTrue(entry.from <= now && now < entry.until)
+            break
+          }
+          case "Set": {
+            const entry = { from: now, until: now + command.lives }
+            const keep = () => cache.set(command.text, now, () => ({ entry, bytes: command.bytes }))
+            keep()
+            set.set(command.text, entry)
+            // What has just been set for the second time is there, if there can be room for it. (Not each is looked up: that is to use it.)
+            if (command.lives === 5) break
+            if (current(cache.find(command.text)) === undefined) keep()
+            assert.strictEqual(current(cache.find(command.text)), command.bytes > bounds.maxBytes ? undefined : entry)
+            break
+          }
+          case "Delete":
+            cache.delete(command.text)
+            set.delete(command.text)
+            break
+          case "Advance":
+            now += command.by
+        }
+        assert.isTrue(cache.size >= 0 && cache.size <= bounds.capacity)
+        assert.isTrue(cache.bytes >= cache.size && cache.bytes <= bounds.maxBytes)
+      }
+      for (const text of texts) cache.delete(text)
+      assert.deepStrictEqual([cache.size, cache.bytes], [0, 0])
+    },
+    { arbitrary: { runs: 3000, seed: "token cache" } }
+  )
+})
+
+// Enough ends that what is under way is moved.
+const texts = times(30).map((i) => `token-${i}`)
+const Step = Schema.Struct({ kind: Schema.Literals(["set", "delete"]), text: Schema.Literals(texts) })
+
+it.prop(
+  "what is under way is found as in a map, while it is under way",
+  { steps: Arbitrary.array(Arbitrary.schema(Step), { minLength: 6000, maxLength: 7000 }) },
+  ({ steps }) => {
+    const inFlight = new InFlight<number>()
+    const model = new Map<string, number>()
+    steps.forEach(({ kind, text }, i) => {
+      assert.strictEqual(inFlight.get(text), model.get(text))
+      if (kind === "set") {
+        inFlight.set(text, i)
+        model.set(text, i)
+      } else {
+        inFlight.delete(text)
+        model.delete(text)
+      }
+    })
+    for (const text of texts) assert.strictEqual(inFlight.get(text), model.get(text))
+  },
+  { arbitrary: { runs: 10, seed: "flights" } }
+)
+
+describe("the memory of the cache", () => {
+  it("is what it keeps, however often tokens leave and come again", () => {
+    setFlagsFromString("--expose-gc")
+    const collect = runInNewContext("gc") as () => void
+    const cache = new TokenCache<Entry>({ capacity: 10_000, maxBytes: Number.MAX_SAFE_INTEGER })
+    const tokens = Array.from({ length: 1000 }, (_, i) => `${i}`.padStart(64, "token"))
+    let now = 0
+    const minutes = (count: number) => {
+      for (const _ of times(count)) {
+        now += 60_000
+        for (const token of tokens) {
+          if (currentOf(cache, cache.find(token), now) === undefined) {
+            cache.set(token, now, () => ({ entry: { from: now, until: now + 60_000 }, bytes: 100 }))
+          }
+        }
+      }
+      collect()
+      return process.memoryUsage().heapUsed / 2 ** 20
+    }
+    const before = minutes(100)
+    // It was 24 MB more.
+    assert.isBelow(minutes(400) - before, 8)
+  })
+})
