@@ -11,6 +11,7 @@ import { SecurityScopes } from "../SecurityScopes.ts"
 import type { Authenticator } from "./authenticator.ts"
 import * as demands from "./demand.ts"
 import * as expression from "./expression.ts"
+import { decide } from "./refusal.ts"
 import * as requiredScopes from "./requiredScopes.ts"
 import type { Scheme } from "./scheme.ts"
 
@@ -27,7 +28,7 @@ export const make = (scheme: Scheme) => {
     return Effect.matchEffect(verified, {
       onFailure: (error) => Effect.fail(Challenge.within(error, settings)),
       onSuccess: (token) =>
-        Effect.flatMap(demands.decide(bare, required, token), (error): Effect.Effect<VerifiedToken, SecurityError> =>
+        Effect.flatMap(decide(bare, required, token), (error): Effect.Effect<VerifiedToken, SecurityError> =>
           error === undefined ? Effect.succeed(token) : Effect.fail(Challenge.within(error, settings))
         )
     })

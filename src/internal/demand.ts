@@ -3,13 +3,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../AccessToken.ts"
-import * as Challenge from "../Challenge.ts"
-import { InsufficientScope, type SecurityError } from "../SecurityError.ts"
+import type * as Challenge from "../Challenge.ts"
+import type { InsufficientScope, SecurityError } from "../SecurityError.ts"
 import type { RequiredScopes } from "../SecurityScopes.ts"
-import { constant, isConstant } from "./constantErrors.ts"
-import { type Eventual, toEffect } from "./eventual.ts"
+import type { Eventual } from "./eventual.ts"
 import * as expression from "./expression.ts"
 import { satisfies } from "./implication.ts"
+import type { Refusal } from "./refusal.ts"
 import * as requiredScopes from "./requiredScopes.ts"
 import * as scope from "./scope.ts"
 import type { Scheme } from "./scheme.ts"
@@ -72,7 +72,7 @@ export const combine = (outer: Demand, inner: Demand): Demand =>
 const sole = (clause: Clause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
 
 /** The scopes that a part's challenge names, after those that were asked further out. */
-const asked = (part: Pick<Part, "scheme" | "expression">, outer: ReadonlyArray<string>): ReadonlyArray<string> =>
+export const asked = (part: Pick<Part, "scheme" | "expression">, outer: ReadonlyArray<string>): ReadonlyArray<string> =>
   part.scheme.implication.minimal(scope.union(outer, expression.asked(part.expression)))
 
 /** How a refusal is answered, after what was required further out. */
@@ -94,69 +94,6 @@ export const holds = (
     if (!token.scopes.has(name) && !has(name)) return false
   }
   return true
-}
-
-/** The error that names all that is asked. */
-export const insufficient = (
-  part: Part,
-  outer: ReadonlyArray<string>,
-  token: VerifiedToken,
-  failed: ReadonlyArray<string>
-): InsufficientScope => {
-  const required = outer.length === 0 ? part.settings.scopes : asked(part, outer)
-  const missing = required.filter((name) => !satisfies(part.scheme.implication, token.scopes, name))
-  if (failed.length > 0) return new InsufficientScope({ required, missing, checks: failed })
-  return outer.length === 0 ? constantOf(part, missing) : new InsufficientScope({ required, missing })
-}
-
-// Few different sets of scopes are missing, and clients do not choose how many.
-const maxConstants = 64
-
-const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<string>): InsufficientScope => {
-  const key = missing.join(" ")
-  const known = insufficient.get(key)
-  if (known !== undefined) return known
-  const error = new InsufficientScope({ required: settings.scopes, missing })
-  if (insufficient.size < maxConstants) insufficient.set(key, constant(error))
-  return error
-}
-
-/** An error, and how it is answered. */
-export class Refusal {
-  readonly error: SecurityError
-  readonly settings: Challenge.Settings
-  #failure: Effect.Effect<never, SecurityError> | undefined
-
-  constructor(error: SecurityError, settings: Challenge.Settings) {
-    this.error = error
-    this.settings = settings
-  }
-
-  /** Fails with it, where it is all that is to be said. */
-  get failure(): Effect.Effect<never, SecurityError> {
-    return (this.#failure ??= Effect.fail(Challenge.within(this.error, this.settings)))
-  }
-}
-
-export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => {
-  if (outer.length > 0) return new Refusal(error, settingsOf(part, outer))
-  const known = part.refusals.get(error)
-  if (known !== undefined) return known
-  const refusal = new Refusal(error, part.settings)
-  if (isConstant(error)) part.refusals.set(error, refusal)
-  return refusal
-}
-
-/** The decision about a verified token: nothing, or the error. */
-export const decide = (
-  part: Part,
-  outer: ReadonlyArray<string>,
-  token: VerifiedToken
-): Effect.Effect<InsufficientScope | undefined> => {
-  const failed: Array<string> = []
-  return Effect.map(toEffect(holds(part, outer, token, failed)), (holds) =>
-    holds ? undefined : insufficient(part, outer, token, failed)
-  )
 }
 
 const mapChecks = (demand: Demand, f: (check: expression.Check) => expression.Check): Demand =>
