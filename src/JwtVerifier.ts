@@ -16,9 +16,10 @@ import * as Redacted from "effect/Redacted"
 import { asymmetric, secretBytes } from "./internal/jwt/algorithms.ts"
 import * as policies from "./internal/jwt/policy.ts"
 import * as verifier from "./internal/jwt/verifier.ts"
+import { refuseSetting } from "./internal/setting.ts"
 import { requireIssuer } from "./internal/url.ts"
 import * as KeySet from "./KeySet.ts"
-import { ConfigurationError } from "./SecurityError.ts"
+import type { ConfigurationError } from "./SecurityError.ts"
 import { type TokenCaching, TokenVerifier } from "./TokenVerifier.ts"
 
 /** There is one cache in front of all issuers, which is not one issuer's to set. */
@@ -202,10 +203,7 @@ export const layerIssuers = (
       const urls = yield* Effect.forEach(issuers, ({ issuer }) => requireIssuer("issuer", issuer))
       const twice = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
       if (twice !== undefined) {
-        return yield* new ConfigurationError({
-          setting: "issuer",
-          message: `issuer ${twice.href} must be named once`
-        })
+        return yield* refuseSetting("issuer", `${twice.href} must be named once`)
       }
       return yield* verifier.make(
         yield* Effect.forEach(issuers, (options) =>
@@ -261,10 +259,10 @@ export const layerSecret = (
       const secret = new TextEncoder().encode(Redacted.value(options.secret))
       const least = secretBytes[options.algorithm]
       if (secret.length < least) {
-        return yield* new ConfigurationError({
-          setting: "secret",
-          message: `secret must have at least ${least} bytes for ${options.algorithm} (RFC 7518 §3.2)`
-        })
+        return yield* refuseSetting(
+          "secret",
+          `must have at least ${least} bytes for ${options.algorithm} (RFC 7518 §3.2)`
+        )
       }
       yield* requireIssuer("issuer", options.issuer)
       const policy = yield* policies.make(new Set([options.algorithm]), options)
@@ -282,10 +280,7 @@ const trust = Effect.fnUntraced(function* (
   yield* requireIssuer("issuer", options.issuer)
   const { algorithms = known } = options
   if (algorithms.length === 0 || !algorithms.every((algorithm) => known.includes(algorithm))) {
-    return yield* new ConfigurationError({
-      setting: "algorithms",
-      message: `algorithms must be some of ${known.join(", ")}`
-    })
+    return yield* refuseSetting("algorithms", `must be some of ${known.join(", ")}`)
   }
   return {
     policy: yield* policies.make(new Set(algorithms), options),

@@ -50,8 +50,9 @@ import { discover, fetchKeys, type Published } from "./internal/keySet/discovery
 import { makeReader, type Reader, type Unavailable } from "./internal/keySet/http.ts"
 import * as Keys from "./internal/keySet/keys.ts"
 import * as telemetry from "./internal/keySet/telemetry.ts"
+import { refuseSetting } from "./internal/setting.ts"
 import { requireIssuer, requireSecureUrl } from "./internal/url.ts"
-import { type AuthorizationServerUnavailable, ConfigurationError, type InvalidToken } from "./SecurityError.ts"
+import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
 
 /**
  * The parameters of a token's protected header that select its key (RFC 7515 §4.1).
@@ -134,10 +135,10 @@ export const layerStatic = (keys: {
         const why = refused.map(
           ({ kid, kty, reason }) => `${reason} (kty ${telemetry.label(kty)}, kid ${telemetry.label(kid)})`
         )
-        return yield* new ConfigurationError({
-          setting: "keys",
-          message: `keys must hold a public key for signatures (JWK, RFC 7517), and each given one is refused: ${why.join(", ")}`
-        })
+        return yield* refuseSetting(
+          "keys",
+          `must hold a public key for signatures (JWK, RFC 7517), and each given one is refused: ${why.join(", ")}`
+        )
       }
       if (given.byAlgorithm.size === 0) yield* telemetry.reportNoKeys("(given keys)")
       yield* Effect.forEach(refused, (key) => telemetry.reportRefused("(given keys)", key), { discard: true })
@@ -224,9 +225,7 @@ const minute = Duration.toMillis("1 minute")
 const hour = Duration.toMillis("1 hour")
 
 const within = (setting: string, value: number, least: number, most: number, words: string) =>
-  value >= least && value <= most
-    ? Effect.succeed(value)
-    : Effect.fail(new ConfigurationError({ setting, message: `${setting} must be between ${words}` }))
+  value >= least && value <= most ? Effect.succeed(value) : refuseSetting(setting, `must be between ${words}`)
 
 const make = Effect.fnUntraced(function* (
   options: CacheOptions,

@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../AccessToken.ts"
-import { ConfigurationError, InvalidToken } from "../SecurityError.ts"
+import { type ConfigurationError, InvalidToken } from "../SecurityError.ts"
 import type { TokenCacheOptions, TokenVerifier } from "../TokenVerifier.ts"
 import { isToken, redact } from "./authorizationHeader.ts"
 import * as counter from "./counter.ts"
@@ -25,6 +25,7 @@ import { exitOf } from "./eventual.ts"
 import { InFlight } from "./inFlight.ts"
 import { isObserved } from "./observed.ts"
 import { RefusedTokens } from "./refusedTokens.ts"
+import { refuseSetting } from "./setting.ts"
 import { shared } from "./shared.ts"
 import { freeze, type Kept, TokenCache } from "./tokenCache.ts"
 
@@ -218,9 +219,7 @@ const settings = Effect.fnUntraced(function* (
   const { capacity = 10_000, maxBytes = 16 * 1024 * 1024 } = options
   const timeToLive = Duration.toMillis(options.timeToLive ?? "1 minute")
   const refuse = (setting: string, message: string) =>
-    Effect.fail(
-      new ConfigurationError({ setting, message: `${setting} ${message}; cache: false switches the cache off` })
-    )
+    refuseSetting(setting, `${message}; cache: false switches the cache off`)
   if (!Number.isSafeInteger(capacity) || capacity < 1) {
     return yield* refuse("cache.capacity", "must be a whole number of tokens above 0")
   }

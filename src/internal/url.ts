@@ -1,6 +1,7 @@
 /** Which URLs of an issuer are taken from settings and from metadata. */
 import * as Effect from "effect/Effect"
-import { ConfigurationError } from "../SecurityError.ts"
+import type { ConfigurationError } from "../SecurityError.ts"
+import { refuseSetting } from "./setting.ts"
 
 const loopback = new Set(["localhost", "127.0.0.1", "[::1]"])
 
@@ -10,11 +11,9 @@ const check = (setting: string, value: string, holds: (url: URL) => boolean, wit
     url !== undefined && (url.protocol === "https:" || (url.protocol === "http:" && loopback.has(url.hostname)))
   return secure && url.username === "" && url.password === "" && holds(url)
     ? Effect.succeed(url)
-    : Effect.fail(
-        new ConfigurationError({
-          setting,
-          message: `${setting} must be an https URL (http only on loopback) without ${without}, such as https://idp.example.com`
-        })
+    : refuseSetting(
+        setting,
+        `must be an https URL (http only on loopback) without ${without}, such as https://idp.example.com`
       )
 }
 

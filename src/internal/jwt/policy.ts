@@ -2,8 +2,9 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Policy as Options } from "../../JwtVerifier.ts"
-import { ConfigurationError } from "../../SecurityError.ts"
+import type { ConfigurationError } from "../../SecurityError.ts"
 import * as scope from "../scope.ts"
+import { refuseSetting } from "../setting.ts"
 import { own } from "./strictJson.ts"
 
 /** What is decided once, when a verifier is built. */
@@ -32,28 +33,25 @@ export type Claims = Readonly<Record<string, unknown>>
 /** What tells an access token from other JWTs. */
 export type Profile = NonNullable<Options["profile"]>
 
-const refuse = (setting: string, message: string) =>
-  Effect.fail(new ConfigurationError({ setting, message: `${setting} ${message}` }))
-
 export const make = Effect.fnUntraced(function* (
   algorithms: ReadonlySet<string>,
   options: Options
 ): Effect.fn.Return<Policy, ConfigurationError> {
   const audience = typeof options.audience === "string" ? [options.audience] : options.audience
   if (audience.length === 0 || audience.includes("")) {
-    return yield* refuse("audience", "must name this API as its tokens do: at least one non-empty string")
+    return yield* refuseSetting("audience", "must name this API as its tokens do: at least one non-empty string")
   }
   const clockTolerance = Duration.toMillis(options.clockTolerance ?? "5 seconds")
   if (!(clockTolerance >= 0 && clockTolerance <= 60_000)) {
-    return yield* refuse("clockTolerance", "must be between 0 and 60 seconds")
+    return yield* refuseSetting("clockTolerance", "must be between 0 and 60 seconds")
   }
   const maxTokenAge = options.maxTokenAge === undefined ? undefined : Duration.toMillis(options.maxTokenAge)
   if (maxTokenAge !== undefined && !(maxTokenAge > 0 && Number.isFinite(maxTokenAge))) {
-    return yield* refuse("maxTokenAge", "must be a positive, finite duration")
+    return yield* refuseSetting("maxTokenAge", "must be a positive, finite duration")
   }
   const maxTokenLength = options.maxTokenLength ?? 8192
   if (!Number.isInteger(maxTokenLength) || maxTokenLength < 1) {
-    return yield* refuse("maxTokenLength", "must be a whole number of characters above 0")
+    return yield* refuseSetting("maxTokenLength", "must be a whole number of characters above 0")
   }
   const { accessTokenClaims, clientIdClaim, profile = "at+jwt", scopesPath } = options
   const marks = Object.entries(accessTokenClaims ?? { scope: true, scp: true, client_id: true })
