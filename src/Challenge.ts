@@ -215,25 +215,51 @@ export const within = <E extends SecurityError>(
   // The prototype carries the class, the own properties its fields: a copy, since one error value may serve several schemes. Its stack is
   // the one line that a log should show: where in this library a request was refused helps nobody.
   const copy: E = Object.assign(Object.create(Object.getPrototypeOf(error)), error)
-  Object.defineProperty(copy, "stack", { value: `${error._tag}: ${error.message}`, configurable: true, writable: true })
+  Object.defineProperty(copy, "stack", { value: `${error._tag}: ${error.message}` })
   raised.set(copy, { settings, challenges })
-  return copy
+  // It may serve many requests.
+  return Object.freeze(copy)
 }
 
 /**
- * Whether a scheme of this server raised the error, as opposed to a client that received it.
+ * Whether a scheme of this server raised the error.
  *
  * @internal
  */
 export const isRaised = (error: SecurityError): boolean => raised.has(error)
 
+const received = new WeakSet<SecurityError>()
+
+/**
+ * Notes that another server has answered with it.
+ *
+ * @internal
+ */
+export const receive = <E extends SecurityError>(error: E): E => {
+  received.add(error)
+  return error
+}
+
+/**
+ * Whether another server has answered with the error.
+ *
+ * @internal
+ */
+export const isReceived = (error: SecurityError): boolean => received.has(error)
+
 /**
  * The response to an error, with the settings of the scheme that raised it. It is what the errors answer with by themselves.
+ *
+ * **Gotchas**
+ *
+ * What another server has refused is no refusal of this one: an error that a typed client received, and that the handler did not handle, is a defect. To hand
+ * it on, fail with an error of one's own (`auth.refuse`).
  *
  * @category responses
  * @since 0.1.0
  */
 export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  if (received.has(error)) return Effect.die(notHandled)
   const known = raised.get(error) ?? outside
   if (known.response !== undefined) return known.response
   const { challenges, settings } = known
@@ -246,6 +272,15 @@ export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.
     rendered(error, settings, standard(error, settings, severalFields(challenges, isNode(fiber.context))))
   )
 }
+
+/**
+ * The defect of a handler that lets the refusal of another server pass.
+ *
+ * @internal
+ */
+export const notHandled = new Error(
+  "Another server has refused a request of this one, and no handler has handled that."
+)
 
 const rendered = (
   error: SecurityError,

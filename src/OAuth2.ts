@@ -46,6 +46,7 @@ import type {
   ImplicitFlow,
   PasswordFlow
 } from "./internal/securitySchemeObject.ts"
+import type { ErrorSchemasByTag } from "./internal/errorSchemas.ts"
 import type { PublicEndpoint } from "./internal/public.ts"
 import { make as scheme } from "./internal/oauth2Scheme.ts"
 import type {
@@ -380,6 +381,43 @@ export interface OAuth2Scheme<
    * ```
    */
   readonly refuse: <E extends SecurityError>(error: E) => Effect.Effect<never, E>
+
+  /**
+   * The errors as an `HttpApi` declares them, by tag: for an endpoint or a middleware of one's own that fails with them. They are answered as those of the
+   * scheme's requirements are, and the typed client receives them without a reason.
+   *
+   * **Example** (A middleware that knows the current user)
+   *
+   * ```ts
+   * import { Context, Effect, Layer } from "effect"
+   * import { HttpApiMiddleware } from "effect/http-api"
+   * import { OAuth2, SecurityError } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { me: "Read your profile" }
+   * })
+   *
+   * class CurrentUser extends Context.Service<CurrentUser, { readonly name: string }>()("app/CurrentUser") {}
+   *
+   * const currentUser = Effect.flatMap(auth.accessToken, ({ subject }) =>
+   *   subject === "demo"
+   *     ? Effect.succeed({ name: "Demo" })
+   *     : auth.refuse(new SecurityError.InvalidToken({ reason: "Rejected" }))
+   * )
+   *
+   * export class SignedIn extends HttpApiMiddleware.Service<
+   *   SignedIn,
+   *   { provides: CurrentUser; requires: OAuth2.Verified<"OAuth2"> }
+   * >()("app/SignedIn", { error: auth.errors.InvalidToken }) {}
+   *
+   * export const SignedInLive = Layer.succeed(SignedIn, (handler) =>
+   *   Effect.provideServiceEffect(handler, CurrentUser, currentUser)
+   * )
+   * ```
+   */
+  readonly errors: ErrorSchemasByTag
 
   /**
    * What `require` is to a route, for any effect: runs it only where the token has all that is given, and with the grants of what is proven. In

@@ -12,20 +12,23 @@
  * | `InsufficientScope` | the token lacks a required scope |
  * | `AuthorizationServerUnavailable` | nobody could tell: an outage is not a rejection |
  *
- * A client that receives one of them from an `HttpApi` has the answer's `challenge`, and is not told the reason: `"Unspecified"`.
+ * A client that receives one of them from an `HttpApi` has the answer's `challenge`, and is not told the reason: `"Unspecified"`. So they are no schemas:
+ * an endpoint or a middleware of one's own that fails with one declares the scheme's, `auth.errors.InvalidToken`, which answers as the scheme does.
  *
  * @since 0.1.0
  */
+import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import * as Duration from "effect/Duration"
 import * as ErrorReporter from "effect/ErrorReporter"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
-import * as Schema from "effect/Schema"
 import * as Challenge from "./Challenge.ts"
 
-/** The `WWW-Authenticate` field as a client received it. */
-const challenge = Schema.optionalKey(Schema.String)
+interface Received {
+  /** The `WWW-Authenticate` field as a client received it. */
+  readonly challenge?: string
+}
 
 /**
  * No bearer token was sent: there is no `Authorization` field, or it is of another scheme.
@@ -33,10 +36,9 @@ const challenge = Schema.optionalKey(Schema.String)
  * @category errors
  * @since 0.1.0
  */
-export class NotAuthenticated extends Schema.TaggedError<NotAuthenticated>()("NotAuthenticated", {
-  reason: Schema.Literals(["NoCredentials", "OtherScheme", "Unspecified"]),
-  challenge
-}) {
+export class NotAuthenticated extends Data.TaggedError("NotAuthenticated")<
+  Received & { readonly reason: "NoCredentials" | "OtherScheme" | "Unspecified" }
+> {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
     switch (this.reason) {
@@ -59,10 +61,9 @@ export class NotAuthenticated extends Schema.TaggedError<NotAuthenticated>()("No
  * @category errors
  * @since 0.1.0
  */
-export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
-  reason: Schema.Literals(["Malformed", "TooLong", "SeveralCredentials", "Unspecified"]),
-  challenge
-}) {
+export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
+  Received & { readonly reason: "Malformed" | "TooLong" | "SeveralCredentials" | "Unspecified" }
+> {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
     switch (this.reason) {
@@ -99,20 +100,13 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
  * @category errors
  * @since 0.1.0
  */
-export class InvalidToken extends Schema.TaggedError<InvalidToken>()("InvalidToken", {
-  reason: Schema.Literals([
-    "Malformed",
-    "Algorithm",
-    "UnknownKey",
-    "Signature",
-    "Claim",
-    "Expired",
-    "Rejected",
-    "Unspecified"
-  ]),
-  claim: Schema.optionalKey(Schema.String),
-  challenge
-}) {
+export class InvalidToken extends Data.TaggedError("InvalidToken")<
+  Received & {
+    readonly reason:
+      "Malformed" | "Algorithm" | "UnknownKey" | "Signature" | "Claim" | "Expired" | "Rejected" | "Unspecified"
+    readonly claim?: string
+  }
+> {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
     return `The access token was refused: ${this.reason}${this.claim === undefined ? "" : ` (${this.claim})`}`
@@ -133,12 +127,13 @@ export class InvalidToken extends Schema.TaggedError<InvalidToken>()("InvalidTok
  * @category errors
  * @since 0.1.0
  */
-export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()("InsufficientScope", {
-  required: Schema.Array(Schema.String),
-  missing: Schema.Array(Schema.String),
-  checks: Schema.optionalKey(Schema.Array(Schema.String)),
-  challenge
-}) {
+export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
+  Received & {
+    readonly required: ReadonlyArray<string>
+    readonly missing: ReadonlyArray<string>
+    readonly checks?: ReadonlyArray<string>
+  }
+> {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
     return this.missing.length > 0
@@ -157,14 +152,11 @@ export class InsufficientScope extends Schema.TaggedError<InsufficientScope>()("
  * @category errors
  * @since 0.1.0
  */
-export class AuthorizationServerUnavailable extends Schema.TaggedError<AuthorizationServerUnavailable>()(
-  "AuthorizationServerUnavailable",
-  {
-    issuer: Schema.optionalKey(Schema.String),
-    reason: Schema.Literals(["Unreachable", "Timeout", "BadResponse", "IssuerMismatch", "Unspecified"]),
-    retryAfter: Schema.Duration
-  }
-) {
+export class AuthorizationServerUnavailable extends Data.TaggedError("AuthorizationServerUnavailable")<{
+  readonly issuer?: string
+  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "Unspecified"
+  readonly retryAfter: Duration.Duration
+}> {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
     return `The authorization server${this.issuer === undefined ? "" : ` ${this.issuer}`} is unavailable: ${this.reason} (retry after ${Duration.format(this.retryAfter)})`
@@ -183,14 +175,25 @@ export class AuthorizationServerUnavailable extends Schema.TaggedError<Authoriza
 export type SecurityError =
   NotAuthenticated | InvalidRequest | InvalidToken | InsufficientScope | AuthorizationServerUnavailable
 
+const classes = [NotAuthenticated, InvalidRequest, InvalidToken, InsufficientScope, AuthorizationServerUnavailable]
+
+/**
+ * Whether something is one of them.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSecurityError = (value: unknown): value is SecurityError =>
+  classes.some((errorClass) => value instanceof errorClass)
+
 /**
  * A setting that cannot work: it fails the layer that is given it, at start-up, and its message says what to do.
  *
  * @category errors
  * @since 0.1.0
  */
-export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
+export class ConfigurationError extends Data.TaggedError("ConfigurationError")<{
   /** The option's name. */
-  setting: Schema.String,
-  message: Schema.String
-}) {}
+  readonly setting: string
+  readonly message: string
+}> {}

@@ -181,12 +181,18 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       }).pipe(Effect.provide(served(server)))
     )
 
-    for (const name of ["own", "ownOfAny"] as const) {
+    for (const [name, scope] of [
+      ["own", "a c"],
+      ["ownOfAny", "c"]
+    ] as const) {
       it.effect(`receives an error that a handler made itself (${name})`, () =>
         Effect.gen(function* () {
           const own = yield* Effect.flip((yield* client("Bearer a"))[name]())
           assert.instanceOf(own, SecurityError.InsufficientScope)
-          assert.strictEqual(own.challenge, strict ? `Bearer error="insufficient_scope"` : "Bearer")
+          assert.strictEqual(
+            own.challenge,
+            strict ? `Bearer error="insufficient_scope", scope="${scope}"` : `Bearer scope="${scope}"`
+          )
         }).pipe(Effect.provide(served(server)))
       )
     }

@@ -11,7 +11,7 @@ import { SecurityScopes } from "../SecurityScopes.ts"
 import type { Authenticator } from "./authenticator.ts"
 import * as demands from "./demand.ts"
 import * as expression from "./expression.ts"
-import { decide } from "./refusal.ts"
+import { decide, raise } from "./refusal.ts"
 import * as requiredScopes from "./requiredScopes.ts"
 import type { Scheme } from "./scheme.ts"
 
@@ -54,13 +54,10 @@ export const make = (scheme: Scheme) => {
       })
   )
 
-  const refuse = (error: SecurityError) =>
-    Effect.flatMap(required, (required) => Effect.fail(Challenge.within(error, demands.settingsOf(bare, required))))
-
   return {
     authorize,
     authorizeOption,
-    refuse,
+    refuse: (error: SecurityError) => raise(scheme, error),
     layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer))
   }
 }

@@ -9,6 +9,7 @@ import {
   InsufficientScope,
   InvalidRequest,
   InvalidToken,
+  isSecurityError,
   NotAuthenticated,
   type SecurityError
 } from "../SecurityError.ts"
@@ -47,8 +48,7 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
     // Effect then takes the response that the error gives of itself.
     const tag = example._tag
     const self = Schema.declare(
-      (value: unknown): value is E =>
-        value instanceof Error && "_tag" in value && value._tag === tag && !Challenge.isRaised(value as E),
+      (value: unknown): value is E => isSecurityError(value) && value._tag === tag && !Challenge.isRaised(value),
       { identifier: tag, [mark]: true }
     )
     return self.pipe(
@@ -58,9 +58,12 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
           headers: { [header]: Schema.String }
         },
         {
-          decode: ({ headers }) => received(headers[header] ?? ""),
-          // An error that a handler made itself: it answers as this scheme does, where nothing is asked.
-          encode: (error) => ({ body, headers: Challenge.answer(error, settings).headers })
+          decode: ({ headers }) => Challenge.receive(received(headers[header] ?? "")),
+          encode: (error) => {
+            if (Challenge.isReceived(error)) throw Challenge.notHandled
+            // An error that a handler made itself: it answers as this scheme does, where nothing is asked.
+            return { body, headers: Challenge.answer(error, settings).headers }
+          }
         }
       )
     )

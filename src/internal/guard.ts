@@ -8,7 +8,7 @@ import type * as Redacted from "effect/Redacted"
 import { AccessToken, OptionalAccessToken, type VerifiedToken } from "../AccessToken.ts"
 import { BearerToken } from "../BearerToken.ts"
 import * as Challenge from "../Challenge.ts"
-import type { SecurityError } from "../SecurityError.ts"
+import { isSecurityError, type SecurityError } from "../SecurityError.ts"
 import { type RequiredScopes, SecurityScopes } from "../SecurityScopes.ts"
 import { Authenticator } from "./authenticator.ts"
 import * as decisions from "./decision.ts"
@@ -19,7 +19,7 @@ import { Passed, type Place } from "./endpoint.ts"
 import { addInPlace } from "./addInPlace.ts"
 import * as Origin from "./origin.ts"
 import * as proof from "./proof.ts"
-import { insufficient, Refusal, refuse } from "./refusal.ts"
+import { insufficient, raise, Refusal, refuse } from "./refusal.ts"
 import * as requiredScopes from "./requiredScopes.ts"
 import type { Authentication, Scheme } from "./scheme.ts"
 
@@ -53,23 +53,41 @@ export const make = (demand: Demand, authentications: Authentications, handler: 
         demand: combine(demand, inner.demand),
         authentications: both(inner.authentications, authentications)
       })
-    : guarding({ demand, authentications, handler, place: undefined })
+    : guarding({ demand, authentications, handler: adopting(handler, demand), place: undefined })
 }
 
 /** The same for a requirement of an endpoint. */
 export const atPlace = (place: Place, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
-  if (inner?.place?.endpoint !== place.endpoint || !agree(inner.authentications, authentications)) {
-    return guarding({ demand: place.demand, authentications, handler, place })
-  }
-  const joined = place.join(inner.place)
-  return guarding({
-    demand: joined.demand,
-    authentications: both(inner.authentications, authentications),
-    handler: inner.handler,
-    place: joined
-  })
+  const isNext = inner?.place?.endpoint === place.endpoint && agree(inner.authentications, authentications)
+  const guard = isNext
+    ? {
+        place: place.join(inner.place),
+        authentications: both(inner.authentications, authentications),
+        handler: inner.handler
+      }
+    : { place, authentications, handler: adopting(handler, place.demand) }
+  const guarded = guarding({ ...guard, demand: guard.place.demand })
+  return place.outer === 0 ? answering(guarded) : guarded
 }
+
+/** An error of this library that a handler made itself is answered as the scheme's are. */
+const adopting = (handler: Handler, demand: Demand): Handler => {
+  const scheme = demand[0]?.[0]?.scheme
+  if (scheme === undefined) return handler
+  return Effect.catchIf(
+    handler,
+    (error) => isSecurityError(error) && !Challenge.isRaised(error) && !Challenge.isReceived(error),
+    (error) => raise(scheme, error as SecurityError)
+  )
+}
+
+/**
+ * Answers the errors of this library where all requirements have been asked, as a route does: Effect would encode them with whichever error of the endpoint
+ * they fit, and they fit every one that is a `message`.
+ */
+const answering = (guarded: Handler): Handler =>
+  Effect.catchIf(guarded, isSecurityError, (error) => Challenge.respond(error))
 
 const guarding = (guard: Guard): Handler => {
   const effect: Handler = Effect.withFiber((fiber) => run(guard, fiber))

@@ -88,6 +88,7 @@ export const make = <
     scopes: options.scopes,
     description: options.description,
     flows,
+    errors: scheme.errors,
     require: (...items: ReadonlyArray<Item>) => makeRequirement(demand("require", items, false)),
     optional: (...items: ReadonlyArray<Item>) => makeRequirement(demand("optional", items, true)),
     prove: (...items: ReadonlyArray<Item>) => {

@@ -6,6 +6,8 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type * as Types from "effect/Types"
+import * as Challenge from "../Challenge.ts"
+import { isSecurityError } from "../SecurityError.ts"
 import * as decisions from "./decision.ts"
 import * as Origin from "./origin.ts"
 import type { Seal } from "./securityRequirement.ts"
@@ -56,6 +58,14 @@ const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
     Effect.provideService(handler, decisions.LastDecision, new decisions.Decision(Origin.of(request)))
   )
 
+/** A guard of one's own may stand inside, and refuse: that is answered here, as `guard.ts` does and for the same reason. */
+const openEndpoint = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
+  Effect.catch(open(handler), (error) =>
+    isSecurityError(error) && (Challenge.isRaised(error) || Challenge.isReceived(error))
+      ? Challenge.respond(error)
+      : Effect.fail(error)
+  )
+
 /**
  * Marks an endpoint, a group, an api or a sealed route as open on purpose, and says why.
  *
@@ -77,7 +87,7 @@ export const Public = (reason: string): Public => {
   if (reason.trim() === "") throw new TypeError("OAuth2.Public: say why it is open.")
   // A reference has a default, so that `HttpApi` finds the middleware without a layer of its own.
   const key = Object.assign(
-    Context.Reference<typeof open>("effect-oauth2/Public", { defaultValue: () => open }),
+    Context.Reference<typeof openEndpoint>("effect-oauth2/Public", { defaultValue: () => openEndpoint }),
     HttpApiMiddleware.Service<never>()("effect-oauth2/Public")
   )
   reasons.set(key, reason)

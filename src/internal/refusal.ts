@@ -3,10 +3,14 @@ import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../AccessToken.ts"
 import * as Challenge from "../Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../SecurityError.ts"
+import { SecurityScopes } from "../SecurityScopes.ts"
 import { constant, isConstant } from "./constantErrors.ts"
 import { asked, holds, type Part, settingsOf } from "./demand.ts"
 import { toEffect } from "./eventual.ts"
 import { satisfies } from "./implication.ts"
+import * as requiredScopes from "./requiredScopes.ts"
+import * as scope from "./scope.ts"
+import type { Scheme } from "./scheme.ts"
 
 /** The error that names all that is asked. */
 export const insufficient = (
@@ -58,6 +62,14 @@ export const refuse = (part: Part, outer: ReadonlyArray<string>, error: Security
   if (isConstant(error)) part.refusals.set(error, refusal)
   return refusal
 }
+
+/** Fails with an error that was made elsewhere, answered as the scheme does: with the scopes that are required of it here, and those that the error names. */
+export const raise = <E extends SecurityError>(scheme: Scheme, error: E): Effect.Effect<never, E> =>
+  Effect.flatMap(SecurityScopes, (required) => {
+    const own = error._tag === "InsufficientScope" ? error.required : []
+    const scopes = scope.union(requiredScopes.ofScheme(required, scheme), own)
+    return Effect.fail(Challenge.within(error, scheme.settings(scheme.implication.minimal(scopes))))
+  })
 
 /** The decision about a verified token: nothing, or the error. */
 export const decide = (

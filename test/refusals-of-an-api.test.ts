@@ -1,0 +1,326 @@
+/** What an `HttpApi` answers where errors meet: those of this library, those that the user declares, and those that another server sent. */
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Context, Effect, Layer, Logger, Schema, Scope } from "effect"
+import { HttpClient, HttpClientResponse, HttpEffect, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import {
+  HttpApi,
+  HttpApiBuilder,
+  HttpApiClient,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  OpenApi
+} from "effect/http-api"
+import { AccessToken, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
+import { Verifier } from "./support/Verifier.ts"
+import { type Send, serve } from "./support/web.ts"
+
+const flow = {
+  authorizationUrl: "https://idp.example.com/authorize",
+  tokenUrl: "https://idp.example.com/token"
+}
+const auth = OAuth2.authorizationCode("OAuth2", {
+  ...flow,
+  scopes: { a: "", b: "" },
+  responses: "rfc6750"
+})
+const authentication = auth.layer.pipe(Layer.provide(new Verifier({ a: ["a"], b: ["b"] }).layer))
+
+const subject = Effect.map(AccessToken, (token) => token.subject)
+
+type Refused = readonly [status: number, challenge: string | null, detail: string]
+
+const refusedOf = (
+  send: Send,
+  path: string,
+  token?: string
+): Effect.Effect<readonly [number, string | null, unknown]> =>
+  Effect.map(send(path, token), ({ body, challenge, status }) => [
+    status,
+    challenge,
+    (JSON.parse(body) as { readonly detail: unknown }).detail
+  ])
+
+const refusals: ReadonlyArray<readonly [token: string | undefined, Refused]> = [
+  [undefined, [401, `Bearer realm="OAuth2", scope="a"`, "Not authenticated"]],
+  ["bad", [401, `Bearer error="invalid_token", scope="a"`, "Could not validate credentials"]],
+  ["b", [403, `Bearer error="insufficient_scope", scope="a"`, "Not enough permissions"]],
+  ["outage", [503, null, "Authorization server unavailable"]],
+  ["x y", [400, `Bearer error="invalid_request"`, "Malformed credentials"]]
+]
+
+/** Errors that users declare, and that an error of this library fits, too. */
+const fitting: Readonly<Record<string, Schema.Codec<unknown, unknown>>> = {
+  "a message": Schema.Struct({ message: Schema.String }).pipe(HttpApiSchema.status(409)),
+  "any record": Schema.Record(Schema.String, Schema.Unknown).pipe(HttpApiSchema.status(409)),
+  "nothing that must be there": Schema.Struct({ hint: Schema.optional(Schema.String) }).pipe(HttpApiSchema.status(409)),
+  "a defect": Schema.Defect(),
+  "a tag of the same name": Schema.Struct({ _tag: Schema.Literal("InvalidToken") }).pipe(HttpApiSchema.status(409))
+}
+
+for (const [name, error] of Object.entries(fitting)) {
+  describe(`an error of the user's that is ${name}`, () => {
+    class Audit extends HttpApiMiddleware.Service<Audit>()("Audit", { error }) {}
+    const group = HttpApiGroup.make("g").add(HttpApiEndpoint.get("get", "/get", { success: Schema.String }))
+    const served = <Groups extends HttpApiGroup.Constraint>(api: HttpApi.HttpApi<"api", Groups>) =>
+      serve(
+        HttpApiBuilder.layer(api).pipe(
+          Layer.provide(
+            HttpApiBuilder.group(api as never, "g" as never, (handlers: any) => handlers.handle("get", () => subject))
+          ),
+          Layer.provide(Layer.succeed(Audit, (handler) => handler)),
+          Layer.provide(authentication),
+          Layer.provide(HttpServer.layerServices)
+        ) as Layer.Layer<never, never, HttpRouter.HttpRouter>
+      )
+
+    for (const [place, send] of Object.entries({
+      "of the endpoint": served(
+        HttpApi.make("api").add(
+          HttpApiGroup.make("g")
+            .add(HttpApiEndpoint.get("get", "/get", { success: Schema.String, error }))
+            .middleware(auth.require("a"))
+        )
+      ),
+      "of a middleware inside": served(HttpApi.make("api").add(group.middleware(Audit).middleware(auth.require("a")))),
+      "of a middleware outside": served(HttpApi.make("api").add(group.middleware(auth.require("a")).middleware(Audit))),
+      "of a middleware between two requirements": served(
+        HttpApi.make("api").add(group.middleware(auth.require("a")).middleware(Audit).middleware(auth.require()))
+      )
+    })) {
+      it.effect(`${place} takes no refusal for its own`, () =>
+        Effect.gen(function* () {
+          const app = yield* send
+          assert.strictEqual((yield* app("/get", "a")).status, 200)
+          for (const [token, refused] of refusals) {
+            assert.deepStrictEqual(yield* refusedOf(app, "/get", token), refused)
+          }
+        })
+      )
+    }
+  })
+}
+
+describe("a guard of one's own", () => {
+  class CurrentUser extends Context.Service<CurrentUser, string>()("CurrentUser") {}
+
+  const currentUser = Effect.flatMap(auth.accessToken, ({ subject }) =>
+    subject === "a" ? Effect.succeed("A") : auth.refuse(new SecurityError.InvalidToken({ reason: "Rejected" }))
+  )
+
+  class SignedIn extends HttpApiMiddleware.Service<
+    SignedIn,
+    { provides: CurrentUser; requires: OAuth2.Verified<"OAuth2"> }
+  >()("SignedIn", { error: auth.errors.InvalidToken }) {}
+
+  const Api = HttpApi.make("api")
+    .add(
+      HttpApiGroup.make("g")
+        .add(HttpApiEndpoint.get("me", "/me", { success: Schema.String }))
+        .middleware(SignedIn)
+        .middleware(auth.require())
+        .add(
+          HttpApiEndpoint.get("open", "/open", {
+            success: Schema.String,
+            error: [Schema.Struct({ message: Schema.String }), auth.errors.InvalidToken]
+          }).middleware(OAuth2.Public("a guard of its own"))
+        )
+    )
+    .pipe(OAuth2.secured, OAuth2.openApi)
+  const App = HttpApiBuilder.layer(Api).pipe(
+    Layer.provide(
+      HttpApiBuilder.group(Api, "g", (handlers) =>
+        handlers
+          .handle("me", () => CurrentUser)
+          .handle("open", () => auth.refuse(new SecurityError.InvalidToken({ reason: "Claim", claim: "secret" })))
+      ).pipe(OAuth2.proven)
+    ),
+    Layer.provide(Layer.succeed(SignedIn, (handler) => Effect.provideServiceEffect(handler, CurrentUser, currentUser))),
+    Layer.provide(authentication),
+    Layer.provide(HttpServer.layerServices)
+  )
+
+  it.effect("declares the scheme's error, and is answered as the scheme's", () =>
+    Effect.gen(function* () {
+      const send = yield* serve(App)
+      assert.strictEqual((yield* send("/me", "a")).body, `"A"`)
+      const refused: Refused = [401, `Bearer error="invalid_token"`, "Could not validate credentials"]
+      assert.deepStrictEqual(yield* refusedOf(send, "/me", "b"), refused)
+      assert.deepStrictEqual(yield* refusedOf(send, "/me", "bad"), refused)
+      assert.deepStrictEqual(yield* refusedOf(send, "/open"), refused)
+    })
+  )
+
+  it("adds nothing to the document", () => {
+    const { me, open } = Object.fromEntries(
+      Object.entries(OpenApi.fromApi(Api).paths).map(([path, item]) => [path.slice(1), item.get])
+    )
+    assert.deepStrictEqual(Object.keys(me?.responses ?? {}), ["200", "400", "401", "503"])
+    assert.deepStrictEqual(Object.keys(open?.responses ?? {}), ["200", "401", "500"])
+  })
+})
+
+describe("an error that a handler made itself", () => {
+  const route = HttpRouter.add("GET", "/", Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))).pipe(
+    Layer.provide(auth.require("b").route.layer),
+    Layer.provide(auth.require("a").route.layer),
+    Layer.provide(auth.layer),
+    Layer.provide(new Verifier({ ab: ["a", "b"] }).layer)
+  )
+
+  it.effect("is answered on a route as the scheme's", () =>
+    Effect.gen(function* () {
+      const send = yield* serve(route)
+      assert.deepStrictEqual(yield* refusedOf(send, "/", "ab"), [
+        401,
+        `Bearer error="invalid_token", scope="a b"`,
+        "Could not validate credentials"
+      ])
+    })
+  )
+})
+
+describe("the refusal of another server", () => {
+  const billing = OAuth2.clientCredentials("Billing", { tokenUrl: flow.tokenUrl, scopes: { charge: "" } })
+  const Billing = HttpApi.make("billing").add(
+    HttpApiGroup.make("g")
+      .add(HttpApiEndpoint.get("charge", "/charge", { success: Schema.String }))
+      .middleware(billing.require("charge"))
+  )
+  const upstream = HttpClient.make((request) =>
+    Effect.succeed(
+      HttpClientResponse.fromWeb(
+        request,
+        Response.json(
+          { detail: "Could not validate credentials" },
+          { status: 401, headers: { "www-authenticate": `Bearer scope="charge"` } }
+        )
+      )
+    )
+  )
+  const charge = Effect.flatMap(
+    HttpApiClient.makeWith(Billing, { httpClient: upstream, baseUrl: "https://billing.example.com" }),
+    (client) => client.g.charge()
+  )
+
+  const error = Schema.Struct({ message: Schema.String }).pipe(HttpApiSchema.status(409))
+  const Api = HttpApi.make("api").add(
+    HttpApiGroup.make("g")
+      .add(HttpApiEndpoint.get("pay", "/api/pay", { success: Schema.String, error }).middleware(auth.require("a")))
+      .add(HttpApiEndpoint.get("handed", "/api/handed", { success: Schema.String }).middleware(auth.require("a")))
+      .add(
+        HttpApiEndpoint.get("open", "/api/open", {
+          success: Schema.String,
+          error: [error, auth.errors.InvalidToken]
+        }).middleware(OAuth2.Public("a test"))
+      )
+      .add(HttpApiEndpoint.get("plain", "/api/plain", { success: Schema.String, error: auth.errors.InvalidToken }))
+  )
+  const expired = Effect.orDie(Effect.flip(charge)).pipe(
+    Effect.flatMap((error) => (SecurityError.isSecurityError(error) ? Effect.fail(error) : Effect.die(error)))
+  )
+  const App = Layer.mergeAll(
+    HttpApiBuilder.layer(Api).pipe(
+      Layer.provide(
+        HttpApiBuilder.group(Api, "g", (handlers) =>
+          handlers
+            .handle("pay", () => expired)
+            .handle("handed", () => Effect.catch(expired, auth.refuse))
+            .handle("open", () => Effect.catchIf(expired, (error) => error._tag !== "InvalidToken", Effect.die))
+            .handle("plain", () => Effect.catchIf(expired, (error) => error._tag !== "InvalidToken", Effect.die))
+        )
+      ),
+      Layer.provide(HttpServer.layerServices)
+    ),
+    HttpRouter.add("GET", "/route/pay", Effect.map(charge, HttpServerResponse.text)).pipe(
+      Layer.provide(auth.require("a").route.layer)
+    )
+  ).pipe(Layer.provide(authentication))
+
+  for (const path of ["/api/pay", "/api/open", "/api/plain", "/route/pay"]) {
+    it.effect(`is a defect of the handler that lets it pass (${path})`, () =>
+      Effect.gen(function* () {
+        const send = yield* serve(App as Layer.Layer<never, never, HttpRouter.HttpRouter>)
+        const { body, challenge, status } = yield* send(path, "a")
+        assert.deepStrictEqual([status, challenge], [500, null])
+        assert.notInclude(body, "refused")
+      }).pipe(Effect.provide(Logger.layer([])))
+    )
+  }
+
+  it.effect("can be handed on", () =>
+    Effect.gen(function* () {
+      const send = yield* serve(App as Layer.Layer<never, never, HttpRouter.HttpRouter>)
+      const { challenge, status } = yield* send("/api/handed", "a")
+      assert.deepStrictEqual([status, challenge], [401, `Bearer error="invalid_token", scope="a"`])
+    })
+  )
+})
+
+describe("an api that is built within a request", () => {
+  const Api = HttpApi.make("api").add(
+    HttpApiGroup.make("g").add(
+      HttpApiEndpoint.get("get", "/get", { success: Schema.String }).middleware(auth.require("a"))
+    )
+  )
+  const App = HttpApiBuilder.layer(Api).pipe(
+    Layer.provide(HttpApiBuilder.group(Api, "g", (handlers) => handlers.handle("get", () => subject))),
+    Layer.provide(HttpServer.layerServices),
+    Layer.provide(authentication)
+  )
+
+  it.effect("takes no later request for that one: it is not built", () =>
+    Effect.gen(function* () {
+      const scope = yield* Effect.scope
+      const app = yield* Effect.cached(Effect.provideService(HttpRouter.toHttpEffect(App), Scope.Scope, scope))
+      let defect = ""
+      const handler = HttpEffect.toWebHandler(
+        Effect.tapCause(Effect.flatten(app), (cause) => Effect.sync(() => (defect = Cause.pretty(cause))))
+      )
+      const get = (headers: Readonly<Record<string, string>>) =>
+        Effect.promise(() => handler(new Request("http://localhost/get", { headers })))
+      assert.strictEqual((yield* get({ authorization: "Bearer a" })).status, 500)
+      assert.include(defect, "An HttpApi is built within a request")
+      assert.strictEqual((yield* get({})).status, 500)
+    })
+  )
+})
+
+describe("an error", () => {
+  it.effect("is no place to keep something of a request: the next one has the same", () =>
+    Effect.gen(function* () {
+      const kept = HttpRouter.middleware(
+        Effect.succeed((handler) =>
+          Effect.tapError(handler, (error) =>
+            Effect.sync(() => Object.assign(error as object, { url: "/alice" })).pipe(Effect.ignoreCause)
+          )
+        )
+      )
+      const seen: Array<ReadonlyArray<string>> = []
+      const scheme = OAuth2.authorizationCode("OAuth2", {
+        ...flow,
+        scopes: {},
+        renderers: {
+          NotAuthenticated: (error) => {
+            seen.push(Object.keys(error))
+            return HttpServerResponse.empty({ status: 401 })
+          }
+        }
+      })
+      const verifier = TokenVerifier.layer({ verify: () => Effect.die("not asked") }).pipe(Layer.orDie)
+      const send = yield* serve(
+        HttpRouter.add("GET", "/", Effect.succeed(HttpServerResponse.empty())).pipe(
+          Layer.provide(scheme.require().route.layer),
+          Layer.provide(kept.layer),
+          Layer.provide(scheme.layer),
+          Layer.provide(verifier)
+        )
+      )
+      yield* send("/")
+      yield* send("/")
+      assert.isNotEmpty(seen)
+      for (const names of seen) assert.notInclude(names, "url")
+    })
+  )
+})
