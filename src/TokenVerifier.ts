@@ -21,6 +21,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -29,6 +30,7 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "./AccessToken.ts"
 import { redact } from "./internal/authorizationHeader.ts"
 import * as cachedVerifier from "./internal/cachedVerifier.ts"
+import { take } from "./internal/ownVerifier.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
 
 /**
@@ -96,7 +98,8 @@ export class TokenVerifier extends Context.Service<
   }
 >()("effect-oauth2/TokenVerifier") {
   /**
-   * A verifier with a cache in front. A cache setting that cannot work fails it.
+   * A verifier with a cache in front. A cache setting that cannot work fails it. Of what `verify` gives a copy is taken, and a token whose time is over
+   * (`expiresAt`) is refused.
    *
    * **Gotchas**
    *
@@ -137,8 +140,8 @@ export class TokenVerifier extends Context.Service<
   }: TokenCaching & { readonly verify: Verify }): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
     return cachedVerifier.make({
       cache,
-      verify: (text) => () =>
-        Effect.mapEager(verify(redact(text)), (token) => ({
+      verify: (text, fiber) => () =>
+        Effect.mapEager(take(verify(redact(text)), fiber.getRef(Clock.Clock)), (token) => ({
           token,
           until: token.expiresAt.epochMilliseconds,
           standing: cachedVerifier.always

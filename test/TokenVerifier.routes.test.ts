@@ -4,7 +4,7 @@ import { Context, DateTime, Effect, Exit, Layer, Metric, Option, Redacted, Schem
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { BearerToken, OAuth2, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 import { TestClock } from "effect/testing"
-import { accepted, refused, verifier, ways } from "./support/cachedVerifier.ts"
+import { accepted, later, refused, type Verify, verifier, ways } from "./support/cachedVerifier.ts"
 import { authorizationServer } from "./support/authorizationServer.ts"
 import { countsByOutcome } from "./support/countsByOutcome.ts"
 import { times } from "./support/times.ts"
@@ -56,7 +56,7 @@ describe("behind a scheme", () => {
           [5000, 4]
         ] as const) {
           yield* TestClock.setTime(time)
-          yield* program
+          assert.strictEqual((yield* Effect.exit(program))._tag, time < 10_000 ? "Success" : "Failure")
           assert.lengthOf(calls, expected, `at ${time}`)
         }
       })
@@ -151,11 +151,11 @@ describe("a long request", () => {
           new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
         )
         yield* Effect.gen(function* () {
-          for (const asked of [1, 2]) {
-            yield* auth.authorizeOption
-            assert.strictEqual(calls, asked)
-            yield* TestClock.adjust("1 hour")
-          }
+          yield* auth.authorizeOption
+          yield* TestClock.adjust("1 hour")
+          const error = yield* Effect.flip(auth.authorizeOption)
+          assert(error._tag === "InvalidToken" && error.reason === "Expired")
+          assert.strictEqual(calls, 2)
         }).pipe(
           Effect.provideService(HttpServerRequest.HttpServerRequest, request),
           Effect.provide(Layer.provide(auth.layer, tokens))
@@ -165,7 +165,83 @@ describe("a long request", () => {
   }
 })
 
+describe("what is invalidated", () => {
+  for (const cache of [false, {}] as const) {
+    it.effect(`is verified anew in the very request that has verified it (cache: ${JSON.stringify(cache)})`, () =>
+      Effect.gen(function* () {
+        let session = accepted("a")
+        const { calls, invalidate, service } = yield* verifier({ cache, way: later, says: () => session })
+        const request = HttpServerRequest.fromWeb(
+          new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+        )
+        yield* Effect.gen(function* () {
+          for (const _ of times(3)) yield* auth.authorizeOption
+          assert.lengthOf(calls, 1)
+          session = refused
+          yield* invalidate("a")
+          yield* Effect.flip(auth.authorizeOption)
+          assert.lengthOf(calls, 2)
+        }).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+          Effect.provide(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
+        )
+      })
+    )
+  }
+})
+
 describe("claims of a verifier's own", () => {
+  const roles = OAuth2.authorizationCode("Roles", {
+    ...authorizationServer,
+    scopes: { a: "" },
+    claims: Schema.Struct({ user: Schema.Struct({ role: Schema.String }) })
+  })
+  type Make = (verify: Verify) => Layer.Layer<TokenVerifier>
+
+  for (const [name, make] of Object.entries<Make>({
+    "with a cache": (verify) => Layer.orDie(TokenVerifier.layer({ verify, cache: { timeToLive: "1 second" } })),
+    "without a cache": (verify) => Layer.orDie(TokenVerifier.layer({ verify, cache: false })),
+    "that is a service of one's own": (verify) =>
+      Layer.succeed(TokenVerifier, { verify, invalidate: () => Effect.void })
+  })) {
+    it.effect(`stay its own, and what becomes of them is seen (${name})`, () =>
+      Effect.gen(function* () {
+        const scopes = new Set(["a"])
+        const session: VerifiedToken = {
+          ...verified("a", []),
+          scopes,
+          claims: { user: { role: "admin" }, list: [[1]], self: undefined }
+        }
+        Object.assign(session.claims, { self: session.claims })
+        const layer = yield* Layer.build(
+          Layer.merge(roles.layer, auth.layer).pipe(Layer.provide(make(() => Effect.succeed(session))))
+        )
+        const ask = Effect.suspend(() =>
+          Effect.all({ roles: roles.authorizeOption, auth: auth.authorizeOption }).pipe(
+            Effect.provideService(
+              HttpServerRequest.HttpServerRequest,
+              HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { authorization: "Bearer a" } }))
+            )
+          )
+        ).pipe(Effect.provideContext(layer))
+        const before = yield* ask
+        assert.deepEqual(Option.getOrThrow(before.roles).claims, { user: { role: "admin" } })
+        assert.deepEqual(Option.getOrThrow(before.auth).claims["list"], [[1]])
+        assert.isNotFrozen(session)
+        assert.isNotFrozen(session.claims["user"])
+
+        yield* TestClock.adjust("1 second")
+        Object.assign(session.claims["user"] as object, { role: "reader" })
+        scopes.delete("a")
+        const after = yield* ask
+        assert.deepEqual(Option.getOrThrow(after.roles).claims, { user: { role: "reader" } })
+        assert.strictEqual(Option.getOrThrow(after.auth).scopes.size, 0)
+        assert.deepEqual(Option.getOrThrow(before.roles).claims, { user: { role: "admin" } })
+        assert.strictEqual(Option.getOrThrow(before.auth).scopes.size, 1)
+      })
+    )
+  }
+
   it.effect("are looked at once each, however they point at one another", () =>
     Effect.gen(function* () {
       let visits = 0
@@ -240,6 +316,20 @@ describe("what a request is given", () => {
           assert.throws(() => (token.scopes as Set<string>)[change]("admin"), TypeError)
         }
         assert.isFalse(token.scopes.has("admin"))
+      }
+    })
+  )
+
+  it.effect("cannot be changed for those that wait for the same verification, though there is no room for it", () =>
+    Effect.gen(function* () {
+      const { present } = yield* verifier({
+        cache: { capacity: 1, maxBytes: 1 },
+        way: later,
+        says: (token) => accepted(token, { claims: claims() })
+      })
+      for (const token of yield* Effect.all([present("a"), present("a"), present("a")], { concurrency: 3 })) {
+        assert.strictEqual((yield* change(token))._tag, "Failure")
+        assert.deepEqual(token.claims, claims())
       }
     })
   )

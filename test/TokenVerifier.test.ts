@@ -58,9 +58,11 @@ describe("a verified token", () => {
           yield* present("a")
           assert.lengthOf(calls, 1)
           yield* TestClock.setTime(10_000)
-          yield* present("a")
-          // What has expired is not kept, whatever the verifier says.
-          yield* present("a")
+          // What has expired is refused, and not kept, whatever the verifier says.
+          for (const _ of times(2)) {
+            const error = yield* Effect.flip(present("a"))
+            assert(error._tag === "InvalidToken" && error.reason === "Expired")
+          }
           assert.lengthOf(calls, 3)
         })
       )

@@ -13,15 +13,12 @@ import {
   OpenApi
 } from "effect/http-api"
 import { AccessToken, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
+import { authorizationServer } from "./support/authorizationServer.ts"
 import { Verifier } from "./support/Verifier.ts"
 import { type Send, serve } from "./support/web.ts"
 
-const flow = {
-  authorizationUrl: "https://idp.example.com/authorize",
-  tokenUrl: "https://idp.example.com/token"
-}
 const auth = OAuth2.authorizationCode("OAuth2", {
-  ...flow,
+  ...authorizationServer,
   scopes: { a: "", b: "" },
   responses: "rfc6750"
 })
@@ -182,7 +179,10 @@ describe("an error that a handler made itself", () => {
 })
 
 describe("the refusal of another server", () => {
-  const billing = OAuth2.clientCredentials("Billing", { tokenUrl: flow.tokenUrl, scopes: { charge: "" } })
+  const billing = OAuth2.clientCredentials("Billing", {
+    tokenUrl: authorizationServer.tokenUrl,
+    scopes: { charge: "" }
+  })
   const Billing = HttpApi.make("billing").add(
     HttpApiGroup.make("g")
       .add(HttpApiEndpoint.get("charge", "/charge", { success: Schema.String }))
@@ -299,7 +299,7 @@ describe("an error", () => {
       )
       const seen: Array<ReadonlyArray<string>> = []
       const scheme = OAuth2.authorizationCode("OAuth2", {
-        ...flow,
+        ...authorizationServer,
         scopes: {},
         renderers: {
           NotAuthenticated: (error) => {

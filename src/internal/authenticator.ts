@@ -33,17 +33,24 @@ export interface Verification {
 }
 
 // A request's verification is remembered while the request is decided about, not for as long as a stream or a socket of it lives (nor where a
-// program has it handled twice), and never for longer than the token is good. An outage is not remembered: the next who asks may have an answer.
+// program has it handled twice), never for longer than the token is good, and never beyond an `invalidate`. An outage is not remembered: the next who asks
+// may have an answer.
 const rememberedFor = 30_000
 
 const remembered = (
   verified: Effect.Effect<VerifiedToken, Rejection>,
-  clock: Clock.Clock
+  clock: Clock.Clock,
+  invalidations: DirectVerifier["invalidations"]
 ): Effect.Effect<VerifiedToken, Rejection> => {
   let known: Exit.Exit<VerifiedToken, Rejection> | undefined
   let until = 0
+  let from = 0
+  const begun = Effect.suspend(() => {
+    from = invalidations()
+    return verified
+  })
   const once = shared(
-    Effect.onExitPrimitive(verified, (exit) => {
+    Effect.onExitPrimitive(begun, (exit) => {
       const now = clock.currentTimeMillisUnsafe()
       known = exit
       if (Exit.isSuccess(exit)) until = Math.min(now + rememberedFor, exit.value.expiresAt.epochMilliseconds)
@@ -51,7 +58,14 @@ const remembered = (
       return undefined
     })
   )
-  return Effect.suspend(() => (known !== undefined && clock.currentTimeMillisUnsafe() < until ? known : once))
+  return Effect.suspend(() =>
+    known !== undefined && clock.currentTimeMillisUnsafe() < until && invalidations() === from ? known : once
+  )
+}
+
+const frozen = (token: VerifiedToken): VerifiedToken => {
+  freeze("", token, Infinity)
+  return token
 }
 
 /** What a scheme makes of a verified token: its claims decoded. */
@@ -68,7 +82,7 @@ export class Authenticator {
 
   constructor(verifier: TokenVerifier["Service"], decode: Decode | undefined) {
     this.#verifier = directOf(verifier)
-    this.#decode = decode
+    this.#decode = decode && ((token) => Effect.map(decode(token), frozen))
   }
 
   /** The credential of a request, or why it is refused at once. */
@@ -107,7 +121,7 @@ export class Authenticator {
     if (known === undefined || exit?._tag !== "Success") return
     return this.#decode === undefined
       ? known
-      : { token: known.token, verified: this.#decoding(exit.value, this.#decode) }
+      : { token: known.token, verified: this.#decodedOf(exit.value, this.#decode) }
   }
 
   /** How to verify a token that is not settled, and decode its claims. */
@@ -116,14 +130,14 @@ export class Authenticator {
     const decode = this.#decode
     return decode === undefined || inspected instanceof InvalidToken
       ? inspected
-      : () => Effect.flatMapEager(inspected(), (token) => this.#decoding(token, decode))
+      : () => Effect.flatMapEager(inspected(), decode)
   }
 
-  #decoding(token: VerifiedToken, decode: Decode): Effect.Effect<VerifiedToken, InvalidToken> {
+  /** Of a token that is kept: its claims are decoded once. */
+  #decodedOf(token: VerifiedToken, decode: Decode): Effect.Effect<VerifiedToken, InvalidToken> {
     return (
       this.#decoded.get(token) ??
       Effect.map(decode(token), (decoded) => {
-        freeze("", decoded, Infinity)
         this.#decoded.set(token, success(decoded))
         return decoded
       })
@@ -156,7 +170,7 @@ export class Authenticator {
     })
     const verification = {
       token: authorizationHeader.redact(text),
-      verified: remembered(verify, fiber.getRef(Clock.Clock))
+      verified: remembered(verify, fiber.getRef(Clock.Clock), this.#verifier.invalidations)
     }
     memory[place] = new Remembered(text, verification)
     return verification

@@ -12,7 +12,6 @@ import { isToken, redact } from "./authorizationHeader.ts"
 import * as counter from "./counter.ts"
 import {
   type Asker,
-  type DirectVerifier,
   type Inspected,
   type Known,
   type Rejection,
@@ -66,6 +65,13 @@ interface Options {
   readonly cache: TokenCacheOptions | false | undefined
 }
 
+/** A verification that is under way. */
+interface Flight {
+  readonly verified: Effect.Effect<VerifiedToken, Rejection>
+  /** Whether several requests wait for it: they are given the same token. */
+  isShared: boolean
+}
+
 export const make = Effect.fnUntraced(function* ({
   cache: options = {},
   refused = () => {},
@@ -82,7 +88,7 @@ export const make = Effect.fnUntraced(function* ({
           return inspected
         }
       },
-      () => Effect.void
+      () => {}
     )
   }
 
@@ -94,7 +100,7 @@ export const make = Effect.fnUntraced(function* ({
   const misses = counter.make(lookups, { outcome: "miss" }, context)
 
   /** What is under way: a token that many present at once is verified once. */
-  const inFlight = new InFlight<Effect.Effect<VerifiedToken, Rejection>>()
+  const inFlight = new InFlight<Flight>()
 
   const keep = (text: string, { standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
     const from = clock.currentTimeMillisUnsafe()
@@ -130,25 +136,34 @@ export const make = Effect.fnUntraced(function* ({
   ): Effect.Effect<VerifiedToken, Rejection> => {
     misses.count++
     const underWay = inFlight.get(text)
-    if (underWay !== undefined) return underWay
+    if (underWay !== undefined) {
+      underWay.isShared = true
+      return underWay.verified
+    }
     const verified = verify()
     const exit = exitOf(verified)
     if (exit !== undefined) return Exit.map(exit, (verified) => keep(text, verified, clock))
     const isOwn = () => inFlight.get(text) === flight
-    const flight: Effect.Effect<VerifiedToken, Rejection> = shared(
-      Effect.onExitPrimitive(
-        Effect.suspend(() => {
-          inFlight.set(text, flight)
-          // What was invalidated meanwhile is not kept.
-          return Effect.map(verified, (verified) => (isOwn() ? keep(text, verified, clock) : verified.token))
-        }),
-        () => {
-          if (isOwn()) inFlight.delete(text)
-          return undefined
-        }
+    const flight: Flight = {
+      isShared: false,
+      verified: shared(
+        Effect.onExitPrimitive(
+          Effect.suspend(() => {
+            inFlight.set(text, flight)
+            return Effect.map(verified, (verified) => {
+              if (flight.isShared) freeze(text, verified.token, Infinity)
+              // What was invalidated meanwhile is not kept.
+              return isOwn() ? keep(text, verified, clock) : verified.token
+            })
+          }),
+          () => {
+            if (isOwn()) inFlight.delete(text)
+            return undefined
+          }
+        )
       )
-    )
-    return flight
+    }
+    return flight.verified
   }
 
   const known = (kept: Kept<Entry> | undefined, fiber: Asker): Known | undefined => {
@@ -186,20 +201,19 @@ export const make = Effect.fnUntraced(function* ({
     return { token, verified }
   }
 
-  const direct: DirectVerifier = {
-    lookUp: (text, fiber) => known(cache.find(text), fiber),
-    lookUpPresented: (field, fiber) => {
-      const refusal = refusedTokens.get(field)
-      return refusal !== undefined && !isObserved(fiber) ? refuse(refusal) : known(cache.findPresented(field), fiber)
+  return toService(
+    {
+      lookUp: (text, fiber) => known(cache.find(text), fiber),
+      lookUpPresented: (field, fiber) => {
+        const refusal = refusedTokens.get(field)
+        return refusal !== undefined && !isObserved(fiber) ? refuse(refusal) : known(cache.findPresented(field), fiber)
+      },
+      verify: inspect
     },
-    verify: inspect
-  }
-  return toService(direct, (credential) =>
-    Effect.sync(() => {
-      const text = Redacted.value(credential)
+    (text) => {
       cache.delete(text)
       inFlight.delete(text)
-    })
+    }
   )
 })
 

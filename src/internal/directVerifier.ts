@@ -1,4 +1,5 @@
 /** The way from a scheme to its verifier without an effect: what is known of a token costs a look-up, and no step of a fiber. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -7,6 +8,7 @@ import type { VerifiedToken } from "../AccessToken.ts"
 import { type AuthorizationServerUnavailable, InvalidToken } from "../SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import { redact } from "./authorizationHeader.ts"
+import { take } from "./ownVerifier.ts"
 
 export type Rejection = InvalidToken | AuthorizationServerUnavailable
 
@@ -27,6 +29,8 @@ export interface DirectVerifier {
   readonly lookUpPresented: (field: string, fiber: Asker) => Known | InvalidToken | undefined
   /** Of a token of which nothing is kept. */
   readonly verify: (token: string, fiber: Asker) => Inspected<VerifiedToken>
+  /** How often somebody has said that a token is to be forgotten: what was verified before that is verified anew. */
+  readonly invalidations: () => number
 }
 
 /** What a look at the form says: the error of a token that it refuses, or else how to verify the token, an `Exit` where there is nothing to wait for. */
@@ -45,7 +49,11 @@ export const withoutCache = { lookUp: () => undefined, lookUpPresented: () => un
 const directs = new WeakMap<TokenVerifier["Service"]["verify"], DirectVerifier>()
 
 export const directOf = ({ verify }: TokenVerifier["Service"]): DirectVerifier =>
-  directs.get(verify) ?? { ...withoutCache, verify: (token) => () => verify(redact(token)) }
+  directs.get(verify) ?? {
+    ...withoutCache,
+    verify: (token, fiber) => () => take(verify(redact(token)), fiber.getRef(Clock.Clock)),
+    invalidations: () => 0
+  }
 
 /** What is kept of a token, or else its verification. */
 const find = (direct: DirectVerifier, token: string, fiber: Asker): Effect.Effect<VerifiedToken, Rejection> =>
@@ -53,11 +61,18 @@ const find = (direct: DirectVerifier, token: string, fiber: Asker): Effect.Effec
 
 /** The service that asks it. */
 export const toService = (
-  direct: DirectVerifier,
-  invalidate: TokenVerifier["Service"]["invalidate"]
+  options: Omit<DirectVerifier, "invalidations">,
+  forget: (text: string) => void
 ): TokenVerifier["Service"] => {
+  let invalidations = 0
+  const direct: DirectVerifier = { ...options, invalidations: () => invalidations }
   const verify: TokenVerifier["Service"]["verify"] = (token) =>
     Effect.withFiber((fiber) => find(direct, Redacted.value(token), fiber))
+  const invalidate: TokenVerifier["Service"]["invalidate"] = (token) =>
+    Effect.sync(() => {
+      invalidations++
+      forget(Redacted.value(token))
+    })
   directs.set(verify, direct)
   return { verify, invalidate }
 }

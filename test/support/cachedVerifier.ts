@@ -3,7 +3,7 @@ import { Duration, Effect, Redacted } from "effect"
 import { SecurityError, type TokenCacheOptions, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 import { verified } from "./Verifier.ts"
 
-type Verify = TokenVerifier["Service"]["verify"]
+export type Verify = TokenVerifier["Service"]["verify"]
 export type Outcome = ReturnType<Verify>
 
 export const accepted = (subject: string, more: Partial<VerifiedToken> = {}): Outcome =>
@@ -14,9 +14,10 @@ export const outage: Outcome = Effect.fail(
 )
 
 /** Verifiers decide at once, or later. */
+export const later = (decide: () => Outcome): Outcome => Effect.andThen(Effect.yieldNow, Effect.suspend(decide))
 export const ways: Readonly<Record<string, (decide: () => Outcome) => Outcome>> = {
   "at once": (decide) => decide(),
-  later: (decide) => Effect.andThen(Effect.yieldNow, Effect.suspend(decide))
+  later
 }
 
 interface Options {
