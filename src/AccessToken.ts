@@ -8,7 +8,7 @@
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
-import * as scope from "./internal/scope.ts"
+import * as scope from "./internal/requirement/scope.ts"
 
 /**
  * A verified access token. The names in parentheses are the claims of the JWT profile for access tokens (RFC 9068 §2.2).

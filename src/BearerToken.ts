@@ -12,7 +12,7 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
-import * as authorizationHeader from "./internal/authorizationHeader.ts"
+import * as authorizationHeader from "./internal/credential/authorizationHeader.ts"
 import type { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
 
 /**

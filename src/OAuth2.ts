@@ -45,26 +45,26 @@ import type {
   Flows,
   ImplicitFlow,
   PasswordFlow
-} from "./internal/securitySchemeObject.ts"
-import type { ErrorSchemasByTag } from "./internal/errorSchemas.ts"
-import type { PublicEndpoint } from "./internal/public.ts"
-import { make as scheme } from "./internal/oauth2Scheme.ts"
+} from "./internal/scheme/securitySchemeObject.ts"
+import type { ErrorSchemasByTag } from "./internal/scheme/errorSchemas.ts"
+import type { PublicEndpoint } from "./internal/guard/public.ts"
+import { make as scheme } from "./internal/scheme/oauth2Scheme.ts"
 import type {
   Authenticated,
   Authentication,
   Granted,
   SecurityRequirement,
   Verified
-} from "./internal/securityRequirement.ts"
+} from "./internal/requirement/securityRequirement.ts"
 import type { IsLiteral, IsUnion } from "./internal/types.ts"
 import type { Clause, Item, Requirement } from "./Requirement.ts"
 import type { SecurityError } from "./SecurityError.ts"
 import type { TokenVerifier } from "./TokenVerifier.ts"
 
-export { either } from "./internal/either.ts"
-export { Public, type PublicEndpoint } from "./internal/public.ts"
-export { proven } from "./internal/proven.ts"
-export { route, secured } from "./internal/secured.ts"
+export { either } from "./internal/requirement/either.ts"
+export { Public, type PublicEndpoint } from "./internal/guard/public.ts"
+export { proven } from "./internal/guard/proven.ts"
+export { route, secured } from "./internal/guard/secured.ts"
 export type {
   Authenticated,
   Authentication,
@@ -74,7 +74,7 @@ export type {
   SecurityRequirement,
   SecurityRequirementTypes,
   Verified
-} from "./internal/securityRequirement.ts"
+} from "./internal/requirement/securityRequirement.ts"
 export { openApi } from "./OpenApiSecurity.ts"
 
 export type {
@@ -84,7 +84,7 @@ export type {
   Flows,
   ImplicitFlow,
   PasswordFlow
-} from "./internal/securitySchemeObject.ts"
+} from "./internal/scheme/securitySchemeObject.ts"
 
 /**
  * Which scopes imply which others: `{ "items:write": ["items:read"] }`, transitively.

@@ -10,8 +10,8 @@ import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { VerifiedToken } from "./AccessToken.ts"
-import * as expression from "./internal/expression.ts"
-import { assertScopeTokens } from "./internal/scope.ts"
+import * as expression from "./internal/requirement/expression.ts"
+import { assertScopeTokens } from "./internal/requirement/scope.ts"
 import type { IsLiteral, IsUnion } from "./internal/types.ts"
 
 /**

@@ -8,8 +8,8 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as requiredScopes from "./internal/requiredScopes.ts"
-import { assertScopeTokens } from "./internal/scope.ts"
+import * as requiredScopes from "./internal/requirement/requiredScopes.ts"
+import { assertScopeTokens } from "./internal/requirement/scope.ts"
 
 /**
  * The scopes required at one point of a program.

@@ -57,7 +57,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as Schema from "effect/Schema"
-import { isDocument as isOpenApi } from "./internal/openApiDocument.ts"
+import { isDocument as isOpenApi } from "./internal/openApi/openApiDocument.ts"
 import * as scalar from "./internal/swaggerUi/scalar.ts"
 import type { ConfigurationError } from "./SecurityError.ts"
 

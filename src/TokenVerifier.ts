@@ -28,9 +28,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "./AccessToken.ts"
-import { redact } from "./internal/authorizationHeader.ts"
-import * as cachedVerifier from "./internal/cachedVerifier.ts"
-import { take } from "./internal/ownVerifier.ts"
+import { redact } from "./internal/credential/authorizationHeader.ts"
+import * as cachedVerifier from "./internal/verification/cachedVerifier.ts"
+import { take } from "./internal/verification/ownVerifier.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
 
 /**

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Policy as Options } from "../../JwtVerifier.ts"
 import type { ConfigurationError } from "../../SecurityError.ts"
-import * as scope from "../scope.ts"
+import * as scope from "../requirement/scope.ts"
 import { refuseSetting } from "../setting.ts"
 import { own } from "./strictJson.ts"
 

@@ -1,0 +1,100 @@
+/** `OAuth2.Public`: the mark of what is open on purpose. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import type * as Types from "effect/Types"
+import * as Challenge from "../../Challenge.ts"
+import { isSecurityError } from "../../SecurityError.ts"
+import * as decisions from "./decision.ts"
+import * as Origin from "./origin.ts"
+import type { Seal } from "../requirement/securityRequirement.ts"
+
+/**
+ * The identifier of `Public`. Every scheme's layer provides it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PublicEndpoint {
+  readonly "~effect-oauth2/Public": true
+  readonly "~effect/http-api/HttpApiMiddleware": {
+    readonly provides: never
+    readonly requires: never
+    readonly error: never
+    readonly clientError: never
+    readonly requiredForClient: false
+  }
+}
+
+/**
+ * An endpoint, group, api or route that is open on purpose.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Public extends Context.Key<PublicEndpoint, HttpApiMiddleware.HttpApiMiddleware<never, never, never>> {
+  /** Why it is open, for the reader of the code. */
+  readonly reason: string
+  readonly route: HttpRouter.Middleware<{
+    provides: Seal<string>
+    handles: never
+    error: never
+    requires: never
+    layerError: never
+    layerRequires: never
+  }>
+}
+
+const reasons = new WeakMap<object, string>()
+
+/** Whether a middleware key is `Public`. */
+export const isPublic = (key: object): boolean => reasons.has(key)
+
+const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
+  Effect.flatMap(HttpServerRequest, (request) =>
+    Effect.provideService(handler, decisions.LastDecision, new decisions.Decision(Origin.of(request)))
+  )
+
+/** A guard of one's own may stand inside, and refuse: that is answered here, as `guard.ts` does and for the same reason. */
+const openEndpoint = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
+  Effect.catch(open(handler), (error) =>
+    isSecurityError(error) && (Challenge.isRaised(error) || Challenge.isReceived(error))
+      ? Challenge.respond(error)
+      : Effect.fail(error)
+  )
+
+/**
+ * Marks an endpoint, a group, an api or a sealed route as open on purpose, and says why.
+ *
+ * **Example** (A health check)
+ *
+ * ```ts
+ * import { HttpApiEndpoint } from "effect/http-api"
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const health = HttpApiEndpoint.get("health", "/health").middleware(
+ *   OAuth2.Public("the load balancer has no credentials")
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const Public = (reason: string): Public => {
+  if (reason.trim() === "") throw new TypeError("OAuth2.Public: say why it is open.")
+  // A reference has a default, so that `HttpApi` finds the middleware without a layer of its own.
+  const key = Object.assign(
+    Context.Reference<typeof openEndpoint>("effect-oauth2/Public", { defaultValue: () => openEndpoint }),
+    HttpApiMiddleware.Service<never>()("effect-oauth2/Public")
+  )
+  reasons.set(key, reason)
+  const route = HttpRouter.middleware(
+    open as unknown as (
+      handler: Effect.Effect<HttpServerResponse, Types.unhandled>
+    ) => Effect.Effect<HttpServerResponse, Types.unhandled>
+  )
+  return Object.assign(key, { reason, route })
+}
