@@ -19,11 +19,11 @@ import * as verifier from "./internal/jwt/verifier.ts"
 import { refuseSetting } from "./internal/setting.ts"
 import { requireIssuer } from "./internal/url.ts"
 import * as KeySet from "./KeySet.ts"
-import type { ConfigurationError } from "./SecurityError.ts"
+import { ConfigurationError } from "./SecurityError.ts"
 import { type TokenCaching, TokenVerifier } from "./TokenVerifier.ts"
 
 /** There is one cache in front of all issuers, which is not one issuer's to set. */
-type Issuer = Options & { readonly cache?: never }
+type Issuer = DiscoveryOptions & { readonly cache?: never }
 
 /**
  * The asymmetric signature algorithms of JWS that jose verifies (RFC 7518 §3.1, RFC 8037, RFC 9864).
@@ -105,6 +105,14 @@ export interface Options extends Policy {
 }
 
 /**
+ * The same for an issuer whose keys are found by discovery: with how they are kept.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DiscoveryOptions extends Options, KeySet.CacheOptions {}
+
+/**
  * Verifies the JWTs of an issuer whose keys are found by discovery.
  *
  * **Example** (An API for one identity provider)
@@ -124,7 +132,7 @@ export interface Options extends Policy {
  * @since 0.1.0
  */
 export const layer = (
-  options: Options & TokenCaching
+  options: DiscoveryOptions & TokenCaching
 ): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
   layerKeySet(options).pipe(Layer.provide(KeySet.layerDiscovery(options)))
 
@@ -147,7 +155,7 @@ export const layer = (
  * @since 0.1.0
  */
 export const layerConfig = (
-  options: Config.Wrap<Options & TokenCaching>
+  options: Config.Wrap<DiscoveryOptions & TokenCaching>
 ): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, HttpClient.HttpClient> =>
   // Loaded where it is asked for: it takes a tenth of the time in which the library is loaded.
   Layer.unwrap(
@@ -177,6 +185,11 @@ export const layerKeySet = (
  * Verifies the JWTs of several issuers. The one is taken whose `issuer` is exactly the token's `iss`; keys, audiences, algorithms and profiles of
  * different issuers never mix.
  *
+ * **Gotchas**
+ *
+ * Who is trusted here is trusted with every scope of each scheme that this verifier serves: a token of one issuer opens what is meant for those of another.
+ * Where the issuers' tokens are to open different things, give each scheme the verifier of its issuer (`OAuth2.either` shows how).
+ *
  * **Example** (Employees and customers)
  *
  * ```ts
@@ -200,17 +213,20 @@ export const layerIssuers = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      const urls = yield* Effect.forEach(issuers, ({ issuer }) => requireIssuer("issuer", issuer))
+      const urls = yield* Effect.forEach(issuers, ({ issuer }, i) => ofIssuer(i, requireIssuer("issuer", issuer)))
       const twice = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
       if (twice !== undefined) {
-        return yield* refuseSetting("issuer", `${twice.href} must be named once`)
+        return yield* refuseSetting(
+          "issuer",
+          `${twice.href} must be named once: two policies for one issuer are two verifiers, each of a scheme of its own`
+        )
       }
       return yield* verifier.make(
-        yield* Effect.forEach(issuers, (options) =>
+        yield* Effect.forEach(issuers, (options, i) =>
           // Fresh: each issuer has a key set of its own.
-          Effect.flatMap(Layer.build(Layer.fresh(KeySet.layerDiscovery(options))), (context) =>
+          Effect.flatMap(ofIssuer(i, Layer.build(Layer.fresh(KeySet.layerDiscovery(options)))), (context) =>
             Effect.provideContext(
-              Effect.flatMap(KeySet.KeySet, (keySet) => trust(options, keySet)),
+              Effect.flatMap(KeySet.KeySet, (keySet) => ofIssuer(i, trust(options, keySet))),
               context
             )
           )
@@ -256,6 +272,9 @@ export const layerSecret = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
+      if (!Object.hasOwn(secretBytes, options.algorithm)) {
+        return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
+      }
       const secret = new TextEncoder().encode(Redacted.value(options.secret))
       const least = secretBytes[options.algorithm]
       if (secret.length < least) {
@@ -270,6 +289,13 @@ export const layerSecret = (
       return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), knownKeys: () => keys }], options)
     })
   )
+
+/** Says of which issuer a setting is that cannot work. */
+const ofIssuer = <A, R>(index: number, self: Effect.Effect<A, ConfigurationError, R>) =>
+  Effect.mapError(self, ({ message, setting }) => {
+    const where = `issuers[${index}].`
+    return new ConfigurationError({ setting: where + setting, message: where + message })
+  })
 
 const known: ReadonlyArray<string> = Object.keys(asymmetric)
 

@@ -4,6 +4,8 @@
  * Each is a plain value to look at and to change: `{ ...Provider.auth0({ … }), clockTolerance: "10 seconds" }`. Any other provider that follows OpenID
  * Connect Discovery is `oidc`; one that marks its access tokens (RFC 9068) needs none: `JwtVerifier.layer({ issuer, audience })` is stricter.
  *
+ * A value that no issuer of the provider can have (a domain with a scheme, a tenant that is no GUID) is a `TypeError` that says what it must be.
+ *
  * **Example** (An API for users of Auth0)
  *
  * ```ts
@@ -20,6 +22,16 @@ import { otherClaims } from "./internal/jwt/profile.ts"
 import type { Options } from "./JwtVerifier.ts"
 
 type Audience = Options["audience"]
+
+/** A value that an issuer's identifier is made of: one that is not of the right form would make another one's. */
+const checked = (what: string, value: string, form: RegExp, words: string): string => {
+  if (form.test(value)) return value
+  throw new TypeError(`Provider.${what} must be ${words}.`)
+}
+
+const domainName = /^[a-z0-9-]+(\.[a-z0-9-]+)+(:\d+)?$/i
+const domain = (provider: string, value: string, example: string): string =>
+  checked(`${provider}: domain`, value, domainName, `a domain name without a scheme and a path, such as ${example}`)
 
 /**
  * Auth0. The issuer ends in a slash. Access tokens have `typ: JWT` unless the API's token profile is RFC 9068, and name the client in `azp`. With role-based
@@ -38,7 +50,7 @@ export const auth0 = (options: {
   /** Read scopes from `permissions`. Default: `false`. */
   readonly permissions?: boolean
 }): Options => ({
-  issuer: `https://${options.domain}/`,
+  issuer: `https://${domain("auth0", options.domain, "example.eu.auth0.com")}/`,
   audience: options.audience,
   algorithms: ["RS256", "PS256"],
   profile: "jwt",
@@ -64,7 +76,12 @@ export const okta = (options: {
   /** The audience of the authorization server. Okta's default server has `api://default`. */
   readonly audience: Audience
 }): Options => ({
-  issuer: `https://${options.domain}/oauth2/${options.authorizationServer ?? "default"}`,
+  issuer: `https://${domain("okta", options.domain, "example.okta.com")}/oauth2/${checked(
+    "okta: authorizationServer",
+    options.authorizationServer ?? "default",
+    /^\w+$/,
+    "the id of a custom authorization server, such as default"
+  )}`,
   audience: options.audience,
   algorithms: ["RS256"],
   profile: "jwt",
@@ -89,9 +106,16 @@ export const keycloak = (options: {
   /** Where the scopes are: `scope`, the roles of the realm, or the roles of a client. Default: `scope`. */
   readonly scopesFrom?: "scope" | "realm" | { readonly client: string }
 }): Options => {
-  const { audience, realm, scopesFrom = "scope", url } = options
+  const { audience, realm, scopesFrom = "scope" } = options
+  const url = checked(
+    "keycloak: url",
+    options.url,
+    /^https?:\/\/(?!.*\/realms(\/|$))\S+$/,
+    "the server's base URL without /realms/…, such as https://sso.example.com"
+  )
+  const name = encodeURIComponent(checked("keycloak: realm", realm, /^[^/]+$/, "the name of a realm"))
   return {
-    issuer: `${url.replace(/\/+$/, "")}/realms/${encodeURIComponent(realm)}`,
+    issuer: `${url.replace(/\/+$/, "")}/realms/${name}`,
     audience,
     profile: "jwt",
     accessTokenClaims: { typ: "Bearer" },
@@ -125,7 +149,12 @@ export const entra = (options: {
   /** `"delegated"` reads `scp` (a user is there), `"application"` reads `roles` (an application for itself: a token with `scp` is refused). Default: `"delegated"`. */
   readonly permissions?: "delegated" | "application"
 }): Options => ({
-  issuer: `https://login.microsoftonline.com/${options.tenant}/v2.0`,
+  issuer: `https://login.microsoftonline.com/${checked(
+    "entra: tenant",
+    options.tenant,
+    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+    "the directory (tenant) id, a GUID: common and organizations are no issuers"
+  )}/v2.0`,
   audience: options.audience,
   algorithms: ["RS256"],
   profile: "jwt",
@@ -156,7 +185,17 @@ export const cognito = (options: {
   /** The app clients whose tokens are taken. */
   readonly clientId: Audience
 }): Options => ({
-  issuer: `https://cognito-idp.${options.region}.amazonaws.com/${options.userPoolId}`,
+  issuer: `https://cognito-idp.${checked(
+    "cognito: region",
+    options.region,
+    /^[a-z]+(-[a-z]+)+-\d+$/,
+    "a region, such as eu-central-1"
+  )}.amazonaws.com/${checked(
+    "cognito: userPoolId",
+    options.userPoolId,
+    /^[\w-]+_[0-9a-zA-Z]+$/,
+    "the id of a user pool, such as eu-central-1_Ab1Cd2Ef3"
+  )}`,
   audience: options.clientId,
   audienceClaim: "client_id",
   algorithms: ["RS256"],

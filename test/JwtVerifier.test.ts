@@ -572,6 +572,21 @@ describe("JwtVerifier", () => {
         const refused = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerIssuers([secret, secret]))))
         assert.notInclude(refused.message, "password")
       }))
+
+    test("say which of them has a setting that cannot work", () =>
+      Effect.gen(function* () {
+        const other = { issuer: "https://other.test", audience }
+        for (const [setting, bad] of [
+          ["issuers[1].issuer", { ...other, issuer: "other.test" }],
+          ["issuers[1].audience", { ...other, audience: "" }],
+          ["issuers[1].staleFor", { ...other, staleFor: "25 hours" as const }]
+        ] as const) {
+          const layer = JwtVerifier.layerIssuers([{ issuer, audience }, bad])
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+          assert.strictEqual(error.setting, setting)
+          assert.include(error.message, setting)
+        }
+      }))
   })
 
   describe("a shared secret", () => {
@@ -594,11 +609,31 @@ describe("JwtVerifier", () => {
         assertRefused(yield* verify(yield* mint()), { reason: "Algorithm" })
       }))
 
-    test("has to be long enough", () =>
+    for (const [algorithm, least] of [
+      ["HS256", 32],
+      ["HS384", 48],
+      ["HS512", 64]
+    ] as const) {
+      test(`has to be long enough (${algorithm})`, () =>
+        Effect.gen(function* () {
+          const build = (value: string) =>
+            Effect.scoped(
+              Layer.build(JwtVerifier.layerSecret({ issuer, audience, algorithm, secret: Redacted.make(value) }))
+            )
+          const error = yield* Effect.flip(build("s".repeat(least - 1)))
+          assert.strictEqual(error.setting, "secret")
+          assert.notInclude(error.message, "sss")
+          yield* build("s".repeat(least))
+        }))
+    }
+
+    test("is for an algorithm that there is", () =>
       Effect.gen(function* () {
-        const error = yield* Effect.flip(Effect.scoped(Layer.build(layerSecret("short"))))
-        assert.strictEqual(error.setting, "secret")
-        assert.notInclude(error.message, "short")
+        for (const algorithm of ["hs256", "RS256", "none", "constructor"]) {
+          const options = { issuer, audience, algorithm: algorithm as "HS256", secret: Redacted.make(secret) }
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerSecret(options))))
+          assert.strictEqual(error.setting, "algorithm")
+        }
       }))
   })
 
@@ -653,8 +688,36 @@ describe("JwtVerifier", () => {
       ["issuer", { issuer: "http://idp.example.com" }],
       ["issuer", { issuer: "https://user:secret@idp.example.com" }],
       ["issuer", { issuer: "https://idp.example.com?x" }],
+      ["issuer", { issuer: "https://idp.example.com?" }],
+      ["issuer", { issuer: "https://idp.example.com#" }],
+      ["issuer", { issuer: "https://idp.example.com#x" }],
+      ["issuer", { issuer: "https://user@idp.example.com" }],
+      ["issuer", { issuer: "https://@idp.example.com" }],
+      ["issuer", { issuer: " https://idp.example.com" }],
+      ["issuer", { issuer: "https://idp.example.com\n" }],
+      ["issuer", { issuer: "https:idp.example.com" }],
+      ["issuer", { issuer: "https:///idp.example.com" }],
+      ["issuer", { issuer: "https:\\\\idp.example.com" }],
+      ["issuer", { issuer: "HTTPS://idp.example.com" }],
+      ["issuer", { issuer: "https://idp.example.com/.well-known/openid-configuration" }],
       ["audience", { audience: "" }],
       ["audience", { audience: [] }],
+      ["audience", { audience: ["x", " "] }],
+      ["audience", { audience: "https://api.example.com\n" }],
+      ["audience", { audience: undefined as never }],
+      ["audienceClaim", { audienceClaim: "azp" as "aud" }],
+      ["profile", { profile: "at-jwt" as "jwt" }],
+      ["requiredClaims", { requiredClaims: { tenant: undefined as never } }],
+      ["requiredClaims", { requiredClaims: { tenant: "" } }],
+      ["requiredClaims", { requiredClaims: { tenant: false as never } }],
+      ["requiredClaims", { requiredClaims: { "": "t1" } }],
+      ["accessTokenClaims", { profile: "jwt", accessTokenClaims: { typ: undefined as never } }],
+      ["forbiddenClaims", { forbiddenClaims: null as never }],
+      ["forbiddenClaims", { forbiddenClaims: [""] }],
+      ["scopesPath", { scopesPath: "roles" as never as readonly [string] }],
+      ["scopesPath", { scopesPath: [undefined as never] }],
+      ["scopesPath", { scopesPath: [] as never }],
+      ["clientIdClaim", { clientIdClaim: "" }],
       ["algorithms", { algorithms: [] }],
       ["algorithms", { algorithms: ["none" as "RS256"] }],
       ["algorithms", { algorithms: ["HS256" as "RS256"] }],

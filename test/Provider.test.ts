@@ -336,3 +336,26 @@ describe("Provider", () => {
     )
   }
 })
+
+describe("a value that no issuer of the provider can have", () => {
+  const guarded: Readonly<Record<string, () => unknown>> = {
+    "auth0: domain": () => Provider.auth0({ domain: "https://example.eu.auth0.com", audience: api }),
+    "auth0: domain ": () => Provider.auth0({ domain: "example.eu.auth0.com/", audience: api }),
+    "auth0: domain  ": () => Provider.auth0({ domain: undefined as never, audience: api }),
+    "okta: domain": () => Provider.okta({ domain: "", audience: api }),
+    "okta: authorizationServer": () =>
+      Provider.okta({ domain: "example.okta.com", authorizationServer: "a/b", audience: api }),
+    "keycloak: url": () =>
+      Provider.keycloak({ url: "https://sso.example.com/realms/main", realm: "main", audience: api }),
+    "keycloak: url ": () => Provider.keycloak({ url: "sso.example.com", realm: "main", audience: api }),
+    "keycloak: realm": () => Provider.keycloak({ url: "https://sso.example.com", realm: "", audience: api }),
+    "entra: tenant": () => Provider.entra({ tenant: "common", audience: api }),
+    "cognito: region": () => Provider.cognito({ region: "", userPoolId: "eu-central-1_x", clientId: "c" }),
+    "cognito: userPoolId": () => Provider.cognito({ region: "eu-central-1", userPoolId: "", clientId: "c" })
+  }
+  for (const [setting, make] of Object.entries(guarded)) {
+    it(`says what it must be (${setting.trimEnd()})`, () => {
+      assert.throws(make, TypeError, `Provider.${setting.trimEnd()} must be `)
+    })
+  }
+})

@@ -5,6 +5,7 @@ import type { Policy as Options } from "../../JwtVerifier.ts"
 import type { ConfigurationError } from "../../SecurityError.ts"
 import * as scope from "../requirement/scope.ts"
 import { refuseSetting } from "../setting.ts"
+import { otherClaims } from "./profile.ts"
 import { own } from "./strictJson.ts"
 
 /** What is decided once, when a verifier is built. */
@@ -38,8 +39,11 @@ export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Policy, ConfigurationError> {
   const audience = typeof options.audience === "string" ? [options.audience] : options.audience
-  if (audience.length === 0 || audience.includes("")) {
-    return yield* refuseSetting("audience", "must name this API as its tokens do: at least one non-empty string")
+  if (!isListOfNames(audience) || audience.length === 0) {
+    return yield* refuseSetting(
+      "audience",
+      "must name this API as its tokens do: at least one string, not empty and without white space around it"
+    )
   }
   const clockTolerance = Duration.toMillis(options.clockTolerance ?? "5 seconds")
   if (!(clockTolerance >= 0 && clockTolerance <= 60_000)) {
@@ -53,21 +57,45 @@ export const make = Effect.fnUntraced(function* (
   if (!Number.isInteger(maxTokenLength) || maxTokenLength < 1) {
     return yield* refuseSetting("maxTokenLength", "must be a whole number of characters above 0")
   }
-  const { accessTokenClaims, clientIdClaim, profile = "at+jwt", scopesPath } = options
+  const { accessTokenClaims, audienceClaim = "aud", clientIdClaim, forbiddenClaims, profile = "at+jwt" } = options
+  const { scopesPath } = options
+  if (!Object.hasOwn(otherClaims, profile)) {
+    return yield* refuseSetting("profile", `must be one of ${Object.keys(otherClaims).join(", ")}`)
+  }
+  if (audienceClaim !== "aud" && audienceClaim !== "client_id") {
+    return yield* refuseSetting("audienceClaim", "must be aud or client_id")
+  }
+  for (const [setting, names, least] of [
+    ["forbiddenClaims", forbiddenClaims, 0],
+    ["scopesPath", scopesPath, 1],
+    ["clientIdClaim", clientIdClaim === undefined ? undefined : [clientIdClaim], 1]
+  ] as const) {
+    if (names === undefined || (isListOfNames(names) && names.length >= least)) continue
+    return yield* refuseSetting(setting, "must name claims: strings that are not empty")
+  }
+  for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
+    // A setting that is missing where the value should be would take every token that lacks the claim.
+    const bad = Object.entries(options[setting] ?? {}).find(([name, value]) => name === "" || !isExpected(value))
+    if (bad === undefined) continue
+    return yield* refuseSetting(
+      setting,
+      `must say of each claim its value, a string that is not empty, or true for any: of ${JSON.stringify(bad[0])} it does not`
+    )
+  }
   const marks = Object.entries(accessTokenClaims ?? { scope: true, scp: true, client_id: true })
   const requiredClaims = Object.entries(options.requiredClaims ?? {})
   const scopesAt = scopesPath === undefined ? undefined : (claims: Claims) => scopesPath.reduce<unknown>(own, claims)
   return {
     issuer: options.issuer,
     audience: new Set(audience),
-    audienceClaim: options.audienceClaim ?? "aud",
+    audienceClaim,
     algorithms,
     profile,
     clockTolerance,
     maxTokenAge,
     maxTokenLength,
     requiredClaims,
-    forbiddenClaims: options.forbiddenClaims,
+    forbiddenClaims,
     clientIdClaims: clientIdClaim === undefined ? ["client_id", "azp"] : [clientIdClaim],
     scopesOf:
       scopesAt === undefined
@@ -79,6 +107,13 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
+// What settings are may be otherwise than their types say: they come from the environment.
+const isName = (value: unknown): boolean => typeof value === "string" && value !== "" && value.trim() === value
+
+const isListOfNames = (value: unknown): value is ReadonlyArray<string> => Array.isArray(value) && value.every(isName)
+
+const isExpected = (value: unknown): boolean => value === true || (typeof value === "string" && value !== "")
+
 /** Whether a claim is there: with a value, or `true` for any. */
 export const has = (claims: Claims, name: string, value: string | true): boolean =>
-  value === true ? Object.hasOwn(claims, name) : own(claims, name) === value
+  Object.hasOwn(claims, name) && (value === true || claims[name] === value)
