@@ -187,12 +187,12 @@ const stubs: Readonly<Record<string, App>> = {
   "a grant": auth.grant({ subject: "stub", scopes: ["a", "b"] }),
   "a proof that looks like one": Layer.succeed(reference("effect-oauth2/OAuth2/OAuth2/Proof"), {
     scheme: auth,
-    origin: { source: undefined, authorization: undefined },
+    origin: { request: undefined },
     token: stubToken,
     scopes: new Set(["a", "b"])
   }),
   "a decision that looks like one": Layer.succeed(reference("effect-oauth2/Decision"), {
-    origin: { source: {}, authorization: "Bearer ab" }
+    origin: { request: undefined }
   }),
   "an authentication that looks like one": Layer.succeed(
     reference("effect-oauth2/OAuth2/OAuth2"),
@@ -370,11 +370,12 @@ for (const [name, adapter] of Object.entries(adapters)) {
           const granted = yield* Layer.build(auth.grant({ subject: "forged", scopes: ["a", "b"] }))
           const real = Context.get(granted, key) as object
           const handler = cast(
-            Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, source }) =>
-              Effect.provideService(secret, key, forge(real, { source, authorization: headers["authorization"] }))
+            Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+              Effect.provideService(secret, key, forge(real, { request }))
             )
           )
           assert.hasAllKeys(real, ["scheme", "origin", "token", "scopes"])
+          assert.hasAllKeys((real as { readonly origin: object }).origin, ["request"])
           const { send } = yield* serveWithLog(
             adapter.make([
               { path: "/open", handler },
@@ -915,6 +916,70 @@ describe("auth.prove of one of several scopes", () => {
   )
 })
 
+describe("what requirements further out have decided, in an HttpApi", () => {
+  const passed = reference("effect-oauth2/Passed")
+  class First extends HttpApiMiddleware.Service<First>()("First") {}
+  class Second extends HttpApiMiddleware.Service<Second>()("Second") {}
+  class Third extends HttpApiMiddleware.Service<Third>()("Third") {}
+
+  type Between = (handler: Effect.Effect<any, any, any>) => Effect.Effect<any, any, any>
+
+  /** Three requirements, with middleware between them. */
+  const served = (first: Between, second: Between) => {
+    const Api = HttpApi.make("api").add(
+      HttpApiGroup.make("g").add(
+        HttpApiEndpoint.get("get", "/", { success: Schema.String })
+          .middleware(auth.require("b"))
+          .middleware(Second)
+          .middleware(auth.require("a"))
+          .middleware(First)
+          .middleware(auth.require())
+          .middleware(Third)
+      )
+    )
+    return serveWithLog(
+      HttpApiBuilder.layer(Api).pipe(
+        Layer.provide(HttpApiBuilder.group(Api, "g", (handlers) => handlers.handle("get", () => Effect.succeed("x")))),
+        Layer.provide([Layer.succeed(First, first), Layer.succeed(Second, second), Layer.succeed(Third, asIs)]),
+        Layer.provide(HttpServer.layerServices)
+      ) as App
+    )
+  }
+
+  const asIs: Between = (handler) => handler
+  const change =
+    (f: (passed: unknown) => unknown): Between =>
+    (handler) =>
+      Effect.updateService(handler, passed, f)
+
+  it.effect("counts where the middleware between them leaves it alone", () =>
+    Effect.gen(function* () {
+      const { send } = yield* served(asIs, asIs)
+      assert.strictEqual((yield* send("/", "ab")).status, 200)
+      assert.strictEqual((yield* send("/", "a")).challenge, `Bearer scope="a b"`)
+    })
+  )
+
+  const kept: { passed?: unknown } = {}
+  const cases: Readonly<Record<string, readonly [Between, Between]>> = {
+    "is taken away": [change(() => undefined), asIs],
+    "only looks like it": [change((real) => ({ ...(real as object) })), asIs],
+    "only looks like it, with its prototype": [
+      change((real) => Object.assign(Object.create(Object.getPrototypeOf(real)), real)),
+      asIs
+    ],
+    "is of fewer requirements": [change((real) => (kept.passed = real)), change(() => kept.passed)]
+  }
+  for (const [what, [first, second]] of Object.entries(cases)) {
+    it.effect(`lets nobody in where it ${what}`, () =>
+      Effect.gen(function* () {
+        const { send } = yield* served(first, second)
+        assert.strictEqual((yield* send("/", "ab")).status, 500)
+      })
+    )
+  }
+})
+
 describe("sealing", () => {
   const handled: Array<string> = []
   const handler = Effect.sync(() => {
@@ -923,10 +988,8 @@ describe("sealing", () => {
   })
   /** Provides what a decision about this request looks like. */
   const lookAlike = HttpRouter.middleware((effect) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, source }) =>
-      Effect.provideService(effect, reference("effect-oauth2/Decision"), {
-        origin: { source, authorization: headers["authorization"] }
-      })
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.provideService(effect, reference("effect-oauth2/Decision"), { origin: { request } })
     )
   )
   const sealed = (path: `/${string}`) => OAuth2.route("GET", path, handler) as App
@@ -957,6 +1020,40 @@ describe("sealing", () => {
       assert.strictEqual((yield* send("/optional")).status, 200)
       assert.strictEqual((yield* send("/public")).status, 200)
       assert.strictEqual((yield* send("/public", "bad")).status, 200)
+    })
+  )
+
+  it.effect("a sealed route takes no decision about another request", () =>
+    Effect.gen(function* () {
+      handled.length = 0
+      const forwarding = HttpRouter.middleware((effect) =>
+        Effect.updateService(effect, HttpServerRequest.HttpServerRequest, () =>
+          HttpServerRequest.fromWeb(new Request("http://localhost/x", { headers: { authorization: "Bearer bad" } }))
+        )
+      )
+      const { log, send } = yield* serveWithLog(
+        sealed("/forwarded").pipe(provided(forwarding.layer), provided(auth.require("a").route.layer)) as App
+      )
+      assert.strictEqual((yield* send("/forwarded", "a")).status, 500)
+      assert.deepStrictEqual(handled, [])
+      assert.include(log.join(), "GET /forwarded")
+    })
+  )
+
+  it.effect("an authentication with the scheme of a real one, and another authenticator, opens nothing", () =>
+    Effect.gen(function* () {
+      const key = reference("effect-oauth2/OAuth2/OAuth2")
+      const real = Context.get(yield* Layer.build(auth.layerTest("anonymous")), key) as object
+      const verified = Effect.succeed(stubToken)
+      const fake = Object.assign((effect: unknown) => effect, real, {
+        authenticator: {
+          fromRequest: () => ({ token: Redacted.make("x"), verified }),
+          fromToken: () => verified
+        }
+      })
+      const route = HttpRouter.add("GET", "/", secret).pipe(provided(auth.require("a").route.layer))
+      const send = yield* serve(Layer.provide(route as App, [Layer.succeed(key, fake), Logger.layer([])]) as App)
+      assert.strictEqual((yield* send("/", "a")).status, 500)
     })
   )
 
