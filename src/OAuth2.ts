@@ -601,7 +601,7 @@ type UnknownClaims = Readonly<Record<string, unknown>>
  * **Details**
  *
  * Throws a `TypeError` that names the mistake when a scope's name is no scope-token (RFC 6749 §3.3), when scopes imply each other in a
- * circle, or when the scheme's name or the realm cannot be written.
+ * circle, when a URL of the flow is missing, or when the scheme's name or the realm cannot be written.
  *
  * @category models
  * @since 0.1.0

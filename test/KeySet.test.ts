@@ -119,14 +119,14 @@ describe("KeySet", () => {
     )
   )
 
-  it.effect(
-    "finds them by RFC 8414 where there is no OpenID Connect document, with the path after the well-known part",
-    () =>
+  it.effect.each([404, 400, 403, 405, 410])(
+    "finds them by RFC 8414 where there is no OpenID Connect document (%i), with the path after the well-known part",
+    (status) =>
       withKeySet(
         KeySet.layerDiscovery({ issuer: `${issuer}/tenant` }),
         ({ respond }, keySet) =>
           Effect.gen(function* () {
-            yield* respond("openid-configuration", { status: 404, body: "" })
+            yield* respond("openid-configuration", { status, body: "" })
             yield* keySet.refresh
             assert.deepStrictEqual(yield* urls, [
               `${issuer}/tenant/.well-known/openid-configuration`,

@@ -613,6 +613,25 @@ describe("declaring", () => {
     for (const scope of ["a", "!", "items:read", "https://example.com/.default", "[]^_`{|}~", "#"]) declare(scope)
   })
 
+  it("refuses a flow whose URLs are not there", () => {
+    const scopes = {}
+    const bad: Readonly<Record<string, () => unknown>> = {
+      tokenUrl: () => OAuth2.clientCredentials("S", { tokenUrl: undefined as never, scopes }),
+      "tokenUrl ": () => OAuth2.authorizationCode("S", { authorizationUrl: "/authorize", scopes } as never),
+      authorizationUrl: () => OAuth2.authorizationCode("S", { ...authorizationServer, authorizationUrl: "", scopes }),
+      refreshUrl: () => OAuth2.clientCredentials("S", { tokenUrl: "/token", refreshUrl: " /token", scopes }),
+      deviceAuthorizationUrl: () =>
+        OAuth2.make("S", { flows: { deviceAuthorization: { tokenUrl: "/token" } as never }, scopes }),
+      openIdConnectUrl: () => OAuth2.openIdConnect("S", { openIdConnectUrl: "", scopes }),
+      oauth2MetadataUrl: () =>
+        OAuth2.clientCredentials("S", { tokenUrl: "/token", oauth2MetadataUrl: "no url", scopes })
+    }
+    for (const [name, declare] of Object.entries(bad)) {
+      assert.throws(declare, TypeError, `${name.trim()} must be a URL`)
+    }
+    OAuth2.clientCredentials("S", { tokenUrl: "token", scopes })
+  })
+
   it("refuses names and realms that cannot be written", () => {
     assert.throws(() => OAuth2.authorizationCode("a b", { ...authorizationServer, scopes: {} }), TypeError, "a b")
     assert.throws(

@@ -62,7 +62,7 @@ describe("implication", () => {
       scopes: { a: "", b: "" },
       implies: { a: implied }
     })
-    // @ts-expect-error A handler needs the scope `b` of the scheme `Scheme`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `b` of the scheme `Scheme`, which no requirement around it proves
     get(scheme.granted("b")).pipe(Layer.provide(scheme.require("a").route.layer), OAuth2.proven)
   })
 
@@ -88,9 +88,9 @@ describe("either", () => {
     const any = Effect.andThen(auth.grantedAny("items:read", "items:write"), auth.grantedAny("items:read", "me"))
     expect(get(any).pipe(Layer.provide(left.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(get(any).pipe(Layer.provide(right.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(Layer.provide(left.route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(Layer.provide(right.route.layer), OAuth2.proven)
     const same = OAuth2.either(narrow, auth.require("me", "items:read"))
     expect(get(auth.granted("items:read")).pipe(Layer.provide(same.route.layer))).type.toBeAssignableTo<Guarded>()
@@ -123,11 +123,11 @@ describe("what may be one thing or another is nothing that the types know", () =
     const one = OAuth2.authorizationCode("One", { ...urls, scopes, implies: { w: [either ? "r" : "r2"] } })
     const other = OAuth2.authorizationCode("Other", { ...urls, scopes, implies: either ? { w: ["r"] } : { w: ["r2"] } })
     const maybe = OAuth2.authorizationCode("Maybe", { ...urls, scopes, implies: either ? { w: ["r"] } : {} })
-    // @ts-expect-error A handler needs the scope `r` of the scheme `One`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `r` of the scheme `One`, which no requirement around it proves
     get(one.granted("r")).pipe(Layer.provide(one.require("w").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `r` of the scheme `Other`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `r` of the scheme `Other`, which no requirement around it proves
     get(other.granted("r")).pipe(Layer.provide(other.require("w").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `r` of the scheme `Maybe`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `r` of the scheme `Maybe`, which no requirement around it proves
     get(maybe.granted("r")).pipe(Layer.provide(maybe.require("w").route.layer), OAuth2.proven)
   })
 
@@ -139,7 +139,7 @@ describe("what may be one thing or another is nothing that the types know", () =
     get(wide.granted(other)).pipe(Layer.provide(wide.require(one).route.layer), OAuth2.proven)
     // @ts-expect-error A handler needs a scope of the scheme `Wide` whose name the types do not know, which no requirement proves: write it as a literal
     get(wide.grantedAny(other)).pipe(Layer.provide(wide.require("a").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `a` of the scheme `Wide`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `a` of the scheme `Wide`, which no requirement around it proves
     get(wide.granted("a")).pipe(Layer.provide(wide.require(one).route.layer), OAuth2.proven)
     expect(
       get(wide.granted("a")).pipe(Layer.provide(wide.require("a").route.layer), OAuth2.proven)

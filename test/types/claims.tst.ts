@@ -67,34 +67,34 @@ describe("a scheme's access token", () => {
   })
 
   test("and nowhere else", () => {
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     OAuth2.proven(get(tenant))
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(Layer.provide(typed.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(Layer.provide(typed.layerTest({})), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(Layer.provide(typed.grant({})), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(Layer.provide(typed.optional("a").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(Layer.provide(auth.require("me").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(Layer.provide(OAuth2.Public("why not").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(Effect.provide(tenant, typed.layerRequest)).pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(Effect.provideService(tenant, AccessToken, Option.getOrThrow(Option.none()))).pipe(OAuth2.proven)
   })
 
   test("is not there where it may be that of another scheme, or none", () => {
     const other = OAuth2.either(typed.require("a"), auth.require("me"))
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(Layer.provide(other.route.layer), OAuth2.proven)
     const none = OAuth2.either(typed.require("a"), typed.optional("b"))
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(Layer.provide(none.route.layer), OAuth2.proven)
   })
 
@@ -102,9 +102,9 @@ describe("a scheme's access token", () => {
     const both = get(Effect.all([typed.accessToken, auth.accessToken]))
     const app = both.pipe(Layer.provide(typed.require().route.layer), Layer.provide(auth.require().route.layer))
     expect(app.pipe(OAuth2.proven)).type.toBeAssignableTo<Guarded<"OAuth2" | "Typed">>()
-    // @ts-expect-error A handler needs a token of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `OAuth2`, which no requirement around it proves
     both.pipe(Layer.provide(typed.require().route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     both.pipe(Layer.provide(auth.require().route.layer), OAuth2.proven)
   })
 
@@ -148,17 +148,17 @@ describe("a scheme's access token in an HttpApi", () => {
   test("and nowhere else", () => {
     const Open = HttpApi.make("api").add(group)
     HttpApiBuilder.group(Open, "items", (h) =>
-      // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+      // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
       h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
     )
     const Optional = Open.middleware(typed.optional())
     HttpApiBuilder.group(Optional, "items", (h) =>
-      // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+      // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
       h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
     )
     const Other = Open.middleware(auth.require("me"))
     HttpApiBuilder.group(Other, "items", (h) =>
-      // @ts-expect-error A handler needs a token of the scheme `Typed`, which its route or endpoint does not require
+      // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
       h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
     )
   })

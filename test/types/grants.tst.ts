@@ -36,30 +36,30 @@ describe("a grant is discharged by the route's requirement", () => {
   })
 
   test("and by no other", () => {
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     get(write).pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(get(write))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     get(write).pipe(Layer.provide(auth.require("items:read").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(Layer.provide(get(write), auth.require("items:read").route.layer))
     const app = get(auth.granted("items:read", "items:write"))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     app.pipe(Layer.provide(auth.require("items:read").route.layer), OAuth2.proven)
   })
 
   test("not by one around another route", () => {
     const open = get(write)
     const guarded = get(write).pipe(Layer.provide(auth.require("items:write").route.layer))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     Layer.merge(open, guarded).pipe(OAuth2.proven)
   })
 
   test("not by an optional one, nor by the scheme's layer", () => {
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     get(write).pipe(Layer.provide(auth.optional("items:write").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     get(write).pipe(Layer.provide(auth.layer), OAuth2.proven)
   })
 
@@ -128,9 +128,9 @@ describe("a grant travels", () => {
   })
 
   test("or fails to compile", () => {
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     app.pipe(Layer.provide(auth.require("me").route.layer), HttpRouter.provideRequest(Baskets.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(Layer.provide(app, auth.require("items:write").route.layer))
   })
 
@@ -152,13 +152,13 @@ describe("any-of", () => {
   })
 
   test("and nothing else", () => {
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(any, OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(get(auth.granted("items:read")).pipe(any))
-    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.grantedAny("items:read", "me")).pipe(any, OAuth2.proven)
-    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(get(auth.grantedAny("items:read", "me")).pipe(any))
   })
 
@@ -174,7 +174,7 @@ describe("any-of", () => {
     )
     expect(get(auth.grantedAny("items:read", "me")).pipe(nested, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(get(auth.grantedAny("items:write", "me")).pipe(nested, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.grantedAny("items:read", "items:write")).pipe(nested, OAuth2.proven)
   })
 
@@ -205,21 +205,21 @@ describe("implication", () => {
     expect(get(implying.granted("items:read", "items:write")).pipe(any, OAuth2.proven)).type.toBeAssignableTo<
       Guarded<"Implying">
     >()
-    // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, which no requirement around it proves
     get(implying.granted("admin")).pipe(any, OAuth2.proven)
   })
 
   test("does not go the other way", () => {
     const read = Layer.provide(implying.require("items:read").route.layer)
-    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `Implying`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `Implying`, which no requirement around it proves
     get(implying.granted("items:write")).pipe(read, OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, which no requirement around it proves
     OAuth2.proven(get(implying.granted("admin")).pipe(read))
   })
 
   test("holds for no other scheme", () => {
     const write = Layer.provide(auth.require("items:write").route.layer)
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(write, OAuth2.proven)
   })
 })
@@ -230,7 +230,7 @@ describe("what is not known for certain is not proven", () => {
   test("a scope in a variable of a union type", () => {
     const one = Layer.provide(auth.require(scope).route.layer)
     expect(get(auth.grantedAny("items:read", "items:write")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(one, OAuth2.proven)
   })
 

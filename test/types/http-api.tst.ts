@@ -51,22 +51,22 @@ describe("a grant that no requirement discharges does not compile", () => {
   test("in a layer of handlers", () => {
     const Items = HttpApiBuilder.group(open, "items", (h) => h.handle("remove", () => write))
     expect<OfHandlers<typeof Items>>().type.not.toBe<never>()
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(Items)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     Items.pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     HttpApiBuilder.group(open, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
   })
 
   test("in the handlers of one group", () => {
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     HttpApiBuilder.group(Read, "items", (h) => OAuth2.proven(h.handle("remove", () => write)))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => write).pipe(OAuth2.proven))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     HttpApiBuilder.group(Read, "items", (h) => h.handleAll({ remove: () => write }).pipe(OAuth2.proven))
   })
 
@@ -79,7 +79,7 @@ describe("a grant that no requirement discharges does not compile", () => {
         return h.handle("remove", () => write)
       })
     )
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     Items.pipe(OAuth2.proven)
   })
 
@@ -99,9 +99,9 @@ describe("a grant that no requirement discharges does not compile", () => {
     const Handlers = HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => close)).pipe(
       Layer.provide(Shop.layer)
     )
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     Handlers.pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(Handlers)
   })
 
@@ -113,7 +113,7 @@ describe("a grant that no requirement discharges does not compile", () => {
       )
     )
     HttpApiBuilder.group(Api, "items", (h) =>
-      // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+      // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
       h.handleAll({ remove: () => write, clear: () => write }).pipe(OAuth2.proven)
     )
     HttpApiBuilder.group(Api, "items", (h) =>
@@ -123,7 +123,7 @@ describe("a grant that no requirement discharges does not compile", () => {
 
   test("where the endpoint was added after the group's requirement", () => {
     const Api = api(HttpApiGroup.make("items").middleware(auth.require("items:write")).add(remove))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
   })
 
@@ -135,7 +135,7 @@ describe("a grant that no requirement discharges does not compile", () => {
     )
     const any = Effect.asVoid(auth.grantedAny("items:write", "me"))
     HttpApiBuilder.group(Any, "items", (h) => h.handle("remove", () => any).pipe(OAuth2.proven))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     HttpApiBuilder.group(Any, "items", (h) => h.handle("remove", () => write).pipe(OAuth2.proven))
   })
 })

@@ -22,7 +22,7 @@ describe("Public", () => {
   test("gives a handler nothing to rely on", () => {
     expect<HttpApiMiddleware.Provides<OAuth2.PublicEndpoint>>().type.toBe<never>()
     const route = HttpRouter.add("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     route.pipe(Layer.provide(open.route.layer), OAuth2.proven)
   })
 })
@@ -153,7 +153,7 @@ describe("a route is sealed", () => {
 
   test("and says what its handler needs besides", () => {
     const granted = OAuth2.route("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     granted.pipe(Layer.provide(required.route.layer), OAuth2.secured, OAuth2.proven)
     expect(
       granted.pipe(Layer.provide(auth.require("me").route.layer), OAuth2.secured, OAuth2.proven)

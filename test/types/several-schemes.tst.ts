@@ -12,10 +12,10 @@ describe("schemes are apart", () => {
 
   test("a grant of one is not one of another", () => {
     expect<OAuth2.Granted<"Partners", "items:read">>().type.not.toBeAssignableTo<Grant<"items:read">>()
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(Layer.provide(partners.require("items:read").route.layer), OAuth2.proven)
     const app = get(partners.granted("items:read"))
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, which no requirement around it proves
     OAuth2.proven(Layer.provide(app, auth.require("items:read").route.layer))
   })
 
@@ -54,9 +54,9 @@ describe("either", () => {
 
   test("gives no grant that only one of them proves", () => {
     expect<GrantsOf<typeof one>>().type.toBe<never>()
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("me")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, which no requirement around it proves
     get(partners.granted("items:read")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
   })
 

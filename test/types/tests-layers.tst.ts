@@ -35,9 +35,9 @@ describe("auth.grant", () => {
 
   test("discharges no route", () => {
     const app = get(auth.granted("me"))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     app.pipe(Layer.provide(auth.grant({ scopes: ["me"] })), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(Layer.provide(app, auth.grant({ scopes: ["me"] })))
   })
 })
@@ -45,7 +45,7 @@ describe("auth.grant", () => {
 describe("a stub of a token", () => {
   test("is no grant", () => {
     const app = get(auth.granted("me")).pipe(HttpRouter.provideRequest(BearerToken.layerTest("stub")))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     app.pipe(OAuth2.proven)
   })
 })
@@ -61,7 +61,7 @@ describe("auth.layerTest", () => {
 
   test("proves nothing by itself", () => {
     const app = get(auth.granted("me"))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which its route or endpoint does not require
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     app.pipe(Layer.provide(auth.layerTest({ scopes: ["me"] })), OAuth2.proven)
   })
 })

@@ -26,9 +26,9 @@ type Unproven<R> =
   R extends Granted<infer Name, infer Scope>
     ? [Scope] extends [never]
       ? `A handler needs a scope of the scheme \`${Name}\` whose name the types do not know, which no requirement proves: write it as a literal`
-      : `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, which its route or endpoint does not require`
+      : `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, which no requirement around it proves`
     : R extends Verified<infer Name>
-      ? `A handler needs a token of the scheme \`${Name}\`, which its route or endpoint does not require`
+      ? `A handler needs a token of the scheme \`${Name}\`, which no requirement around it proves`
       : R extends AccessToken
         ? "A handler needs the `AccessToken`, and its route or endpoint requires no token: give it auth.require"
         : R extends OptionalAccessToken

@@ -32,7 +32,7 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
     json: (schema, url) =>
       client.execute(HttpClientRequest.get(url, { acceptJson: true })).pipe(
         Effect.mapError((): Unavailable => "Unreachable"),
-        Effect.filterOrFail(isAnswer, ({ status }) => (status === 404 ? "NotFound" : "BadResponse")),
+        Effect.filterOrFail(isAnswer, ({ status }) => (notThere.has(status) ? "NotFound" : "BadResponse")),
         Effect.flatMap((response) =>
           Effect.map(Effect.flatMap(readText(response, maxBytes), decode(schema)), (value) => ({
             value,
@@ -45,6 +45,9 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   }
   return reader
 })
+
+/** How servers, and the gateways before them, answer for what they do not have. */
+const notThere: ReadonlySet<number> = new Set([400, 403, 404, 405, 410])
 
 /** Where a `fetch` followed a redirect all the same, the answer's URL is not the request's. */
 const isAnswer = (response: HttpClientResponse): boolean => {

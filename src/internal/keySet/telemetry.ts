@@ -60,9 +60,20 @@ export const reportNoKeys = (issuer: string): Effect.Effect<void> =>
   Effect.annotateLogs(Effect.logWarning("No published key is usable: every token is refused"), { issuer })
 
 export const reportFailure = (issuer: string, reason: Unavailable, first: boolean): Effect.Effect<void> =>
-  (first ? Effect.logWarning : Effect.logDebug)("The issuer's keys could not be fetched").pipe(
+  (first ? Effect.logWarning : Effect.logDebug)(`The issuer's keys could not be fetched${adviceAbout(reason)}`).pipe(
     Effect.annotateLogs({ issuer, reason })
   )
+
+const adviceAbout = (reason: Unavailable): string => {
+  switch (reason) {
+    case "IssuerMismatch":
+      return ": its metadata names another issuer. issuer is compared as an exact string, to the slash at the end; write what the metadata says"
+    case "BadResponse":
+      return ": where its metadata or its keys should be is something else"
+    default:
+      return ""
+  }
+}
 
 export const reportRecovery = (issuer: string): Effect.Effect<void> =>
   Effect.annotateLogs(Effect.logInfo("The issuer's keys are fetched again"), { issuer })

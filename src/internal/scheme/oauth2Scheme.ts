@@ -1,6 +1,7 @@
 /** Puts a scheme together: checks its options, and hands it to what guards, verifies and documents. */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import type { Implications, OAuth2Scheme, Options } from "../../OAuth2.ts"
 import type { Item } from "../../Requirement.ts"
@@ -18,6 +19,7 @@ import * as schemeLayers from "./schemeLayers.ts"
 import { assertScopeTokens } from "../requirement/scope.ts"
 import { make as makeRequirement } from "../requirement/securityRequirement.ts"
 import * as securitySchemeObject from "./securitySchemeObject.ts"
+import type { Flows } from "./securitySchemeObject.ts"
 
 // OpenAPI 3.1 "Components Object": the keys are of this form.
 const assertName = (where: string, name: string): void => {
@@ -29,6 +31,30 @@ const assertName = (where: string, name: string): void => {
 const assertRealm = (where: string, realm: string): void => {
   if (!/^[\x20-\x7E]+$/.test(realm)) {
     throw new TypeError(`${where}: the realm has one or more printable ASCII characters (RFC 9110 §11.5).`)
+  }
+}
+
+/** The fields that a flow must have (OpenAPI, "OAuth Flow Object"). */
+const required: Readonly<Record<keyof Flows, ReadonlyArray<string>>> = {
+  authorizationCode: ["authorizationUrl", "tokenUrl"],
+  clientCredentials: ["tokenUrl"],
+  deviceAuthorization: ["deviceAuthorizationUrl", "tokenUrl"],
+  password: ["tokenUrl"],
+  implicit: ["authorizationUrl"]
+}
+
+const assertFlows = (where: string, flows: Flows): void => {
+  for (const [name, flow] of Object.entries(flows)) {
+    const none = Object.fromEntries(required[name as keyof Flows].map((field) => [field, undefined]))
+    assertUrls(where, { ...none, ...flow })
+  }
+}
+
+/** They are written as they are given, and may be relative to the document. */
+const assertUrls = (where: string, urls: Readonly<Record<string, unknown>>): void => {
+  for (const [name, url] of Object.entries(urls)) {
+    if (typeof url === "string" && /^\S+$/.test(url)) continue
+    throw new TypeError(`${where}: ${name} must be a URL, absolute or relative, without white space.`)
   }
 }
 
@@ -52,7 +78,7 @@ export const make = <
   constructor: string,
   name: Name,
   options: Options<Scopes, Implies, Claims>,
-  flows: securitySchemeObject.Flows,
+  flows: Flows,
   openIdConnectUrl?: string
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
   const where = `${constructor}(${JSON.stringify(name)})`
@@ -61,6 +87,11 @@ export const make = <
   assertName(where, name)
   assertScopeTokens(where, names)
   assertRealm(where, realm)
+  assertFlows(where, flows)
+  assertUrls(where, {
+    ...(openIdConnectUrl === undefined ? undefined : { openIdConnectUrl }),
+    ...Struct.pick(options, ["oauth2MetadataUrl"])
+  })
 
   const scheme = schemes.make(name, {
     definition: securitySchemeObject.make({ ...options, flows, openIdConnectUrl }),

@@ -62,5 +62,5 @@ export const read = Effect.gen(function* () {
 const absent = new ConfigurationError({
   setting: "swagger-ui-dist",
   message:
-    "SwaggerUi serves the files of the package swagger-ui-dist, which cannot be read here: npm install swagger-ui-dist"
+    "SwaggerUi serves the files of the package swagger-ui-dist, which cannot be read here: npm install swagger-ui-dist. Where it is installed, provide a FileSystem that reads this disk, such as that of NodeServices.layer: that of HttpServer.layerServices reads none"
 })
