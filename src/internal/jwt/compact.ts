@@ -24,7 +24,7 @@ export interface Compact {
 const refused = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
 
 /**
- * The strict form: three segments of canonical, unpadded base64url (so that a token has one spelling only), and a header in strict JSON. `undefined` for
+ * The strict form: three segments of canonical, unpadded base64url (so that what is signed has one spelling only; an ECDSA signature has two values), and a header in strict JSON. `undefined` for
  * everything else. Only the header is looked at.
  */
 export const parse = (token: string, maxLength: number): Compact | undefined => {

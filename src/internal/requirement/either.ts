@@ -48,7 +48,12 @@ type AuthenticationOfEach<Name extends string> = Name extends string ? Authentic
  *
  * They are tried in their order. Where none holds, the best error wins (a token that is known and too weak, before one that cannot be checked now,
  * before one that is refused, before none at all), and each scheme's challenge is sent in a field of its own. Handlers get the `AccessToken` of the
- * one that held, and the grants that all of them prove.
+ * one that held, and the grants that all of them prove. `Effect.option(users.authorize)` says whether it was a token of `users`, with its typed claims.
+ *
+ * **Gotchas**
+ *
+ * Give each scheme the verifier of its own issuer, `users.layer.pipe(Layer.provide(JwtVerifier.layer({ … })))`. With one verifier for several issuers each of
+ * them vouches for every scope of both schemes.
  *
  * **Example** (Users of one issuer, partners of another)
  *
