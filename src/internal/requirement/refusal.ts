@@ -82,3 +82,39 @@ export const decide = (
     holds ? undefined : insufficient(part, outer, token, failed)
   )
 }
+
+/** The failure of a demand, of whose clauses these were refused, each with the refusals of all its parts. */
+export const failureOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Effect.Effect<never, SecurityError> => {
+  // Every clause has to hold: where one is refused, it does not help to wait for another.
+  const certain = clauses.filter((refusals) => !isOutage(best(refusals)))
+  const refusals = (certain.length > 0 ? certain : clauses).flat()
+  const [refusal] = refusals
+  return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
+}
+
+// A token that one scheme knows and finds too weak says more than one that another scheme does not know; and while a scheme cannot tell, the
+// token is not refused.
+const precedence: ReadonlyArray<SecurityError["_tag"]> = [
+  "InsufficientScope",
+  "AuthorizationServerUnavailable",
+  "InvalidToken",
+  "InvalidRequest",
+  "NotAuthenticated"
+]
+
+const best = (refusals: ReadonlyArray<Refusal>): Refusal => {
+  const [best] = refusals.toSorted((a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag))
+  if (best === undefined) throw new Error("There is no refusal to answer with.")
+  return best
+}
+
+const isOutage = ({ error }: Refusal): boolean => error._tag === "AuthorizationServerUnavailable"
+
+const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
+  const { error, settings } = best(refusals)
+  if (error._tag === "AuthorizationServerUnavailable") return Challenge.within(error, settings)
+  const challenges = refusals.flatMap(
+    ({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []
+  )
+  return Challenge.within(error, settings, Array.from(new Set(challenges)))
+}
