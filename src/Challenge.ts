@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as raised from "./internal/scheme/raised.ts"
 import type { SecurityError } from "./SecurityError.ts"
 
 /**
@@ -185,18 +186,8 @@ const isNode = (context: Context.Context<never>): boolean => {
   return request !== undefined && "rawHeaders" in request.source
 }
 
-// Where an error was raised is known to the scheme, not to whoever constructed the error (a verifier, say).
-const raised = new WeakMap<SecurityError, Raised>()
-
-interface Raised {
-  readonly settings: Settings
-  readonly challenges: ReadonlyArray<string>
-  /** Once it was asked for, where it is the same each time. */
-  response?: Effect.Effect<HttpServerResponse.HttpServerResponse>
-}
-
 /** How an error answers that was raised outside every scheme. */
-const outside: Raised = {
+const outside: raised.Raised = {
   settings: { responses: "fastapi", realm: "OAuth2", scopes: [], renderers: {} },
   challenges: []
 }
@@ -216,36 +207,10 @@ export const within = <E extends SecurityError>(
   // the one line that a log should show: where in this library a request was refused helps nobody.
   const copy: E = Object.assign(Object.create(Object.getPrototypeOf(error)), error)
   Object.defineProperty(copy, "stack", { value: `${error._tag}: ${error.message}` })
-  raised.set(copy, { settings, challenges })
+  raised.note(copy, { settings, challenges })
   // It may serve many requests.
   return Object.freeze(copy)
 }
-
-/**
- * Whether a scheme of this server raised the error.
- *
- * @internal
- */
-export const isRaised = (error: SecurityError): boolean => raised.has(error)
-
-const received = new WeakSet<SecurityError>()
-
-/**
- * Notes that another server has answered with it.
- *
- * @internal
- */
-export const receive = <E extends SecurityError>(error: E): E => {
-  received.add(error)
-  return error
-}
-
-/**
- * Whether another server has answered with the error.
- *
- * @internal
- */
-export const isReceived = (error: SecurityError): boolean => received.has(error)
 
 /**
  * The response to an error, with the settings of the scheme that raised it. It is what the errors answer with by themselves.
@@ -259,8 +224,8 @@ export const isReceived = (error: SecurityError): boolean => received.has(error)
  * @since 0.1.0
  */
 export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  if (received.has(error)) return Effect.die(notHandled)
-  const known = raised.get(error) ?? outside
+  if (raised.isReceived(error)) return Effect.die(raised.notHandled)
+  const known = raised.of(error) ?? outside
   if (known.response !== undefined) return known.response
   const { challenges, settings } = known
   if (challenges.length <= 1) {
@@ -272,15 +237,6 @@ export const respond = (error: SecurityError): Effect.Effect<HttpServerResponse.
     rendered(error, settings, standard(error, settings, severalFields(challenges, isNode(fiber.context))))
   )
 }
-
-/**
- * The defect of a handler that lets the refusal of another server pass.
- *
- * @internal
- */
-export const notHandled = new Error(
-  "Another server has refused a request of this one, and no handler has handled that."
-)
 
 const rendered = (
   error: SecurityError,

@@ -3,6 +3,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Challenge from "../../Challenge.ts"
+import * as raised from "../scheme/raised.ts"
 import { isSecurityError, type SecurityError } from "../../SecurityError.ts"
 import { combine, type Demand } from "../requirement/demand.ts"
 import { failureOf, raise, Refusal } from "../requirement/refusal.ts"
@@ -54,7 +55,7 @@ const adopting = (handler: Handler, demand: Demand): Handler => {
   if (scheme === undefined) return handler
   return Effect.catchIf(
     handler,
-    (error) => isSecurityError(error) && !Challenge.isRaised(error) && !Challenge.isReceived(error),
+    (error) => isSecurityError(error) && !raised.isRaised(error) && !raised.isReceived(error),
     (error) => raise(scheme, error as SecurityError)
   )
 }

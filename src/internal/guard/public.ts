@@ -7,6 +7,7 @@ import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type * as Types from "effect/Types"
 import * as Challenge from "../../Challenge.ts"
+import * as raised from "../scheme/raised.ts"
 import { isSecurityError } from "../../SecurityError.ts"
 import * as decisions from "./decision.ts"
 import * as Origin from "./origin.ts"
@@ -61,7 +62,7 @@ const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
 /** A guard of one's own may stand inside, and refuse: that is answered here, as `guard.ts` does and for the same reason. */
 const openEndpoint = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
   Effect.catch(open(handler), (error) =>
-    isSecurityError(error) && (Challenge.isRaised(error) || Challenge.isReceived(error))
+    isSecurityError(error) && (raised.isRaised(error) || raised.isReceived(error))
       ? Challenge.respond(error)
       : Effect.fail(error)
   )

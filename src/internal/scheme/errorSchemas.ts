@@ -4,6 +4,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as Challenge from "../../Challenge.ts"
+import * as raised from "./raised.ts"
 import {
   AuthorizationServerUnavailable,
   InsufficientScope,
@@ -48,7 +49,7 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
     // Effect then takes the response that the error gives of itself.
     const tag = example._tag
     const self = Schema.declare(
-      (value: unknown): value is E => isSecurityError(value) && value._tag === tag && !Challenge.isRaised(value),
+      (value: unknown): value is E => isSecurityError(value) && value._tag === tag && !raised.isRaised(value),
       { identifier: tag, [mark]: true }
     )
     return self.pipe(
@@ -58,9 +59,9 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
           headers: { [header]: Schema.String }
         },
         {
-          decode: ({ headers }) => Challenge.receive(received(headers[header] ?? "")),
+          decode: ({ headers }) => raised.receive(received(headers[header] ?? "")),
           encode: (error) => {
-            if (Challenge.isReceived(error)) throw Challenge.notHandled
+            if (raised.isReceived(error)) throw raised.notHandled
             // An error that a handler made itself: it answers as this scheme does, where nothing is asked.
             return { body, headers: Challenge.answer(error, settings).headers }
           }
