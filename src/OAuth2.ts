@@ -63,8 +63,8 @@ import type { TokenVerifier } from "./TokenVerifier.ts"
 
 export { either } from "./internal/requirement/either.ts"
 export { Public, type PublicEndpoint } from "./internal/guard/public.ts"
-export { proven } from "./internal/guard/proven.ts"
-export { route, secured } from "./internal/guard/secured.ts"
+export { type Proven, proven } from "./internal/guard/proven.ts"
+export { route, type Secured, secured } from "./internal/guard/secured.ts"
 export type {
   Authenticated,
   Authentication,
@@ -75,7 +75,7 @@ export type {
   SecurityRequirementTypes,
   Verified
 } from "./internal/requirement/securityRequirement.ts"
-export { openApi } from "./OpenApiSecurity.ts"
+export { openApi } from "./internal/openApi/openApi.ts"
 
 export type {
   AuthorizationCodeFlow,

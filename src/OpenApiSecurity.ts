@@ -4,21 +4,15 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
-import type * as Schema from "effect/Schema"
-import * as HttpApi from "effect/http-api/HttpApi"
-import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
-import * as OpenApi from "effect/http-api/OpenApi"
+import type * as OpenApi from "effect/http-api/OpenApi"
 import * as endpoints from "./internal/guard/endpoint.ts"
-import { alternatives as alternativesOf, type Clause, type Demand } from "./internal/requirement/demand.ts"
-import { isOurs } from "./internal/scheme/errorSchemas.ts"
-import * as expression from "./internal/requirement/expression.ts"
-import * as alternatives from "./internal/openApi/alternatives.ts"
 import * as openApiDocument from "./internal/openApi/openApiDocument.ts"
 import * as pathTemplate from "./internal/openApi/pathTemplate.ts"
 import * as refusalResponses from "./internal/openApi/refusalResponses.ts"
-import type { Scheme } from "./internal/scheme/scheme.ts"
+import { declare, ofDemand } from "./internal/openApi/securityRequirements.ts"
+import * as expression from "./internal/requirement/expression.ts"
 import type { SecurityRequirementTypes } from "./internal/requirement/securityRequirement.ts"
+import type { Scheme } from "./internal/scheme/scheme.ts"
 
 /**
  * The schemes of one alternative with their scopes: all of them are needed. `{}` is the anonymous request.
@@ -68,109 +62,6 @@ export const of = (
   // Outermost first.
   ...requirements: ReadonlyArray<SecurityRequirementTypes<string, never, unknown, unknown>>
 ): ReadonlyArray<SecurityRequirementObject> => ofDemand(endpoints.ofKeys(requirements))
-
-const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> => {
-  const authenticated = demand.reduce<ReadonlyArray<SecurityRequirementObject>>(
-    (outer, clause) => bounded(alternatives.least(alternatives.both(outer, ofClause(clause)))),
-    [{}]
-  )
-  // There is one bearer token in a request: it is anonymous to all schemes, or to none.
-  return demand.every((clause) => clause.some((part) => part.optional)) ? [...authenticated, {}] : authenticated
-}
-
-const ofClause = (clause: Clause): ReadonlyArray<SecurityRequirementObject> =>
-  clause.flatMap((part) => bounded(alternativesOf(part)).map((scopes) => ({ [part.scheme.name]: scopes })))
-
-const bounded = <A>(of: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {
-  if (of === undefined || of.length > maxAlternatives) {
-    throw new TypeError(
-      `A requirement has more than ${maxAlternatives} alternatives: a document cannot show it. Name fewer, or a scope that implies several.`
-    )
-  }
-  return of
-}
-
-/**
- * Writes the security of an api into its document: the schemes with their declared scopes, and for each operation what is enforced there. It keeps
- * a transformation that the api has already.
- *
- * **Gotchas**
- *
- * Call it last, and on the outermost api: what is added to the api afterwards is not seen, and an api that is added to another one (`addHttpApi`) leaves its
- * document behind. It writes before a transformation (`OpenApi.Transform`) of the api's own does; an operation that it does not find throws a `TypeError`.
- *
- * **Example** (A document that tells the truth)
- *
- * ```ts import.meta.vitest
- * import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
- * import { OAuth2 } from "effect-oauth2"
- *
- * const auth = OAuth2.authorizationCode("OAuth2", {
- *   authorizationUrl: "https://idp.example.com/authorize",
- *   tokenUrl: "https://idp.example.com/token",
- *   scopes: { "items:read": "Read your items" }
- * })
- * const Api = HttpApi.make("api")
- *   .add(HttpApiGroup.make("items").add(HttpApiEndpoint.get("list", "/items")).middleware(auth.require("items:read")))
- *   .pipe(OAuth2.openApi)
- *
- * OpenApi.fromApi(Api).paths["/items"]?.get?.security // => [{ OAuth2: ["items:read"] }]
- * ```
- *
- * @category combinators
- * @since 0.1.0
- */
-export const openApi = <Id extends string, Groups extends HttpApiGroup.Constraint>(
-  api: HttpApi.HttpApi<Id, Groups>
-): HttpApi.HttpApi<Id, Groups> => {
-  const schemes = new Map<string, Scheme>()
-  const guarded: Array<openApiDocument.SecuredOperation> = []
-  HttpApi.reflect(api, {
-    onGroup: () => {},
-    onEndpoint: ({ endpoint, errors, mergedAnnotations, successes }) => {
-      const { demand } = endpoints.Guarded.of(endpoint)
-      if (demand.length === 0 || Context.get(mergedAnnotations, OpenApi.Exclude)) return
-      declare(schemes, demand)
-      guarded.push({
-        method: endpoint.method,
-        path: endpoint.path,
-        security: ofDemand(demand),
-        refusals: refusalResponses.of(demand),
-        rendered: refusalResponses.renderedStatuses(demand),
-        declared: statusesOf(errors, (schemas) => schemas.some(isOurs)),
-        others: new Set([
-          ...statusesOf(errors, (schemas) => !schemas.every(isOurs)),
-          ...statusesOf(successes, () => true)
-        ])
-      })
-    }
-  })
-  const previous = Context.getOrUndefined(api.annotations, OpenApi.Transform)
-  return api.annotate(OpenApi.Transform, (document) => {
-    const transformed = (document: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
-      previous === undefined ? document : previous(document)
-    return openApiDocument.isDocument(document)
-      ? openApiDocument.withSchemes(transformed(openApiDocument.secure(document, guarded)), schemes)
-      : transformed(document)
-  })
-}
-
-const statusesOf = (
-  responses: ReadonlyMap<number, ReadonlyArray<Schema.Top>>,
-  filter: (schemas: ReadonlyArray<Schema.Top>) => boolean
-): ReadonlySet<string> =>
-  new Set(Array.from(responses).flatMap(([status, schemas]) => (filter(schemas) ? [String(status)] : [])))
-
-const declare = (schemes: Map<string, Scheme>, demand: Demand): void => {
-  for (const { scheme } of demand.flat()) {
-    if ((schemes.get(scheme.name) ?? scheme) !== scheme) {
-      throw new TypeError(
-        `Two schemes have the name ${JSON.stringify(scheme.name)}: a document can show one. Rename the other.`
-      )
-    }
-    schemes.set(scheme.name, scheme)
-  }
-}
 
 /**
  * A route of an `HttpRouter` app, for a document.

@@ -1,12 +1,13 @@
 /** Puts security and refusals into the operations of an OpenAPI document. */
 import type * as OpenApi from "effect/http-api/OpenApi"
 import { isReadonlyObject } from "effect/Predicate"
-import * as alternatives from "./alternatives.ts"
+import type { SecurityRequirementObject } from "../../OpenApiSecurity.ts"
 import { field, type Json, mapValues, membersOf } from "../json.ts"
 import * as pathTemplate from "./pathTemplate.ts"
+import { both } from "./securityRequirements.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
-type Security = ReadonlyArray<alternatives.Alternative>
+type Security = ReadonlyArray<SecurityRequirementObject>
 
 /** The document with the definitions of these schemes, as its version has them. Another one under the name of one of them is a mistake. */
 export const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>): Json => {
@@ -168,5 +169,5 @@ const withPath = (names: ReadonlyArray<string>, own: ReadonlyArray<unknown>): Re
 /** What Effect wrote for its own security middleware is needed too. What is written here already is written once. */
 const all = (own: unknown, ours: Security): Security =>
   Array.isArray(own) && own.length > 0 && JSON.stringify(own) !== JSON.stringify(ours)
-    ? alternatives.both(own as Security, ours)
+    ? both(own as Security, ours)
     : ours
