@@ -82,7 +82,7 @@ export interface Options<
   Implies,
   Claims extends object = UnknownClaims
 > {
-  /** Scope names with a description for people. */
+  /** Scope names with a description for people. Write them as a literal: of a `Record<string, string>` the compiler knows none, and checks none. */
   readonly scopes: Scopes
   /** Which scopes imply which others: a token with `items:write` then satisfies `items:read`. Default: none. */
   readonly implies?: Implies

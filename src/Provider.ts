@@ -136,6 +136,11 @@ export const keycloak = (options: {
  * Microsoft Entra ID, tokens of version 2.0 (`requestedAccessTokenVersion: 2` in the API's manifest). The audience is the API's application id. Delegated
  * permissions are in `scp`; those of an application that acts for itself are in `roles`. One tenant: tokens of others have another issuer.
  *
+ * **Gotchas**
+ *
+ * A token of version 1.0 (the manifest's default) has another issuer, `https://sts.windows.net/…`, and is refused for its `iss`: set the version in the manifest.
+ * Users and applications that act for themselves are two policies of one issuer: two schemes, each with a verifier of its own.
+ *
  * Source: Microsoft identity platform documentation, "Access tokens", "Access token claims reference", "Verify scopes and app roles".
  *
  * @category constructors

@@ -42,6 +42,7 @@ export type Grants<Name extends string, Proves> = Proves extends Clause<infer Sc
 export interface TestToken<Scope extends string> {
   readonly subject?: string
   readonly scopes?: ReadonlyArray<Scope>
+  /** As an issuer writes them: the scheme's schema decodes them. */
   readonly claims?: Readonly<Record<string, unknown>>
 }
 
