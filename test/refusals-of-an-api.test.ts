@@ -1,6 +1,6 @@
 /** What an `HttpApi` answers where errors meet: those of this library, those that the user declares, and those that another server sent. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Layer, Logger, Schema, Scope } from "effect"
+import { Cause, Context, Effect, Layer, Logger, Option, Schema, Scope } from "effect"
 import { HttpClient, HttpClientResponse, HttpEffect, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import {
   HttpApi,
@@ -174,6 +174,33 @@ describe("an error that a handler made itself", () => {
         `Bearer error="invalid_token", scope="a b"`,
         "Could not validate credentials"
       ])
+    })
+  )
+})
+
+describe("where one of two schemes is enough", () => {
+  const partners = OAuth2.clientCredentials("Partners", {
+    tokenUrl: authorizationServer.tokenUrl,
+    scopes: { catalogue: "" }
+  })
+
+  it.effect("a handler asks whether it was a token of the one", () =>
+    Effect.gen(function* () {
+      const who = Effect.map(
+        Effect.all([Effect.option(auth.authorize), Effect.option(partners.authorize)]),
+        ([user, partner]) =>
+          HttpServerResponse.jsonUnsafe([user, partner].map((token) => Option.getOrNull(token)?.subject))
+      )
+      const send = yield* serve(
+        HttpRouter.add("GET", "/", who).pipe(
+          Layer.provide(OAuth2.either(auth.require("a"), partners.require("catalogue")).route.layer),
+          Layer.provide(authentication),
+          Layer.provide(partners.layer.pipe(Layer.provide(new Verifier({ p: ["catalogue"] }).layer)))
+        )
+      )
+      assert.strictEqual((yield* send("/", "a")).body, `["a",null]`)
+      assert.strictEqual((yield* send("/", "p")).body, `[null,"p"]`)
+      assert.strictEqual((yield* send("/", "bad")).status, 401)
     })
   )
 })
