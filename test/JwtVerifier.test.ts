@@ -264,6 +264,8 @@ describe("JwtVerifier", () => {
       ["jwt: nothing that marks an access token", "scope", { without: ["scope", "client_id"] }, { profile: "jwt" }],
       ["jwt: a nonce", "nonce", { claims: { nonce: "n" } }, { profile: "jwt" }],
       ["jwt: an access token's hash", "at_hash", { claims: { at_hash: "h" } }, { profile: "jwt" }],
+      ["jwt: a code's hash", "c_hash", { claims: { c_hash: "h" } }, { profile: "jwt" }],
+      ["jwt: a state's hash", "s_hash", { claims: { s_hash: "h" } }, { profile: "jwt" }],
       ["jwt: no mark of the issuer's own", "scope", {}, { profile: "jwt", accessTokenClaims: { azp: true } }],
       [
         "jwt: a mark with another value, though scopes are where they were said to be",

@@ -6,6 +6,7 @@ import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2
 import * as NodeSignatures from "effect-oauth2/NodeSignatures"
 import { type SigningKey, TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
+import { constants, KeyObject, sign } from "node:crypto"
 
 const issuer = "https://issuer.test"
 const audience = "https://api.test"
@@ -72,6 +73,31 @@ describe("NodeSignatures", () => {
           const expected = other === algorithm ? "Signature" : "UnknownKey"
           assert.strictEqual(yield* outcome(token, given(imported), NodeSignatures.layer), expected, other)
           assert.strictEqual(yield* outcome(token, given(imported), Layer.empty), expected, `${other}, jose`)
+        }
+      })
+    )
+  }
+
+  for (const [algorithm, digest] of [
+    ["PS256", 32],
+    ["PS384", 48],
+    ["PS512", 64]
+  ] as const) {
+    it.live(`takes no salt of another length than the digest's (${algorithm}, RFC 7518 §3.5), as jose does not`, () =>
+      Effect.gen(function* () {
+        const key = yield* TestIssuer.makeKey("key", algorithm)
+        const token = yield* Effect.provide(mint, minting(key))
+        const input = token.slice(0, token.lastIndexOf("."))
+        const privateKey = KeyObject.from(key.privateKey)
+        const longest = 256 - digest - 2
+        for (const saltLength of [0, digest - 1, digest, digest + 1, longest]) {
+          const padding = constants.RSA_PKCS1_PSS_PADDING
+          const signature = sign(`sha${digest * 8}`, Buffer.from(input), { key: privateKey, padding, saltLength })
+          const resigned = `${input}.${signature.toString("base64url")}`
+          const expected = saltLength === digest ? "accepted" : "Signature"
+          for (const signatures of [NodeSignatures.layer, Layer.empty]) {
+            assert.strictEqual(yield* outcome(resigned, published(key), signatures), expected, `${saltLength}`)
+          }
         }
       })
     )
