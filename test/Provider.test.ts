@@ -2,8 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted } from "effect"
 import { JwtVerifier, Provider, SecurityError, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
+import { inspect } from "node:util"
 
-const key = await Effect.runPromise(TestIssuer.makeKey("k"))
+const algorithms = ["RS256", "RS512", "PS256", "ES256", "EdDSA"] as const
+const keys = await Effect.runPromise(
+  Effect.forEach(algorithms, (algorithm) => TestIssuer.makeKey(algorithm, algorithm), { concurrency: "unbounded" })
+)
 
 /** Claims as the provider writes them, with what is told apart: an ID token of the same provider for the same audience. */
 interface Shape {
@@ -284,26 +288,34 @@ const shapes: Readonly<Record<string, Shape>> = {
   }
 }
 
-const assertRefused = (exit: Exit.Exit<unknown, unknown>) => {
+const assertRefused = (
+  exit: Exit.Exit<unknown, unknown>,
+  expected?: Partial<Pick<SecurityError.InvalidToken, "reason" | "claim">>
+) => {
   assert(Exit.isFailure(exit))
-  assert.instanceOf(Option.getOrThrow(Exit.findErrorOption(exit)), SecurityError.InvalidToken)
+  const error = Option.getOrThrow(Exit.findErrorOption(exit))
+  assert.instanceOf(error, SecurityError.InvalidToken)
+  if (expected !== undefined) assert.deepInclude(error, expected)
 }
+
+/** Verifies a token with these claims and no others, under a key of the provider's. */
+const verifyWith = (options: JwtVerifier.Options, claims: Record<string, unknown>, key = keys[0]) =>
+  Effect.gen(function* () {
+    const { mint } = yield* TestIssuer
+    const { verify } = yield* TokenVerifier
+    const without = ["iss", "aud", "sub", "client_id", "jti"].filter((name) => !Object.hasOwn(claims, name))
+    const minting = { profile: "jwt", claims, without, ...(key === undefined ? {} : { key }) } as const
+    return yield* Effect.exit(verify(Redacted.make(yield* mint(minting))))
+  }).pipe(
+    Effect.provide(
+      JwtVerifier.layer(options).pipe(Layer.provideMerge(TestIssuer.layer({ issuer: options.issuer, keys })))
+    )
+  )
 
 describe("Provider", () => {
   for (const [name, { access, client, id, options, scopes }] of Object.entries(shapes)) {
     const verify = (claims: Record<string, unknown>, change: Partial<JwtVerifier.Options> = {}) =>
-      Effect.gen(function* () {
-        const { mint } = yield* TestIssuer
-        const { verify } = yield* TokenVerifier
-        const without = ["iss", "aud", "sub", "client_id", "jti"].filter((name) => !Object.hasOwn(claims, name))
-        return yield* Effect.exit(verify(Redacted.make(yield* mint({ profile: "jwt", claims, without }))))
-      }).pipe(
-        Effect.provide(
-          JwtVerifier.layer({ ...options, ...change }).pipe(
-            Layer.provideMerge(TestIssuer.layer({ issuer: options.issuer, keys: [key] }))
-          )
-        )
-      )
+      verifyWith({ ...options, ...change }, claims)
 
     it.effect(`${name}: takes an access token as the provider writes it`, () =>
       Effect.gen(function* () {
@@ -332,6 +344,69 @@ describe("Provider", () => {
       Effect.gen(function* () {
         assertRefused(yield* verify({ ...access, iss: "https://evil.example.com" }))
         assertRefused(yield* verify(access, { audience: "another" }))
+      })
+    )
+  }
+})
+
+describe("what a provider's own tokens never are", () => {
+  const signedWith: Readonly<Record<string, ReadonlyArray<(typeof algorithms)[number]>>> = {
+    Auth0: ["RS256", "PS256"],
+    "Auth0 with permissions": ["RS256", "PS256"],
+    Okta: ["RS256"],
+    Keycloak: algorithms,
+    "Entra ID, delegated": ["RS256"],
+    "Entra ID, application": ["RS256"],
+    "Amazon Cognito": ["RS256"],
+    Google: ["RS256"],
+    "any with OpenID Connect": algorithms
+  }
+  for (const [name, own] of Object.entries(signedWith)) {
+    it.effect(`${name}: signed with another algorithm than ${own.join(", ")}, by whatever key it publishes`, () =>
+      Effect.gen(function* () {
+        const { access, options } = shapes[name] ?? assert.fail(name)
+        for (const key of keys) {
+          const exit = yield* verifyWith(options, access, key)
+          if (own.some((algorithm) => algorithm === key.alg)) assert.isTrue(Exit.isSuccess(exit), key.alg)
+          else assertRefused(exit, { reason: "Algorithm" })
+        }
+      })
+    )
+  }
+
+  // One change to a good access token each, and the claim for which it is refused: `scope` says that nothing marks an access token.
+  const marksOfOthers = ["nonce", "at_hash", "c_hash", "s_hash", "events"]
+  const changed: ReadonlyArray<readonly [name: string, change: Record<string, unknown>, claim: string]> = [
+    ...["Auth0", "Okta", "Entra ID, delegated", "Entra ID, application", "Amazon Cognito"].flatMap((name) =>
+      marksOfOthers.map((claim) => [name, { [claim]: "x" }, claim] as const)
+    ),
+    ["Google", { events: {} }, "events"],
+    ["Auth0", { scope: undefined, azp: undefined, scp: ["items:read"] }, "scope"],
+    ["Auth0 with permissions", { scope: undefined, azp: undefined }, "scope"],
+    ["Okta", { cid: undefined }, "scope"],
+    ["Okta", { cid: undefined, client_id: "c", scope: "items:read" }, "scope"],
+    ["Keycloak", { typ: "ID" }, "scope"],
+    ["Keycloak", { typ: "Refresh" }, "scope"],
+    ["Keycloak", { typ: undefined }, "scope"],
+    ["Entra ID, delegated", { ver: "1.0" }, "ver"],
+    ["Entra ID, delegated", { ver: undefined }, "ver"],
+    ["Entra ID, delegated", { scp: undefined, roles: ["Items.Read.All"] }, "scope"],
+    ["Entra ID, application", { ver: "1.0" }, "ver"],
+    ["Entra ID, application", { ver: undefined }, "ver"],
+    ["Entra ID, application", { scp: "Items.Read" }, "scp"],
+    ["Entra ID, application", { scp: "" }, "scp"],
+    ["Entra ID, application", { roles: undefined }, "roles"],
+    ["Entra ID, application", { azp: undefined }, "scope"],
+    ["Amazon Cognito", { token_use: "id" }, "scope"],
+    ["Amazon Cognito", { token_use: undefined }, "scope"],
+    ["Amazon Cognito", { client_id: "another" }, "client_id"]
+  ]
+  for (const [name, change, claim] of changed) {
+    it.effect(`${name}: with ${inspect(change, { breakLength: Infinity })}`, () =>
+      Effect.gen(function* () {
+        const { access, options } = shapes[name] ?? assert.fail(name)
+        const claims = Object.entries({ ...access, ...change }).filter(([, value]) => value !== undefined)
+        assertRefused(yield* verifyWith(options, Object.fromEntries(claims)), { reason: "Claim", claim })
       })
     )
   }
