@@ -210,6 +210,32 @@ describe("KeySet", () => {
       )
     )
 
+    for (const [seconds, waits] of [
+      [59, false],
+      [60, true]
+    ] as const) {
+      it.effect(
+        `a request ${seconds} seconds after a failed fetch ${waits ? "waits" : "does not wait"} for the next`,
+        () =>
+          withDiscovery(({ requests }, keySet) =>
+            Effect.gen(function* () {
+              yield* keySet.refresh
+              yield* respondAll("unreachable")
+              yield* TestClock.adjust("10 minutes")
+              assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+              yield* respondAll("never")
+              yield* TestClock.adjust(`${seconds} seconds`)
+              const fiber = yield* Effect.forkChild(keySet.find(rs256("k1")))
+              yield* settle
+              assert.strictEqual(fiber.pollUnsafe() === undefined, waits)
+              assert.lengthOf(yield* requests, 4, "it is begun in either case")
+              yield* TestClock.adjust("5 seconds")
+              assert.lengthOf(yield* Fiber.join(fiber), 1)
+            })
+          )
+      )
+    }
+
     it.effect("an issuer that does not answer is given up after five seconds", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
@@ -752,11 +778,17 @@ describe("KeySet", () => {
       )
     }
 
-    const long: ReadonlyArray<readonly [name: string, answer: () => Response]> = [
+    /** As a `fetch` gives it that has followed a redirect, though it was told not to. */
+    const from = (url: string) => Object.defineProperty(new Response(set), "url", { value: url })
+
+    const others: ReadonlyArray<readonly [name: string, answer: () => Response]> = [
       ["that is too long without saying so", () => new Response(set + " ".repeat(512 * 1024))],
-      ["that says it is too long", () => new Response(set, { headers: { "content-length": "524289" } })]
+      ["that says it is too long", () => new Response(set, { headers: { "content-length": "524289" } })],
+      ...["https://evil.test/jwks", `${issuer}/other`, `${jwks}?x`, `${jwks}/`, "http://issuer.test/jwks"].map(
+        (url) => [`from ${url}, where ${jwks} was asked,`, () => from(url)] as const
+      )
     ]
-    for (const [name, answer] of long) {
+    for (const [name, answer] of others) {
       it.effect(`${name} is no answer`, () => {
         let asked = 0
         const counted = () => {
@@ -771,6 +803,15 @@ describe("KeySet", () => {
         )
       })
     }
+
+    it.effect("from the URL that was asked, or from none, is one", () =>
+      Effect.forEach([jwks, ""], (url) =>
+        withClient(
+          () => from(url),
+          (keySet) => Effect.map(keySet.find(rs256("k1")), (keys) => assert.lengthOf(keys, 1))
+        )
+      )
+    )
 
     it.effect("is read whatever its content type, up to the size that is allowed", () =>
       withDiscovery(({ respond }, keySet) =>

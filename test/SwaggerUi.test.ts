@@ -9,6 +9,7 @@ import { Resolver } from "../src/internal/swaggerUi/assets.ts"
 import { canonical, relative } from "../src/internal/swaggerUi/relative.ts"
 import * as scripts from "../src/internal/swaggerUi/scripts.ts"
 import { send, serve as serveOnSocket, values } from "./conformance/Wire.ts"
+import { times } from "./support/times.ts"
 import { serve } from "./support/web.ts"
 
 const auth = OAuth2.authorizationCode("OAuth2", {
@@ -527,15 +528,15 @@ describe("the redirect page", () => {
   /** Runs the page's script as a browser does, in a window whose opener waits for an answer with the state `sent`. */
   const answered = (
     search: string,
-    options: { flow?: string; hash?: string; opener?: object | null } = {}
+    options: { flow?: string; hash?: string; opener?: object | null; state?: unknown; times?: number } = {}
   ): Answered => {
-    const { flow = "authorizationCode", hash = "" } = options
+    const { flow = "authorizationCode", hash = "", state, times: runs } = { state: "sent", times: 1, ...options }
     const errors: Array<Answered["errors"][number]> = []
     const answers: Array<Answered["answers"][number]> = []
     const opener = {
       swaggerUIRedirectOauth2: {
         auth: { name: "OAuth2", schema: new Map([["flow", flow]]) },
-        state: "sent",
+        state,
         redirectUrl: "http://localhost/docs/oauth2-redirect",
         callback: (answer: Answered["answers"][number]) => answers.push(answer),
         errCb: (error: Answered["errors"][number]) => errors.push(error)
@@ -544,12 +545,14 @@ describe("the redirect page", () => {
     const element = { textContent: "" }
     let closed = false
     const window = { opener: options.opener === undefined ? opener : options.opener, close: () => (closed = true) }
-    // eslint-disable-next-line typescript/no-implied-eval
-    new Function("window", "location", "document", scripts.redirect)(
-      window,
-      { search, hash },
-      { getElementById: () => element }
-    )
+    for (const _ of times(runs)) {
+      // eslint-disable-next-line typescript/no-implied-eval
+      new Function("window", "location", "document", scripts.redirect)(
+        window,
+        { search, hash },
+        { getElementById: () => element }
+      )
+    }
     return { message: element.textContent, closed, errors, answers }
   }
 
@@ -571,6 +574,33 @@ describe("the redirect page", () => {
     assert.include(errors[0]?.message, "state")
     assert.deepInclude(errors[0], { level: "error", authId: "OAuth2" })
     for (const flow of ["implicit", "accessCode"]) assert.lengthOf(answered(search, { flow }).answers, 0)
+  })
+
+  it.each([
+    ["authorizationCode", "?code=c&state=sent", ""],
+    ["implicit", "", "#access_token=t&token_type=bearer&state=sent"]
+  ])("takes an answer once, and refuses it when it comes again (%s)", (flow, search, hash) => {
+    const { answers, errors } = answered(search, { flow, hash, times: 3 })
+    assert.deepStrictEqual([answers.length, errors.length], [1, 2])
+    for (const { message } of errors) assert.include(message, "state")
+  })
+
+  it.each([
+    ["with a state", "&state=sent"],
+    ["without one", ""],
+    ["with an empty one", "&state="],
+    ["with one that reads as nothing", "&state=undefined"]
+  ])("refuses an answer %s where no state is pending", (_, state) => {
+    for (const pending of [undefined, null, ""]) {
+      for (const [flow, search, hash] of [
+        ["authorizationCode", `?code=c${state}`, ""],
+        ["implicit", "", `#access_token=t${state}`]
+      ] as const) {
+        const { answers, errors } = answered(search, { flow, hash, state: pending })
+        assert.deepStrictEqual([answers.length, errors.length], [0, 1])
+        assert.include(errors[0]?.message, "state")
+      }
+    }
   })
 
   it("reports the authorization server's error", () => {
