@@ -11,7 +11,8 @@ import {
   Option,
   Redacted,
   References,
-  type Scope
+  type Scope,
+  Tracer
 } from "effect"
 import { HttpClient } from "effect/http"
 import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
@@ -503,6 +504,42 @@ describe("JwtVerifier", () => {
         assertRefused(yield* outcome({}, { maxTokenLength: 100 }), { reason: "Malformed" })
         assertRefused(yield* outcome({ header: { kid: "k".repeat(257) } }), { reason: "Malformed" })
       }))
+  })
+
+  describe("a verification", () => {
+    for (const [name, tracer, expected] of [
+      [
+        "a span of its own where a tracer listens",
+        Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }),
+        "JwtVerifier.verify"
+      ],
+      ["no span where nobody does: Effect's own tracer has nobody to tell", undefined, "request"]
+    ] as const) {
+      test(`is ${name}`, () =>
+        Effect.gen(function* () {
+          const within: Array<string> = []
+          const keySet = Layer.effect(
+            KeySet.KeySet,
+            Effect.map(KeySet.KeySet, (keySet) => ({
+              ...keySet,
+              known: () => [],
+              find: (header: KeySet.KeySelector) =>
+                Effect.currentSpan.pipe(
+                  Effect.orDie,
+                  Effect.tap((span) => Effect.sync(() => within.push(span.name))),
+                  Effect.andThen(keySet.find(header))
+                )
+            }))
+          ).pipe(Layer.provide(KeySet.layerStatic({ keys: [rsa.jwk] })))
+          const token = yield* mint()
+          const verify = Effect.flatMap(TokenVerifier, ({ verify }) => verify(Redacted.make(token))).pipe(
+            Effect.withSpan("request"),
+            Effect.provide(JwtVerifier.layerKeySet({ issuer, audience, cache: false }).pipe(Layer.provide(keySet)))
+          )
+          yield* tracer === undefined ? verify : Effect.provideService(verify, Tracer.Tracer, tracer)
+          assert.deepStrictEqual(within, [expected])
+        }))
+    }
   })
 
   describe("several issuers", () => {

@@ -1,10 +1,11 @@
 /** Verified tokens that are kept, behind the routes and the programs of a scheme. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, DateTime, Effect, Exit, Layer, Metric, Option, Redacted, Schema } from "effect"
+import { Context, DateTime, Effect, Exit, Layer, Metric, Option, Redacted, Result, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { BearerToken, OAuth2, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+import { BearerToken, JwtVerifier, OAuth2, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
-import { accepted, later, refused, type Verify, verifier, ways } from "./support/cachedVerifier.ts"
+import { accepted, later, outage, refused, type Verify, verifier, ways } from "./support/cachedVerifier.ts"
 import { authorizationServer } from "./support/authorizationServer.ts"
 import { countsByOutcome } from "./support/countsByOutcome.ts"
 import { times } from "./support/times.ts"
@@ -15,6 +16,9 @@ const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes
 
 const subject = Effect.map(auth.granted("a"), ({ subject }) => HttpServerResponse.text(subject))
 const route = HttpRouter.add("GET", "/", subject).pipe(Layer.provide(auth.require("a").route.layer))
+
+const requestOf = (token: string) =>
+  HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { authorization: `Bearer ${token}` } }))
 
 describe("behind a scheme", () => {
   for (const [name, way] of Object.entries(ways)) {
@@ -102,6 +106,58 @@ describe("behind a scheme", () => {
   }
 })
 
+describe("a token that is kept", () => {
+  const jwts = JwtVerifier.layer({ issuer: "https://issuer.test", audience: "https://api.test" }).pipe(
+    Layer.provideMerge(TestIssuer.layer({ issuer: "https://issuer.test", audience: "https://api.test" }))
+  )
+  /** How it has ended when it was begun: `undefined` where it waits for anything, if only for its turn. */
+  const atOnce = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.map(Effect.context<R>(), (context) => Effect.runForkWith(context)(effect).pollUnsafe())
+
+  it.effect("is decided about in the very step in which its request comes, whether it opens the route or not", () =>
+    Effect.gen(function* () {
+      const app = yield* HttpRouter.toHttpEffect(route)
+      const { mint } = yield* TestIssuer
+      for (const [scope, expected] of [
+        ["a", 200],
+        ["b", "InsufficientScope"]
+      ] as const) {
+        const token = yield* mint({ scopes: [scope] })
+        const send = Effect.suspend(() =>
+          Effect.match(app, { onSuccess: ({ status }) => status, onFailure: ({ _tag }) => _tag }).pipe(
+            Effect.provideService(HttpServerRequest.HttpServerRequest, requestOf(token))
+          )
+        )
+        assert.isUndefined(yield* atOnce(send), "the first time its key is waited for")
+        yield* send
+        for (const _ of times(3)) assert.deepStrictEqual(yield* atOnce(send), Exit.succeed(expected))
+      }
+    }).pipe(Effect.provide(Layer.provideMerge(auth.layer, Layer.merge(jwts, HttpRouter.layer))))
+  )
+
+  it.effect("costs the steps of a guard that looks, provides, and sees what the handler fails with, and no more", () =>
+    Effect.gen(function* () {
+      const { mint } = yield* TestIssuer
+      const steps: Effect.Effect<number> = Effect.withFiber((fiber) => Effect.succeed(fiber.currentOpCount))
+      const guarded = auth.prove("a")(steps)
+      const least = Effect.withFiber(() =>
+        Effect.updateContext<number, never, never, never>(Effect.catch(steps, Effect.fail), (context) => context)
+      )
+      const token = yield* mint({ scopes: ["a"] })
+      const credential = yield* Layer.build(BearerToken.layerTest(token))
+      const contexts: ReadonlyArray<Context.Context<BearerToken>> = [
+        credential,
+        Context.add(credential, HttpServerRequest.HttpServerRequest, requestOf(token))
+      ]
+      for (const context of contexts) {
+        yield* Effect.provideContext(guarded, context)
+        const expected = yield* Effect.provideContext(atOnce(least), context)
+        assert.deepStrictEqual(yield* Effect.provideContext(atOnce(guarded), context), expected)
+      }
+    }).pipe(Effect.provide(Layer.provideMerge(auth.layer, jwts)))
+  )
+})
+
 describe("a verifier that looks at the request, and keeps nothing", () => {
   it.effect("is asked again where the request was changed", () =>
     Effect.gen(function* () {
@@ -160,6 +216,35 @@ describe("a long request", () => {
           Effect.provideService(HttpServerRequest.HttpServerRequest, request),
           Effect.provide(Layer.provide(auth.layer, tokens))
         )
+      })
+    )
+  }
+})
+
+describe("an outage", () => {
+  for (const cache of [false, {}] as const) {
+    it.effect(`is not remembered within a request, as a refusal is (cache: ${JSON.stringify(cache)})`, () =>
+      Effect.gen(function* () {
+        let says = outage
+        const { calls, service } = yield* verifier({ cache, way: later, says: () => says })
+        const scheme = yield* Layer.build(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
+        const outcomes = (request: HttpServerRequest.HttpServerRequest) =>
+          Effect.result(auth.authorizeOption).pipe(
+            Effect.map((result) => (Result.isFailure(result) ? result.failure._tag : "accepted")),
+            Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+            Effect.provideContext(scheme),
+            (once) => Effect.all([once, once])
+          )
+        const request = requestOf("a")
+        const unavailable = "AuthorizationServerUnavailable"
+        assert.deepStrictEqual(yield* outcomes(request), [unavailable, unavailable])
+        assert.lengthOf(calls, 2)
+        says = accepted("a")
+        assert.deepStrictEqual(yield* outcomes(request), ["accepted", "accepted"])
+        assert.lengthOf(calls, 3)
+        says = refused
+        assert.deepStrictEqual(yield* outcomes(requestOf("b")), ["InvalidToken", "InvalidToken"])
+        assert.lengthOf(calls, 4)
       })
     )
   }
