@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, DateTime, Effect, Exit, Fiber, Layer, Option, Redacted, Schema } from "effect"
+import { Cause, Context, DateTime, Effect, Exit, Fiber, Layer, Option, Redacted, Schema } from "effect"
 import { HttpEffect, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import {
@@ -580,6 +580,28 @@ describe("layerRequest", () => {
         answers.map(({ body }) => body),
         names.map((name) => (name === "none" ? detail("Not enough permissions") : `${name} ${name}`))
       )
+    })
+  )
+})
+
+describe("layerRequest, where one build serves several requests", () => {
+  it.effect("is built anew for each, with one memo map and one scope for all", () =>
+    Effect.gen(function* () {
+      const memoMap = yield* Layer.makeMemoMap
+      const scope = yield* Effect.scope
+      const tokens = verifier()
+      const scheme = yield* Layer.build(Layer.provide(auth.layer, tokens.layer))
+      const names = ["a", "ab", "abc"]
+      for (const name of [...names, ...names]) {
+        const request = new Request("http://localhost/", { headers: { authorization: `Bearer ${name}` } })
+        const context = yield* Layer.buildWithMemoMap(auth.layerRequest, memoMap, scope).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(request)),
+          Effect.provideContext(scheme)
+        )
+        assert.strictEqual(Context.get(context, AccessToken).subject, name)
+        assert.strictEqual(Redacted.value(Context.get(context, BearerToken)), name)
+      }
+      assert.deepStrictEqual(tokens.calls, [...names, ...names])
     })
   )
 })

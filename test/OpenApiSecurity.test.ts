@@ -245,6 +245,22 @@ describe("OAuth2.openApi", () => {
     })
   )
 
+  it.effect("says that a field is always there where each of a status's refusals has it", () =>
+    Effect.gen(function* () {
+      const unavailable = { AuthorizationServerUnavailable: () => HttpServerResponse.empty({ status: 401 }) }
+      const one = OAuth2.authorizationCode("One", { ...authorizationServer, scopes, renderers: unavailable })
+      const document = documentOf(
+        apiOf(get("plain").middleware(auth.require("a")), get("mixed").middleware(one.require("a")))
+      )
+      yield* assertValid(document)
+      const fieldsOf = (path: `/${string}`, status: number) => document.paths[path]?.get?.responses[status]?.headers
+      const field = (required: boolean) => ({ required, schema: { type: "string" } })
+      assert.deepEqual(fieldsOf("/plain", 401), { "www-authenticate": field(true) })
+      assert.deepEqual(fieldsOf("/plain", 503), { "retry-after": field(true) })
+      assert.deepEqual(fieldsOf("/mixed", 401), { "www-authenticate": field(false), "retry-after": field(false) })
+    })
+  )
+
   it.effect("writes every flow, and what OpenAPI 3.2 has added as an extension before 3.2", () =>
     Effect.gen(function* () {
       const everything = OAuth2.make("Everything", {

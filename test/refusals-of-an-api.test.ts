@@ -1,7 +1,15 @@
 /** What an `HttpApi` answers where errors meet: those of this library, those that the user declares, and those that another server sent. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Layer, Logger, Option, Schema, Scope } from "effect"
-import { HttpClient, HttpClientResponse, HttpEffect, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import {
+  HttpClient,
+  HttpClientResponse,
+  HttpEffect,
+  HttpRouter,
+  HttpServer,
+  HttpServerRequest,
+  HttpServerResponse
+} from "effect/http"
 import {
   HttpApi,
   HttpApiBuilder,
@@ -12,7 +20,7 @@ import {
   HttpApiSchema,
   OpenApi
 } from "effect/http-api"
-import { AccessToken, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
+import { AccessToken, Challenge, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
 import { authorizationServer } from "./support/authorizationServer.ts"
 import { Verifier } from "./support/Verifier.ts"
 import { type Send, serve } from "./support/web.ts"
@@ -310,6 +318,36 @@ describe("an api that is built within a request", () => {
       assert.strictEqual((yield* get({ authorization: "Bearer a" })).status, 500)
       assert.include(defect, "An HttpApi is built within a request")
       assert.strictEqual((yield* get({})).status, 500)
+    })
+  )
+})
+
+describe("the response to an error", () => {
+  it.effect("is no place to write either: the next request that is refused has its own fields", () =>
+    Effect.gen(function* () {
+      const write = (error: unknown) =>
+        Effect.gen(function* () {
+          if (!SecurityError.isSecurityError(error)) return
+          const { url } = yield* HttpServerRequest.HttpServerRequest
+          const { headers } = yield* Challenge.respond(error)
+          yield* Effect.ignoreCause(Effect.sync(() => Object.assign(headers, { "x-user": url })))
+          yield* Effect.ignoreCause(Effect.sync(() => Reflect.deleteProperty(headers, "www-authenticate")))
+        })
+      const writing = HttpRouter.middleware(Effect.succeed((handler) => Effect.tapError(handler, write)))
+      const send = yield* serve(
+        HttpRouter.add("GET", "/*", Effect.succeed(HttpServerResponse.empty())).pipe(
+          Layer.provide(auth.require("a").route.layer),
+          Layer.provide(writing.layer),
+          Layer.provide(authentication)
+        )
+      )
+      for (const [token, [status, challenge]] of refusals) {
+        for (const path of ["/alice", "/bob"]) {
+          const answer = yield* send(path, token)
+          assert.deepStrictEqual([answer.status, answer.challenge], [status, challenge])
+          assert.isNull(answer.headers.get("x-user"))
+        }
+      }
     })
   )
 })

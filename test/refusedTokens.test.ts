@@ -136,6 +136,20 @@ it.prop(
   { arbitrary: { runs: 100, seed: "refusals" } }
 )
 
+it("a field of 256 characters is the longest that is remembered, and longer ones take nobody's place", () => {
+  const refusals = new RefusedTokens()
+  const error = new SecurityError.InvalidToken({ reason: "Malformed" })
+  const addTwice = (text: string) => times(2).forEach(() => refusals.add(text, error))
+  const longest = "a".repeat(256 - "Bearer ".length)
+  addTwice(longest)
+  for (const length of times(100)) {
+    const longer = `${longest}${"b".repeat(length + 1)}`
+    addTwice(longer)
+    assert.isUndefined(refusals.get(`Bearer ${longer}`))
+  }
+  assert.strictEqual(refusals.get(`Bearer ${longest}`), error)
+})
+
 it("few refused tokens are remembered, and those that came once are not", () => {
   const refusals = new RefusedTokens()
   const error = new SecurityError.InvalidToken({ reason: "Malformed" })
