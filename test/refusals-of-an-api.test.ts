@@ -20,8 +20,9 @@ import {
   HttpApiSchema,
   OpenApi
 } from "effect/http-api"
-import { AccessToken, Challenge, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
+import { AccessToken, BearerToken, Challenge, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
 import { authorizationServer } from "./support/authorizationServer.ts"
+import { times } from "./support/times.ts"
 import { Verifier } from "./support/Verifier.ts"
 import { type Send, serve } from "./support/web.ts"
 
@@ -353,6 +354,39 @@ describe("the response to an error", () => {
 })
 
 describe("an error", () => {
+  it.effect("is made once for all tokens that lack the same scopes, for the first 64 sets of them", () =>
+    Effect.gen(function* () {
+      const names = ["a", "b", "c", "d", "e", "f", "g"] as const
+      const scheme = OAuth2.authorizationCode("OAuth2", {
+        ...authorizationServer,
+        scopes: { a: "", b: "", c: "", d: "", e: "", f: "", g: "" }
+      })
+      const subsets = times(2 ** names.length - 1).map((bits) => names.filter((_, i) => bits & (1 << i)))
+      const verifier = new Verifier(Object.fromEntries(subsets.map((subset) => [`t${subset.join("")}`, subset])))
+      const layer = yield* Layer.build(Layer.provide(scheme.layer, verifier.layer))
+      const guarded = scheme.prove(...names)(Effect.void)
+      const refusals = Effect.forEach(subsets, (subset) =>
+        Effect.flip(guarded).pipe(
+          Effect.provide(BearerToken.layerTest(`t${subset.join("")}`)),
+          Effect.provideContext(layer)
+        )
+      )
+      const before = yield* refusals
+      const again = yield* refusals
+      assert.deepStrictEqual(
+        again.map((error, i) => error === before[i]),
+        subsets.map((_, i) => i < 64)
+      )
+      for (const [i, error] of again.entries()) {
+        assert(error._tag === "InsufficientScope")
+        assert.deepStrictEqual(
+          error.missing,
+          names.filter((name) => subsets[i]?.includes(name) !== true)
+        )
+      }
+    })
+  )
+
   it.effect("is no place to keep something of a request: the next one has the same", () =>
     Effect.gen(function* () {
       const kept = HttpRouter.middleware(
