@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { type Issuer, type MintOptions, TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
-import { audience, type Expected, keys } from "./Arena.ts"
+import { audience, type Beside, type Expected, keys } from "./Arena.ts"
 
 export interface Attack {
   readonly class: number
@@ -10,6 +10,8 @@ export interface Attack {
   readonly expected: Expected
   /** The header lines that are sent. */
   readonly lines: (issuer: Issuer) => Effect.Effect<ReadonlyArray<string>>
+  /** What is sent besides. */
+  readonly beside?: (issuer: Issuer) => Effect.Effect<Beside>
 }
 
 export const classes: Readonly<Record<number, string>> = {
@@ -89,12 +91,21 @@ const signed =
       bearer
     )
 
-const attack = (n: number, name: string, expected: Expected, lines: Attack["lines"]): Attack => ({
-  class: n,
-  name,
-  expected,
-  lines
-})
+const attack = (
+  n: number,
+  name: string,
+  expected: Expected,
+  lines: Attack["lines"],
+  beside?: Attack["beside"]
+): Attack => ({ class: n, name, expected, lines, ...(beside === undefined ? {} : { beside }) })
+
+/** A token of another user, who may do all, where RFC 6750 §2.2 and §2.3 let a client put it. */
+const elsewhere =
+  (...places: ReadonlyArray<keyof Beside>): Attack["beside"] =>
+  (issuer) =>
+    Effect.map(issuer.mint({ scopes: ["read"], subject: "mallory" }), (token) =>
+      Object.fromEntries(places.map((place) => [place, `access_token=${token}`]))
+    )
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 
@@ -234,6 +245,7 @@ export const attacks: ReadonlyArray<Attack> = [
   attack(8, "no iss", "401t", minted({ without: ["iss"] })),
 
   attack(9, "8,000 dots", "401t", () => Effect.succeed(bearer(`a${".".repeat(8000)}`))),
+  attack(9, "100,000 dots", "431", () => Effect.succeed(bearer(`a${".".repeat(100_000)}`))),
   attack(9, "8,000 segments", "401t", () => Effect.succeed(bearer("a.".repeat(4000)))),
   attack(9, "one long segment", "401t", () => Effect.succeed(bearer("a".repeat(8000)))),
   attack(9, "a field over the bound", "400", () => Effect.succeed(bearer("a".repeat(8186)))),
@@ -290,6 +302,58 @@ export const attacks: ReadonlyArray<Attack> = [
     raw(() => ({ header: "alg=RS256" }))
   ),
 
+  // What a parser that merges into an object would take for what is not there: `alg` and `exp` from a prototype.
+  ...(
+    [
+      ["the scope", "403s", { scope: undefined }, { scope: "read" }],
+      ["the expiry", "401t", { exp: undefined }, { exp: 9_999_999_999 }],
+      ["the client", "401t", { client_id: undefined }, { client_id: "c" }],
+      ["nothing that counts", "200", { sub: "good" }, { sub: "mallory", scope: "", exp: 0, cnf: {}, aud: "x" }]
+    ] as const
+  ).flatMap(([name, expected, own, inherited]) =>
+    prototypes(inherited).map(([member, text]) =>
+      attack(
+        10,
+        `${name} in ${member} in the claims`,
+        expected,
+        raw((issuer) => ({ payload: claims(issuer, own).replace("{", `{${text},`) }))
+      )
+    )
+  ),
+  ...(
+    [
+      ["the algorithm", "401t", { alg: undefined }, { alg: "RS256" }],
+      ["the type", "401t", { typ: undefined }, { typ: "at+jwt" }],
+      ["nothing that counts", "200", {}, { alg: "none", kid: "other", typ: "JWT", crit: ["exp"], b64: false }]
+    ] as const
+  ).flatMap(([name, expected, own, inherited]) =>
+    prototypes(inherited).map(([member, text]) =>
+      attack(
+        10,
+        `${name} in ${member} in the header`,
+        expected,
+        raw((issuer) => ({ header: header(own).replace("{", `{${text},`), payload: claims(issuer, { sub: "good" }) }))
+      )
+    )
+  ),
+
+  attack(11, "another's in the query and in a form", "200", minted({ subject: "good" }), elsewhere("query", "form")),
+  attack(11, "one without the scope, and another's in the query", "403s", minted({ scopes: [] }), elsewhere("query")),
+  attack(11, "one without the scope, and another's in a form", "403s", minted({ scopes: [] }), elsewhere("form")),
+  attack(
+    11,
+    "a bad one, and another's in the query and in a form",
+    "401t",
+    minted({ without: ["exp"] }),
+    elsewhere("query", "form")
+  ),
+  attack(
+    11,
+    "one of another scheme, and another's in the query and in a form",
+    "401n",
+    () => Effect.succeed(["Authorization: Basic eDp5"]),
+    elsewhere("query", "form")
+  ),
   attack(11, "the field twice", "400", (issuer) =>
     Effect.map(issuer.mint({ scopes: ["read"] }), (token) => [...bearer(token), ...bearer(token)])
   ),
@@ -323,6 +387,9 @@ export const attacks: ReadonlyArray<Attack> = [
     )
   ]),
 
+  attack(12, "in the query", "401n", () => Effect.succeed([]), elsewhere("query")),
+  attack(12, "in a form", "401n", () => Effect.succeed([]), elsewhere("form")),
+  attack(12, "in the query and in a form", "401n", () => Effect.succeed([]), elsewhere("query", "form")),
   attack(12, "in a cookie", "401n", (issuer) =>
     Effect.map(issuer.mint({ scopes: ["read"] }), (token) => [`Cookie: access_token=${token}`])
   ),
@@ -410,6 +477,14 @@ export const attacks: ReadonlyArray<Attack> = [
     "401t",
     changed((token) => token.replace(/[^.]*$/, jose.base64url.encode(new Uint8Array(32).fill(1))), { key: "ec" })
   ),
+  // Where (r, s) is a signature, (r, n - s) is one: each such token has two texts, and whoever holds one can make the other. Nothing more is let in, but who
+  // denies single tokens has to do it by `jti`, not by the text (`issuers.ts` has what that is to the cache).
+  attack(
+    18,
+    "the other signature of an elliptic key, which anybody can make",
+    "200",
+    changed(withOtherS, { key: "ec", subject: "good" })
+  ),
   attack(18, "the signature of another token", "401t", (issuer) =>
     Effect.map(
       Effect.all([issuer.mint({ scopes: [] }), issuer.mint({ scopes: ["read"], subject: "admin" })]),
@@ -461,6 +536,25 @@ export const attacks: ReadonlyArray<Attack> = [
     minted({ claims: { cnf: { "x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2" } } })
   ),
   attack(20, "bound in an unknown way", "401t", minted({ claims: { cnf: { new: 1 } } })),
+  attack(20, "under the scheme DPoP, which is another one", "401n", (issuer) =>
+    Effect.map(issuer.mint({ scopes: ["read"] }), (token) => [`Authorization: DPoP ${token}`])
+  ),
+  ...(
+    [
+      ["DPoP", "401n"],
+      ["Bearer", "401t"]
+    ] as const
+  ).map(([scheme, expected]) =>
+    attack(20, `bound, under the scheme ${scheme}, with a proof`, expected, (issuer) =>
+      Effect.map(
+        Effect.all([
+          issuer.mint({ scopes: ["read"], claims: { cnf: { jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } } }),
+          issuer.mint({ header: { typ: "dpop+jwt" } })
+        ]),
+        ([token, proof]) => [`Authorization: ${scheme} ${token}`, `DPoP: ${proof}`]
+      )
+    )
+  ),
 
   ...["", "READ", "reads", "rea", "read\tx", "read\u00a0x", "x,read", "read;x"].map((scope) =>
     attack(21, `scope ${JSON.stringify(scope)}`, "403s", minted({ scopes: [], claims: { scope } }))
@@ -476,6 +570,27 @@ export const attacks: ReadonlyArray<Attack> = [
 function otherSpelling(token: string): string {
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
   return token.slice(0, -1) + alphabet.charAt(alphabet.indexOf(token.charAt(token.length - 1)) | 1)
+}
+
+/** Members that a careless merge makes the prototype of, as JSON. */
+function prototypes(inherited: object): ReadonlyArray<readonly [name: string, text: string]> {
+  const text = JSON.stringify(inherited)
+  return [
+    ["__proto__", `"__proto__":${text}`],
+    ["constructor", `"constructor":{"prototype":${text}}`]
+  ]
+}
+
+/** The order of the group that ES256 signs with (SEC 2, secp256r1). */
+const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+
+/** The token with (r, n - s) in the place of its signature (r, s). */
+export function withOtherS(token: string): string {
+  return token.replace(/[^.]*$/, (signature) => {
+    const hex = Buffer.from(signature, "base64url").toString("hex")
+    const s = order - BigInt(`0x${hex.slice(64)}`)
+    return Buffer.from(hex.slice(0, 64) + s.toString(16).padStart(64, "0"), "hex").toString("base64url")
+  })
 }
 
 /** An elliptic signature as X.509 writes it. */

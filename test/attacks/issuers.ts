@@ -6,6 +6,7 @@ import { type Answer, type MintOptions, TestIssuer } from "effect-oauth2/testing
 import * as jose from "jose"
 import { TestClock } from "effect/testing"
 import * as Arena from "./Arena.ts"
+import { withOtherS } from "./cases.ts"
 
 export interface Scenario {
   readonly class: number
@@ -43,6 +44,10 @@ const verifications = Effect.map(Metric.snapshot, (metrics) =>
   metrics.flatMap(({ attributes, id, state }) =>
     id === "oauth2_token_verifications_total" && attributes?.["outcome"] === "Accepted" ? [state] : []
   )
+)
+
+const countOfVerifications = Effect.map(verifications, (states) =>
+  states.reduce((sum, state) => sum + ("count" in state ? Number(state.count) : 0), 0)
 )
 
 const outages: Readonly<Record<string, Answer>> = {
@@ -184,6 +189,34 @@ export const scenarios: ReadonlyArray<Scenario> = [
     })
   ),
 
+  scenario(
+    16,
+    "a key set that is called a page is read: its URL is what is trusted, and what is in it is what counts",
+    Effect.gen(function* () {
+      const issuer = yield* TestIssuer
+      const { attacker } = yield* Effect.promise(() => Arena.keys)
+      yield* issuer.respond("jwks", { headers: { "content-type": "text/html", "x-content-type-options": "nosniff" } })
+      yield* answer("401t", yield* issuer.mint({ scopes: ["read"], key: attacker }))
+      yield* Arena.assertAlive()
+    })
+  ),
+
+  // Who denies a token by its text, or by what `invalidate` forgets, has denied one of two: `jti` is in both.
+  scenario(
+    23,
+    "the other text of a token that was accepted, with the other elliptic signature, is verified for itself",
+    Effect.gen(function* () {
+      const token = yield* accepted({ key: "ec" })
+      const other = withOtherS(token)
+      assert.notStrictEqual(other, token)
+      const before = yield* countOfVerifications
+      yield* Arena.assertAccepted(other)
+      assert.strictEqual(yield* countOfVerifications, before + 1)
+      yield* Arena.assertAccepted(token)
+      yield* Arena.assertAccepted(other)
+      assert.strictEqual(yield* countOfVerifications, before + 1)
+    })
+  ),
   scenario(
     23,
     "a token that was accepted is refused when it has expired",
