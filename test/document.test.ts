@@ -104,7 +104,7 @@ const apiOf = ({ groups, outer }: Groups, checkOf: typeof asked): HttpApi.Top =>
     )
   )
   const plain = HttpApi.make("api").add(...(built as unknown as [HttpApiGroup.Top]))
-  return withAll(plain, outer).pipe(OAuth2.openApi) as unknown as HttpApi.Top
+  return withAll(plain, outer).pipe(OAuth2.openApi)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
