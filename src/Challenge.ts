@@ -259,6 +259,7 @@ const standard = (error: SecurityError, settings: Settings, more: Readonly<Recor
   const response = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
   // It may serve many requests.
   Object.freeze(response.headers)
+  Object.freeze(response)
   return { fields, response: Effect.succeed(response) }
 }
 
