@@ -305,7 +305,11 @@ const trust = Effect.fnUntraced(function* (
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
   yield* requireIssuer("issuer", options.issuer)
   const { algorithms = known } = options
-  if (algorithms.length === 0 || !algorithms.every((algorithm) => known.includes(algorithm))) {
+  if (
+    !Array.isArray(algorithms) ||
+    algorithms.length === 0 ||
+    !algorithms.every((algorithm) => known.includes(algorithm))
+  ) {
     return yield* refuseSetting("algorithms", `must be some of ${known.join(", ")}`)
   }
   return {

@@ -31,7 +31,12 @@ const checked = (what: string, value: string, form: RegExp, words: string): stri
 
 const domainName = /^[a-z0-9-]+(\.[a-z0-9-]+)+(:\d+)?$/i
 const domain = (provider: string, value: string, example: string): string =>
-  checked(`${provider}: domain`, value, domainName, `a domain name without a scheme and a path, such as ${example}`)
+  checked(
+    `${provider}: domain`,
+    value,
+    domainName,
+    `a domain name without a scheme and a path, such as ${example}`
+  ).toLowerCase()
 
 /**
  * Auth0. The issuer ends in a slash. Access tokens have `typ: JWT` unless the API's token profile is RFC 9068, and name the client in `azp`. With role-based
@@ -159,7 +164,7 @@ export const entra = (options: {
     options.tenant,
     /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
     "the directory (tenant) id, a GUID: common and organizations are no issuers"
-  )}/v2.0`,
+  ).toLowerCase()}/v2.0`,
   audience: options.audience,
   algorithms: ["RS256"],
   profile: "jwt",

@@ -99,7 +99,7 @@ export class TokenVerifier extends Context.Service<
 >()("effect-oauth2/TokenVerifier") {
   /**
    * A verifier with a cache in front. A cache setting that cannot work fails it. Of what `verify` gives a copy is taken, and a token whose time is over
-   * (`expiresAt`) is refused.
+   * (`expiresAt`) is refused, without a tolerance: of a verifier with a `clockTolerance`, that you put into this one, only the exact time counts.
    *
    * **Gotchas**
    *

@@ -758,6 +758,7 @@ describe("JwtVerifier", () => {
       ["scopesPath", { scopesPath: [] as never }],
       ["clientIdClaim", { clientIdClaim: "" }],
       ["algorithms", { algorithms: [] }],
+      ["algorithms", { algorithms: "RS256" as never }],
       ["algorithms", { algorithms: ["none" as "RS256"] }],
       ["algorithms", { algorithms: ["HS256" as "RS256"] }],
       ["clockTolerance", { clockTolerance: "61 seconds" }],

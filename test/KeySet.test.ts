@@ -296,6 +296,19 @@ describe("KeySet", () => {
     )
   )
 
+  it.effect("reads a key set whose path holds an @, as Google's does", () => {
+    const at = `${issuer}/jwk/securetoken@system.example.com/jwks`
+    return withKeySet(
+      KeySet.layerDiscovery({ issuer }),
+      (_, keySet) =>
+        Effect.gen(function* () {
+          yield* Effect.exit(keySet.refresh)
+          assert.include(yield* urls, at)
+        }),
+      { metadata: { jwks_uri: at } }
+    )
+  })
+
   it.effect("ignores what is no key in a set", () =>
     withDiscovery((_, keySet) =>
       Effect.gen(function* () {

@@ -412,6 +412,14 @@ describe("what a provider's own tokens never are", () => {
   }
 })
 
+it("writes domains and tenants as issuers do: in lower case", () => {
+  assert.strictEqual(
+    Provider.auth0({ domain: "Example.EU.auth0.com", audience: api }).issuer,
+    "https://example.eu.auth0.com/"
+  )
+  assert.include(Provider.entra({ tenant: "ABCDEF01-2222-3333-4444-555555555555", audience: api }).issuer, "/abcdef01-")
+})
+
 describe("a value that no issuer of the provider can have", () => {
   const guarded: Readonly<Record<string, () => unknown>> = {
     "auth0: domain": () => Provider.auth0({ domain: "https://example.eu.auth0.com", audience: api }),

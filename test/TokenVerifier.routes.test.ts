@@ -275,6 +275,32 @@ describe("what is invalidated", () => {
   }
 })
 
+describe("a token of a class of one's own", () => {
+  it.effect("is what its getters say", () =>
+    Effect.gen(function* () {
+      const { audience, claims, clientId, issuedAt, issuer, scopes, tokenId } = verified("x", ["a"])
+      class Session implements VerifiedToken {
+        readonly audience = audience
+        readonly claims = claims
+        readonly clientId = clientId
+        readonly issuedAt = issuedAt
+        readonly issuer = issuer
+        readonly scopes = scopes
+        readonly tokenId = tokenId
+        get subject() {
+          return "alice"
+        }
+        get expiresAt() {
+          return DateTime.makeUnsafe(10_000)
+        }
+      }
+      const { present } = yield* verifier({ says: () => Effect.succeed(new Session()) })
+      const { expiresAt, subject } = yield* present("a")
+      assert.deepStrictEqual([subject, expiresAt.epochMilliseconds], ["alice", 10_000])
+    })
+  )
+})
+
 describe("claims of a verifier's own", () => {
   const roles = OAuth2.authorizationCode("Roles", {
     ...authorizationServer,

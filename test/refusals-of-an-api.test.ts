@@ -187,6 +187,47 @@ describe("an error that a handler made itself", () => {
   )
 })
 
+describe("a Public endpoint whose handler refuses", () => {
+  const fits = Schema.Struct({ message: Schema.String }).pipe(HttpApiSchema.status(409))
+  const group = HttpApiGroup.make("g")
+    .add(HttpApiEndpoint.get("declared", "/declared", { error: [fits, auth.errors.InvalidToken] }))
+    .add(HttpApiEndpoint.get("undeclared", "/undeclared", { error: fits }))
+    .middleware(OAuth2.Public("it is a test"))
+  const Api = HttpApi.make("api").add(group)
+  const own = Effect.fail(new SecurityError.InvalidToken({ reason: "Claim", claim: "secret" }))
+  const App = HttpApiBuilder.layer(Api).pipe(
+    Layer.provide(
+      HttpApiBuilder.group(Api, "g", (handlers) =>
+        handlers.handle("declared", () => own).handle("undeclared", () => own as Effect.Effect<never>)
+      )
+    ),
+    Layer.provide(authentication),
+    Layer.provide(HttpServer.layerServices)
+  )
+
+  it.effect("answers as the scheme does whose error it declares, whatever else it declares", () =>
+    Effect.gen(function* () {
+      const send = yield* serve(App)
+      const detail = "Could not validate credentials"
+      assert.deepStrictEqual(yield* refusedOf(send, "/declared"), [401, `Bearer error="invalid_token"`, detail])
+      assert.deepStrictEqual(yield* refusedOf(send, "/undeclared"), [401, "Bearer", detail])
+    })
+  )
+})
+
+describe("an error that a scheme raised", () => {
+  it.effect("can be encoded, where it is no response: in the events of a stream", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        auth.refuse(new SecurityError.InvalidToken({ reason: "Claim", claim: "secret" }))
+      )
+      const encoded = JSON.stringify(yield* Schema.encodeEffect(auth.errors.InvalidToken)(error))
+      assert.include(encoded, "Could not validate credentials")
+      assert.notInclude(encoded, "secret")
+    })
+  )
+})
+
 describe("where one of two schemes is enough", () => {
   const partners = OAuth2.clientCredentials("Partners", {
     tokenUrl: authorizationServer.tokenUrl,

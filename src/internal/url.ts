@@ -6,7 +6,7 @@ import { refuseSetting } from "./setting.ts"
 const loopback = new Set(["localhost", "127.0.0.1", "[::1]"])
 
 // What is compared as a string has to be written as it is: `URL` takes white space around it, backslashes and any number of slashes, and an empty query.
-const written = /^https?:\/\/[^/?#@\\\s][^@\\\s]*$/
+const written = /^https?:\/\/[^/?#@\\\s]+([/?#][^\\\s]*)?$/
 
 const check = (setting: string, value: string, form: RegExp, without: string) => {
   const url = written.test(value) && form.test(value) && URL.canParse(value) ? new URL(value) : undefined

@@ -1,5 +1,6 @@
 /** What the endpoints of an `HttpApi` demand, and which of an endpoint's requirements a guard stands for. */
 import * as Context from "effect/Context"
+import * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import { combine, deferChecks, type Demand } from "../requirement/demand.ts"
@@ -128,6 +129,15 @@ export class Passed {
       ? passed
       : undefined
   }
+}
+
+/** `HttpApiBuilder` gives handlers the context in which they are built: a request in it would take the place of every later one. */
+export const assertOutsideOfRequests = (): void => {
+  const context = Fiber.getCurrent()?.context
+  if (context === undefined || Context.getOrUndefined(context, HttpServerRequest) === undefined) return
+  throw new Error(
+    "An HttpApi is built within a request, and would take every later request for this one: build it once, outside (HttpRouter.toWebHandler, HttpRouter.serve)."
+  )
 }
 
 const originOf = (context: Context.Context<never>): Origin.Origin =>

@@ -4,12 +4,15 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type * as Types from "effect/Types"
 import * as Challenge from "../../Challenge.ts"
+import * as errorSchemas from "../scheme/errorSchemas.ts"
 import * as raised from "../scheme/raised.ts"
 import { isSecurityError } from "../../SecurityError.ts"
 import * as decisions from "./decision.ts"
+import { assertOutsideOfRequests } from "./endpoint.ts"
 import * as Origin from "./origin.ts"
 import type { Seal } from "../requirement/securityRequirement.ts"
 
@@ -60,12 +63,18 @@ const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
   )
 
 /** A guard of one's own may stand inside, and refuse: that is answered here, as `guard.ts` does and for the same reason. */
-const openEndpoint = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
-  Effect.catch(open(handler), (error) =>
-    isSecurityError(error) && (raised.isRaised(error) || raised.isReceived(error))
-      ? Challenge.respond(error)
-      : Effect.fail(error)
-  )
+const openEndpoint = <E, R>(
+  handler: Effect.Effect<HttpServerResponse, E, R>,
+  { endpoint }: { readonly endpoint: HttpApiEndpoint.Top }
+) => {
+  assertOutsideOfRequests()
+  const declared = Array.from(endpoint.error).flatMap((schema) => errorSchemas.settingsOf(schema) ?? [])[0]
+  return Effect.catch(open(handler), (error) => {
+    if (!isSecurityError(error)) return Effect.fail(error)
+    const isHandlersOwn = !raised.isRaised(error) && !raised.isReceived(error)
+    return Challenge.respond(isHandlersOwn && declared !== undefined ? Challenge.within(error, declared) : error)
+  })
+}
 
 /**
  * Marks an endpoint, a group, an api or a sealed route as open on purpose, and says why.

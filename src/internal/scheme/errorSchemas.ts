@@ -33,7 +33,11 @@ export type ErrorSchemas = readonly [
 const mark = "~effect-oauth2/ErrorSchema"
 
 /** Whether a schema of an endpoint's errors is one of these. */
-export const isOurs = (schema: Schema.Top): boolean => SchemaAST.resolve(schema.ast)?.[mark] === true
+export const isOurs = (schema: Schema.Top): boolean => settingsOf(schema) !== undefined
+
+/** How the scheme answers whose error this is. */
+export const settingsOf = (schema: Schema.Top): Challenge.Settings | undefined =>
+  SchemaAST.resolve(schema.ast)?.[mark] as Challenge.Settings | undefined
 
 export const make = (responses: Challenge.Responses, realm: string): ErrorSchemasByTag => {
   const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {} }
@@ -45,13 +49,11 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
     received: (value: string) => E
   ): Schema.Codec<E, unknown> => {
     const { body, status } = Challenge.answer(example, settings)
-    // On the server the errors respond by themselves, as everywhere (`Challenge.respond`): one that a scheme raised does not match here, and
-    // Effect then takes the response that the error gives of itself.
     const tag = example._tag
-    const self = Schema.declare(
-      (value: unknown): value is E => isSecurityError(value) && value._tag === tag && !raised.isRaised(value),
-      { identifier: tag, [mark]: true }
-    )
+    const self = Schema.declare((value: unknown): value is E => isSecurityError(value) && value._tag === tag, {
+      identifier: tag,
+      [mark]: settings
+    })
     return self.pipe(
       HttpApiSchema.encodeToWithHeaders(
         {
@@ -62,8 +64,8 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
           decode: ({ headers }) => raised.receive(received(headers[header] ?? "")),
           encode: (error) => {
             if (raised.isReceived(error)) throw raised.notHandled
-            // An error that a handler made itself: it answers as this scheme does, where nothing is asked.
-            return { body, headers: Challenge.answer(error, settings).headers }
+            // As the scheme has raised it; or, where a program made it, as this scheme answers where nothing is asked.
+            return { body, headers: Challenge.answer(error, raised.of(error)?.settings ?? settings).headers }
           }
         }
       )

@@ -48,11 +48,14 @@ export const withoutCache = { lookUp: () => undefined, lookUpPresented: () => un
 // By the function that verifies: whoever puts another one in its place is asked for every token.
 const directs = new WeakMap<TokenVerifier["Service"]["verify"], DirectVerifier>()
 
-export const directOf = ({ verify }: TokenVerifier["Service"]): DirectVerifier =>
+// So that a verifier around one of the library's is asked anew, too, when a token was invalidated.
+const counts = new WeakMap<TokenVerifier["Service"]["invalidate"], DirectVerifier["invalidations"]>()
+
+export const directOf = ({ invalidate, verify }: TokenVerifier["Service"]): DirectVerifier =>
   directs.get(verify) ?? {
     ...withoutCache,
     verify: (token, fiber) => () => take(verify(redact(token)), fiber.getRef(Clock.Clock)),
-    invalidations: () => 0
+    invalidations: counts.get(invalidate) ?? (() => 0)
   }
 
 /** What is kept of a token, or else its verification. */
@@ -74,5 +77,6 @@ export const toService = (
       forget(Redacted.value(token))
     })
   directs.set(verify, direct)
+  counts.set(invalidate, direct.invalidations)
   return { verify, invalidate }
 }

@@ -23,8 +23,14 @@ export const take = (
 
 const copyOf = (token: VerifiedToken): VerifiedToken => {
   try {
+    // By name: a class of the user's may have getters.
     return {
-      ...token,
+      subject: token.subject,
+      clientId: token.clientId,
+      issuer: token.issuer,
+      expiresAt: token.expiresAt,
+      issuedAt: token.issuedAt,
+      tokenId: token.tokenId,
       scopes: fromClaim(Array.from(token.scopes)),
       audience: Array.from(token.audience),
       claims: copyOfData(token.claims, new Map(), maxDepth)
@@ -48,12 +54,13 @@ const copyOfData = <A>(value: A, copies: Map<unknown, unknown>, depth: number): 
   const copy = isArray ? [] : Object.create(prototype as object | null)
   copies.set(value, copy)
   for (const [name, member] of Object.entries(value)) {
-    Object.defineProperty(copy, name, {
-      value: copyOfData(member, copies, depth - 1),
-      enumerable: true,
-      configurable: true,
-      writable: true
-    })
+    const value: unknown = copyOfData(member, copies, depth - 1)
+    // Set as every other, it would be the copy's prototype.
+    if (name === "__proto__") {
+      Object.defineProperty(copy, name, { value, enumerable: true, configurable: true, writable: true })
+    } else {
+      copy[name] = value
+    }
   }
   return copy as A
 }
