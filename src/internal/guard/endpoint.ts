@@ -136,7 +136,7 @@ export const assertOutsideOfRequests = (): void => {
   const context = Fiber.getCurrent()?.context
   if (context === undefined || Context.getOrUndefined(context, HttpServerRequest) === undefined) return
   throw new Error(
-    "An HttpApi is built within a request, and would take every later request for this one: build it once, outside (HttpRouter.toWebHandler, HttpRouter.serve)."
+    "An HttpApi is built within a request: for as long as it lives its handlers would be given this one. Build it once, outside (HttpRouter.toWebHandler, HttpRouter.serve)."
   )
 }
 
