@@ -72,17 +72,25 @@ export const ofItem = (item: Item<string, string>): Expression => {
 
 const concat = <A>(lists: ReadonlyArray<ReadonlyArray<A>>): ReadonlyArray<A> => Array.from(new Set(lists.flat()))
 
-/** Every scope that is mentioned, in order, each once. */
-export const mentioned = (self: Expression): ReadonlyArray<string> => {
+/** The scopes of all parts, in order; which of alternatives' count, `ofAny` says. */
+const scopesOf = (
+  self: Expression,
+  ofAny: (of: ReadonlyArray<Expression>) => ReadonlyArray<string>
+): ReadonlyArray<string> => {
   switch (self._tag) {
     case "Scope":
       return [self.scope]
     case "Check":
       return []
-    default:
-      return concat(self.of.map(mentioned))
+    case "All":
+      return concat(self.of.map((part) => scopesOf(part, ofAny)))
+    case "Any":
+      return ofAny(self.of)
   }
 }
+
+/** Every scope that is mentioned, in order, each once. */
+export const mentioned = (self: Expression): ReadonlyArray<string> => scopesOf(self, (of) => concat(of.map(mentioned)))
 
 /** Whether a valid token may be refused. */
 export const decides = (self: Expression): boolean =>
@@ -131,36 +139,18 @@ export const checks = (self: Expression): ReadonlyArray<Check> => {
 }
 
 /** The scopes without which it never holds, in order: what a guard further in may rely on. */
-export const necessary = (self: Expression): ReadonlyArray<string> => {
-  switch (self._tag) {
-    case "Scope":
-      return [self.scope]
-    case "Check":
-      return []
-    case "All":
-      return concat(self.of.map(necessary))
-    case "Any": {
-      const [first = [], ...others] = self.of.map(necessary)
-      return first.filter((scope) => others.every((scopes) => scopes.includes(scope)))
-    }
-  }
-}
+export const necessary = (self: Expression): ReadonlyArray<string> =>
+  scopesOf(self, (of) => {
+    const [first = [], ...others] = of.map(necessary)
+    return first.filter((scope) => others.every((scopes) => scopes.includes(scope)))
+  })
 
 /** The scopes that a client should ask for: with them granted it holds, as far as scopes decide. Of alternatives, the first that scopes decide. */
-export const asked = (self: Expression): ReadonlyArray<string> => {
-  switch (self._tag) {
-    case "Scope":
-      return [self.scope]
-    case "Check":
-      return []
-    case "All":
-      return concat(self.of.map(asked))
-    case "Any": {
-      const first = self.of.find((part) => checks(part).length === 0) ?? self.of[0]
-      return first === undefined ? [] : asked(first)
-    }
-  }
-}
+export const asked = (self: Expression): ReadonlyArray<string> =>
+  scopesOf(self, (of) => {
+    const first = of.find((part) => checks(part).length === 0) ?? of[0]
+    return first === undefined ? [] : asked(first)
+  })
 
 /** The most alternatives that are written out: an expression of n two-way choices has 2^n. */
 export const maxAlternatives = 64
