@@ -61,8 +61,9 @@ const warmUpRounds = 2
 
 const sample = (load: Load, row: Row, options: Options): Promise<Sample> =>
   connected(load, row, options, async () => {
-    // What the other rows left behind: cold code, and tokens that were pushed out of a cache.
-    await load.check(row.list, cursor(row), Math.min(Math.max(row.requests.length, 200), 1000))
+    // What the other rows left behind: cold code, and tokens that were pushed out of a cache. And each connection's first requests cost more.
+    const connections = row.connections ?? options.connections
+    await load.check(row.list, cursor(row), Math.max(Math.min(row.requests.length, 1000), 4 * connections, 200))
     const before = await row.server.usage()
     const { cpu, milliseconds, responses } = await load.run(row.list, cursor(row), options.seconds * 1000)
     const after = await row.server.usage()
