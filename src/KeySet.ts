@@ -44,11 +44,12 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Jose from "jose"
+import { makeReader, type Reader, type Unavailable } from "./internal/authorizationServer/http.ts"
+import { discover } from "./internal/authorizationServer/metadata.ts"
 import * as cache from "./internal/keySet/cache.ts"
 import type { Bounds } from "./internal/keySet/cacheControl.ts"
-import { discover, fetchKeys, type Published } from "./internal/keySet/discovery.ts"
-import { makeReader, type Reader, type Unavailable } from "./internal/keySet/http.ts"
 import * as Keys from "./internal/keySet/keys.ts"
+import { fetchKeys, type Published } from "./internal/keySet/published.ts"
 import * as telemetry from "./internal/keySet/telemetry.ts"
 import { refuseSetting } from "./internal/setting.ts"
 import { requireIssuer, requireSecureUrl } from "./internal/url.ts"
@@ -184,7 +185,7 @@ export const layerDiscovery = (
     Effect.gen(function* () {
       const issuer = yield* requireIssuer("issuer", options.issuer)
       return yield* make(options, options.issuer, (reader, bounds) =>
-        Effect.flatMap(discover(reader, issuer, options.issuer), (url) => fetchKeys(reader, url, bounds))
+        Effect.flatMap(discover(reader, issuer, options.issuer, "jwks_uri"), (url) => fetchKeys(reader, url, bounds))
       )
     })
   )

@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import type { Unavailable } from "./http.ts"
+import type { Unavailable } from "../authorizationServer/http.ts"
 import type { Refused } from "./keys.ts"
 
 const ages = Metric.gauge("oauth2_key_set_age_seconds", {

@@ -1,4 +1,4 @@
-/** Reads JSON from the authorization server: no redirects, a bounded body, strict UTF-8. */
+/** Reads what the authorization server answers: no redirects, a bounded body, strict UTF-8. */
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
@@ -11,14 +11,15 @@ import type { AuthorizationServerUnavailable } from "../../SecurityError.ts"
 
 export type Unavailable = AuthorizationServerUnavailable["reason"]
 
-export interface Answer<A> {
-  readonly value: A
+export interface Answer {
+  readonly text: string
   readonly headers: HttpClientResponse["headers"]
 }
 
-export interface Reader {
-  readonly json: <A>(schema: Schema.Decoder<A>, url: URL) => Effect.Effect<Answer<A>, Unavailable | "NotFound">
-}
+/** The status of an answer that is not 200. */
+export type Status = number
+
+export type Reader = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Answer, Unavailable | Status>
 
 export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   // The scope aborts the request: what is not read is not downloaded.
@@ -28,26 +29,22 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
     ...Option.getOrUndefined(yield* Effect.serviceOption(FetchHttpClient.RequestInit)),
     redirect: "manual"
   } as const
-  const reader: Reader = {
-    json: (schema, url) =>
-      client.execute(HttpClientRequest.get(url, { acceptJson: true })).pipe(
-        Effect.mapError((): Unavailable => "Unreachable"),
-        Effect.filterOrFail(isAnswer, ({ status }) => (notThere.has(status) ? "NotFound" : "BadResponse")),
-        Effect.flatMap((response) =>
-          Effect.map(Effect.flatMap(readText(response, maxBytes), decode(schema)), (value) => ({
-            value,
-            headers: response.headers
-          }))
-        ),
-        Effect.scoped,
-        Effect.provideService(FetchHttpClient.RequestInit, requestInit)
-      )
-  }
+  const reader: Reader = (request) =>
+    client.execute(request).pipe(
+      Effect.mapError((): Unavailable => "Unreachable"),
+      Effect.filterOrFail(isAnswer, ({ status }) => (status === 200 ? "BadResponse" : status)),
+      Effect.flatMap((response) =>
+        Effect.map(readText(response, maxBytes), (text) => ({ text, headers: response.headers }))
+      ),
+      Effect.scoped,
+      Effect.provideService(FetchHttpClient.RequestInit, requestInit)
+    )
   return reader
 })
 
-/** How servers, and the gateways before them, answer for what they do not have. */
-const notThere: ReadonlySet<number> = new Set([400, 403, 404, 405, 410])
+/** Whatever else the status says, what was to be read is not there. */
+export const statusIsBad = (reason: Unavailable | Status): Unavailable =>
+  typeof reason === "number" ? "BadResponse" : reason
 
 /** Where a `fetch` followed a redirect all the same, the answer's URL is not the request's. */
 const isAnswer = (response: HttpClientResponse): boolean => {
@@ -85,7 +82,9 @@ const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect
 
 const decoded = (decode: () => string) => Effect.try({ try: decode, catch: (): Unavailable => "BadResponse" })
 
-const decode = <A>(schema: Schema.Decoder<A>) => {
-  const parse = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
-  return (text: string): Effect.Effect<A, Unavailable> => Effect.mapError(parse(text), (): Unavailable => "BadResponse")
+/** What is no such JSON is no answer. */
+export const parse = <A>(schema: Schema.Decoder<A>) => {
+  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
+  return ({ text }: Answer): Effect.Effect<A, Unavailable> =>
+    Effect.mapError(decode(text), (): Unavailable => "BadResponse")
 }
