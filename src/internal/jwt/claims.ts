@@ -1,4 +1,4 @@
-/** Reads the claims of a token whose signature is valid (RFC 7519 §4.1, RFC 9068 §4). */
+/** Reads what an issuer says of a token (RFC 7519 §4.1, RFC 9068 §4). */
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../AccessToken.ts"
@@ -6,7 +6,7 @@ import { InvalidToken } from "../../SecurityError.ts"
 import { type Claims, has, type Policy } from "./policy.ts"
 import { own } from "./strictJson.ts"
 
-/** What the claims of a token with a valid signature say, where the policy takes them (RFC 9068 §4, RFC 7519 §4.1). `now` is in milliseconds. */
+/** What the claims say, where the policy takes them. They are the issuer's: signed, or by its own answer. `now` is in milliseconds. */
 export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken | InvalidToken => {
   const claim = failing(claims, policy, now)
   if (claim !== undefined) {
@@ -37,7 +37,9 @@ export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = In
 /** The name of the first claim that is missing or not as it must be. */
 const failing = (claims: Claims, policy: Policy, now: number): string | undefined => {
   if (own(claims, "iss") !== policy.issuer) return "iss"
-  if (!hasAudience(own(claims, policy.audienceClaim), policy.audience)) return policy.audienceClaim
+  if (policy.audience !== undefined && !hasAudience(own(claims, policy.audienceClaim), policy.audience)) {
+    return policy.audienceClaim
+  }
   if (!isTime(own(claims, "exp")) || isPast(claims, policy, now)) return "exp"
   for (const name of ["nbf", "iat"]) {
     if (!Object.hasOwn(claims, name)) continue
@@ -62,9 +64,9 @@ const failing = (claims: Claims, policy: Policy, now: number): string | undefine
 export const advice = ({ claim }: InvalidToken, { audience, audienceClaim, issuer }: Policy): string | undefined => {
   switch (claim) {
     case "iss":
-      return `A token was refused that the keys of ${issuer} have signed: its iss is another one. issuer is compared as an exact string, to the slash at the end.`
+      return `A token that ${issuer} has issued was refused: its iss is another one. issuer is compared as an exact string, to the slash at the end.`
     case audienceClaim: {
-      const audiences = Array.from(audience, (one) => JSON.stringify(one)).join(" or ")
+      const audiences = Array.from(audience ?? [], (one) => JSON.stringify(one)).join(" or ")
       return `A token of ${issuer} was refused: its ${audienceClaim} is not ${audiences}. It is for another API, or audience is to be what the issuer writes there for this one.`
     }
     default:

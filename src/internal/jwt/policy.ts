@@ -11,7 +11,8 @@ import { own } from "./strictJson.ts"
 /** What is decided once, when a verifier is built. */
 export interface Policy {
   readonly issuer: string
-  readonly audience: ReadonlySet<string>
+  /** `undefined` where any will do. */
+  readonly audience: ReadonlySet<string> | undefined
   readonly audienceClaim: "aud" | "client_id"
   readonly algorithms: ReadonlySet<string>
   readonly profile: Profile
@@ -110,7 +111,8 @@ export const make = Effect.fnUntraced(function* (
 // What settings are may be otherwise than their types say: they come from the environment.
 const isName = (value: unknown): boolean => typeof value === "string" && value !== "" && value.trim() === value
 
-const isListOfNames = (value: unknown): value is ReadonlyArray<string> => Array.isArray(value) && value.every(isName)
+export const isListOfNames = (value: unknown): value is ReadonlyArray<string> =>
+  Array.isArray(value) && value.every(isName)
 
 const isExpected = (value: unknown): boolean => value === true || (typeof value === "string" && value !== "")
 

@@ -5,13 +5,21 @@ const maxDepth = 16
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/**
- * An object in JSON, without a prototype, and strictly: valid UTF-8 without a byte order mark, no member twice (RFC 7519 §4 lets a parser take the last, and two
- * parsers may take two), and bounded depth. `undefined` for everything else.
- */
+/** An object in JSON that is strict, as `parseText` has it, and in valid UTF-8 without a byte order mark. `undefined` for everything else. */
 export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined => {
   try {
-    const text = utf8.decode(bytes)
+    return parseText(utf8.decode(bytes))
+  } catch {
+    return
+  }
+}
+
+/**
+ * An object in JSON, without a prototype, and strictly: no member twice (RFC 7519 §4 lets a parser take the last, and two parsers may take two), and bounded
+ * depth. `undefined` for everything else.
+ */
+export const parseText = (text: string): Readonly<Record<string, unknown>> | undefined => {
+  try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== "object" || value === null || Array.isArray(value) || !isStrict(text, value)) return
     return Object.setPrototypeOf(value, null) as Readonly<Record<string, unknown>>

@@ -1,19 +1,16 @@
 /** Verifies JWTs: form, key, signature, claims, profile, in this order. */
 import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Metric from "effect/Metric"
 import type { KeySelector } from "../../KeySet.ts"
 import { InvalidToken } from "../../SecurityError.ts"
 import type { TokenCaching } from "../../TokenVerifier.ts"
 import * as cachedVerifier from "../verification/cachedVerifier.ts"
 import { type Standing, stands, type Verified } from "../verification/cachedVerifier.ts"
 import { constant } from "../constantErrors.ts"
-import * as counter from "../counter.ts"
 import type { Rejection } from "../verification/directVerifier.ts"
-import { errorOf } from "../eventual.ts"
-import { isDebugged, isObserved, isTraced } from "../observed.ts"
+import { isObserved } from "../observed.ts"
+import { refuse } from "../verification/advice.ts"
+import * as outcome from "../verification/outcome.ts"
 import * as claims from "./claims.ts"
 import * as compact from "./compact.ts"
 import { own, parseObject } from "./strictJson.ts"
@@ -31,14 +28,9 @@ export interface Trust {
   readonly knownKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
 }
 
-const verifications = Metric.counter("oauth2_token_verifications_total", {
-  description: "Verifications of JWTs, by outcome",
-  incremental: true
-})
-
 /** The verifier of several issuers' tokens: one for each. */
 export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { cache }: TokenCaching) {
-  const count = countersOf(yield* Effect.context<never>())
+  const count = outcome.counters(yield* Effect.context<never>())
   const check = yield* Signatures
   const maxTokenLength = Math.max(...trusted.map(({ policy }) => policy.maxTokenLength))
   return yield* cachedVerifier.make({
@@ -48,35 +40,13 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
       // A span and a log have to be told even of what needs no effect.
       if (presented instanceof InvalidToken && !isObserved(fiber)) return presented
       return () => {
-        const verified = Effect.onExitPrimitive(
-          presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check),
-          (exit) => {
-            count(Exit.isSuccess(exit) ? "Accepted" : errorOf(exit))
-            return undefined
-          }
-        )
-        const told = isDebugged(fiber) ? Effect.tapError(verified, tell) : verified
-        return isTraced(fiber) ? Effect.withSpan(told, "JwtVerifier.verify") : told
+        const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check)
+        return outcome.told(verified, "JwtVerifier.verify", count, fiber)
       }
     },
     refused: count
   })
 })
-
-/** Its message says which check failed, and holds nothing of the token. */
-const tell = (error: Rejection) => Effect.logDebug(error.message)
-
-const countersOf = (context: Context.Context<never>) => {
-  const counters = new Map<string, counter.Counter>()
-  return (outcome: "Accepted" | Rejection | undefined): void => {
-    // An interruption is no outcome.
-    if (outcome === undefined) return
-    const name = outcome === "Accepted" ? outcome : outcome._tag === "InvalidToken" ? outcome.reason : outcome._tag
-    let known = counters.get(name)
-    if (known === undefined) counters.set(name, (known = counter.make(verifications, { outcome: name }, context)))
-    known.count++
-  }
-}
 
 /** A token of the right form, and whose it says it is. */
 interface Presented {
@@ -131,7 +101,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
   })
 }
 
-/** What the signed claims say, if it is what the policy asks for. */
+/** What the signed claims say, if it is what the policy asks for. One that the issuer did not sign never gets here: it causes no advice. */
 const accept = (
   payload: Uint8Array,
   { typ }: compact.Compact["header"],
@@ -148,18 +118,3 @@ const accept = (
       ? Effect.succeed({ token, until: claims.until(token, policy), standing })
       : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)
   })
-
-const advised = new WeakMap<policies.Policy, Set<string>>()
-
-/** A token is not what the policy takes. The log says once which setting fits; one that the issuer did not sign never gets here. */
-const refuse = (
-  error: InvalidToken,
-  advice: string | undefined,
-  policy: policies.Policy
-): Effect.Effect<never, InvalidToken> => {
-  const refused = Effect.fail(error)
-  const given = advised.get(policy) ?? new Set()
-  if (advice === undefined || given.has(advice)) return refused
-  advised.set(policy, given.add(advice))
-  return Effect.andThen(Effect.logWarning(advice), refused)
-}
