@@ -23,8 +23,9 @@ import * as signingKey from "./signingKey.ts"
  *
  * | member | what |
  * |---|---|
- * | `issuer`, `audience`, `jwksUri`, `metadata` | what it says of itself |
+ * | `issuer`, `audience`, `jwksUri`, `introspectionEndpoint`, `metadata` | what it says of itself |
  * | `mint` | a good token, but for what you change: claims, header, key, profile, lifetime |
+ * | `mintOpaque`, `revoke` | a token that only introspection knows (RFC 7662), and the end of one |
  * | `mintRaw` | a token of any bytes, truly signed or not |
  * | `keys`, `currentKey`, `rotate`, `retire`, `publish` | the keys, and what is published of them |
  * | `respond` | an endpoint that is broken, slow, or unreachable |
@@ -228,7 +229,9 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
   static readonly routes: Layer.Layer<never, never, HttpRouter.HttpRouter | TestIssuer> = HttpRouter.use(
     Effect.fnUntraced(function* (router) {
       const { app, issuer } = yield* TestIssuer
-      for (const path of address(issuer).paths.keys()) yield* router.add("GET", pattern(path), app)
+      for (const [path, endpoint] of address(issuer).paths) {
+        yield* router.add(endpoint === "introspection" ? "POST" : "GET", pattern(path), app)
+      }
     })
   )
 

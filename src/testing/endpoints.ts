@@ -2,7 +2,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as UrlParams from "effect/http/UrlParams"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import type { Answer, Endpoint, IssuerRequest } from "./model.ts"
 import type { State } from "./state.ts"
@@ -13,6 +16,7 @@ interface Address {
   readonly origin: string
   readonly paths: ReadonlyMap<string, Endpoint>
   readonly jwksUri: string
+  readonly introspectionEndpoint: string
 }
 
 export const address = (issuer: string): Address => {
@@ -25,15 +29,17 @@ export const address = (issuer: string): Address => {
     paths: new Map<string, Endpoint>([
       [`${path}/.well-known/openid-configuration`, "openid-configuration"],
       [`/.well-known/oauth-authorization-server${path}`, "oauth-authorization-server"],
-      [`${path}/jwks`, "jwks"]
+      [`${path}/jwks`, "jwks"],
+      [`${path}/introspect`, "introspection"]
     ]),
-    jwksUri: `${origin}${path}/jwks`
+    jwksUri: `${origin}${path}/jwks`,
+    introspectionEndpoint: `${origin}${path}/introspect`
   }
 }
 
 /** What RFC 8414 §2 and OpenID Connect Discovery 1.0 §3 require. The endpoints of flows have addresses, and are not there. */
 export const metadata = (
-  { issuer, jwksUri }: Address,
+  { introspectionEndpoint, issuer, jwksUri }: Address,
   { keys }: State,
   more: Readonly<Record<string, unknown>> | undefined
 ): Readonly<Record<string, unknown>> => ({
@@ -41,6 +47,7 @@ export const metadata = (
   authorization_endpoint: jwksUri.replace(/jwks$/, "authorize"),
   token_endpoint: jwksUri.replace(/jwks$/, "token"),
   jwks_uri: jwksUri,
+  introspection_endpoint: introspectionEndpoint,
   response_types_supported: ["code"],
   subject_types_supported: ["public"],
   id_token_signing_alg_values_supported: Array.from(new Set(keys.map(({ alg }) => alg))),
@@ -56,23 +63,59 @@ export const record = (ref: Ref.Ref<State>, request: Omit<IssuerRequest, "time">
 /** What an endpoint answers now; fails where nobody is to be reached. */
 export const respond = Effect.fnUntraced(function* (
   ref: Ref.Ref<State>,
-  { endpoint, method }: Omit<IssuerRequest, "time">,
+  { endpoint }: Omit<IssuerRequest, "time">,
+  request: HttpServerRequest,
   metadata: Effect.Effect<unknown>
 ) {
-  if (endpoint === "other" || (method !== "GET" && method !== "HEAD")) return HttpServerResponse.empty({ status: 404 })
+  if (endpoint === "other" || !methods[endpoint].includes(request.method)) {
+    return HttpServerResponse.empty({ status: 404 })
+  }
   const answer = (yield* Ref.get(ref)).answers[endpoint]
   if (answer === "unreachable") return yield* Effect.fail("Unreachable" as const)
   if (answer === "never") return yield* Effect.never
   const how = answer === "normal" ? {} : answer
   if (how.delay !== undefined) yield* Effect.sleep(how.delay)
-  const normal = endpoint === "jwks" ? { keys: (yield* Ref.get(ref)).published } : yield* metadata
-  return response(how, JSON.stringify(normal))
+  switch (endpoint) {
+    case "jwks":
+      return response(how, { keys: (yield* Ref.get(ref)).published })
+    case "introspection": {
+      const answer = yield* introspect(request, yield* Ref.get(ref))
+      return answer === undefined
+        ? response({ status: 401, ...how }, { error: "invalid_client" })
+        : response(how, answer)
+    }
+    default:
+      return response(how, yield* metadata)
+  }
+})
+
+const reading = ["GET", "HEAD"]
+
+const methods: Readonly<Record<Endpoint, ReadonlyArray<string>>> = {
+  "openid-configuration": reading,
+  "oauth-authorization-server": reading,
+  jwks: reading,
+  introspection: ["POST"]
+}
+
+const inactive = { active: false }
+
+/** RFC 7662 §2. Any client will do, but there must be one. */
+const introspect = Effect.fnUntraced(function* (request: HttpServerRequest, { minted }: State) {
+  const form = yield* Effect.orElseSucceed(request.urlParamsBody, () => UrlParams.empty)
+  const says = (name: string) => Option.getOrUndefined(UrlParams.getFirst(form, name))
+  if (request.headers["authorization"] === undefined && says("client_secret") === undefined) return
+  const claims = minted.get(says("token") ?? "")
+  if (claims === undefined) return inactive
+  const { exp } = claims
+  const isOver = typeof exp === "number" && exp * 1000 <= (yield* Clock.currentTimeMillis)
+  return isOver ? inactive : { active: true, ...claims }
 })
 
 const json = Headers.fromRecordUnsafe({ "content-type": "application/json" })
 
-const response = (how: Exclude<Answer, string>, normal: string): HttpServerResponse.HttpServerResponse => {
-  const body = how.body ?? normal
+const response = (how: Exclude<Answer, string>, normal: unknown): HttpServerResponse.HttpServerResponse => {
+  const body = how.body ?? JSON.stringify(normal)
   return HttpServerResponse.uint8Array(typeof body === "string" ? new TextEncoder().encode(body) : body, {
     status: how.status ?? 200,
     headers: Headers.merge(json, Headers.fromInput(how.headers))

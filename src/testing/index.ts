@@ -23,6 +23,7 @@ export type {
   Issuer,
   IssuerRequest,
   MintOptions,
+  OpaqueOptions,
   Profile,
   RawPart,
   RawToken,

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { fromClientRequest, HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Ref from "effect/Ref"
 import { requireIssuer } from "../internal/url.ts"
@@ -24,17 +24,36 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
   const address = endpoints.address(identifier)
   const metadata = Effect.map(state, (state) => endpoints.metadata(address, state, options.metadata))
 
+  const nextDefaults = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const { tokens } = yield* Ref.updateAndGet(ref, (state) => ({ ...state, tokens: state.tokens + 1 }))
+    return { issuer: identifier, audience, now, tokenId: `token-${tokens}` }
+  })
+
+  const remember = (minted: string, claims: token.Claims) =>
+    Ref.update(ref, (state) => ({ ...state, minted: new Map(state.minted).set(minted, claims) }))
+
   const issuer: Issuer = {
     issuer: identifier,
     audience,
     jwksUri: address.jwksUri,
     metadata,
+    introspectionEndpoint: address.introspectionEndpoint,
     mint: Effect.fnUntraced(function* (options = {}) {
       const key = yield* states.find(yield* state, options.key)
-      const now = yield* Clock.currentTimeMillis
-      const { tokens } = yield* Ref.updateAndGet(ref, (state) => ({ ...state, tokens: state.tokens + 1 }))
-      return yield* token.good(options, { issuer: identifier, audience, key, now, tokenId: `token-${tokens}` })
+      const claims = token.claims(options, yield* nextDefaults)
+      const minted = yield* token.good(options, claims, key)
+      // Of ID tokens an authorization server says nothing (RFC 7662 §1).
+      if (options.profile !== "id-token") yield* remember(minted, { token_type: "Bearer", ...claims })
+      return minted
     }),
+    mintOpaque: Effect.fnUntraced(function* ({ claims, ...options } = {}) {
+      const defaults = yield* nextDefaults
+      const minted = `opaque-${defaults.tokenId}`
+      yield* remember(minted, token.claims({ ...options, claims: { token_type: "Bearer", ...claims } }, defaults))
+      return minted
+    }),
+    revoke: (token) => states.revoke(ref, token),
     mintRaw: (raw) =>
       state.pipe(
         Effect.flatMap((state) => states.find(state, raw.key)),
@@ -52,7 +71,7 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
     // A server's handlers cannot be interrupted by themselves, and then an answer that never comes would keep the server open.
     app: Effect.interruptible(
       Effect.flatMap(HttpServerRequest, (request) =>
-        receive(asked(request)).pipe(Effect.catch(() => breakConnection(request)))
+        receive(asked(request), request).pipe(Effect.catch(() => breakConnection(request)))
       )
     )
   }
@@ -63,8 +82,8 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
     return { endpoint: address.paths.get(pathname) ?? "other", method, url: `${address.origin}${pathname}${search}` }
   }
 
-  const receive = (request: Asked) =>
-    Effect.andThen(endpoints.record(ref, request), endpoints.respond(ref, request, metadata))
+  const receive = (asked: Asked, request: HttpServerRequest) =>
+    Effect.andThen(endpoints.record(ref, asked), endpoints.respond(ref, asked, request, metadata))
 
   const client = HttpClient.make((request, url) => {
     const { method } = request
@@ -74,7 +93,8 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
         unreachable(request, `TestIssuer answers at ${address.origin} only`)
       )
     }
-    return receive({ endpoint: address.paths.get(url.pathname) ?? "other", method, url: url.href }).pipe(
+    const asked = { endpoint: address.paths.get(url.pathname) ?? "other", method, url: url.href } as const
+    return receive(asked, fromClientRequest(request)).pipe(
       Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
       Effect.catch(() => unreachable(request, "TestIssuer was told to be unreachable"))
     )

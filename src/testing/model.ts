@@ -87,7 +87,7 @@ export interface TestIssuerOptions {
    * 100 ms: to save them, make a key once with `TestIssuer.makeKey` and give it to each layer. Default: `["RS256"]`.
    */
   readonly keys?: ReadonlyArray<Algorithm | SigningKey>
-  /** Members merged over the issuer's metadata, such as `introspection_endpoint`. Default: none. */
+  /** Members merged over the issuer's metadata, such as `registration_endpoint`. Default: none. */
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
@@ -159,6 +159,14 @@ export interface MintOptions {
 }
 
 /**
+ * How an opaque token differs from a good one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OpaqueOptions = Omit<MintOptions, "profile" | "header" | "key">
+
+/**
  * A part of a token: a text or bytes, which are then base64url-encoded, or what is encoded already and goes out as it is.
  *
  * @category models
@@ -197,19 +205,19 @@ export interface RawToken {
 }
 
 /**
- * What the issuer answers at: its metadata by OpenID Connect Discovery 1.0 §4 and by RFC 8414 §3, and its key set.
+ * What the issuer answers at: its metadata by OpenID Connect Discovery 1.0 §4 and by RFC 8414 §3, its key set, and token introspection (RFC 7662).
  *
  * @category models
  * @since 0.1.0
  */
-export type Endpoint = "openid-configuration" | "oauth-authorization-server" | "jwks"
+export type Endpoint = "openid-configuration" | "oauth-authorization-server" | "jwks" | "introspection"
 
 /**
  * How an endpoint answers.
  *
  * | answer | what the client sees |
  * |---|---|
- * | `"normal"` | the metadata, or the key set |
+ * | `"normal"` | the metadata, the key set, or what is so of the token |
  * | `"unreachable"` | no connection; on a socket, one that breaks before the answer |
  * | `"never"` | a connection, and no answer |
  * | an object | the normal answer, but for what the object says |
@@ -304,11 +312,20 @@ export interface Issuer {
   readonly audience: string | ReadonlyArray<string>
   /** Where its key set is. */
   readonly jwksUri: string
+  /** Where it is asked about tokens (RFC 7662 §2), by any client that shows a secret. */
+  readonly introspectionEndpoint: string
   /** What discovery answers, to build a wrong one from. */
   readonly metadata: Effect.Effect<Readonly<Record<string, unknown>>>
 
   /** A token that is good from now on the `Clock`, but for what the options change. Its `jti` is `token-1`, `token-2`, … */
   readonly mint: (options?: MintOptions) => Effect.Effect<string>
+  /**
+   * A token that says nothing, `opaque-token-1`: who wants to know asks the issuer. The options change what it answers, beside `active`: the claims, and
+   * `token_type`, which refresh tokens have none of (`without: ["token_type"]`).
+   */
+  readonly mintOpaque: (options?: OpaqueOptions) => Effect.Effect<string>
+  /** From now on the issuer says that this access token, opaque or not, is not active. */
+  readonly revoke: (token: string) => Effect.Effect<void>
   /** A token of any bytes, signed as they are: for everything that `mint` cannot say. */
   readonly mintRaw: (token: RawToken) => Effect.Effect<string>
 

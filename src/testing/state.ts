@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import type { Algorithm } from "../JwtVerifier.ts"
 import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./model.ts"
+import type { Claims } from "./token.ts"
 import { makeKey } from "./signingKey.ts"
 
 /** What an issuer knows. */
@@ -16,6 +17,8 @@ export interface State {
   readonly requests: ReadonlyArray<IssuerRequest>
   /** How many tokens it has minted. */
   readonly tokens: number
+  /** What it says of its access tokens, when it is asked about one. */
+  readonly minted: ReadonlyMap<string, Claims>
 }
 
 // What a test asks for and cannot be is a mistake in the test: it dies, and says what there is.
@@ -33,9 +36,15 @@ export const initial = (given: ReadonlyArray<Algorithm | SigningKey>): Effect.Ef
       keys,
       current,
       published: keys.map((key) => key.jwk),
-      answers: { "openid-configuration": "normal", "oauth-authorization-server": "normal", jwks: "normal" },
+      answers: {
+        "openid-configuration": "normal",
+        "oauth-authorization-server": "normal",
+        jwks: "normal",
+        introspection: "normal"
+      },
       requests: [],
-      tokens: 0
+      tokens: 0,
+      minted: new Map()
     }
   })
 
@@ -80,6 +89,16 @@ export const retire = (ref: Ref.Ref<State>, kid: string): Effect.Effect<void> =>
       ? Ref.update(ref, (state) => ({ ...state, published: state.published.filter((jwk) => kidOf(jwk) !== kid) }))
       : mistake(`no key "${kid}" is published; these are: ${names(kids.filter((name) => name !== undefined))}`)
   })
+
+export const revoke = (ref: Ref.Ref<State>, token: string): Effect.Effect<void> =>
+  Effect.flatMap(Ref.get(ref), ({ minted }) =>
+    minted.has(token)
+      ? Ref.update(ref, (state) => ({
+          ...state,
+          minted: new Map([...state.minted].filter(([text]) => text !== token))
+        }))
+      : mistake("it has minted no access token like the one to revoke, or that is revoked already")
+  )
 
 const kidOf = (jwk: unknown): string | undefined =>
   typeof jwk === "object" && jwk !== null && "kid" in jwk && typeof jwk.kid === "string" ? jwk.kid : undefined

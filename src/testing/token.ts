@@ -12,17 +12,15 @@ const lifetime = Duration.minutes(10)
 interface Defaults {
   readonly issuer: string
   readonly audience: string | ReadonlyArray<string>
-  readonly key: SigningKey
   /** Milliseconds since 1970. */
   readonly now: number
   readonly tokenId: string
 }
 
-export const good = (options: MintOptions, defaults: Defaults): Effect.Effect<string> =>
-  raw(
-    { header: JSON.stringify(header(options, defaults)), payload: JSON.stringify(claims(options, defaults)) },
-    defaults.key
-  )
+export type Claims = Readonly<Record<string, unknown>>
+
+export const good = (options: MintOptions, claims: Claims, key: SigningKey): Effect.Effect<string> =>
+  raw({ header: JSON.stringify(header(options, key)), payload: JSON.stringify(claims) }, key)
 
 export const raw = (token: RawToken, key: SigningKey): Effect.Effect<string> => {
   const input = `${segment(token.header)}.${segment(token.payload)}`
@@ -33,14 +31,14 @@ export const raw = (token: RawToken, key: SigningKey): Effect.Effect<string> => 
 const segment = (part: RawPart): string =>
   typeof part === "string" || part instanceof Uint8Array ? Jose.base64url.encode(part) : part.encoded
 
-const header = (options: MintOptions, { key }: Defaults) => ({
+const header = (options: MintOptions, key: SigningKey) => ({
   alg: key.alg,
   kid: key.kid,
   typ: options.profile === undefined || options.profile === "at+jwt" ? "at+jwt" : "JWT",
   ...options.header
 })
 
-const claims = (options: MintOptions, defaults: Defaults) => {
+export const claims = (options: MintOptions, defaults: Defaults): Claims => {
   // NumericDate is in seconds (RFC 7519 §2).
   const issuedAt = Math.floor(defaults.now / 1000)
   const own =
