@@ -1,0 +1,112 @@
+/** Verifies tokens by what the authorization server says of them. */
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Redacted from "effect/Redacted"
+import { type ConfigurationError, InvalidToken } from "../../SecurityError.ts"
+import type { Authenticate, ClientSecret, Policy as Options } from "../../TokenIntrospection.ts"
+import type { TokenCaching, TokenVerifier } from "../../TokenVerifier.ts"
+import { makeReader } from "../authorizationServer/http.ts"
+import { discover } from "../authorizationServer/metadata.ts"
+import { constant } from "../constantErrors.ts"
+import { isToken } from "../credential/authorizationHeader.ts"
+import * as claims from "../jwt/claims.ts"
+import * as policies from "../jwt/policy.ts"
+import { isObserved } from "../observed.ts"
+import { refuseSetting } from "../setting.ts"
+import { requireIssuer, requireSecureUrl } from "../url.ts"
+import { refuse } from "../verification/advice.ts"
+import * as cachedVerifier from "../verification/cachedVerifier.ts"
+import * as outcome from "../verification/outcome.ts"
+import * as answer from "./answer.ts"
+import * as question from "./question.ts"
+
+const maxBytes = 512 * 1024
+
+const malformed = constant(new InvalidToken({ reason: "Malformed" }))
+
+export const make = Effect.fnUntraced(function* (
+  options: Options & (ClientSecret | Authenticate) & TokenCaching
+): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, HttpClient.HttpClient> {
+  const issuer = yield* requireIssuer("issuer", options.issuer)
+  const endpoint = options.endpoint === undefined ? undefined : yield* requireSecureUrl("endpoint", options.endpoint)
+  const policy = yield* policyOf(options)
+  const reader = yield* makeReader(maxBytes)
+  const count = outcome.counters(yield* Effect.context<never>())
+  const ask = question.make({
+    issuer: options.issuer,
+    reader,
+    endpoint:
+      endpoint === undefined
+        ? discover(reader, issuer, options.issuer, "introspection_endpoint")
+        : Effect.succeed(endpoint),
+    ...(yield* authentication(options))
+  })
+  const verify = (token: string) =>
+    Effect.flatMap(ask(token), (answered) =>
+      Effect.clockWith((clock) => {
+        const token = answer.read(answered, policy, clock.currentTimeMillisUnsafe())
+        return token instanceof InvalidToken
+          ? refuse(token, answer.advice(token, policy), policy)
+          : Effect.succeed({ token, until: claims.until(token, policy.claims), standing: cachedVerifier.always })
+      })
+    )
+  return yield* cachedVerifier.make({
+    cache: options.cache,
+    verify: (token, fiber) => {
+      const isPossible = isToken(token) && token.length <= policy.claims.maxTokenLength
+      if (!isPossible && !isObserved(fiber)) return malformed
+      return () =>
+        outcome.told(isPossible ? verify(token) : Effect.fail(malformed), "TokenIntrospection.verify", count, fiber)
+    },
+    refused: count
+  })
+})
+
+const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<answer.Policy, ConfigurationError> {
+  const { accessTokenClaims, audience, subjectClaims = ["sub"] } = options
+  const given =
+    audience === false
+      ? { ...(yield* policies.make(new Set(), { ...options, audience: options.issuer })), audience: undefined }
+      : yield* policies.make(new Set(), { ...options, audience })
+  if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {
+    return yield* refuseSetting("subjectClaims", "must name claims: strings that are not empty")
+  }
+  return { claims: given, accessTokenClaims, subjectClaims }
+})
+
+const authentication = (
+  options: ClientSecret | Authenticate
+): Effect.Effect<question.Authentication, ConfigurationError> => {
+  if ("authenticate" in options) return Effect.succeed({ parameters: {}, authenticate: options.authenticate })
+  const { authMethod = "client_secret_basic", clientId, clientSecret } = options
+  if (!isVisible(clientId)) {
+    return refuseSetting("clientId", `must be this API's identifier at the authorization server: ${visible}`)
+  }
+  if (!Redacted.isRedacted(clientSecret) || !isVisible(Redacted.value(clientSecret))) {
+    return refuseSetting("clientSecret", `must be Redacted: ${visible}`)
+  }
+  switch (authMethod) {
+    case "client_secret_basic": {
+      // RFC 6749 §2.3.1: both are encoded as a form's values first.
+      const [id, secret] = [encoded(clientId), Redacted.make(encoded(Redacted.value(clientSecret)))]
+      return Effect.succeed({
+        parameters: {},
+        authenticate: (request) => Effect.succeed(HttpClientRequest.basicAuth(request, id, secret))
+      })
+    }
+    case "client_secret_post":
+      return Effect.succeed({
+        parameters: { client_id: clientId, client_secret: Redacted.value(clientSecret) },
+        authenticate: Effect.succeed
+      })
+    default:
+      return refuseSetting("authMethod", "must be client_secret_basic or client_secret_post")
+  }
+}
+
+// RFC 6749 §A.1 and §A.2. What is read from a file often ends in a line break.
+const visible = "characters of ASCII that can be seen, and spaces"
+const isVisible = (value: unknown): boolean => typeof value === "string" && /^[\x20-\x7e]+$/.test(value)
+
+const encoded = (value: string): string => new URLSearchParams({ _: value }).toString().slice(2)
