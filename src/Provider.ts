@@ -118,7 +118,9 @@ export const keycloak = (options: {
     /^https?:\/\/(?!.*\/realms(\/|$))\S+$/,
     "the server's base URL without /realms/…, such as https://sso.example.com"
   )
-  const name = encodeURIComponent(checked("keycloak: realm", realm, /^[^/]+$/, "the name of a realm"))
+  const name = encodeURIComponent(
+    checked("keycloak: realm", realm, /^(?!\.\.?$)[^/]+$/, "the name of a realm, not a path")
+  )
   return {
     issuer: `${url.replace(/\/+$/, "")}/realms/${name}`,
     audience,
@@ -194,24 +196,23 @@ export const cognito = (options: {
   readonly userPoolId: string
   /** The app clients whose tokens are taken. */
   readonly clientId: Audience
-}): Options => ({
-  issuer: `https://cognito-idp.${checked(
-    "cognito: region",
-    options.region,
-    /^[a-z]+(-[a-z]+)+-\d+$/,
-    "a region, such as eu-central-1"
-  )}.amazonaws.com/${checked(
+}): Options => {
+  const region = checked("cognito: region", options.region, /^[a-z]+(-[a-z]+)+-\d+$/, "a region, such as eu-central-1")
+  const userPoolId = checked(
     "cognito: userPoolId",
     options.userPoolId,
-    /^[\w-]+_[0-9a-zA-Z]+$/,
-    "the id of a user pool, such as eu-central-1_Ab1Cd2Ef3"
-  )}`,
-  audience: options.clientId,
-  audienceClaim: "client_id",
-  algorithms: ["RS256"],
-  profile: "jwt",
-  accessTokenClaims: { token_use: "access" }
-})
+    new RegExp(`^${region}_[0-9a-zA-Z]+$`),
+    `the id of a user pool in the region, such as ${region}_Ab1Cd2Ef3`
+  )
+  return {
+    issuer: `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`,
+    audience: options.clientId,
+    audienceClaim: "client_id",
+    algorithms: ["RS256"],
+    profile: "jwt",
+    accessTokenClaims: { token_use: "access" }
+  }
+}
 
 /**
  * Google. Its access tokens are opaque and for Google's own APIs; what a service of one's own can verify is an ID token, which is what Google's clients send

@@ -432,9 +432,14 @@ describe("a value that no issuer of the provider can have", () => {
       Provider.keycloak({ url: "https://sso.example.com/realms/main", realm: "main", audience: api }),
     "keycloak: url ": () => Provider.keycloak({ url: "sso.example.com", realm: "main", audience: api }),
     "keycloak: realm": () => Provider.keycloak({ url: "https://sso.example.com", realm: "", audience: api }),
+    "keycloak: realm ": () => Provider.keycloak({ url: "https://sso.example.com", realm: ".", audience: api }),
+    "keycloak: realm  ": () => Provider.keycloak({ url: "https://sso.example.com", realm: "..", audience: api }),
+    "keycloak: realm   ": () => Provider.keycloak({ url: "https://sso.example.com", realm: "a/b", audience: api }),
     "entra: tenant": () => Provider.entra({ tenant: "common", audience: api }),
     "cognito: region": () => Provider.cognito({ region: "", userPoolId: "eu-central-1_x", clientId: "c" }),
-    "cognito: userPoolId": () => Provider.cognito({ region: "eu-central-1", userPoolId: "", clientId: "c" })
+    "cognito: userPoolId": () => Provider.cognito({ region: "eu-central-1", userPoolId: "", clientId: "c" }),
+    "cognito: userPoolId ": () =>
+      Provider.cognito({ region: "eu-central-1", userPoolId: "eu-west-1_Ab1Cd2Ef3", clientId: "c" })
   }
   for (const [setting, make] of Object.entries(guarded)) {
     it(`says what it must be (${setting.trimEnd()})`, () => {
