@@ -39,13 +39,14 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Jose from "jose"
 import { makeReader, type Reader, type Unavailable } from "./internal/authorizationServer/http.ts"
 import { discover } from "./internal/authorizationServer/metadata.ts"
+import * as duration from "./internal/duration.ts"
 import * as cache from "./internal/keySet/cache.ts"
 import type { Bounds } from "./internal/keySet/cacheControl.ts"
 import * as Keys from "./internal/keySet/keys.ts"
@@ -222,8 +223,8 @@ export const layerRemote = (
     })
   )
 
-const minute = Duration.toMillis("1 minute")
-const hour = Duration.toMillis("1 hour")
+const minute = 60_000
+const hour = 60 * minute
 
 const within = (setting: string, value: number, least: number, most: number, words: string) =>
   value >= least && value <= most ? Effect.succeed(value) : refuseSetting(setting, `must be between ${words}`)
@@ -233,10 +234,10 @@ const make = Effect.fnUntraced(function* (
   name: string,
   fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Unavailable>
 ) {
-  const freshFor = Duration.toMillis(options.freshFor ?? "10 minutes")
-  const otherwise = yield* within("freshFor", freshFor, minute, hour, "60 seconds and 1 hour")
-  const staleFor = Duration.toMillis(options.staleFor ?? hour)
-  yield* within("staleFor", staleFor, 0, 24 * hour, "0 and 24 hours")
+  const freshFor = duration.toMillis(options.freshFor ?? "10 minutes")
+  const otherwise = yield* within("freshFor", freshFor, minute, hour, '60 seconds and 1 hour, such as "10 minutes"')
+  const staleFor = duration.toMillis(options.staleFor ?? hour)
+  yield* within("staleFor", staleFor, 0, 24 * hour, '0 and 24 hours, such as "1 hour"')
   const maxBytes = options.maxBytes ?? 512 * 1024
   yield* within("maxBytes", maxBytes, 1024, 16 * 1024 * 1024, "1024 and 16777216 bytes")
   const reader = yield* makeReader(maxBytes)

@@ -4,6 +4,7 @@ import {
   Config,
   Context,
   DateTime,
+  Duration,
   Effect,
   Exit,
   Layer,
@@ -763,8 +764,21 @@ describe("JwtVerifier", () => {
       ["algorithms", { algorithms: ["HS256" as "RS256"] }],
       ["clockTolerance", { clockTolerance: "61 seconds" }],
       ["clockTolerance", { clockTolerance: Infinity }],
+      ["clockTolerance", { clockTolerance: -1 }],
+      ["clockTolerance", { clockTolerance: NaN }],
+      ["clockTolerance", { clockTolerance: "5 secnds" as "5 seconds" }],
+      ["clockTolerance", { clockTolerance: "5" as "5 seconds" }],
+      ["clockTolerance", { clockTolerance: false as never }],
+      ["clockTolerance", { clockTolerance: [1] as never }],
+      ["clockTolerance", { clockTolerance: [NaN, 0] }],
+      ["clockTolerance", { clockTolerance: { secnds: 5 } as never }],
+      ["clockTolerance", { clockTolerance: { seconds: "5" as never } }],
       ["maxTokenAge", { maxTokenAge: 0 }],
       ["maxTokenAge", { maxTokenAge: Infinity }],
+      ["maxTokenAge", { maxTokenAge: "-1 hours" }],
+      ["maxTokenAge", { maxTokenAge: NaN }],
+      ["maxTokenAge", { maxTokenAge: "1h" as "1 hour" }],
+      ["maxTokenAge", { maxTokenAge: null as never }],
       ["maxTokenLength", { maxTokenLength: 0 }]
     ]
     for (const [setting, options] of cases) {
@@ -773,9 +787,32 @@ describe("JwtVerifier", () => {
           const error = yield* Effect.flip(verifyWith(options, [], "x"))
           assert.instanceOf(error, SecurityError.ConfigurationError)
           assert.strictEqual(error.setting, setting)
-          assert.include(error.message, setting)
+          assert.include(error.message, `${setting} must`)
         }))
     }
+
+    test("say what is expected of a duration, and take it in each form", () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(verifyWith({ clockTolerance: "x" as "5 seconds" }, [], "x"))
+        assert.strictEqual(
+          error.message,
+          'clockTolerance must be a duration between 0 and 60 seconds, such as "5 seconds"'
+        )
+        yield* TestClock.setTime(1_700_000_000_000)
+        const expired = { lifetime: "-5 seconds" } as const
+        assertRefused(yield* outcome(expired, { clockTolerance: "0 seconds" }), { reason: "Expired", claim: "exp" })
+        const clockTolerances = [
+          "60 seconds",
+          60_000,
+          60_000_000_000n,
+          [60, 0],
+          { minutes: 1 },
+          Duration.minutes(1)
+        ] as const
+        for (const clockTolerance of clockTolerances) {
+          assert(Exit.isSuccess(yield* outcome(expired, { clockTolerance })))
+        }
+      }))
 
     test("come from Effect's Config", () =>
       Effect.gen(function* () {

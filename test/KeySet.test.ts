@@ -1172,8 +1172,12 @@ describe("KeySet", () => {
     const bad: ReadonlyArray<readonly [setting: string, options: object]> = [
       ["freshFor", { freshFor: "59 seconds" }],
       ["freshFor", { freshFor: "61 minutes" }],
+      ["freshFor", { freshFor: "5 minuts" }],
+      ["freshFor", { freshFor: { minuts: 5 } }],
       ["staleFor", { staleFor: "25 hours" }],
       ["staleFor", { staleFor: -1 }],
+      ["staleFor", { staleFor: NaN }],
+      ["staleFor", { staleFor: "1 day, or two" }],
       ["staleFor", { staleFor: Infinity }],
       ["maxBytes", { maxBytes: 1023 }],
       ["maxBytes", { maxBytes: NaN }],
@@ -1188,6 +1192,7 @@ describe("KeySet", () => {
           const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
           assert.instanceOf(error, SecurityError.ConfigurationError)
           assert.strictEqual(error.setting, setting)
+          assert.include(error.message, `${setting} must`)
         }).pipe(Effect.provide(TestIssuer.layer({ keys: [first] })))
       )
     }

@@ -9,7 +9,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Ref from "effect/Ref"
 import { requireIssuer } from "../internal/url.ts"
 import * as endpoints from "./endpoints.ts"
-import type { Answer, Endpoint, Issuer, IssuerRequest, TestIssuerOptions } from "./model.ts"
+import type { Answer, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOptions } from "./model.ts"
 import * as states from "./state.ts"
 import * as token from "./token.ts"
 
@@ -24,10 +24,11 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
   const address = endpoints.address(identifier)
   const metadata = Effect.map(state, (state) => endpoints.metadata(address, state, options.metadata))
 
-  const nextDefaults = Effect.gen(function* () {
+  const nextDefaults = Effect.fnUntraced(function* (options: MintOptions) {
+    const lifetime = yield* states.millis("the lifetime of a token", options.lifetime ?? "10 minutes")
     const now = yield* Clock.currentTimeMillis
     const { tokens } = yield* Ref.updateAndGet(ref, (state) => ({ ...state, tokens: state.tokens + 1 }))
-    return { issuer: identifier, audience, now, tokenId: `token-${tokens}` }
+    return { issuer: identifier, audience, now, lifetime, tokenId: `token-${tokens}` }
   })
 
   const remember = (minted: string, claims: token.Claims) =>
@@ -41,14 +42,14 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
     introspectionEndpoint: address.introspectionEndpoint,
     mint: Effect.fnUntraced(function* (options = {}) {
       const key = yield* states.find(yield* state, options.key)
-      const claims = token.claims(options, yield* nextDefaults)
+      const claims = token.claims(options, yield* nextDefaults(options))
       const minted = yield* token.good(options, claims, key)
       // Of ID tokens an authorization server says nothing (RFC 7662 §1).
       if (options.profile !== "id-token") yield* remember(minted, { token_type: "Bearer", ...claims })
       return minted
     }),
     mintOpaque: Effect.fnUntraced(function* ({ claims, ...options } = {}) {
-      const defaults = yield* nextDefaults
+      const defaults = yield* nextDefaults(options)
       const minted = `opaque-${defaults.tokenId}`
       yield* remember(minted, token.claims({ ...options, claims: { token_type: "Bearer", ...claims } }, defaults))
       return minted
@@ -64,8 +65,10 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
     rotate: (key) => states.rotate(ref, key),
     retire: (kid) => states.retire(ref, kid),
     publish: (jwk) => Ref.update(ref, (state) => ({ ...state, published: [...state.published, jwk] })),
-    respond: (endpoint, answer) =>
-      Ref.update(ref, (state) => ({ ...state, answers: { ...state.answers, ...answers(endpoint, answer) } })),
+    respond: Effect.fnUntraced(function* (endpoint, answer) {
+      if (typeof answer !== "string") yield* states.millis("the delay of an answer", answer.delay ?? 0, 0)
+      yield* Ref.update(ref, (state) => ({ ...state, answers: { ...state.answers, ...answers(endpoint, answer) } }))
+    }),
     requests: Effect.map(state, ({ requests }) => requests),
     reset: Ref.set(ref, initial),
     // A server's handlers cannot be interrupted by themselves, and then an answer that never comes would keep the server open.

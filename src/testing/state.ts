@@ -1,6 +1,8 @@
 /** What a test issuer knows, and how tests change it. */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
+import { toMillis } from "../internal/duration.ts"
 import type { Algorithm } from "../JwtVerifier.ts"
 import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./model.ts"
 import type { Claims } from "./token.ts"
@@ -23,6 +25,14 @@ export interface State {
 
 // What a test asks for and cannot be is a mistake in the test: it dies, and says what there is.
 const mistake = (message: string) => Effect.die(new Error(`TestIssuer: ${message}`))
+
+/** A duration of a test's, in milliseconds. */
+export const millis = (what: string, input: Duration.Input, least = -Infinity): Effect.Effect<number> => {
+  const value = toMillis(input)
+  return Number.isFinite(value) && value >= least
+    ? Effect.succeed(value)
+    : mistake(`${what} must be a finite duration${least === 0 ? " that is not negative" : ""}, such as "5 seconds"`)
+}
 
 const names = (kids: ReadonlyArray<string>): string => (kids.length === 0 ? "none" : kids.join(", "))
 

@@ -1,12 +1,10 @@
 /** Makes tokens, good and bad ones. */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
 import type { MintOptions, RawPart, RawToken, SigningKey } from "./model.ts"
 import { sign } from "./signingKey.ts"
 
 const clientId = "test-client"
-const lifetime = Duration.minutes(10)
 
 /** What the issuer says in each token. */
 interface Defaults {
@@ -14,6 +12,8 @@ interface Defaults {
   readonly audience: string | ReadonlyArray<string>
   /** Milliseconds since 1970. */
   readonly now: number
+  /** Milliseconds. */
+  readonly lifetime: number
   readonly tokenId: string
 }
 
@@ -50,7 +50,7 @@ export const claims = (options: MintOptions, defaults: Defaults): Claims => {
     sub: options.subject ?? "demo",
     ...own,
     iat: issuedAt,
-    exp: issuedAt + Duration.toSeconds(options.lifetime ?? lifetime),
+    exp: issuedAt + defaults.lifetime / 1000,
     ...(options.scopes === undefined ? undefined : { scope: options.scopes.join(" ") }),
     ...options.claims
   }

@@ -569,6 +569,26 @@ describe("a mistake of a test", () => {
         yield* rotate()
       }),
       "Error: TestIssuer: rotate makes no secrets: give it the key"
+    ],
+    [
+      "a lifetime that is no duration",
+      TestIssuer.use(({ mint }) => mint({ lifetime: "5 minuts" as "5 minutes" })),
+      'Error: TestIssuer: the lifetime of a token must be a finite duration, such as "5 seconds"'
+    ],
+    [
+      "a lifetime without an end",
+      TestIssuer.use(({ mint }) => mint({ lifetime: Infinity })),
+      'Error: TestIssuer: the lifetime of a token must be a finite duration, such as "5 seconds"'
+    ],
+    [
+      "a delay that is no duration",
+      TestIssuer.use(({ respond }) => respond("jwks", { delay: "x" as "1 second" })),
+      'Error: TestIssuer: the delay of an answer must be a finite duration that is not negative, such as "5 seconds"'
+    ],
+    [
+      "a delay back in time",
+      TestIssuer.use(({ respond }) => respond("jwks", { delay: "-1 seconds" })),
+      'Error: TestIssuer: the delay of an answer must be a finite duration that is not negative, such as "5 seconds"'
     ]
   ]
   for (const [name, mistake, message] of cases) {

@@ -1,8 +1,8 @@
 /** What is decided once of the options of a verifier. */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Policy as Options } from "../../JwtVerifier.ts"
 import type { ConfigurationError } from "../../SecurityError.ts"
+import * as duration from "../duration.ts"
 import * as scope from "../requirement/scope.ts"
 import { refuseSetting } from "../setting.ts"
 import { otherClaims } from "./profile.ts"
@@ -46,13 +46,13 @@ export const make = Effect.fnUntraced(function* (
       "must name this API as its tokens do: at least one string, not empty and without white space around it"
     )
   }
-  const clockTolerance = Duration.toMillis(options.clockTolerance ?? "5 seconds")
+  const clockTolerance = duration.toMillis(options.clockTolerance ?? "5 seconds")
   if (!(clockTolerance >= 0 && clockTolerance <= 60_000)) {
-    return yield* refuseSetting("clockTolerance", "must be between 0 and 60 seconds")
+    return yield* refuseSetting("clockTolerance", 'must be a duration between 0 and 60 seconds, such as "5 seconds"')
   }
-  const maxTokenAge = options.maxTokenAge === undefined ? undefined : Duration.toMillis(options.maxTokenAge)
+  const maxTokenAge = options.maxTokenAge === undefined ? undefined : duration.toMillis(options.maxTokenAge)
   if (maxTokenAge !== undefined && !(maxTokenAge > 0 && Number.isFinite(maxTokenAge))) {
-    return yield* refuseSetting("maxTokenAge", "must be a positive, finite duration")
+    return yield* refuseSetting("maxTokenAge", 'must be a positive, finite duration, such as "1 hour"')
   }
   const maxTokenLength = options.maxTokenLength ?? 8192
   if (!Number.isInteger(maxTokenLength) || maxTokenLength < 1) {
