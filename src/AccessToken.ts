@@ -76,6 +76,7 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
    * @since 0.1.0
    */
   static make(options: {
+    /** Who acts (`sub`). */
     readonly subject: string
     /** Names, or one string of names separated by single spaces (RFC 6749 §3.3). What is no scope-token grants nothing. */
     readonly scopes: string | Iterable<string>
@@ -83,10 +84,15 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
     readonly issuer: string
     /** Until when: what is verified must be verified again some time. */
     readonly expiresAt: DateTime.Utc
+    /** The client that got the token (`client_id`). Default: `None`. */
     readonly clientId?: string
+    /** For whom the token is (`aud`). Default: empty. */
     readonly audience?: ReadonlyArray<string>
+    /** Since when (`iat`). Default: `None`. */
     readonly issuedAt?: DateTime.Utc
+    /** The token's identifier (`jti`). Default: `None`. */
     readonly tokenId?: string
+    /** What checks and handlers may read besides. Default: none. */
     readonly claims?: Readonly<Record<string, unknown>>
   }): VerifiedToken {
     const { audience = [], claims = {}, expiresAt, issuer, scopes, subject } = options
@@ -106,6 +112,18 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
 
 /**
  * The verified access token of the current request where authentication is optional: `None` for an anonymous request.
+ *
+ * **Example** (A greeting for everybody)
+ *
+ * ```ts
+ * import { Effect, Option } from "effect"
+ * import { OptionalAccessToken } from "effect-oauth2"
+ *
+ * export const greeting = Effect.map(
+ *   OptionalAccessToken,
+ *   Option.match({ onNone: () => "Hello", onSome: (token) => `Hello ${token.subject}` })
+ * )
+ * ```
  *
  * @category services
  * @since 0.1.0

@@ -42,7 +42,17 @@ import type { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
  */
 export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>()("effect-oauth2/BearerToken") {
   /**
-   * The longest `Authorization` field that is looked at, in characters. Default: 8192 (8 KiB).
+   * The longest `Authorization` field that is looked at, in characters: a longer one is an `InvalidRequest`. Default: 8192.
+   *
+   * **Example** (An app whose tokens are long)
+   *
+   * ```ts
+   * import { Layer } from "effect"
+   * import { BearerToken } from "effect-oauth2"
+   *
+   * // Give it to what serves the app. For JWTs, raise the verifier's `maxTokenLength`, too.
+   * export const LongTokens = Layer.succeed(BearerToken.MaxLength, 16_384)
+   * ```
    *
    * @since 0.1.0
    */
@@ -51,7 +61,22 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
   })
 
   /**
-   * Reads the bearer token of the current request.
+   * Reads the bearer token of the current request: `NotAuthenticated` where there is none, `InvalidRequest` where it is malformed.
+   *
+   * **Example** (Calling another service for the same user)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { HttpClient, HttpClientRequest } from "effect/http"
+   * import { BearerToken } from "effect-oauth2"
+   *
+   * export const stock = Effect.flatMap(BearerToken.extract, (token) =>
+   *   HttpClientRequest.get("https://stock.example.com/items").pipe(
+   *     HttpClientRequest.bearerToken(token),
+   *     HttpClient.execute
+   *   )
+   * )
+   * ```
    *
    * @since 0.1.0
    */
@@ -70,6 +95,17 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
    * Reads the bearer token of the current request, `None` where there is none or another scheme is used (FastAPI's
    * `auto_error=False`). Malformed credentials are still refused.
    *
+   * **Example** (What a shared cache may keep)
+   *
+   * ```ts
+   * import { Effect, Option } from "effect"
+   * import { BearerToken } from "effect-oauth2"
+   *
+   * export const cacheControl = Effect.map(BearerToken.extractOption, (token) =>
+   *   Option.isSome(token) ? "private, no-store" : "public, max-age=60"
+   * )
+   * ```
+   *
    * @since 0.1.0
    */
   static readonly extractOption: Effect.Effect<Option.Option<Redacted.Redacted>, InvalidRequest, HttpServerRequest> =
@@ -82,6 +118,22 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
    * Provides the bearer token of the request in the context. Built anew for each use: a layer that remembers would hand one
    * request's token to another.
    *
+   * **Example** (A route that reads the credential by itself)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { HttpRouter, HttpServerResponse } from "effect/http"
+   * import { BearerToken, TokenVerifier } from "effect-oauth2"
+   *
+   * const logOut = Effect.flatMap(BearerToken, TokenVerifier.invalidate)
+   *
+   * export const LogOut = HttpRouter.add(
+   *   "POST",
+   *   "/logout",
+   *   Effect.as(logOut, HttpServerResponse.empty()).pipe(Effect.provide(BearerToken.layer))
+   * )
+   * ```
+   *
    * @since 0.1.0
    */
   static readonly layer: Layer.Layer<BearerToken, NotAuthenticated | InvalidRequest, HttpServerRequest> = Layer.fresh(
@@ -90,6 +142,28 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
 
   /**
    * For tests: provides the given token. It is a credential, never a proof: what verifies tokens verifies this one too.
+   *
+   * **Example** (A test of a verifier)
+   *
+   * ```ts import.meta.vitest
+   * import { DateTime, Effect, Layer } from "effect"
+   * import { AccessToken, BearerToken, TokenVerifier } from "effect-oauth2"
+   *
+   * const token = AccessToken.make({
+   *   subject: "demo",
+   *   scopes: "me",
+   *   issuer: "test",
+   *   expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+   * })
+   * const Verifier = TokenVerifier.layer({ verify: () => Effect.succeed(token) })
+   *
+   * const subject = Effect.gen(function* () {
+   *   const { verify } = yield* TokenVerifier
+   *   return (yield* verify(yield* BearerToken)).subject
+   * }).pipe(Effect.provide(Layer.merge(Verifier, BearerToken.layerTest("anything"))))
+   *
+   * await Effect.runPromise(subject) // => "demo"
+   * ```
    *
    * @since 0.1.0
    */

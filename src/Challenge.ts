@@ -71,11 +71,13 @@ export type Renderers = {
  * @since 0.1.0
  */
 export interface Settings {
+  /** The form of the answer. */
   readonly responses: Responses
   /** The protection space (RFC 9110 §11.5). */
   readonly realm: string
   /** All the scopes that the operation needs, outermost first. */
   readonly scopes: ReadonlyArray<string>
+  /** The user's own responses; `{}` for none. */
   readonly renderers: Renderers
 }
 
@@ -86,8 +88,11 @@ export interface Settings {
  * @since 0.1.0
  */
 export interface Answer {
+  /** The status code (RFC 9110 §15). */
   readonly status: number
+  /** `www-authenticate` or, of an outage, `retry-after` (in seconds), in lower case. */
   readonly headers: Readonly<Record<string, string>>
+  /** JSON, with constant text. */
   readonly body: { readonly detail: string }
 }
 
@@ -195,6 +200,24 @@ const outside: raised.Raised = {
 /**
  * A copy of an error that responds with the given settings, and with `challenges`, one field each, where several schemes refused.
  *
+ * **Example** (With settings of one's own)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { Challenge, SecurityError } from "effect-oauth2"
+ *
+ * const error = Challenge.within(new SecurityError.InvalidToken({ reason: "Rejected" }), {
+ *   responses: "rfc6750",
+ *   realm: "jobs",
+ *   scopes: ["jobs:run"],
+ *   renderers: {}
+ * })
+ *
+ * const { headers } = Effect.runSync(Challenge.respond(error))
+ *
+ * headers["www-authenticate"] // => 'Bearer error="invalid_token", scope="jobs:run"'
+ * ```
+ *
  * @category combinators
  * @since 0.1.0
  */
@@ -213,12 +236,26 @@ export const within = <E extends SecurityError>(
 }
 
 /**
- * The response to an error, with the settings of the scheme that raised it. It is what the errors answer with by themselves.
+ * The response to an error, with the settings of the scheme that raised it; FastAPI's where none did. It is what the errors answer with by themselves.
  *
  * **Gotchas**
  *
  * What another server has refused is no refusal of this one: an error that a typed client received, and that the handler did not handle, is a defect. To hand
  * it on, fail with an error of one's own (`auth.refuse`).
+ *
+ * **Example** (An error that no scheme raised)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect } from "effect"
+ * import { Challenge, SecurityError } from "effect-oauth2"
+ *
+ * const response = Challenge.respond(new SecurityError.NotAuthenticated({ reason: "NoCredentials" }))
+ *
+ * const { headers, status } = Effect.runSync(response)
+ *
+ * status // => 401
+ * headers["www-authenticate"] // => "Bearer"
+ * ```
  *
  * @category responses
  * @since 0.1.0

@@ -113,7 +113,12 @@ export interface Options extends Policy {
 export interface DiscoveryOptions extends Options, KeySet.CacheOptions {}
 
 /**
- * Verifies the JWTs of an issuer whose keys are found by discovery.
+ * Verifies the JWTs of an issuer whose keys are found by discovery. They are fetched when the first token comes.
+ *
+ * **Details**
+ *
+ * A setting that cannot work fails the layer with a `ConfigurationError`. A token that is refused is an `InvalidToken`, one that nobody can check since the
+ * keys are not known an `AuthorizationServerUnavailable`.
  *
  * **Example** (An API for one identity provider)
  *
@@ -137,7 +142,7 @@ export const layer = (
   layerKeySet(options).pipe(Layer.provide(KeySet.layerDiscovery(options)))
 
 /**
- * The same with every option from Effect's `Config`.
+ * The same with every option from Effect's `Config`, or with one `Config` of all of them. What is missing fails the layer with a `ConfigError`.
  *
  * **Example** (Settings from the environment)
  *
@@ -166,7 +171,23 @@ export const layerConfig = (
   )
 
 /**
- * Verifies JWTs with the keys of the `KeySet` in the context.
+ * Verifies JWTs with the keys of the `KeySet` in the context: for keys that discovery does not find.
+ *
+ * **Example** (Keys at a known address)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { JwtVerifier, KeySet } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layerKeySet({
+ *   issuer: "https://idp.example.com",
+ *   audience: "https://api.example.com"
+ * }).pipe(
+ *   Layer.provide(KeySet.layerRemote({ url: "https://idp.example.com/keys.json" })),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
  *
  * @category layers
  * @since 0.1.0
@@ -266,6 +287,7 @@ export const layerSecret = (
     TokenCaching & {
       /** At least as long as the algorithm's hash: 32, 48 or 64 bytes (RFC 7518 §3.2), taken as UTF-8. */
       readonly secret: Redacted.Redacted
+      /** The only one that a token may be signed with. */
       readonly algorithm: SymmetricAlgorithm
     }
 ): Layer.Layer<TokenVerifier, ConfigurationError> =>

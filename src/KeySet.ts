@@ -63,7 +63,9 @@ import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken }
  * @since 0.1.0
  */
 export interface KeySelector {
+  /** The signature's algorithm (RFC 7515 §4.1.1). */
   readonly alg: string
+  /** The key's name (RFC 7515 §4.1.4). */
   readonly kid?: string
 }
 
@@ -88,13 +90,29 @@ export interface CacheOptions {
 /**
  * The keys that an issuer signs with.
  *
+ * **Example** (A readiness probe)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpServerResponse } from "effect/http"
+ * import { KeySet } from "effect-oauth2"
+ *
+ * export const ready = KeySet.KeySet.use(({ refresh }) => refresh).pipe(
+ *   Effect.as(HttpServerResponse.empty()),
+ *   Effect.catch(() => Effect.succeed(HttpServerResponse.empty({ status: 503 })))
+ * )
+ * ```
+ *
  * @category services
  * @since 0.1.0
  */
 export class KeySet extends Context.Service<
   KeySet,
   {
-    /** The keys that may have signed a token with this header, never none: one by its `kid`, or each that fits the algorithm. */
+    /**
+     * The keys that may have signed a token with this header, never none: one by its `kid`, or each that fits the algorithm. `InvalidToken` where
+     * the issuer has no such key, `AuthorizationServerUnavailable` where it could not be asked.
+     */
     readonly find: (
       header: KeySelector
     ) => Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>

@@ -86,6 +86,7 @@ export interface Options<
   readonly scopes: Scopes
   /** Which scopes imply which others: a token with `items:write` then satisfies `items:read`. Default: none. */
   readonly implies?: Implies
+  /** What documents say of the scheme (CommonMark). Default: nothing. */
   readonly description?: string
   /**
    * What the claims of a token must be: a schema of an object. A token whose claims do not decode is refused; of one whose claims do, `claims` has the
@@ -181,6 +182,17 @@ export const authorizationCode: Constructor<AuthorizationCodeFlow> = ofFlow("aut
 /**
  * A scheme for the client-credentials flow (RFC 6749 §4.4): programs that act for themselves.
  *
+ * **Example** (Jobs that run at night)
+ *
+ * ```ts
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const jobs = OAuth2.clientCredentials("Jobs", {
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { "reports:write": "Write the reports of the day" }
+ * })
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -191,6 +203,18 @@ export const clientCredentials: Constructor<ClientCredentialsFlow> = ofFlow("cli
 
 /**
  * A scheme for the device flow (RFC 8628): devices without a browser. OpenAPI 3.2 knows it; in a document of 3.1 it stands in an extension.
+ *
+ * **Example** (An app on television sets)
+ *
+ * ```ts
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const television = OAuth2.deviceAuthorization("Television", {
+ *   deviceAuthorizationUrl: "https://idp.example.com/device",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { watch: "Watch films" }
+ * })
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -204,6 +228,17 @@ export const deviceAuthorization: Constructor<DeviceAuthorizationFlow> = ofFlow(
 /**
  * A scheme for the password flow (RFC 6749 §4.3): FastAPI's `OAuth2PasswordBearer`.
  *
+ * **Example** (FastAPI's tutorial, whose clients cannot change yet)
+ *
+ * ```ts
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const auth = OAuth2.password("OAuth2PasswordBearer", {
+ *   tokenUrl: "token",
+ *   scopes: { me: "Read information about the current user.", items: "Read items." }
+ * })
+ * ```
+ *
  * @deprecated OAuth 2.1 has removed this flow: it hands the user's password to the client. Use `authorizationCode`.
  * @category constructors
  * @since 0.1.0
@@ -212,6 +247,17 @@ export const password: Constructor<PasswordFlow> = ofFlow("password", ["tokenUrl
 
 /**
  * A scheme for the implicit flow (RFC 6749 §4.2).
+ *
+ * **Example** (A page that cannot change yet)
+ *
+ * ```ts
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const auth = OAuth2.implicit("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   scopes: { "items:read": "Read your items" }
+ * })
+ * ```
  *
  * @deprecated OAuth 2.1 has removed this flow: it puts access tokens into URLs. Use `authorizationCode`.
  * @category constructors
@@ -250,6 +296,17 @@ export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
 
 /**
  * A scheme whose flows are found by OpenID Connect Discovery: FastAPI's `OpenIdConnect`. The URL is written into documents as it is given.
+ *
+ * **Example** (A scheme that names its metadata)
+ *
+ * ```ts
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const auth = OAuth2.openIdConnect("OpenIdConnect", {
+ *   openIdConnectUrl: "https://idp.example.com/.well-known/openid-configuration",
+ *   scopes: { openid: "Sign in", "items:read": "Read your items" }
+ * })
+ * ```
  *
  * @category constructors
  * @since 0.1.0

@@ -23,7 +23,16 @@ import type { Scheme } from "./internal/scheme/scheme.ts"
 export type SecurityRequirementObject = Readonly<Record<string, ReadonlyArray<string>>>
 
 /**
- * The most alternatives that are written out for one operation.
+ * The most alternatives that are written out for one operation. A requirement that has more is enforced all the same, and its document throws a `TypeError`:
+ * declare a scope that implies several (`implies`), and require that one.
+ *
+ * **Example** (The bound)
+ *
+ * ```ts import.meta.vitest
+ * import { OpenApiSecurity } from "effect-oauth2"
+ *
+ * OpenApiSecurity.maxAlternatives // => 64
+ * ```
  *
  * @category constants
  * @since 0.1.0
@@ -70,6 +79,7 @@ export const of = (
  * @since 0.1.0
  */
 export interface Route {
+  /** As the router has it. */
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS"
   /** As the router has it: parameters are `:name`. */
   readonly path: `/${string}`

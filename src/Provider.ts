@@ -44,6 +44,21 @@ const domain = (provider: string, value: string, example: string): string =>
  *
  * Source: Auth0 documentation, "Access Token Profiles", "Validate Access Tokens", "Enable Role-Based Access Control for APIs".
  *
+ * **Example** (What a user may do, by role-based access control)
+ *
+ * ```ts import.meta.vitest
+ * import { Provider } from "effect-oauth2"
+ *
+ * const options = Provider.auth0({
+ *   domain: "example.eu.auth0.com",
+ *   audience: "https://api.example.com",
+ *   permissions: true
+ * })
+ *
+ * options.issuer // => "https://example.eu.auth0.com/"
+ * options.scopesPath // => ["permissions"]
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -69,6 +84,16 @@ export const auth0 = (options: {
  * the client in `cid` and hold scopes in the array `scp`.
  *
  * Source: Okta documentation, "Validate access tokens", "OpenID Connect & OAuth 2.0 API: Access token".
+ *
+ * **Example** (The default authorization server, and its audience)
+ *
+ * ```ts import.meta.vitest
+ * import { Provider } from "effect-oauth2"
+ *
+ * const options = Provider.okta({ domain: "example.okta.com", audience: "api://default" })
+ *
+ * options.issuer // => "https://example.okta.com/oauth2/default"
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -100,13 +125,31 @@ export const okta = (options: {
  *
  * Source: Keycloak documentation, "Server Administration Guide": "Audience support", "Role mappings"; "Securing applications": "OpenID Connect".
  *
+ * **Example** (Roles of a client as scopes)
+ *
+ * ```ts import.meta.vitest
+ * import { Provider } from "effect-oauth2"
+ *
+ * const options = Provider.keycloak({
+ *   url: "https://sso.example.com",
+ *   realm: "main",
+ *   audience: "items",
+ *   scopesFrom: { client: "items" }
+ * })
+ *
+ * options.issuer // => "https://sso.example.com/realms/main"
+ * options.scopesPath // => ["resource_access", "items", "roles"]
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const keycloak = (options: {
   /** The server's base URL, without the realm: `https://sso.example.com`. */
   readonly url: string
+  /** The realm's name, as its URL writes it before it is encoded: no path. */
   readonly realm: string
+  /** What the audience mapper puts into `aud`: the id of the API's client, as a rule. */
   readonly audience: Audience
   /** Where the scopes are: `scope`, the roles of the realm, or the roles of a client. Default: `scope`. */
   readonly scopesFrom?: "scope" | "realm" | { readonly client: string }
@@ -150,6 +193,29 @@ export const keycloak = (options: {
  *
  * Source: Microsoft identity platform documentation, "Access tokens", "Access token claims reference", "Verify scopes and app roles".
  *
+ * **Example** (Users, and daemons beside them)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { JwtVerifier, OAuth2, Provider } from "effect-oauth2"
+ *
+ * const tenant = "11111111-2222-3333-4444-555555555555"
+ * const audience = "66666666-7777-8888-9999-000000000000"
+ * const tokenUrl = `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/token`
+ *
+ * const users = OAuth2.authorizationCode("Users", {
+ *   authorizationUrl: `https://login.microsoftonline.com/${tenant}/oauth2/v2.0/authorize`,
+ *   tokenUrl,
+ *   scopes: { "Items.Read": "Read your items" }
+ * })
+ * const daemons = OAuth2.clientCredentials("Daemons", { tokenUrl, scopes: { "Items.Read.All": "Read all items" } })
+ *
+ * export const Authentication = Layer.mergeAll(
+ *   users.layer.pipe(Layer.provide(JwtVerifier.layer(Provider.entra({ tenant, audience })))),
+ *   daemons.layer.pipe(Layer.provide(JwtVerifier.layer(Provider.entra({ tenant, audience, permissions: "application" }))))
+ * )
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -188,11 +254,27 @@ export const entra = (options: {
  *
  * Source: Amazon Cognito documentation, "Verifying JSON web tokens", "Understanding the access token".
  *
+ * **Example** (The app clients of a pool that may call the API)
+ *
+ * ```ts import.meta.vitest
+ * import { Provider } from "effect-oauth2"
+ *
+ * const options = Provider.cognito({
+ *   region: "eu-central-1",
+ *   userPoolId: "eu-central-1_Ab1Cd2Ef3",
+ *   clientId: ["57cbishk4j24pabc1234567890", "1example23456789"]
+ * })
+ *
+ * options.issuer // => "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab1Cd2Ef3"
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const cognito = (options: {
+  /** Where the pool is: `eu-central-1`. */
   readonly region: string
+  /** The pool's id, which begins with its region: `eu-central-1_Ab1Cd2Ef3`. */
   readonly userPoolId: string
   /** The app clients whose tokens are taken. */
   readonly clientId: Audience
@@ -220,6 +302,18 @@ export const cognito = (options: {
  *
  * Source: Google documentation, "OpenID Connect: Validating an ID token", "Cloud Run: Authenticating service-to-service".
  *
+ * **Example** (Only people of one Workspace domain)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { JwtVerifier, Provider, Requirement } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer(Provider.google({ audience: "https://items-abc.a.run.app" }))
+ *
+ * // For `auth.require(colleague)`: there are no scopes to ask for.
+ * export const colleague = Requirement.check("hd", ({ claims }) => Effect.succeed(claims["hd"] === "example.com"))
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -243,6 +337,17 @@ export const google = (options: {
  * The standard does not say what tells the two apart. If your provider does, say it in `accessTokenClaims`: `{ ...Provider.oidc({ … }), accessTokenClaims: { … } }`.
  *
  * Source: OpenID Connect Discovery 1.0 §4, OpenID Connect Core 1.0 §2, RFC 9068 §2.
+ *
+ * **Example** (A provider that marks its access tokens in a way of its own)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer({
+ *   ...Provider.oidc({ issuer: "https://id.example.com", audience: "https://api.example.com" }),
+ *   accessTokenClaims: { token_use: "access" }
+ * })
+ * ```
  *
  * @category constructors
  * @since 0.1.0

@@ -146,7 +146,17 @@ export const all = <const Items extends ReadonlyArray<Item<string, string>>>(
 }
 
 /**
- * Holds where one of the items holds. The challenge asks for the first: put the one first that a client should ask for.
+ * Holds where one of the items holds. The challenge asks for the first: put the one first that a client should ask for. Without an item it throws a
+ * `TypeError`.
+ *
+ * **Example** (Two ways in)
+ *
+ * ```ts
+ * import { Requirement } from "effect-oauth2"
+ *
+ * // Whoever has neither is told to ask for items:write.
+ * export const edit = Requirement.any("items:write", "admin")
+ * ```
  *
  * @category constructors
  * @since 0.1.0

@@ -33,6 +33,19 @@ interface Received {
 /**
  * No bearer token was sent: there is no `Authorization` field, or it is of another scheme.
  *
+ * **Example** (Browsers are sent to a page of their own)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpServerResponse } from "effect/http"
+ * import { BearerToken } from "effect-oauth2"
+ *
+ * export const page = BearerToken.extract.pipe(
+ *   Effect.as(HttpServerResponse.text("Signed in")),
+ *   Effect.catchTag("NotAuthenticated", () => Effect.succeed(HttpServerResponse.redirect("/login")))
+ * )
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -57,6 +70,17 @@ export class NotAuthenticated extends Data.TaggedError("NotAuthenticated")<
 
 /**
  * The credentials are malformed: no token68 after `Bearer`, a field over the length limit, or several `Authorization` fields (RFC 6750 §3.1).
+ *
+ * **Example** (Which clients write credentials wrongly)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BearerToken } from "effect-oauth2"
+ *
+ * export const extract = BearerToken.extract.pipe(
+ *   Effect.tapErrorTag("InvalidRequest", ({ reason }) => Effect.logWarning("Malformed credentials", reason))
+ * )
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -97,6 +121,18 @@ export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
  * | `Expired` | the token's time is over |
  * | `Rejected` | a verifier's or a program's own decision |
  *
+ * **Example** (What the log says, and the client is not told)
+ *
+ * ```ts import.meta.vitest
+ * import { Challenge, SecurityError } from "effect-oauth2"
+ *
+ * const error = new SecurityError.InvalidToken({ reason: "Claim", claim: "aud" })
+ * const settings = { responses: "rfc6750", realm: "api", scopes: [], renderers: {} } as const
+ *
+ * error.message // => "The access token was refused: Claim (aud)"
+ * Challenge.answer(error, settings).body // => { detail: "Could not validate credentials" }
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -124,6 +160,23 @@ export class InvalidToken extends Data.TaggedError("InvalidToken")<
  * `required` are the scopes that a client should ask for, `missing` those of them that the token lacks, and `checks` the names of the
  * requirement's checks where a check, not a scope, refused the token.
  *
+ * **Example** (Telling clients what is missing)
+ *
+ * ```ts
+ * import { HttpServerResponse } from "effect/http"
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { "items:read": "Read your items" },
+ *   renderers: {
+ *     InsufficientScope: ({ missing }) =>
+ *       HttpServerResponse.jsonUnsafe({ detail: "Not enough permissions", missing }, { status: 403 })
+ *   }
+ * })
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -149,12 +202,30 @@ export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
  * The token could be neither accepted nor refused, because the authorization server cannot be reached or does not answer as it
  * must. It becomes a 503 with `Retry-After` (RFC 9110 §10.2.3), never a 401.
  *
+ * **Example** (A verifier whose database does not answer)
+ *
+ * ```ts import.meta.vitest
+ * import { Duration } from "effect"
+ * import { Challenge, SecurityError } from "effect-oauth2"
+ *
+ * const error = new SecurityError.AuthorizationServerUnavailable({
+ *   reason: "Timeout",
+ *   retryAfter: Duration.seconds(2.5)
+ * })
+ * const settings = { responses: "fastapi", realm: "api", scopes: [], renderers: {} } as const
+ *
+ * Challenge.answer(error, settings).headers // => { "retry-after": "3" }
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
 export class AuthorizationServerUnavailable extends Data.TaggedError("AuthorizationServerUnavailable")<{
+  /** Who could not be asked. */
   readonly issuer?: string
+  /** `IssuerMismatch`: its metadata names another issuer (RFC 8414 §3.3). */
   readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "Unspecified"
+  /** When to try again. A client is told whole seconds, rounded up, and at least 1. */
   readonly retryAfter: Duration.Duration
 }> {
   override readonly [ErrorReporter.ignore] = true
@@ -180,6 +251,15 @@ const classes = [NotAuthenticated, InvalidRequest, InvalidToken, InsufficientSco
 /**
  * Whether something is one of them.
  *
+ * **Example** (Refusals, and what is broken)
+ *
+ * ```ts import.meta.vitest
+ * import { SecurityError } from "effect-oauth2"
+ *
+ * SecurityError.isSecurityError(new SecurityError.NotAuthenticated({ reason: "NoCredentials" })) // => true
+ * SecurityError.isSecurityError(new Error("No database")) // => false
+ * ```
+ *
  * @category guards
  * @since 0.1.0
  */
@@ -189,11 +269,30 @@ export const isSecurityError = (value: unknown): value is SecurityError =>
 /**
  * A setting that cannot work: it fails the layer that is given it, at start-up, and its message says what to do.
  *
+ * **Example** (What the log says at start-up)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { JwtVerifier } from "effect-oauth2"
+ *
+ * const Verifier = JwtVerifier.layer({
+ *   issuer: "https://idp.example.com",
+ *   audience: "https://api.example.com",
+ *   clockTolerance: "2 minutes"
+ * }).pipe(Layer.provide(FetchHttpClient.layer))
+ *
+ * const error = await Layer.build(Verifier).pipe(Effect.scoped, Effect.flip, Effect.runPromise)
+ *
+ * error.message // => 'clockTolerance must be a duration between 0 and 60 seconds, such as "5 seconds"'
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
 export class ConfigurationError extends Data.TaggedError("ConfigurationError")<{
   /** The option's name. */
   readonly setting: string
+  /** Which option it is, and what to do. */
   readonly message: string
 }> {}

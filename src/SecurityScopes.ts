@@ -51,6 +51,18 @@ export class SecurityScopes extends Context.Reference<RequiredScopes>("effect-oa
    * Adds scopes for the wrapped effect and for what runs inside it (forked fibers too): never for its siblings or parents.
    * Throws a `TypeError` that names a string which is no scope-token (RFC 6749 §3.3).
    *
+   * **Example** (Only what is inside)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { SecurityScopes } from "effect-oauth2"
+   *
+   * const required = Effect.map(SecurityScopes, ({ scopes }) => scopes)
+   * const inside = required.pipe(SecurityScopes.require("items:read", "me"), SecurityScopes.require("me"))
+   *
+   * Effect.runSync(Effect.all([inside, required])) // => [["me", "items:read"], []]
+   * ```
+   *
    * @since 0.1.0
    */
   static require(...scopes: ReadonlyArray<string>): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> {

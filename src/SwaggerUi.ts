@@ -68,7 +68,9 @@ import type { ConfigurationError } from "./SecurityError.ts"
  * @since 0.1.0
  */
 export interface Document {
+  /** The version of OpenAPI. */
   readonly openapi: string
+  /** Whose title is the page's, where the option `title` is not given. */
   readonly info: { readonly title: string }
 }
 
@@ -163,6 +165,19 @@ export interface Options {
  * secret would be published. Files are read through the `FileSystem` and `Path` of the platform, which `NodeHttpServer.layer` brings along.
  *
  * The page is open to everybody, like the document. To close both, put a middleware around the layer.
+ *
+ * **Example** (A page for routes without an api)
+ *
+ * ```ts
+ * import { OpenApiSecurity, SwaggerUi } from "effect-oauth2"
+ *
+ * const document = OpenApiSecurity.fromRoutes({
+ *   info: { title: "Profiles", version: "1.0.0" },
+ *   routes: [{ method: "GET", path: "/health", operation: { summary: "Whether it runs" } }]
+ * })
+ *
+ * export const Docs = SwaggerUi.layer(document, { path: "/reference", persistAuthorization: true })
+ * ```
  *
  * @category layers
  * @since 0.1.0

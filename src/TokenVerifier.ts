@@ -92,14 +92,16 @@ type Verify = (token: Redacted.Redacted) => Effect.Effect<VerifiedToken, Invalid
 export class TokenVerifier extends Context.Service<
   TokenVerifier,
   {
+    /** What a credential says: fails with `InvalidToken` where it is refused, with `AuthorizationServerUnavailable` where nobody could tell. */
     readonly verify: Verify
     /** Forgets what is kept of a token: who presents it next has it verified anew. What is being decided about at this moment is decided. */
     readonly invalidate: (token: Redacted.Redacted) => Effect.Effect<void>
   }
 >()("effect-oauth2/TokenVerifier") {
   /**
-   * A verifier with a cache in front. A cache setting that cannot work fails it. Of what `verify` gives a copy is taken, and a token whose time is over
-   * (`expiresAt`) is refused, without a tolerance: of a verifier with a `clockTolerance`, that you put into this one, only the exact time counts.
+   * A verifier with a cache in front. A cache setting that cannot work fails it with a `ConfigurationError`. Of what `verify` gives a copy is taken, and a
+   * token whose time is over (`expiresAt`) is refused, without a tolerance: of a verifier with a `clockTolerance`, that you put into this one, only the exact
+   * time counts.
    *
    * **Gotchas**
    *
@@ -151,6 +153,29 @@ export class TokenVerifier extends Context.Service<
 
   /**
    * The same as a layer.
+   *
+   * **Example** (Fixed tokens for development)
+   *
+   * ```ts
+   * import { DateTime, Effect, Redacted } from "effect"
+   * import { AccessToken, SecurityError, TokenVerifier } from "effect-oauth2"
+   *
+   * const issuer = "development"
+   * const expiresAt = DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+   * const tokens = new Map([
+   *   ["alice", AccessToken.make({ subject: "alice", scopes: "items:read items:write", issuer, expiresAt })],
+   *   ["bob", AccessToken.make({ subject: "bob", scopes: "items:read", issuer, expiresAt })]
+   * ])
+   *
+   * export const Development = TokenVerifier.layer({
+   *   verify: (token) => {
+   *     const found = tokens.get(Redacted.value(token))
+   *     return found === undefined
+   *       ? Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
+   *       : Effect.succeed(found)
+   *   }
+   * })
+   * ```
    *
    * @since 0.1.0
    */

@@ -38,7 +38,7 @@ import * as signingKey from "./signingKey.ts"
  *
  * **Gotchas**
  *
- * Mistakes of a test die: a key that does not exist, an `issuer` that is no https URL.
+ * Mistakes of a test die: a key that does not exist, an `issuer` that is no https URL, a lifetime that is no duration.
  *
  * **Example** (An app, from a good token to an outage)
  *

@@ -141,7 +141,7 @@ export interface MintOptions {
   readonly scopes?: ReadonlyArray<string>
   /** `aud`. Default: the issuer's `audience`; of an ID token, the client. */
   readonly audience?: string | ReadonlyArray<string>
-  /** The time from `iat` to `exp`. Default: 10 minutes. */
+  /** The time from `iat` to `exp`, finite; below zero the token has expired before it was issued. Default: 10 minutes. */
   readonly lifetime?: Duration.Input
   /** Default: `"at+jwt"`. */
   readonly profile?: Profile
@@ -196,7 +196,9 @@ export type RawPart = string | Uint8Array | { readonly encoded: string }
  * @since 0.1.0
  */
 export interface RawToken {
+  /** The first segment. */
   readonly header: RawPart
+  /** The second segment. */
   readonly payload: RawPart
   /** The third segment, as it is: `""` for none, or another token's. Default: a real signature over the other two. */
   readonly signature?: string
@@ -252,7 +254,7 @@ export type Answer =
   | "unreachable"
   | "never"
   | {
-      /** Waited for before the answer, on the `Clock`. Default: none. */
+      /** Waited for before the answer, on the `Clock`: finite, and not below zero. Default: none. */
       readonly delay?: Duration.Input
       /** Default: 200. Redirects are answered, not followed. */
       readonly status?: number
@@ -293,7 +295,9 @@ export type Answer =
 export interface IssuerRequest {
   /** What was asked; `"other"` is what the issuer does not have, and, with the in-memory client, another origin. */
   readonly endpoint: Endpoint | "other"
+  /** The method, in capitals. */
   readonly method: string
+  /** The whole URL, with its query. */
   readonly url: string
   /** When it arrived: milliseconds since 1970, on the `Clock`. */
   readonly time: number
@@ -314,39 +318,314 @@ export interface Issuer {
   readonly jwksUri: string
   /** Where it is asked about tokens (RFC 7662 §2), by any client that shows a secret. */
   readonly introspectionEndpoint: string
-  /** What discovery answers, to build a wrong one from. */
+  /**
+   * What discovery answers, to build a wrong one from.
+   *
+   * **Example** (Metadata that names another issuer)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { metadata, respond } = yield* TestIssuer
+   *   const body = { ...(yield* metadata), issuer: "https://evil.example.com" }
+   *   yield* respond("discovery", { body: JSON.stringify(body) })
+   *   return Object.keys(body).includes("jwks_uri")
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => true
+   * ```
+   */
   readonly metadata: Effect.Effect<Readonly<Record<string, unknown>>>
 
-  /** A token that is good from now on the `Clock`, but for what the options change. Its `jti` is `token-1`, `token-2`, … */
+  /**
+   * A token that is good from now on the `Clock`, but for what the options change. Its `jti` is `token-1`, `token-2`, …
+   *
+   * **Example** (A user with two scopes)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { mint } = yield* TestIssuer
+   *   const token = yield* mint({ subject: "alice", scopes: ["items:read", "me"] })
+   *   return JSON.parse(atob(token.split(".")[1] ?? "")).scope
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => "items:read me"
+   * ```
+   */
   readonly mint: (options?: MintOptions) => Effect.Effect<string>
   /**
    * A token that says nothing, `opaque-token-1`: who wants to know asks the issuer. The options change what it answers, beside `active`: the claims, and
    * `token_type`, which refresh tokens have none of (`without: ["token_type"]`).
+   *
+   * **Example** (A refresh token, which is active, too)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect, Layer, Redacted } from "effect"
+   * import { TokenIntrospection, TokenVerifier } from "effect-oauth2"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const Verifier = TokenIntrospection.layer({
+   *   issuer: "https://issuer.test",
+   *   audience: "https://api.test",
+   *   clientId: "api",
+   *   clientSecret: Redacted.make("secret")
+   * })
+   *
+   * const program = Effect.gen(function* () {
+   *   const { mintOpaque } = yield* TestIssuer
+   *   const { verify } = yield* TokenVerifier
+   *   const refresh = yield* mintOpaque({ without: ["token_type"] })
+   *   const error = yield* Effect.flip(verify(Redacted.make(refresh)))
+   *   return String(error.message)
+   * })
+   *
+   * const layers = Verifier.pipe(Layer.provideMerge(TestIssuer.layer({ keys: ["ES256"] })))
+   *
+   * await Effect.runPromise(Effect.provide(program, layers)) // => "The access token was refused: Claim (token_type)"
+   * ```
    */
   readonly mintOpaque: (options?: OpaqueOptions) => Effect.Effect<string>
-  /** From now on the issuer says that this access token, opaque or not, is not active. */
+  /**
+   * From now on the issuer says that this access token, opaque or not, is not active.
+   *
+   * **Example** (A token that is taken for as long as it is kept)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect, Layer, Redacted } from "effect"
+   * import { TokenIntrospection, TokenVerifier } from "effect-oauth2"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const Verifier = TokenIntrospection.layer({
+   *   issuer: "https://issuer.test",
+   *   audience: "https://api.test",
+   *   clientId: "api",
+   *   clientSecret: Redacted.make("secret")
+   * })
+   *
+   * const program = Effect.gen(function* () {
+   *   const { mintOpaque, revoke } = yield* TestIssuer
+   *   const { verify } = yield* TokenVerifier
+   *   const token = yield* mintOpaque()
+   *   const verified = Effect.match(verify(Redacted.make(token)), { onFailure: (error) => error._tag, onSuccess: () => "ok" })
+   *   const before = yield* verified
+   *   yield* revoke(token)
+   *   const kept = yield* verified
+   *   yield* TokenVerifier.invalidate(Redacted.make(token))
+   *   return [before, kept, yield* verified]
+   * })
+   *
+   * const layers = Verifier.pipe(Layer.provideMerge(TestIssuer.layer({ keys: ["ES256"] })))
+   *
+   * await Effect.runPromise(Effect.provide(program, layers)) // => ["ok", "ok", "InvalidToken"]
+   * ```
+   */
   readonly revoke: (token: string) => Effect.Effect<void>
-  /** A token of any bytes, signed as they are: for everything that `mint` cannot say. */
+  /**
+   * A token of any bytes, signed as they are: for everything that `mint` cannot say.
+   *
+   * **Example** (A payload that is no JSON)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { mintRaw } = yield* TestIssuer
+   *   const token = yield* mintRaw({ header: '{"alg":"ES256","kid":"ES256-1","typ":"at+jwt"}', payload: "demo" })
+   *   return atob(token.split(".")[1] ?? "")
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => "demo"
+   * ```
+   */
   readonly mintRaw: (token: RawToken) => Effect.Effect<string>
 
-  /** Every key that it can sign with, the unpublished ones too. */
+  /**
+   * Every key that it can sign with, the unpublished ones too.
+   *
+   * **Example** (What stays after a rotation)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { keys, rotate } = yield* TestIssuer
+   *   yield* rotate()
+   *   return (yield* keys).map(({ kid }) => kid)
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => ["ES256-1", "ES256-2"]
+   * ```
+   */
   readonly keys: Effect.Effect<ReadonlyArray<SigningKey>>
-  /** The key that signs. */
+  /**
+   * The key that signs.
+   *
+   * **Example** (A token that names the key of another)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { currentKey, mint } = yield* TestIssuer
+   *   const { kid } = yield* currentKey
+   *   const token = yield* mint({ key: yield* TestIssuer.makeKey("other", "ES256"), header: { kid } })
+   *   return JSON.parse(atob(token.split(".")[0] ?? "")).kid
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => "ES256-1"
+   * ```
+   */
   readonly currentKey: Effect.Effect<SigningKey>
-  /** Publishes a key, and signs with it from now on; the others stay published. Default: a new key of the current one's algorithm. */
+  /**
+   * Publishes a key, and signs with it from now on; the others stay published. Default: a new key of the current one's algorithm.
+   *
+   * **Example** (A new algorithm)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { mint, rotate } = yield* TestIssuer
+   *   yield* rotate("EdDSA")
+   *   return atob((yield* mint()).split(".")[0] ?? "")
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => '{"alg":"EdDSA","kid":"EdDSA-1","typ":"at+jwt"}'
+   * ```
+   */
   readonly rotate: (key?: Algorithm | SigningKey) => Effect.Effect<SigningKey>
-  /** Takes all keys of this name out of the key set. They can still sign. */
+  /**
+   * Takes all keys of this name out of the key set. They can still sign.
+   *
+   * **Example** (A key set after the old key is gone)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { HttpClient } from "effect/http"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { jwksUri, retire, rotate } = yield* TestIssuer
+   *   yield* rotate()
+   *   yield* retire("ES256-1")
+   *   const response = yield* HttpClient.get(jwksUri)
+   *   return (yield* response.text).match(/ES256-\d/g)?.join()
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => "ES256-2"
+   * ```
+   */
   readonly retire: (kid: string) => Effect.Effect<void>
-  /** Puts any JSON into the key set as it is, such as the key of somebody else or what is no key at all. */
+  /**
+   * Puts any JSON into the key set as it is, such as the key of somebody else or what is no key at all.
+   *
+   * **Example** (A key set that holds a secret)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { HttpClient } from "effect/http"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { jwksUri, publish } = yield* TestIssuer
+   *   yield* publish({ kty: "oct", k: "c2VjcmV0" })
+   *   const response = yield* HttpClient.get(jwksUri)
+   *   return (yield* response.text).includes("c2VjcmV0")
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => true
+   * ```
+   */
   readonly publish: (jwk: unknown) => Effect.Effect<void>
 
-  /** How an endpoint answers from the next request on; `"discovery"` is both of the metadata's. */
+  /**
+   * How an endpoint answers from the next request on; `"discovery"` is both of the metadata's.
+   *
+   * **Example** (An issuer without OpenID Connect, as RFC 8414 describes it)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { HttpClient } from "effect/http"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { issuer, respond } = yield* TestIssuer
+   *   yield* respond("openid-configuration", { status: 404 })
+   *   const { status } = yield* HttpClient.get(`${issuer}/.well-known/openid-configuration`)
+   *   return status
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => 404
+   * ```
+   */
   readonly respond: (endpoint: Endpoint | "discovery", answer: Answer) => Effect.Effect<void>
-  /** What it was sent, oldest first. */
+  /**
+   * What it was sent, oldest first.
+   *
+   * **Example** (That nobody asked for the keys)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { HttpClient } from "effect/http"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { issuer, requests } = yield* TestIssuer
+   *   yield* HttpClient.get(`${issuer}/authorize`)
+   *   return (yield* requests).map(({ endpoint, method }) => [method, endpoint])
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => [["GET", "other"]]
+   * ```
+   */
   readonly requests: Effect.Effect<ReadonlyArray<IssuerRequest>>
-  /** Back to how it was built: its first keys, normal answers, no requests, and `token-1` next. */
+  /**
+   * Back to how it was built: its first keys, normal answers, no requests, and `token-1` next.
+   *
+   * **Example** (One issuer for many tests)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { keys, reset, rotate } = yield* TestIssuer
+   *   yield* Effect.andThen(rotate(), reset)
+   *   return (yield* keys).length
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => 1
+   * ```
+   */
   readonly reset: Effect.Effect<void>
 
-  /** The issuer as an HTTP app, for servers of your own. Each path that is not an endpoint is a 404. */
+  /**
+   * The issuer as an HTTP app, for servers of your own. Each path that is not an endpoint is a 404.
+   *
+   * **Example** (A web handler)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { HttpEffect } from "effect/http"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { app, jwksUri } = yield* TestIssuer
+   *   const handler = HttpEffect.toWebHandler(app)
+   *   return (yield* Effect.promise(() => handler(new Request(jwksUri)))).status
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => 200
+   * ```
+   */
   readonly app: Effect.Effect<HttpServerResponse, never, HttpServerRequest>
 }

@@ -42,6 +42,7 @@ export interface PublicEndpoint {
 export interface Public extends Context.Key<PublicEndpoint, HttpApiMiddleware.HttpApiMiddleware<never, never, never>> {
   /** Why it is open, for the reader of the code. */
   readonly reason: string
+  /** The same for routes of `OAuth2.route`: `Layer.provide(OAuth2.Public("…").route.layer)`. */
   readonly route: HttpRouter.Middleware<{
     provides: Seal<string>
     handles: never

@@ -31,6 +31,18 @@ export interface Authentication<in out Name extends string> {
  * Proof that the request's token has at least one of the scopes `Scope` of the scheme `Name`: what `auth.granted` needs, and what a requirement
  * provides. A proof of `"a"` is one of `"a" | "b"` too.
  *
+ * **Example** (A service that demands proof of its callers)
+ *
+ * ```ts
+ * import { Context, type Effect } from "effect"
+ * import type { OAuth2 } from "effect-oauth2"
+ *
+ * export class Items extends Context.Service<
+ *   Items,
+ *   { readonly remove: (id: number) => Effect.Effect<void, never, OAuth2.Granted<"OAuth2", "items:write">> }
+ * >()("app/Items") {}
+ * ```
+ *
  * @category services
  * @since 0.1.0
  */
@@ -122,6 +134,25 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
    * Of nested `Layer.provide` the later is the outer one, of the members of `Layer.provide([a, b])` the first. Requirements that stand next to each
    * other become one; with other middleware between them (`HttpRouter.provideRequest` too) the outer one answers first, with its own scopes. The same
    * requirement twice around a route stands there once, as every middleware of `HttpRouter` does.
+   *
+   * **Example** (One requirement around several routes)
+   *
+   * ```ts
+   * import { Effect, Layer } from "effect"
+   * import { HttpRouter, HttpServerResponse } from "effect/http"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.clientCredentials("Jobs", {
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { "jobs:run": "Run jobs" }
+   * })
+   * const accepted = Effect.succeed(HttpServerResponse.empty({ status: 202 }))
+   *
+   * export const Jobs = Layer.mergeAll(
+   *   HttpRouter.add("POST", "/jobs/backup", accepted),
+   *   HttpRouter.add("POST", "/jobs/report", accepted)
+   * ).pipe(Layer.provide(auth.require("jobs:run").route.layer))
+   * ```
    */
   readonly route: HttpRouter.Middleware<{
     provides: Provides | Seal<string>

@@ -40,7 +40,9 @@ export type Grants<Name extends string, Proves> = Proves extends Clause<infer Sc
  * @since 0.1.0
  */
 export interface TestToken<Scope extends string> {
+  /** Who acts (`sub`). */
   readonly subject?: string
+  /** What the token may do: scopes that the scheme declares. */
   readonly scopes?: ReadonlyArray<Scope>
   /** As an issuer writes them: the scheme's schema decodes them. */
   readonly claims?: Readonly<Record<string, unknown>>
@@ -64,6 +66,7 @@ export interface OAuth2Scheme<
   readonly flows: Flows
   /** The declared scopes with their descriptions. */
   readonly scopes: Readonly<Record<Scope, string>>
+  /** What documents say of it. */
   readonly description: string | undefined
 
   /**
@@ -104,6 +107,28 @@ export interface OAuth2Scheme<
    * Takes anonymous requests too: handlers get an `OptionalAccessToken`, `None` where no bearer token was sent. A token that was sent must be
    * valid and have all that is given: a bad one is refused, never taken for none. Inside or outside of `require` it is not optional any more.
    * `authorizeOption` gives the same token with typed claims.
+   *
+   * **Example** (A page for everybody)
+   *
+   * ```ts
+   * import { Effect, Layer, Option } from "effect"
+   * import { HttpRouter, HttpServerResponse } from "effect/http"
+   * import { OAuth2, OptionalAccessToken } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { me: "Read your profile" }
+   * })
+   *
+   * export const Home = HttpRouter.add(
+   *   "GET",
+   *   "/",
+   *   Effect.map(OptionalAccessToken, (token) =>
+   *     HttpServerResponse.text(Option.isSome(token) ? `Welcome back, ${token.value.subject}` : "Welcome")
+   *   )
+   * ).pipe(Layer.provide(auth.optional().route.layer))
+   * ```
    */
   readonly optional: <const Items extends ReadonlyArray<Item<Scope, Name>>>(
     ...items: Items
@@ -141,7 +166,26 @@ export interface OAuth2Scheme<
     ...scopes: Scopes
   ) => Effect.Effect<VerifiedToken<Claims>, never, GrantOfEach<Name, Implies, Scopes[number]>>
 
-  /** The same for at least one of the scopes, and says which: the first that is proven. */
+  /**
+   * The same for at least one of the scopes, and says which: the first that is proven.
+   *
+   * **Example** (Which of the two it was)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { "items:write": "Modify your items", admin: "Modify all items" }
+   * })
+   *
+   * const mayModify = Effect.map(auth.grantedAny("admin", "items:write"), (scope) => (scope === "admin" ? "all" : "own"))
+   *
+   * Effect.runSync(Effect.provide(mayModify, auth.grant({ scopes: ["items:write"] }))) // => "own"
+   * ```
+   */
   readonly grantedAny: <const Scopes extends readonly [Scope, ...ReadonlyArray<Scope>]>(
     ...scopes: Scopes
   ) => Effect.Effect<Scopes[number], never, GrantOfAny<Name, Implies, Scopes>>
@@ -227,7 +271,24 @@ export interface OAuth2Scheme<
    */
   readonly authorize: Effect.Effect<VerifiedToken<Claims>, SecurityError, BearerToken | Authentication<Name>>
 
-  /** The same for the request in the context, `None` where it carries no bearer token. */
+  /**
+   * The same for the request in the context, `None` where it carries no bearer token. A bad token is refused, never taken for none.
+   *
+   * **Example** (How many results a page has)
+   *
+   * ```ts
+   * import { Effect, Option } from "effect"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { me: "Read your profile" }
+   * })
+   *
+   * export const pageSize = Effect.map(auth.authorizeOption, (token) => (Option.isSome(token) ? 100 : 10))
+   * ```
+   */
   readonly authorizeOption: Effect.Effect<
     Option.Option<VerifiedToken<Claims>>,
     SecurityError,
@@ -355,12 +416,55 @@ export interface OAuth2Scheme<
     | Item.Services<Items[number]>
   >
 
-  /** Authenticates requests with the `TokenVerifier` in the context. */
+  /**
+   * Authenticates requests with the `TokenVerifier` in the context: what requirements and `authorize` need. It serves `OAuth2.Public`, too.
+   *
+   * **Example** (A scheme and its verifier)
+   *
+   * ```ts
+   * import { Layer } from "effect"
+   * import { FetchHttpClient } from "effect/http"
+   * import { JwtVerifier, OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { me: "Read your profile" }
+   * })
+   *
+   * export const Authentication = auth.layer.pipe(
+   *   Layer.provide(JwtVerifier.layer({ issuer: "https://idp.example.com", audience: "https://api.example.com" })),
+   *   Layer.provide(FetchHttpClient.layer)
+   * )
+   * ```
+   */
   readonly layer: Layer.Layer<Authentication<Name> | PublicEndpoint, never, TokenVerifier>
 
   /**
    * Authentication as a layer, for an effect that is given a request: `BearerToken` and `AccessToken`, verified against the
    * `SecurityScopes` in force. Built anew for each use.
+   *
+   * **Example** (A handler that authenticates by itself)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { HttpRouter, HttpServerResponse } from "effect/http"
+   * import { AccessToken, OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { me: "Read your profile" }
+   * })
+   *
+   * const whoAmI = Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text(subject))
+   *
+   * export const Me = HttpRouter.add(
+   *   "GET",
+   *   "/users/me",
+   *   whoAmI.pipe(Effect.provide(auth.layerRequest), auth.withScopes("me"))
+   * )
+   * ```
    */
   readonly layerRequest: Layer.Layer<BearerToken | AccessToken, SecurityError, HttpServerRequest | Authentication<Name>>
 

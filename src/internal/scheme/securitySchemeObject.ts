@@ -6,8 +6,11 @@
  * @since 0.1.0
  */
 export interface AuthorizationCodeFlow {
+  /** The authorization endpoint (RFC 6749 §3.1). */
   readonly authorizationUrl: string
+  /** The token endpoint (RFC 6749 §3.2). */
   readonly tokenUrl: string
+  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and clients use the token endpoint. */
   readonly refreshUrl?: string
 }
 
@@ -18,7 +21,9 @@ export interface AuthorizationCodeFlow {
  * @since 0.1.0
  */
 export interface ClientCredentialsFlow {
+  /** The token endpoint (RFC 6749 §3.2). */
   readonly tokenUrl: string
+  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and clients use the token endpoint. */
   readonly refreshUrl?: string
 }
 
@@ -29,8 +34,11 @@ export interface ClientCredentialsFlow {
  * @since 0.1.0
  */
 export interface DeviceAuthorizationFlow {
+  /** The device authorization endpoint (RFC 8628 §3.1). */
   readonly deviceAuthorizationUrl: string
+  /** The token endpoint (RFC 6749 §3.2). */
   readonly tokenUrl: string
+  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and clients use the token endpoint. */
   readonly refreshUrl?: string
 }
 
@@ -41,7 +49,9 @@ export interface DeviceAuthorizationFlow {
  * @since 0.1.0
  */
 export interface PasswordFlow {
+  /** The token endpoint (RFC 6749 §3.2). */
   readonly tokenUrl: string
+  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and clients use the token endpoint. */
   readonly refreshUrl?: string
 }
 
@@ -52,7 +62,9 @@ export interface PasswordFlow {
  * @since 0.1.0
  */
 export interface ImplicitFlow {
+  /** The authorization endpoint (RFC 6749 §3.1). */
   readonly authorizationUrl: string
+  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and tokens are not refreshed. */
   readonly refreshUrl?: string
 }
 
@@ -63,10 +75,15 @@ export interface ImplicitFlow {
  * @since 0.1.0
  */
 export interface Flows {
+  /** For people, in a browser. */
   readonly authorizationCode?: AuthorizationCodeFlow
+  /** For programs that act for themselves. */
   readonly clientCredentials?: ClientCredentialsFlow
+  /** For devices without a browser. */
   readonly deviceAuthorization?: DeviceAuthorizationFlow
+  /** For clients from before OAuth 2.1. */
   readonly password?: PasswordFlow
+  /** For pages from before OAuth 2.1. */
   readonly implicit?: ImplicitFlow
 }
 
