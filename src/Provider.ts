@@ -25,7 +25,8 @@ type Audience = Options["audience"]
 
 /** A value that an issuer's identifier is made of: one that is not of the right form would make another one's. */
 const checked = (what: string, value: string, form: RegExp, words: string): string => {
-  if (form.test(value)) return value
+  // Of `undefined` an expression tests the word.
+  if (typeof value === "string" && form.test(value)) return value
   throw new TypeError(`Provider.${what} must be ${words}.`)
 }
 

@@ -435,6 +435,8 @@ describe("a value that no issuer of the provider can have", () => {
     "keycloak: realm ": () => Provider.keycloak({ url: "https://sso.example.com", realm: ".", audience: api }),
     "keycloak: realm  ": () => Provider.keycloak({ url: "https://sso.example.com", realm: "..", audience: api }),
     "keycloak: realm   ": () => Provider.keycloak({ url: "https://sso.example.com", realm: "a/b", audience: api }),
+    "keycloak: realm    ": () =>
+      Provider.keycloak({ url: "https://sso.example.com", realm: undefined as never, audience: api }),
     "entra: tenant": () => Provider.entra({ tenant: "common", audience: api }),
     "cognito: region": () => Provider.cognito({ region: "", userPoolId: "eu-central-1_x", clientId: "c" }),
     "cognito: userPoolId": () => Provider.cognito({ region: "eu-central-1", userPoolId: "", clientId: "c" }),
