@@ -297,6 +297,7 @@ export const layerSecret = (
       if (!Object.hasOwn(secretBytes, options.algorithm)) {
         return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
+      if (!Redacted.isRedacted(options.secret)) return yield* refuseSetting("secret", "must be Redacted")
       const secret = new TextEncoder().encode(Redacted.value(options.secret))
       const least = secretBytes[options.algorithm]
       if (secret.length < least) {

@@ -288,7 +288,7 @@ export const implicit: Constructor<ImplicitFlow> = ofFlow("implicit", ["authoriz
  * @since 0.1.0
  */
 export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
-  if (Object.keys(options.flows).length === 0) {
+  if (Object.keys(options.flows ?? {}).length === 0) {
     throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): name at least one flow.`)
   }
   return scheme("OAuth2.make", name, options, options.flows)

@@ -30,6 +30,11 @@ const checked = (what: string, value: string, form: RegExp, words: string): stri
   throw new TypeError(`Provider.${what} must be ${words}.`)
 }
 
+const assertOneOf = (what: string, value: unknown, values: ReadonlyArray<string>): void => {
+  if (values.some((one) => one === value)) return
+  throw new TypeError(`Provider.${what} must be ${values.join(" or ")}.`)
+}
+
 const domainName = /^[a-z0-9-]+(\.[a-z0-9-]+)+(:\d+)?$/i
 const domain = (provider: string, value: string, example: string): string =>
   checked(
@@ -165,6 +170,8 @@ export const keycloak = (options: {
   const name = encodeURIComponent(
     checked("keycloak: realm", realm, /^(?!\.\.?$)[^/]+$/, "the name of a realm, not a path")
   )
+  const client = typeof scopesFrom === "object" ? scopesFrom.client : undefined
+  if (typeof client !== "string" || client === "") assertOneOf("keycloak: scopesFrom", scopesFrom, ["scope", "realm"])
   return {
     issuer: `${url.replace(/\/+$/, "")}/realms/${name}`,
     audience,
@@ -172,14 +179,8 @@ export const keycloak = (options: {
     accessTokenClaims: { typ: "Bearer" },
     // That tells; before version 25, and with the mapper "Nonce backwards compatible", access tokens have a nonce, too.
     forbiddenClaims: [],
-    ...(scopesFrom === "scope"
-      ? undefined
-      : {
-          scopesPath:
-            scopesFrom === "realm"
-              ? (["realm_access", "roles"] as const)
-              : (["resource_access", scopesFrom.client, "roles"] as const)
-        })
+    ...(client === undefined ? undefined : { scopesPath: ["resource_access", client, "roles"] as const }),
+    ...(scopesFrom === "realm" ? { scopesPath: ["realm_access", "roles"] as const } : undefined)
   }
 }
 
@@ -227,27 +228,31 @@ export const entra = (options: {
   readonly audience: Audience
   /** `"delegated"` reads `scp` (a user is there), `"application"` reads `roles` (an application for itself: a token with `scp` is refused). Default: `"delegated"`. */
   readonly permissions?: "delegated" | "application"
-}): Options => ({
-  issuer: `https://login.microsoftonline.com/${checked(
-    "entra: tenant",
-    options.tenant,
-    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
-    "the directory (tenant) id, a GUID: common and organizations are no issuers"
-  ).toLowerCase()}/v2.0`,
-  audience: options.audience,
-  algorithms: ["RS256"],
-  profile: "jwt",
-  clientIdClaim: "azp",
-  ...(options.permissions === "application"
-    ? {
-        scopesPath: ["roles"] as const,
-        accessTokenClaims: { azp: true as const },
-        requiredClaims: { ver: "2.0", roles: true as const },
-        // Of a user who has signed in, roles are those that the user was assigned.
-        forbiddenClaims: ["scp", ...otherClaims.jwt]
-      }
-    : { scopesPath: ["scp"] as const, accessTokenClaims: { scp: true as const }, requiredClaims: { ver: "2.0" } })
-})
+}): Options => {
+  const { audience, permissions = "delegated", tenant } = options
+  assertOneOf("entra: permissions", permissions, ["delegated", "application"])
+  return {
+    issuer: `https://login.microsoftonline.com/${checked(
+      "entra: tenant",
+      tenant,
+      /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+      "the directory (tenant) id, a GUID: common and organizations are no issuers"
+    ).toLowerCase()}/v2.0`,
+    audience,
+    algorithms: ["RS256"],
+    profile: "jwt",
+    clientIdClaim: "azp",
+    ...(permissions === "application"
+      ? {
+          scopesPath: ["roles"] as const,
+          accessTokenClaims: { azp: true as const },
+          requiredClaims: { ver: "2.0", roles: true as const },
+          // Of a user who has signed in, roles are those that the user was assigned.
+          forbiddenClaims: ["scp", ...otherClaims.jwt]
+        }
+      : { scopesPath: ["scp"] as const, accessTokenClaims: { scp: true as const }, requiredClaims: { ver: "2.0" } })
+  }
+}
 
 /**
  * Amazon Cognito user pools. Access tokens have no `aud`: the API is known by the clients that may use it (`client_id`), and an access token by

@@ -96,7 +96,20 @@ export interface ClientSecret {
  * @since 0.1.0
  */
 export interface Authenticate {
-  /** Puts it into each question. */
+  /**
+   * Puts it into each question.
+   *
+   * **Example** (A bearer token of the API)
+   *
+   * ```ts
+   * import { Effect, type Redacted } from "effect"
+   * import { HttpClientRequest } from "effect/http"
+   * import type { TokenIntrospection } from "effect-oauth2"
+   *
+   * export const authenticate = (token: Redacted.Redacted): TokenIntrospection.Authenticate["authenticate"] =>
+   *   (request) => Effect.succeed(HttpClientRequest.bearerToken(request, token))
+   * ```
+   */
   readonly authenticate: (request: HttpClientRequest) => Effect.Effect<HttpClientRequest>
 }
 

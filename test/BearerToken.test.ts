@@ -282,6 +282,7 @@ describe("BearerToken", () => {
         assert.deepStrictEqual(yield* at(9, "Bearer abc"), tooLong)
         assert.deepStrictEqual(yield* at(0, ""), noCredentials)
         assert.deepStrictEqual(yield* at(0, "B"), tooLong)
+        assert.deepStrictEqual(yield* at(NaN, "Bearer abc"), tooLong)
         assert.deepStrictEqual(yield* at(100_000, `Bearer ${"a".repeat(50_000)}`), token("a".repeat(50_000)))
         const layered = answer("Bearer abcd").pipe(Effect.provide(Layer.succeed(BearerToken.MaxLength, 10)))
         assert.deepStrictEqual(yield* layered, tooLong)

@@ -675,6 +675,15 @@ describe("JwtVerifier", () => {
           assert.strictEqual(error.setting, "algorithm")
         }
       }))
+
+    test("is redacted", () =>
+      Effect.gen(function* () {
+        for (const plain of [secret, undefined]) {
+          const options = { issuer, audience, algorithm: "HS256", secret: plain as never } as const
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerSecret(options))))
+          assert.deepStrictEqual([error.setting, error.message], ["secret", "secret must be Redacted"])
+        }
+      }))
   })
 
   test("knows the client by azp where there is no client_id", () =>
@@ -749,6 +758,9 @@ describe("JwtVerifier", () => {
       ["profile", { profile: "at-jwt" as "jwt" }],
       ["requiredClaims", { requiredClaims: { tenant: undefined as never } }],
       ["requiredClaims", { requiredClaims: { tenant: "" } }],
+      ["requiredClaims", { requiredClaims: "tenant" as never }],
+      ["requiredClaims", { requiredClaims: ["tenant"] as never }],
+      ["accessTokenClaims", { accessTokenClaims: {}, profile: "jwt" }],
       ["requiredClaims", { requiredClaims: { tenant: false as never } }],
       ["requiredClaims", { requiredClaims: { "": "t1" } }],
       ["accessTokenClaims", { profile: "jwt", accessTokenClaims: { typ: undefined as never } }],

@@ -645,6 +645,7 @@ describe("declaring", () => {
       deviceAuthorizationUrl: () =>
         OAuth2.make("S", { flows: { deviceAuthorization: { tokenUrl: "/token" } as never }, scopes }),
       openIdConnectUrl: () => OAuth2.openIdConnect("S", { openIdConnectUrl: "", scopes }),
+      "openIdConnectUrl ": () => OAuth2.openIdConnect("S", { openIdConnectUrl: undefined as never, scopes }),
       oauth2MetadataUrl: () =>
         OAuth2.clientCredentials("S", { tokenUrl: "/token", oauth2MetadataUrl: "no url", scopes })
     }
@@ -652,6 +653,19 @@ describe("declaring", () => {
       assert.throws(declare, TypeError, `${name.trim()} must be a URL`)
     }
     OAuth2.clientCredentials("S", { tokenUrl: "token", scopes })
+  })
+
+  it("refuses options that are none, past their types", () => {
+    const flow = { tokenUrl: "/token" }
+    const bad: Readonly<Record<string, () => unknown>> = {
+      "name at least one flow": () => OAuth2.make("S", { scopes: {} } as never),
+      "clientCredential is no flow": () => OAuth2.make("S", { flows: { clientCredential: flow } as never, scopes: {} }),
+      "scopes says of each scope": () => OAuth2.clientCredentials("S", flow as never),
+      "scopes says of each scope ": () => OAuth2.clientCredentials("S", { ...flow, scopes: ["a"] as never }),
+      "responses must be": () =>
+        OAuth2.clientCredentials("S", { ...flow, scopes: {}, responses: "FastAPI" as "fastapi" })
+    }
+    for (const [message, declare] of Object.entries(bad)) assert.throws(declare, TypeError, message.trim())
   })
 
   it("refuses names and realms that cannot be written", () => {

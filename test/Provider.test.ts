@@ -437,6 +437,18 @@ describe("a value that no issuer of the provider can have", () => {
     "keycloak: realm   ": () => Provider.keycloak({ url: "https://sso.example.com", realm: "a/b", audience: api }),
     "keycloak: realm    ": () =>
       Provider.keycloak({ url: "https://sso.example.com", realm: undefined as never, audience: api }),
+    "keycloak: scopesFrom": () =>
+      Provider.keycloak({ url: "https://sso.example.com", realm: "a", audience: api, scopesFrom: "roles" as "realm" }),
+    "keycloak: scopesFrom ": () =>
+      Provider.keycloak({ url: "https://sso.example.com", realm: "a", audience: api, scopesFrom: { client: "" } }),
+    "keycloak: scopesFrom  ": () =>
+      Provider.keycloak({ url: "https://sso.example.com", realm: "a", audience: api, scopesFrom: {} as never }),
+    "entra: permissions": () =>
+      Provider.entra({
+        tenant: "11111111-2222-3333-4444-555555555555",
+        audience: api,
+        permissions: "app" as "application"
+      }),
     "entra: tenant": () => Provider.entra({ tenant: "common", audience: api }),
     "cognito: region": () => Provider.cognito({ region: "", userPoolId: "eu-central-1_x", clientId: "c" }),
     "cognito: userPoolId": () => Provider.cognito({ region: "eu-central-1", userPoolId: "", clientId: "c" }),

@@ -47,7 +47,8 @@ export const presented = (request: HttpServerRequest, maxLength: number): string
   const value = fieldValue(request)
   if (value === undefined) return noCredentials
   if (hasSeveralFields(request.source)) return severalCredentials
-  return value.length > maxLength ? tooLong : value
+  // Of a bound that is no number none is shorter.
+  return value.length <= maxLength ? value : tooLong
 }
 
 /** Whether what was presented is a bearer token, by its form. */

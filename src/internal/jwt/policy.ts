@@ -1,5 +1,6 @@
 /** What is decided once of the options of a verifier. */
 import * as Effect from "effect/Effect"
+import { isReadonlyObject } from "effect/Predicate"
 import type { Policy as Options } from "../../JwtVerifier.ts"
 import type { ConfigurationError } from "../../SecurityError.ts"
 import * as duration from "../duration.ts"
@@ -75,12 +76,21 @@ export const make = Effect.fnUntraced(function* (
     return yield* refuseSetting(setting, "must name claims: strings that are not empty")
   }
   for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
+    const expected = options[setting] ?? {}
+    if (!isReadonlyObject(expected))
+      return yield* refuseSetting(setting, "must be an object of claims and their values")
     // A setting that is missing where the value should be would take every token that lacks the claim.
-    const bad = Object.entries(options[setting] ?? {}).find(([name, value]) => name === "" || !isExpected(value))
+    const bad = Object.entries(expected).find(([name, value]) => name === "" || !isExpected(value))
     if (bad === undefined) continue
     return yield* refuseSetting(
       setting,
       `must say of each claim its value, a string that is not empty, or true for any: of ${JSON.stringify(bad[0])} it does not`
+    )
+  }
+  if (accessTokenClaims !== undefined && Object.keys(accessTokenClaims).length === 0) {
+    return yield* refuseSetting(
+      "accessTokenClaims",
+      "must name a claim that access tokens have: without one, none is taken"
     )
   }
   const marks = Object.entries(accessTokenClaims ?? { scope: true, scp: true, client_id: true })

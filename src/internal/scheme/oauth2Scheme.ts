@@ -1,5 +1,6 @@
 /** Puts a scheme together: checks its options, and hands it to what guards, verifies and documents. */
 import * as Effect from "effect/Effect"
+import { isReadonlyObject } from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import type { VerifiedToken } from "../../AccessToken.ts"
@@ -47,6 +48,9 @@ const required: Readonly<Record<keyof Flows, ReadonlyArray<string>>> = {
 
 const assertFlows = (where: string, flows: Flows): void => {
   for (const [name, flow] of Object.entries(flows)) {
+    if (!Object.hasOwn(required, name)) {
+      throw new TypeError(`${where}: ${name} is no flow; flows are ${Object.keys(required).join(", ")}.`)
+    }
     const none = Object.fromEntries(required[name as keyof Flows].map((field) => [field, undefined]))
     assertUrls(where, { ...none, ...flow })
   }
@@ -84,14 +88,19 @@ export const make = <
   openIdConnectUrl?: string
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
   const where = `${constructor}(${JSON.stringify(name)})`
+  if (!isReadonlyObject(options.scopes)) throw new TypeError(`${where}: scopes says of each scope what it is for.`)
   const names = Object.keys(options.scopes)
   const { realm = name, renderers = {}, responses = "fastapi" } = options
   assertName(where, name)
   assertScopeTokens(where, names)
   assertRealm(where, realm)
+  if (responses !== "fastapi" && responses !== "rfc6750") {
+    throw new TypeError(`${where}: responses must be "fastapi" or "rfc6750".`)
+  }
   assertFlows(where, flows)
   assertUrls(where, {
-    ...(openIdConnectUrl === undefined ? undefined : { openIdConnectUrl }),
+    // Who names no flow names where they are found.
+    ...(Object.keys(flows).length === 0 ? { openIdConnectUrl } : undefined),
     ...Struct.pick(options, ["oauth2MetadataUrl"])
   })
 
