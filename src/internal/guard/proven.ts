@@ -19,8 +19,8 @@ export interface NoLayer {
   readonly "~effect-oauth2/NoLayer": never
 }
 
-/** What is needed for each request, without the router's mark. */
-export type OfRequest<R> = R extends HttpRouter.Request<"Requires", infer T> ? T : R
+/** What is needed for each request, without the router's mark. Of `any`, which `HttpRouter.addAll` infers from some lists, nothing is known. */
+export type OfRequest<R> = R extends HttpRouter.Request<"Requires", infer T> ? (0 extends 1 & T ? never : T) : R
 
 type Unproven<R> =
   R extends Granted<infer Name, infer Scope>

@@ -13,6 +13,7 @@ import * as endpoints from "./endpoint.ts"
 import * as Origin from "./origin.ts"
 import type { Needs, NoLayer, OfRequest } from "./proven.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
+import { type Recorded, recorded } from "./recording.ts"
 import type { Seal } from "../requirement/securityRequirement.ts"
 
 /** The sentence about an endpoint that is open without saying so, or says that it is and is not. */
@@ -71,9 +72,9 @@ export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
  *
  * **Details**
  *
- * An api is looked at again when the program runs, in case types were cast away: an open endpoint throws a `TypeError` that names it. Of an
- * `HttpRouter` app, the routes made by `OAuth2.route` are looked at. An endpoint that is `Public` inside of a requirement is closed, which its code does
- * not say: it is refused, too.
+ * An api is looked at again when the program runs, in case types were cast away: an open endpoint throws a `TypeError` that names it. So is each route of a
+ * layer, and each endpoint of an `HttpApi` in it, while the layer is built: then the program ends at its start, with the same `TypeError` for a defect. The
+ * compiler knows of routes that `OAuth2.route` made. What is `Public` inside of a requirement is closed, which its code does not say: it is refused, too.
  *
  * **Gotchas**
  *
@@ -102,30 +103,81 @@ export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
  *   .pipe(OAuth2.secured)
  * ```
  *
+ * **Example** (Routes, of which none is open)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { "items:read": "Read your items" }
+ * })
+ *
+ * const List = HttpRouter.add("GET", "/items", HttpServerResponse.jsonUnsafe([])).pipe(
+ *   Layer.provide(auth.require("items:read").route.layer)
+ * )
+ *
+ * export const Routes = Layer.mergeAll(List).pipe(OAuth2.secured)
+ * ```
+ *
  * @category combinators
  * @since 0.1.0
  */
 export const secured = <T>(self: T & Secured<T>): T => {
-  if (HttpApi.isHttpApi(self)) assertSecured(self)
-  else if (!Layer.isLayer(self)) throw new TypeError("OAuth2.secured takes an api or a layer of routes.")
-  return self
+  if (HttpApi.isHttpApi(self)) {
+    assertSecured(self)
+    return self
+  }
+  if (!Layer.isLayer(self)) throw new TypeError("OAuth2.secured takes an api or a layer of routes.")
+  // Sound: it is the same layer, looked at while it is built.
+  return recorded(self, (routes) => Layer.effectDiscard(Effect.sync(() => assertRoutesSecured(routes)))) as T
 }
 
+const assertRoutesSecured = (routes: ReadonlyArray<Recorded>): void =>
+  assertEach(
+    routes.map(({ endpoint, isPublic: isPublicRoute, method, path, requirements }) => {
+      const keys = Array.from(endpoint?.middlewares ?? [])
+      return {
+        name: `${method} ${path}`,
+        isSecured: requirements.length > 0 || keys.some(isSecuring),
+        isPublic: isPublicRoute || keys.some(isPublic)
+      }
+    })
+  )
+
 const assertSecured = (api: HttpApi.Top): void => {
-  const open: Array<string> = []
-  const closed: Array<string> = []
+  const found: Array<Found> = []
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint, group, middleware }) => {
       const keys = Array.from(middleware)
-      const isSecured = keys.some((key) => endpoints.ofKey(key) !== undefined)
-      const name = JSON.stringify(`${group.identifier}.${endpoint.identifier}`)
-      if (isSecured === keys.some(isPublic)) (isSecured ? closed : open).push(name)
+      const name = `${group.identifier}.${endpoint.identifier}`
+      found.push({ name, isSecured: keys.some(isSecuring), isPublic: keys.some(isPublic) })
     }
   })
+  assertEach(found)
+}
+
+const isSecuring = (key: object): boolean => endpoints.ofKey(key) !== undefined
+
+/** An endpoint or a route, and what it says. */
+interface Found {
+  readonly name: string
+  readonly isSecured: boolean
+  readonly isPublic: boolean
+}
+
+/** Each says one of the two. */
+const assertEach = (found: ReadonlyArray<Found>): void => {
+  const named = (are: (one: Found) => boolean) => found.filter(are).map(({ name }) => JSON.stringify(name))
+  const open = named(({ isPublic, isSecured }) => !isSecured && !isPublic)
+  const closed = named(({ isPublic, isSecured }) => isSecured && isPublic)
   if (closed.length > 0) {
     throw new TypeError(
-      `OAuth2.secured: Public inside of a requirement, which closes them: ${closed.join(", ")}. Add them after .middleware(), or take Public away.`
+      `OAuth2.secured: Public inside of a requirement, which closes them: ${closed.join(", ")}. Put them outside of it (in an api, add them after .middleware()), or take Public away.`
     )
   }
   if (open.length > 0) {

@@ -14,6 +14,7 @@ import * as endpoints from "../guard/endpoint.ts"
 import { bindChecks, type Demand } from "./demand.ts"
 import { checks } from "./expression.ts"
 import * as guard from "../guard/guard.ts"
+import * as recording from "../guard/recording.ts"
 import type { ErrorSchemas } from "../scheme/errorSchemas.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
@@ -191,9 +192,11 @@ export const make = <Name extends string, Provides, E, R>(
       const bound = ownChecks.length === 0 ? demand : bindChecks(demand, yield* Effect.context<never>())
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
-      return (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) =>
+      return (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
+        recording.noteRequirement(demand)
         // Sound: the guard gives what the handler gives.
-        guard.make(bound, authentications, handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
+        return guard.make(bound, authentications, handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
+      }
     })
   )
   // Sound: the demand is the one that the type parameters are computed from, by the caller (`OAuth2`).
