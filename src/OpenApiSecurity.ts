@@ -4,15 +4,17 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
+import type * as HttpRouter from "effect/http/HttpRouter"
 import type * as OpenApi from "effect/http-api/OpenApi"
+import * as Layer from "effect/Layer"
 import * as endpoints from "./internal/guard/endpoint.ts"
-import * as openApiDocument from "./internal/openApi/openApiDocument.ts"
-import * as pathTemplate from "./internal/openApi/pathTemplate.ts"
-import * as refusalResponses from "./internal/openApi/refusalResponses.ts"
-import { declare, ofDemand } from "./internal/openApi/securityRequirements.ts"
+import { recorded } from "./internal/guard/recording.ts"
+import * as routesDocument from "./internal/openApi/routesDocument.ts"
+import { ofDemand } from "./internal/openApi/securityRequirements.ts"
 import * as expression from "./internal/requirement/expression.ts"
 import type { SecurityRequirementTypes } from "./internal/requirement/securityRequirement.ts"
-import type { Scheme } from "./internal/scheme/scheme.ts"
+import { ConfigurationError } from "./SecurityError.ts"
 
 /**
  * The schemes of one alternative with their scopes: all of them are needed. `{}` is the anonymous request.
@@ -73,79 +75,113 @@ export const of = (
 ): ReadonlyArray<SecurityRequirementObject> => ofDemand(endpoints.ofKeys(requirements))
 
 /**
- * A route of an `HttpRouter` app, for a document.
+ * What a document says of a route, or of all routes that it is provided to, beside their security: fields of an operation (OpenAPI, "Operation Object"). What
+ * stands further in counts. It costs nothing when requests come.
  *
- * @category models
+ * **Example** (A route with a summary, in a group with a tag)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { OpenApiSecurity } from "effect-oauth2"
+ *
+ * const Me = HttpRouter.add("GET", "/users/me", HttpServerResponse.empty()).pipe(
+ *   Layer.provide(OpenApiSecurity.operation({ summary: "Who am I?" }))
+ * )
+ * const Settings = HttpRouter.add("GET", "/users/me/settings", HttpServerResponse.empty())
+ *
+ * export const Users = Layer.mergeAll(Me, Settings).pipe(Layer.provide(OpenApiSecurity.operation({ tags: ["users"] })))
+ * ```
+ *
+ * @category layers
  * @since 0.1.0
  */
-export interface Route {
-  /** As the router has it. */
-  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS"
-  /** As the router has it: parameters are `:name`. */
-  readonly path: `/${string}`
-  /** The requirements that stand around it, outermost first: the very values whose `route.layer` is provided. None for a public route. */
-  readonly requirements?: ReadonlyArray<SecurityRequirementTypes<string, never, unknown, unknown>>
-  /** The operation's other fields (OpenAPI, "Operation Object"). */
-  readonly operation?: Readonly<Record<string, unknown>>
-}
+export const operation = (fields: Readonly<Record<string, unknown>>): Layer.Layer<never> =>
+  routesDocument.noting(fields)
 
 /**
- * A document for the routes of an `HttpRouter` app, which declares no api, or a document of an api with such routes added to it. Security and refusals
- * come from the same requirement values that guard the routes.
+ * Leaves the routes that it is provided to out of documents: FastAPI's `include_in_schema=False`. OpenAPI has no words for some, such as those with wildcards.
  *
- * **Example** (A route and its document)
+ * **Example** (A page and its files)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { OpenApiSecurity } from "effect-oauth2"
+ *
+ * export const Files = HttpRouter.add("GET", "/files/*", HttpServerResponse.empty()).pipe(
+ *   Layer.provide(OpenApiSecurity.hidden)
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
+
+/**
+ * The routes of an `HttpRouter` app, and what is made of their document, such as a page that shows it.
+ *
+ * **Details**
+ *
+ * The document is read from the routes while they are added to the router: their methods and paths with the requirements that stand around them. So it cannot say
+ * anything else than what is enforced. `operation` adds to it, `hidden` leaves a route out.
+ *
+ * With `document` the routes are added to that of an `HttpApi`, whose endpoints are there already. It has to be given where the routes have an `HttpApi` among them.
+ *
+ * **Gotchas**
+ *
+ * A route for which OpenAPI has no words fails at start-up with a `ConfigurationError` that names it: `hidden` leaves it out.
+ *
+ * **Example** (Routes with a docs page)
  *
  * ```ts
  * import { Effect, Layer } from "effect"
  * import { HttpRouter, HttpServerResponse } from "effect/http"
- * import { OAuth2, OpenApiSecurity } from "effect-oauth2"
+ * import { OAuth2, OpenApiSecurity, SwaggerUi } from "effect-oauth2"
  *
  * const auth = OAuth2.authorizationCode("OAuth2", {
  *   authorizationUrl: "https://idp.example.com/authorize",
  *   tokenUrl: "https://idp.example.com/token",
  *   scopes: { me: "Read your profile" }
  * })
- * const me = auth.require("me")
  *
- * export const Me = HttpRouter.add("GET", "/users/me", Effect.succeed(HttpServerResponse.empty())).pipe(
- *   Layer.provide(me.route.layer)
+ * const Me = HttpRouter.add("GET", "/users/me", HttpServerResponse.empty()).pipe(
+ *   Layer.provide(auth.require("me").route.layer),
+ *   Layer.provide(OpenApiSecurity.operation({ summary: "Who am I?" }))
  * )
- * export const document = OpenApiSecurity.fromRoutes({
- *   info: { title: "Profiles", version: "1.0.0" },
- *   routes: [{ method: "GET", path: "/users/me", requirements: [me], operation: { summary: "Who am I?" } }]
- * })
+ *
+ * export const App = Me.pipe(
+ *   OAuth2.secured,
+ *   OpenApiSecurity.documented({ info: { title: "Profiles", version: "1.0.0" } }, (document) => SwaggerUi.layer(document))
+ * )
  * ```
  *
- * @category constructors
+ * @category combinators
  * @since 0.1.0
  */
-export const fromRoutes = (
-  options: {
-    readonly routes: ReadonlyArray<Route>
-  } & ({ readonly info: OpenApi.OpenAPISpecInfo } | { readonly document: OpenApi.OpenAPISpec })
-): OpenApi.OpenAPISpec => {
-  const document: OpenApi.OpenAPISpec =
-    "document" in options
-      ? options.document
-      : {
-          openapi: "3.1.0",
-          info: options.info,
-          paths: {},
-          components: { schemas: {}, securitySchemes: {} },
-          security: [],
-          tags: []
-        }
-  const schemes = new Map<string, Scheme>()
-  const operations = options.routes.map(({ method, operation = {}, path, requirements = [] }) => {
-    const demand = endpoints.ofKeys(requirements)
-    declare(schemes, demand)
-    return {
-      ...pathTemplate.ofRoute(path),
-      method: method.toLowerCase(),
-      operation,
-      security: demand.length === 0 ? [] : ofDemand(demand),
-      refusals: refusalResponses.of(demand)
-    }
-  })
-  return openApiDocument.add(document, { schemes, operations })
-}
+export const documented =
+  <A2, E2, R2>(
+    options: { readonly info: OpenApi.OpenAPISpecInfo } | { readonly document: OpenApi.OpenAPISpec },
+    use: (document: OpenApi.OpenAPISpec) => Layer.Layer<A2, E2, R2>
+  ) =>
+  <A, E, R>(
+    routes: Layer.Layer<A, E, R>
+  ): Layer.Layer<A | A2, E | E2 | ConfigurationError, R | R2 | HttpRouter.HttpRouter> =>
+    recorded(routes, (found) => {
+      const document = Effect.try({
+        try: () =>
+          routesDocument.add("document" in options ? options.document : routesDocument.empty(options.info), found),
+        catch: (error) => error
+      })
+      return Layer.unwrap(
+        Effect.map(
+          Effect.catch(document, (error) =>
+            error instanceof TypeError
+              ? Effect.fail(new ConfigurationError({ setting: "routes", message: error.message }))
+              : Effect.die(error)
+          ),
+          use
+        )
+      )
+    })

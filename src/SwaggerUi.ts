@@ -169,14 +169,14 @@ export interface Options {
  * **Example** (A page for routes without an api)
  *
  * ```ts
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
  * import { OpenApiSecurity, SwaggerUi } from "effect-oauth2"
  *
- * const document = OpenApiSecurity.fromRoutes({
- *   info: { title: "Profiles", version: "1.0.0" },
- *   routes: [{ method: "GET", path: "/health", operation: { summary: "Whether it runs" } }]
- * })
- *
- * export const Docs = SwaggerUi.layer(document, { path: "/reference", persistAuthorization: true })
+ * export const App = HttpRouter.add("GET", "/health", HttpServerResponse.empty()).pipe(
+ *   OpenApiSecurity.documented({ info: { title: "Profiles", version: "1.0.0" } }, (document) =>
+ *     SwaggerUi.layer(document, { path: "/reference", persistAuthorization: true })
+ *   )
+ * )
  * ```
  *
  * @category layers

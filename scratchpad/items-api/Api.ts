@@ -10,19 +10,14 @@ import * as Security from "./Security.ts"
 export const make = (endpoints: Security.Endpoints, docsClientId?: string) => {
   const auth = Security.make(endpoints)
   const { api, layer: Api } = items(auth)
-  const { layer: Profile, routes } = profile(auth)
-
-  const document = OpenApiSecurity.fromRoutes({
-    document: OpenApi.fromApi(api),
-    routes: [...routes, ...health.routes]
-  })
   const client = { appName: "Items API", scopes: ["items:read", "items:write", "me"] }
-  const Docs = SwaggerUi.layer(
-    document,
-    docsClientId === undefined ? {} : { initOAuth: { ...client, clientId: docsClientId } }
-  )
+  const docs = docsClientId === undefined ? {} : { initOAuth: { ...client, clientId: docsClientId } }
 
-  return Layer.mergeAll(Api, Profile, health.layer, Docs).pipe(Layer.provide([auth.layer, Items.layer(auth)]))
+  return Layer.mergeAll(Api, profile(auth), Health).pipe(
+    OAuth2.secured,
+    OpenApiSecurity.documented({ document: OpenApi.fromApi(api) }, (document) => SwaggerUi.layer(document, docs)),
+    Layer.provide([auth.layer, Items.layer(auth)])
+  )
 }
 
 /** The items, as a declared api. Requirements accumulate: creating an item takes items:read and items:write. */
@@ -53,18 +48,18 @@ const items = (auth: Security.Auth) => {
   return { api, layer: HttpApiBuilder.layer(api).pipe(Layer.provide(Handlers)) }
 }
 
-/** The rest, as routes, with what the document says of them. */
+/** The rest, as routes, each with what the document says of it. */
 const profile = (auth: Security.Auth) => {
-  const me = auth.require("me")
-  const anybody = auth.optional()
-
   const Me = OAuth2.route(
     "GET",
     "/users/me",
     Effect.map(AccessToken, ({ scopes, subject }) =>
       HttpServerResponse.jsonUnsafe({ subject, scopes: Array.from(scopes) })
     )
-  ).pipe(Layer.provide(me.route.layer))
+  ).pipe(
+    Layer.provide(auth.require("me").route.layer),
+    Layer.provide(OpenApiSecurity.operation({ operationId: "me", summary: "Who the token stands for" }))
+  )
 
   const Greeting = OAuth2.route(
     "GET",
@@ -74,33 +69,17 @@ const profile = (auth: Security.Auth) => {
         hello: Option.match(token, { onNone: () => "anonymous", onSome: ({ subject }) => subject })
       })
     )
-  ).pipe(Layer.provide(anybody.route.layer))
+  ).pipe(
+    Layer.provide(auth.optional().route.layer),
+    Layer.provide(
+      OpenApiSecurity.operation({ operationId: "greeting", summary: "A greeting, by name where there is one" })
+    )
+  )
 
-  return {
-    layer: Layer.mergeAll(Me, Greeting).pipe(OAuth2.secured),
-    routes: [
-      {
-        method: "GET",
-        path: "/users/me",
-        requirements: [me],
-        operation: { operationId: "me", tags: ["profile"], summary: "Who the token stands for" }
-      },
-      {
-        method: "GET",
-        path: "/greeting",
-        requirements: [anybody],
-        operation: { operationId: "greeting", tags: ["profile"], summary: "A greeting, by name where there is one" }
-      }
-    ] satisfies ReadonlyArray<OpenApiSecurity.Route>
-  }
+  return Layer.mergeAll(Me, Greeting).pipe(Layer.provide(OpenApiSecurity.operation({ tags: ["profile"] })))
 }
 
-const health = {
-  layer: OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))).pipe(
-    Layer.provide(OAuth2.Public("what watches the service has no credentials").route.layer),
-    OAuth2.secured
-  ),
-  routes: [
-    { method: "GET", path: "/health", operation: { operationId: "health", tags: ["health"], summary: "Open to all" } }
-  ] satisfies ReadonlyArray<OpenApiSecurity.Route>
-}
+const Health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))).pipe(
+  Layer.provide(OAuth2.Public("what watches the service has no credentials").route.layer),
+  Layer.provide(OpenApiSecurity.operation({ operationId: "health", tags: ["health"], summary: "Open to all" }))
+)

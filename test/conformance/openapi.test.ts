@@ -1,12 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { OpenApi } from "effect/http-api"
-import { OAuth2, OpenApiSecurity } from "effect-oauth2"
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { OAuth2 } from "effect-oauth2"
+import { documentOfRoutes } from "../support/documentOfRoutes.ts"
 import { cases } from "./Case.ts"
-
-const info = { title: "FastAPI", version: "0.1.0" }
 
 const name = "OAuth2AuthorizationCodeBearer"
 const readWrite = { read: "Read access", write: "Write access" }
+
+const route = (method: "GET" | "POST", path: `/${string}`) => HttpRouter.add(method, path, HttpServerResponse.empty())
+
+const documentOf = <A, E, R>(
+  routes: Layer.Layer<A, E, R>,
+  { layerTest }: { readonly layerTest: (as: "anonymous") => Layer.Layer<never> }
+) => documentOfRoutes(routes.pipe(Layer.provide(layerTest("anonymous"))))
 
 const bare = (description?: string) => {
   const auth = OAuth2.authorizationCode(name, {
@@ -15,25 +22,22 @@ const bare = (description?: string) => {
     scopes: {},
     ...(description === undefined ? undefined : { description })
   })
-  return OpenApiSecurity.fromRoutes({
-    info,
-    routes: [{ method: "GET", path: "/items/", requirements: [auth.require()] }]
-  })
+  return documentOf(route("GET", "/items/").pipe(Layer.provide(auth.require().route.layer)), auth)
 }
 
 const scopes = () => {
   const auth = OAuth2.authorizationCode(name, { authorizationUrl: "authorize", tokenUrl: "token", scopes: readWrite })
-  const [app, read, both] = [auth.require(), auth.require("read"), auth.require("read", "write")]
-  return OpenApiSecurity.fromRoutes({
-    info,
-    routes: [
-      { method: "GET", path: "/", requirements: [app] },
-      { method: "GET", path: "/with-oauth2-scheme", requirements: [app, both] },
-      { method: "GET", path: "/with-get-token", requirements: [app, both] },
-      { method: "GET", path: "/items/", requirements: [app, read] },
-      { method: "POST", path: "/items/", requirements: [app, read, both] }
-    ]
-  })
+  const both = Layer.provide(auth.require("read", "write").route.layer)
+  const items = Layer.mergeAll(route("GET", "/items/"), route("POST", "/items/").pipe(both))
+  return documentOf(
+    Layer.mergeAll(
+      route("GET", "/"),
+      route("GET", "/with-oauth2-scheme").pipe(both),
+      route("GET", "/with-get-token").pipe(both),
+      items.pipe(Layer.provide(auth.require("read").route.layer))
+    ).pipe(Layer.provide(auth.require().route.layer)),
+    auth
+  )
 }
 
 const simple = () => {
@@ -42,10 +46,13 @@ const simple = () => {
     tokenUrl: "/api/oauth/token",
     scopes: readWrite
   })
-  return OpenApiSecurity.fromRoutes({
-    info,
-    routes: [{ method: "GET", path: "/admin", requirements: [auth.require(), auth.require("read", "write")] }]
-  })
+  return documentOf(
+    route("GET", "/admin").pipe(
+      Layer.provide(auth.require("read", "write").route.layer),
+      Layer.provide(auth.require().route.layer)
+    ),
+    auth
+  )
 }
 
 const optional = () => {
@@ -53,21 +60,15 @@ const optional = () => {
     flows: { password: { tokenUrl: "token" } },
     scopes: { "read:users": "Read the users", "write:users": "Create users" }
   })
-  return OpenApiSecurity.fromRoutes({
-    info,
-    routes: [
-      { method: "POST", path: "/login" },
-      { method: "GET", path: "/users/me", requirements: [auth.optional()] }
-    ]
-  })
+  return documentOf(
+    Layer.mergeAll(route("POST", "/login"), route("GET", "/users/me").pipe(Layer.provide(auth.optional().route.layer))),
+    auth
+  )
 }
 
 const openIdConnect = () => {
   const auth = OAuth2.openIdConnect("OpenIdConnect", { openIdConnectUrl: "/openid", scopes: {} })
-  return OpenApiSecurity.fromRoutes({
-    info,
-    routes: [{ method: "GET", path: "/users/me", requirements: [auth.require()] }]
-  })
+  return documentOf(route("GET", "/users/me").pipe(Layer.provide(auth.require().route.layer)), auth)
 }
 
 const tutorial = () => {
@@ -75,27 +76,29 @@ const tutorial = () => {
     flows: { password: { tokenUrl: "token" } },
     scopes: { me: "Read information about the current user.", items: "Read items." }
   })
-  const active = auth.require("me")
-  return OpenApiSecurity.fromRoutes({
-    info,
-    routes: [
-      { method: "POST", path: "/token" },
-      { method: "GET", path: "/users/me/", requirements: [active] },
-      { method: "GET", path: "/users/me/items/", requirements: [auth.require("items"), active] },
-      { method: "GET", path: "/status/", requirements: [auth.require()] }
-    ]
-  })
+  const active = Layer.provide(auth.require("me").route.layer)
+  return documentOf(
+    Layer.mergeAll(
+      route("POST", "/token"),
+      route("GET", "/users/me/").pipe(active),
+      route("GET", "/users/me/items/").pipe(active, Layer.provide(auth.require("items").route.layer)),
+      route("GET", "/status/").pipe(Layer.provide(auth.require().route.layer))
+    ),
+    auth
+  )
 }
 
-const documents: Readonly<Record<string, OpenApi.OpenAPISpec>> = {
-  oauth2_authorization_code_bearer: bare(),
-  oauth2_authorization_code_bearer_description: bare("OAuth2 Code Bearer"),
-  oauth2_authorization_code_bearer_scopes_openapi: scopes(),
-  oauth2_authorization_code_bearer_scopes_openapi_simple: simple(),
-  oauth2_optional: optional(),
-  openid_connect: openIdConnect(),
-  tutorial005: tutorial()
-}
+const documents = await Effect.runPromise(
+  Effect.all({
+    oauth2_authorization_code_bearer: bare(),
+    oauth2_authorization_code_bearer_description: bare("OAuth2 Code Bearer"),
+    oauth2_authorization_code_bearer_scopes_openapi: scopes(),
+    oauth2_authorization_code_bearer_scopes_openapi_simple: simple(),
+    oauth2_optional: optional(),
+    openid_connect: openIdConnect(),
+    tutorial005: tutorial()
+  })
+)
 
 type Json = Record<string, unknown>
 
@@ -114,7 +117,7 @@ describe("the documents of FastAPI's own tests", () => {
 
   for (const { app, response } of recorded) {
     const expected = response.body as Json & { readonly paths: object; readonly components: Json }
-    const document = documents[app]
+    const document = documents[app as keyof typeof documents]
 
     it(`${app}: the schemes are FastAPI's`, () => {
       assert.deepStrictEqual(document?.components.securitySchemes, expected.components["securitySchemes"])

@@ -109,6 +109,13 @@ const either = (one: unknown, other: unknown): unknown => {
   }
 }
 
+/** Whether the document has this operation, whatever its path's parameters are called. */
+export const has = (document: OpenApi.OpenAPISpec, method: string, path: string): boolean =>
+  Object.entries<Json>({ ...document.paths }).some(
+    ([template, item]) =>
+      pathTemplate.normalize(template) === pathTemplate.normalize(path) && Object.hasOwn(item, method.toLowerCase())
+  )
+
 interface Operation {
   readonly path: string
   readonly parameters: ReadonlyArray<string>

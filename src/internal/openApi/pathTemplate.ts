@@ -56,8 +56,7 @@ const replace = (
  * twice: a path that has throws, since what would be written is another one.
  */
 export const ofRoute = (path: string): { readonly path: string; readonly parameters: ReadonlyArray<string> } => {
-  const refuse = (what: string) =>
-    new TypeError(`OpenApiSecurity.fromRoutes: ${path}: a path in OpenAPI has no ${what}.`)
+  const refuse = (what: string) => new TypeError(`${path}: a path in OpenAPI has no ${what}.`)
   const parameters = parametersOf(path, inRouter)
   const names = parameters.map(({ name }) => name)
   if (parameters.some(({ isOptional }) => isOptional)) {
@@ -69,7 +68,7 @@ export const ofRoute = (path: string): { readonly path: string; readonly paramet
     inRouter,
     ({ name }) => `{${name}}`,
     (text) => {
-      if (text.includes("*")) throw refuse("wildcards: leave it out")
+      if (text.includes("*")) throw refuse("wildcards: OpenApiSecurity.hidden leaves it out")
       return text.replaceAll("::", ":")
     }
   )
