@@ -31,6 +31,7 @@ import type { VerifiedToken } from "./AccessToken.ts"
 import { redact } from "./internal/credential/authorizationHeader.ts"
 import * as cachedVerifier from "./internal/verification/cachedVerifier.ts"
 import { take } from "./internal/verification/ownVerifier.ts"
+import { always } from "./internal/verification/verified.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
 
 /**
@@ -146,7 +147,7 @@ export class TokenVerifier extends Context.Service<
         Effect.mapEager(take(verify(redact(text)), fiber.getRef(Clock.Clock)), (token) => ({
           token,
           until: token.expiresAt.epochMilliseconds,
-          standing: cachedVerifier.always
+          standing: always
         }))
     })
   }

@@ -4,7 +4,7 @@ import { Arbitrary, DateTime, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { InFlight } from "../src/internal/verification/inFlight.ts"
+import { TransientMap } from "../src/internal/verification/transientMap.ts"
 import { type Entry, type Kept, TokenCache } from "../src/internal/verification/tokenCache.ts"
 import { accepted, refused, verifier } from "./support/cachedVerifier.ts"
 import { times } from "./support/times.ts"
@@ -170,7 +170,7 @@ describe("the cache is bounded", () => {
   )
 })
 
-// Enough ends that what is under way is moved.
+// Enough ends that the map is made anew.
 const texts = times(30).map((i) => `token-${i}`)
 const Step = Schema.Struct({ kind: Schema.Literals(["set", "delete"]), text: Schema.Literals(texts) })
 
@@ -178,19 +178,19 @@ it.prop(
   "what is under way is found as in a map, while it is under way",
   { steps: Arbitrary.array(Arbitrary.schema(Step), { minLength: 6000, maxLength: 7000 }) },
   ({ steps }) => {
-    const inFlight = new InFlight<number>()
+    const map = new TransientMap<number>()
     const model = new Map<string, number>()
     steps.forEach(({ kind, text }, i) => {
-      assert.strictEqual(inFlight.get(text), model.get(text))
+      assert.strictEqual(map.get(text), model.get(text))
       if (kind === "set") {
-        inFlight.set(text, i)
+        map.set(text, i)
         model.set(text, i)
       } else {
-        inFlight.delete(text)
+        map.delete(text)
         model.delete(text)
       }
     })
-    for (const text of texts) assert.strictEqual(inFlight.get(text), model.get(text))
+    for (const text of texts) assert.strictEqual(map.get(text), model.get(text))
   },
   { arbitrary: { runs: 10, seed: "flights" } }
 )

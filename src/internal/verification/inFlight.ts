@@ -1,27 +1,60 @@
-/** The verifications that are under way, by their tokens. */
+/** The verifications that are under way: a token that many present at once is verified once. */
+import * as Effect from "effect/Effect"
+import type { VerifiedToken } from "../../AccessToken.ts"
+import type { Rejection } from "./directVerifier.ts"
+import { shared } from "./shared.ts"
+import { freeze } from "./tokenCache.ts"
+import { TransientMap } from "./transientMap.ts"
+import type { Verified } from "./verified.ts"
 
-const maxEnded = 1000
+interface Flight {
+  readonly verified: Effect.Effect<VerifiedToken, Rejection>
+  /** Whether several requests wait for it: they are given the same token. */
+  isShared: boolean
+}
 
-/**
- * What is under way, by tokens: a map that is made anew every thousand ends. One whose members come and go makes a new table every so often, and its old
- * tables point to the new ones: once one of them is in the old generation, what has long ended looks alive to the collector of young objects, and is moved
- * there, too. That cost 2 kB for each token that came once.
- */
-export class InFlight<A> {
-  #map = new Map<string, A>()
-  #ended = 0
+export class InFlight {
+  readonly #flights = new TransientMap<Flight>()
 
-  get(text: string): A | undefined {
-    return this.#map.size === 0 ? undefined : this.#map.get(text)
+  /** What is under way already for the token: for one more request. */
+  join(text: string): Effect.Effect<VerifiedToken, Rejection> | undefined {
+    const flight = this.#flights.get(text)
+    if (flight === undefined) return
+    flight.isShared = true
+    return flight.verified
   }
 
-  set(text: string, value: A): void {
-    this.#map.set(text, value)
+  /** A verification that others can join from when it is run until it ends. */
+  begin(
+    text: string,
+    verified: Effect.Effect<Verified, Rejection>,
+    keep: (verified: Verified) => VerifiedToken
+  ): Effect.Effect<VerifiedToken, Rejection> {
+    const isOwn = () => this.#flights.get(text) === flight
+    const flight: Flight = {
+      isShared: false,
+      verified: shared(
+        Effect.onExitPrimitive(
+          Effect.suspend(() => {
+            this.#flights.set(text, flight)
+            return Effect.map(verified, (verified) => {
+              if (flight.isShared) freeze(text, verified.token, Infinity)
+              // What was invalidated meanwhile is not kept.
+              return isOwn() ? keep(verified) : verified.token
+            })
+          }),
+          () => {
+            if (isOwn()) this.#flights.delete(text)
+            return undefined
+          }
+        )
+      )
+    }
+    return flight.verified
   }
 
-  delete(text: string): void {
-    if (!this.#map.delete(text) || ++this.#ended < maxEnded) return
-    this.#map = new Map(this.#map)
-    this.#ended = 0
+  /** Nobody joins it any more, and what it says is not kept. */
+  invalidate(text: string): void {
+    this.#flights.delete(text)
   }
 }
