@@ -1,211 +1,132 @@
-/** Keeps an issuer's keys: one fetch at a time, ahead of expiry, within cool-downs; stale keys serve in an outage, for a bounded time. */
-import * as Cause from "effect/Cause"
+/** Keeps an issuer's keys: fetched anew ahead of expiry; stale keys serve in an outage, for a bounded time. */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type * as Metric from "effect/Metric"
-import { AuthorizationServerUnavailable, InvalidToken } from "../../SecurityError.ts"
+import { type AuthorizationServerUnavailable, InvalidToken } from "../../SecurityError.ts"
 import { constant } from "../constantErrors.ts"
-import type { Unavailable } from "../authorizationServer/http.ts"
-import type { Published } from "./published.ts"
 import { elapsed, type Instant, readInstant } from "./instant.ts"
 import * as Keys from "./keys.ts"
+import { type Fetched, makeRefresher, type Refresher, type RefresherOptions } from "./refresher.ts"
 import * as telemetry from "./telemetry.ts"
 
 /** The part of its life after which a set is fetched anew in the background. */
 const refreshAhead = 0.8
-const failureCoolDown = Duration.seconds(5)
-const unknownKeyCoolDown = Duration.seconds(30)
-const fetchTimeout = Duration.seconds(5)
-/** How long after a failed fetch requests do not wait for the next one, where stale keys can serve. */
-const outageMemory = Duration.minutes(1)
-
-interface Known {
-  readonly keys: Keys.Keys
-  /** When the fetch began: what it brought may be that old. */
-  readonly askedAt: Instant
-  readonly freshFor: number
-}
-
-interface Outage {
-  readonly error: AuthorizationServerUnavailable
-  readonly failedAt: Instant
-}
 
 type Selector = Parameters<typeof Keys.select>[1]
 type Found = Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>
 
 export const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
 
-export const make = Effect.fnUntraced(function* (options: {
-  /** Names the issuer in errors, logs and metrics. */
-  readonly issuer: string
-  readonly fetch: Effect.Effect<Published, Unavailable>
+interface Options extends RefresherOptions {
   readonly staleFor: number
-}) {
-  const { issuer } = options
-  const unavailable = (reason: Unavailable) =>
-    new AuthorizationServerUnavailable({ issuer, reason, retryAfter: failureCoolDown })
-  const closed = unavailable("Unreachable")
+}
 
-  let known: Known | undefined
-  let outage: Outage | undefined
-  /** When the last answered fetch began that an unknown key had caused. */
-  let soughtAt: Instant | undefined
-  let flight: Fiber.Fiber<void> | undefined
-  let isClosed = false
-  let reported: "stale" | "expired" | undefined
-  let age: Metric.Registration | undefined
-
-  // -- fetching ------------------------------------------------------------------------------------------------------
-
-  const fetched = (published: Published, askedAt: Instant, seeking: boolean) =>
-    Effect.gen(function* () {
-      const previous = known?.keys
-      const keys = yield* Keys.load(published.keys, previous)
-      const recovered = outage !== undefined
-      known = { keys, askedAt, freshFor: published.freshFor }
-      if (seeking) soughtAt = askedAt
-      outage = undefined
-      reported = undefined
-      yield* Effect.annotateCurrentSpan({ keys: keys.imported.size, refused: keys.refused.size })
-      for (const [text, refused] of keys.refused) {
-        if (previous?.refused.has(text) !== true) yield* telemetry.reportRefused(issuer, refused)
-      }
-      if (keys.byAlgorithm.size === 0 && previous?.byAlgorithm.size !== 0) yield* telemetry.reportNoKeys(issuer)
-      if (recovered) yield* telemetry.reportRecovery(issuer)
-      yield* telemetry.countFetch(issuer, "success")
-      age ??= yield* telemetry.registerAge(issuer, (clock) => ageOf(readInstant(clock)))
-    })
-
-  const failed = (reason: Unavailable) =>
-    Clock.clockWith((clock) => {
-      const first = outage === undefined
-      outage = { error: unavailable(reason), failedAt: readInstant(clock) }
-      return Effect.andThen(
-        telemetry.reportFailure(issuer, reason, first),
-        telemetry.countFetch(issuer, telemetry.outcomeOf(reason))
-      )
-    })
-
-  const refresh = (askedAt: Instant, seeking: boolean): Effect.Effect<void> =>
-    options.fetch.pipe(
-      Effect.timeoutOrElse({ duration: fetchTimeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
-      Effect.flatMap((published) => fetched(published, askedAt, seeking)),
-      // A client that dies, or gives up, is an issuer that does not answer: with a cool-down, and one cause in the log.
-      Effect.catchCauseIf(
-        (cause) => !Cause.hasFails(cause),
-        (cause) =>
-          Effect.andThen(
-            outage === undefined ? Effect.logError("A fetch of the issuer's keys did not end", cause) : Effect.void,
-            Effect.fail<Unavailable>("Unreachable")
-          )
-      ),
-      Effect.withSpan("KeySet.refresh", { root: true, attributes: { issuer } }),
-      Effect.catch(failed)
-    )
-
-  // It runs in the layer's context, not in that of the request which happens to start it: nothing of the request reaches the issuer, and
-  // the request's interruption does not reach the fetch. It is set off synchronously, so that two can never be under way.
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
-  const start = (now: Instant, seeking: boolean): Fiber.Fiber<void> => {
-    const fiber = fork(Effect.andThen(Effect.yieldNow, refresh(now, seeking)))
-    flight = fiber
-    fiber.addObserver(() => {
-      flight = undefined
-    })
-    return fiber
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const refresher = yield* makeRefresher(options)
+  const freshKeys = freshKeysOf(refresher)
+  return {
+    find: finder(refresher, options),
+    known: (header: Selector, clock: Clock.Clock, now: number): ReadonlyArray<CryptoKey> => {
+      const keys = freshKeys(clock, now)
+      return keys === undefined ? [] : Keys.select(keys, header)
+    },
+    refresh: refresh(refresher)
   }
-  yield* Effect.addFinalizer(() => {
-    isClosed = true
-    age?.remove()
-    return flight === undefined ? Effect.void : Fiber.interrupt(flight)
-  })
+})
 
-  const mayStart = (now: Instant): boolean =>
-    !isClosed &&
-    flight === undefined &&
-    (outage === undefined || elapsed(outage.failedAt, now) >= Duration.toMillis(failureCoolDown))
+/** Which keys are asked for, and when. */
+interface Question {
+  readonly header: Selector
+  readonly now: Instant
+  /** Whether a fetch has ended since it came, and its outcome decides. */
+  readonly waited: boolean
+}
 
-  const maySeek = (now: Instant): boolean =>
-    mayStart(now) &&
-    (outage !== undefined || soughtAt === undefined || elapsed(soughtAt, now) >= Duration.toMillis(unknownKeyCoolDown))
+const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
+  const answer = (question: Question): Found => {
+    if (!Keys.canExist(question.header)) return Effect.fail(unknownKey)
+    const { fetched } = refresher
+    if (fetched === undefined) return waitForFetch(question) ?? Effect.fail(refresher.unavailable)
+    const age = elapsed(fetched.askedAt, question.now)
+    return age < fetched.freshFor ? answerFresh(question, fetched, age) : answerStale(question, fetched, age)
+  }
 
-  // -- answering -----------------------------------------------------------------------------------------------------
+  const answerFresh = (question: Question, { freshFor, keys }: Fetched, age: number): Found => {
+    const found = Keys.select(keys, question.header)
+    // Who could not be asked has not refused the key.
+    if (found.length === 0) return waitForSearch(question) ?? Effect.fail(refresher.error ?? unknownKey)
+    if (age >= freshFor * refreshAhead) refresher.fetch(question.now)
+    return Effect.succeed(found)
+  }
 
-  const ageOf = (now: Instant): number => (known === undefined ? Infinity : elapsed(known.askedAt, now))
+  const answerStale = (question: Question, fetched: Fetched, age: number): Found => {
+    const isOver = age >= fetched.freshFor + staleFor
+    if (!isOver && refresher.isOutage(question.now)) {
+      refresher.fetch(question.now)
+    } else {
+      const waiting = waitForFetch(question)
+      if (waiting !== undefined) return waiting
+    }
+    if (isOver) {
+      return Effect.andThen(reportOnce(fetched, "expired", telemetry.reportExpired), Effect.fail(refresher.unavailable))
+    }
+    const found = Keys.select(fetched.keys, question.header)
+    if (found.length === 0) return waitForSearch(question) ?? Effect.fail(refresher.unavailable)
+    return Effect.as(reportOnce(fetched, "stale", telemetry.reportStale), found)
+  }
 
-  const isOutage = (now: Instant): boolean =>
-    outage !== undefined && elapsed(outage.failedAt, now) < Duration.toMillis(outageMemory)
+  const waitForFetch = (question: Question): Found | undefined =>
+    question.waited ? undefined : answerAfter(refresher.fetch(question.now), question)
 
-  const reportOnce = (state: "stale" | "expired", report: (issuer: string) => Effect.Effect<void>) => {
-    if (reported === state) return Effect.void
-    reported = state
+  const waitForSearch = (question: Question): Found | undefined =>
+    question.waited ? undefined : answerAfter(refresher.seek(question.now), question)
+
+  const answerAfter = (fetch: Fiber.Fiber<void> | undefined, { header }: Question): Found | undefined =>
+    fetch === undefined
+      ? undefined
+      : Effect.flatMap(Fiber.await(fetch), () =>
+          Clock.clockWith((clock) => answer({ header, now: readInstant(clock), waited: true }))
+        )
+
+  const reportOnce = (
+    fetched: Fetched,
+    state: "stale" | "expired",
+    report: (issuer: string) => Effect.Effect<void>
+  ): Effect.Effect<void> => {
+    if (fetched.reported === state) return Effect.void
+    fetched.reported = state
     return report(issuer)
   }
 
-  const find = (header: Selector): Found => Clock.clockWith((clock) => answer(header, readInstant(clock), false))
+  return (header: Selector): Found =>
+    Clock.clockWith((clock) => answer({ header, now: readInstant(clock), waited: false }))
+}
 
-  /** `waited`: a fetch has ended since the request came, and its outcome decides. */
-  const answer = (header: Selector, now: Instant, waited: boolean): Found => {
-    if (!Keys.canExist(header)) return Effect.fail(unknownKey)
-    const age = ageOf(now)
-    if (known === undefined || age >= known.freshFor) {
-      const isOver = known === undefined || age >= known.freshFor + options.staleFor
-      if (!isOver && isOutage(now)) {
-        if (mayStart(now)) start(now, false)
-      } else if (!waited && (flight !== undefined || mayStart(now))) {
-        return wait(header, flight ?? start(now, false))
-      }
-      if (known === undefined) return Effect.fail(outage?.error ?? closed)
-      if (isOver) {
-        return Effect.andThen(reportOnce("expired", telemetry.reportExpired), Effect.fail(outage?.error ?? closed))
-      }
-    }
-    const keys = Keys.select(known.keys, header)
-    if (keys.length === 0) {
-      if (!waited && (flight !== undefined || maySeek(now))) return wait(header, flight ?? start(now, true))
-      // Who could not be asked has not refused the key.
-      return Effect.fail(outage?.error ?? (age >= known.freshFor ? closed : unknownKey))
-    }
-    if (age >= known.freshFor) {
-      return Effect.as(reportOnce("stale", telemetry.reportStale), keys)
-    }
-    if (age >= known.freshFor * refreshAhead && mayStart(now)) start(now, false)
-    return Effect.succeed(keys)
-  }
-
-  const wait = (header: Selector, fiber: Fiber.Fiber<void>): Found =>
-    Effect.flatMap(Fiber.await(fiber), () => Clock.clockWith((clock) => answer(header, readInstant(clock), true)))
-
+/** The keys while they are fresh, and need not be fetched anew either. */
+const freshKeysOf = (refresher: Refresher) => {
   // Kept tokens ask for each request, and the monotonic clock takes longer to read than all else: what was so in this millisecond still is.
   let looked: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly now: number } | undefined
 
-  const keysNow = (clock: Clock.Clock, now: number): Keys.Keys | undefined => {
-    if (known === undefined) return
-    const { freshFor, keys } = known
+  return (clock: Clock.Clock, now: number): Keys.Keys | undefined => {
+    const { fetched } = refresher
+    if (fetched === undefined) return
+    const { askedAt, freshFor, keys } = fetched
     if (looked?.keys === keys && looked.now === now && looked.clock === clock) return keys
-    if (ageOf(readInstant(clock)) >= freshFor * refreshAhead) return
+    if (elapsed(askedAt, readInstant(clock)) >= freshFor * refreshAhead) return
     looked = { keys, clock, now }
     return keys
   }
+}
 
-  const isFresh = (now: Instant): boolean => known !== undefined && ageOf(now) < known.freshFor
+const refresh = (refresher: Refresher): Effect.Effect<void, AuthorizationServerUnavailable> =>
+  Clock.clockWith((clock) => {
+    const now = readInstant(clock)
+    if (isFresh(refresher, now)) return Effect.void
+    const fetch = refresher.fetch(now)
+    return Effect.flatMap(fetch === undefined ? Effect.void : Fiber.await(fetch), () =>
+      isFresh(refresher, readInstant(clock)) ? Effect.void : Effect.fail(refresher.unavailable)
+    )
+  })
 
-  return {
-    find,
-    known: (header: Selector, clock: Clock.Clock, now: number): ReadonlyArray<CryptoKey> => {
-      const keys = keysNow(clock, now)
-      return keys === undefined ? [] : Keys.select(keys, header)
-    },
-    refresh: Clock.clockWith((clock): Effect.Effect<void, AuthorizationServerUnavailable> => {
-      const now = readInstant(clock)
-      if (isFresh(now)) return Effect.void
-      const fiber = flight ?? (mayStart(now) ? start(now, false) : undefined)
-      return Effect.flatMap(fiber === undefined ? Effect.void : Fiber.await(fiber), () =>
-        isFresh(readInstant(clock)) ? Effect.void : Effect.fail(outage?.error ?? closed)
-      )
-    })
-  }
-})
+const isFresh = ({ fetched }: Refresher, now: Instant): boolean =>
+  fetched !== undefined && elapsed(fetched.askedAt, now) < fetched.freshFor

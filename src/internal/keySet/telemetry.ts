@@ -4,7 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Unavailable } from "../authorizationServer/http.ts"
-import type { Refused } from "./keys.ts"
+import type { Keys, Refused } from "./keys.ts"
 
 const ages = Metric.gauge("oauth2_key_set_age_seconds", {
   description: "How long ago the issuer's keys that are in use were asked for"
@@ -58,6 +58,14 @@ export const reportRefused = (issuer: string, { kid, kty, reason }: Refused): Ef
 
 export const reportNoKeys = (issuer: string): Effect.Effect<void> =>
   Effect.annotateLogs(Effect.logWarning("No published key is usable: every token is refused"), { issuer })
+
+/** What is wrong with the keys that were fetched, and was not with those before. */
+export const reportKeys = Effect.fnUntraced(function* (issuer: string, keys: Keys, previous: Keys | undefined) {
+  for (const [text, refused] of keys.refused) {
+    if (previous?.refused.has(text) !== true) yield* reportRefused(issuer, refused)
+  }
+  if (keys.byAlgorithm.size === 0 && previous?.byAlgorithm.size !== 0) yield* reportNoKeys(issuer)
+})
 
 export const reportFailure = (issuer: string, reason: Unavailable, first: boolean): Effect.Effect<void> =>
   (first ? Effect.logWarning : Effect.logDebug)(`The issuer's keys could not be fetched${adviceAbout(reason)}`).pipe(
