@@ -381,7 +381,9 @@ const audience = "https://api.test"
 describe("a cache that cannot work", () => {
   const wrong: ReadonlyArray<TokenCacheOptions> = [
     ...[0, -1, 1.5, NaN, Infinity].flatMap((n) => [{ capacity: n }, { maxBytes: n }]),
-    ...([0, -1, NaN, "Infinity", "25 hours", "-1 minutes"] as const).map((timeToLive) => ({ timeToLive }))
+    ...([0, -1, NaN, "Infinity", "25 hours", "-1 minutes"] as const).map((timeToLive) => ({ timeToLive })),
+    { timeToLive: "5 minuts" as "5 minutes" },
+    { timeToLive: { minuts: 5 } as never }
   ]
   for (const cache of wrong) {
     const [[name, value] = []] = Object.entries(cache)

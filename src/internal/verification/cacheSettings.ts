@@ -1,8 +1,8 @@
 /** How many verified tokens are kept, and for how long. */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ConfigurationError } from "../../SecurityError.ts"
 import type { TokenCacheOptions } from "../../TokenVerifier.ts"
+import * as duration from "../duration.ts"
 import { refuseSetting } from "../setting.ts"
 import type { Bounds } from "./tokenCache.ts"
 
@@ -15,7 +15,7 @@ export const readSettings = Effect.fnUntraced(function* (
   options: TokenCacheOptions
 ): Effect.fn.Return<CacheSettings, ConfigurationError> {
   const { capacity = 10_000, maxBytes = 16 * 1024 * 1024 } = options
-  const timeToLive = Duration.toMillis(options.timeToLive ?? "1 minute")
+  const timeToLive = duration.toMillis(options.timeToLive ?? "1 minute")
   const refuse = (setting: string, message: string) =>
     refuseSetting(setting, `${message}; cache: false switches the cache off`)
   if (!Number.isSafeInteger(capacity) || capacity < 1) {
@@ -25,7 +25,7 @@ export const readSettings = Effect.fnUntraced(function* (
     return yield* refuse("cache.maxBytes", "must be a whole number of bytes above 0")
   }
   if (!(timeToLive > 0 && timeToLive <= 24 * 3_600_000)) {
-    return yield* refuse("cache.timeToLive", "must be above 0 and at most 24 hours")
+    return yield* refuse("cache.timeToLive", 'must be a duration above 0 and of at most 24 hours, such as "1 minute"')
   }
   return { capacity, maxBytes, timeToLive }
 })
