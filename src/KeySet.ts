@@ -44,7 +44,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Jose from "jose"
-import { makeReader, type Reader, type Unavailable } from "./internal/authorizationServer/http.ts"
+import { makeReader, type Reader, statusIsBad, type Unavailable } from "./internal/authorizationServer/http.ts"
 import { discover } from "./internal/authorizationServer/metadata.ts"
 import * as duration from "./internal/duration.ts"
 import * as cache from "./internal/keySet/cache.ts"
@@ -204,7 +204,9 @@ export const layerDiscovery = (
     Effect.gen(function* () {
       const issuer = yield* requireIssuer("issuer", options.issuer)
       return yield* make(options, options.issuer, (reader, bounds) =>
-        Effect.flatMap(discover(reader, issuer, options.issuer, "jwks_uri"), (url) => fetchKeys(reader, url, bounds))
+        Effect.flatMap(Effect.mapError(discover(reader, issuer, options.issuer, "jwks_uri"), statusIsBad), (url) =>
+          fetchKeys(reader, url, bounds)
+        )
       )
     })
   )

@@ -12,13 +12,14 @@
  * | a token that was accepted is not asked about again | as `TokenVerifier` says: for 1 minute (`cache.timeToLive`), never from its `exp` on |
  * | a token that was revoked is accepted | for as long, in each process that has it; `TokenVerifier.invalidate` forgets it in one |
  * | a token without `exp` | counts for 1 minute, and is then asked about again |
- * | questions at a time | 64, one for each token; the others wait |
- * | a question, with all waiting | 5 seconds; 512 KiB an answer; no redirects; https (http on loopback) |
- * | questions while the server cannot be reached, or is overloaded (429, 502 to 504) | none for 1 second: answered `AuthorizationServerUnavailable` |
+ * | questions at a time | 64; 1000 wait for their turn; with the cache one for each token |
+ * | a question, with the wait for its turn | 5 seconds; 512 KiB an answer; no redirects; https (http on loopback) |
+ * | questions after one that was not answered, or with 429, 502, 503 or 504, while none else was | none for 1 second |
  *
  * An outage is never a rejection: where the server cannot be asked, or refuses this API's own credentials, the answer is
- * `AuthorizationServerUnavailable`. Each question is the span `TokenIntrospection.verify` where a tracer listens, and counted by its outcome in
- * `oauth2_token_verifications_total`. The first failure of an outage is a warning, which says what to look at. No token and no secret is in any of them.
+ * `AuthorizationServerUnavailable`. Each verification is the span `TokenIntrospection.verify` where a tracer listens, and counted by its outcome in
+ * `oauth2_token_verifications_total`. Why a question failed is a warning that says what to look at, each kind once in ten minutes. No token and no secret is in
+ * any of them.
  *
  * **Gotchas**
  *
@@ -29,7 +30,6 @@
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
-import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as verifier from "./internal/introspection/verifier.ts"
@@ -48,7 +48,6 @@ export interface Policy extends Pick<
   | "audienceClaim"
   | "clientIdClaim"
   | "clockTolerance"
-  | "forbiddenClaims"
   | "maxTokenAge"
   | "maxTokenLength"
   | "requiredClaims"
@@ -64,11 +63,17 @@ export interface Policy extends Pick<
   /** Where the server is asked (`introspection_endpoint`): an https URL (http on loopback). Default: as its metadata says (RFC 8414 §2). */
   readonly endpoint?: string
   /**
-   * What tells the server's access tokens from its refresh tokens, which are active, too: members of the answer of which there is at least one, with a value, or
-   * `true` for any. Default: a `token_type` of `Bearer`, in any case. A `token_type` of another kind, and a `token_use` that is none of an access token's, are refused
-   * unless they are named here.
+   * What tells the server's access tokens from its other tokens, which are active, too: members of the answer of which there is at least one, with a value, or
+   * `true` for any. Default: a `token_type` of `Bearer` (or `access_token`), in any case: a refresh token has none.
+   *
+   * Whatever is named here, a member that says what kind of token it is must not say another one: `token_type`; `token_use` and `typ` and `purpose`, which
+   * some servers have. Named with a value, it has to be that one where it is there; named with `true`, it may be anything.
+   *
+   * A server that says the same of a refresh token as of an access token cannot be used: nothing tells them apart.
    */
   readonly accessTokenClaims?: Readonly<Record<string, string | true>>
+  /** Members that the answer must not have. Default: what only ID tokens and logout tokens have (`at_hash`, `c_hash`, `s_hash`, `events`). */
+  readonly forbiddenClaims?: ReadonlyArray<string>
   /**
    * The members that name who acts: the first that is there counts. Default: `["sub"]`. For servers that name nobody where a client acts for itself:
    * `["sub", "client_id"]`, if no client can choose an identifier that is a user's (RFC 9068 §5).
@@ -85,32 +90,55 @@ export interface Policy extends Pick<
 export interface ClientSecret {
   readonly clientId: string
   readonly clientSecret: Redacted.Redacted
-  /** How they are sent: in the `Authorization` field, or in the body. Default: `"client_secret_basic"`. */
+  /** How they are sent: in the `Authorization` field, each encoded as RFC 6749 §2.3.1 has it, or in the body. Default: `"client_secret_basic"`. */
   readonly authMethod?: "client_secret_basic" | "client_secret_post"
+  readonly credentials?: never
 }
 
 /**
- * … or whatever else the server wants to see, such as a bearer token or a signed assertion.
+ * … or whatever else the server wants to see.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Authenticate {
+export interface OtherCredentials {
   /**
-   * Puts it into each question.
+   * Asked for each question. Where it fails nobody can be asked: the answer is `AuthorizationServerUnavailable`, and the log has the error's name.
    *
-   * **Example** (A bearer token of the API)
+   * **Example** (A signed assertion, RFC 7523 §2.2)
    *
    * ```ts
-   * import { Effect, type Redacted } from "effect"
-   * import { HttpClientRequest } from "effect/http"
+   * import { Effect } from "effect"
    * import type { TokenIntrospection } from "effect-oauth2"
    *
-   * export const authenticate = (token: Redacted.Redacted): TokenIntrospection.Authenticate["authenticate"] =>
-   *   (request) => Effect.succeed(HttpClientRequest.bearerToken(request, token))
+   * export const credentials = (
+   *   sign: Effect.Effect<string, Error>
+   * ): TokenIntrospection.OtherCredentials["credentials"] =>
+   *   Effect.map(sign, (assertion) => ({
+   *     parameters: {
+   *       client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+   *       client_assertion: assertion
+   *     }
+   *   }))
    * ```
    */
-  readonly authenticate: (request: HttpClientRequest) => Effect.Effect<HttpClientRequest>
+  readonly credentials: Effect.Effect<Credentials, unknown>
+  readonly clientId?: never
+  readonly clientSecret?: never
+  readonly authMethod?: never
+}
+
+/**
+ * What is sent with a question. Nothing, where the connection says who asks (RFC 8705).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Credentials {
+  /** The value of the `Authorization` field. */
+  readonly authorization?: string | Redacted.Redacted
+  /** Sent in the body, beside the token. */
+  readonly parameters?: Readonly<Record<string, string | Redacted.Redacted>>
 }
 
 /**
@@ -135,8 +163,7 @@ export interface Authenticate {
  * **Example** (A server that wants a bearer token of the API)
  *
  * ```ts
- * import { Config, Effect, Layer } from "effect"
- * import { HttpClientRequest } from "effect/http"
+ * import { Config, Effect, Layer, Redacted } from "effect"
  * import { TokenIntrospection } from "effect-oauth2"
  *
  * export const Verifier = Layer.unwrap(
@@ -145,7 +172,7 @@ export interface Authenticate {
  *       issuer: "https://idp.example.com",
  *       audience: "https://api.example.com",
  *       endpoint: "https://idp.example.com/oauth2/introspect",
- *       authenticate: (request) => Effect.succeed(HttpClientRequest.bearerToken(request, token))
+ *       credentials: Effect.succeed({ authorization: Redacted.make(`Bearer ${Redacted.value(token)}`) })
  *     })
  *   )
  * )
@@ -155,7 +182,7 @@ export interface Authenticate {
  * @since 0.1.0
  */
 export const layer = (
-  options: Policy & (ClientSecret | Authenticate) & TokenCaching
+  options: Policy & (ClientSecret | OtherCredentials) & TokenCaching
 ): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
   Layer.effect(TokenVerifier, verifier.make(options))
 

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import type { Answer, Endpoint, IssuerRequest } from "./model.ts"
 import type { State } from "./state.ts"
+import type { Claims } from "./token.ts"
 
 /** Where the issuer answers. */
 interface Address {
@@ -65,7 +66,8 @@ export const respond = Effect.fnUntraced(function* (
   ref: Ref.Ref<State>,
   { endpoint }: Omit<IssuerRequest, "time">,
   request: HttpServerRequest,
-  metadata: Effect.Effect<unknown>
+  metadata: Effect.Effect<unknown>,
+  minted: ReadonlyMap<string, Claims>
 ) {
   if (endpoint === "other" || !methods[endpoint].includes(request.method)) {
     return HttpServerResponse.empty({ status: 404 })
@@ -79,7 +81,7 @@ export const respond = Effect.fnUntraced(function* (
     case "jwks":
       return response(how, { keys: (yield* Ref.get(ref)).published })
     case "introspection": {
-      const answer = yield* introspect(request, yield* Ref.get(ref))
+      const answer = yield* introspect(request, minted)
       return answer === undefined
         ? response({ status: 401, ...how }, { error: "invalid_client" })
         : response(how, answer)
@@ -101,15 +103,16 @@ const methods: Readonly<Record<Endpoint, ReadonlyArray<string>>> = {
 const inactive = { active: false }
 
 /** RFC 7662 §2. Any client will do, but there must be one. */
-const introspect = Effect.fnUntraced(function* (request: HttpServerRequest, { minted }: State) {
+const introspect = Effect.fnUntraced(function* (request: HttpServerRequest, minted: ReadonlyMap<string, Claims>) {
   const form = yield* Effect.orElseSucceed(request.urlParamsBody, () => UrlParams.empty)
   const says = (name: string) => Option.getOrUndefined(UrlParams.getFirst(form, name))
-  if (request.headers["authorization"] === undefined && says("client_secret") === undefined) return
+  const isClient = ["client_secret", "client_assertion"].some((name) => says(name) !== undefined)
+  if (request.headers["authorization"] === undefined && !isClient) return
   const claims = minted.get(says("token") ?? "")
   if (claims === undefined) return inactive
   const { exp } = claims
   const isOver = typeof exp === "number" && exp * 1000 <= (yield* Clock.currentTimeMillis)
-  return isOver ? inactive : { active: true, ...claims }
+  return isOver ? inactive : { ...claims, active: true }
 })
 
 const json = Headers.fromRecordUnsafe({ "content-type": "application/json" })

@@ -31,8 +31,9 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
     return { issuer: identifier, audience, now, lifetime, tokenId: `token-${tokens}` }
   })
 
-  const remember = (minted: string, claims: token.Claims) =>
-    Ref.update(ref, (state) => ({ ...state, minted: new Map(state.minted).set(minted, claims) }))
+  /** What it says of its access tokens, when it is asked about one. */
+  const known = new Map<string, token.Claims>()
+  let opaqueTokens = 0
 
   const issuer: Issuer = {
     issuer: identifier,
@@ -44,17 +45,24 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
       const key = yield* states.find(yield* state, options.key)
       const claims = token.claims(options, yield* nextDefaults(options))
       const minted = yield* token.good(options, claims, key)
-      // Of ID tokens an authorization server says nothing (RFC 7662 §1).
-      if (options.profile !== "id-token") yield* remember(minted, { token_type: "Bearer", ...claims })
+      // Of ID tokens an authorization server says nothing (RFC 7662 §1), and what is not its own it does not know.
+      const isOwn = (yield* state).keys.includes(key) && options.header === undefined
+      if (isOwn && options.profile !== "id-token") known.set(minted, { token_type: "Bearer", ...claims })
       return minted
     }),
     mintOpaque: Effect.fnUntraced(function* ({ claims, ...options } = {}) {
       const defaults = yield* nextDefaults(options)
-      const minted = `opaque-${defaults.tokenId}`
-      yield* remember(minted, token.claims({ ...options, claims: { token_type: "Bearer", ...claims } }, defaults))
+      // Never the same again, not after `reset` either: what is kept of one is not another's.
+      const minted = `opaque-${++opaqueTokens}`
+      known.set(minted, token.claims({ ...options, claims: { token_type: "Bearer", ...claims } }, defaults))
       return minted
     }),
-    revoke: (token) => states.revoke(ref, token),
+    revoke: (token) =>
+      Effect.suspend(() =>
+        known.delete(token)
+          ? Effect.void
+          : states.mistake("it has minted no access token like the one to revoke, or that is revoked already")
+      ),
     mintRaw: (raw) =>
       state.pipe(
         Effect.flatMap((state) => states.find(state, raw.key)),
@@ -70,7 +78,10 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
       yield* Ref.update(ref, (state) => ({ ...state, answers: { ...state.answers, ...answers(endpoint, answer) } }))
     }),
     requests: Effect.map(state, ({ requests }) => requests),
-    reset: Ref.set(ref, initial),
+    reset: Effect.suspend(() => {
+      known.clear()
+      return Ref.set(ref, initial)
+    }),
     // A server's handlers cannot be interrupted by themselves, and then an answer that never comes would keep the server open.
     app: Effect.interruptible(
       Effect.flatMap(HttpServerRequest, (request) =>
@@ -86,7 +97,7 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
   }
 
   const receive = (asked: Asked, request: HttpServerRequest) =>
-    Effect.andThen(endpoints.record(ref, asked), endpoints.respond(ref, asked, request, metadata))
+    Effect.andThen(endpoints.record(ref, asked), endpoints.respond(ref, asked, request, metadata, known))
 
   const client = HttpClient.make((request, url) => {
     const { method } = request

@@ -359,7 +359,7 @@ export interface Issuer {
    */
   readonly mint: (options?: MintOptions) => Effect.Effect<string>
   /**
-   * A token that says nothing, `opaque-token-1`: who wants to know asks the issuer. The options change what it answers, beside `active`: the claims, and
+   * A token that says nothing, `opaque-1`, and no other one is like it: who wants to know asks the issuer. The options change what it answers, beside `active`: the claims, and
    * `token_type`, which refresh tokens have none of (`without: ["token_type"]`).
    *
    * **Example** (A refresh token, which is active, too)
@@ -391,7 +391,7 @@ export interface Issuer {
    */
   readonly mintOpaque: (options?: OpaqueOptions) => Effect.Effect<string>
   /**
-   * From now on the issuer says that this access token, opaque or not, is not active.
+   * From now on the issuer says that this access token, opaque or not, is not active. Of what somebody else has signed it says so anyway.
    *
    * **Example** (A token that is taken for as long as it is kept)
    *

@@ -5,7 +5,6 @@ import * as Ref from "effect/Ref"
 import { toMillis } from "../internal/duration.ts"
 import type { Algorithm } from "../JwtVerifier.ts"
 import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./model.ts"
-import type { Claims } from "./token.ts"
 import { makeKey } from "./signingKey.ts"
 
 /** What an issuer knows. */
@@ -19,12 +18,10 @@ export interface State {
   readonly requests: ReadonlyArray<IssuerRequest>
   /** How many tokens it has minted. */
   readonly tokens: number
-  /** What it says of its access tokens, when it is asked about one. */
-  readonly minted: ReadonlyMap<string, Claims>
 }
 
 // What a test asks for and cannot be is a mistake in the test: it dies, and says what there is.
-const mistake = (message: string) => Effect.die(new Error(`TestIssuer: ${message}`))
+export const mistake = (message: string) => Effect.die(new Error(`TestIssuer: ${message}`))
 
 /** A duration of a test's, in milliseconds. */
 export const millis = (what: string, input: Duration.Input, least = -Infinity): Effect.Effect<number> => {
@@ -53,8 +50,7 @@ export const initial = (given: ReadonlyArray<Algorithm | SigningKey>): Effect.Ef
         introspection: "normal"
       },
       requests: [],
-      tokens: 0,
-      minted: new Map()
+      tokens: 0
     }
   })
 
@@ -99,16 +95,6 @@ export const retire = (ref: Ref.Ref<State>, kid: string): Effect.Effect<void> =>
       ? Ref.update(ref, (state) => ({ ...state, published: state.published.filter((jwk) => kidOf(jwk) !== kid) }))
       : mistake(`no key "${kid}" is published; these are: ${names(kids.filter((name) => name !== undefined))}`)
   })
-
-export const revoke = (ref: Ref.Ref<State>, token: string): Effect.Effect<void> =>
-  Effect.flatMap(Ref.get(ref), ({ minted }) =>
-    minted.has(token)
-      ? Ref.update(ref, (state) => ({
-          ...state,
-          minted: new Map([...state.minted].filter(([text]) => text !== token))
-        }))
-      : mistake("it has minted no access token like the one to revoke, or that is revoked already")
-  )
 
 const kidOf = (jwk: unknown): string | undefined =>
   typeof jwk === "object" && jwk !== null && "kid" in jwk && typeof jwk.kid === "string" ? jwk.kid : undefined

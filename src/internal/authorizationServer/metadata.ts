@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Schema from "effect/Schema"
-import { requireSecureUrl } from "../url.ts"
-import { parse, type Reader, type Status, statusIsBad, type Unavailable } from "./http.ts"
+import { isLoopback, requireSecureUrl } from "../url.ts"
+import { parse, type Reader, type Status, type Unavailable } from "./http.ts"
 
 /** How servers, and the gateways before them, answer for what they do not have. */
 const notThere: ReadonlySet<Status> = new Set([400, 403, 404, 405, 410])
@@ -14,7 +14,7 @@ export const discover = (
   issuer: URL,
   identifier: string,
   name: "jwks_uri" | "introspection_endpoint"
-): Effect.Effect<URL, Unavailable> => {
+): Effect.Effect<URL, Unavailable | Status> => {
   const path = issuer.pathname.replace(/\/$/, "")
   // OpenID Connect Discovery appends the well-known path to the issuer; RFC 8414 §3.1 inserts it before the issuer's path.
   const metadataAt = (pathname: string) =>
@@ -25,7 +25,6 @@ export const discover = (
         ? metadataAt(`/.well-known/oauth-authorization-server${path}`)
         : Effect.fail(reason)
     ),
-    Effect.mapError(statusIsBad),
     Effect.flatMap(parse(Schema.Struct({ issuer: Schema.String, [name]: Schema.String }))),
     // RFC 8414 §3.3: exactly the issuer that was asked for, or else nothing of it is used.
     Effect.filterOrFail(
@@ -35,9 +34,9 @@ export const discover = (
     Effect.flatMap((metadata) =>
       Effect.mapError(requireSecureUrl(name, metadata[name] ?? ""), (): Unavailable => "BadResponse")
     ),
-    // An issuer on the network cannot send its reader to a port of this machine.
+    // An issuer on the network cannot send its reader to a port of this machine, nor where nothing is encrypted.
     Effect.filterOrFail(
-      (url) => url.protocol === "https:" || issuer.protocol === "http:",
+      (url) => (url.protocol === "https:" || issuer.protocol === "http:") && (isLoopback(issuer) || !isLoopback(url)),
       (): Unavailable => "BadResponse"
     )
   )

@@ -1,110 +1,120 @@
 /** Asks the authorization server about a token (RFC 7662 §2.1). */
-import type * as Clock from "effect/Clock"
 import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Redacted from "effect/Redacted"
 import * as Semaphore from "effect/Semaphore"
 import { AuthorizationServerUnavailable } from "../../SecurityError.ts"
-import { type Reader, type Status, type Unavailable, statusIsBad } from "../authorizationServer/http.ts"
-import type { Authenticate } from "../../TokenIntrospection.ts"
+import type { Credentials } from "../../TokenIntrospection.ts"
+import { type Reader, type Status, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
 import type { Claims } from "../jwt/policy.ts"
 import { parseText } from "../jwt/strictJson.ts"
-import { elapsed, type Instant, readInstant } from "../keySet/instant.ts"
-import { shared } from "../verification/shared.ts"
-import * as telemetry from "./telemetry.ts"
+import { readInstant } from "../keySet/instant.ts"
+import { Availability, coolDown } from "./availability.ts"
+import { Endpoint } from "./endpoint.ts"
+import { type Failure, Reports } from "./reports.ts"
 
 const questionsAtATime = 64
+const maxWaiting = 1000
 const timeout = Duration.seconds(5)
-const coolDown = Duration.seconds(1)
 
 /** Statuses of a server that answers nobody. What it says of one token alone is no reason not to ask it about others. */
-const overloaded: ReadonlySet<Status> = new Set([429, 502, 503, 504])
+const overloaded: ReadonlySet<Failure> = new Set([429, 502, 503, 504])
 
-// RFC 7662 §2.2: the one member that every answer has.
-const isAnswer = (answer: Claims | undefined): answer is Claims => typeof answer?.["active"] === "boolean"
+const isSilence = (reason: Failure): boolean =>
+  reason === "Unreachable" || reason === "Timeout" || overloaded.has(reason)
 
-interface Outage {
-  readonly error: AuthorizationServerUnavailable
-  /** `undefined` where the next question may be asked at once. */
-  readonly failedAt: Instant | undefined
-}
-
-/** What this API shows of itself. */
-export interface Authentication extends Authenticate {
-  /** Sent in the body, beside the token. */
-  readonly parameters: Readonly<Record<string, string>>
-}
-
-export const make = (
-  options: Authentication & {
-    /** Names the server in errors and logs. */
-    readonly issuer: string
-    readonly reader: Reader
-    readonly endpoint: Effect.Effect<URL, Unavailable>
-  }
-) => {
-  const { issuer, parameters, reader } = options
+export const make = (options: {
+  /** Names the server in errors and logs. */
+  readonly issuer: string
+  readonly reader: Reader
+  readonly endpoint: Effect.Effect<URL, Unavailable | Status>
+  readonly credentials: Effect.Effect<Credentials, unknown>
+}) => {
+  const { issuer, reader } = options
   const semaphore = Semaphore.makeUnsafe(questionsAtATime)
-  let found: URL | undefined
-  let outage: Outage | undefined
+  const availability = new Availability()
+  const endpoint = new Endpoint(options.endpoint)
+  const reports = new Reports(issuer)
+  let underWay = 0
 
-  const find = shared(Effect.tap(options.endpoint, (url) => Effect.sync(() => (found = url))))
+  const unavailable = (reason: AuthorizationServerUnavailable["reason"]) =>
+    new AuthorizationServerUnavailable({ issuer, reason, retryAfter: Duration.millis(coolDown) })
+  const silent = unavailable("Unreachable")
+  const busy = unavailable("Timeout")
 
-  const ask = (token: string): Effect.Effect<Claims, Unavailable | Status> =>
-    Effect.suspend(() => (found === undefined ? find : Effect.succeed(found))).pipe(
-      Effect.map((url) => HttpClientRequest.post(url, { acceptJson: true })),
-      Effect.map(HttpClientRequest.bodyUrlParams({ token, token_type_hint: "access_token", ...parameters })),
-      Effect.flatMap(options.authenticate),
-      Effect.flatMap(reader),
+  const request = (url: URL, token: string, { authorization, parameters }: Credentials) => {
+    const form = Object.entries(parameters ?? {}).map(([name, value]) => [name, textOf(value)] as const)
+    const question = HttpClientRequest.post(url, { acceptJson: true }).pipe(
+      HttpClientRequest.bodyUrlParams([["token", token], ["token_type_hint", "access_token"], ...form])
+    )
+    return authorization === undefined
+      ? question
+      : HttpClientRequest.setHeader(question, "authorization", textOf(authorization))
+  }
+
+  const credentials = Effect.catchCause(options.credentials, (cause) =>
+    // The error's own text may hold what is secret.
+    Effect.andThen(reports.credentials(cause), Effect.fail<Failure>("Credentials"))
+  )
+
+  const exchange = (token: string): Effect.Effect<Claims, Failure> =>
+    Effect.all([endpoint.url, credentials]).pipe(
+      Effect.flatMap(([url, credentials]) => reader(request(url, token, credentials))),
       Effect.map(({ text }) => parseText(text)),
-      Effect.filterOrFail(isAnswer, (): Unavailable => "BadResponse")
+      Effect.filterOrFail(isAnswer, (): Unavailable => "BadResponse"),
+      // A client that dies, or gives up by itself, is a server that does not answer.
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasFails(cause),
+        () => Effect.fail<Unavailable>("Unreachable")
+      ),
+      // A connection that was kept alive may be closed at the moment in which it is used.
+      Effect.retry({ times: 1, while: (reason) => reason === "Unreachable" })
     )
 
-  const answered: Effect.Effect<void> = Effect.suspend(() => {
-    if (outage === undefined) return Effect.void
-    outage = undefined
-    return telemetry.reportRecovery(issuer)
-  })
-
-  const failed = (reason: Unavailable | Status, clock: Clock.Clock) =>
+  const failed = (reason: Failure, answersBefore: number, clock: Clock.Clock) =>
     Effect.suspend(() => {
-      // Where its metadata says may be another place now.
-      if (typeof reason === "number") found = undefined
-      const isFirst = outage === undefined
-      const isOutage = typeof reason === "number" ? overloaded.has(reason) : reason !== "BadResponse"
-      const error = new AuthorizationServerUnavailable({ issuer, reason: statusIsBad(reason), retryAfter: coolDown })
-      outage = { error, failedAt: isOutage ? readInstant(clock) : undefined }
-      return Effect.andThen(telemetry.reportFailure(issuer, reason, isFirst), Effect.fail(error))
+      if (isSilence(reason)) availability.silent(answersBefore, readInstant(clock))
+      else if (reason !== "Credentials") availability.heard()
+      if (typeof reason === "number") endpoint.doubt(reason)
+      return Effect.andThen(
+        reports.failure(reason, clock),
+        Effect.fail(unavailable(reason === "Credentials" ? "Unspecified" : statusIsBad(reason)))
+      )
     })
 
   /** What the server says of a token. */
   return (token: string): Effect.Effect<Claims, AuthorizationServerUnavailable> =>
     Effect.clockWith((clock) => {
-      if (
-        outage?.failedAt !== undefined &&
-        elapsed(outage.failedAt, readInstant(clock)) < Duration.toMillis(coolDown)
-      ) {
-        return Effect.fail(outage.error)
-      }
-      return ask(token).pipe(
-        // A connection that was kept alive may be closed at the moment in which it is used.
-        Effect.retry({ times: 1, while: (reason) => reason === "Unreachable" }),
+      if (!availability.mayAsk(readInstant(clock))) return Effect.fail(silent)
+      if (underWay >= questionsAtATime + maxWaiting) return Effect.fail(busy)
+      underWay++
+      /** Once it is asked: how many were answered before. */
+      let answersBefore: number | undefined
+      const question = Effect.suspend(() => {
+        if (!availability.mayAsk(readInstant(clock))) return Effect.fail(silent)
+        const before = (answersBefore = availability.answers)
+        return exchange(token).pipe(
+          Effect.tap(() => (availability.answered() ? reports.recovery : Effect.void)),
+          Effect.catch((reason) => failed(reason, before, clock))
+        )
+      })
+      return question.pipe(
         semaphore.withPermits(1),
-        Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
-        // A client that dies is a server that does not answer.
-        Effect.catchCauseIf(
-          (cause) => !Cause.hasFails(cause),
-          (cause) =>
-            Effect.andThen(
-              outage === undefined
-                ? Effect.logError("A question to the authorization server did not end", cause)
-                : Effect.void,
-              Effect.fail<Unavailable>("Unreachable")
-            )
-        ),
-        Effect.tap(answered),
-        Effect.catch((reason) => failed(reason, clock))
+        Effect.timeoutOrElse({
+          duration: timeout,
+          // Who has only waited for its turn knows nothing of the server.
+          orElse: () => (answersBefore === undefined ? Effect.fail(busy) : failed("Timeout", answersBefore, clock))
+        }),
+        Effect.ensuring(Effect.sync(() => underWay--))
       )
     })
 }
+
+const textOf = (value: string | Redacted.Redacted): string =>
+  typeof value === "string" ? value : Redacted.value(value)
+
+// RFC 7662 §2.2: the one member that every answer has.
+const isAnswer = (answer: Claims | undefined): answer is Claims => typeof answer?.["active"] === "boolean"

@@ -1,10 +1,10 @@
 /** Verifies tokens by what the authorization server says of them. */
 import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
 import type * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Redacted from "effect/Redacted"
 import { type ConfigurationError, InvalidToken } from "../../SecurityError.ts"
-import type { Authenticate, ClientSecret, Policy as Options } from "../../TokenIntrospection.ts"
+import type { ClientSecret, Credentials, OtherCredentials, Policy as Options } from "../../TokenIntrospection.ts"
 import type { TokenCaching, TokenVerifier } from "../../TokenVerifier.ts"
 import { makeReader } from "../authorizationServer/http.ts"
 import { discover } from "../authorizationServer/metadata.ts"
@@ -27,10 +27,10 @@ const maxBytes = 512 * 1024
 const malformed = constant(new InvalidToken({ reason: "Malformed" }))
 
 export const make = Effect.fnUntraced(function* (
-  options: Options & (ClientSecret | Authenticate) & TokenCaching
+  options: Options & (ClientSecret | OtherCredentials) & TokenCaching
 ): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, HttpClient.HttpClient> {
   const issuer = yield* requireIssuer("issuer", options.issuer)
-  const endpoint = options.endpoint === undefined ? undefined : yield* requireSecureUrl("endpoint", options.endpoint)
+  const endpoint = options.endpoint === undefined ? undefined : yield* requireEndpoint(options.endpoint)
   const policy = yield* policyOf(options)
   const reader = yield* makeReader(maxBytes)
   const count = outcome.counters(yield* Effect.context<never>())
@@ -41,14 +41,14 @@ export const make = Effect.fnUntraced(function* (
       endpoint === undefined
         ? discover(reader, issuer, options.issuer, "introspection_endpoint")
         : Effect.succeed(endpoint),
-    ...(yield* authentication(options))
+    credentials: yield* credentialsOf(options)
   })
   const verify = (token: string) =>
     Effect.flatMap(ask(token), (answered) =>
       Effect.clockWith((clock) => {
         const token = answer.read(answered, policy, clock.currentTimeMillisUnsafe())
-        return token instanceof InvalidToken
-          ? refuse(token, answer.advice(token, policy), policy)
+        return "error" in token
+          ? refuse(token.error, token.advice, policy)
           : Effect.succeed({ token, until: claims.until(token, policy.claims), standing: always })
       })
     )
@@ -71,36 +71,44 @@ const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Retur
       ? { ...(yield* policies.make(new Set(), { ...options, audience: options.issuer })), audience: undefined }
       : yield* policies.make(new Set(), { ...options, audience })
   if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {
-    return yield* refuseSetting("subjectClaims", "must name claims: strings that are not empty")
+    return yield* refuseSetting(
+      "subjectClaims",
+      "must name claims: strings that are not empty, without white space around them"
+    )
   }
   return { claims: given, accessTokenClaims, subjectClaims }
 })
 
-const authentication = (
-  options: ClientSecret | Authenticate
-): Effect.Effect<question.Authentication, ConfigurationError> => {
-  if ("authenticate" in options) return Effect.succeed({ parameters: {}, authenticate: options.authenticate })
-  const { authMethod = "client_secret_basic", clientId, clientSecret } = options
+const requireEndpoint = (value: string) =>
+  Effect.flatMap(requireSecureUrl("endpoint", value), (url) =>
+    url.hash === "" ? Effect.succeed(url) : refuseSetting("endpoint", "must have no fragment")
+  )
+
+// Options may be otherwise than their types say.
+const credentialsOf = (
+  options: Partial<ClientSecret> | OtherCredentials
+): Effect.Effect<Effect.Effect<Credentials, unknown>, ConfigurationError> => {
+  const { authMethod = "client_secret_basic", clientId, clientSecret, credentials } = options
+  if (credentials !== undefined) {
+    return Effect.isEffect(credentials) && clientId === undefined && clientSecret === undefined
+      ? Effect.succeed(credentials)
+      : refuseSetting("credentials", "must be an effect, in the place of clientId and clientSecret")
+  }
   if (!isVisible(clientId)) {
     return refuseSetting("clientId", `must be this API's identifier at the authorization server: ${visible}`)
   }
-  if (!Redacted.isRedacted(clientSecret) || !isVisible(Redacted.value(clientSecret))) {
-    return refuseSetting("clientSecret", `must be Redacted: ${visible}`)
-  }
+  const secret = Redacted.isRedacted(clientSecret) ? Redacted.value(clientSecret) : undefined
+  if (!isVisible(secret)) return refuseSetting("clientSecret", `must be Redacted: ${visible}`)
   switch (authMethod) {
     case "client_secret_basic": {
       // RFC 6749 §2.3.1: both are encoded as a form's values first.
-      const [id, secret] = [encoded(clientId), Redacted.make(encoded(Redacted.value(clientSecret)))]
-      return Effect.succeed({
-        parameters: {},
-        authenticate: (request) => Effect.succeed(HttpClientRequest.basicAuth(request, id, secret))
-      })
+      const value = Base64.encode(`${encoded(clientId)}:${encoded(secret)}`)
+      return Effect.succeed(Effect.succeed({ authorization: Redacted.make(`Basic ${value}`) }))
     }
     case "client_secret_post":
-      return Effect.succeed({
-        parameters: { client_id: clientId, client_secret: Redacted.value(clientSecret) },
-        authenticate: Effect.succeed
-      })
+      return Effect.succeed(
+        Effect.succeed({ parameters: { client_id: clientId, client_secret: Redacted.make(secret) } })
+      )
     default:
       return refuseSetting("authMethod", "must be client_secret_basic or client_secret_post")
   }
@@ -108,6 +116,6 @@ const authentication = (
 
 // RFC 6749 §A.1 and §A.2. What is read from a file often ends in a line break.
 const visible = "characters of ASCII that can be seen, and spaces"
-const isVisible = (value: unknown): boolean => typeof value === "string" && /^[\x20-\x7e]+$/.test(value)
+const isVisible = (value: unknown): value is string => typeof value === "string" && /^[\x20-\x7e]+$/.test(value)
 
 const encoded = (value: string): string => new URLSearchParams({ _: value }).toString().slice(2)

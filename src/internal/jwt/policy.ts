@@ -73,7 +73,10 @@ export const make = Effect.fnUntraced(function* (
     ["clientIdClaim", clientIdClaim === undefined ? undefined : [clientIdClaim], 1]
   ] as const) {
     if (names === undefined || (isListOfNames(names) && names.length >= least)) continue
-    return yield* refuseSetting(setting, "must name claims: strings that are not empty")
+    return yield* refuseSetting(
+      setting,
+      "must name claims: strings that are not empty, without white space around them"
+    )
   }
   for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
     const expected = options[setting] ?? {}

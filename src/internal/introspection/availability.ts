@@ -1,0 +1,36 @@
+/** Whether the authorization server answers at all: where it does not, nobody asks it for a while. */
+import { elapsed, type Instant } from "../keySet/instant.ts"
+
+export const coolDown = 1000
+
+export class Availability {
+  #answers = 0
+  #silentSince: Instant | undefined
+
+  /** How many questions it has answered: what a question notes when it is asked. */
+  get answers(): number {
+    return this.#answers
+  }
+
+  /** It answered, if with an error. */
+  heard(): void {
+    this.#answers++
+  }
+
+  /** It answered a question; gives whether it was silent before. */
+  answered(): boolean {
+    const wasSilent = this.#silentSince !== undefined
+    this.#answers++
+    this.#silentSince = undefined
+    return wasSilent
+  }
+
+  /** A question was not answered. Where others were meanwhile, that is this question's trouble alone. */
+  silent(answersBefore: number, now: Instant): void {
+    if (this.#answers === answersBefore) this.#silentSince = now
+  }
+
+  mayAsk(now: Instant): boolean {
+    return this.#silentSince === undefined || elapsed(this.#silentSince, now) >= coolDown
+  }
+}
