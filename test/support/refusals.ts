@@ -1,0 +1,169 @@
+/** Each error, an app that makes it, and what it is answered with. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
+import { HttpClient, HttpRouter, HttpServerResponse } from "effect/http"
+import { Challenge, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
+import { authorizationServer } from "./authorizationServer.ts"
+
+export const secret = "s3cr3t"
+
+export const errors = {
+  NotAuthenticated: new SecurityError.NotAuthenticated({ reason: "NoCredentials" }),
+  InvalidRequest: new SecurityError.InvalidRequest({ reason: "SeveralCredentials" }),
+  InvalidToken: new SecurityError.InvalidToken({ reason: "Claim", claim: secret }),
+  InsufficientScope: new SecurityError.InsufficientScope({ required: [secret], missing: [secret] }),
+  AuthorizationServerUnavailable: new SecurityError.AuthorizationServerUnavailable({
+    issuer: `https://${secret}.example.com`,
+    reason: "Timeout",
+    retryAfter: Duration.seconds(7)
+  })
+} as const
+export type Tag = keyof typeof errors
+
+export const variants: ReadonlyArray<SecurityError.SecurityError> = [
+  ...(["NoCredentials", "OtherScheme"] as const).map((reason) => new SecurityError.NotAuthenticated({ reason })),
+  ...(["Malformed", "TooLong", "SeveralCredentials"] as const).map(
+    (reason) => new SecurityError.InvalidRequest({ reason })
+  ),
+  ...(["Malformed", "Algorithm", "UnknownKey", "Signature", "Claim", "Expired", "Rejected"] as const).flatMap(
+    (reason) => [
+      new SecurityError.InvalidToken({ reason }),
+      new SecurityError.InvalidToken({ reason, claim: `${secret}"\r\nX-Injected: 1` })
+    ]
+  ),
+  new SecurityError.InsufficientScope({ required: [secret, "b"], missing: [`${secret}\r\n`] }),
+  ...(["Unreachable", "Timeout", "BadResponse", "IssuerMismatch"] as const).map(
+    (reason) =>
+      new SecurityError.AuthorizationServerUnavailable({
+        issuer: `${secret}\r\nX-Injected: 1`,
+        reason,
+        retryAfter: Duration.seconds(7)
+      })
+  )
+]
+
+interface Row {
+  readonly tag: Tag
+  readonly responses: Challenge.Responses
+  readonly scopes: ReadonlyArray<string>
+  readonly status: number
+  readonly challenge: string | undefined
+  readonly retryAfter?: string
+  readonly body: string
+}
+
+export const notAuthenticated = '{"detail":"Not authenticated"}'
+const malformed = '{"detail":"Malformed credentials"}'
+export const notValidated = '{"detail":"Could not validate credentials"}'
+export const notEnough = '{"detail":"Not enough permissions"}'
+export const unavailable = '{"detail":"Authorization server unavailable"}'
+
+/** The table "What the errors become", with the realm `the "realm"`. */
+export const table: ReadonlyArray<Row> = [
+  row("NotAuthenticated", "fastapi", [], 401, "Bearer", notAuthenticated),
+  row("NotAuthenticated", "fastapi", ["a", "b"], 401, "Bearer", notAuthenticated),
+  row("NotAuthenticated", "rfc6750", [], 401, 'Bearer realm="the \\"realm\\""', notAuthenticated),
+  row("NotAuthenticated", "rfc6750", ["a", "b"], 401, 'Bearer realm="the \\"realm\\"", scope="a b"', notAuthenticated),
+  row("InvalidRequest", "fastapi", [], 401, "Bearer", notAuthenticated),
+  row("InvalidRequest", "fastapi", ["a", "b"], 401, "Bearer", notAuthenticated),
+  row("InvalidRequest", "rfc6750", [], 400, 'Bearer error="invalid_request"', malformed),
+  row("InvalidRequest", "rfc6750", ["a", "b"], 400, 'Bearer error="invalid_request"', malformed),
+  row("InvalidToken", "fastapi", [], 401, "Bearer", notValidated),
+  row("InvalidToken", "fastapi", ["a", "b"], 401, 'Bearer scope="a b"', notValidated),
+  row("InvalidToken", "rfc6750", [], 401, 'Bearer error="invalid_token"', notValidated),
+  row("InvalidToken", "rfc6750", ["a", "b"], 401, 'Bearer error="invalid_token", scope="a b"', notValidated),
+  row("InsufficientScope", "fastapi", ["a"], 401, 'Bearer scope="a"', notEnough),
+  row("InsufficientScope", "fastapi", ["a", "b"], 401, 'Bearer scope="a b"', notEnough),
+  row("InsufficientScope", "rfc6750", ["a"], 403, 'Bearer error="insufficient_scope", scope="a"', notEnough),
+  row("InsufficientScope", "rfc6750", ["a", "b"], 403, 'Bearer error="insufficient_scope", scope="a b"', notEnough),
+  ...(["fastapi", "rfc6750"] as const).flatMap((responses) =>
+    [[], ["a", "b"]].map((scopes) => ({
+      ...row("AuthorizationServerUnavailable", responses, scopes, 503, undefined, unavailable),
+      retryAfter: "7"
+    }))
+  )
+]
+
+export function row(
+  tag: Tag,
+  responses: Challenge.Responses,
+  scopes: ReadonlyArray<string>,
+  status: number,
+  challenge: string | undefined,
+  body: string
+): Row {
+  return { tag, responses, scopes, status, challenge, body }
+}
+
+export const realm = 'the "realm"'
+export const settings = (overrides: Partial<Challenge.Settings> = {}): Challenge.Settings => ({
+  responses: "fastapi",
+  realm: "api",
+  scopes: [],
+  renderers: {},
+  ...overrides
+})
+
+export const flow = { ...authorizationServer, scopes: { a: "A", b: "B" } }
+
+/** The token `scopes.a.b` has the scopes a and b; `rejected` is refused; with `down` nobody could tell. */
+export const verifierLayer = TokenVerifier.layer({
+  verify: (bearer) => {
+    const token = Redacted.value(bearer)
+    if (token === "rejected") return Effect.fail(errors.InvalidToken)
+    if (token === "down") return Effect.fail(errors.AuthorizationServerUnavailable)
+    return Effect.succeed({
+      subject: "demo",
+      clientId: Option.none(),
+      scopes: new Set(token.split(".").slice(1)),
+      issuer: "https://idp.example.com",
+      audience: ["https://api.example.com"],
+      expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z"),
+      issuedAt: Option.none(),
+      tokenId: Option.none(),
+      claims: {}
+    })
+  }
+})
+
+export const guarded = <const Name extends string>(
+  scheme: OAuth2.OAuth2Scheme<Name, "a" | "b">,
+  path: HttpRouter.PathInput,
+  scopes: ReadonlyArray<"a" | "b">
+) =>
+  HttpRouter.add("GET", path, HttpServerResponse.text("open")).pipe(
+    Layer.provide(scheme.require(...scopes).route.layer),
+    Layer.provide(scheme.layer),
+    Layer.provide(verifierLayer)
+  )
+
+export const served = <A, E, R>(routes: Layer.Layer<A, E, R>) =>
+  HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provideMerge(NodeHttpServer.layerTest)
+  )
+
+export const get = Effect.fnUntraced(function* (path: string, authorization?: string) {
+  const client = yield* HttpClient.HttpClient
+  const response = yield* client.get(path, authorization === undefined ? undefined : { headers: { authorization } })
+  return {
+    status: response.status,
+    challenge: response.headers["www-authenticate"],
+    retryAfter: response.headers["retry-after"],
+    contentType: response.headers["content-type"],
+    headers: JSON.stringify(response.headers),
+    body: yield* response.text
+  }
+})
+
+export const expected = (row: Row) => ({
+  status: row.status,
+  challenge: row.challenge,
+  retryAfter: row.retryAfter,
+  contentType: "application/json",
+  body: row.body
+})
+
+export const without = <K extends string, A extends { readonly [_ in K]: unknown }>(value: A, key: K): Omit<A, K> => {
+  const { [key]: _, ...rest } = value
+  return rest
+}
