@@ -1,0 +1,177 @@
+import { assert, describe } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { HttpClient } from "effect/http"
+import { TestIssuer, type Answer } from "effect-oauth2/testing"
+import { TestClock } from "effect/testing"
+import { decode, get, getJson, issuer, jwks, kids, test, transportError, verifyWith } from "../support/testIssuers.ts"
+
+const discovery = `${issuer}/.well-known/openid-configuration`
+
+const asked = Effect.flatMap(TestIssuer, ({ requests }) =>
+  Effect.map(requests, (requests) => requests.map(({ endpoint }) => endpoint))
+)
+
+describe("the endpoints of a TestIssuer", () => {
+  test(
+    "answer at both discovery addresses, and the key set",
+    () =>
+      Effect.gen(function* () {
+        const { issuer, jwksUri, metadata } = yield* TestIssuer
+        assert.strictEqual(issuer, "https://login.test/a")
+        const expected = yield* metadata
+        assert.deepInclude(expected, {
+          issuer,
+          jwks_uri: jwksUri,
+          authorization_endpoint: "https://login.test/a/authorize",
+          token_endpoint: "https://login.test/a/token",
+          introspection_endpoint: "https://login.test/introspect"
+        })
+        assert.deepStrictEqual(yield* getJson("https://login.test/a/.well-known/openid-configuration"), expected)
+        assert.deepStrictEqual(yield* getJson("https://login.test/.well-known/oauth-authorization-server/a"), expected)
+        const answer = yield* get(jwksUri)
+        assert.strictEqual(answer.headers["content-type"], "application/json")
+        assert.deepStrictEqual(yield* asked, ["openid-configuration", "oauth-authorization-server", "jwks"])
+        assert.strictEqual(yield* (yield* verifyWith())(yield* TestIssuer.use(({ mint }) => mint())), "demo")
+      }),
+    { issuer: "https://login.test/a", metadata: { introspection_endpoint: "https://login.test/introspect" } }
+  )
+
+  test("are found by RFC 8414 alone where there is no OpenID Connect document", () =>
+    Effect.gen(function* () {
+      const { mint, respond } = yield* TestIssuer
+      yield* respond("openid-configuration", { status: 404, body: "" })
+      assert.strictEqual(yield* (yield* verifyWith())(yield* mint()), "demo")
+      assert.deepStrictEqual(yield* asked, ["openid-configuration", "oauth-authorization-server", "jwks"])
+    }))
+
+  test("remember what they were asked, and when", () =>
+    Effect.gen(function* () {
+      yield* get(`${jwks}?a=1`)
+      yield* TestClock.adjust("90 seconds")
+      const client = yield* HttpClient.HttpClient
+      const missing = yield* client.post(`${issuer}/token`)
+      const head = yield* client.head(jwks)
+      assert.strictEqual(missing.status, 404)
+      assert.strictEqual((yield* client.post(jwks)).status, 404)
+      assert.strictEqual(head.status, 200)
+      assert.deepStrictEqual(yield* TestIssuer.use(({ requests }) => requests), [
+        { endpoint: "jwks", method: "GET", url: `${jwks}?a=1`, time: 0 },
+        { endpoint: "other", method: "POST", url: `${issuer}/token`, time: 90_000 },
+        { endpoint: "jwks", method: "HEAD", url: jwks, time: 90_000 },
+        { endpoint: "jwks", method: "POST", url: jwks, time: 90_000 }
+      ])
+    }))
+
+  test("are the only ones there are: another origin is unreachable, and remembered", () =>
+    Effect.gen(function* () {
+      for (const url of ["https://evil.test/jwks", "http://issuer.test/jwks", "https://issuer.test:8443/jwks"]) {
+        assert.include(transportError(yield* Effect.exit(get(url))), "TestIssuer answers at https://issuer.test only")
+      }
+      assert.deepStrictEqual(yield* asked, ["other", "other", "other"])
+    }))
+
+  describe("told how to answer", () => {
+    test("are unreachable, and come back", () =>
+      Effect.gen(function* () {
+        const { respond } = yield* TestIssuer
+        yield* respond("jwks", "unreachable")
+        transportError(yield* Effect.exit(get(jwks)))
+        assert.strictEqual((yield* get(discovery)).status, 200)
+        yield* respond("jwks", "normal")
+        assert.strictEqual((yield* get(jwks)).status, 200)
+      }))
+
+    test("are broken at both discovery addresses at once", () =>
+      Effect.gen(function* () {
+        yield* TestIssuer.use(({ respond }) => respond("discovery", { status: 500 }))
+        assert.strictEqual((yield* get(discovery)).status, 500)
+        assert.strictEqual((yield* get(`${issuer}/.well-known/oauth-authorization-server`)).status, 500)
+        assert.strictEqual((yield* get(jwks)).status, 200)
+      }))
+
+    test("say what a test wants: status, headers, text, bytes", () =>
+      Effect.gen(function* () {
+        const { respond } = yield* TestIssuer
+        yield* respond("jwks", { status: 302, headers: { Location: "https://evil.test/jwks" }, body: "" })
+        const redirect = yield* get(jwks)
+        assert.strictEqual(redirect.status, 302)
+        assert.strictEqual(redirect.headers["location"], "https://evil.test/jwks")
+        yield* respond("jwks", { headers: { "Content-Type": "text/html" }, body: "<html>" })
+        const html = yield* get(jwks)
+        assert.strictEqual(html.headers["content-type"], "text/html")
+        assert.strictEqual(yield* html.text, "<html>")
+        yield* respond("jwks", { body: new Uint8Array([0xff, 0x00]) })
+        const bytes = yield* Effect.flatMap(get(jwks), (response) => response.arrayBuffer)
+        assert.deepStrictEqual(Array.from(new Uint8Array(bytes)), [0xff, 0x00])
+        assert.deepStrictEqual(yield* asked, ["jwks", "jwks", "jwks"])
+      }))
+
+    test("are slow on the test's clock", () =>
+      Effect.gen(function* () {
+        yield* TestIssuer.use(({ respond }) => respond("jwks", { delay: "3 seconds" }))
+        const fiber = yield* Effect.forkChild(kids)
+        yield* TestClock.adjust("2999 millis")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.deepStrictEqual(yield* Fiber.join(fiber), ["rsa"])
+      }))
+
+    test("never answer", () =>
+      Effect.gen(function* () {
+        yield* TestIssuer.use(({ respond }) => respond("jwks", "never"))
+        const fiber = yield* Effect.forkChild(get(jwks))
+        yield* TestClock.adjust("1000 days")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(yield* asked, ["jwks"])
+      }))
+
+    test("are back at the start after a reset", () =>
+      Effect.gen(function* () {
+        const { mint, publish, requests, reset, respond, retire, rotate } = yield* TestIssuer
+        yield* mint()
+        yield* rotate("ES256")
+        yield* publish({})
+        yield* retire("rsa")
+        yield* respond("jwks", "unreachable")
+        yield* reset
+        assert.deepStrictEqual(yield* requests, [])
+        assert.deepStrictEqual(yield* kids, ["rsa"])
+        assert.deepInclude(decode(yield* mint()), { header: { alg: "RS256", kid: "rsa", typ: "at+jwt" } })
+      }))
+
+    const outages: ReadonlyArray<readonly [name: string, answer: Answer, outcome: string]> = [
+      ["unreachable", "unreachable", "AuthorizationServerUnavailable Unreachable"],
+      ["an error", { status: 500 }, "AuthorizationServerUnavailable BadResponse"],
+      ["HTML", { body: "<html>" }, "AuthorizationServerUnavailable BadResponse"]
+    ]
+    for (const [name, answer, outcome] of outages) {
+      for (const endpoint of ["discovery", "jwks"] as const) {
+        test(`are an outage to our verifier: ${name} at ${endpoint}`, () =>
+          Effect.gen(function* () {
+            const { mint, respond } = yield* TestIssuer
+            yield* respond(endpoint, answer)
+            assert.strictEqual(yield* (yield* verifyWith())(yield* mint()), outcome)
+          }))
+      }
+    }
+
+    test("are a time-out to our verifier that does not take real time", () =>
+      Effect.gen(function* () {
+        const { mint, respond } = yield* TestIssuer
+        yield* respond("discovery", "never")
+        const verify = yield* verifyWith()
+        const fiber = yield* Effect.forkChild(verify(yield* mint()))
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* Fiber.join(fiber), "AuthorizationServerUnavailable Timeout")
+      }))
+
+    test("are an outage to our verifier where the metadata is another issuer's", () =>
+      Effect.gen(function* () {
+        const { metadata, mint, respond } = yield* TestIssuer
+        yield* respond("discovery", { body: JSON.stringify({ ...(yield* metadata), issuer: "https://evil.test" }) })
+        const verify = yield* verifyWith()
+        assert.strictEqual(yield* verify(yield* mint()), "AuthorizationServerUnavailable IssuerMismatch")
+      }))
+  })
+})

@@ -1,0 +1,141 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
+import { JwtVerifier, KeySet, TokenVerifier } from "effect-oauth2"
+import { TestIssuer } from "effect-oauth2/testing"
+import * as jose from "jose"
+import { audience, decode, issuer, kids, published, test, verifyWith } from "../support/testIssuers.ts"
+
+describe("the keys of a TestIssuer", () => {
+  for (const algorithm of [
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519"
+  ] as const) {
+    test(
+      `are made for ${algorithm}`,
+      () =>
+        Effect.gen(function* () {
+          const token = yield* TestIssuer.use((issuer) => issuer.mint())
+          assert.deepInclude(decode(token).header, { alg: algorithm, kid: `${algorithm}-1` })
+          const verify = yield* verifyWith({ algorithms: [algorithm] })
+          assert.strictEqual(yield* verify(token), "demo")
+        }),
+      { keys: [algorithm] }
+    )
+  }
+
+  for (const algorithm of ["HS256", "HS384", "HS512"] as const) {
+    test(`sign with ${algorithm}, which we refuse though the secret is published`, () =>
+      Effect.gen(function* () {
+        const { mint, publish } = yield* TestIssuer
+        const key = yield* TestIssuer.makeSecretKey("secret", new Uint8Array(64).fill(7), algorithm)
+        yield* publish(key.jwk)
+        const token = yield* mint({ key })
+        yield* Effect.promise(() => jose.jwtVerify(token, new Uint8Array(64).fill(7), { currentDate: new Date(0) }))
+        assert.strictEqual(yield* (yield* verifyWith())(token), "InvalidToken Algorithm")
+      }))
+  }
+
+  it.effect("are one for RS256 where nothing is said", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* kids, ["RS256-1"])
+    }).pipe(Effect.provide(TestIssuer.layer()))
+  )
+
+  test(
+    "are several, named by algorithm and number, and sign by name",
+    () =>
+      Effect.gen(function* () {
+        const { keys, mint } = yield* TestIssuer
+        assert.deepStrictEqual(yield* kids, ["ES256-1", "Ed25519-1", "ES256-2"])
+        assert.deepStrictEqual(
+          (yield* keys).map(({ kid }) => kid),
+          ["ES256-1", "Ed25519-1", "ES256-2"]
+        )
+        assert.strictEqual(decode(yield* mint()).header.kid, "ES256-1")
+        const verify = yield* verifyWith()
+        for (const key of ["ES256-1", "Ed25519-1", "ES256-2"]) {
+          const token = yield* mint({ key })
+          assert.strictEqual(decode(token).header.kid, key)
+          assert.strictEqual(yield* verify(token), "demo")
+        }
+      }),
+    { keys: ["ES256", "Ed25519", "ES256"] }
+  )
+
+  test("are published without what is private", () =>
+    Effect.gen(function* () {
+      const [key] = yield* published
+      assert.hasAllKeys(key, ["kty", "n", "e", "kid", "alg", "use"])
+    }))
+
+  test("rotate: the new key signs, the old one stays published", () =>
+    Effect.gen(function* () {
+      const { currentKey, mint, rotate } = yield* TestIssuer
+      const verify = yield* verifyWith()
+      const old = yield* mint()
+      assert.strictEqual(yield* verify(old), "demo")
+      const key = yield* rotate("ES256")
+      assert.strictEqual(yield* currentKey, key)
+      const next = yield* mint()
+      assert.strictEqual(decode(next).header.kid, "ES256-1")
+      assert.strictEqual(yield* verify(next), "demo")
+      assert.strictEqual(yield* verify(old), "demo")
+      assert.strictEqual((yield* rotate()).kid, "ES256-2")
+      assert.strictEqual((yield* rotate(yield* TestIssuer.makeKey("mine", "ES384"))).kid, "mine")
+      assert.deepStrictEqual(yield* kids, ["rsa", "ES256-1", "ES256-2", "mine"])
+    }))
+
+  test("retire: a key is unpublished, and still signs", () =>
+    Effect.gen(function* () {
+      const { mint, retire, rotate } = yield* TestIssuer
+      yield* rotate("ES256")
+      yield* retire("rsa")
+      assert.deepStrictEqual(yield* kids, ["ES256-1"])
+      const verify = yield* verifyWith()
+      assert.strictEqual(yield* verify(yield* mint({ key: "rsa" })), "InvalidToken UnknownKey")
+      assert.strictEqual(yield* verify(yield* mint()), "demo")
+      yield* retire("ES256-1")
+      assert.deepStrictEqual(yield* kids, [])
+    }))
+
+  test("publish: anything is put into the set", () =>
+    Effect.gen(function* () {
+      const { mint, publish } = yield* TestIssuer
+      const other = yield* TestIssuer.makeKey("other", "ES256")
+      for (const jwk of [null, 1, "key", {}, { kty: "XYZ", kid: "x" }, { ...other.jwk, use: "enc" }, other.jwk]) {
+        yield* publish(jwk)
+      }
+      assert.lengthOf(yield* published, 8)
+      assert.strictEqual((yield* kids)[5], "x")
+      assert.strictEqual(decode(yield* mint({ key: other })).header.kid, "other")
+      assert.strictEqual(decode(yield* mint()).header.kid, "rsa")
+    }))
+
+  test("may be of somebody else under a name that is known", () =>
+    Effect.gen(function* () {
+      const { mint } = yield* TestIssuer
+      const forged = yield* mint({ key: yield* TestIssuer.makeKey("rsa") })
+      assert.strictEqual(yield* (yield* verifyWith())(forged), "InvalidToken Signature")
+    }))
+
+  test("may be given to a KeySet without any request", () =>
+    Effect.gen(function* () {
+      const { keys, mint, requests } = yield* TestIssuer
+      const token = yield* mint()
+      const given = KeySet.layerStatic({ keys: (yield* keys).map(({ jwk }) => jwk) })
+      const verified = yield* TokenVerifier.use(({ verify }) => verify(Redacted.make(token))).pipe(
+        Effect.provide(JwtVerifier.layerKeySet({ issuer, audience }).pipe(Layer.provide(given)))
+      )
+      assert.strictEqual(verified.subject, "demo")
+      assert.deepStrictEqual(yield* requests, [])
+    }))
+})

@@ -1,0 +1,120 @@
+import { NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Option, type Scope } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientRequest, HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
+import { TestIssuer } from "effect-oauth2/testing"
+import { createServer } from "node:http"
+import { get, jwks, layerOf, rsa, transportError, verifyWith } from "../support/testIssuers.ts"
+
+describe("TestIssuer.serve", () => {
+  const server = NodeHttpServer.layer(createServer, { port: 0 })
+  const live = (
+    name: string,
+    body: () => Effect.Effect<void, unknown, TestIssuer | HttpClient.HttpClient | Scope.Scope>
+  ) =>
+    it.live(name, () =>
+      Effect.gen(function* () {
+        const key = yield* Effect.promise(() => rsa)
+        yield* Effect.provide(
+          body(),
+          Layer.merge(TestIssuer.serve({ keys: [key] }).pipe(Layer.provide(server)), FetchHttpClient.layer)
+        )
+      })
+    )
+
+  live("is the issuer of the server's address, and our verifier finds its keys", () =>
+    Effect.gen(function* () {
+      const { issuer, jwksUri, mint, requests, rotate } = yield* TestIssuer
+      assert.match(issuer, /^http:\/\/127\.0\.0\.1:\d+$/)
+      assert.strictEqual(jwksUri, `${issuer}/jwks`)
+      const verify = yield* verifyWith()
+      assert.strictEqual(yield* verify(yield* mint()), "demo")
+      assert.deepStrictEqual(
+        (yield* requests).map(({ endpoint, method, url }) => [endpoint, method, url]),
+        [
+          ["openid-configuration", "GET", `${issuer}/.well-known/openid-configuration`],
+          ["jwks", "GET", jwksUri]
+        ]
+      )
+      yield* rotate("ES256")
+      assert.strictEqual(yield* verify(yield* mint()), "demo")
+    })
+  )
+
+  live("answers what a test wants", () =>
+    Effect.gen(function* () {
+      const { issuer, jwksUri, requests, respond } = yield* TestIssuer
+      assert.strictEqual((yield* get(`${issuer}//token?x`)).status, 404)
+      assert.deepInclude((yield* requests)[0], { endpoint: "other", url: `${issuer}//token?x` })
+      yield* respond("jwks", { status: 418, headers: { "x-a": "b" }, body: "sorry" })
+      const answer = yield* get(jwksUri)
+      assert.strictEqual(answer.status, 418)
+      assert.strictEqual(answer.headers["x-a"], "b")
+      assert.strictEqual(answer.headers["content-type"], "application/json")
+      assert.strictEqual(yield* answer.text, "sorry")
+      yield* respond("jwks", { delay: "50 millis" })
+      const before = performance.now()
+      yield* Effect.flatMap(get(jwksUri), (response) => response.text)
+      assert.isAtLeast(performance.now() - before, 45)
+    })
+  )
+
+  live("breaks the connection where it is to be unreachable, and serves the next", () =>
+    Effect.gen(function* () {
+      const { jwksUri, mint, respond } = yield* TestIssuer
+      yield* respond("jwks", "unreachable")
+      transportError(yield* Effect.exit(get(jwksUri)))
+      assert.strictEqual(yield* (yield* verifyWith())(yield* mint()), "AuthorizationServerUnavailable Unreachable")
+      yield* respond("jwks", "normal")
+      assert.strictEqual((yield* get(jwksUri)).status, 200)
+    })
+  )
+
+  live("never answers, and can be closed all the same", () =>
+    Effect.gen(function* () {
+      const { jwksUri, requests, respond } = yield* TestIssuer
+      yield* respond("jwks", "never")
+      assert.isTrue(Option.isNone(yield* Effect.timeoutOption(get(jwksUri), "100 millis")))
+      assert.lengthOf(yield* requests, 1)
+    })
+  )
+
+  it.effect("answers a request of any form", () =>
+    Effect.gen(function* () {
+      const { app, requests } = yield* TestIssuer
+      const handle = HttpEffect.toWebHandler(app)
+      const response = yield* Effect.promise(() => handle(new Request("http://anything/jwks")))
+      assert.strictEqual(response.status, 200)
+      assert.deepInclude((yield* requests)[0], { endpoint: "jwks", url: jwks })
+      yield* TestIssuer.use(({ respond }) => respond("jwks", "unreachable"))
+      const none = yield* Effect.promise(() => handle(new Request("http://anything/jwks")))
+      assert.strictEqual(none.status, 503)
+    }).pipe(Effect.provide(layerOf()))
+  )
+})
+
+describe("TestIssuer.routes", () => {
+  it.live("puts the endpoints beside others in a router", () =>
+    Effect.gen(function* () {
+      const client = yield* HttpClient.HttpClient
+      const status = (path: string) =>
+        Effect.map(client.execute(HttpClientRequest.get(path)), (response) => response.status)
+      assert.strictEqual(yield* status("/health"), 204)
+      assert.strictEqual(yield* status("/a:b/.well-known/openid-configuration"), 200)
+      assert.strictEqual(yield* status("/.well-known/oauth-authorization-server/a:b"), 200)
+      assert.strictEqual(yield* status("/a:b/jwks"), 200)
+      assert.strictEqual(yield* status("/a:b"), 404)
+      assert.strictEqual(yield* status("/axb/jwks"), 404)
+    }).pipe(
+      Effect.provide(
+        HttpRouter.serve(Layer.merge(HttpRouter.add("GET", "/health", HttpServerResponse.empty()), TestIssuer.routes), {
+          disableListenLog: true,
+          disableLogger: true
+        }).pipe(
+          Layer.provide(layerOf({ issuer: "http://localhost:1/a:b" })),
+          Layer.provideMerge(NodeHttpServer.layerTest)
+        )
+      )
+    )
+  )
+})
