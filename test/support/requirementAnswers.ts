@@ -1,0 +1,100 @@
+/** Two schemes, tokens that say what their verifiers make of them, and what a refused request is answered with. */
+import { Duration, Effect, Redacted } from "effect"
+import { type Challenge, OAuth2, SecurityError, type TokenCaching, TokenVerifier } from "effect-oauth2"
+import { authorizationServer } from "./authorizationServer.ts"
+import { verified } from "./Verifier.ts"
+
+export const schemesOf = (responses: Challenge.Responses) => ({
+  A: OAuth2.authorizationCode("A", {
+    ...authorizationServer,
+    scopes: { a: "", b: "", c: "", d: "", read: "", write: "", admin: "" },
+    implies: { admin: ["write"], write: ["read"] },
+    responses
+  }),
+  B: OAuth2.authorizationCode("B", { ...authorizationServer, scopes: { x: "", y: "" }, responses })
+})
+
+export type Schemes = ReturnType<typeof schemesOf>
+
+/** A token says its scopes at A, and after a slash those at B: `a+b/x`; `none`, `bad` and `outage` are what they say. */
+export const saysAt = (scheme: "A" | "B", token: string) => token.split("/")[scheme === "A" ? 0 : 1] ?? "bad"
+
+export const verifier = (scheme: "A" | "B", caching: TokenCaching, calls: Array<string>) =>
+  TokenVerifier.layer({
+    ...caching,
+    verify: (token) =>
+      Effect.suspend((): ReturnType<TokenVerifier["Service"]["verify"]> => {
+        const value = Redacted.value(token)
+        const says = saysAt(scheme, value)
+        calls.push(scheme)
+        if (says === "bad") return Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
+        return says === "outage"
+          ? Effect.fail(
+              new SecurityError.AuthorizationServerUnavailable({ reason: "Timeout", retryAfter: Duration.seconds(5) })
+            )
+          : Effect.succeed(verified(value, says === "none" ? [] : says.split("+")))
+      })
+  })
+
+interface Refused {
+  readonly status: Readonly<Record<Challenge.Responses, number>>
+  readonly detail: string
+  readonly challenges: Readonly<Record<Challenge.Responses, ReadonlyArray<string>>>
+}
+
+const refused = (
+  [fastapi, rfc6750]: readonly [number, number],
+  [detail, strict = detail]: readonly [string, string?],
+  ...challenges: readonly [fastapi: string, rfc6750: string] | readonly []
+): Expected => ({
+  status: { fastapi, rfc6750 },
+  detail: { fastapi: detail, rfc6750: strict },
+  challenges: {
+    fastapi: challenges[0] === undefined ? [] : [challenges[0]],
+    rfc6750: challenges[1] === undefined ? [] : [challenges[1]]
+  }
+})
+
+export interface Expected extends Omit<Refused, "detail"> {
+  readonly detail: Readonly<Record<Challenge.Responses, string>>
+}
+
+export const scope = (scopes: string) => (scopes === "" ? "" : ` scope="${scopes}"`)
+
+export const none = (scopes: string, realm = "A") =>
+  refused(
+    [401, 401],
+    ["Not authenticated"],
+    "Bearer",
+    `Bearer realm="${realm}"${scopes === "" ? "" : `,${scope(scopes)}`}`
+  )
+export const malformed = refused(
+  [401, 400],
+  ["Not authenticated", "Malformed credentials"],
+  "Bearer",
+  `Bearer error="invalid_request"`
+)
+export const bad = (scopes: string) =>
+  refused(
+    [401, 401],
+    ["Could not validate credentials"],
+    `Bearer${scope(scopes)}`,
+    `Bearer error="invalid_token"${scopes === "" ? "" : `,${scope(scopes)}`}`
+  )
+export const few = (scopes: string) =>
+  refused(
+    [401, 403],
+    ["Not enough permissions"],
+    `Bearer${scope(scopes)}`,
+    `Bearer error="insufficient_scope"${scopes === "" ? "" : `,${scope(scopes)}`}`
+  )
+export const outage = refused([503, 503], ["Authorization server unavailable"])
+
+/** The answer of `best`, with the challenges of all, in their order. */
+export const among = (best: Expected, ...all: ReadonlyArray<Expected>): Expected => ({
+  ...best,
+  challenges: {
+    fastapi: [...new Set(all.flatMap(({ challenges }) => challenges.fastapi))],
+    rfc6750: [...new Set(all.flatMap(({ challenges }) => challenges.rfc6750))]
+  }
+})
