@@ -13,7 +13,7 @@ import type { TokenVerifier } from "../../TokenVerifier.ts"
 import { RequestMemories, Remembered } from "./requestMemory.ts"
 import * as authorizationHeader from "./authorizationHeader.ts"
 import { constant } from "../constantErrors.ts"
-import { errorOf, exitOf } from "../eventual.ts"
+import { errorOf, exitOf } from "../exit.ts"
 import {
   directOf,
   type DirectVerifier,

@@ -7,7 +7,8 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import { BearerToken } from "../../BearerToken.ts"
 import { Authenticator } from "../credential/authenticator.ts"
-import { errorOf, type Eventual, exitOf, toEffect } from "../eventual.ts"
+import { errorOf, exitOf } from "../exit.ts"
+import { toEffect, type ValueOrEffect } from "../valueOrEffect.ts"
 import { type Clause, holds, type Part } from "../requirement/demand.ts"
 import { insufficient, Refusal, refuse } from "../requirement/refusal.ts"
 import * as requiredScopes from "../requirement/requiredScopes.ts"
@@ -19,7 +20,7 @@ export const decideClause = (
   clause: Clause,
   index = 0,
   refusals: ReadonlyArray<Refusal> = []
-): Eventual<Verdict> => {
+): ValueOrEffect<Verdict> => {
   const part = clause[index]
   if (part === undefined) return refusals
   const verdict = decidePart(question, part)
@@ -30,7 +31,7 @@ export const decideClause = (
     : Effect.flatMap(verdict, (verdict) => toEffect(verdict instanceof Accepted ? verdict : next(verdict)))
 }
 
-const decidePart = (question: Question, part: Part): Eventual<Accepted | Refusal> => {
+const decidePart = (question: Question, part: Part): ValueOrEffect<Accepted | Refusal> => {
   const { context, fiber, guard, request, required } = question
   const { scheme } = part
   const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service)
@@ -61,7 +62,7 @@ const judge = (
   outer: ReadonlyArray<string>,
   token: Redacted.Redacted,
   accessToken: VerifiedToken
-): Eventual<Accepted | Refusal> => {
+): ValueOrEffect<Accepted | Refusal> => {
   const failed: Array<string> = []
   const verdict = holds(part, outer, accessToken, failed)
   if (verdict === true) return new Accepted(part, token, accessToken)

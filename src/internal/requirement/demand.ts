@@ -6,7 +6,7 @@ import type { VerifiedToken } from "../../AccessToken.ts"
 import type * as Challenge from "../../Challenge.ts"
 import type { InsufficientScope, SecurityError } from "../../SecurityError.ts"
 import type { RequiredScopes } from "../../SecurityScopes.ts"
-import type { Eventual } from "../eventual.ts"
+import type { ValueOrEffect } from "../valueOrEffect.ts"
 import * as expression from "./expression.ts"
 import { satisfies } from "./implication.ts"
 import type { Refusal } from "./refusal.ts"
@@ -85,7 +85,7 @@ export const holds = (
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
   failed: Array<string>
-): Eventual<boolean> => {
+): ValueOrEffect<boolean> => {
   const { implication } = part.scheme
   const has = (name: string) => satisfies(implication, token.scopes, name)
   if (outer.length > 0 && !outer.every(has)) return false

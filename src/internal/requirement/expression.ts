@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import type { Item, Requirement } from "../../Requirement.ts"
-import { andThen, type Eventual } from "../eventual.ts"
+import { andThen, type ValueOrEffect } from "../valueOrEffect.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
 /** A requirement as data: the one value that the decision, the challenge and the document are read from. */
@@ -202,7 +202,7 @@ export const decide = (
   holds: (scope: string) => boolean,
   token: VerifiedToken,
   failed: Array<string>
-): Eventual<boolean> => {
+): ValueOrEffect<boolean> => {
   switch (self._tag) {
     case "Scope":
       return holds(self.scope)
@@ -225,8 +225,8 @@ const sequence = (
   of: ReadonlyArray<Expression>,
   from: number,
   decisive: boolean,
-  decide: (part: Expression) => Eventual<boolean>
-): Eventual<boolean> => {
+  decide: (part: Expression) => ValueOrEffect<boolean>
+): ValueOrEffect<boolean> => {
   for (let i = from; i < of.length; i++) {
     const part = of[i]
     const result = part === undefined ? !decisive : decide(part)

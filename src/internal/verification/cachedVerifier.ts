@@ -8,7 +8,7 @@ import type { VerifiedToken } from "../../AccessToken.ts"
 import { type ConfigurationError, InvalidToken } from "../../SecurityError.ts"
 import type { TokenCacheOptions, TokenVerifier } from "../../TokenVerifier.ts"
 import * as counter from "../counter.ts"
-import { exitOf } from "../eventual.ts"
+import { exitOf } from "../exit.ts"
 import { isObserved } from "../observed.ts"
 import { type CacheSettings, readSettings } from "./cacheSettings.ts"
 import {

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as counter from "../counter.ts"
-import { errorOf } from "../eventual.ts"
+import { errorOf } from "../exit.ts"
 import { isDebugged, isTraced } from "../observed.ts"
 import type { Asker, Rejection } from "./directVerifier.ts"
 
