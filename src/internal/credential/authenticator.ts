@@ -23,8 +23,8 @@ import {
   success,
   toEffect
 } from "../verification/directVerifier.ts"
+import { freeze } from "../verification/freeze.ts"
 import { shared } from "../verification/shared.ts"
-import { freeze } from "../verification/tokenCache.ts"
 
 /** One credential and its verification, which is remembered; an `Exit` where the token is known. */
 export interface Verification {
@@ -64,7 +64,7 @@ const remembered = (
 }
 
 const frozen = (token: VerifiedToken): VerifiedToken => {
-  freeze("", token, Infinity)
+  freeze(token)
   return token
 }
 

@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import type { Rejection } from "./directVerifier.ts"
+import { freeze } from "./freeze.ts"
 import { shared } from "./shared.ts"
-import { freeze } from "./tokenCache.ts"
 import { TransientMap } from "./transientMap.ts"
 import type { Verified } from "./verified.ts"
 
@@ -38,7 +38,7 @@ export class InFlight {
           Effect.suspend(() => {
             this.#flights.set(text, flight)
             return Effect.map(verified, (verified) => {
-              if (flight.isShared) freeze(text, verified.token, Infinity)
+              if (flight.isShared) freeze(verified.token)
               // What was invalidated meanwhile is not kept.
               return isOwn() ? keep(verified) : verified.token
             })

@@ -6,7 +6,8 @@ import type { VerifiedToken } from "../../AccessToken.ts"
 import { isToken, redact } from "../credential/authorizationHeader.ts"
 import type { CacheSettings } from "./cacheSettings.ts"
 import { type Known, success } from "./directVerifier.ts"
-import { type Entry, freeze, type TokenCache } from "./tokenCache.ts"
+import { freezeAndMeasure } from "./freeze.ts"
+import type { Entry, TokenCache } from "./tokenCache.ts"
 import type { Standing, Verified } from "./verified.ts"
 
 export interface KeptToken extends Known, Entry {
@@ -25,7 +26,7 @@ export const keepIn =
       cache.set(text, from, () => {
         // What is kept has the form of a token: who finds it here need not look at that again.
         if (!isToken(text)) return
-        const bytes = freeze(text, token, maxBytes)
+        const bytes = freezeAndMeasure(text, token, maxBytes)
         return { entry: { text, token: redact(text), verified: success(token), from, until: ends, standing }, bytes }
       })
     }

@@ -1,5 +1,4 @@
 /** Keeps verified tokens, in a bound of tokens and of bytes. */
-import type { VerifiedToken } from "../../AccessToken.ts"
 import { prefix } from "../credential/authorizationHeader.ts"
 import { Doorkeeper } from "./doorkeeper.ts"
 import { sampleHash } from "./sampleHash.ts"
@@ -7,7 +6,7 @@ import { sampleHash } from "./sampleHash.ts"
 export interface Bounds {
   /** Tokens. */
   readonly capacity: number
-  /** Bytes, as `freeze` estimates them. */
+  /** Bytes, as `freezeAndMeasure` estimates them. */
   readonly maxBytes: number
 }
 
@@ -138,48 +137,4 @@ export class TokenCache<E extends Entry> {
     this.#hand = this.#kept.values()
     return this.#hand.next().value
   }
-}
-
-const perEntry = 1024
-const perValue = 32
-const maxDepth = 64
-
-/**
- * Freezes a token, so that no request changes what the next one sees, and says about how many bytes it takes with what was read from it: `Infinity` where
- * that cannot be said, or is more than `most`. Frozen are arrays, and objects that are of no class; what an object of a class holds is its own.
- */
-export const freeze = (text: string, token: VerifiedToken, most: number): number => {
-  const seen = new Set<object>()
-  const frozen = new Set<object>()
-  let size = perEntry + text.length
-  const add = (value: unknown, depth: number, isOwn: boolean): void => {
-    size += perValue
-    if (typeof value === "string") size += value.length
-    if (typeof value !== "object" || value === null || (isOwn ? frozen : seen).has(value)) return
-    if (depth === maxDepth || size > most) {
-      size = Infinity
-      return
-    }
-    seen.add(value)
-    if (isOwn) frozen.add(value)
-    const isOurs = isOwn && isData(value)
-    for (const [name, member] of value instanceof Set ? value.entries() : Object.entries(value)) {
-      if (size > most) return
-      add(name, depth + 1, isOurs)
-      add(member, depth + 1, isOurs)
-    }
-    if (isOurs) Object.freeze(value)
-  }
-  try {
-    add(token, 0, true)
-    return size
-  } catch {
-    // Claims of somebody's own making may throw when they are looked at.
-    return Infinity
-  }
-}
-
-const isData = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || prototype === Object.prototype || Array.isArray(value)
 }
