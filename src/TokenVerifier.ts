@@ -30,7 +30,7 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "./AccessToken.ts"
 import { redact } from "./internal/credential/authorizationHeader.ts"
 import * as cachedVerifier from "./internal/verification/cachedVerifier.ts"
-import { take } from "./internal/verification/ownVerifier.ts"
+import { copyUnexpired } from "./internal/verification/userVerifier.ts"
 import { always } from "./internal/verification/verified.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
 
@@ -144,7 +144,7 @@ export class TokenVerifier extends Context.Service<
     return cachedVerifier.make({
       cache,
       verify: (text, fiber) => () =>
-        Effect.mapEager(take(verify(redact(text)), fiber.getRef(Clock.Clock)), (token) => ({
+        Effect.mapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (token) => ({
           token,
           until: token.expiresAt.epochMilliseconds,
           standing: always

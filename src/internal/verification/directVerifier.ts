@@ -8,7 +8,7 @@ import type { VerifiedToken } from "../../AccessToken.ts"
 import { type AuthorizationServerUnavailable, InvalidToken } from "../../SecurityError.ts"
 import type { TokenVerifier } from "../../TokenVerifier.ts"
 import { redact } from "../credential/authorizationHeader.ts"
-import { take } from "./ownVerifier.ts"
+import { copyUnexpired } from "./userVerifier.ts"
 
 export type Rejection = InvalidToken | AuthorizationServerUnavailable
 
@@ -46,16 +46,16 @@ export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
 export const withoutCache = { lookUp: () => undefined, lookUpPresented: () => undefined }
 
 // By the function that verifies: whoever puts another one in its place is asked for every token.
-const directs = new WeakMap<TokenVerifier["Service"]["verify"], DirectVerifier>()
+const directVerifiers = new WeakMap<TokenVerifier["Service"]["verify"], DirectVerifier>()
 
 // So that a verifier around one of the library's is asked anew, too, when a token was invalidated.
-const counts = new WeakMap<TokenVerifier["Service"]["invalidate"], DirectVerifier["invalidations"]>()
+const invalidationCounts = new WeakMap<TokenVerifier["Service"]["invalidate"], DirectVerifier["invalidations"]>()
 
 export const directOf = ({ invalidate, verify }: TokenVerifier["Service"]): DirectVerifier =>
-  directs.get(verify) ?? {
+  directVerifiers.get(verify) ?? {
     ...withoutCache,
-    verify: (token, fiber) => () => take(verify(redact(token)), fiber.getRef(Clock.Clock)),
-    invalidations: counts.get(invalidate) ?? (() => 0)
+    verify: (token, fiber) => () => copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)),
+    invalidations: invalidationCounts.get(invalidate) ?? (() => 0)
   }
 
 /** What is kept of a token, or else its verification. */
@@ -76,7 +76,7 @@ export const toService = (
       invalidations++
       forget(Redacted.value(token))
     })
-  directs.set(verify, direct)
-  counts.set(invalidate, direct.invalidations)
+  directVerifiers.set(verify, direct)
+  invalidationCounts.set(invalidate, direct.invalidations)
   return { verify, invalidate }
 }

@@ -13,7 +13,7 @@ const expired = Effect.fail(constant(new InvalidToken({ reason: "Expired" })))
  * What a verifier of the user's own gives: a copy of the token, since the user may hold on to what it is made of (a session, say) and change it; and no token
  * whose time is over.
  */
-export const take = (
+export const copyUnexpired = (
   verified: Effect.Effect<VerifiedToken, Rejection>,
   clock: Clock.Clock
 ): Effect.Effect<VerifiedToken, Rejection> =>
@@ -43,7 +43,7 @@ const copyOf = (token: VerifiedToken): VerifiedToken => {
 
 const maxDepth = 64
 
-/** Arrays, and objects that are of no class; all else is taken as it is. What is nested deeper than that is kept for no other request (`freeze`). */
+/** Arrays, and objects that are of no class; all else is taken as it is. What is nested deeper than that is kept for no other request (`freezeAndMeasure`). */
 const copyOfData = <A>(value: A, copies: Map<unknown, unknown>, depth: number): A => {
   if (typeof value !== "object" || value === null || depth === 0) return value
   const known = copies.get(value)
