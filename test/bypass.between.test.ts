@@ -258,6 +258,8 @@ describe("what requirements further out have decided, in an HttpApi", () => {
   const kept: { passed?: unknown } = {}
   const cases: Readonly<Record<string, readonly [Between, Between]>> = {
     "is taken away": [change(() => undefined), asIs],
+    "is a number": [change(() => 7), asIs],
+    "is null": [change(() => null), asIs],
     "only looks like it": [change((real) => ({ ...(real as object) })), asIs],
     "only looks like it, with its prototype": [
       change((real) => Object.assign(Object.create(Object.getPrototypeOf(real)), real)),

@@ -41,6 +41,11 @@ describe("a mistake of a test", () => {
       "Error: TestIssuer: rotate makes no secrets: give it the key"
     ],
     [
+      "a token to revoke that it has not minted",
+      TestIssuer.use(({ revoke }) => revoke("never-minted")),
+      "Error: TestIssuer: it has minted no access token like the one to revoke, or that is revoked already"
+    ],
+    [
       "a lifetime that is no duration",
       TestIssuer.use(({ mint }) => mint({ lifetime: "5 minuts" as "5 minutes" })),
       'Error: TestIssuer: the lifetime of a token must be a finite duration, such as "5 seconds"'

@@ -124,8 +124,13 @@ export class Passed {
   })
 
   static of(context: Context.Context<never>, endpoint: Guarded): Passed | undefined {
-    const passed = Context.get(context, Passed.Reference)
-    return passed !== undefined && #genuine in passed && passed.#genuine && passed.endpoint === endpoint
+    // Whatever somebody has put there.
+    const passed: unknown = Context.get(context, Passed.Reference)
+    return typeof passed === "object" &&
+      passed !== null &&
+      #genuine in passed &&
+      passed.#genuine &&
+      passed.endpoint === endpoint
       ? passed
       : undefined
   }
