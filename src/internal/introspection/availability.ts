@@ -1,5 +1,5 @@
 /** Whether the authorization server answers at all: where it does not, nobody asks it for a while. */
-import { elapsed, type Instant } from "../keySet/instant.ts"
+import { elapsed, type Instant } from "../instant.ts"
 
 export const coolDown = 1000
 

@@ -1,7 +1,7 @@
 /** Where the authorization server is asked about tokens: found once, and looked for again where it is there no longer. */
 import * as Effect from "effect/Effect"
 import type { Status, Unavailable } from "../authorizationServer/http.ts"
-import { elapsed, type Instant, readInstant } from "../keySet/instant.ts"
+import { elapsed, type Instant, readInstant } from "../instant.ts"
 import { shared } from "../verification/shared.ts"
 
 const lookAgainAfter = 60_000

@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Status, Unavailable } from "../authorizationServer/http.ts"
-import { elapsed, type Instant, readInstant } from "../keySet/instant.ts"
+import { elapsed, type Instant, readInstant } from "../instant.ts"
 
 /** Why a question has no answer. */
 export type Failure = Unavailable | Status | "Credentials"

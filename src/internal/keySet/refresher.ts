@@ -9,7 +9,7 @@ import type * as Metric from "effect/Metric"
 import { AuthorizationServerUnavailable } from "../../SecurityError.ts"
 import type { Published } from "./published.ts"
 import type { Unavailable } from "../authorizationServer/http.ts"
-import { elapsed, type Instant, readInstant } from "./instant.ts"
+import { elapsed, type Instant, readInstant } from "../instant.ts"
 import * as Keys from "./keys.ts"
 import * as telemetry from "./telemetry.ts"
 
