@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Schema } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { OAuth2, OpenApiSecurity } from "effect-oauth2"
@@ -155,6 +155,16 @@ describe("OAuth2.secured, for a layer of routes", () => {
       })
     )
   })
+
+  it.effect("leaves a layer alone that is built without a router", () =>
+    Effect.gen(function* () {
+      class Service extends Context.Service<Service, number>()("test/Service") {}
+      const context = yield* Layer.build(OAuth2.secured(Layer.succeed(Service, 1)))
+      assert.strictEqual(Context.get(context, Service), 1)
+      const failing = OAuth2.secured(Layer.effectDiscard(Effect.fail("mine")))
+      assert.strictEqual(yield* Effect.flip(Layer.build(failing)), "mine")
+    })
+  )
 
   it("takes an api or a layer, and nothing else", () => {
     assert.throws(() => OAuth2.secured({} as never), TypeError, "takes an api or a layer of routes")

@@ -64,13 +64,24 @@ interface Group {
   readonly handlers: ReadonlyMap<string, { readonly endpoint: HttpApiEndpoint.Top }>
 }
 
+type Endpoints = ReadonlyMap<unknown, HttpApiEndpoint.Top>
+
+const endpoints = new WeakMap<Group, Endpoints>()
+
+const endpointsOf = (group: Group): Endpoints => {
+  const known = endpoints.get(group)
+  if (known !== undefined) return known
+  const found = new Map(Array.from(group.handlers.values(), ({ endpoint }, i) => [group.routes[i], endpoint]))
+  endpoints.set(group, found)
+  return found
+}
+
 /** The endpoint that a route is of, where it is one of an `HttpApi`. */
 const endpointOf = (route: object, context: Context.Context<never>): HttpApiEndpoint.Top | undefined => {
   for (const [key, service] of context.mapUnsafe) {
     if (!key.startsWith("effect/http-api/HttpApiGroup/")) continue
-    const { handlers, routes } = service as Group
-    const index = routes.indexOf(route)
-    if (index !== -1) return Array.from(handlers.values())[index]?.endpoint
+    const endpoint = endpointsOf(service as Group).get(route)
+    if (endpoint !== undefined) return endpoint
   }
   return
 }

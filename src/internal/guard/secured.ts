@@ -7,6 +7,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as decisions from "./decision.ts"
 import * as endpoints from "./endpoint.ts"
@@ -133,7 +134,14 @@ export const secured = <T>(self: T & Secured<T>): T => {
   }
   if (!Layer.isLayer(self)) throw new TypeError("OAuth2.secured takes an api or a layer of routes.")
   // Sound: it is the same layer, looked at while it is built.
-  return recorded(self, (routes) => Layer.effectDiscard(Effect.sync(() => assertRoutesSecured(routes)))) as T
+  return Layer.unwrap(
+    Effect.map(Effect.serviceOption(HttpRouter.HttpRouter), (router) =>
+      // A layer that is built without a router adds no routes.
+      Option.isNone(router)
+        ? self
+        : recorded(self, (routes) => Layer.effectDiscard(Effect.sync(() => assertRoutesSecured(routes))))
+    )
+  ) as T
 }
 
 const assertRoutesSecured = (routes: ReadonlyArray<Recorded>): void =>
