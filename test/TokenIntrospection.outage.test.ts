@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Effect, Exit, Fiber, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { TestIssuer } from "effect-oauth2/testing"
 import {
@@ -97,6 +97,23 @@ describe("TokenIntrospection, where the server does not answer", () => {
     })
   )
 
+  it.effect("and the same where the answers of the others are errors", () =>
+    Effect.gen(function* () {
+      const server = answering((token) =>
+        token === "lost" ? { isBroken: true, delay: 10 } : { status: 500, delay: 5 }
+      )
+      yield* Effect.gen(function* () {
+        const fibers = yield* verifyAll(["lost", "odd"])
+        yield* TestClock.adjust("10 millis")
+        fibers.push(...(yield* verifyAll(["again"])))
+        yield* TestClock.adjust("10 millis")
+        assert.strictEqual(yield* counted(fibers), 0)
+        yield* verifyAll(["next"])
+        assert.include(server.questions, "next")
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
   it.effect("lets no single error of the server end the pause", () =>
     Effect.gen(function* () {
       const server = answering((token) => ({ status: token === "odd" ? 500 : 503, delay: 100 }))
@@ -127,14 +144,20 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
   it.effect("takes those that wait in vain for no outage", () =>
     Effect.gen(function* () {
       const server = answering(() => ({ ...good, delay: 1000 }))
+      const lines: Array<unknown> = []
       yield* Effect.gen(function* () {
         const fibers = yield* verifyAll(many(400))
         for (let i = 0; i < 6; i++) yield* TestClock.adjust("1 second")
         assert.strictEqual(yield* counted(fibers), 4 * 64)
+        // Those that were asked about when time was over, and none that only waited, are told of: once.
+        assert.strictEqual(lines.length, 1)
         const next = yield* verifyAll(["next"])
         yield* TestClock.adjust("1 second")
         assert.strictEqual(yield* counted(next), 1)
-      }).pipe(Effect.provide(server.layer))
+      }).pipe(
+        Effect.provide(server.layer),
+        Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(message))]))
+      )
     })
   )
 
@@ -194,7 +217,7 @@ describe("TokenIntrospection, where its endpoint is not known", () => {
     "keeps it, whatever is said of a token there, and while its metadata is down",
     Effect.gen(function* () {
       yield* verify(yield* mint())
-      yield* respond("discovery", "unreachable")
+      yield* respond("discovery", { status: 500 })
       for (const status of [400, 401, 404, 500]) {
         yield* respond("introspection", { status })
         assertUnavailable(yield* Effect.flip(verify(yield* mint())), "BadResponse")
@@ -219,7 +242,12 @@ describe("TokenIntrospection, where its endpoint is not known", () => {
         assert.strictEqual(yield* lookups, 2)
         yield* respond("introspection", "normal")
         yield* verify(yield* mint())
-        assert.strictEqual(yield* lookups, 2)
+        // It was not there when it was asked last: once more, and then no more.
+        for (let i = 0; i < 3; i++) {
+          yield* TestClock.adjust("1 minute")
+          yield* verify(yield* mint())
+        }
+        assert.strictEqual(yield* lookups, 3)
       })
     )
   }

@@ -25,8 +25,8 @@ export class Availability {
     return wasSilent
   }
 
-  /** A question was not answered. Where others were meanwhile, that is this question's trouble alone. */
-  silent(answersBefore: number, now: Instant): void {
+  /** A question was not answered. Where others were meanwhile, that is this question's trouble alone; and nothing is known where it was not even asked. */
+  silent(answersBefore: number | undefined, now: Instant): void {
     if (this.#answers === answersBefore) this.#silentSince = now
   }
 

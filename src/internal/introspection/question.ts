@@ -74,7 +74,7 @@ export const make = (options: {
       Effect.retry({ times: 1, while: (reason) => reason === "Unreachable" })
     )
 
-  const failed = (reason: Failure, answersBefore: number, clock: Clock.Clock) =>
+  const failed = (reason: Failure, answersBefore: number | undefined, clock: Clock.Clock) =>
     Effect.suspend(() => {
       if (isSilence(reason)) availability.silent(answersBefore, readInstant(clock))
       else if (reason !== "Credentials") availability.heard()
@@ -91,7 +91,7 @@ export const make = (options: {
       if (!availability.mayAsk(readInstant(clock))) return Effect.fail(silent)
       if (underWay >= questionsAtATime + maxWaiting) return Effect.fail(busy)
       underWay++
-      /** Once it is asked: how many were answered before. */
+      /** Once it is asked: how many were answered before. Who has only waited for its turn knows nothing of the server. */
       let answersBefore: number | undefined
       const question = Effect.suspend(() => {
         if (!availability.mayAsk(readInstant(clock))) return Effect.fail(silent)
@@ -103,11 +103,7 @@ export const make = (options: {
       })
       return question.pipe(
         semaphore.withPermits(1),
-        Effect.timeoutOrElse({
-          duration: timeout,
-          // Who has only waited for its turn knows nothing of the server.
-          orElse: () => (answersBefore === undefined ? Effect.fail(busy) : failed("Timeout", answersBefore, clock))
-        }),
+        Effect.timeoutOrElse({ duration: timeout, orElse: () => failed("Timeout", answersBefore, clock) }),
         Effect.ensuring(Effect.sync(() => underWay--))
       )
     })
