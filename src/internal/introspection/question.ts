@@ -90,7 +90,7 @@ export const make = (options: {
     Effect.clockWith((clock) => {
       if (!availability.mayAsk(readInstant(clock))) return Effect.fail(silent)
       if (underWay >= questionsAtATime + maxWaiting) return Effect.fail(busy)
-      underWay++
+      let isUnderWay = false
       /** Once it is asked: how many were answered before. Who has only waited for its turn knows nothing of the server. */
       let answersBefore: number | undefined
       const question = Effect.suspend(() => {
@@ -101,10 +101,21 @@ export const make = (options: {
           Effect.catch((reason) => failed(reason, before, clock))
         )
       })
-      return question.pipe(
+      const inTurn = question.pipe(
         semaphore.withPermits(1),
-        Effect.timeoutOrElse({ duration: timeout, orElse: () => failed("Timeout", answersBefore, clock) }),
-        Effect.ensuring(Effect.sync(() => underWay--))
+        Effect.timeoutOrElse({ duration: timeout, orElse: () => failed("Timeout", answersBefore, clock) })
+      )
+      // Counted where the end is already sure to be noticed: a fiber may be interrupted between any two effects.
+      return Effect.onExitPrimitive(
+        Effect.suspend(() => {
+          isUnderWay = true
+          underWay++
+          return inTurn
+        }),
+        () => {
+          if (isUnderWay) underWay--
+          return undefined
+        }
       )
     })
 }
