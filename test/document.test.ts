@@ -1,10 +1,11 @@
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Layer, Schema } from "effect"
-import { HttpServer } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { OAuth2, Requirement } from "effect-oauth2"
 import { authorizationServer } from "./support/authorizationServer.ts"
+import { documentOfRoutes } from "./support/documentOfRoutes.ts"
 import { Verifier } from "./support/Verifier.ts"
 import { serve } from "./support/web.ts"
 
@@ -107,6 +108,28 @@ const apiOf = ({ groups, outer }: Groups, checkOf: typeof asked): HttpApi.Top =>
   return withAll(plain, outer).pipe(OAuth2.openApi)
 }
 
+/** The same requirements around the routes of a router. */
+const routesOf = ({ groups, outer }: Groups, checkOf: typeof asked): Layer.Layer<never> => {
+  const withAll = (self: Layer.Layer<never>, requires: Groups["outer"]): Layer.Layer<never> =>
+    requires
+      .toReversed()
+      .reduce((self, requires) => Layer.provide(self, requirementOf(requires, checkOf).route.layer as never), self)
+  const route = (path: `/${string}`) => HttpRouter.add("GET", path, HttpServerResponse.text("ok")) as Layer.Layer<never>
+  return withAll(
+    groups
+      .map(({ endpoints, own }, g) =>
+        withAll(
+          endpoints
+            .map((requires, e) => withAll(route(`/g${g}/e${e}`), requires))
+            .reduce((one, other) => Layer.merge(one, other)),
+          own
+        )
+      )
+      .reduce((one, other) => Layer.merge(one, other)),
+    outer
+  )
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // what a document says, read by somebody who knows OpenAPI and nothing of this library
 // ---------------------------------------------------------------------------------------------------------------------
@@ -128,16 +151,53 @@ const allows = (
 /** The official schema of OpenAPI 3.1. */
 const validator = new Validator()
 
+/** One verifier for each scheme: a token is `t0`, `t1`, …, known to the schemes that give it scopes. */
+const authentication = (tokens: ReadonlyArray<typeof Token.Type>) => {
+  const known = (scheme: "First" | "Second") =>
+    new Verifier(
+      Object.fromEntries(tokens.flatMap((token, i) => (token[scheme] === null ? [] : [[`t${i}`, token[scheme]]])))
+    ).layer
+  return Layer.merge(
+    schemes.First.layer.pipe(Layer.provide(known("First"))),
+    schemes.Second.layer.pipe(Layer.provide(known("Second")))
+  )
+}
+
+/** Whether the app answers as its document says, and as the other one does where checks say no. */
+const assertTrue = Effect.fnUntraced(function* (
+  app: Layer.Layer<never>,
+  document: OpenApi.OpenAPISpec,
+  whereNo: OpenApi.OpenAPISpec,
+  tokens: ReadonlyArray<typeof Token.Type>
+) {
+  const validity = yield* Effect.promise(() => validator.validate({ ...structuredClone(document) }))
+  assert.deepStrictEqual(validity, { valid: true })
+  const send = yield* serve(app as never)
+  for (const path of Object.keys(document.paths)) {
+    for (const i of [undefined, ...tokens.keys()]) {
+      for (const [say, of] of [
+        [true, document],
+        [false, whereNo]
+      ] as const) {
+        checksSay = say
+        const { status } = yield* send(path, i === undefined ? undefined : `t${i}`)
+        const { security = [] } = of.paths[path as `/${string}`]?.get ?? {}
+        const allowed = allows(security, i === undefined ? undefined : tokens[i])
+        const what = `${path} ${JSON.stringify(security)} token ${i}, where checks say ${say}: ${status}`
+        assert.strictEqual(status === 200, allowed, what)
+      }
+    }
+  }
+})
+
+const what =
+  "allows a request if and only if the server answers it, with checks that say yes, or with a scope that nobody has for each that says no"
+
 describe("the document", () => {
   it.effect.prop(
-    "allows a request if and only if the server answers it, with checks that say yes, or with a scope that nobody has for each that says no",
+    `of an api ${what}`,
     { outer: stack, groups, tokens },
     Effect.fnUntraced(function* ({ groups, outer, tokens }) {
-      // One verifier for each scheme: a token is `t0`, `t1`, …, known to the schemes that give it scopes.
-      const known = (scheme: "First" | "Second") =>
-        new Verifier(
-          Object.fromEntries(tokens.flatMap((token, i) => (token[scheme] === null ? [] : [[`t${i}`, token[scheme]]])))
-        ).layer
       const api = apiOf({ groups, outer }, asked)
       const handlers = groups.map((_, g) =>
         HttpApiBuilder.group(
@@ -152,32 +212,27 @@ describe("the document", () => {
       )
       const app = HttpApiBuilder.layer(api).pipe(
         Layer.provide(handlers as unknown as [Layer.Layer<never>]),
-        Layer.provide(schemes.First.layer.pipe(Layer.provide(known("First")))),
-        Layer.provide(schemes.Second.layer.pipe(Layer.provide(known("Second")))),
+        Layer.provide(authentication(tokens)),
         Layer.provide(HttpServer.layerServices)
-      )
-      const document = OpenApi.fromApi(api)
-      const whereNo = OpenApi.fromApi(apiOf({ groups, outer }, never))
-      const validity = yield* Effect.promise(() => validator.validate({ ...structuredClone(document) }))
-      assert.deepStrictEqual(validity, { valid: true })
-      const send = yield* serve(app as never)
-      for (const path of Object.keys(document.paths)) {
-        const requests = [undefined, ...tokens.keys()]
-        for (const i of requests) {
-          for (const [say, of] of [
-            [true, document],
-            [false, whereNo]
-          ] as const) {
-            checksSay = say
-            const { status } = yield* send(path, i === undefined ? undefined : `t${i}`)
-            const { security = [] } = of.paths[path as `/${string}`]?.get ?? {}
-            const allowed = allows(security, i === undefined ? undefined : tokens[i])
-            const what = `${path} ${JSON.stringify(security)} token ${i}, where checks say ${say}: ${status}`
-            assert.strictEqual(status === 200, allowed, what)
-          }
-        }
-      }
+      ) as Layer.Layer<never>
+      yield* assertTrue(app, OpenApi.fromApi(api), OpenApi.fromApi(apiOf({ groups, outer }, never)), tokens)
     }),
     { arbitrary: { runs: 150, seed: 1 } }
+  )
+
+  it.effect.prop(
+    `of a router's routes ${what}`,
+    { outer: stack, groups, tokens },
+    Effect.fnUntraced(function* ({ groups, outer, tokens }) {
+      const appOf = (checkOf: typeof asked) =>
+        routesOf({ groups, outer }, checkOf).pipe(Layer.provide(authentication(tokens)))
+      yield* assertTrue(
+        appOf(asked),
+        yield* documentOfRoutes(appOf(asked)),
+        yield* documentOfRoutes(appOf(never)),
+        tokens
+      )
+    }),
+    { arbitrary: { runs: 150, seed: 2 } }
   )
 })
