@@ -131,7 +131,9 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  *
  * **Gotchas**
  *
- * A route for which OpenAPI has no words fails at start-up with a `ConfigurationError` that names it: `hidden` leaves it out.
+ * A route for which OpenAPI has no words fails at start-up with a `ConfigurationError` that names it: `hidden` leaves it out. The endpoints of an `HttpApi` stand in its own
+ * document, whatever `operation` and `hidden` say around its layer (`OpenApi.Exclude` leaves one out). A layer of routes is built once: around the same one twice, the second
+ * sees none, and does not start.
  *
  * **Example** (Routes with a docs page)
  *

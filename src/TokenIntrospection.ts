@@ -14,7 +14,7 @@
  * | a token without `exp` | counts for 1 minute, and is then asked about again |
  * | questions at a time | 64; 1000 wait for their turn; with the cache one for each token |
  * | a question, with the wait for its turn | 5 seconds; 512 KiB an answer; no redirects; https (http on loopback) |
- * | questions after one that was not answered, or with 429, 502, 503 or 504, while none else was | none for 1 second |
+ * | questions after one that was not answered, or two with 429, 502, 503 or 504, while none else was | none for 1 second |
  *
  * An outage is never a rejection: where the server cannot be asked, or refuses this API's own credentials, the answer is
  * `AuthorizationServerUnavailable`. Each verification is the span `TokenIntrospection.verify` where a tracer listens, and counted by its outcome in

@@ -1,5 +1,6 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
+import { Cause, Effect, Exit, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { OAuth2, OpenApiSecurity } from "effect-oauth2"
@@ -156,13 +157,59 @@ describe("OAuth2.secured, for a layer of routes", () => {
     )
   })
 
-  it.effect("leaves a layer alone that is built without a router", () =>
+  it.effect("does not take the absence of routes for their being closed", () =>
     Effect.gen(function* () {
-      class Service extends Context.Service<Service, number>()("test/Service") {}
-      const context = yield* Layer.build(OAuth2.secured(Layer.succeed(Service, 1)))
-      assert.strictEqual(Context.get(context, Service), 1)
-      const failing = OAuth2.secured(Layer.effectDiscard(Effect.fail("mine")))
-      assert.strictEqual(yield* Effect.flip(Layer.build(failing)), "mine")
+      const seen = "has seen no route"
+      assert.include(yield* refusal(OAuth2.secured(Layer.empty)), seen)
+      // The same layer is built once: its routes are in the router already.
+      const Shared = route("/shared")
+      assert.include(yield* refusal(Layer.mergeAll(Shared).pipe(Layer.merge(OAuth2.secured(Shared)))), seen)
+      // Its routes go to a router of its own.
+      assert.include(yield* refusal(route("/own").pipe(Layer.provide(HttpRouter.layer), OAuth2.secured)), seen)
+      // It is around the server, and not inside of it.
+      const served = HttpRouter.serve(route("/served")).pipe(OAuth2.secured, Layer.provide(NodeHttpServer.layerTest))
+      const exit = yield* Effect.exit(Effect.scoped(Layer.build(served as Layer.Layer<never>)))
+      assert(Exit.isFailure(exit))
+      assert.include(String(Cause.squash(exit.cause)), seen)
+    })
+  )
+
+  it.effect("serves no open route that is added later", () =>
+    Effect.gen(function* () {
+      let add: (path: HttpRouter.PathInput) => Effect.Effect<void> = () => Effect.void
+      const Router = HttpRouter.use((router) =>
+        Effect.sync(() => {
+          add = (path) => router.add("GET", path, response)
+        })
+      )
+      const Later = HttpRouter.add(
+        "POST",
+        "/add",
+        Effect.as(
+          Effect.suspend(() => add("/late")),
+          response
+        )
+      ).pipe(open)
+      const send = yield* serve(Layer.merge(Router, Later).pipe(OAuth2.secured))
+      assert.strictEqual((yield* send("/late")).status, 404)
+      assert.strictEqual((yield* send("/add", undefined, { method: "POST" })).status, 200)
+      assert.strictEqual((yield* send("/late")).status, 500)
+    })
+  )
+
+  it.effect("tells a route from one that middleware adds while the other is added", () =>
+    Effect.gen(function* () {
+      const adding = HttpRouter.middleware(
+        Effect.map(
+          HttpRouter.HttpRouter,
+          (router) => (handler: Effect.Effect<HttpServerResponse.HttpServerResponse>) => {
+            Effect.runSync(router.add("GET", "/sneaky", response))
+            return handler
+          }
+        ) as never
+      ) as unknown as { readonly layer: Layer.Layer<never> }
+      const routes = route("/x").pipe(guarded, Layer.provide(adding.layer))
+      assert.strictEqual(yield* refusal(OAuth2.secured(routes)), neither("GET /sneaky"))
     })
   )
 

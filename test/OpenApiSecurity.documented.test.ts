@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { HttpApiBuilder } from "effect/http-api"
+import { type HttpApi, HttpApiBuilder, OpenApi } from "effect/http-api"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { OAuth2, OpenApiSecurity, SecurityError } from "effect-oauth2"
 import { documentOfRoutes } from "./support/documentOfRoutes.ts"
@@ -194,13 +194,19 @@ describe("OpenApiSecurity.documented", () => {
       get("list").middleware(auth.require("a")),
       get("health").middleware(OAuth2.Public("nobody minds"))
     )
-    const Handlers = HttpApiBuilder.group(
-      api as never,
-      "g" as never,
-      ((handlers: { handle: (name: string, handler: () => Effect.Effect<string>) => typeof handlers }) =>
-        handlers.handle("list", () => Effect.succeed("")).handle("health", () => Effect.succeed(""))) as never
-    ) as Layer.Layer<never>
-    const Api = HttpApiBuilder.layer(api as never).pipe(Layer.provide(Handlers)) as Layer.Layer<never>
+    type Handlers = { handle: (name: string, handler: () => Effect.Effect<string>) => Handlers }
+    const served = (api: HttpApi.Top) =>
+      HttpApiBuilder.layer(api as never).pipe(
+        Layer.provide(
+          HttpApiBuilder.group(
+            api as never,
+            "g" as never,
+            ((handlers: Handlers) =>
+              handlers.handle("list", () => Effect.succeed("")).handle("health", () => Effect.succeed(""))) as never
+          ) as Layer.Layer<never>
+        )
+      ) as Layer.Layer<never>
+    const Api = served(api)
     const Me = route("/me").pipe(Layer.provide(me.route.layer))
 
     it.effect("adds its routes to the document of the api", () =>
@@ -212,6 +218,19 @@ describe("OpenApiSecurity.documented", () => {
           assert.deepStrictEqual(securityOf(written, "/health"), [])
           assert.deepStrictEqual(securityOf(written, "/me"), [{ OAuth2: ["a"] }])
         }
+      })
+    )
+
+    it.effect("takes no route of its own for an endpoint, nor a document for another's", () =>
+      Effect.gen(function* () {
+        const same = yield* refusalOf(route("/list"), { document: documentOf(api) })
+        assert.include(same, "The document has GET /list already")
+        const withoutSecurity = OpenApi.fromApi(api)
+        assert.include(yield* refusalOf(Api, { document: withoutSecurity }), "does not show what it demands")
+        const hidden = get("health").annotate(OpenApi.Exclude, true) as never
+        const excluding = apiOf(get("list").middleware(auth.require("a")), hidden)
+        const written = yield* document(served(excluding), { document: documentOf(excluding) })
+        assert.deepStrictEqual(Object.keys(written.paths), ["/list"])
       })
     )
 

@@ -409,6 +409,33 @@ describe("TokenIntrospection", () => {
       })
     )
 
+    it.effect("that credentials are none", () =>
+      Effect.gen(function* () {
+        for (const credentials of [
+          undefined,
+          { authorization: 7 },
+          { parameters: { client_id: undefined } },
+          { parameters: { token: "another" } },
+          { parameters: { token_type_hint: "refresh_token" } }
+        ]) {
+          const layer = TokenIntrospection.layer({
+            issuer,
+            audience,
+            credentials: Effect.succeed(credentials as never)
+          })
+          const lines = yield* logged(
+            Effect.gen(function* () {
+              assertUnavailable(yield* Effect.flip(verify(yield* mint())), "Unspecified")
+              assert.strictEqual(yield* asked, 0)
+            }),
+            "Info",
+            layer
+          )
+          assert.include(lines[0], "credentials has failed")
+        }
+      })
+    )
+
     it.effect("of credentials that cannot be had the error's name alone", () =>
       Effect.gen(function* () {
         class SecretError extends Error {

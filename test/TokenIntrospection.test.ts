@@ -199,6 +199,13 @@ describe("TokenIntrospection", () => {
         false
       ],
       ["a claim that is required", { claims: { tenant: "t1" } }, { requiredClaims: { tenant: "t1" } }, false],
+      ["no end that the server does not say itself", { without: ["exp"] }, { requiredClaims: { exp: true } }, true],
+      [
+        "no issuer that the server does not say itself",
+        { without: ["iss"] },
+        { requiredClaims: { iss: issuer } },
+        true
+      ],
       ["none without it", { claims: { tenant: "t2" } }, { requiredClaims: { tenant: "t1" } }, true],
       ["none with one that is forbidden", { claims: { act: {} } }, { forbiddenClaims: ["act"] }, true],
       ["a client for a subject", { without: ["sub"] }, { subjectClaims: ["sub", "client_id"] }, false],
@@ -261,6 +268,7 @@ describe("TokenIntrospection", () => {
       ["credentials", { clientId: undefined, clientSecret: undefined, credentials: 7 }],
       ["clientId", { clientId: undefined, clientSecret: undefined, credentials: undefined }],
       ["accessTokenClaims", { accessTokenClaims: {} }],
+      ["accessTokenClaims", { accessTokenClaims: null }],
       ["maxTokenLength", { maxTokenLength: 0 }],
       ["subjectClaims", { subjectClaims: [" sub"] }],
       ["subjectClaims", { subjectClaims: [] }],

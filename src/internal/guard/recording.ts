@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type { Json } from "../json.ts"
 import type { Demand } from "../requirement/demand.ts"
 
@@ -23,6 +24,7 @@ export interface Recorded {
 }
 
 interface Notes {
+  readonly route: object
   requirements: ReadonlyArray<Demand>
   operation: Json | undefined
   isPublic: boolean
@@ -46,10 +48,11 @@ export const noteOperation = (fields: Json | undefined): void => {
     fields === undefined || current.operation === undefined ? undefined : { ...fields, ...current.operation }
 }
 
-const notesOf = (add: () => void): Notes => {
+const notesOf = (route: object, add: () => void): Notes => {
   const outer = current
   // A router that records may stand in front of another one: both add the same route.
-  const notes = (current ??= { requirements: [], operation: {}, isPublic: false })
+  const notes = outer?.route === route ? outer : { route, requirements: [], operation: {}, isPublic: false }
+  current = notes
   try {
     add()
     return notes
@@ -86,25 +89,41 @@ const endpointOf = (route: object, context: Context.Context<never>): HttpApiEndp
   return
 }
 
+/** What becomes of routes that are added. */
+interface Recorder {
+  readonly record: (route: Recorded) => void
+  /** Of one that is added when the layer was built: why it is not served, if so. */
+  readonly refuseLate: (route: Recorded) => Error | undefined
+  isBuilt: boolean
+}
+
 /** The router, which tells of each route that is added to it. */
 const recording = (
   router: HttpRouter.HttpRouter,
-  record: (route: Recorded) => void,
+  recorder: Recorder,
   pathOf: (path: string) => string = (path) => path
 ): HttpRouter.HttpRouter => {
   const addAll = (routes: ReadonlyArray<HttpRouter.Route<unknown, unknown>>): Effect.Effect<void> =>
     Effect.contextWith((context: Context.Context<never>) => {
       for (const route of routes) {
-        const added = router.addAll([route]) as Effect.Effect<void>
-        const { isPublic, operation, requirements } = notesOf(() => Effect.runSyncWith(context)(added))
-        record({
+        let refusal: Error | undefined
+        // Middleware is seen only while the route is added, and then it is there: one that is refused does not run.
+        const added = recorder.isBuilt
+          ? { ...route, handler: Effect.suspend(() => (refusal === undefined ? route.handler : Effect.die(refusal))) }
+          : route
+        const { isPublic, operation, requirements } = notesOf(added, () =>
+          Effect.runSyncWith(context)(router.addAll([added]) as Effect.Effect<void>)
+        )
+        const recorded: Recorded = {
           method: route.method,
-          path: pathOf(route.path),
+          path: pathOf(route.path) || "/",
           requirements,
           operation,
           isPublic,
           endpoint: endpointOf(route, context)
-        })
+        }
+        if (recorder.isBuilt) refusal = recorder.refuseLate(recorded)
+        else recorder.record(recorded)
       }
       return Effect.void
     })
@@ -114,25 +133,36 @@ const recording = (
     addAll,
     add: (method, path, handler, options) => addAll([HttpRouter.route(method, path, handler, options)]),
     prefixed: (prefix) =>
-      recording(router.prefixed(prefix), record, (path) => pathOf(HttpRouter.prefixPath(path, prefix)))
+      recording(router.prefixed(prefix), recorder, (path) => pathOf(HttpRouter.prefixPath(path, prefix)))
   } as HttpRouter.HttpRouter)
 }
 
-/** The layer of routes, and what is made of their list. */
+/** The layer of routes, and what is made of their list, which is not empty: a layer that is built already, or elsewhere, adds none. */
 export const recorded = <A, E, R, A2, E2, R2>(
   routes: Layer.Layer<A, E, R>,
-  then: (routes: ReadonlyArray<Recorded>) => Layer.Layer<A2, E2, R2>
+  then: (routes: ReadonlyArray<Recorded>) => Layer.Layer<A2, E2, R2>,
+  refuseLate: Recorder["refuseLate"] = () => undefined
 ): Layer.Layer<A | A2, E | E2, Exclude<R, HttpRouter.HttpRouter> | R2 | HttpRouter.HttpRouter> =>
   Layer.unwrap(
-    Effect.map(HttpRouter.HttpRouter, (router) => {
+    Effect.map(Effect.serviceOption(HttpRouter.HttpRouter), (router) => {
+      if (Option.isNone(router)) return noRoutes
       const found: Array<Recorded> = []
-      const Recording = Layer.succeed(
-        HttpRouter.HttpRouter,
-        recording(router, (route) => found.push(route))
-      )
+      const recorder: Recorder = { record: (route) => found.push(route), refuseLate, isBuilt: false }
       return routes.pipe(
-        Layer.provide(Recording),
-        Layer.flatMap((context) => Layer.merge(Layer.succeedContext(context), then(found)))
+        Layer.provide(Layer.succeed(HttpRouter.HttpRouter, recording(router.value, recorder))),
+        Layer.flatMap((context) => {
+          recorder.isBuilt = true
+          return found.length === 0 ? noRoutes : Layer.merge(Layer.succeedContext(context), then(found))
+        })
       )
     })
+    // Sound: the router is asked for as an option so that its absence can be told.
+  ) as Layer.Layer<A | A2, E | E2, Exclude<R, HttpRouter.HttpRouter> | R2 | HttpRouter.HttpRouter>
+
+const noRoutes = Layer.effectDiscard(
+  Effect.die(
+    new TypeError(
+      "OAuth2.secured, or OpenApiSecurity.documented, has seen no route. Put it around the layer of routes, inside of HttpRouter.serve; routes that are built outside of it, too, or have a router of their own, are added without it."
+    )
   )
+)

@@ -7,7 +7,6 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as decisions from "./decision.ts"
 import * as endpoints from "./endpoint.ts"
@@ -79,6 +78,9 @@ export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
  *
  * **Gotchas**
  *
+ * Put it inside of `HttpRouter.serve`, around the routes: where it sees none, the program does not start. An open route that is added later is not served. It sees what
+ * stands around a route, and not what other middleware does: one that answers by itself, in the place of the handler, answers before a requirement inside of it.
+ *
  * In `HttpApi`, `.middleware()` covers only the endpoints that were added before it. Call `secured` last, and build handlers (`HttpApiBuilder.group`) for
  * the api that it gives: an api that was made before some middleware is another one with the same names, and its handlers run without it.
  *
@@ -134,27 +136,28 @@ export const secured = <T>(self: T & Secured<T>): T => {
   }
   if (!Layer.isLayer(self)) throw new TypeError("OAuth2.secured takes an api or a layer of routes.")
   // Sound: it is the same layer, looked at while it is built.
-  return Layer.unwrap(
-    Effect.map(Effect.serviceOption(HttpRouter.HttpRouter), (router) =>
-      // A layer that is built without a router adds no routes.
-      Option.isNone(router)
-        ? self
-        : recorded(self, (routes) => Layer.effectDiscard(Effect.sync(() => assertRoutesSecured(routes))))
-    )
+  return recorded(
+    self,
+    (routes) => Layer.effectDiscard(Effect.sync(() => assertRoutesSecured(routes))),
+    (route) => {
+      const { isPublic, isSecured, name } = foundOf(route)
+      return isSecured !== isPublic
+        ? undefined
+        : new Error(`The route ${JSON.stringify(name)} is neither secured nor Public.`)
+    }
   ) as T
 }
 
-const assertRoutesSecured = (routes: ReadonlyArray<Recorded>): void =>
-  assertEach(
-    routes.map(({ endpoint, isPublic: isPublicRoute, method, path, requirements }) => {
-      const keys = Array.from(endpoint?.middlewares ?? [])
-      return {
-        name: `${method} ${path}`,
-        isSecured: requirements.length > 0 || keys.some(isSecuring),
-        isPublic: isPublicRoute || keys.some(isPublic)
-      }
-    })
-  )
+const assertRoutesSecured = (routes: ReadonlyArray<Recorded>): void => assertEach(routes.map(foundOf))
+
+const foundOf = ({ endpoint, isPublic: isPublicRoute, method, path, requirements }: Recorded): Found => {
+  const keys = Array.from(endpoint?.middlewares ?? [])
+  return {
+    name: `${method} ${path}`,
+    isSecured: requirements.length > 0 || keys.some(isSecuring),
+    isPublic: isPublicRoute || keys.some(isPublic)
+  }
+}
 
 const assertSecured = (api: HttpApi.Top): void => {
   const found: Array<Found> = []

@@ -63,7 +63,9 @@ const refusedKind = (answer: Claims, { accessTokenClaims, claims }: Policy): Ref
     accessTokenClaims === undefined
       ? Object.hasOwn(answer, "token_type")
       : // What `kinds` has is right by now, where it is there.
-        Object.entries(accessTokenClaims).some(([name, value]) => has(answer, name, name in kinds ? true : value))
+        Object.entries(accessTokenClaims).some(([name, value]) =>
+          has(answer, name, Object.hasOwn(kinds, name) ? true : value)
+        )
   return isMarked ? undefined : refused("token_type", claims, notOne("token_type"))
 }
 
@@ -86,6 +88,9 @@ const refusedClaims = (answer: Claims, said: Claims, policy: Policy, now: number
   const { forbiddenClaims = ["at_hash", "c_hash", "s_hash", "events"] } = policy.claims
   const forbidden = forbiddenClaims.find((name) => Object.hasOwn(said, name))
   if (forbidden !== undefined) return refused(forbidden, policy.claims, undefined)
+  // Asked of what the server says itself, and not of what is added to it.
+  const missing = policy.claims.requiredClaims.find(([name, value]) => !has(said, name, value))
+  if (missing !== undefined) return refused(missing[0], policy.claims, undefined)
   // Who answers is the issuer, and what is active has not expired (RFC 7662 §2.2): both may be left unsaid.
   const token = claims.read(
     { iss: policy.claims.issuer, exp: Math.floor(now / 1000) + withoutExpiry, ...said, sub: subjectOf(said, policy) },

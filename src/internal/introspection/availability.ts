@@ -6,6 +6,8 @@ export const coolDown = 1000
 export class Availability {
   #answers = 0
   #silentSince: Instant | undefined
+  /** How many questions in a row were not answered. */
+  #silences = 0
 
   /** How many questions it has answered: what a question notes when it is asked. */
   get answers(): number {
@@ -15,19 +17,24 @@ export class Availability {
   /** It answered, if with an error. */
   heard(): void {
     this.#answers++
+    this.#silences = 0
   }
 
   /** It answered a question; gives whether it was silent before. */
   answered(): boolean {
     const wasSilent = this.#silentSince !== undefined
     this.#answers++
+    this.#silences = 0
     this.#silentSince = undefined
     return wasSilent
   }
 
   /** A question was not answered. Where others were meanwhile, that is this question's trouble alone; and nothing is known where it was not even asked. */
-  silent(answersBefore: number | undefined, now: Instant): void {
-    if (this.#answers === answersBefore) this.#silentSince = now
+  silent(answersBefore: number | undefined, now: Instant, isCertain: boolean): void {
+    if (this.#answers !== answersBefore) return
+    this.#silences++
+    // A gateway may say so of one token alone.
+    if (isCertain || this.#silences > 1) this.#silentSince = now
   }
 
   mayAsk(now: Instant): boolean {

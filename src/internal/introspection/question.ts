@@ -45,20 +45,15 @@ export const make = (options: {
   const silent = unavailable("Unreachable")
   const busy = unavailable("Timeout")
 
-  const request = (url: URL, token: string, { authorization, parameters }: Credentials) => {
-    const form = Object.entries(parameters ?? {}).map(([name, value]) => [name, textOf(value)] as const)
-    const question = HttpClientRequest.post(url, { acceptJson: true }).pipe(
-      HttpClientRequest.bodyUrlParams([["token", token], ["token_type_hint", "access_token"], ...form])
-    )
-    return authorization === undefined
-      ? question
-      : HttpClientRequest.setHeader(question, "authorization", textOf(authorization))
-  }
-
-  const credentials = Effect.catchCause(options.credentials, (cause) =>
+  const credentials = Effect.catchCause(Effect.map(options.credentials, read), (cause) =>
     // The error's own text may hold what is secret.
     Effect.andThen(reports.credentials(cause), Effect.fail<Failure>("Credentials"))
   )
+
+  const request = (url: URL, token: string, { headers, parameters }: Read) =>
+    HttpClientRequest.post(url, { acceptJson: true, headers }).pipe(
+      HttpClientRequest.bodyUrlParams({ token, token_type_hint: "access_token", ...parameters })
+    )
 
   const exchange = (token: string): Effect.Effect<Claims, Failure> =>
     Effect.all([endpoint.url, credentials]).pipe(
@@ -76,7 +71,7 @@ export const make = (options: {
 
   const failed = (reason: Failure, answersBefore: number | undefined, clock: Clock.Clock) =>
     Effect.suspend(() => {
-      if (isSilence(reason)) availability.silent(answersBefore, readInstant(clock))
+      if (isSilence(reason)) availability.silent(answersBefore, readInstant(clock), typeof reason === "string")
       else if (reason !== "Credentials") availability.heard()
       if (typeof reason === "number") endpoint.doubt(reason)
       return Effect.andThen(
@@ -120,8 +115,26 @@ export const make = (options: {
     })
 }
 
-const textOf = (value: string | Redacted.Redacted): string =>
-  typeof value === "string" ? value : Redacted.value(value)
+interface Read {
+  readonly headers: Readonly<Record<string, string>>
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+/** Credentials are somebody else's: what is none throws. */
+const read = ({ authorization, parameters = {} }: Credentials): Read => {
+  if ("token" in parameters || "token_type_hint" in parameters)
+    throw new TypeError("parameters are of the client alone")
+  return {
+    headers: authorization === undefined ? {} : { authorization: textOf(authorization) },
+    parameters: Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, textOf(value)]))
+  }
+}
+
+const textOf = (value: unknown): string => {
+  const text = Redacted.isRedacted(value) ? Redacted.value(value) : value
+  if (typeof text !== "string") throw new TypeError("a credential is no text")
+  return text
+}
 
 // RFC 7662 §2.2: the one member that every answer has.
 const isAnswer = (answer: Claims | undefined): answer is Claims => typeof answer?.["active"] === "boolean"

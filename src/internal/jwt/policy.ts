@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function* (
     )
   }
   for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
-    const expected = options[setting] ?? {}
+    const expected = options[setting] === undefined ? {} : options[setting]
     if (!isReadonlyObject(expected))
       return yield* refuseSetting(setting, "must be an object of claims and their values")
     // A setting that is missing where the value should be would take every token that lacks the claim.

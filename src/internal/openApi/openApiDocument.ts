@@ -109,12 +109,14 @@ const either = (one: unknown, other: unknown): unknown => {
   }
 }
 
-/** Whether the document has this operation, whatever its path's parameters are called. */
-export const has = (document: OpenApi.OpenAPISpec, method: string, path: string): boolean =>
-  Object.entries<Json>({ ...document.paths }).some(
-    ([template, item]) =>
-      pathTemplate.normalize(template) === pathTemplate.normalize(path) && Object.hasOwn(item, method.toLowerCase())
-  )
+/** The operation of an endpoint, by its method and path. */
+export const operationOf = (document: OpenApi.OpenAPISpec, method: string, path: string): Json | undefined => {
+  const paths: Json = { ...document.paths }
+  const template = pathTemplate.find(path, paths)
+  const item = template === undefined ? undefined : paths[template]
+  const operation = field(item, method.toLowerCase()) ?? field(field(item, additional), method)
+  return isReadonlyObject(operation) ? operation : undefined
+}
 
 interface Operation {
   readonly path: string

@@ -1,7 +1,10 @@
 /** The document of the routes of an `HttpRouter` app. */
+import * as Context from "effect/Context"
 import * as HttpRouter from "effect/http/HttpRouter"
-import type * as OpenApi from "effect/http-api/OpenApi"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as OpenApi from "effect/http-api/OpenApi"
 import * as Layer from "effect/Layer"
+import { Guarded } from "../guard/endpoint.ts"
 import { noteOperation, type Recorded } from "../guard/recording.ts"
 import type { Json } from "../json.ts"
 import { combine } from "../requirement/demand.ts"
@@ -37,20 +40,14 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
     const { method, operation } = route
     if (operation === undefined) return []
     const where = `${method} ${route.path}`
-    if (!methods.has(method))
-      throw new TypeError(`${where}: OpenAPI has no such method. OpenApiSecurity.hidden leaves it out.`)
-    const path = pathTemplate.ofRoute(route.path)
-    if (openApiDocument.has(document, method, path.path)) {
-      if (route.requirements.length === 0) return []
-      throw new TypeError(
-        `${where}: a requirement stands around the layer of its HttpApi, whose document does not know of it. Give it to the api: api.middleware(…).`
-      )
-    }
     if (route.endpoint !== undefined) {
-      throw new TypeError(
-        `${where} is an endpoint of an HttpApi: give OpenApiSecurity.documented its document, or put it outside.`
-      )
+      assertShown(document, route.endpoint, route, where)
+      return []
     }
+    if (!methods.has(method)) {
+      throw new TypeError(`${where}: OpenAPI has no such method. OpenApiSecurity.hidden leaves it out.`)
+    }
+    const path = pathTemplate.ofRoute(route.path)
     const demand = route.requirements.reduce(combine, [])
     declare(schemes, demand)
     return {
@@ -62,4 +59,31 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
     }
   })
   return openApiDocument.add(document, { schemes, operations })
+}
+
+/** An endpoint of an `HttpApi` is in the document already, with what it demands. */
+const assertShown = (
+  document: OpenApi.OpenAPISpec,
+  endpoint: HttpApiEndpoint.Top,
+  route: Recorded,
+  where: string
+): void => {
+  if (Context.get(endpoint.annotations, OpenApi.Exclude)) return
+  const operation = openApiDocument.operationOf(document, endpoint.method, endpoint.path)
+  if (operation === undefined) {
+    throw new TypeError(
+      `${where} is an endpoint of an HttpApi: give OpenApiSecurity.documented its document, or put it outside.`
+    )
+  }
+  if (route.requirements.length > 0) {
+    throw new TypeError(
+      `${where}: a requirement stands around the layer of its HttpApi, whose document does not know of it. Give it to the api: api.middleware(…).`
+    )
+  }
+  const { security } = operation
+  if (Guarded.of(endpoint).demand.length > 0 && !(Array.isArray(security) && security.length > 0)) {
+    throw new TypeError(
+      `${where}: the document does not show what it demands. Make it of the api that OAuth2.openApi gives.`
+    )
+  }
 }
