@@ -1,6 +1,6 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Schema } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { OAuth2, OpenApiSecurity } from "effect-oauth2"
@@ -140,6 +140,18 @@ describe("OAuth2.secured, for a layer of routes", () => {
       })
     )
 
+    it.effect("refuses Public around an api that is closed", () =>
+      Effect.gen(function* () {
+        const Api = HttpApi.make("api").add(HttpApiGroup.make("g").add(get("closed").middleware(auth.require("a"))))
+        const Group = HttpApiBuilder.group(Api, "g", (handlers) => handlers.handle("closed", handled))
+        const App = HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), open)
+        assert.include(
+          yield* refusal(OAuth2.secured(App)),
+          'Public inside of a requirement, which closes them: "GET /closed"'
+        )
+      })
+    )
+
     it.effect("names those that are open", () =>
       Effect.gen(function* () {
         const Api = HttpApi.make("api").add(
@@ -171,6 +183,19 @@ describe("OAuth2.secured, for a layer of routes", () => {
       const exit = yield* Effect.exit(Effect.scoped(Layer.build(served as Layer.Layer<never>)))
       assert(Exit.isFailure(exit))
       assert.include(String(Cause.squash(exit.cause)), seen)
+    })
+  )
+
+  it.effect("gives what the layer of routes gives", () =>
+    Effect.gen(function* () {
+      class Service extends Context.Service<Service, number>()("test/Service") {}
+      const routes = Layer.merge(route("/x").pipe(guarded), Layer.succeed(Service, 1)).pipe(
+        OAuth2.secured,
+        OpenApiSecurity.documented({ info: { title: "T", version: "1" } }, () => Layer.empty),
+        Layer.provide(HttpRouter.layer),
+        Layer.provide(auth.layerTest("anonymous"))
+      ) as Layer.Layer<Service>
+      assert.strictEqual(Context.get(yield* Layer.build(routes), Service), 1)
     })
   )
 

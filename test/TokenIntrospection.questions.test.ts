@@ -388,6 +388,21 @@ describe("TokenIntrospection", () => {
       })
     )
 
+    it.effect("what lasts once in ten minutes", () =>
+      Effect.gen(function* () {
+        const lines = yield* logged(
+          Effect.gen(function* () {
+            yield* respond("introspection", { status: 401 })
+            for (let minute = 0; minute < 25; minute++) {
+              yield* Effect.exit(verify(yield* mint()))
+              yield* TestClock.adjust("1 minute")
+            }
+          })
+        )
+        assert.strictEqual(lines.length, 3)
+      })
+    )
+
     it.effect("that it cannot be reached, and that it can be again", () =>
       Effect.gen(function* () {
         const lines = yield* logged(
