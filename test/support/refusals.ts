@@ -1,8 +1,8 @@
 /** Each error, an app that makes it, and what it is answered with. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
+import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpRouter, HttpServerResponse } from "effect/http"
-import { Challenge, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
+import { AccessToken, Challenge, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
 import { authorizationServer } from "./authorizationServer.ts"
 
 export const secret = "s3cr3t"
@@ -112,17 +112,14 @@ export const verifierLayer = TokenVerifier.layer({
     const token = Redacted.value(bearer)
     if (token === "rejected") return Effect.fail(errors.InvalidToken)
     if (token === "down") return Effect.fail(errors.AuthorizationServerUnavailable)
-    return Effect.succeed({
-      subject: "demo",
-      clientId: Option.none(),
-      scopes: new Set(token.split(".").slice(1)),
-      issuer: "https://idp.example.com",
-      audience: ["https://api.example.com"],
-      expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z"),
-      issuedAt: Option.none(),
-      tokenId: Option.none(),
-      claims: {}
-    })
+    return Effect.succeed(
+      AccessToken.make({
+        subject: "demo",
+        scopes: token.split(".").slice(1),
+        issuer: "https://idp.example.com",
+        expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+      })
+    )
   }
 })
 

@@ -8,6 +8,10 @@ import { parse, type Reader, type Status, type Unavailable } from "./http.ts"
 /** How servers, and the gateways before them, answer for what they do not have. */
 const notThere: ReadonlySet<Status> = new Set([400, 403, 404, 405, 410])
 
+/** What to do about an `IssuerMismatch`. */
+export const otherIssuer =
+  "its metadata names another issuer. issuer is compared as an exact string, to the slash at the end; write what the metadata says"
+
 /** The URL that the metadata of an issuer has under this name. */
 export const discover = (
   reader: Reader,

@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Status, Unavailable } from "../authorizationServer/http.ts"
+import { otherIssuer } from "../authorizationServer/metadata.ts"
 import { elapsed, type Instant, readInstant } from "../instant.ts"
 
 /** Why a question has no answer. */
@@ -53,7 +54,7 @@ const adviceAbout = (reason: Failure): string => {
     case 403:
       return ": it refuses the question. Look at the clientId and the clientSecret, and at how they are sent (authMethod); and whether this client may introspect"
     case "IssuerMismatch":
-      return ": its metadata names another issuer. issuer is compared as an exact string, to the slash at the end; write what the metadata says"
+      return `: ${otherIssuer}`
     case "BadResponse":
       return ": where its answer, or its metadata, should be is something else; or its metadata names no introspection_endpoint. endpoint says where to ask"
     default:

@@ -71,10 +71,7 @@ const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Retur
       ? { ...(yield* policies.make(new Set(), { ...options, audience: options.issuer })), audience: undefined }
       : yield* policies.make(new Set(), { ...options, audience })
   if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {
-    return yield* refuseSetting(
-      "subjectClaims",
-      "must name claims: strings that are not empty, without white space around them"
-    )
+    return yield* refuseSetting("subjectClaims", policies.mustNameClaims)
   }
   return { claims: given, accessTokenClaims, subjectClaims }
 })

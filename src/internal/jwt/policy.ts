@@ -73,10 +73,7 @@ export const make = Effect.fnUntraced(function* (
     ["clientIdClaim", clientIdClaim === undefined ? undefined : [clientIdClaim], 1]
   ] as const) {
     if (names === undefined || (isListOfNames(names) && names.length >= least)) continue
-    return yield* refuseSetting(
-      setting,
-      "must name claims: strings that are not empty, without white space around them"
-    )
+    return yield* refuseSetting(setting, mustNameClaims)
   }
   for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
     const expected = options[setting] === undefined ? {} : options[setting]
@@ -123,6 +120,8 @@ export const make = Effect.fnUntraced(function* (
 
 // What settings are may be otherwise than their types say: they come from the environment.
 const isName = (value: unknown): boolean => typeof value === "string" && value !== "" && value.trim() === value
+
+export const mustNameClaims = "must name claims: strings that are not empty, without white space around them"
 
 export const isListOfNames = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every(isName)

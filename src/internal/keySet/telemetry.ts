@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Unavailable } from "../authorizationServer/http.ts"
+import { otherIssuer } from "../authorizationServer/metadata.ts"
 import type { Keys, Refused } from "./keys.ts"
 
 const ages = Metric.gauge("oauth2_key_set_age_seconds", {
@@ -75,7 +76,7 @@ export const reportFailure = (issuer: string, reason: Unavailable, first: boolea
 const adviceAbout = (reason: Unavailable): string => {
   switch (reason) {
     case "IssuerMismatch":
-      return ": its metadata names another issuer. issuer is compared as an exact string, to the slash at the end; write what the metadata says"
+      return `: ${otherIssuer}`
     case "BadResponse":
       return ": where its metadata or its keys should be is something else"
     default:
