@@ -21,29 +21,7 @@ import {
   verifier
 } from "./support/untypedApps.ts"
 
-describe("a requirement's route layer on an HttpApi group", () => {
-  it.effect("is never applied, so that grants and tokens are missing", () =>
-    Effect.gen(function* () {
-      const Api = HttpApi.make("api").add(
-        HttpApiGroup.make("group").add(
-          HttpApiEndpoint.get("granted", "/granted", { success: Schema.String }),
-          HttpApiEndpoint.get("token", "/token", { success: Schema.String })
-        )
-      )
-      const Group = HttpApiBuilder.group(Api, "group", (handlers) =>
-        handlers
-          .handle("granted", () => secret)
-          .handle("token", () => cast(Effect.map(AccessToken, (token) => token.subject)))
-      ).pipe(Layer.provide(auth.require("a").route.layer))
-      const app = HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(HttpServer.layerServices)) as App
-      const { log, send } = yield* serveWithLog(app)
-      for (const path of ["/granted", "/token"]) {
-        for (const token of [undefined, "a"]) assert.strictEqual((yield* send(path, token)).status, 500)
-      }
-      assert.include(log.join(), `"a" of the scheme "OAuth2"`)
-    })
-  )
-
+describe("a requirement's route layer and an HttpApi", () => {
   it.effect("around a whole api guards all of its endpoints", () =>
     Effect.gen(function* () {
       const app = api.make([{ path: "/", handler: secret }]).pipe(Layer.provide(auth.require("a").route.layer)) as App

@@ -2,6 +2,7 @@
 import type { Authenticator } from "../credential/authenticator.ts"
 import { assertOutsideOfRequests, Place } from "./endpoint.ts"
 import * as guard from "./guard.ts"
+import { registerAuthentication } from "./placement.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
 
 /** The middleware that `HttpApi` calls for each requirement of the scheme on an endpoint. */
@@ -13,5 +14,5 @@ export const make = (scheme: Scheme, authenticator: Authenticator): Authenticati
     },
     { scheme, authenticator }
   )
-  return self
+  return registerAuthentication(self)
 }

@@ -6,11 +6,24 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import { combine, deferChecks, type Demand } from "../requirement/demand.ts"
 import * as Origin from "./origin.ts"
 
-const demands = new WeakMap<object, Demand>()
+type AnyKey = Context.Key<unknown, unknown>
 
-/** Notes what a middleware key demands. */
-export const register = (key: object, demand: Demand): void => {
+const demands = new WeakMap<object, Demand>()
+const copies = new WeakMap<object, () => AnyKey>()
+
+/** Notes what a middleware key demands, and how to make another key that demands the same. */
+export const register = (key: object, demand: Demand, newKey: () => AnyKey): void => {
   demands.set(key, demand)
+  copies.set(key, newKey)
+}
+
+/** Another key that demands the same, for a second place at one endpoint; `undefined` for a key that is not a requirement. */
+export const another = (key: object): AnyKey | undefined => {
+  const [demand, newKey] = [demands.get(key), copies.get(key)]
+  if (demand === undefined || newKey === undefined) return
+  const copy = newKey()
+  register(copy, demand, newKey)
+  return copy
 }
 
 /** What a middleware key of this library demands; `undefined` for every other. */

@@ -14,6 +14,7 @@ import { isSecurityError } from "../../SecurityError.ts"
 import * as decisions from "./decision.ts"
 import { assertOutsideOfRequests } from "./endpoint.ts"
 import * as Origin from "./origin.ts"
+import { registerMarker } from "./placement.ts"
 import * as recording from "./recording.ts"
 import type { Seal } from "../requirement/securityRequirement.ts"
 
@@ -103,10 +104,12 @@ export const Public = (reason: string): Public => {
     HttpApiMiddleware.Service<never>()("effect-oauth2/Public")
   )
   reasons.set(key, reason)
-  const route = HttpRouter.middleware((handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
-    recording.notePublic()
-    // Sound: what it needs is the request, which every route has.
-    return open(handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
-  })
+  const route = HttpRouter.middleware(
+    registerMarker((handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
+      recording.notePublic()
+      // Sound: what it needs is the request, which every route has.
+      return open(handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
+    })
+  )
   return Object.assign(key, { reason, route })
 }

@@ -5,6 +5,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { type Group, groupsIn } from "../effect/routeContext.ts"
 import type { Json } from "../json.ts"
 import type { Demand } from "../requirement/demand.ts"
 
@@ -61,12 +62,6 @@ const notesOf = (route: object, add: () => void): Notes => {
   }
 }
 
-/** What `HttpApiBuilder.group` gives to `HttpApiBuilder.layer`: routes, and in the same order what they were made of. */
-interface Group {
-  readonly routes: ReadonlyArray<unknown>
-  readonly handlers: ReadonlyMap<string, { readonly endpoint: HttpApiEndpoint.Top }>
-}
-
 type Endpoints = ReadonlyMap<unknown, HttpApiEndpoint.Top>
 
 const endpoints = new WeakMap<Group, Endpoints>()
@@ -81,9 +76,8 @@ const endpointsOf = (group: Group): Endpoints => {
 
 /** The endpoint that a route is of, where it is one of an `HttpApi`. */
 const endpointOf = (route: object, context: Context.Context<never>): HttpApiEndpoint.Top | undefined => {
-  for (const [key, service] of context.mapUnsafe) {
-    if (!key.startsWith("effect/http-api/HttpApiGroup/")) continue
-    const endpoint = endpointsOf(service as Group).get(route)
+  for (const group of groupsIn(context)) {
+    const endpoint = endpointsOf(group).get(route)
     if (endpoint !== undefined) return endpoint
   }
   return

@@ -137,3 +137,13 @@ export const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
 /** Whether checks of the user's own decide too. */
 export const hasChecks = (demand: Demand): boolean =>
   demand.some((clause) => clause.some((part) => expression.checks(part.expression).length > 0))
+
+/** The demand in words, for messages to the programmer. */
+export const describe = (demand: Demand): string =>
+  demand.map((clause) => clause.map(describePart).join(" or ")).join(" and ")
+
+const describePart = ({ expression: self, optional, scheme }: Part): string => {
+  const names = [...expression.mentioned(self), ...expression.checks(self).map(({ name }) => name)]
+  const needed = names.length === 0 ? "a token" : names.map((name) => JSON.stringify(name)).join(", ")
+  return `${needed} of the scheme ${JSON.stringify(scheme.name)}${optional ? ", optionally" : ""}`
+}

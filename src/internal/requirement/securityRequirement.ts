@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
-import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../../AccessToken.ts"
@@ -14,6 +13,7 @@ import * as endpoints from "../guard/endpoint.ts"
 import { bindChecks, type Demand } from "./demand.ts"
 import { checks } from "./expression.ts"
 import * as guard from "../guard/guard.ts"
+import * as placement from "../guard/placement.ts"
 import * as recording from "../guard/recording.ts"
 import type { ErrorSchemas } from "../scheme/errorSchemas.ts"
 import type { Scheme } from "../scheme/scheme.ts"
@@ -133,8 +133,10 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
    * **Gotchas**
    *
    * Of nested `Layer.provide` the later is the outer one, of the members of `Layer.provide([a, b])` the first. Requirements that stand next to each
-   * other become one; with other middleware between them (`HttpRouter.provideRequest` too) the outer one answers first, with its own scopes. The same
-   * requirement twice around a route stands there once, as every middleware of `HttpRouter` does.
+   * other become one; with other middleware between them (`HttpRouter.provideRequest` too) the outer one answers first, with its own scopes.
+   *
+   * The program does not start if the layer is provided to handlers or to another middleware, which do not apply it, instead of to routes; or if
+   * `HttpRouter` would run a middleware outside of the requirement that is provided inside of it, as it does with `a.combine(b)`.
    *
    * **Example** (One requirement around several routes)
    *
@@ -183,41 +185,27 @@ export const make = <Name extends string, Provides, E, R>(
   const ownChecks = demand.flat().flatMap((part) => checks(part.expression))
   const declared = ownChecks.flatMap((check) => check.error ?? [])
   // Every requirement of a scheme has the same key, that of the scheme's `Authentication`.
-  const key = HttpApiMiddleware.Service<never>()(first.service.key, {
-    error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
-  })
-  endpoints.register(key, demand)
+  const newKey = () =>
+    HttpApiMiddleware.Service<never>()(first.service.key, {
+      error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
+    })
+  const key = newKey()
+  endpoints.register(key, demand, newKey)
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
       const bound = ownChecks.length === 0 ? demand : bindChecks(demand, yield* Effect.context<never>())
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
-      return (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
+      const middleware = (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
+        placement.assertOrder(middleware)
         recording.noteRequirement(demand)
         // Sound: the guard gives what the handler gives.
         return guard.make(bound, authentications, handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
       }
+      placement.registerRequirement(middleware, demand)
+      return middleware
     })
   )
   // Sound: the demand is the one that the type parameters are computed from, by the caller (`OAuth2`).
-  return Object.assign(key, { route: fresh(route) }) as unknown as SecurityRequirement<Name, Provides, E, R>
-}
-
-interface Parts {
-  readonly layer: Layer.Layer<never>
-  readonly layerFn: Layer.Layer<never>
-  readonly combine: (other: never) => object
-}
-
-/**
- * A middleware that is built anew wherever it is provided, alone or combined: one build may hold several apps, and a layer that is remembered would guard all
- * of them with the authentication of the first.
- */
-const fresh = <M extends object>(middleware: M): M => {
-  const { combine, layer, layerFn } = middleware as M & Parts
-  return Object.assign(middleware, {
-    layer: Layer.fresh(layer),
-    layerFn: Layer.fresh(layerFn),
-    combine: (other: never) => fresh(combine.call(middleware, other))
-  })
+  return Object.assign(key, { route }) as unknown as SecurityRequirement<Name, Provides, E, R>
 }

@@ -12,6 +12,7 @@ import * as demands from "../requirement/demand.ts"
 import * as errorSchemas from "./errorSchemas.ts"
 import * as expression from "../requirement/expression.ts"
 import * as guard from "../guard/guard.ts"
+import { install } from "../guard/install.ts"
 import * as implication from "../requirement/implication.ts"
 import type { Implications } from "../requirement/impliedBy.ts"
 import * as proof from "../guard/proof.ts"
@@ -91,6 +92,7 @@ export const make = <
   if (!isReadonlyObject(options.scopes)) throw new TypeError(`${where}: scopes says of each scope what it is for.`)
   const names = Object.keys(options.scopes)
   const { realm = name, renderers = {}, responses = "fastapi" } = options
+  install()
   assertName(where, name)
   assertScopeTokens(where, names)
   assertRealm(where, realm)

@@ -39,12 +39,16 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
 
   const given = testClaims(claims, `layerTest or grant of ${JSON.stringify(scheme.name)}`)
 
-  const layerTest = (token: TestToken<string> | "anonymous") =>
-    layerOf(
-      Effect.map(token === "anonymous" ? Effect.undefined : given(testToken(token)), (token) =>
-        authentication.make(scheme, new TestAuthenticator(token))
+  const layerTest = (token: TestToken<string> | "anonymous") => {
+    // One for each layer, wherever it is built: guards then know that they ask the same.
+    let made: Authentication | undefined
+    return layerOf(
+      Effect.map(
+        token === "anonymous" ? Effect.undefined : given(testToken(token)),
+        (token) => (made ??= authentication.make(scheme, new TestAuthenticator(token)))
       )
     )
+  }
 
   const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(given(testToken(token)), proofOf))
 
