@@ -1,11 +1,14 @@
 // What users load: a small module for each entry of the package, and one with what they share. Seventy small modules take Node longer to find than to run.
 import { globSync } from "node:fs"
+import { basename } from "node:path"
 import { defineConfig } from "rolldown"
 
-const entries = [...globSync("src/*.ts"), "src/testing/index.ts"]
+// A public module is called in PascalCase and stands at the top of its wing; `testing` is one entry as a whole.
+const modules = globSync("src/*/[A-Z]*.ts").filter((path) => !path.startsWith("src/testing/"))
+const input = Object.fromEntries(modules.map((path) => [basename(path, ".ts"), path]))
 
 export default defineConfig({
-  input: Object.fromEntries(entries.map((path) => [path.replace(/^src\/|\.ts$/g, ""), path])),
+  input: { index: "src/index.ts", "testing/index": "src/testing/index.ts", ...input },
   external: /^[^./]/,
   platform: "neutral",
   treeshake: false,
@@ -16,7 +19,9 @@ export default defineConfig({
     chunkFileNames: "internal/[name]-[hash].js",
     // Each file more takes Node half a millisecond. Apart is what not every app loads, or not everywhere.
     codeSplitting: {
-      groups: [{ name: "library", test: /\/src\/(?!testing|NodeSignatures|internal\/(swaggerUi|jwt\/nodeSignatures))/ }]
+      groups: [
+        { name: "library", test: /\/src\/(?!testing|swaggerUi\/[a-z]|verifier\/(NodeSignatures|jwt\/nodeSignatures))/ }
+      ]
     },
     comments: false,
     sourcemap: true

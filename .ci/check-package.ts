@@ -1,7 +1,6 @@
 // What npm would publish: only what users need, and an entry for each public module.
 import { execFileSync } from "node:child_process"
 import { existsSync, globSync, readFileSync } from "node:fs"
-import { basename } from "node:path"
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | null | Readonly<Record<string, string>>>>
@@ -22,7 +21,8 @@ const packed = new Set(pack.files.map(({ path }) => path))
 const targets = Object.values(exports)
   .flatMap((entry) => (entry === null ? [] : typeof entry === "string" ? [entry] : Object.values(entry)))
   .map((target) => target.replace("./", ""))
-const sources = globSync("src/*.ts").map((file) => `src/${basename(file)}`)
+// A public module is called in PascalCase and stands at the top of its wing; `testing` is one entry as a whole.
+const sources = globSync("src/*/[A-Z]*.ts").filter((path) => !path.startsWith("src/testing/"))
 const documents = ["README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md"].filter((file) => existsSync(file))
 
 const problems = [

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as jose from "jose"
-import { hasRocaFingerprint } from "../src/internal/keySet/roca.ts"
+import { hasRocaFingerprint } from "../src/verifier/keys/roca.ts"
 import { assertUnknown, first, replaceKeys, rs256, second, withDiscovery, withLogs } from "./support/keySets.ts"
 
 describe("KeySet", () => {

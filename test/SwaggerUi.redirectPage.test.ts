@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as scripts from "../src/internal/swaggerUi/scripts.ts"
+import * as scripts from "../src/swaggerUi/scripts.ts"
 import { times } from "./support/times.ts"
 import { referencesOf, site } from "./support/docsPages.ts"
 

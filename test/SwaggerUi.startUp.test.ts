@@ -4,7 +4,7 @@ import { Effect, Exit, FileSystem, Layer, Option } from "effect"
 import { HttpRouter } from "effect/http"
 import { OpenApi } from "effect/http-api"
 import { SecurityError, SwaggerUi } from "effect-oauth2"
-import { Resolver } from "../src/internal/swaggerUi/assets.ts"
+import { Resolver } from "../src/swaggerUi/assets.ts"
 import { Api, document } from "./support/docsPages.ts"
 
 describe("at start-up", () => {

@@ -4,7 +4,7 @@ import { Arbitrary, Context, Effect, Layer, Metric, Redacted, Schema, type Scope
 import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
 import { JwtVerifier, OAuth2, SecurityError, type TokenCaching, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
-import { RefusedTokens } from "../src/internal/verification/refusedTokens.ts"
+import { RefusedTokens } from "../src/verifier/cache/refusedTokens.ts"
 import { countsByOutcome } from "./support/countsByOutcome.ts"
 import { times } from "./support/times.ts"
 

@@ -2,7 +2,7 @@
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { JwtVerifier, OAuth2 } from "../../src/index.ts"
-import * as NodeSignatures from "../../src/NodeSignatures.ts"
+import * as NodeSignatures from "../../src/verifier/NodeSignatures.ts"
 import { settings } from "./child.ts"
 
 const { audience, cache, issuer, nodeSignatures, scopes } = settings

@@ -5,10 +5,10 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
-import type { Algorithm, SymmetricAlgorithm } from "../JwtVerifier.ts"
+import type { Algorithm, SymmetricAlgorithm } from "../verifier/JwtVerifier.ts"
 import { address } from "./endpoints.ts"
 import { make } from "./issuer.ts"
-import type { Issuer, SigningKey, TestIssuerOptions } from "./model.ts"
+import type { Issuer, SigningKey, TestIssuerOptions } from "./issuerModel.ts"
 import * as signingKey from "./signingKey.ts"
 
 /**

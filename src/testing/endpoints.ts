@@ -7,7 +7,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
-import type { Answer, Endpoint, IssuerRequest } from "./model.ts"
+import type { Answer, Endpoint, IssuerRequest } from "./issuerModel.ts"
 import type { State } from "./state.ts"
 import type { Claims } from "./token.ts"
 

@@ -30,5 +30,5 @@ export type {
   SigningAlgorithm,
   SigningKey,
   TestIssuerOptions
-} from "./model.ts"
+} from "./issuerModel.ts"
 export { TestIssuer } from "./TestIssuer.ts"

@@ -2,9 +2,9 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
-import { toMillis } from "../internal/duration.ts"
-import type { Algorithm } from "../JwtVerifier.ts"
-import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./model.ts"
+import { toMillis } from "../core/duration.ts"
+import type { Algorithm } from "../verifier/JwtVerifier.ts"
+import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./issuerModel.ts"
 import { makeKey } from "./signingKey.ts"
 
 /** What an issuer knows. */

@@ -1,7 +1,7 @@
 /** Makes tokens, good and bad ones. */
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
-import type { MintOptions, RawPart, RawToken, SigningKey } from "./model.ts"
+import type { MintOptions, RawPart, RawToken, SigningKey } from "./issuerModel.ts"
 import { sign } from "./signingKey.ts"
 
 const clientId = "test-client"

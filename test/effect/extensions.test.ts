@@ -3,15 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
-import { extendEndpointMiddleware } from "../../src/internal/effect/endpointMiddleware.ts"
-import { extendMemoization } from "../../src/internal/effect/layerMemoization.ts"
-import {
-  appliedOrder,
-  declaredOrder,
-  groupsIn,
-  middlewareIn,
-  stacksIn
-} from "../../src/internal/effect/routeContext.ts"
+import { extendEndpointMiddleware } from "../../src/core/effect/endpointMiddleware.ts"
+import { extendMemoization } from "../../src/core/effect/layerMemoization.ts"
+import { appliedOrder, declaredOrder, groupsIn, middlewareIn, stacksIn } from "../../src/core/effect/routeContext.ts"
 
 /** Runs `use` and takes back what it does to the prototype of a value. */
 const restoring = <A, E, R>(value: object, name: string, use: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

@@ -1,6 +1,6 @@
 /** Stands for `src/internal/jwt/signatures.ts` in the project "node:crypto" (`vitest.config.ts`): the same, with the other check as the default. */
 import * as Context from "effect/Context"
-import { check } from "../../src/internal/jwt/nodeSignatures.ts"
-import type { Check } from "../../src/internal/jwt/signatures.ts"
+import { check } from "../../src/verifier/jwt/nodeSignatures.ts"
+import type { Check } from "../../src/verifier/jwt/signatures.ts"
 
 export const Signatures = Context.Reference<Check>("effect-oauth2/Signatures", { defaultValue: () => check })

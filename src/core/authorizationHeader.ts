@@ -1,0 +1,139 @@
+/** Finds the bearer token in the `Authorization` field (RFC 6750 §2.1, RFC 9110 §11.4): the one place where it is read. */
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Redacted from "effect/Redacted"
+import { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
+import { constant } from "./constantErrors.ts"
+
+// RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=". To look for what is none of these is faster than to match all.
+const notToken68 = /[^\w.~+/=-]/
+const padding = /^[^=]+=*$/
+
+// What FastAPI strips around the credentials, as far as a field value can hold it (fields are decoded as Latin-1).
+const isSpace = (code: number): boolean =>
+  code === 0x20 || (code >= 0x09 && code <= 0x0d) || (code >= 0x1c && code <= 0x1f) || code === 0x85 || code === 0xa0
+
+// By index: a regular expression for the end of the string is tried at each of its spaces, which takes quadratic time.
+const trim = (value: string, from: number): string => {
+  let start = from
+  let end = value.length
+  while (start < end && isSpace(value.charCodeAt(start))) start++
+  while (end > start && isSpace(value.charCodeAt(end - 1))) end--
+  return value.slice(start, end)
+}
+
+export const noCredentials = constant(new NotAuthenticated({ reason: "NoCredentials" }))
+const otherScheme = constant(new NotAuthenticated({ reason: "OtherScheme" }))
+export const malformed = constant(new InvalidRequest({ reason: "Malformed" }))
+const tooLong = constant(new InvalidRequest({ reason: "TooLong" }))
+const severalCredentials = constant(new InvalidRequest({ reason: "SeveralCredentials" }))
+
+type Refused = NotAuthenticated | InvalidRequest
+
+/** What stands before the token in a field as clients write it. */
+export const prefix = "Bearer "
+
+/** What stands after `Bearer` in the value of an `Authorization` field, which may be no token yet; or why there is nothing. Total: no input throws. */
+export const parse = (value: string): string | Refused => {
+  if (value.startsWith(prefix)) return trim(value, prefix.length)
+  if (value === "") return noCredentials
+  const space = value.indexOf(" ")
+  const scheme = space === -1 ? value : value.slice(0, space)
+  if (scheme.length !== 6 || scheme.toLowerCase() !== "bearer") return otherScheme
+  return space === -1 ? "" : trim(value, space + 1)
+}
+
+/** The value of the only `Authorization` field of a request, or why there is none to be read. */
+export const presented = (request: HttpServerRequest, maxLength: number): string | Refused => {
+  const value = fieldValue(request)
+  if (value === undefined) return noCredentials
+  if (hasSeveralFields(request.source)) return severalCredentials
+  // Of a bound that is no number none is shorter.
+  return value.length <= maxLength ? value : tooLong
+}
+
+/** Whether what was presented is a bearer token, by its form. */
+export const isToken = (presented: string): boolean =>
+  !notToken68.test(presented) && (presented.includes("=") ? padding.test(presented) : presented !== "")
+
+/** The bearer token of a request, or why there is none. */
+export const fromRequest = (request: HttpServerRequest, maxLength: number): string | Refused => {
+  const value = presented(request, maxLength)
+  const text = typeof value === "string" ? parse(value) : value
+  return typeof text !== "string" || isToken(text) ? text : malformed
+}
+
+/** The value of the `Authorization` field; of several the first. */
+export const fieldValue = (request: HttpServerRequest): string | undefined => {
+  const value = isAsReceived(request) ? request.source.headers["authorization"] : request.headers["authorization"]
+  return typeof value === "string" ? value : undefined
+}
+
+// Where a request's `headers` are first asked for, Effect makes an object of all fields, which takes as long as a decision. A request of Node's adapter that
+// `modify` gave no other headers would have those of Node's own object, so that one is asked. Whatever else shows a request (a copy, one with a property of
+// its own, a proxy) is asked for its `headers`.
+const isAsReceived = (
+  request: HttpServerRequest & { readonly headersOverride?: unknown }
+): request is HttpServerRequest & { readonly source: { readonly headers: Readonly<Record<string, unknown>> } } =>
+  request.headersOverride === undefined &&
+  Object.hasOwn(request, "headersOverride") &&
+  !Object.hasOwn(request, "headers") &&
+  isOfAdapter(Object.getPrototypeOf(request)) &&
+  !isProxy(request) &&
+  rawFields(request.source) !== undefined
+
+const adapters = new WeakMap<object, boolean>()
+
+/** Whether the objects of a prototype have the headers of their source, as long as they have no others: of the adapter's own, which `modify` them, too. */
+const isOfAdapter = (prototype: object): boolean => {
+  const known = adapters.get(prototype)
+  if (known !== undefined) return known
+  const is = Object.hasOwn(prototype, "modify") && Object.hasOwn(prototype, "headers") && showsSource(prototype)
+  adapters.set(prototype, is)
+  return is
+}
+
+const showsSource = (prototype: object): boolean => {
+  const source = { value: { headers: { authorization: "sample" } } }
+  const sample = Object.create(prototype, { source }) as { readonly headers?: Readonly<Record<string, unknown>> }
+  try {
+    return sample.headers?.["authorization"] === "sample"
+  } catch {
+    return false
+  }
+}
+
+interface Runtime {
+  readonly process?: {
+    readonly getBuiltinModule?: (
+      name: "node:util"
+    ) => { readonly types: { readonly isProxy: (value: object) => boolean } } | undefined
+  }
+}
+
+// Where nobody can say, everything may be one.
+const isProxy = (globalThis as Runtime).process?.getBuiltinModule?.("node:util")?.types.isProxy ?? (() => true)
+
+// Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
+// (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.
+const hasSeveralFields = (source: object): boolean => {
+  const fields = rawFields(source) ?? []
+  let count = 0
+  for (let i = 0; i < fields.length; i += 2) {
+    if (isAuthorization(fields[i])) count++
+  }
+  return count > 1
+}
+
+const rawFields = (source: object): ReadonlyArray<unknown> | undefined => {
+  const fields: unknown = "rawHeaders" in source ? source.rawHeaders : undefined
+  return Array.isArray(fields) ? fields : undefined
+}
+
+// As clients write it; to look for it in all other ways takes a copy.
+const isAuthorization = (name: unknown): boolean =>
+  name === "Authorization" ||
+  name === "authorization" ||
+  (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization")
+
+/** A token as it travels through a program: it prints as `<redacted:access_token>`. */
+export const redact = (token: string): Redacted.Redacted => Redacted.make(token, { label: "access_token" })

@@ -1,0 +1,23 @@
+/** One of each error, without detail: its answer is what documents show, and what a typed client is told to expect. */
+import * as Duration from "effect/Duration"
+import {
+  AuthorizationServerUnavailable,
+  InsufficientScope,
+  InvalidRequest,
+  InvalidToken,
+  NotAuthenticated,
+  type SecurityError
+} from "./SecurityError.ts"
+
+export const exampleErrors: {
+  readonly [Tag in SecurityError["_tag"]]: Extract<SecurityError, { readonly _tag: Tag }>
+} = {
+  NotAuthenticated: new NotAuthenticated({ reason: "Unspecified" }),
+  InvalidRequest: new InvalidRequest({ reason: "Unspecified" }),
+  InvalidToken: new InvalidToken({ reason: "Unspecified" }),
+  InsufficientScope: new InsufficientScope({ required: [], missing: [] }),
+  AuthorizationServerUnavailable: new AuthorizationServerUnavailable({
+    reason: "Unspecified",
+    retryAfter: Duration.seconds(1)
+  })
+}

@@ -1,0 +1,126 @@
+/** Decides about a request, and runs its handler with what is proven: the one place where access is granted. */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Challenge from "../../core/Challenge.ts"
+import * as raised from "../../core/response.ts"
+import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts"
+import { combine, type Demand } from "../requirement/policy.ts"
+import { failureOf, raise, Refusal } from "../requirement/refuse.ts"
+import { decideClause } from "./decide.ts"
+import * as decisions from "./stamp.ts"
+import type { Place } from "./place.ts"
+import * as Origin from "../scheme/origin.ts"
+import { provide } from "./provide.ts"
+import { Accepted, type Authentications, type Guard, type Handler, Question, type Verdict } from "./guardedRequest.ts"
+
+// The guarded effects, so that a guard put directly around another one becomes one guard with both demands: one decision, and a
+// challenge that names all scopes. Routes are wrapped from the inside out when they are built.
+const guards = new WeakMap<Handler, Guard>()
+
+/**
+ * Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP.
+ *
+ * Nothing here is an effect that need not be one: where the token is known, a request is decided about in one step.
+ */
+export const make = (demand: Demand, authentications: Authentications, handler: Handler): Handler => {
+  const inner = guards.get(handler)
+  return inner !== undefined && inner.place === undefined && agree(inner.authentications, authentications)
+    ? guarding({
+        ...inner,
+        demand: combine(demand, inner.demand),
+        authentications: both(inner.authentications, authentications)
+      })
+    : guarding({ demand, authentications, handler: adopting(handler, demand), place: undefined })
+}
+
+/** The same for a requirement of an endpoint. */
+export const atPlace = (place: Place, authentications: Authentications, handler: Handler): Handler => {
+  const inner = guards.get(handler)
+  const isNext = inner?.place?.endpoint === place.endpoint && agree(inner.authentications, authentications)
+  const guard = isNext
+    ? {
+        place: place.join(inner.place),
+        authentications: both(inner.authentications, authentications),
+        handler: inner.handler
+      }
+    : { place, authentications, handler: adopting(handler, place.demand) }
+  const guarded = guarding({ ...guard, demand: guard.place.demand })
+  return place.outer === 0 ? answering(guarded) : guarded
+}
+
+/** An error of this library that a handler made itself is answered as the scheme's are. */
+const adopting = (handler: Handler, demand: Demand): Handler => {
+  const scheme = demand[0]?.[0]?.scheme
+  if (scheme === undefined) return handler
+  return Effect.catchIf(
+    handler,
+    (error) => isSecurityError(error) && !raised.isRaised(error) && !raised.isReceived(error),
+    (error) => raise(scheme, error as SecurityError)
+  )
+}
+
+/**
+ * Answers the errors of this library where all requirements have been asked, as a route does: Effect would encode them with whichever error of the endpoint
+ * they fit, and they fit every one that is a `message`.
+ */
+const answering = (guarded: Handler): Handler =>
+  Effect.catchIf(guarded, isSecurityError, (error) => Challenge.respond(error))
+
+const guarding = (guard: Guard): Handler => {
+  const effect: Handler = Effect.withFiber((fiber) => run(guard, fiber))
+  guards.set(effect, guard)
+  return effect
+}
+
+const both = (inner: Authentications, outer: Authentications): Authentications => new Map([...inner, ...outer])
+
+/** Whether no scheme is authenticated in two ways (by two layers): then each guard has to ask its own. */
+const agree = (left: Authentications, right: Authentications): boolean =>
+  Array.from(left).every(([scheme, authentication]) => (right.get(scheme) ?? authentication) === authentication)
+
+const none: ReadonlyArray<never> = []
+
+const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
+  const demand = guard.place === undefined ? guard.demand : guard.place.demandOf(fiber.context)
+  return demand === undefined ? unreachable : decide(new Question(guard, demand, fiber), none)
+}
+
+const unreachable = Effect.die(
+  new Error(
+    "A requirement of an HttpApi is asked, and those further out have not been: a middleware in between has taken out what they provided."
+  )
+)
+
+/** Decides about each clause, whatever the ones before said: the challenge tells all. */
+const decide = (question: Question, before: ReadonlyArray<Verdict>): Handler => {
+  const clause = question.demand[before.length]
+  if (clause === undefined) return answer(question, before)
+  const verdict = decideClause(question, clause)
+  return verdict instanceof Accepted || verdict instanceof Refusal || !Effect.isEffect(verdict)
+    ? decide(question, after(before, verdict))
+    : Effect.flatMap(verdict, (verdict) => decide(question, after(before, verdict)))
+}
+
+// Nearly always there is one clause: to spread what is empty, or to push, takes longer than to make a list of one.
+const after = (before: ReadonlyArray<Verdict>, verdict: Verdict): ReadonlyArray<Verdict> =>
+  before.length === 0 ? [verdict] : [...before, verdict]
+
+const answer = (question: Question, verdicts: ReadonlyArray<Verdict>): Handler => {
+  const [first] = verdicts
+  if (verdicts.length === 1 && first instanceof Refusal) return first.failure
+  if (verdicts.every((verdict) => verdict instanceof Accepted)) {
+    return proceed(question, verdicts, new decisions.Decision(Origin.of(question.request)))
+  }
+  const clauses = verdicts.flatMap((verdict): ReadonlyArray<ReadonlyArray<Refusal>> => {
+    if (verdict instanceof Accepted) return none
+    return [verdict instanceof Refusal ? [verdict] : verdict]
+  })
+  return failureOf(clauses)
+}
+
+const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: decisions.Decision): Handler =>
+  // Sound: what the handler needs is in the types of whoever calls the guard.
+  Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
+    provide(question, accepted, decision, context)
+  )

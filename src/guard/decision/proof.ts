@@ -1,0 +1,87 @@
+/** What a guard has proven for a request, and `auth.granted`, which asks for it. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { satisfies } from "../scheme/implication.ts"
+import * as Origin from "../scheme/origin.ts"
+import type { Scheme } from "../scheme/scheme.ts"
+
+/** That a token of this scheme was verified, with these scopes, for a request. Only the guard and `auth.grant` make one. */
+export class Proof {
+  // What this constructor has not made is no proof, however alike it looks: it lacks the private name.
+  readonly #genuine = true
+  readonly scheme: Scheme
+  readonly origin: Origin.Origin
+  readonly token: VerifiedToken
+  /** Those that a requirement demanded and the token has: what the types know, not all that the token could do. */
+  readonly scopes: ReadonlySet<string>
+
+  constructor(scheme: Scheme, origin: Origin.Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
+    this.scheme = scheme
+    this.origin = origin
+    this.token = token
+    this.scopes = scopes
+  }
+
+  static isGenuine(value: unknown): boolean {
+    return typeof value === "object" && value !== null && #genuine in value && value.#genuine
+  }
+}
+
+const genuine = (context: Context.Context<never>, scheme: Scheme): Proof | undefined => {
+  const proof = Context.get(context, scheme.proof)
+  return proof !== undefined && Proof.isGenuine(proof) && proof.scheme === scheme ? proof : undefined
+}
+
+/** The proof in the context, where it is for this request. */
+export const ofOrigin = (context: Context.Context<never>, scheme: Scheme, origin: Origin.Origin): Proof | undefined => {
+  const proof = genuine(context, scheme)
+  return proof !== undefined && Origin.same(proof.origin, origin) ? proof : undefined
+}
+
+/** What was proven further out, as far as the token has it: it may have been verified anew since. */
+export const stillProven = ({ scheme, scopes }: Proof, token: VerifiedToken): ReadonlyArray<string> =>
+  Array.from(scopes).filter((scope) => satisfies(scheme.implication, token.scopes, scope))
+
+/** A program demanded a grant where no requirement has proven it: the programmer's mistake, so a defect. */
+class NotProven extends Error {
+  override readonly name = "NotProven"
+}
+
+/** The proof in force, or why there is none. */
+const current = (context: Context.Context<never>, scheme: Scheme): Proof | string => {
+  const origin = Origin.of(Context.getOrUndefined(context, HttpServerRequest))
+  const proof = ofOrigin(context, scheme, origin)
+  if (proof !== undefined) return proof
+  const other = genuine(context, scheme)
+  if (other === undefined) return "no requirement of the scheme guards this route"
+  return other.origin.source === undefined
+    ? "what was proven was proven outside of the request (auth.grant is for tests without HTTP; auth.layerTest is for requests)"
+    : "what was proven was proven for another request"
+}
+
+/** Runs `use` with the proof; without one the request fails, the log says what is wrong, and nobody is let in. */
+const withProof = <A>(
+  scheme: Scheme,
+  scopes: ReadonlyArray<string>,
+  use: (proof: Proof, has: (scope: string) => boolean) => A | undefined
+): Effect.Effect<A> =>
+  Effect.withFiber((fiber) => {
+    const proof = current(fiber.context, scheme)
+    const result =
+      typeof proof === "string" ? undefined : use(proof, (scope) => satisfies(scheme.implication, proof.scopes, scope))
+    if (result !== undefined) return Effect.succeed(result)
+    const needed = scopes.length === 0 ? "a token" : scopes.map((scope) => JSON.stringify(scope)).join(", ")
+    const why = typeof proof === "string" ? proof : "its requirements do not demand the scope"
+    const defect = new NotProven(
+      `A handler relies on ${needed} of the scheme ${JSON.stringify(scheme.name)}, which its route or endpoint has not proven: ${why}.`
+    )
+    return Effect.andThen(Effect.logError(defect.message), Effect.die(defect))
+  })
+
+export const all = (scheme: Scheme, scopes: ReadonlyArray<string>): Effect.Effect<VerifiedToken> =>
+  withProof(scheme, scopes, (proof, has) => (scopes.every(has) ? proof.token : undefined))
+
+export const any = <Scope extends string>(scheme: Scheme, scopes: ReadonlyArray<Scope>): Effect.Effect<Scope> =>
+  withProof(scheme, scopes, (_, has) => scopes.find(has))

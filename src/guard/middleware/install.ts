@@ -1,0 +1,15 @@
+/** Puts into place, once, what guards need of Effect: see the modules that are called here. */
+import { extendEndpointMiddleware } from "../../core/effect/endpointMiddleware.ts"
+import { extendMemoization } from "../../core/effect/layerMemoization.ts"
+import { another } from "../decision/place.ts"
+import { memoization } from "./placement.ts"
+
+let isInstalled = false
+
+/** Extends Effect when the first scheme is made, which is before any layer or endpoint can hold a guard. An import alone changes nothing. */
+export const install = (): void => {
+  if (isInstalled) return
+  extendMemoization(memoization)
+  extendEndpointMiddleware(another)
+  isInstalled = true
+}

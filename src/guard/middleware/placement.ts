@@ -1,0 +1,206 @@
+/** Keeps each guard where the program puts it, and with the verifier of its own app, while layers are built. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as routeContext from "../../core/effect/routeContext.ts"
+import type { Group, RouteMiddleware, Stack } from "../../core/effect/routeContext.ts"
+import type { Memoization } from "../../core/effect/layerMemoization.ts"
+import { describe, type Demand } from "../requirement/policy.ts"
+import type { Authentication } from "../scheme/scheme.ts"
+
+type Services = Context.Context<never>
+
+const authentications = new WeakSet<object>()
+
+/** Notes an `Authentication`, so that it is found in a context. */
+export const registerAuthentication = (authentication: Authentication): Authentication => {
+  authentications.add(authentication)
+  return authentication
+}
+
+const requirements = new WeakMap<RouteMiddleware, Demand>()
+
+/** Notes the function that a requirement applies to routes. */
+export const registerRequirement = (middleware: RouteMiddleware, demand: Demand): void => {
+  requirements.set(middleware, demand)
+}
+
+const markers = new WeakSet<RouteMiddleware>()
+
+/** Notes a middleware of this library that only leaves a mark on routes: it may run outside of a requirement. */
+export const registerMarker = <M extends RouteMiddleware>(middleware: M): M => {
+  markers.add(middleware)
+  return middleware
+}
+
+const authenticationsIn = (context: Services): ReadonlyArray<Authentication> =>
+  Array.from(context.mapUnsafe.values()).filter((value) => authentications.has(value as object))
+
+const requirementsOf = (stack: Stack): ReadonlyArray<Demand> =>
+  stack.flatMap((middleware) => {
+    const requirement = requirements.get(middleware)
+    return requirement === undefined ? [] : [requirement]
+  })
+
+const requirementsIn = (context: Services): ReadonlyArray<Demand> =>
+  routeContext.stacksIn(context).flatMap(requirementsOf)
+
+/**
+ * Throws if `HttpRouter` would run a middleware outside of the requirement, although the program provides it inside. The requirement calls this while
+ * it is applied to a route.
+ */
+export const assertOrder = (requirement: RouteMiddleware): void => {
+  const stacks = routeContext.stacksIn(Fiber.getCurrent()?.context ?? Context.empty())
+  if (stacks.every((stack) => stack.length === 1)) return
+  const declared = routeContext.declaredOrder(stacks)
+  const applied = routeContext.appliedOrder(stacks)
+  const inside = declared.slice(declared.indexOf(requirement) + 1)
+  const misplaced = applied
+    .slice(0, Math.max(0, applied.indexOf(requirement)))
+    .find((one) => inside.includes(one) && !requirements.has(one) && !markers.has(one))
+  if (misplaced === undefined) return
+  throw new TypeError(
+    `The middleware ${nameOf(misplaced, stacks)} is provided inside of the requirement ${describe(requirements.get(requirement) ?? [])}, but HttpRouter would run it outside, for every request: it puts the members of a.combine(b) around all middleware that is not combined. Provide the members one by one, Layer.provide(a.layer), Layer.provide(b.layer), and then the requirement; or combine the requirement, too: a.combine(b).combine(requirement.route).`
+  )
+}
+
+const nameOf = (middleware: RouteMiddleware, stacks: ReadonlyArray<Stack>): string => {
+  const stack = stacks.find((stack) => stack.includes(middleware)) ?? [middleware]
+  const place = `number ${stack.indexOf(middleware) + 1} of ${stack.length} that are combined`
+  return middleware.name === "" ? `(${place})` : `${JSON.stringify(middleware.name)} (${place})`
+}
+
+/** The requirements that are provided around the layer which a group of handlers, or a middleware, comes from. */
+const expected = new WeakMap<Group | Stack, ReadonlyArray<Demand>>()
+
+/** Throws if these routes are added without a requirement that is provided to their handlers, or to the layer of a middleware around them. */
+const assertApplied = (context: Services, routes: ReadonlyArray<object>): void => {
+  const applied = requirementsIn(context)
+  const missing = (of: Group | Stack) => expected.get(of)?.find((requirement) => !applied.includes(requirement))
+  for (const group of routeContext.groupsIn(context)) {
+    const requirement = group.routes.some((route) => routes.includes(route)) ? missing(group) : undefined
+    if (requirement === undefined) continue
+    const handlers = Array.from(group.handlers.keys(), (name) => JSON.stringify(name)).join(", ")
+    throw new TypeError(
+      `The layer of the requirement ${describe(requirement)} is provided to handlers (${handlers}), which do not apply it, and not to their routes. Provide it to HttpApiBuilder.layer, outside of the handlers; or give the requirement itself to the endpoint, the group or the api: .middleware(requirement).`
+    )
+  }
+  for (const stack of routeContext.stacksIn(context)) {
+    const requirement = missing(stack)
+    if (requirement === undefined) continue
+    throw new TypeError(
+      `The layer of the requirement ${describe(requirement)} is provided to the layer of a middleware, which does not apply it, and not to the routes. Provide each to the routes: Layer.provide(middleware.layer), Layer.provide(requirement.route.layer).`
+    )
+  }
+}
+
+const isComplete = (context: Services): boolean => {
+  const applied = requirementsIn(context)
+  return [...routeContext.groupsIn(context), ...routeContext.stacksIn(context)].every(
+    (one) => expected.get(one)?.every((requirement) => applied.includes(requirement)) ?? true
+  )
+}
+
+/** The same router, which looks at what surrounds each route that is added. */
+const watched = (router: HttpRouter.HttpRouter): HttpRouter.HttpRouter => {
+  const addAll = (routes: ReadonlyArray<HttpRouter.Route<unknown, unknown>>) =>
+    Effect.contextWith((context: Services) => {
+      assertApplied(context, routes)
+      return router.addAll(routes)
+    })
+  // Safe cast: the types of a route's needs are those of the router that it is passed on to.
+  return HttpRouter.HttpRouter.of({
+    ...router,
+    addAll,
+    add: (method, path, handler, options) => addAll([HttpRouter.route(method, path, handler, options)]),
+    prefixed: (prefix) => watched(router.prefixed(prefix))
+  } as HttpRouter.HttpRouter)
+}
+
+/** Where a layer was built whose services hold guards. */
+interface Place {
+  /** Whether the services hold a requirement of routes, whose checks use the services around it. */
+  readonly holdsRequirement: boolean
+  readonly authentications: ReadonlyArray<Authentication>
+  readonly requirements: ReadonlyArray<Demand>
+}
+
+const nothing = {}
+
+const ofScheme = (context: Services, { scheme }: Authentication): object =>
+  Context.getOrUndefined(context, scheme.service) ?? nothing
+
+/**
+ * Builds handlers of an `HttpApi` once for each set of authentications around them, and a requirement of routes wherever it is provided: a guard asks the
+ * verifier that is provided innermost around its layer, and a check uses the services there.
+ */
+export const memoization: Memoization<Place> = {
+  building: (build, context) => {
+    const router = Context.getOrUndefined(context, HttpRouter.HttpRouter)
+    return router === undefined || isComplete(context)
+      ? build
+      : Effect.provideService(build, HttpRouter.HttpRouter, watched(router))
+  },
+  placeOf: (services, context) => {
+    const keys = Array.from(services.mapUnsafe.keys())
+    const holdsRequirement = routeContext.middlewareIn(services).some((middleware) => requirements.has(middleware))
+    const holdsGroup = keys.some(routeContext.isGroupKey)
+    if (!holdsRequirement && !holdsGroup && !keys.some(routeContext.isStackKey)) return
+    return {
+      holdsRequirement,
+      // Other middleware captures no authentication of this library: it stays shared, with all that it holds.
+      authentications: holdsGroup ? authenticationsIn(context) : [],
+      requirements: requirementsIn(context)
+    }
+  },
+  difference: ({ authentications, holdsRequirement }, context) => {
+    if (holdsRequirement) return [{}]
+    const here = authentications.map((authentication) => ofScheme(context, authentication))
+    return here.every((authentication, i) => authentication === authentications[i]) ? undefined : here
+  },
+  provided: (services, place, context) => {
+    const around = requirementsIn(context)
+    const entries = Array.from(services.mapUnsafe, ([key, value]): readonly [string, unknown] => {
+      if (routeContext.isGroupKey(key)) return [key, expecting(value as Group, copyOfGroup, place, around)]
+      if (!routeContext.isStackKey(key)) return [key, value]
+      const stack = expecting(value as Stack, copyOfStack, place, around)
+      return [keyOf(key, stack), stack]
+    })
+    return Context.makeUnsafe(new Map(entries))
+  }
+}
+
+const copyOfGroup = (group: Group): Group => ({ ...group })
+
+const copyOfStack = (stack: Stack): Stack => Array.from(stack)
+
+/** Notes what is provided further in, and what surrounds the services here instead of at the first place. */
+const expecting = <T extends Group | Stack>(
+  original: T,
+  copyOf: (original: T) => T,
+  place: Place,
+  around: ReadonlyArray<Demand>
+): T => {
+  const before = expected.get(original) ?? []
+  const inner = before.filter((requirement) => !place.requirements.includes(requirement))
+  if (before.length === 0 && around.length === 0) return original
+  const copy = copyOf(original)
+  expected.set(copy, [...inner, ...around])
+  return copy
+}
+
+const keys = new WeakMap<RouteMiddleware, string>()
+let count = 0
+
+/**
+ * A key of its own for each requirement that is built. `HttpRouter` gives a middleware one key, so the same requirement at a second place would take the
+ * first one's place in the context, whatever is provided between them and whichever verifier each has.
+ */
+const keyOf = (key: string, stack: Stack): string => {
+  const requirement = stack.find((middleware) => requirements.has(middleware))
+  if (requirement === undefined) return key
+  const own = keys.get(requirement) ?? routeContext.stackKey(`requirement-${++count}`)
+  keys.set(requirement, own)
+  return own
+}

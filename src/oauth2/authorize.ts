@@ -1,0 +1,63 @@
+/** Verification where no guard stands: a scheme's `authorize` and what goes with it, against the `SecurityScopes` in force. */
+import * as Effect from "effect/Effect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { AccessToken, type VerifiedToken } from "../core/AccessToken.ts"
+import { BearerToken } from "../core/BearerToken.ts"
+import * as Challenge from "../core/Challenge.ts"
+import type { SecurityError } from "../core/SecurityError.ts"
+import { SecurityScopes } from "../core/SecurityScopes.ts"
+import type { Authenticator } from "../verifier/request/authenticator.ts"
+import * as demands from "../guard/requirement/policy.ts"
+import * as expression from "../guard/requirement/expression.ts"
+import { decide, raise } from "../guard/requirement/refuse.ts"
+import * as requiredScopes from "../core/requiredScopes.ts"
+import type { Scheme } from "../guard/scheme/scheme.ts"
+
+/** The members of a scheme that verify a token by themselves. */
+export const make = (scheme: Scheme) => {
+  /** What a token must have where no requirement asks for more than the scopes in force. */
+  const bare = demands.part({ scheme, expression: expression.all([]), optional: false })
+
+  const verify = (
+    verified: ReturnType<Authenticator["fromToken"]>,
+    required: ReadonlyArray<string>
+  ): Effect.Effect<VerifiedToken, SecurityError> => {
+    const settings = demands.settingsOf(bare, required)
+    return Effect.matchEffect(verified, {
+      onFailure: (error) => Effect.fail(Challenge.within(error, settings)),
+      onSuccess: (token) =>
+        Effect.flatMap(decide(bare, required, token), (error): Effect.Effect<VerifiedToken, SecurityError> =>
+          error === undefined ? Effect.succeed(token) : Effect.fail(Challenge.within(error, settings))
+        )
+    })
+  }
+
+  const required = Effect.map(SecurityScopes, (scopes) => requiredScopes.ofScheme(scopes, scheme))
+
+  const authorize: Effect.Effect<VerifiedToken, SecurityError, unknown> = Effect.flatMap(
+    Effect.all([scheme.service, BearerToken, required]),
+    ([{ authenticator }, token, required]) =>
+      Effect.withFiber((fiber) => verify(authenticator.fromToken(token, fiber), required))
+  )
+
+  const authorizeOption = Effect.flatMap(
+    Effect.all([scheme.service, HttpServerRequest, required]),
+    ([{ authenticator }, request, required]) =>
+      Effect.withFiber((fiber) => {
+        const credential = authenticator.fromRequest(request, fiber)
+        if ("verified" in credential) return Effect.map(verify(credential.verified, required), Option.some)
+        return credential._tag === "NotAuthenticated"
+          ? Effect.succeedNone
+          : Effect.fail(Challenge.within(credential, demands.settingsOf(bare, required)))
+      })
+  )
+
+  return {
+    authorize,
+    authorizeOption,
+    refuse: (error: SecurityError) => raise(scheme, error),
+    layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer))
+  }
+}

@@ -1,0 +1,56 @@
+/** The layers of a scheme: authentication by a verifier, and what stands for it in tests. */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { AccessToken, type VerifiedToken } from "../core/AccessToken.ts"
+import type { TestToken } from "./oauth2Scheme.ts"
+import { TokenVerifier } from "../verifier/TokenVerifier.ts"
+import * as authentication from "../guard/middleware/authentication.ts"
+import { Authenticator, TestAuthenticator } from "../verifier/request/authenticator.ts"
+import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts"
+import * as origin from "../guard/scheme/origin.ts"
+import * as proof from "../guard/decision/proof.ts"
+import type { Authentication, Scheme } from "../guard/scheme/scheme.ts"
+
+const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
+  AccessToken.make({ subject, scopes, claims, issuer: "test", expiresAt: DateTime.makeUnsafe(8.64e15) })
+
+/** The members of a scheme that are layers. */
+export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
+  // Fresh: one build may hold several apps, each with a verifier of its own; a layer that is remembered would guard all of them with the first.
+  const layerOf = <R>(authentication: Effect.Effect<Authentication, never, R>) =>
+    Layer.fresh(Layer.effect(scheme.service, authentication))
+
+  const decode = claims && claimsDecoder(claims)
+  const authentications = new WeakMap<TokenVerifier["Service"], Authentication>()
+
+  /** One for each verifier, so that guards know that they ask the same. */
+  const authenticationBy = (verifier: TokenVerifier["Service"]): Authentication => {
+    const known = authentications.get(verifier) ?? authentication.make(scheme, new Authenticator(verifier, decode))
+    authentications.set(verifier, known)
+    return known
+  }
+
+  const proofOf = (verified: VerifiedToken) =>
+    Layer.merge(
+      Layer.succeed(AccessToken, verified),
+      Layer.succeed(scheme.proof, new proof.Proof(scheme, origin.of(undefined), verified, verified.scopes))
+    )
+
+  const given = testClaims(claims, `layerTest or grant of ${JSON.stringify(scheme.name)}`)
+
+  const layerTest = (token: TestToken<string> | "anonymous") => {
+    // One for each layer, wherever it is built: guards then know that they ask the same.
+    let made: Authentication | undefined
+    return layerOf(
+      Effect.map(
+        token === "anonymous" ? Effect.undefined : given(testToken(token)),
+        (token) => (made ??= authentication.make(scheme, new TestAuthenticator(token)))
+      )
+    )
+  }
+
+  const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(given(testToken(token)), proofOf))
+
+  return { layer: layerOf(Effect.map(TokenVerifier, authenticationBy)), layerTest, grant }
+}

@@ -1,0 +1,160 @@
+/** Puts a scheme together: checks its options, and hands it to what guards, verifies and documents. */
+import * as Effect from "effect/Effect"
+import { isReadonlyObject } from "effect/Predicate"
+import type * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
+import type { VerifiedToken } from "../core/AccessToken.ts"
+import type { Options } from "./OAuth2.ts"
+import type { Item } from "../guard/Requirement.ts"
+import { SecurityScopes } from "../core/SecurityScopes.ts"
+import * as authorize from "./authorize.ts"
+import * as demands from "../guard/requirement/policy.ts"
+import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
+import * as expression from "../guard/requirement/expression.ts"
+import * as guard from "../guard/decision/guard.ts"
+import { install } from "../guard/middleware/install.ts"
+import * as implication from "../guard/scheme/implication.ts"
+import type { Implications } from "../guard/scheme/impliedBy.ts"
+import * as proof from "../guard/decision/proof.ts"
+import * as requiredScopes from "../core/requiredScopes.ts"
+import type { OAuth2Scheme } from "./oauth2Scheme.ts"
+import * as schemes from "../guard/scheme/scheme.ts"
+import * as schemeLayers from "./layers.ts"
+import { assertScopeTokens } from "../core/scope.ts"
+import { make as makeRequirement } from "../guard/middleware/securityRequirement.ts"
+import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
+import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
+
+// OpenAPI 3.1 "Components Object": the keys are of this form.
+const assertName = (where: string, name: string): void => {
+  if (!/^[A-Za-z0-9._-]+$/.test(name)) {
+    throw new TypeError(`${where}: a scheme's name has one or more of A-Z a-z 0-9 . _ - (OpenAPI, Components Object).`)
+  }
+}
+
+const assertRealm = (where: string, realm: string): void => {
+  if (!/^[\x20-\x7E]+$/.test(realm)) {
+    throw new TypeError(`${where}: the realm has one or more printable ASCII characters (RFC 9110 §11.5).`)
+  }
+}
+
+/** The fields that a flow must have (OpenAPI, "OAuth Flow Object"). */
+const required: Readonly<Record<keyof Flows, ReadonlyArray<string>>> = {
+  authorizationCode: ["authorizationUrl", "tokenUrl"],
+  clientCredentials: ["tokenUrl"],
+  deviceAuthorization: ["deviceAuthorizationUrl", "tokenUrl"],
+  password: ["tokenUrl"],
+  implicit: ["authorizationUrl"]
+}
+
+const assertFlows = (where: string, flows: Flows): void => {
+  for (const [name, flow] of Object.entries(flows)) {
+    if (!Object.hasOwn(required, name)) {
+      throw new TypeError(`${where}: ${name} is no flow; flows are ${Object.keys(required).join(", ")}.`)
+    }
+    const none = Object.fromEntries(required[name as keyof Flows].map((field) => [field, undefined]))
+    assertUrls(where, { ...none, ...flow })
+  }
+}
+
+/** They are written as they are given, and may be relative to the document. */
+const assertUrls = (where: string, urls: Readonly<Record<string, unknown>>): void => {
+  for (const [name, url] of Object.entries(urls)) {
+    if (typeof url === "string" && /^\S+$/.test(url)) continue
+    throw new TypeError(`${where}: ${name} must be a URL, absolute or relative, without white space.`)
+  }
+}
+
+/** A check reads the claims of its scheme, as that scheme's schema has decoded them. */
+const assertOwnChecks = (where: string, method: string, { expression: self, scheme }: demands.Part): void => {
+  const other = expression.checks(self).find((check) => check.scheme !== undefined && check.scheme !== scheme)
+  if (other === undefined) return
+  const [name, owner] = [other.name, other.scheme?.name].map((name) => JSON.stringify(name))
+  throw new TypeError(
+    `${where}: ${method} was given the check ${name} of another scheme, ${owner}, whose claims it reads; make it with this scheme's own check, or with Requirement.check, which is for every scheme.`
+  )
+}
+
+/** A scheme: what its options say, and how it guards. `constructor` is what was called, for the messages about mistakes. */
+export const make = <
+  const Name extends string,
+  const Scopes extends Readonly<Record<string, string>>,
+  const Implies extends Implications<keyof Scopes & string>,
+  Claims extends object
+>(
+  constructor: string,
+  name: Name,
+  options: Options<Scopes, Implies, Claims>,
+  flows: Flows,
+  openIdConnectUrl?: string
+): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
+  const where = `${constructor}(${JSON.stringify(name)})`
+  if (!isReadonlyObject(options.scopes)) throw new TypeError(`${where}: scopes says of each scope what it is for.`)
+  const names = Object.keys(options.scopes)
+  const { realm = name, renderers = {}, responses = "fastapi" } = options
+  install()
+  assertName(where, name)
+  assertScopeTokens(where, names)
+  assertRealm(where, realm)
+  if (responses !== "fastapi" && responses !== "rfc6750") {
+    throw new TypeError(`${where}: responses must be "fastapi" or "rfc6750".`)
+  }
+  assertFlows(where, flows)
+  assertUrls(where, {
+    // Who names no flow names where they are found.
+    ...(Object.keys(flows).length === 0 ? { openIdConnectUrl } : undefined),
+    ...Struct.pick(options, ["oauth2MetadataUrl"])
+  })
+
+  const scheme = schemes.make(name, {
+    definition: securitySchemeObject.make({ ...options, flows, openIdConnectUrl }),
+    implication: implication.make(where, names, options.implies ?? {}),
+    settings: (scopes) => ({ responses, realm, scopes, renderers }),
+    errors: errorSchemas.make(responses, realm)
+  })
+
+  const assertDeclared = (method: string, scopes: ReadonlyArray<string>) => {
+    const unknown = scopes.find((scope) => !names.includes(scope))
+    if (unknown === undefined) return
+    const declared = names.map((scope) => JSON.stringify(scope)).join(", ")
+    throw new TypeError(`${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${declared}.`)
+  }
+
+  const demand = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
+    const part = demands.part({ scheme, expression: expression.all(items.map(expression.ofItem)), optional })
+    assertDeclared(method, expression.mentioned(part.expression))
+    assertOwnChecks(where, method, part)
+    return [[part]]
+  }
+
+  const self = {
+    name,
+    scopes: options.scopes,
+    description: options.description,
+    flows,
+    errors: scheme.errors,
+    require: (...items: ReadonlyArray<Item>) => makeRequirement(demand("require", items, false)),
+    optional: (...items: ReadonlyArray<Item>) => makeRequirement(demand("optional", items, true)),
+    prove: (...items: ReadonlyArray<Item>) => {
+      const own = demand("prove", items, false)
+      return (self: Effect.Effect<unknown, unknown, unknown>) => guard.make(own, new Map(), self)
+    },
+    granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
+    grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
+    accessToken: proof.all(scheme, []),
+    check: (
+      name: string,
+      holds: (token: VerifiedToken) => Effect.Effect<boolean, unknown, unknown>,
+      options?: { readonly error: Schema.Top }
+    ) => expression.check(name, holds, options?.error, scheme),
+    ...authorize.make(scheme),
+    ...schemeLayers.make(scheme, options.claims),
+    withScopes: (...scopes: ReadonlyArray<string>) => {
+      assertDeclared("withScopes", scopes)
+      return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, scheme))
+    }
+  }
+  // Sound: what the members prove is computed in types from the very items that make their demand. The services that the layers provide are those that
+  // requirements of the scheme need, and `Public` has a default.
+  return self as unknown as OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
+}

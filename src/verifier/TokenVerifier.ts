@@ -1,0 +1,204 @@
+/**
+ * The service that turns a credential into an access token, or says why not.
+ *
+ * `JwtVerifier` is the implementation for JWTs. One of your own is a function from the presented token to a `VerifiedToken`, which fails with
+ * `InvalidToken` where the token is refused, and with `AuthorizationServerUnavailable` where nobody could tell.
+ *
+ * **Details**
+ *
+ * In front of every verifier stands a cache of verified tokens:
+ *
+ * | what | bound |
+ * |---|---|
+ * | a token that was accepted is not verified again | for 1 minute (`timeToLive`), never from `expiresAt` on, never after its key has left the issuer's key set |
+ * | tokens that are kept | 10 000 (`capacity`) in 16 MiB (`maxBytes`, estimated) |
+ * | a token that was accepted, where there is no room | is kept when it comes again, in the place of one that nobody uses |
+ * | a token that was refused | drops no other; what was refused by its form alone, twice, is known by it (64 tokens of at most 256 characters) |
+ * | a token that many present at once | is verified once |
+ *
+ * A token is found by its whole text: what is kept of one is never another's. The metric `oauth2_token_cache_lookups_total` (counter) counts by `outcome`:
+ * `hit`, `miss`.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import type { VerifiedToken } from "../core/AccessToken.ts"
+import { redact } from "../core/authorizationHeader.ts"
+import * as cachedVerifier from "./cache/cachedVerifier.ts"
+import { copyUnexpired } from "./cache/userVerifier.ts"
+import { always } from "./cache/verified.ts"
+import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../core/SecurityError.ts"
+
+/**
+ * How verified tokens are kept.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TokenCacheOptions {
+  /** How many tokens are kept at most. Default: 10 000. */
+  readonly capacity?: number
+  /** How many bytes they take at most, with what was read from them, as the library estimates it. Default: 16 777 216 (16 MiB). */
+  readonly maxBytes?: number
+  /** How long a token is not verified again. At most 24 hours. Default: 1 minute. */
+  readonly timeToLive?: Duration.Input
+}
+
+/**
+ * Whether verified tokens are kept, and how.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TokenCaching {
+  /** `false`: every request's token is verified anew. Default: kept, within the default bounds. */
+  readonly cache?: TokenCacheOptions | false
+}
+
+type Verify = (token: Redacted.Redacted) => Effect.Effect<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>
+
+/**
+ * Verifies bearer tokens. A scheme's `layer` asks for it.
+ *
+ * **Example** (A verifier of one's own)
+ *
+ * ```ts
+ * import { DateTime, Effect, Redacted } from "effect"
+ * import { AccessToken, SecurityError, TokenVerifier } from "effect-oauth2"
+ *
+ * export const Sessions = TokenVerifier.layer({
+ *   verify: (token) =>
+ *     Redacted.value(token) === "opaque-token-of-demo"
+ *       ? Effect.succeed(
+ *           AccessToken.make({
+ *             subject: "demo",
+ *             scopes: "items:read",
+ *             issuer: "https://sessions.example.com",
+ *             expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+ *           })
+ *         )
+ *       : Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" })),
+ *   cache: { timeToLive: "5 seconds" }
+ * })
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class TokenVerifier extends Context.Service<
+  TokenVerifier,
+  {
+    /** What a credential says: fails with `InvalidToken` where it is refused, with `AuthorizationServerUnavailable` where nobody could tell. */
+    readonly verify: Verify
+    /** Forgets what is kept of a token: who presents it next has it verified anew. What is being decided about at this moment is decided. */
+    readonly invalidate: (token: Redacted.Redacted) => Effect.Effect<void>
+  }
+>()("effect-oauth2/TokenVerifier") {
+  /**
+   * A verifier with a cache in front. A cache setting that cannot work fails it with a `ConfigurationError`. Of what `verify` gives a copy is taken, and a
+   * token whose time is over (`expiresAt`) is refused, without a tolerance: of a verifier with a `clockTolerance`, that you put into this one, only the exact
+   * time counts.
+   *
+   * **Gotchas**
+   *
+   * While a token is kept, `verify` is not asked about it: choose `timeToLive` by how long a token that you have revoked may still be taken, or call
+   * `invalidate`. Where `verify` reads the request (a proof of possession, an address), say `cache: false`.
+   *
+   * **Example** (A verifier that needs a service)
+   *
+   * ```ts
+   * import { Context, Effect, Layer, Redacted } from "effect"
+   * import { SecurityError, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+   *
+   * export class Sessions extends Context.Service<
+   *   Sessions,
+   *   { readonly find: (id: string) => Effect.Effect<VerifiedToken | undefined> }
+   * >()("Sessions") {}
+   *
+   * export const Verifier = Layer.effect(
+   *   TokenVerifier,
+   *   Effect.flatMap(Sessions, ({ find }) =>
+   *     TokenVerifier.make({
+   *       verify: (token) =>
+   *         Effect.flatMap(find(Redacted.value(token)), (session) =>
+   *           session === undefined
+   *             ? Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
+   *             : Effect.succeed(session)
+   *         )
+   *     })
+   *   )
+   * )
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static make({
+    cache,
+    verify
+  }: TokenCaching & { readonly verify: Verify }): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
+    return cachedVerifier.make({
+      cache,
+      verify: (text, fiber) => () =>
+        Effect.mapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (token) => ({
+          token,
+          until: token.expiresAt.epochMilliseconds,
+          standing: always
+        }))
+    })
+  }
+
+  /**
+   * The same as a layer.
+   *
+   * **Example** (Fixed tokens for development)
+   *
+   * ```ts
+   * import { DateTime, Effect, Redacted } from "effect"
+   * import { AccessToken, SecurityError, TokenVerifier } from "effect-oauth2"
+   *
+   * const issuer = "development"
+   * const expiresAt = DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+   * const tokens = new Map([
+   *   ["alice", AccessToken.make({ subject: "alice", scopes: "items:read items:write", issuer, expiresAt })],
+   *   ["bob", AccessToken.make({ subject: "bob", scopes: "items:read", issuer, expiresAt })]
+   * ])
+   *
+   * export const Development = TokenVerifier.layer({
+   *   verify: (token) => {
+   *     const found = tokens.get(Redacted.value(token))
+   *     return found === undefined
+   *       ? Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
+   *       : Effect.succeed(found)
+   *   }
+   * })
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static layer(options: TokenCaching & { readonly verify: Verify }): Layer.Layer<TokenVerifier, ConfigurationError> {
+    return Layer.effect(TokenVerifier, TokenVerifier.make(options))
+  }
+
+  /**
+   * Forgets what is kept of a token, in the verifier of the context.
+   *
+   * **Example** (Logging out)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { HttpServerResponse } from "effect/http"
+   * import { BearerToken, TokenVerifier } from "effect-oauth2"
+   *
+   * export const logOut = Effect.flatMap(BearerToken, TokenVerifier.invalidate).pipe(Effect.as(HttpServerResponse.empty()))
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static readonly invalidate = (token: Redacted.Redacted): Effect.Effect<void, never, TokenVerifier> =>
+    Effect.flatMap(TokenVerifier, (verifier) => verifier.invalidate(token))
+}

@@ -1,0 +1,90 @@
+/** Reads what the authorization server answers: no redirects, a bounded body, strict UTF-8. */
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
+
+export type Unavailable = AuthorizationServerUnavailable["reason"]
+
+export interface Answer {
+  readonly text: string
+  readonly headers: HttpClientResponse["headers"]
+}
+
+/** The status of an answer that is not 200. */
+export type Status = number
+
+export type Reader = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Answer, Unavailable | Status>
+
+export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
+  // The scope aborts the request: what is not read is not downloaded.
+  const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+  // fetch follows redirects unless it is told here; Effect's other clients do not follow any.
+  const requestInit = {
+    ...Option.getOrUndefined(yield* Effect.serviceOption(FetchHttpClient.RequestInit)),
+    redirect: "manual"
+  } as const
+  const reader: Reader = (request) =>
+    client.execute(request).pipe(
+      Effect.mapError((): Unavailable => "Unreachable"),
+      Effect.filterOrFail(isAnswer, ({ status }) => (status === 200 ? "BadResponse" : status)),
+      Effect.flatMap((response) =>
+        Effect.map(readText(response, maxBytes), (text) => ({ text, headers: response.headers }))
+      ),
+      Effect.scoped,
+      Effect.provideService(FetchHttpClient.RequestInit, requestInit)
+    )
+  return reader
+})
+
+/** Whatever else the status says, what was to be read is not there. */
+export const statusIsBad = (reason: Unavailable | Status): Unavailable =>
+  typeof reason === "number" ? "BadResponse" : reason
+
+/** Where a `fetch` followed a redirect all the same, the answer's URL is not the request's. */
+const isAnswer = (response: HttpClientResponse): boolean => {
+  const asked = Option.getOrUndefined(HttpClientRequest.toUrl(response.request))
+  if (asked !== undefined) asked.hash = ""
+  return response.status === 200 && (response.url === "" || response.url === asked?.href)
+}
+
+const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect<string, Unavailable> => {
+  if (Number(response.headers["content-length"] ?? 0) > maxBytes) return Effect.fail("BadResponse")
+  // A byte order mark is kept for the JSON parser to refuse (RFC 8259 §8.1).
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+  let length = 0
+  return response.stream.pipe(
+    Stream.mapError((): Unavailable => "Unreachable"),
+    // Counted after any content coding is undone: a small answer may unfold.
+    Stream.mapEffect((chunk) => {
+      length += chunk.length
+      return length > maxBytes
+        ? Effect.fail<Unavailable>("BadResponse")
+        : decoded(() => decoder.decode(chunk, { stream: true }))
+    }),
+    Stream.runFold(
+      () => "",
+      (text, part: string) => text + part
+    ),
+    Effect.flatMap((text) =>
+      Effect.map(
+        decoded(() => decoder.decode()),
+        (rest) => text + rest
+      )
+    )
+  )
+}
+
+const decoded = (decode: () => string) => Effect.try({ try: decode, catch: (): Unavailable => "BadResponse" })
+
+/** What is no such JSON is no answer. */
+export const parse = <A>(schema: Schema.Decoder<A>) => {
+  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
+  return ({ text }: Answer): Effect.Effect<A, Unavailable> =>
+    Effect.mapError(decode(text), (): Unavailable => "BadResponse")
+}

@@ -1,0 +1,44 @@
+/** A verified token as the cache keeps it. */
+import type * as Clock from "effect/Clock"
+import type * as Exit from "effect/Exit"
+import * as Redacted from "effect/Redacted"
+import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { isToken, redact } from "../../core/authorizationHeader.ts"
+import type { CacheSettings } from "./cacheSettings.ts"
+import { type Known, success } from "./directVerifier.ts"
+import { freezeAndMeasure } from "./freeze.ts"
+import type { Entry, TokenCache } from "./tokenCache.ts"
+import type { Standing, Verified } from "./verified.ts"
+
+export interface KeptToken extends Known, Entry {
+  readonly text: string
+  readonly verified: Exit.Success<VerifiedToken>
+  readonly standing: Standing
+}
+
+/** Keeps what was verified in the cache, where its time allows that and there is room. */
+export const keepIn =
+  (cache: TokenCache<KeptToken>, { maxBytes, timeToLive }: CacheSettings) =>
+  (text: string, { standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
+    const from = clock.currentTimeMillisUnsafe()
+    const ends = Math.min(until, from + timeToLive)
+    if (ends > from) {
+      cache.set(text, from, () => {
+        // What is kept has the form of a token: who finds it here need not look at that again.
+        if (!isToken(text)) return
+        const bytes = freezeAndMeasure(text, token, maxBytes)
+        return { entry: { text, token: redact(text), verified: success(token), from, until: ends, standing }, bytes }
+      })
+    }
+    return token
+  }
+
+/** Whether a handler has wiped the token that it was given, which is that of all requests that bring it: the next one is given another. */
+export const isWiped = ({ token }: KeptToken): boolean => {
+  try {
+    Redacted.value(token)
+    return false
+  } catch {
+    return true
+  }
+}

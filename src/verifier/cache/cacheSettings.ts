@@ -1,0 +1,31 @@
+/** How many verified tokens are kept, and for how long. */
+import * as Effect from "effect/Effect"
+import type { ConfigurationError } from "../../core/SecurityError.ts"
+import type { TokenCacheOptions } from "../TokenVerifier.ts"
+import * as duration from "../../core/duration.ts"
+import { refuseSetting } from "../../core/setting.ts"
+import type { Bounds } from "./tokenCache.ts"
+
+export interface CacheSettings extends Bounds {
+  /** In milliseconds. */
+  readonly timeToLive: number
+}
+
+export const readSettings = Effect.fnUntraced(function* (
+  options: TokenCacheOptions
+): Effect.fn.Return<CacheSettings, ConfigurationError> {
+  const { capacity = 10_000, maxBytes = 16 * 1024 * 1024 } = options
+  const timeToLive = duration.toMillis(options.timeToLive ?? "1 minute")
+  const refuse = (setting: string, message: string) =>
+    refuseSetting(setting, `${message}; cache: false switches the cache off`)
+  if (!Number.isSafeInteger(capacity) || capacity < 1) {
+    return yield* refuse("cache.capacity", "must be a whole number of tokens above 0")
+  }
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
+    return yield* refuse("cache.maxBytes", "must be a whole number of bytes above 0")
+  }
+  if (!(timeToLive > 0 && timeToLive <= 24 * 3_600_000)) {
+    return yield* refuse("cache.timeToLive", 'must be a duration above 0 and of at most 24 hours, such as "1 minute"')
+  }
+  return { capacity, maxBytes, timeToLive }
+})

@@ -1,0 +1,82 @@
+/** The way from a scheme to its verifier without an effect: what is known of a token costs a look-up, and no step of a fiber. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
+import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { type AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
+import type { TokenVerifier } from "../TokenVerifier.ts"
+import { redact } from "../../core/authorizationHeader.ts"
+import { copyUnexpired } from "./userVerifier.ts"
+
+export type Rejection = InvalidToken | AuthorizationServerUnavailable
+
+/** A token that is kept, and what was verified of it: an `Exit` where that still stands, an effect where the key has to be waited for. */
+export interface Known {
+  readonly token: Redacted.Redacted
+  readonly verified: Effect.Effect<VerifiedToken, Rejection>
+}
+
+/** The fiber that asks. */
+export type Asker = Fiber.Fiber<unknown, unknown>
+
+/** A verifier as the library asks it: by the token's text, and without an effect where there is nothing to wait for. */
+export interface DirectVerifier {
+  /** `undefined` where nothing is kept of the token. */
+  readonly lookUp: (token: string, fiber: Asker) => Known | undefined
+  /** The same by the value of an `Authorization` field; or the error of a token whose form was refused before. */
+  readonly lookUpPresented: (field: string, fiber: Asker) => Known | InvalidToken | undefined
+  /** Of a token of which nothing is kept. */
+  readonly verify: (token: string, fiber: Asker) => Inspected<VerifiedToken>
+  /** How often somebody has said that a token is to be forgotten: what was verified before that is verified anew. */
+  readonly invalidations: () => number
+}
+
+/** What a look at the form says: the error of a token that it refuses, or else how to verify the token, an `Exit` where there is nothing to wait for. */
+export type Inspected<A> = InvalidToken | (() => Effect.Effect<A, Rejection>)
+
+export const toEffect = <A>(inspected: Inspected<A>): Effect.Effect<A, Rejection> =>
+  inspected instanceof InvalidToken ? Effect.fail(inspected) : inspected()
+
+export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
+  Exit.succeed(token) as Exit.Success<VerifiedToken>
+
+/** What a verifier says that keeps nothing. */
+export const withoutCache = { lookUp: () => undefined, lookUpPresented: () => undefined }
+
+// By the function that verifies: whoever puts another one in its place is asked for every token.
+const directVerifiers = new WeakMap<TokenVerifier["Service"]["verify"], DirectVerifier>()
+
+// So that a verifier around one of the library's is asked anew, too, when a token was invalidated.
+const invalidationCounts = new WeakMap<TokenVerifier["Service"]["invalidate"], DirectVerifier["invalidations"]>()
+
+export const directOf = ({ invalidate, verify }: TokenVerifier["Service"]): DirectVerifier =>
+  directVerifiers.get(verify) ?? {
+    ...withoutCache,
+    verify: (token, fiber) => () => copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)),
+    invalidations: invalidationCounts.get(invalidate) ?? (() => 0)
+  }
+
+/** What is kept of a token, or else its verification. */
+const find = (direct: DirectVerifier, token: string, fiber: Asker): Effect.Effect<VerifiedToken, Rejection> =>
+  direct.lookUp(token, fiber)?.verified ?? toEffect(direct.verify(token, fiber))
+
+/** The service that asks it. */
+export const toService = (
+  options: Omit<DirectVerifier, "invalidations">,
+  forget: (text: string) => void
+): TokenVerifier["Service"] => {
+  let invalidations = 0
+  const direct: DirectVerifier = { ...options, invalidations: () => invalidations }
+  const verify: TokenVerifier["Service"]["verify"] = (token) =>
+    Effect.withFiber((fiber) => find(direct, Redacted.value(token), fiber))
+  const invalidate: TokenVerifier["Service"]["invalidate"] = (token) =>
+    Effect.sync(() => {
+      invalidations++
+      forget(Redacted.value(token))
+    })
+  directVerifiers.set(verify, direct)
+  invalidationCounts.set(invalidate, direct.invalidations)
+  return { verify, invalidate }
+}

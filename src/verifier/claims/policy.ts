@@ -1,0 +1,133 @@
+/** What is decided once of the options of a verifier. */
+import * as Effect from "effect/Effect"
+import { isReadonlyObject } from "effect/Predicate"
+import type { Policy as Options } from "../JwtVerifier.ts"
+import type { ConfigurationError } from "../../core/SecurityError.ts"
+import * as duration from "../../core/duration.ts"
+import * as scope from "../../core/scope.ts"
+import { refuseSetting } from "../../core/setting.ts"
+import { otherClaims } from "./profile.ts"
+import { own } from "./strictJson.ts"
+
+/** What is decided once, when a verifier is built. */
+export interface Policy {
+  readonly issuer: string
+  /** `undefined` where any will do. */
+  readonly audience: ReadonlySet<string> | undefined
+  readonly audienceClaim: "aud" | "client_id"
+  readonly algorithms: ReadonlySet<string>
+  readonly profile: Profile
+  /** Milliseconds. */
+  readonly clockTolerance: number
+  /** Milliseconds. */
+  readonly maxTokenAge: number | undefined
+  /** Characters. */
+  readonly maxTokenLength: number
+  readonly requiredClaims: ReadonlyArray<readonly [name: string, value: string | true]>
+  /** `undefined` where it is the profile that says. */
+  readonly forbiddenClaims: ReadonlyArray<string> | undefined
+  readonly clientIdClaims: ReadonlyArray<string>
+  readonly scopesOf: (claims: Claims) => ReadonlySet<string>
+  readonly marksAccessTokens: (claims: Claims) => boolean
+}
+
+export type Claims = Readonly<Record<string, unknown>>
+
+/** What tells an access token from other JWTs. */
+export type Profile = NonNullable<Options["profile"]>
+
+export const make = Effect.fnUntraced(function* (
+  algorithms: ReadonlySet<string>,
+  options: Options
+): Effect.fn.Return<Policy, ConfigurationError> {
+  const audience = typeof options.audience === "string" ? [options.audience] : options.audience
+  if (!isListOfNames(audience) || audience.length === 0) {
+    return yield* refuseSetting(
+      "audience",
+      "must name this API as its tokens do: at least one string, not empty and without white space around it"
+    )
+  }
+  const clockTolerance = duration.toMillis(options.clockTolerance ?? "5 seconds")
+  if (!(clockTolerance >= 0 && clockTolerance <= 60_000)) {
+    return yield* refuseSetting("clockTolerance", 'must be a duration between 0 and 60 seconds, such as "5 seconds"')
+  }
+  const maxTokenAge = options.maxTokenAge === undefined ? undefined : duration.toMillis(options.maxTokenAge)
+  if (maxTokenAge !== undefined && !(maxTokenAge > 0 && Number.isFinite(maxTokenAge))) {
+    return yield* refuseSetting("maxTokenAge", 'must be a positive, finite duration, such as "1 hour"')
+  }
+  const maxTokenLength = options.maxTokenLength ?? 8192
+  if (!Number.isInteger(maxTokenLength) || maxTokenLength < 1) {
+    return yield* refuseSetting("maxTokenLength", "must be a whole number of characters above 0")
+  }
+  const { accessTokenClaims, audienceClaim = "aud", clientIdClaim, forbiddenClaims, profile = "at+jwt" } = options
+  const { scopesPath } = options
+  if (!Object.hasOwn(otherClaims, profile)) {
+    return yield* refuseSetting("profile", `must be one of ${Object.keys(otherClaims).join(", ")}`)
+  }
+  if (audienceClaim !== "aud" && audienceClaim !== "client_id") {
+    return yield* refuseSetting("audienceClaim", "must be aud or client_id")
+  }
+  for (const [setting, names, least] of [
+    ["forbiddenClaims", forbiddenClaims, 0],
+    ["scopesPath", scopesPath, 1],
+    ["clientIdClaim", clientIdClaim === undefined ? undefined : [clientIdClaim], 1]
+  ] as const) {
+    if (names === undefined || (isListOfNames(names) && names.length >= least)) continue
+    return yield* refuseSetting(setting, mustNameClaims)
+  }
+  for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
+    const expected = options[setting] === undefined ? {} : options[setting]
+    if (!isReadonlyObject(expected))
+      return yield* refuseSetting(setting, "must be an object of claims and their values")
+    // A setting that is missing where the value should be would take every token that lacks the claim.
+    const bad = Object.entries(expected).find(([name, value]) => name === "" || !isExpected(value))
+    if (bad === undefined) continue
+    return yield* refuseSetting(
+      setting,
+      `must say of each claim its value, a string that is not empty, or true for any: of ${JSON.stringify(bad[0])} it does not`
+    )
+  }
+  if (accessTokenClaims !== undefined && Object.keys(accessTokenClaims).length === 0) {
+    return yield* refuseSetting(
+      "accessTokenClaims",
+      "must name a claim that access tokens have: without one, none is taken"
+    )
+  }
+  const marks = Object.entries(accessTokenClaims ?? { scope: true, scp: true, client_id: true })
+  const requiredClaims = Object.entries(options.requiredClaims ?? {})
+  const scopesAt = scopesPath === undefined ? undefined : (claims: Claims) => scopesPath.reduce<unknown>(own, claims)
+  return {
+    issuer: options.issuer,
+    audience: new Set(audience),
+    audienceClaim,
+    algorithms,
+    profile,
+    clockTolerance,
+    maxTokenAge,
+    maxTokenLength,
+    requiredClaims,
+    forbiddenClaims,
+    clientIdClaims: clientIdClaim === undefined ? ["client_id", "azp"] : [clientIdClaim],
+    scopesOf:
+      scopesAt === undefined
+        ? (claims) => scope.fromClaim(Object.hasOwn(claims, "scope") ? claims["scope"] : own(claims, "scp"))
+        : (claims) => scope.fromClaim(scopesAt(claims)),
+    marksAccessTokens: (claims) =>
+      marks.some(([name, value]) => has(claims, name, value)) ||
+      (accessTokenClaims === undefined && scopesAt?.(claims) !== undefined)
+  }
+})
+
+// What settings are may be otherwise than their types say: they come from the environment.
+const isName = (value: unknown): boolean => typeof value === "string" && value !== "" && value.trim() === value
+
+export const mustNameClaims = "must name claims: strings that are not empty, without white space around them"
+
+export const isListOfNames = (value: unknown): value is ReadonlyArray<string> =>
+  Array.isArray(value) && value.every(isName)
+
+const isExpected = (value: unknown): boolean => value === true || (typeof value === "string" && value !== "")
+
+/** Whether a claim is there: with a value, or `true` for any. */
+export const has = (claims: Claims, name: string, value: string | true): boolean =>
+  Object.hasOwn(claims, name) && (value === true || claims[name] === value)

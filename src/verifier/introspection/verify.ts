@@ -1,0 +1,118 @@
+/** Verifies tokens by what the authorization server says of them. */
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Redacted from "effect/Redacted"
+import { type ConfigurationError, InvalidToken } from "../../core/SecurityError.ts"
+import type { ClientSecret, Credentials, OtherCredentials, Policy as Options } from "../TokenIntrospection.ts"
+import type { TokenCaching, TokenVerifier } from "../TokenVerifier.ts"
+import { makeReader } from "../authorizationServer/http.ts"
+import { discover } from "../authorizationServer/metadata.ts"
+import { constant } from "../../core/constantErrors.ts"
+import { isToken } from "../../core/authorizationHeader.ts"
+import * as claims from "../claims/claims.ts"
+import * as policies from "../claims/policy.ts"
+import { isObserved } from "../../core/effect/observed.ts"
+import { refuseSetting } from "../../core/setting.ts"
+import { requireIssuer, requireSecureUrl } from "../../core/url.ts"
+import { refuse } from "../report/advice.ts"
+import * as cachedVerifier from "../cache/cachedVerifier.ts"
+import * as outcome from "../report/telemetry.ts"
+import { always } from "../cache/verified.ts"
+import * as answer from "./answer.ts"
+import * as question from "./request.ts"
+
+const maxBytes = 512 * 1024
+
+const malformed = constant(new InvalidToken({ reason: "Malformed" }))
+
+export const make = Effect.fnUntraced(function* (
+  options: Options & (ClientSecret | OtherCredentials) & TokenCaching
+): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, HttpClient.HttpClient> {
+  const issuer = yield* requireIssuer("issuer", options.issuer)
+  const endpoint = options.endpoint === undefined ? undefined : yield* requireEndpoint(options.endpoint)
+  const policy = yield* policyOf(options)
+  const reader = yield* makeReader(maxBytes)
+  const count = outcome.counters(yield* Effect.context<never>())
+  const ask = question.make({
+    issuer: options.issuer,
+    reader,
+    endpoint:
+      endpoint === undefined
+        ? discover(reader, issuer, options.issuer, "introspection_endpoint")
+        : Effect.succeed(endpoint),
+    credentials: yield* credentialsOf(options)
+  })
+  const verify = (token: string) =>
+    Effect.flatMap(ask(token), (answered) =>
+      Effect.clockWith((clock) => {
+        const token = answer.read(answered, policy, clock.currentTimeMillisUnsafe())
+        return "error" in token
+          ? refuse(token.error, token.advice, policy)
+          : Effect.succeed({ token, until: claims.until(token, policy.claims), standing: always })
+      })
+    )
+  return yield* cachedVerifier.make({
+    cache: options.cache,
+    verify: (token, fiber) => {
+      const isPossible = isToken(token) && token.length <= policy.claims.maxTokenLength
+      if (!isPossible && !isObserved(fiber)) return malformed
+      return () =>
+        outcome.told(isPossible ? verify(token) : Effect.fail(malformed), "TokenIntrospection.verify", count, fiber)
+    },
+    refused: count
+  })
+})
+
+const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<answer.Policy, ConfigurationError> {
+  const { accessTokenClaims, audience, subjectClaims = ["sub"] } = options
+  const given =
+    audience === false
+      ? { ...(yield* policies.make(new Set(), { ...options, audience: options.issuer })), audience: undefined }
+      : yield* policies.make(new Set(), { ...options, audience })
+  if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {
+    return yield* refuseSetting("subjectClaims", policies.mustNameClaims)
+  }
+  return { claims: given, accessTokenClaims, subjectClaims }
+})
+
+const requireEndpoint = (value: string) =>
+  Effect.flatMap(requireSecureUrl("endpoint", value), (url) =>
+    url.hash === "" ? Effect.succeed(url) : refuseSetting("endpoint", "must have no fragment")
+  )
+
+// Options may be otherwise than their types say.
+const credentialsOf = (
+  options: Partial<ClientSecret> | OtherCredentials
+): Effect.Effect<Effect.Effect<Credentials, unknown>, ConfigurationError> => {
+  const { authMethod = "client_secret_basic", clientId, clientSecret, credentials } = options
+  if (credentials !== undefined) {
+    return Effect.isEffect(credentials) && clientId === undefined && clientSecret === undefined
+      ? Effect.succeed(credentials)
+      : refuseSetting("credentials", "must be an effect, in the place of clientId and clientSecret")
+  }
+  if (!isVisible(clientId)) {
+    return refuseSetting("clientId", `must be this API's identifier at the authorization server: ${visible}`)
+  }
+  const secret = Redacted.isRedacted(clientSecret) ? Redacted.value(clientSecret) : undefined
+  if (!isVisible(secret)) return refuseSetting("clientSecret", `must be Redacted: ${visible}`)
+  switch (authMethod) {
+    case "client_secret_basic": {
+      // RFC 6749 §2.3.1: both are encoded as a form's values first.
+      const value = Base64.encode(`${encoded(clientId)}:${encoded(secret)}`)
+      return Effect.succeed(Effect.succeed({ authorization: Redacted.make(`Basic ${value}`) }))
+    }
+    case "client_secret_post":
+      return Effect.succeed(
+        Effect.succeed({ parameters: { client_id: clientId, client_secret: Redacted.make(secret) } })
+      )
+    default:
+      return refuseSetting("authMethod", "must be client_secret_basic or client_secret_post")
+  }
+}
+
+// RFC 6749 §A.1 and §A.2. What is read from a file often ends in a line break.
+const visible = "characters of ASCII that can be seen, and spaces"
+const isVisible = (value: unknown): value is string => typeof value === "string" && /^[\x20-\x7e]+$/.test(value)
+
+const encoded = (value: string): string => new URLSearchParams({ _: value }).toString().slice(2)

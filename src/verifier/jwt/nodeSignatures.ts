@@ -1,0 +1,119 @@
+/** Checks signatures with `node:crypto`. */
+import * as Effect from "effect/Effect"
+import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
+import type { Algorithm, SymmetricAlgorithm } from "../JwtVerifier.ts"
+import { InvalidToken } from "../../core/SecurityError.ts"
+import { constant } from "../../core/constantErrors.ts"
+import type { Check } from "./signatures.ts"
+import { atEndOfTurn } from "./atEndOfTurn.ts"
+
+/** What a key must be for an algorithm (RFC 7518 §3.1, RFC 8037 §3.1), and what Node is told. */
+interface Asymmetric {
+  readonly name: string
+  readonly hash?: string
+  readonly namedCurve?: string
+  readonly digest: string | null
+  readonly options?: { readonly padding?: number; readonly saltLength?: number; readonly dsaEncoding?: "ieee-p1363" }
+}
+
+const rsa = (bits: number): Asymmetric => ({
+  name: "RSASSA-PKCS1-v1_5",
+  hash: `SHA-${bits}`,
+  digest: `sha${bits}`
+})
+
+const pss = (bits: number): Asymmetric => ({
+  name: "RSA-PSS",
+  hash: `SHA-${bits}`,
+  digest: `sha${bits}`,
+  options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+})
+
+const ecdsa = (namedCurve: string, bits: number): Asymmetric => ({
+  name: "ECDSA",
+  namedCurve,
+  digest: `sha${bits}`,
+  options: { dsaEncoding: "ieee-p1363" }
+})
+
+const ed25519: Asymmetric = { name: "Ed25519", digest: null }
+
+// Typed by the algorithms that there are: the compiler finds one that is missing here.
+const asymmetric: Readonly<Record<Algorithm, Asymmetric>> = {
+  RS256: rsa(256),
+  RS384: rsa(384),
+  RS512: rsa(512),
+  PS256: pss(256),
+  PS384: pss(384),
+  PS512: pss(512),
+  ES256: ecdsa("P-256", 256),
+  ES384: ecdsa("P-384", 384),
+  ES512: ecdsa("P-521", 512),
+  EdDSA: ed25519,
+  Ed25519: ed25519
+}
+
+const symmetric: Readonly<Record<SymmetricAlgorithm, string>> = { HS256: "sha256", HS384: "sha384", HS512: "sha512" }
+
+/** What a table says of an algorithm, which may be none of its own. */
+const lookUp = <A>(table: Readonly<Record<string, A>>, algorithm: string): A | undefined =>
+  Object.hasOwn(table, algorithm) ? table[algorithm] : undefined
+
+const otherSignature = Effect.fail(constant(new InvalidToken({ reason: "Signature" })))
+const otherKey = Effect.fail(constant(new InvalidToken({ reason: "UnknownKey" })))
+
+export const check: Check = (token, key, algorithm) => {
+  const end = token.lastIndexOf(".")
+  const input = Buffer.from(token.slice(0, end), "latin1")
+  const signature = Buffer.from(token.slice(end + 1), "base64url")
+  const payload = Effect.sync(() => Buffer.from(token.slice(token.indexOf(".") + 1, end), "base64url"))
+
+  if (key instanceof Uint8Array) {
+    const digest = lookUp(symmetric, algorithm)
+    if (digest === undefined) return otherKey
+    const expected = createHmac(digest, key).update(input).digest()
+    return signature.length === expected.length && timingSafeEqual(signature, expected) ? payload : otherSignature
+  }
+
+  const prepared = preparedOf(key, algorithm)
+  if (prepared === undefined) return otherKey
+  return atEndOfTurn((resume) => {
+    // What Node reports as an error is a signature that it cannot read.
+    verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
+      resume(error === null && valid ? payload : otherSignature)
+    )
+  })
+}
+
+interface Prepared {
+  readonly digest: string | null
+  readonly key: Parameters<typeof verify>[2]
+}
+
+// To look at a key takes Node longer than to hand out a signature: each is looked at once.
+const prepared = new WeakMap<CryptoKey, Map<string, Prepared | undefined>>()
+
+const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => {
+  const known = prepared.get(key)
+  if (known?.has(algorithm) === true) return known.get(algorithm)
+  const kind = lookUp(asymmetric, algorithm)
+  const made = kind !== undefined && isFor(key, kind) ? prepare(key, kind) : undefined
+  prepared.set(key, (known ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
+  return made
+}
+
+const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => {
+  const keyObject = KeyObject.from(key)
+  return { digest, key: options === undefined ? keyObject : { key: keyObject, ...options } }
+}
+
+const isFor = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
+  const { hash, modulusLength, name, namedCurve } = algorithm as Partial<RsaHashedKeyAlgorithm & EcKeyAlgorithm>
+  return (
+    usages.includes("verify") &&
+    name === kind.name &&
+    hash?.name === kind.hash &&
+    namedCurve === kind.namedCurve &&
+    (modulusLength === undefined || modulusLength >= 2048)
+  )
+}

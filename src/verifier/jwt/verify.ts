@@ -1,0 +1,120 @@
+/** Verifies JWTs: form, key, signature, claims, profile, in this order. */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { KeySelector } from "../KeySet.ts"
+import { InvalidToken } from "../../core/SecurityError.ts"
+import type { TokenCaching } from "../TokenVerifier.ts"
+import * as cachedVerifier from "../cache/cachedVerifier.ts"
+import { constant } from "../../core/constantErrors.ts"
+import type { Rejection } from "../cache/directVerifier.ts"
+import { isObserved } from "../../core/effect/observed.ts"
+import { refuse } from "../report/advice.ts"
+import * as outcome from "../report/telemetry.ts"
+import { type Standing, stands, type Verified } from "../cache/verified.ts"
+import * as claims from "../claims/claims.ts"
+import * as compact from "./compact.ts"
+import { own, parseObject } from "../claims/strictJson.ts"
+import * as policies from "../claims/policy.ts"
+import * as profile from "../claims/profile.ts"
+import { type Check, type Key, Signatures } from "./signatures.ts"
+
+export type Keys = ReadonlyArray<Key>
+
+/** Whose tokens are taken, and with which keys. */
+export interface Trust {
+  readonly policy: policies.Policy
+  readonly keysOf: (header: KeySelector) => Effect.Effect<Keys, Rejection>
+  /** The same without an effect; none where something has to be waited for. */
+  readonly knownKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
+}
+
+/** The verifier of several issuers' tokens: one for each. */
+export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { cache }: TokenCaching) {
+  const count = outcome.counters(yield* Effect.context<never>())
+  const check = yield* Signatures
+  const maxTokenLength = Math.max(...trusted.map(({ policy }) => policy.maxTokenLength))
+  return yield* cachedVerifier.make({
+    cache,
+    verify: (token, fiber) => {
+      const presented = read(token, trusted, maxTokenLength)
+      // A span and a log have to be told even of what needs no effect.
+      if (presented instanceof InvalidToken && !isObserved(fiber)) return presented
+      return () => {
+        const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check)
+        return outcome.told(verified, "JwtVerifier.verify", count, fiber)
+      }
+    },
+    refused: count
+  })
+})
+
+/** A token of the right form, and whose it says it is. */
+interface Presented {
+  readonly token: string
+  readonly parsed: compact.Compact
+  readonly trust: Trust
+}
+
+const malformed = constant(new InvalidToken({ reason: "Malformed" }))
+const otherIssuer = constant(new InvalidToken({ reason: "Claim", claim: "iss" }))
+const wrongAlgorithm = constant(new InvalidToken({ reason: "Algorithm" }))
+const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
+
+/** What needs no key. With several issuers the unverified `iss` names the one whose keys must then have signed it. */
+const read = (token: string, trusted: ReadonlyArray<Trust>, maxTokenLength: number): Presented | InvalidToken => {
+  const parsed = compact.parse(token, maxTokenLength)
+  if (parsed === undefined) return malformed
+  const trust = trustOf(parsed, trusted)
+  if (trust instanceof InvalidToken) return trust
+  if (token.length > trust.policy.maxTokenLength) return malformed
+  return trust.policy.algorithms.has(parsed.header.alg) ? { token, parsed, trust } : wrongAlgorithm
+}
+
+const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | InvalidToken => {
+  const [only, another] = trusted
+  if (only !== undefined && another === undefined) return only
+  const unverified = compact.claimsOf(parsed)
+  if (unverified === undefined) return malformed
+  return trusted.find(({ policy }) => policy.issuer === own(unverified, "iss")) ?? otherIssuer
+}
+
+const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
+  const { keysOf, knownKeys } = trust
+  const { alg, kid } = parsed.header
+  const header = kid === undefined ? { alg } : { alg, kid }
+  const standingOf =
+    (key: Key): Standing =>
+    (clock, now) =>
+      knownKeys(header, clock, now).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
+  const verifyWith = (key: Key) =>
+    Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, standingOf(key)))
+  // Without a `kid` several keys may fit the algorithm: the next is tried only where the signature was another key's.
+  const verifyWithEach = ([first, ...others]: Keys) =>
+    others.reduce(
+      (result, key) =>
+        Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
+      first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
+    )
+  return Effect.clockWith((clock) => {
+    const known = knownKeys(header, clock, clock.currentTimeMillisUnsafe())
+    return known.length > 0 ? verifyWithEach(known) : Effect.flatMap(keysOf(header), verifyWithEach)
+  })
+}
+
+/** What the signed claims say, if it is what the policy asks for. One that the issuer did not sign never gets here: it causes no advice. */
+const accept = (
+  payload: Uint8Array,
+  { typ }: compact.Compact["header"],
+  policy: policies.Policy,
+  standing: Standing
+): Effect.Effect<Verified, InvalidToken> =>
+  Effect.clockWith((clock) => {
+    const verified = parseObject(payload)
+    if (verified === undefined) return Effect.fail(malformed)
+    const token = claims.read(verified, policy, clock.currentTimeMillisUnsafe())
+    if (token instanceof InvalidToken) return refuse(token, claims.advice(token, policy), policy)
+    const failing = profile.failing(typ, verified, policy)
+    return failing === undefined
+      ? Effect.succeed({ token, until: claims.until(token, policy), standing })
+      : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)
+  })

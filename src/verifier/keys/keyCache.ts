@@ -1,0 +1,132 @@
+/** Keeps an issuer's keys: fetched anew ahead of expiry; stale keys serve in an outage, for a bounded time. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { type AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
+import { constant } from "../../core/constantErrors.ts"
+import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
+import * as Keys from "./keys.ts"
+import { type Fetched, makeRefresher, type Refresher, type RefresherOptions } from "./refresher.ts"
+import * as telemetry from "./telemetry.ts"
+
+/** The part of its life after which a set is fetched anew in the background. */
+const refreshAhead = 0.8
+
+type Selector = Parameters<typeof Keys.select>[1]
+type Found = Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>
+
+export const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
+
+interface Options extends RefresherOptions {
+  readonly staleFor: number
+}
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const refresher = yield* makeRefresher(options)
+  const freshKeys = freshKeysOf(refresher)
+  return {
+    find: finder(refresher, options),
+    known: (header: Selector, clock: Clock.Clock, now: number): ReadonlyArray<CryptoKey> => {
+      const keys = freshKeys(clock, now)
+      return keys === undefined ? [] : Keys.select(keys, header)
+    },
+    refresh: refresh(refresher)
+  }
+})
+
+/** Which keys are asked for, and when. */
+interface Question {
+  readonly header: Selector
+  readonly now: Instant
+  /** Whether a fetch has ended since it came, and its outcome decides. */
+  readonly waited: boolean
+}
+
+const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
+  const answer = (question: Question): Found => {
+    if (!Keys.canExist(question.header)) return Effect.fail(unknownKey)
+    const { fetched } = refresher
+    if (fetched === undefined) return waitForFetch(question) ?? Effect.fail(refresher.unavailable)
+    const age = elapsed(fetched.askedAt, question.now)
+    return age < fetched.freshFor ? answerFresh(question, fetched, age) : answerStale(question, fetched, age)
+  }
+
+  const answerFresh = (question: Question, { freshFor, keys }: Fetched, age: number): Found => {
+    const found = Keys.select(keys, question.header)
+    // Who could not be asked has not refused the key.
+    if (found.length === 0) return waitForSearch(question) ?? Effect.fail(refresher.error ?? unknownKey)
+    if (age >= freshFor * refreshAhead) refresher.fetch(question.now)
+    return Effect.succeed(found)
+  }
+
+  const answerStale = (question: Question, fetched: Fetched, age: number): Found => {
+    const isOver = age >= fetched.freshFor + staleFor
+    if (!isOver && refresher.isOutage(question.now)) {
+      refresher.fetch(question.now)
+    } else {
+      const waiting = waitForFetch(question)
+      if (waiting !== undefined) return waiting
+    }
+    if (isOver) {
+      return Effect.andThen(reportOnce(fetched, "expired", telemetry.reportExpired), Effect.fail(refresher.unavailable))
+    }
+    const found = Keys.select(fetched.keys, question.header)
+    if (found.length === 0) return waitForSearch(question) ?? Effect.fail(refresher.unavailable)
+    return Effect.as(reportOnce(fetched, "stale", telemetry.reportStale), found)
+  }
+
+  const waitForFetch = (question: Question): Found | undefined =>
+    question.waited ? undefined : answerAfter(refresher.fetch(question.now), question)
+
+  const waitForSearch = (question: Question): Found | undefined =>
+    question.waited ? undefined : answerAfter(refresher.seek(question.now), question)
+
+  const answerAfter = (fetch: Fiber.Fiber<void> | undefined, { header }: Question): Found | undefined =>
+    fetch === undefined
+      ? undefined
+      : Effect.flatMap(Fiber.await(fetch), () =>
+          Clock.clockWith((clock) => answer({ header, now: readInstant(clock), waited: true }))
+        )
+
+  const reportOnce = (
+    fetched: Fetched,
+    state: "stale" | "expired",
+    report: (issuer: string) => Effect.Effect<void>
+  ): Effect.Effect<void> => {
+    if (fetched.reported === state) return Effect.void
+    fetched.reported = state
+    return report(issuer)
+  }
+
+  return (header: Selector): Found =>
+    Clock.clockWith((clock) => answer({ header, now: readInstant(clock), waited: false }))
+}
+
+/** The keys while they are fresh, and need not be fetched anew either. */
+const freshKeysOf = (refresher: Refresher) => {
+  // Kept tokens ask for each request, and the monotonic clock takes longer to read than all else: what was so in this millisecond still is.
+  let looked: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly now: number } | undefined
+
+  return (clock: Clock.Clock, now: number): Keys.Keys | undefined => {
+    const { fetched } = refresher
+    if (fetched === undefined) return
+    const { askedAt, freshFor, keys } = fetched
+    if (looked?.keys === keys && looked.now === now && looked.clock === clock) return keys
+    if (elapsed(askedAt, readInstant(clock)) >= freshFor * refreshAhead) return
+    looked = { keys, clock, now }
+    return keys
+  }
+}
+
+const refresh = (refresher: Refresher): Effect.Effect<void, AuthorizationServerUnavailable> =>
+  Clock.clockWith((clock) => {
+    const now = readInstant(clock)
+    if (isFresh(refresher, now)) return Effect.void
+    const fetch = refresher.fetch(now)
+    return Effect.flatMap(fetch === undefined ? Effect.void : Fiber.await(fetch), () =>
+      isFresh(refresher, readInstant(clock)) ? Effect.void : Effect.fail(refresher.unavailable)
+    )
+  })
+
+const isFresh = ({ fetched }: Refresher, now: Instant): boolean =>
+  fetched !== undefined && elapsed(fetched.askedAt, now) < fetched.freshFor

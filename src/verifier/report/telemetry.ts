@@ -1,0 +1,46 @@
+/** Tells of each verification: a metric, and where somebody listens, the log and a span. */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
+import * as counter from "../../core/lib/counter.ts"
+import { errorOf } from "../../core/lib/exit.ts"
+import { isDebugged, isTraced } from "../../core/effect/observed.ts"
+import type { Asker, Rejection } from "../cache/directVerifier.ts"
+
+const verifications = Metric.counter("oauth2_token_verifications_total", {
+  description: "Verifications of tokens, by outcome",
+  incremental: true
+})
+
+/** Counts an outcome. An interruption is none. */
+export type Count = (outcome: "Accepted" | Rejection | undefined) => void
+
+export const counters = (context: Context.Context<never>): Count => {
+  const known = new Map<string, counter.Counter>()
+  return (outcome) => {
+    if (outcome === undefined) return
+    const name = outcome === "Accepted" ? outcome : outcome._tag === "InvalidToken" ? outcome.reason : outcome._tag
+    let count = known.get(name)
+    if (count === undefined) known.set(name, (count = counter.make(verifications, { outcome: name }, context)))
+    count.count++
+  }
+}
+
+/** The verification, which is counted, traced and told of. */
+export const told = <A>(
+  verification: Effect.Effect<A, Rejection>,
+  span: string,
+  count: Count,
+  fiber: Asker
+): Effect.Effect<A, Rejection> => {
+  const counted = Effect.onExitPrimitive(verification, (exit) => {
+    count(Exit.isSuccess(exit) ? "Accepted" : errorOf(exit))
+    return undefined
+  })
+  const told = isDebugged(fiber) ? Effect.tapError(counted, tell) : counted
+  return isTraced(fiber) ? Effect.withSpan(told, span) : told
+}
+
+/** Its message says which check failed, and holds nothing of the token. */
+const tell = (error: Rejection) => Effect.logDebug(error.message)
