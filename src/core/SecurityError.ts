@@ -23,7 +23,7 @@ import * as Duration from "effect/Duration"
 import * as ErrorReporter from "effect/ErrorReporter"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
-import * as Challenge from "./Challenge.ts"
+import { respond } from "./response.ts"
 
 interface Received {
   /** The `WWW-Authenticate` field as a client received it. */
@@ -64,7 +64,7 @@ export class NotAuthenticated extends Data.TaggedError("NotAuthenticated")<
     }
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
-    return Challenge.respond(this)
+    return respond(this)
   }
 }
 
@@ -102,7 +102,7 @@ export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
     }
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
-    return Challenge.respond(this)
+    return respond(this)
   }
 }
 
@@ -148,7 +148,7 @@ export class InvalidToken extends Data.TaggedError("InvalidToken")<
     return `The access token was refused: ${this.reason}${this.claim === undefined ? "" : ` (${this.claim})`}`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
-    return Challenge.respond(this)
+    return respond(this)
   }
 }
 
@@ -194,7 +194,7 @@ export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
       : `The access token does not satisfy a requirement${this.checks === undefined ? "" : `: ${this.checks.join(", ")}`}`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
-    return Challenge.respond(this)
+    return respond(this)
   }
 }
 
@@ -233,7 +233,7 @@ export class AuthorizationServerUnavailable extends Data.TaggedError("Authorizat
     return `The authorization server${this.issuer === undefined ? "" : ` ${this.issuer}`} is unavailable: ${this.reason} (retry after ${Duration.format(this.retryAfter)})`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
-    return Challenge.respond(this)
+    return respond(this)
   }
 }
 

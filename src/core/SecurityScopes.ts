@@ -9,20 +9,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as requiredScopes from "./requiredScopes.ts"
+import type { RequiredScopes } from "./requiredScopes.ts"
 import { assertScopeTokens } from "./scope.ts"
 
-/**
- * The scopes required at one point of a program.
- *
- * @category models
- * @since 0.1.0
- */
-export interface RequiredScopes {
-  /** Ordered (outermost requirement first) and free of duplicates. */
-  readonly scopes: ReadonlyArray<string>
-  /** The same, separated by single spaces (RFC 6749 §3.3); `""` when nothing is required. */
-  readonly scopeStr: string
-}
+export type { RequiredScopes } from "./requiredScopes.ts"
 
 /**
  * The context tag: `{ scopes, scopeStr }`, by default none. It adds nothing to an effect's requirements.

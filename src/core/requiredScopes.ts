@@ -1,6 +1,18 @@
 /** The value of `SecurityScopes`, and which scheme's requirement added which of its scopes. */
-import type { RequiredScopes } from "./SecurityScopes.ts"
 import { union } from "./scope.ts"
+
+/**
+ * The scopes required at one point of a program.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequiredScopes {
+  /** Ordered (outermost requirement first) and free of duplicates. */
+  readonly scopes: ReadonlyArray<string>
+  /** The same, separated by single spaces (RFC 6749 §3.3); `""` when nothing is required. */
+  readonly scopeStr: string
+}
 
 /** Scopes and the scheme whose route requirement added them; those that a program added itself are every scheme's. */
 interface Contribution {

@@ -3,7 +3,8 @@ import * as Duration from "effect/Duration"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
-import * as Challenge from "../../core/Challenge.ts"
+import { answer } from "../../core/answer.ts"
+import type * as Challenge from "../../core/Challenge.ts"
 import * as raised from "../../core/response.ts"
 import {
   AuthorizationServerUnavailable,
@@ -48,7 +49,7 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
     header: "www-authenticate" | "retry-after",
     received: (value: string) => E
   ): Schema.Codec<E, unknown> => {
-    const { body, status } = Challenge.answer(example, settings)
+    const { body, status } = answer(example, settings)
     const tag = example._tag
     const self = Schema.declare((value: unknown): value is E => isSecurityError(value) && value._tag === tag, {
       identifier: tag,
@@ -65,7 +66,7 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
           encode: (error) => {
             if (raised.isReceived(error)) throw raised.notHandled
             // As the scheme has raised it; or, where a program made it, as this scheme answers where nothing is asked.
-            return { body, headers: Challenge.answer(error, raised.of(error)?.settings ?? settings).headers }
+            return { body, headers: answer(error, raised.of(error)?.settings ?? settings).headers }
           }
         }
       )
