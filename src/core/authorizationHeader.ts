@@ -3,6 +3,7 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
 import { constant } from "./constantErrors.ts"
+import { isAsReceived, rawFields } from "./effect/receivedRequest.ts"
 
 // RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=". To look for what is none of these is faster than to match all.
 const notToken68 = /[^\w.~+/=-]/
@@ -68,51 +69,6 @@ export const fieldValue = (request: HttpServerRequest): string | undefined => {
   return typeof value === "string" ? value : undefined
 }
 
-// Where a request's `headers` are first asked for, Effect makes an object of all fields, which takes as long as a decision. A request of Node's adapter that
-// `modify` gave no other headers would have those of Node's own object, so that one is asked. Whatever else shows a request (a copy, one with a property of
-// its own, a proxy) is asked for its `headers`.
-const isAsReceived = (
-  request: HttpServerRequest & { readonly headersOverride?: unknown }
-): request is HttpServerRequest & { readonly source: { readonly headers: Readonly<Record<string, unknown>> } } =>
-  request.headersOverride === undefined &&
-  Object.hasOwn(request, "headersOverride") &&
-  !Object.hasOwn(request, "headers") &&
-  isOfAdapter(Object.getPrototypeOf(request)) &&
-  !isProxy(request) &&
-  rawFields(request.source) !== undefined
-
-const adapters = new WeakMap<object, boolean>()
-
-/** Whether the objects of a prototype have the headers of their source, as long as they have no others: of the adapter's own, which `modify` them, too. */
-const isOfAdapter = (prototype: object): boolean => {
-  const known = adapters.get(prototype)
-  if (known !== undefined) return known
-  const is = Object.hasOwn(prototype, "modify") && Object.hasOwn(prototype, "headers") && showsSource(prototype)
-  adapters.set(prototype, is)
-  return is
-}
-
-const showsSource = (prototype: object): boolean => {
-  const source = { value: { headers: { authorization: "sample" } } }
-  const sample = Object.create(prototype, { source }) as { readonly headers?: Readonly<Record<string, unknown>> }
-  try {
-    return sample.headers?.["authorization"] === "sample"
-  } catch {
-    return false
-  }
-}
-
-interface Runtime {
-  readonly process?: {
-    readonly getBuiltinModule?: (
-      name: "node:util"
-    ) => { readonly types: { readonly isProxy: (value: object) => boolean } } | undefined
-  }
-}
-
-// Where nobody can say, everything may be one.
-const isProxy = (globalThis as Runtime).process?.getBuiltinModule?.("node:util")?.types.isProxy ?? (() => true)
-
 // Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
 // (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.
 const hasSeveralFields = (source: object): boolean => {
@@ -122,11 +78,6 @@ const hasSeveralFields = (source: object): boolean => {
     if (isAuthorization(fields[i])) count++
   }
   return count > 1
-}
-
-const rawFields = (source: object): ReadonlyArray<unknown> | undefined => {
-  const fields: unknown = "rawHeaders" in source ? source.rawHeaders : undefined
-  return Array.isArray(fields) ? fields : undefined
 }
 
 // As clients write it; to look for it in all other ways takes a copy.

@@ -2,12 +2,11 @@
  * How an error responds, and who says so: the scheme of this server that raised it, or another server, which has sent it. It knows of an error what `answer`
  * reads, so that the classes of the errors can use it.
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
-import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { answer, type Failure, type Form } from "./answer.ts"
+import { severalFields } from "./effect/severalFields.ts"
 
 /** `Challenge.Settings`, whose renderers take the errors themselves. */
 interface Settings extends Form {
@@ -50,17 +49,6 @@ export const notHandled = new Error(
   "Another server has refused a request of this one, and no handler has handled that."
 )
 
-// One field for each challenge: a client may not split a list of challenges right (RFC 9110 §11.6.1). Effect's headers are typed as strings, and
-// those of a response are handed on to Node as they are, which writes a field for each member of an array. Elsewhere a list is joined.
-const severalFields = (challenges: ReadonlyArray<string>, onNode: boolean): Readonly<Record<string, string>> => ({
-  "www-authenticate": onNode ? (challenges as unknown as string) : challenges.join(", ")
-})
-
-const isNode = (context: Context.Context<never>): boolean => {
-  const request = Context.getOrUndefined(context, HttpServerRequest)
-  return request !== undefined && "rawHeaders" in request.source
-}
-
 /** How an error answers that was raised outside every scheme. */
 const outside: Raised = {
   settings: { responses: "fastapi", realm: "OAuth2", scopes: [], renderers: {} },
@@ -94,7 +82,11 @@ export const respond = (error: Failure): Effect.Effect<HttpServerResponse.HttpSe
     return response
   }
   return Effect.withFiber((fiber) =>
-    rendered(error, settings, standard(error, settings, severalFields(challenges, isNode(fiber.context))))
+    rendered(
+      error,
+      settings,
+      standard(error, settings, { "www-authenticate": severalFields(challenges, fiber.context) })
+    )
   )
 }
 

@@ -8,6 +8,7 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type * as Types from "effect/Types"
 import * as Challenge from "../core/Challenge.ts"
+import type { MiddlewareTypes } from "../core/effect/middlewareTypes.ts"
 import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
 import * as raised from "../core/response.ts"
 import { isSecurityError } from "../core/SecurityError.ts"
@@ -24,15 +25,8 @@ import type { Seal } from "../guard/middleware/securityRequirement.ts"
  * @category models
  * @since 0.1.0
  */
-export interface PublicEndpoint {
+export interface PublicEndpoint extends MiddlewareTypes<never, never, never> {
   readonly "~effect-oauth2/Public": true
-  readonly "~effect/http-api/HttpApiMiddleware": {
-    readonly provides: never
-    readonly requires: never
-    readonly error: never
-    readonly clientError: never
-    readonly requiredForClient: false
-  }
 }
 
 /**

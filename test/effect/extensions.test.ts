@@ -1,10 +1,15 @@
-/** What this library expects of Effect's insides: read these tests first when a new release of Effect fails. */
+/**
+ * The list to read for the next release of Effect: what this library expects of Effect's insides. Each module of `src/core/effect` has its tests here, or in
+ * another file of this folder: `addInPlace.test.ts`, `node.test.ts`. If a new release fails, read these tests first.
+ */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Fiber, Layer, References, Schema, Tracer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { extendEndpointMiddleware } from "../../src/core/effect/endpointMiddleware.ts"
 import { extendMemoization } from "../../src/core/effect/layerMemoization.ts"
+import type { MiddlewareTypes } from "../../src/core/effect/middlewareTypes.ts"
+import { isDebugged, isObserved, isTraced } from "../../src/core/effect/observed.ts"
 import { appliedOrder, declaredOrder, groupsIn, middlewareIn, stacksIn } from "../../src/core/effect/routeContext.ts"
 
 /** Runs `use` and takes back what it does to the prototype of a value. */
@@ -184,6 +189,34 @@ describe("the context in which routes are added", () => {
     })
   )
 
+  it.effect("is that of the fiber which applies middleware, once for each route and the innermost first", () =>
+    Effect.gen(function* () {
+      const applied: Array<string> = []
+      const noting = (name: string) =>
+        HttpRouter.middleware((handler) => {
+          applied.push(`${name}${stacksIn(Fiber.getCurrent()?.context ?? Context.empty()).length}`)
+          return handler
+        })
+      let added = ""
+      const routes = Layer.effectDiscard(
+        Effect.gen(function* () {
+          const router = yield* HttpRouter.HttpRouter
+          const context = yield* Effect.context<never>()
+          Effect.runSyncWith(context)(router.add("GET", "/", HttpServerResponse.empty()))
+          added = applied.join()
+        })
+      )
+      const { dispose, handler } = HttpRouter.toWebHandler(
+        routes.pipe(Layer.provide(noting("inner").layer), Layer.provide(noting("outer").layer)),
+        { disableLogger: true }
+      )
+      for (const _ of [1, 2]) yield* Effect.promise(() => handler(new Request("http://localhost/")))
+      yield* Effect.promise(dispose)
+      assert.strictEqual(added, "inner2,outer2")
+      assert.strictEqual(applied.join(), added)
+    })
+  )
+
   it.effect("holds the function of a middleware before it is in a stack", () =>
     Effect.gen(function* () {
       const context = yield* Effect.scoped(Layer.build(a.layerFn as Layer.Layer<never>))
@@ -214,4 +247,54 @@ describe("the context in which routes are added", () => {
       )
     })
   )
+})
+
+describe("the identifier of a middleware", () => {
+  const Errors = [Schema.String, Schema.Number] as const
+  class Key extends Context.Service<
+    MiddlewareTypes<"provided", "required", typeof Errors>,
+    HttpApiMiddleware.HttpApiMiddleware<"provided", typeof Errors, "required">
+  >()("test/Key") {}
+  type Id = Context.Service.Identifier<typeof Key>
+
+  it("says what the middleware provides, requires and fails with: the compiler compares these types", () => {
+    const provides: "provided" extends HttpApiMiddleware.Provides<Id> ? true : never = true
+    const requires: "required" extends HttpApiMiddleware.Requires<Id> ? true : never = true
+    const fails: string | number extends HttpApiMiddleware.Error<Id> ? true : never = true
+    const others: [
+      HttpApiMiddleware.Provides<Id>,
+      HttpApiMiddleware.Requires<Id>,
+      HttpApiMiddleware.Error<Id>
+    ] extends ["provided", "required", string | number]
+      ? true
+      : never = true
+    const isIdentifier: Id extends HttpApiMiddleware.AnyId ? true : never = true
+    assert.isTrue(provides && requires && fails && others && isIdentifier)
+  })
+})
+
+describe("what is observed", () => {
+  const observe = Effect.withFiber((fiber) =>
+    Effect.succeed({ debugged: isDebugged(fiber), observed: isObserved(fiber), traced: isTraced(fiber) })
+  )
+  const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+
+  it("is nothing by default", () => {
+    assert.deepStrictEqual(Effect.runSync(observe), { debugged: false, observed: false, traced: false })
+  })
+
+  it("is each span, if a tracer is provided that is not Effect's own", () => {
+    const traced = { debugged: false, observed: true, traced: true }
+    assert.deepStrictEqual(Effect.runSync(Effect.withTracer(observe, tracer)), traced)
+    assert.deepStrictEqual(Effect.runSync(Effect.withTracer(Effect.andThen(Effect.void, observe), tracer)), traced)
+    assert.isFalse(Effect.runSync(Effect.withTracer(observe, Tracer.nativeTracer)).traced)
+  })
+
+  it("is each message of the level Debug, if that level or a lower one is the minimum", () => {
+    for (const level of ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"] as const) {
+      const { debugged, observed } = Effect.runSync(Effect.provideService(observe, References.MinimumLogLevel, level))
+      assert.strictEqual(debugged, ["All", "Trace", "Debug"].includes(level), level)
+      assert.strictEqual(observed, debugged, level)
+    }
+  })
 })

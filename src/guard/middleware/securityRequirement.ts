@@ -8,6 +8,7 @@ import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../../core/AccessToken.ts"
 import type { BearerToken } from "../../core/BearerToken.ts"
+import type { MiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import * as endpoints from "../decision/place.ts"
 import { bindChecks, type Demand } from "../requirement/policy.ts"
@@ -81,16 +82,14 @@ export interface Seal<out Route extends string> {
  * @category services
  * @since 0.1.0
  */
-export interface Requires<in out Name extends string, Provides, E, R> extends Authentication<Name> {
-  // What `HttpApi` reads off a middleware's identifier.
-  readonly "~effect/http-api/HttpApiMiddleware": {
-    readonly provides: Provides
-    readonly requires: Exclude<R, HttpRouter.Provided>
-    readonly error: readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])]
-    readonly clientError: never
-    readonly requiredForClient: false
-  }
-}
+export interface Requires<in out Name extends string, Provides, E, R>
+  extends
+    Authentication<Name>,
+    MiddlewareTypes<
+      Provides,
+      Exclude<R, HttpRouter.Provided>,
+      readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])]
+    > {}
 
 /**
  * The types of a requirement: its schemes' names, what it provides to handlers, the errors of its checks, and the services that these need.

@@ -1,7 +1,7 @@
 /** What is added to a context in Effect's own way is there as if it had been added by Effect. */
 import { assert, it } from "@effect/vitest"
 import { Arbitrary, Context, Schema } from "effect"
-import { addInPlace } from "../src/core/effect/addInPlace.ts"
+import { addInPlace } from "../../src/core/effect/addInPlace.ts"
 
 const keys = ["a", "b", "c", "d"].map((name) => Context.Service<number>(`test/addInPlace/${name}`))
 const Step = Schema.Struct({
