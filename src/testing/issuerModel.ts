@@ -4,7 +4,7 @@ import type * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import type * as Jose from "jose"
-import type { Algorithm, SymmetricAlgorithm } from "../verifier/JwtVerifier.ts"
+import type { Algorithm, SymmetricAlgorithm } from "../verifier/keys/algorithms.ts"
 
 /**
  * What a `SigningKey` signs with: the algorithms that `JwtVerifier` knows, and HMAC (RFC 7518 §3.2), which it must refuse.

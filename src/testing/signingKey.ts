@@ -1,7 +1,7 @@
 /** Makes keys, and signs with them. */
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
-import type { Algorithm, SymmetricAlgorithm } from "../verifier/JwtVerifier.ts"
+import type { Algorithm, SymmetricAlgorithm } from "../verifier/keys/algorithms.ts"
 import type { SigningAlgorithm, SigningKey } from "./issuerModel.ts"
 
 export const makeKey = (kid: string, algorithm: Algorithm): Effect.Effect<SigningKey> =>

@@ -3,7 +3,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import { toMillis } from "../core/duration.ts"
-import type { Algorithm } from "../verifier/JwtVerifier.ts"
+import type { Algorithm } from "../verifier/keys/algorithms.ts"
 import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./issuerModel.ts"
 import { makeKey } from "./signingKey.ts"
 

@@ -8,90 +8,27 @@
  * @since 0.1.0
  */
 import type * as Config from "effect/Config"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { asymmetric, secretBytes } from "./keys/algorithms.ts"
+import type { TokenCaching } from "./cache/options.ts"
+import { type Algorithm, asymmetric, secretBytes, type SymmetricAlgorithm } from "./keys/algorithms.ts"
+import type { CacheOptions } from "./keys/options.ts"
+import type { Policy } from "./claims/options.ts"
 import * as policies from "./claims/policy.ts"
 import * as verifier from "./jwt/verify.ts"
 import { refuseSetting } from "../core/setting.ts"
 import { requireIssuer } from "../core/url.ts"
 import * as KeySet from "./KeySet.ts"
 import { ConfigurationError } from "../core/SecurityError.ts"
-import { type TokenCaching, TokenVerifier } from "./TokenVerifier.ts"
+import { TokenVerifier } from "./TokenVerifier.ts"
+
+export type { Policy } from "./claims/options.ts"
+export type { Algorithm, SymmetricAlgorithm } from "./keys/algorithms.ts"
 
 /** There is one cache in front of all issuers, which is not one issuer's to set. */
 type Issuer = DiscoveryOptions & { readonly cache?: never }
-
-/**
- * The asymmetric signature algorithms of JWS that jose verifies (RFC 7518 §3.1, RFC 8037, RFC 9864).
- *
- * @category models
- * @since 0.1.0
- */
-export type Algorithm = keyof typeof asymmetric
-
-/**
- * The HMAC algorithms of JWS (RFC 7518 §3.2). Whoever verifies with the secret can make tokens too.
- *
- * @category models
- * @since 0.1.0
- */
-export type SymmetricAlgorithm = keyof typeof secretBytes
-
-/**
- * What a token must be to be accepted, whatever it is signed with.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Policy {
-  /** The issuer's identifier, compared as an exact string with `iss` (RFC 9068 §4). An https URL (http on loopback). */
-  readonly issuer: string
-  /** This API's identifier, or several: one of them must be in `aud` (RFC 9068 §4). */
-  readonly audience: string | ReadonlyArray<string>
-  /** Where the audience is, for issuers whose access tokens have no `aud` (Amazon Cognito). Default: `"aud"`. */
-  readonly audienceClaim?: "aud" | "client_id"
-  /** How far `exp`, `nbf` and `iat` may be off, for clocks that differ. Default: 5 seconds; at most 60. */
-  readonly clockTolerance?: Duration.Input
-  /** How long ago a token may have been issued (`iat`, which it then must have). Default: no bound but `exp`. */
-  readonly maxTokenAge?: Duration.Input
-  /**
-   * The longest token that is looked at, in characters. Default: 8192. Over HTTP the whole `Authorization` field has a bound of its own,
-   * `BearerToken.MaxLength`: for longer tokens raise both.
-   */
-  readonly maxTokenLength?: number
-  /**
-   * What tells an access token from other JWTs of the issuer (RFC 8725 §3.11). Default: `"at+jwt"`.
-   *
-   * - `"at+jwt"`: the header's `typ` (RFC 9068 §4), and a `client_id`.
-   * - `"jwt"`, for issuers that do not mark their access tokens: `typ` is `JWT`, `at+jwt` or absent; one of `accessTokenClaims` is there, and none
-   *   of `forbiddenClaims`.
-   * - `"id-token"`, for issuers whose ID tokens are what clients send (Google): `typ` is `JWT` or absent. Do not choose it where access tokens are JWTs.
-   */
-  readonly profile?: "at+jwt" | "jwt" | "id-token"
-  /** Claims that a token must have: with a value, or `true` for any. */
-  readonly requiredClaims?: Readonly<Record<string, string | true>>
-  /**
-   * Claims that a token must not have. Default: what only logout tokens have (`events`), and for the profile `"jwt"` what only ID tokens do (`nonce`,
-   * `at_hash`, `c_hash`, `s_hash`); none for `"at+jwt"`.
-   */
-  readonly forbiddenClaims?: ReadonlyArray<string>
-  /**
-   * What tells the issuer's access tokens from its other JWTs, for the profile `"jwt"`: claims of which they have at least one, with a value, or `true` for
-   * any. Default: `scope`, `scp`, `client_id`, and the claim at `scopesPath`.
-   */
-  readonly accessTokenClaims?: Readonly<Record<string, string | true>>
-  /** The claim that names the client. Default: `client_id`, else `azp`. */
-  readonly clientIdClaim?: string
-  /**
-   * Where the scopes are: the names from the claims' root down to a string or an array of strings, such as `["realm_access", "roles"]`.
-   * Default: `scope`, and where the token has none, `scp`.
-   */
-  readonly scopesPath?: readonly [string, ...ReadonlyArray<string>]
-}
 
 /**
  * The policy for an issuer with asymmetric keys.
@@ -110,7 +47,7 @@ export interface Options extends Policy {
  * @category models
  * @since 0.1.0
  */
-export interface DiscoveryOptions extends Options, KeySet.CacheOptions {}
+export interface DiscoveryOptions extends Options, CacheOptions {}
 
 /**
  * Verifies the JWTs of an issuer whose keys are found by discovery. They are fetched when the first token comes.

@@ -39,7 +39,6 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
@@ -50,42 +49,14 @@ import * as duration from "../core/duration.ts"
 import * as cache from "./keys/keyCache.ts"
 import type { Bounds } from "./keys/cacheControl.ts"
 import * as Keys from "./keys/keys.ts"
+import type { CacheOptions, KeySelector } from "./keys/options.ts"
 import { fetchKeys, type Published } from "./keys/published.ts"
 import * as telemetry from "./keys/telemetry.ts"
 import { refuseSetting } from "../core/setting.ts"
 import { requireIssuer, requireSecureUrl } from "../core/url.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../core/SecurityError.ts"
 
-/**
- * The parameters of a token's protected header that select its key (RFC 7515 §4.1).
- *
- * @category models
- * @since 0.1.0
- */
-export interface KeySelector {
-  /** The signature's algorithm (RFC 7515 §4.1.1). */
-  readonly alg: string
-  /** The key's name (RFC 7515 §4.1.4). */
-  readonly kid?: string
-}
-
-/**
- * How fetched keys are kept.
- *
- * @category models
- * @since 0.1.0
- */
-export interface CacheOptions {
-  /**
-   * How long a fetched set is fresh where its answer has no `Cache-Control: max-age` (RFC 9111 §5.2.2.1). Between 60 seconds and 1 hour.
-   * Default: 10 minutes.
-   */
-  readonly freshFor?: Duration.Input
-  /** How much longer the known keys serve while the issuer cannot be asked. Between 0 and 24 hours. Default: 1 hour. */
-  readonly staleFor?: Duration.Input
-  /** The longest answer that is read, in bytes: of metadata, and of keys. Between 1024 and 16 777 216. Default: 524 288. */
-  readonly maxBytes?: number
-}
+export type { CacheOptions, KeySelector } from "./keys/options.ts"
 
 /**
  * The keys that an issuer signs with.

@@ -23,44 +23,17 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import type { VerifiedToken } from "../core/AccessToken.ts"
 import { redact } from "../core/authorizationHeader.ts"
 import * as cachedVerifier from "./cache/cachedVerifier.ts"
+import type { TokenCaching } from "./cache/options.ts"
 import { copyUnexpired } from "./cache/userVerifier.ts"
-import { always } from "./cache/verified.ts"
-import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../core/SecurityError.ts"
+import { always, type VerifierService, type Verify } from "./cache/verified.ts"
+import type { ConfigurationError } from "../core/SecurityError.ts"
 
-/**
- * How verified tokens are kept.
- *
- * @category models
- * @since 0.1.0
- */
-export interface TokenCacheOptions {
-  /** How many tokens are kept at most. Default: 10 000. */
-  readonly capacity?: number
-  /** How many bytes they take at most, with what was read from them, as the library estimates it. Default: 16 777 216 (16 MiB). */
-  readonly maxBytes?: number
-  /** How long a token is not verified again. At most 24 hours. Default: 1 minute. */
-  readonly timeToLive?: Duration.Input
-}
-
-/**
- * Whether verified tokens are kept, and how.
- *
- * @category models
- * @since 0.1.0
- */
-export interface TokenCaching {
-  /** `false`: every request's token is verified anew. Default: kept, within the default bounds. */
-  readonly cache?: TokenCacheOptions | false
-}
-
-type Verify = (token: Redacted.Redacted) => Effect.Effect<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>
+export type { TokenCacheOptions, TokenCaching } from "./cache/options.ts"
 
 /**
  * Verifies bearer tokens. A scheme's `layer` asks for it.
@@ -90,15 +63,7 @@ type Verify = (token: Redacted.Redacted) => Effect.Effect<VerifiedToken, Invalid
  * @category services
  * @since 0.1.0
  */
-export class TokenVerifier extends Context.Service<
-  TokenVerifier,
-  {
-    /** What a credential says: fails with `InvalidToken` where it is refused, with `AuthorizationServerUnavailable` where nobody could tell. */
-    readonly verify: Verify
-    /** Forgets what is kept of a token: who presents it next has it verified anew. What is being decided about at this moment is decided. */
-    readonly invalidate: (token: Redacted.Redacted) => Effect.Effect<void>
-  }
->()("effect-oauth2/TokenVerifier") {
+export class TokenVerifier extends Context.Service<TokenVerifier, VerifierService>()("effect-oauth2/TokenVerifier") {
   /**
    * A verifier with a cache in front. A cache setting that cannot work fails it with a `ConfigurationError`. Of what `verify` gives a copy is taken, and a
    * token whose time is over (`expiresAt`) is refused, without a tolerance: of a verifier with a `clockTolerance`, that you put into this one, only the exact

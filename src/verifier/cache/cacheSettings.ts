@@ -1,9 +1,9 @@
 /** How many verified tokens are kept, and for how long. */
 import * as Effect from "effect/Effect"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
-import type { TokenCacheOptions } from "../TokenVerifier.ts"
 import * as duration from "../../core/duration.ts"
 import { refuseSetting } from "../../core/setting.ts"
+import type { TokenCacheOptions } from "./options.ts"
 import type { Bounds } from "./tokenCache.ts"
 
 export interface CacheSettings extends Bounds {

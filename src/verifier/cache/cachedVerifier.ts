@@ -6,7 +6,6 @@ import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { type ConfigurationError, InvalidToken } from "../../core/SecurityError.ts"
-import type { TokenCacheOptions, TokenVerifier } from "../TokenVerifier.ts"
 import * as counter from "../../core/lib/counter.ts"
 import { exitOf } from "../../core/lib/exit.ts"
 import { isObserved } from "../../core/effect/observed.ts"
@@ -16,16 +15,16 @@ import {
   type DirectVerifier,
   type Inspected,
   type Known,
-  type Rejection,
   toEffect,
   toService,
   withoutCache
 } from "./directVerifier.ts"
 import { InFlight } from "./inFlight.ts"
 import { isWiped, keepIn, type KeptToken } from "./cacheEntry.ts"
+import type { TokenCacheOptions } from "./options.ts"
 import { RefusedTokens } from "./refusedTokens.ts"
 import { type Kept, TokenCache } from "./tokenCache.ts"
-import { stands, type Verified } from "./verified.ts"
+import { type Rejection, stands, type Verified, type VerifierService } from "./verified.ts"
 
 type Verify = (token: string, fiber: Asker) => Inspected<Verified>
 
@@ -42,7 +41,7 @@ export const make = Effect.fnUntraced(function* ({
   cache = {},
   refused = () => {},
   verify
-}: Options): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError> {
+}: Options): Effect.fn.Return<VerifierService, ConfigurationError> {
   if (cache === false) {
     return toService({ ...withoutCache, verify: verifyAlways(verify, refused) }, () => {})
   }
@@ -69,7 +68,7 @@ const cached = (
   refused: Refused,
   settings: CacheSettings,
   context: Context.Context<never>
-): TokenVerifier["Service"] => {
+): VerifierService => {
   const cache = new TokenCache<KeptToken>(settings)
   const keep = keepIn(cache, settings)
   const refusedTokens = new RefusedTokens()

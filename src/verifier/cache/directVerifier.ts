@@ -5,12 +5,10 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import { type AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
-import type { TokenVerifier } from "../TokenVerifier.ts"
+import { InvalidToken } from "../../core/SecurityError.ts"
 import { redact } from "../../core/authorizationHeader.ts"
 import { copyUnexpired } from "./userVerifier.ts"
-
-export type Rejection = InvalidToken | AuthorizationServerUnavailable
+import type { Rejection, VerifierService } from "./verified.ts"
 
 /** A token that is kept, and what was verified of it: an `Exit` where that still stands, an effect where the key has to be waited for. */
 export interface Known {
@@ -46,12 +44,12 @@ export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
 export const withoutCache = { lookUp: () => undefined, lookUpPresented: () => undefined }
 
 // By the function that verifies: whoever puts another one in its place is asked for every token.
-const directVerifiers = new WeakMap<TokenVerifier["Service"]["verify"], DirectVerifier>()
+const directVerifiers = new WeakMap<VerifierService["verify"], DirectVerifier>()
 
 // So that a verifier around one of the library's is asked anew, too, when a token was invalidated.
-const invalidationCounts = new WeakMap<TokenVerifier["Service"]["invalidate"], DirectVerifier["invalidations"]>()
+const invalidationCounts = new WeakMap<VerifierService["invalidate"], DirectVerifier["invalidations"]>()
 
-export const directOf = ({ invalidate, verify }: TokenVerifier["Service"]): DirectVerifier =>
+export const directOf = ({ invalidate, verify }: VerifierService): DirectVerifier =>
   directVerifiers.get(verify) ?? {
     ...withoutCache,
     verify: (token, fiber) => () => copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)),
@@ -66,12 +64,12 @@ const find = (direct: DirectVerifier, token: string, fiber: Asker): Effect.Effec
 export const toService = (
   options: Omit<DirectVerifier, "invalidations">,
   forget: (text: string) => void
-): TokenVerifier["Service"] => {
+): VerifierService => {
   let invalidations = 0
   const direct: DirectVerifier = { ...options, invalidations: () => invalidations }
-  const verify: TokenVerifier["Service"]["verify"] = (token) =>
+  const verify: VerifierService["verify"] = (token) =>
     Effect.withFiber((fiber) => find(direct, Redacted.value(token), fiber))
-  const invalidate: TokenVerifier["Service"]["invalidate"] = (token) =>
+  const invalidate: VerifierService["invalidate"] = (token) =>
     Effect.sync(() => {
       invalidations++
       forget(Redacted.value(token))

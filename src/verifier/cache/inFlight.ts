@@ -1,11 +1,10 @@
 /** The verifications that are under way: a token that many present at once is verified once. */
 import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import type { Rejection } from "./directVerifier.ts"
 import { freeze } from "./freeze.ts"
 import { shared } from "./shared.ts"
 import { TransientMap } from "./transientMap.ts"
-import type { Verified } from "./verified.ts"
+import type { Rejection, Verified } from "./verified.ts"
 
 interface Flight {
   readonly verified: Effect.Effect<VerifiedToken, Rejection>

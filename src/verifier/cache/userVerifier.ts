@@ -3,9 +3,9 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
-import type { Rejection } from "./directVerifier.ts"
 import { constant } from "../../core/constantErrors.ts"
 import { fromClaim } from "../../core/scope.ts"
+import type { Rejection } from "./verified.ts"
 
 const expired = Effect.fail(constant(new InvalidToken({ reason: "Expired" })))
 

@@ -1,8 +1,23 @@
-/** What a verification found, and for how long it holds. */
+/** What a verifier is, what a verification finds, and for how long that holds. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import type { Rejection } from "./directVerifier.ts"
+import type { AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
+
+export type Rejection = InvalidToken | AuthorizationServerUnavailable
+
+export type Verify = (
+  token: Redacted.Redacted
+) => Effect.Effect<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>
+
+/** The service that `TokenVerifier` is the key of. */
+export interface VerifierService {
+  /** What a credential says: fails with `InvalidToken` where it is refused, with `AuthorizationServerUnavailable` where nobody could tell. */
+  readonly verify: Verify
+  /** Forgets what is kept of a token: who presents it next has it verified anew. What is being decided about at this moment is decided. */
+  readonly invalidate: (token: Redacted.Redacted) => Effect.Effect<void>
+}
 
 export interface Verified {
   readonly token: VerifiedToken

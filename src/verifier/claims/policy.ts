@@ -1,12 +1,12 @@
 /** What is decided once of the options of a verifier. */
 import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
-import type { Policy as Options } from "../JwtVerifier.ts"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
 import * as duration from "../../core/duration.ts"
 import * as scope from "../../core/scope.ts"
 import { refuseSetting } from "../../core/setting.ts"
-import { otherClaims } from "./profile.ts"
+import type { Policy as Options } from "./options.ts"
+import { otherClaims, type Profile } from "./profile.ts"
 import { own } from "./strictJson.ts"
 
 /** What is decided once, when a verifier is built. */
@@ -32,9 +32,6 @@ export interface Policy {
 }
 
 export type Claims = Readonly<Record<string, unknown>>
-
-/** What tells an access token from other JWTs. */
-export type Profile = NonNullable<Options["profile"]>
 
 export const make = Effect.fnUntraced(function* (
   algorithms: ReadonlySet<string>,

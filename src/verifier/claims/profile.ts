@@ -1,6 +1,8 @@
-/** Tells access tokens from other JWTs of an issuer (RFC 8725 §3.11). */
-import type { Claims, Policy, Profile } from "./policy.ts"
-import { own } from "./strictJson.ts"
+/** The kinds of JWT that a verifier can take (RFC 8725 §3.11), as tables. */
+import type { Policy } from "./options.ts"
+
+/** What tells an access token from other JWTs. */
+export type Profile = NonNullable<Policy["profile"]>
 
 // An ID token says what an access token does not (OpenID Connect Core §2, §3.3.2.11), and so does a logout token (Back-Channel Logout §2.4).
 export const otherClaims: Readonly<Record<Profile, ReadonlyArray<string>>> = {
@@ -9,44 +11,9 @@ export const otherClaims: Readonly<Record<Profile, ReadonlyArray<string>>> = {
   "id-token": ["events"]
 }
 
-const types: Readonly<Record<Profile, ReadonlyArray<string | undefined>>> = {
+/** The values of the header parameter `typ`. */
+export const types: Readonly<Record<Profile, ReadonlyArray<string | undefined>>> = {
   "at+jwt": ["at+jwt"],
   jwt: ["at+jwt", "jwt", undefined],
   "id-token": ["jwt", undefined]
-}
-
-/** The header parameter or the claim by which a token is not what the profile takes (RFC 8725 §3.11, RFC 9068 §4). */
-export const failing = (
-  typ: string | undefined,
-  claims: Claims,
-  policy: Policy,
-  profile = policy.profile
-): string | undefined => {
-  if (!types[profile].includes(typ)) return "typ"
-  const { forbiddenClaims = otherClaims[profile] } = policy
-  const forbidden = forbiddenClaims.find((name) => Object.hasOwn(claims, name))
-  if (forbidden !== undefined) return forbidden
-  switch (profile) {
-    case "at+jwt": {
-      const client = own(claims, "client_id")
-      return typeof client === "string" && client !== "" ? undefined : "client_id"
-    }
-    case "jwt":
-      return policy.marksAccessTokens(claims) ? undefined : "scope"
-    case "id-token":
-      return
-  }
-}
-
-/** What to do where the issuer's own tokens are refused for the profile: which setting fits them. It holds nothing of the token. */
-export const advice = (typ: string | undefined, claims: Claims, policy: Policy): string => {
-  const subject = `A token of ${policy.issuer} was refused, because it is not what profile: ${JSON.stringify(policy.profile)} takes.`
-  const fits = (profile: Profile) => failing(typ, claims, policy, profile) === undefined
-  if (fits("at+jwt")) return `${subject} It is marked as an access token (RFC 9068): profile: "at+jwt" takes it.`
-  if (fits("jwt")) {
-    return `${subject} If the issuer does not mark its access tokens, and this is one, set profile: "jwt".`
-  }
-  return fits("id-token")
-    ? `${subject} It looks like an ID token: let clients send their access token. If the issuer's ID tokens are what clients have to send, set profile: "id-token"; if it is an access token without any mark, set profile: "jwt" and name what marks it in accessTokenClaims.`
-    : `${subject} No profile takes it: it is no access token.`
 }

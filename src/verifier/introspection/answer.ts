@@ -1,11 +1,11 @@
 /** Reads what the authorization server says of a token (RFC 7662 §2.2). */
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
-import type { Policy as Options } from "../TokenIntrospection.ts"
 import { constant } from "../../core/constantErrors.ts"
 import * as claims from "../claims/claims.ts"
 import { type Claims, has, type Policy as ClaimsPolicy } from "../claims/policy.ts"
 import { own } from "../claims/strictJson.ts"
+import type { Policy as Options } from "./options.ts"
 
 /** What is decided once of the options. */
 export interface Policy {

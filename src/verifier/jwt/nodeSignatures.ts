@@ -1,7 +1,7 @@
 /** Checks signatures with `node:crypto`. */
 import * as Effect from "effect/Effect"
 import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
-import type { Algorithm, SymmetricAlgorithm } from "../JwtVerifier.ts"
+import type { Algorithm, SymmetricAlgorithm } from "../keys/algorithms.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
 import type { Check } from "./signatures.ts"

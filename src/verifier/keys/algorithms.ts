@@ -26,3 +26,19 @@ export const secretBytes = { HS256: 32, HS384: 48, HS512: 64 } as const
 
 /** The longest `kid` that a key or a header may have, in characters: a longer one names nothing. */
 export const maxKidLength = 256
+
+/**
+ * The asymmetric signature algorithms of JWS that jose verifies (RFC 7518 §3.1, RFC 8037, RFC 9864).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Algorithm = keyof typeof asymmetric
+
+/**
+ * The HMAC algorithms of JWS (RFC 7518 §3.2). Whoever verifies with the secret can make tokens too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SymmetricAlgorithm = keyof typeof secretBytes

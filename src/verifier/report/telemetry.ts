@@ -6,7 +6,8 @@ import * as Metric from "effect/Metric"
 import * as counter from "../../core/lib/counter.ts"
 import { errorOf } from "../../core/lib/exit.ts"
 import { isDebugged, isTraced } from "../../core/effect/observed.ts"
-import type { Asker, Rejection } from "../cache/directVerifier.ts"
+import type { Asker } from "../cache/directVerifier.ts"
+import type { Rejection } from "../cache/verified.ts"
 
 const verifications = Metric.counter("oauth2_token_verifications_total", {
   description: "Verifications of tokens, by outcome",

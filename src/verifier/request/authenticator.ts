@@ -10,7 +10,7 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { BearerToken } from "../../core/BearerToken.ts"
 import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../../core/SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
-import { RequestMemories, Remembered } from "./requestMemory.ts"
+import { RequestMemories, Remembered, type Verification } from "./requestMemory.ts"
 import * as authorizationHeader from "../../core/authorizationHeader.ts"
 import { constant } from "../../core/constantErrors.ts"
 import { errorOf, exitOf } from "../../core/lib/exit.ts"
@@ -19,18 +19,12 @@ import {
   type DirectVerifier,
   type Inspected,
   type Known,
-  type Rejection,
   success,
   toEffect
 } from "../cache/directVerifier.ts"
 import { freeze } from "../cache/freeze.ts"
 import { shared } from "../cache/shared.ts"
-
-/** One credential and its verification, which is remembered; an `Exit` where the token is known. */
-export interface Verification {
-  readonly token: Redacted.Redacted
-  readonly verified: Effect.Effect<VerifiedToken, Rejection>
-}
+import type { Rejection } from "../cache/verified.ts"
 
 // A request's verification is remembered while the request is decided about, not for as long as a stream or a socket of it lives (nor where a
 // program has it handled twice), never for longer than the token is good, and never beyond an `invalidate`. An outage is not remembered: the next who asks

@@ -1,6 +1,15 @@
 /** Keeps the verifications of a request on the request itself. */
+import type * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
-import type { Authenticator, Verification } from "./authenticator.ts"
+import type * as Redacted from "effect/Redacted"
+import type { VerifiedToken } from "../../core/AccessToken.ts"
+import type { Rejection } from "../cache/verified.ts"
+
+/** One credential and its verification, which is remembered; an `Exit` where the token is known. */
+export interface Verification {
+  readonly token: Redacted.Redacted
+  readonly verified: Effect.Effect<VerifiedToken, Rejection>
+}
 
 // Classes, as everything that holds a request (`guard.ts` says why).
 
@@ -16,11 +25,11 @@ export class Remembered {
 
 /** What an authenticator remembers of a request: the credential of its `Authorization` field, and the last token that a program brought besides. */
 export class RequestMemory {
-  readonly authenticator: Authenticator
+  readonly authenticator: object
   own: Remembered | undefined
   last: Remembered | undefined
 
-  constructor(authenticator: Authenticator) {
+  constructor(authenticator: object) {
     this.authenticator = authenticator
   }
 }
@@ -38,7 +47,7 @@ const ReturnOverride = function (target: object) {
 export class RequestMemories extends ReturnOverride {
   readonly #list: Array<RequestMemory> = []
 
-  static of(request: HttpServerRequest, authenticator: Authenticator): RequestMemory {
+  static of(request: HttpServerRequest, authenticator: object): RequestMemory {
     const memories = #list in request ? request : new RequestMemories(request)
     const known = memories.#list.find((memory) => memory.authenticator === authenticator)
     if (known !== undefined) return known
