@@ -32,7 +32,7 @@
 import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import type * as Challenge from "../core/Challenge.ts"
-import type { Implications } from "../guard/scheme/impliedBy.ts"
+import type { Implications } from "../guard/scheme/implication.ts"
 import type { OAuth2Scheme, UnknownClaims } from "./oauth2Scheme.ts"
 import { make as scheme } from "./make.ts"
 import type {
@@ -58,7 +58,7 @@ export type {
   SecurityRequirementTypes,
   Verified
 } from "../guard/middleware/securityRequirement.ts"
-export type { Implications, ImpliedBy } from "../guard/scheme/impliedBy.ts"
+export type { Implications, ImpliedBy } from "../guard/scheme/implication.ts"
 export type { Grants, OAuth2Scheme, TestToken } from "./oauth2Scheme.ts"
 export { openApi } from "../openApi/apiDocument.ts"
 

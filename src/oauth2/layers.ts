@@ -9,8 +9,7 @@ import * as authentication from "../guard/middleware/authentication.ts"
 import { Authenticator, TestAuthenticator } from "../verifier/request/authenticator.ts"
 import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts"
 import * as origin from "../guard/scheme/origin.ts"
-import * as proof from "../guard/decision/proof.ts"
-import type { Authentication, Scheme } from "../guard/scheme/scheme.ts"
+import { type Authentication, Proof, type Scheme } from "../guard/scheme/scheme.ts"
 
 const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
   AccessToken.make({ subject, scopes, claims, issuer: "test", expiresAt: DateTime.makeUnsafe(8.64e15) })
@@ -34,7 +33,7 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
   const proofOf = (verified: VerifiedToken) =>
     Layer.merge(
       Layer.succeed(AccessToken, verified),
-      Layer.succeed(scheme.proof, new proof.Proof(scheme, origin.of(undefined), verified, verified.scopes))
+      Layer.succeed(scheme.proof, new Proof(scheme, origin.of(undefined), verified, verified.scopes))
     )
 
   const given = testClaims(claims, `layerTest or grant of ${JSON.stringify(scheme.name)}`)

@@ -5,7 +5,8 @@ import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import type { VerifiedToken } from "../core/AccessToken.ts"
 import type { Options } from "./OAuth2.ts"
-import type { Item } from "../guard/Requirement.ts"
+import type { Item } from "../guard/requirement/item.ts"
+import * as requirements from "../guard/requirement/item.ts"
 import { SecurityScopes } from "../core/SecurityScopes.ts"
 import * as authorize from "./authorize.ts"
 import * as demands from "../guard/requirement/policy.ts"
@@ -14,7 +15,7 @@ import * as expression from "../guard/requirement/expression.ts"
 import * as guard from "../guard/decision/guard.ts"
 import { install } from "../guard/middleware/install.ts"
 import * as implication from "../guard/scheme/implication.ts"
-import type { Implications } from "../guard/scheme/impliedBy.ts"
+import type { Implications } from "../guard/scheme/implication.ts"
 import * as proof from "../guard/decision/proof.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
 import type { OAuth2Scheme } from "./oauth2Scheme.ts"
@@ -121,7 +122,7 @@ export const make = <
   }
 
   const demand = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
-    const part = demands.part({ scheme, expression: expression.all(items.map(expression.ofItem)), optional })
+    const part = demands.part({ scheme, expression: expression.all(items.map(requirements.ofItem)), optional })
     assertDeclared(method, expression.mentioned(part.expression))
     assertOwnChecks(where, method, part)
     return [[part]]
@@ -146,7 +147,7 @@ export const make = <
       name: string,
       holds: (token: VerifiedToken) => Effect.Effect<boolean, unknown, unknown>,
       options?: { readonly error: Schema.Top }
-    ) => expression.check(name, holds, options?.error, scheme),
+    ) => requirements.check(name, holds, options?.error, scheme),
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims),
     withScopes: (...scopes: ReadonlyArray<string>) => {

@@ -6,11 +6,11 @@ import type * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type { AccessToken, OptionalAccessToken, VerifiedToken } from "../core/AccessToken.ts"
 import type { BearerToken } from "../core/BearerToken.ts"
-import type { Clause, Item, Requirement } from "../guard/Requirement.ts"
+import type { Clause, Item, Requirement } from "../guard/requirement/item.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
 import type { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import type { PublicEndpoint } from "./public.ts"
-import type { ImpliedBy } from "../guard/scheme/impliedBy.ts"
+import type { ImpliedBy } from "../guard/scheme/implication.ts"
 import type {
   Authenticated,
   Authentication,

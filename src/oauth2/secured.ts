@@ -9,7 +9,7 @@ import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as decisions from "../guard/decision/stamp.ts"
-import * as endpoints from "../guard/decision/place.ts"
+import * as registry from "../guard/requirement/registry.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import type { Needs, NoLayer, OfRequest } from "./proven.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
@@ -172,7 +172,7 @@ const assertSecured = (api: HttpApi.Top): void => {
   assertEach(found)
 }
 
-const isSecuring = (key: object): boolean => endpoints.ofKey(key) !== undefined
+const isSecuring = (key: object): boolean => registry.ofKey(key) !== undefined
 
 /** An endpoint or a route, and what it says. */
 interface Found {

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import type * as OpenApi from "effect/http-api/OpenApi"
 import * as Layer from "effect/Layer"
-import * as endpoints from "../guard/decision/place.ts"
+import * as registry from "../guard/requirement/registry.ts"
 import { recorded } from "../guard/middleware/routeRecorder.ts"
 import * as routesDocument from "./routesDocument.ts"
 import { ofDemand } from "./securityRequirements.ts"
@@ -72,7 +72,7 @@ export const maxAlternatives: number = expression.maxAlternatives
 export const of = (
   // Outermost first.
   ...requirements: ReadonlyArray<SecurityRequirementTypes<string, never, unknown, unknown>>
-): ReadonlyArray<SecurityRequirementObject> => ofDemand(endpoints.ofKeys(requirements))
+): ReadonlyArray<SecurityRequirementObject> => ofDemand(registry.ofKeys(requirements))
 
 /**
  * What a document says of a route, or of all routes that it is provided to, beside their security: fields of an operation (OpenAPI, "Operation Object"). What

@@ -1,44 +1,11 @@
-/** What the endpoints of an `HttpApi` demand, and which of an endpoint's requirements a guard stands for. */
+/** Which of the requirements of an endpoint of an `HttpApi` a guard stands for. */
 import * as Context from "effect/Context"
 import * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
-import { combine, deferChecks, type Demand } from "../requirement/policy.ts"
+import { deferChecks, type Demand } from "../requirement/policy.ts"
+import { combineAll, demandsOf } from "../requirement/registry.ts"
 import * as Origin from "../scheme/origin.ts"
-
-type AnyKey = Context.Key<unknown, unknown>
-
-const demands = new WeakMap<object, Demand>()
-const copies = new WeakMap<object, () => AnyKey>()
-
-/** Notes what a middleware key demands, and how to make another key that demands the same. */
-export const register = (key: object, demand: Demand, newKey: () => AnyKey): void => {
-  demands.set(key, demand)
-  copies.set(key, newKey)
-}
-
-/** Another key that demands the same, for a second place at one endpoint; `undefined` for a key that is not a requirement. */
-export const another = (key: object): AnyKey | undefined => {
-  const [demand, newKey] = [demands.get(key), copies.get(key)]
-  if (demand === undefined || newKey === undefined) return
-  const copy = newKey()
-  register(copy, demand, newKey)
-  return copy
-}
-
-/** What a middleware key of this library demands; `undefined` for every other. */
-export const ofKey = (key: object): Demand | undefined => demands.get(key)
-
-const combineAll = (of: ReadonlyArray<Demand>): Demand => of.reduce(combine, [])
-
-/** What several keys demand together, outermost first. */
-export const ofKeys = (keys: Iterable<object>): Demand => combineAll(demandsOf(keys))
-
-const demandsOf = (keys: Iterable<object>): ReadonlyArray<Demand> =>
-  Array.from(keys).flatMap((key) => {
-    const demand = demands.get(key)
-    return demand === undefined ? [] : [demand]
-  })
 
 /** An endpoint's requirements: of the api, of its group, and its own, outermost first. */
 export class Guarded {

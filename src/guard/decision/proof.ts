@@ -5,29 +5,7 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
-import type { Scheme } from "../scheme/scheme.ts"
-
-/** That a token of this scheme was verified, with these scopes, for a request. Only the guard and `auth.grant` make one. */
-export class Proof {
-  // What this constructor has not made is no proof, however alike it looks: it lacks the private name.
-  readonly #genuine = true
-  readonly scheme: Scheme
-  readonly origin: Origin.Origin
-  readonly token: VerifiedToken
-  /** Those that a requirement demanded and the token has: what the types know, not all that the token could do. */
-  readonly scopes: ReadonlySet<string>
-
-  constructor(scheme: Scheme, origin: Origin.Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
-    this.scheme = scheme
-    this.origin = origin
-    this.token = token
-    this.scopes = scopes
-  }
-
-  static isGenuine(value: unknown): boolean {
-    return typeof value === "object" && value !== null && #genuine in value && value.#genuine
-  }
-}
+import { Proof, type Scheme } from "../scheme/scheme.ts"
 
 const genuine = (context: Context.Context<never>, scheme: Scheme): Proof | undefined => {
   const proof = Context.get(context, scheme.proof)

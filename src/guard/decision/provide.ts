@@ -7,6 +7,7 @@ import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { proven } from "../requirement/policy.ts"
 import * as expression from "../requirement/expression.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
+import { Proof } from "../scheme/scheme.ts"
 import { addInPlace } from "../../core/effect/addInPlace.ts"
 import * as decisions from "./stamp.ts"
 import { Passed } from "./place.ts"
@@ -47,7 +48,7 @@ export const provide = (
     const before = proof.ofOrigin(result, scheme, origin)
     const scopes = proven(part, accessToken)
     const all = before === undefined ? scopes : new Set([...proof.stillProven(before, accessToken), ...scopes])
-    result = addInPlace(result, scheme.proof.key, new proof.Proof(scheme, origin, accessToken, all))
+    result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all))
   }
   if (required !== before) result = addInPlace(result, SecurityScopes.key, required)
   return addInPlace(result, OptionalAccessToken.key, optional)

@@ -10,7 +10,7 @@ import type { AccessToken, OptionalAccessToken } from "../../core/AccessToken.ts
 import type { BearerToken } from "../../core/BearerToken.ts"
 import type { MiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
-import * as endpoints from "../decision/place.ts"
+import * as registry from "../requirement/registry.ts"
 import { bindChecks, type Demand } from "../requirement/policy.ts"
 import { checks } from "../requirement/expression.ts"
 import * as guard from "../decision/guard.ts"
@@ -189,7 +189,7 @@ export const make = <Name extends string, Provides, E, R>(
       error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
     })
   const key = newKey()
-  endpoints.register(key, demand, newKey)
+  registry.register(key, demand, newKey)
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
       const bound = ownChecks.length === 0 ? demand : bindChecks(demand, yield* Effect.context<never>())

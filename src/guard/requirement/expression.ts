@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import type { Item, Requirement } from "../Requirement.ts"
 import { andThen, type ValueOrEffect } from "../../core/lib/valueOrEffect.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
@@ -41,34 +40,6 @@ export const all = (of: ReadonlyArray<Expression>): Expression =>
 
 export const any = (of: ReadonlyArray<Expression>): Expression =>
   of.length === 1 && of[0] !== undefined ? of[0] : { _tag: "Any", of }
-
-const expressions = new WeakMap<object, Expression>()
-
-/** A requirement is opaque to users: its type parameters are chosen by the constructor that calls this. */
-export const wrap = <Scope extends string, Proves, E, R, Scheme extends string>(
-  expression: Expression
-): Requirement<Scope, Proves, E, R, Scheme> => {
-  const requirement = Object.freeze({}) as Requirement<Scope, Proves, E, R, Scheme>
-  expressions.set(requirement, expression)
-  return requirement
-}
-
-/** A check. Sound: what it fails with and needs is in the requirement's type, and what is of a scheme is given that scheme's tokens only. */
-export const check = <E, R, Scheme extends string>(
-  name: string,
-  holds: (token: never) => Effect.Effect<boolean, E, R>,
-  error: Schema.Top | undefined,
-  scheme?: schemes.Scheme
-): Requirement<never, never, E, R, Scheme> =>
-  wrap({ _tag: "Check", name, holds: holds as unknown as Check["holds"], error, scheme })
-
-export const ofItem = (item: Item<string, string>): Expression => {
-  if (typeof item === "string") return { _tag: "Scope", scope: item }
-  const expression = expressions.get(item)
-  if (expression === undefined)
-    throw new TypeError("A requirement is made by Requirement.all, any or check, or by a scheme's check.")
-  return expression
-}
 
 const concat = <A>(lists: ReadonlyArray<ReadonlyArray<A>>): ReadonlyArray<A> => Array.from(new Set(lists.flat()))
 

@@ -6,6 +6,7 @@ import { InsufficientScope, type SecurityError } from "../../core/SecurityError.
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
 import { asked, holds, type Part, settingsOf } from "./policy.ts"
+import { Refusal } from "./refusal.ts"
 import { toEffect } from "../../core/lib/valueOrEffect.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
@@ -35,23 +36,6 @@ const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<str
   const error = new InsufficientScope({ required: settings.scopes, missing })
   if (insufficient.size < maxConstants) insufficient.set(key, constant(error))
   return error
-}
-
-/** An error, and how it is answered. */
-export class Refusal {
-  readonly error: SecurityError
-  readonly settings: Challenge.Settings
-  #failure: Effect.Effect<never, SecurityError> | undefined
-
-  constructor(error: SecurityError, settings: Challenge.Settings) {
-    this.error = error
-    this.settings = settings
-  }
-
-  /** Fails with it, where it is all that is to be said. */
-  get failure(): Effect.Effect<never, SecurityError> {
-    return (this.#failure ??= Effect.fail(Challenge.within(this.error, this.settings)))
-  }
 }
 
 export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => {

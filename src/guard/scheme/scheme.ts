@@ -1,13 +1,14 @@
-/** A scheme as all other modules know it, without the types of its scopes. */
+/** A scheme as all other modules know it, without the types of its scopes; and what is proven to it. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { Definition } from "./securitySchemeObject.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
-import type { Proof } from "../decision/proof.ts"
+import type { Origin } from "./origin.ts"
 
 /** What a scheme is to the guard: how it answers, which scopes imply which, and where its services are. */
 export interface Scheme {
@@ -32,6 +33,28 @@ export interface Authentication {
   ): Effect.Effect<unknown, unknown, unknown>
   readonly scheme: Scheme
   readonly authenticator: Authenticator
+}
+
+/** That a token of this scheme was verified, with these scopes, for a request. Only the guard and `auth.grant` make one. */
+export class Proof {
+  // What this constructor has not made is no proof, however alike it looks: it lacks the private name.
+  readonly #genuine = true
+  readonly scheme: Scheme
+  readonly origin: Origin
+  readonly token: VerifiedToken
+  /** Those that a requirement demanded and the token has: what the types know, not all that the token could do. */
+  readonly scopes: ReadonlySet<string>
+
+  constructor(scheme: Scheme, origin: Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
+    this.scheme = scheme
+    this.origin = origin
+    this.token = token
+    this.scopes = scopes
+  }
+
+  static isGenuine(value: unknown): boolean {
+    return typeof value === "object" && value !== null && #genuine in value && value.#genuine
+  }
 }
 
 export const make = (
