@@ -29,11 +29,10 @@
  *
  * @since 0.1.0
  */
-import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
-import type * as Challenge from "../core/Challenge.ts"
 import type { Implications } from "../guard/scheme/implication.ts"
 import type { OAuth2Scheme, UnknownClaims } from "./oauth2Scheme.ts"
+import type { Options, RequiredOptions } from "./options.ts"
 import { make as scheme } from "./make.ts"
 import type {
   AuthorizationCodeFlow,
@@ -60,6 +59,7 @@ export type {
 } from "../guard/middleware/securityRequirement.ts"
 export type { Implications, ImpliedBy } from "../guard/scheme/implication.ts"
 export type { Grants, OAuth2Scheme, TestToken } from "./oauth2Scheme.ts"
+export type { Options, RequiredOptions } from "./options.ts"
 export { openApi } from "../openApi/apiDocument.ts"
 
 export type {
@@ -70,53 +70,6 @@ export type {
   ImplicitFlow,
   PasswordFlow
 } from "../guard/scheme/securitySchemeObject.ts"
-
-/**
- * What every constructor takes besides its flow.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Options<
-  Scopes extends Readonly<Record<string, string>>,
-  Implies,
-  Claims extends object = UnknownClaims
-> {
-  /** Scope names with a description for people. Write them as a literal: of a `Record<string, string>` the compiler knows none, and checks none. */
-  readonly scopes: Scopes
-  /** Which scopes imply which others: a token with `items:write` then satisfies `items:read`. Default: none. */
-  readonly implies?: Implies
-  /** What documents say of the scheme (CommonMark). Default: nothing. */
-  readonly description?: string
-  /**
-   * What the claims of a token must be: a schema of an object. A token whose claims do not decode is refused; of one whose claims do, `claims` has the
-   * decoded value, typed where the scheme gives the token (`accessToken`, `granted`, `authorize`) and to its `check`.
-   * Default: any claims, as they are.
-   */
-  readonly claims?: Schema.Decoder<Claims>
-  /** The form of the answers (see `Challenge`). Default: `"fastapi"`. */
-  readonly responses?: Challenge.Responses
-  /** The protection space that a challenge names (RFC 9110 §11.5): printable ASCII. Default: the scheme's name. */
-  readonly realm?: string
-  /**
-   * The user's own responses, by the error's tag. Documents say their status and media type; the typed client of an `HttpApi` knows the standard ones, and sees
-   * of others the status.
-   */
-  readonly renderers?: Challenge.Renderers
-  /** Where the authorization server's metadata is (RFC 8414), for documents: `oauth2MetadataUrl` in OpenAPI 3.2, `x-oauth2MetadataUrl` in 3.1. */
-  readonly oauth2MetadataUrl?: string
-  /** Whether documents mark the scheme as deprecated (OpenAPI 3.2). Default: `false`. */
-  readonly deprecated?: boolean
-}
-
-/**
- * Makes `implies` and `claims` required where the type arguments name them: a scheme's type says nothing that its options do not.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type RequiredOptions<Implies, Claims> = ({} extends Implies ? unknown : { readonly implies: unknown }) &
-  ([UnknownClaims] extends [Claims] ? unknown : { readonly claims: unknown })
 
 type NoImplications = {}
 

@@ -11,18 +11,12 @@ import * as Layer from "effect/Layer"
 import * as registry from "../guard/requirement/registry.ts"
 import { recorded } from "../guard/middleware/routeRecorder.ts"
 import * as routesDocument from "./routesDocument.ts"
-import { ofDemand } from "./securityRequirements.ts"
+import { ofDemand, type SecurityRequirementObject } from "./securityRequirements.ts"
 import * as expression from "../guard/requirement/expression.ts"
 import type { SecurityRequirementTypes } from "../guard/middleware/securityRequirement.ts"
 import { ConfigurationError } from "../core/SecurityError.ts"
 
-/**
- * The schemes of one alternative with their scopes: all of them are needed. `{}` is the anonymous request.
- *
- * @category models
- * @since 0.1.0
- */
-export type SecurityRequirementObject = Readonly<Record<string, ReadonlyArray<string>>>
+export type { SecurityRequirementObject } from "./securityRequirements.ts"
 
 /**
  * The most alternatives that are written out for one operation. A requirement that has more is enforced all the same, and its document throws a `TypeError`:

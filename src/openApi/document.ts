@@ -1,10 +1,9 @@
 /** Puts security and refusals into the operations of an OpenAPI document. */
 import type * as OpenApi from "effect/http-api/OpenApi"
 import { isReadonlyObject } from "effect/Predicate"
-import type { SecurityRequirementObject } from "./OpenApiSecurity.ts"
 import { field, type Json, mapValues, membersOf } from "../core/lib/json.ts"
 import * as pathTemplate from "./pathTemplate.ts"
-import { both } from "./securityRequirements.ts"
+import { both, type SecurityRequirementObject } from "./securityRequirements.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
 type Security = ReadonlyArray<SecurityRequirementObject>

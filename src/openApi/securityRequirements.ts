@@ -1,9 +1,16 @@
 /** What is demanded, as Security Requirement Objects (OpenAPI): a list of alternatives; and the schemes that they name. */
-import type { SecurityRequirementObject } from "./OpenApiSecurity.ts"
 import { alternatives as alternativesOf, type Clause, type Demand } from "../guard/requirement/policy.ts"
 import { maxAlternatives, minimal } from "../guard/requirement/expression.ts"
 import { union } from "../core/scope.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
+
+/**
+ * The schemes of one alternative with their scopes: all of them are needed. `{}` is the anonymous request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SecurityRequirementObject = Readonly<Record<string, ReadonlyArray<string>>>
 
 export const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> => {
   const authenticated = demand.reduce<ReadonlyArray<SecurityRequirementObject>>(

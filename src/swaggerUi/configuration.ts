@@ -1,7 +1,7 @@
 /** Checks the options of the page, and makes what Swagger UI is configured with. */
 import * as Effect from "effect/Effect"
 import { ConfigurationError } from "../core/SecurityError.ts"
-import type { InitOAuth, Options } from "./SwaggerUi.ts"
+import type { InitOAuth, Options } from "./options.ts"
 import { origin, scopes } from "./servedDocument.ts"
 
 /** FastAPI's. */

@@ -1,6 +1,6 @@
 /** All resources of a documentation page. */
 import * as Effect from "effect/Effect"
-import type { Document, Options } from "./SwaggerUi.ts"
+import type { Document, Options } from "./options.ts"
 import * as assets from "./assets.ts"
 import * as configuration from "./configuration.ts"
 import * as documents from "./servedDocument.ts"

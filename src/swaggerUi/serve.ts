@@ -1,7 +1,7 @@
 /** Adds a documentation page to a router. */
 import * as Effect from "effect/Effect"
 import type { HttpRouter } from "effect/http/HttpRouter"
-import type { Document, Options } from "./SwaggerUi.ts"
+import type { Document, Options } from "./options.ts"
 import * as assets from "./assets.ts"
 import * as configuration from "./configuration.ts"
 import { route } from "./resource.ts"
