@@ -1,4 +1,4 @@
-/** Stands for `src/internal/jwt/signatures.ts` in the project "node:crypto" (`vitest.config.ts`): the same, with the other check as the default. */
+/** Stands for `src/verifier/jwt/signatures.ts` in the project "node:crypto" (`vitest.config.ts`): the same, with the other check as the default. */
 import * as Context from "effect/Context"
 import { check } from "../../src/verifier/jwt/nodeSignatures.ts"
 import type { Check } from "../../src/verifier/jwt/signatures.ts"
