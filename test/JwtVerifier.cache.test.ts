@@ -48,6 +48,16 @@ describe("a JWT that is kept", () => {
       assert.deepStrictEqual(yield* countsByOutcome, { Accepted: 1, Malformed: 1, hit: 2, miss: 2 })
     }))
 
+  test("is verified once, however long it is, and however many there are", () =>
+    Effect.gen(function* () {
+      const permissions = times(100).map((i) => `tenant:resource-${i}:write`)
+      const tokens = yield* Effect.forEach(times(100), (i) =>
+        mint({ key, claims: { jti: `token-${i + 100}`, permissions } })
+      )
+      for (const _ of times(3)) for (const token of tokens) yield* present(token)
+      assert.deepStrictEqual(yield* countsByOutcome, { Accepted: 100, hit: 200, miss: 100 })
+    }))
+
   test("is given no clock tolerance twice: from its exp on it is verified", () =>
     Effect.gen(function* () {
       const token = yield* mint({ lifetime: "100 seconds" })
