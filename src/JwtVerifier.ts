@@ -59,8 +59,9 @@ export interface Policy {
   /** How long ago a token may have been issued (`iat`, which it then must have). Default: no bound but `exp`. */
   readonly maxTokenAge?: Duration.Input
   /**
-   * How far `exp` may be ahead of the clock. A token with a later `exp` is refused: its issuer may have written milliseconds in the place of seconds (RFC 7519
-   * §2). Default: 1000 years (`"365250 days"`), which accepts every token that is meant to last.
+   * How far `exp` may be ahead of the clock. A token with a later `exp` is refused: its issuer may have written
+   * milliseconds in the place of seconds (RFC 7519 §2). Default: 1000 years (`"365250 days"`), which accepts every token
+   * that is meant to last.
    */
   readonly maxLifetime?: Duration.Input
   /**

@@ -36,7 +36,8 @@
  * Give it an `HttpClient` that does not follow redirects: not `HttpClient.followRedirects`. With `FetchHttpClient` redirects are switched off
  * here, through its `RequestInit`; other fields of a `RequestInit` count where the layer is given one itself.
  *
- * Metadata may name any host name. The library does not resolve names, so it does not notice a name whose address in DNS is one of this machine.
+ * Metadata may name any host name. The library does not resolve names, so it does not notice a name whose address in
+ * DNS is one of this machine.
  *
  * @since 0.1.0
  */

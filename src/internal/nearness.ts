@@ -1,4 +1,4 @@
-/** Says how near the host of a URL is. It compares the address that is meant: an address has many spellings, and several forms. */
+/** Says how near the host of a URL is, by the address that is meant: an address has many spellings and several forms. */
 
 /** The network beyond this machine's link, private networks included. */
 const network = 0
@@ -10,11 +10,12 @@ const machine = 2
 export type Nearness = typeof network | typeof link | typeof machine
 
 /**
- * How near a host is, by its address or its name (RFC 6761 §6.3). A greater number is nearer. Names are not resolved: this does not notice a name whose
- * address in DNS is one of this machine.
+ * How near a host is, by its address or its name (RFC 6761 §6.3). A greater number is nearer. Names are not resolved:
+ * this does not notice a name whose address in DNS is one of this machine.
  */
 export const nearness = ({ hostname }: URL): Nearness => {
-  // `URL` has read the spelling: an IPv4 address is four decimal numbers here, an IPv6 address is in hexadecimal groups, and a name is in lower case.
+  // `URL` has read the spelling: an IPv4 address is four decimal numbers here, an IPv6 address is in hexadecimal
+  // groups, and a name is in lower case.
   if (hostname.startsWith("[")) return ofIpv6(groupsOf(hostname.slice(1, -1)))
   const name = hostname.replace(/\.+$/, "")
   if (/^\d+\.\d+\.\d+\.\d+$/.test(name)) return ofIpv4(name.split(".").map(Number))

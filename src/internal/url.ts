@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { ConfigurationError } from "../SecurityError.ts"
 import { refuseSetting } from "./setting.ts"
 
-// Only these three, which are this machine for every resolver. Some resolvers ask DNS for other names that end in `localhost`.
+// Only these three, which are this machine for every resolver. Some resolvers ask DNS for names such as `a.localhost`.
 const loopback = new Set(["localhost", "127.0.0.1", "[::1]"])
 
 // What is compared as a string has to be written as it is: `URL` takes white space around it, backslashes and any number of slashes, and an empty query.

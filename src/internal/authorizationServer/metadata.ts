@@ -39,7 +39,8 @@ export const discover = (
     Effect.flatMap((metadata) =>
       Effect.mapError(requireSecureUrl(name, metadata[name] ?? ""), (): Unavailable => "BadResponse")
     ),
-    // An issuer on the network cannot send its reader to a port of this machine, nor to its cloud's metadata service, nor where nothing is encrypted.
+    // An issuer on the network cannot send its reader to a port of this machine, nor to the metadata service of this
+    // machine's cloud, nor where nothing is encrypted.
     Effect.filterOrFail(
       (url) => (url.protocol === "https:" || issuer.protocol === "http:") && nearness(url) <= nearness(issuer),
       (): Unavailable => "BadResponse"

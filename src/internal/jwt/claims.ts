@@ -35,8 +35,8 @@ export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = In
   )
 
 /**
- * Whether a token expires later than the policy allows. An `exp` in milliseconds is tens of thousands of years ahead. Introspection does not need this bound:
- * the authorization server says whether a token is active, and is asked again soon.
+ * Whether a token expires later than the policy allows. An `exp` in milliseconds is tens of thousands of years ahead.
+ * Introspection does not need this bound: the authorization server says whether a token is active, and is asked again.
  */
 export const livesTooLong = (
   { expiresAt }: VerifiedToken,
@@ -84,7 +84,7 @@ export const advice = ({ claim }: InvalidToken, { audience, audienceClaim, issue
   }
 }
 
-/** What to look at where the issuer's own tokens are refused because they expire too late. It holds nothing of the token. */
+/** What to look at if the issuer's own tokens are refused because they expire too late. It holds nothing of the token. */
 export const adviceAboutLifetime = ({ issuer }: Policy): string =>
   `A token of ${issuer} was refused, because its exp is further ahead than maxLifetime allows. exp is a number of seconds, not of milliseconds (RFC 7519 §2). If the issuer's tokens are to live that long, set maxLifetime.`
 

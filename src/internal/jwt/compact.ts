@@ -23,12 +23,13 @@ export interface Compact {
 // refused before anything is looked up.
 const refused = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
 
-/** The longest header that is parsed, in characters of base64url: 1024 bytes. Issuers write an `alg`, a `typ`, a `kid` and a thumbprint. */
+/** The longest header that is parsed, in characters of base64url: 1024 bytes. Issuers write some 100 bytes. */
 const maxHeaderLength = 1366
 
 /**
- * The strict form: three segments of canonical, unpadded base64url (so that what is signed has one spelling only; an ECDSA signature has two values), and a
- * header of at most 1024 bytes in strict JSON. `undefined` for everything else. Only the header is looked at.
+ * The strict form: three segments of canonical, unpadded base64url, and a header of at most 1024 bytes in strict JSON.
+ * So what is signed has one spelling only; an ECDSA signature has two values. `undefined` for everything else. Only the
+ * header is looked at.
  */
 export const parse = (token: string, maxLength: number): Compact | undefined => {
   if (token.length > maxLength) return

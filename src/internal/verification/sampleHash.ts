@@ -1,11 +1,12 @@
 /** Hashes of tokens. An equal hash is no proof of an equal token: callers compare the tokens. */
 
-/** How many characters at the end of a token are all hashed. A signature ends the token, so this part differs even if all claims are equal. */
+/** How many characters at the end of a token are all hashed. They are a signature's, so they differ between tokens. */
 const ending = 16
 
 /**
- * Hashes the text from `start` on: the last 16 characters, and 16 to 31 characters that are spread over the rest. Texts of less than 48 characters are hashed
- * as a whole. The number of characters bounds the time of a lookup: to hash a whole token takes longer than the rest of a lookup.
+ * Hashes the text from `start` on: the last 16 characters, and 16 to 31 characters that are spread over the rest. Texts
+ * of less than 48 characters are hashed as a whole. A bounded number of characters bounds the time of a lookup: to hash
+ * a whole token takes longer than the rest of a lookup.
  */
 export const sampleHash = (text: string, start: number): number => {
   const length = text.length - start

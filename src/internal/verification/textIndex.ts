@@ -6,8 +6,9 @@ interface Indexed {
 }
 
 /**
- * An index of entries with different texts. Entries whose texts have the same hash share a map by the whole text. So no entry takes the place of another one,
- * also if somebody chooses texts on purpose that have the same hash. A lookup of such an entry hashes the whole text.
+ * An index of entries with different texts. Entries whose texts have the same hash share a map by the whole text. So no
+ * entry takes the place of another entry, also if an attacker chooses texts that have the same hash. A lookup of such
+ * an entry hashes the whole text.
  */
 export class TextIndex<A extends Indexed> {
   readonly #byHash = new Map<number, A | Map<string, A>>()

@@ -28,8 +28,8 @@ export interface Kept<E extends Entry> {
 }
 
 /**
- * Verified tokens. What is kept of one is never another's: a token is found by a hash of some of its characters, and then compared as a whole. Tokens with the
- * same hash do not evict each other (`TextIndex`).
+ * Verified tokens. What is kept of one is never another's: a token is found by a hash of some of its characters, and
+ * then compared as a whole. Tokens with the same hash do not evict each other (`TextIndex`).
  *
  * It is bounded in tokens and in bytes. Where there is no room, a token is kept when it comes for the second time: a hand goes round and drops what was not
  * used since it came by last (the CLOCK algorithm). Tokens that come once take no place but that of one whose time is over, and no time of the garbage
@@ -85,7 +85,8 @@ export class TokenCache<E extends Entry> {
   /** What is to be kept is made only where there is a place for it: to make it takes as long as to read the claims. Nothing is kept where nothing is made. */
   set(text: string, now: number, make: () => { readonly entry: E; readonly bytes: number } | undefined): void {
     this.delete(text)
-    // The whole text is hashed: tokens that differ only where the index does not look must not pass for one that comes again.
+    // The whole text is hashed: tokens that differ only where the index does not look must not pass for one token that
+    // comes again.
     const isNew = this.#doorkeeper.isNew(wholeHash(text))
     if (isNew && !this.#hasRoom(this.#bytesOfOne())) {
       const next = this.#turn()
