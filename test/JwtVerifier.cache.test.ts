@@ -1,6 +1,6 @@
 /** JWTs that are kept: while their key is published, and their time is not over. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Metric, Redacted } from "effect"
+import { Effect, Fiber, Layer, Logger, Metric, Redacted } from "effect"
 import { JwtVerifier, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
@@ -11,8 +11,12 @@ import { times } from "./support/times.ts"
 const issuer = "https://issuer.test"
 const audience = "https://api.test"
 
-const { key, other } = await Effect.runPromise(
-  Effect.all({ key: TestIssuer.makeKey("key", "ES256"), other: TestIssuer.makeKey("other", "ES256") })
+const { key, other, third } = await Effect.runPromise(
+  Effect.all({
+    key: TestIssuer.makeKey("key", "ES256"),
+    other: TestIssuer.makeKey("other", "ES256"),
+    third: TestIssuer.makeKey("third", "ES256")
+  })
 )
 
 const present = (token: string) => TokenVerifier.use(({ verify }) => verify(Redacted.make(token)))
@@ -46,6 +50,16 @@ describe("a JWT that is kept", () => {
       for (const _ of times(3)) assert.strictEqual((yield* present(token)).subject, "demo")
       assert.strictEqual(yield* reason("bad"), "Malformed")
       assert.deepStrictEqual(yield* countsByOutcome, { Accepted: 1, Malformed: 1, hit: 2, miss: 2 })
+    }))
+
+  test("is verified once, however long it is, and however many there are", () =>
+    Effect.gen(function* () {
+      const permissions = times(100).map((i) => `tenant:resource-${i}:write`)
+      const tokens = yield* Effect.forEach(times(100), (i) =>
+        mint({ key, claims: { jti: `token-${i + 100}`, permissions } })
+      )
+      for (const _ of times(3)) for (const token of tokens) yield* present(token)
+      assert.deepStrictEqual(yield* countsByOutcome, { Accepted: 100, hit: 200, miss: 100 })
     }))
 
   test("is given no clock tolerance twice: from its exp on it is verified", () =>
@@ -136,6 +150,37 @@ describe("a JWT that is kept", () => {
       yield* TestClock.adjust("11 minutes")
       assert.strictEqual(yield* reason(token), "Signature")
     }))
+
+  // Another token has the keys fetched anew, so that they are there, and fresh, when the kept token comes.
+  for (const [what, header, published, expected] of [
+    ["its key's name is another key's", {}, [{ ...other.jwk, kid: "key" }], "Signature"],
+    ["its key is for another use", {}, [{ ...key.jwk, use: "enc" }], "UnknownKey"],
+    ["its key is for another algorithm", {}, [{ ...key.jwk, alg: "ES384" }], "UnknownKey"],
+    ["its key's private half is published", {}, [{ ...key.jwk, d: "AQAB" }], "UnknownKey"],
+    ["its key is gone, and it names none", { kid: undefined }, [], "Signature"],
+    [
+      "it names no key, and its key's name is another key's",
+      { kid: undefined },
+      [{ ...third.jwk, kid: "key" }],
+      "Signature"
+    ]
+  ] as const) {
+    test(`is dropped where ${what}, as soon as the keys are fetched anew for another token`, () =>
+      Effect.gen(function* () {
+        const { publish, retire } = yield* TestIssuer
+        const token = yield* mint({ key, header })
+        const still = yield* mint({ key: other })
+        yield* present(token)
+        yield* present(still)
+        yield* retire("key")
+        yield* Effect.forEach(published, publish)
+        yield* TestClock.adjust("11 minutes")
+        yield* present(still)
+        assert.strictEqual(yield* reason(token), expected)
+        assert.strictEqual(yield* reason(token), expected)
+        assert.strictEqual((yield* countsByOutcome)["Accepted"], 2)
+      }).pipe(Effect.provide(Logger.layer([]))))
+  }
 
   test("does not keep the keys from being refreshed ahead, and takes no harm from that", () =>
     Effect.gen(function* () {

@@ -77,6 +77,18 @@ describe("JwtVerifier", () => {
         assert(Exit.isSuccess(yield* verify(header, odd)))
       }))
 
+    test("refuses a header of more than 1024 bytes, whatever it holds", () =>
+      Effect.gen(function* () {
+        const [header = ""] = (yield* mint({ header: { x: "" } })).split(".")
+        const length = atob(header).length
+        const withHeader = (bytes: number) => outcome({ header: { x: "x".repeat(bytes - length) } })
+        assert(Exit.isSuccess(yield* withHeader(1024)))
+        assertRefused(yield* withHeader(1025), { reason: "Malformed" })
+        assertRefused(yield* withHeader(5000), { reason: "Malformed" })
+        // It is told from a header that is accepted by its length alone.
+        assert(Exit.isSuccess(yield* outcome({ header: { kid: undefined, x: "x".repeat(900) } })))
+      }))
+
     test("refuses what is longer than it may be", () =>
       Effect.gen(function* () {
         assertRefused(yield* outcome({}, { maxTokenLength: 100 }), { reason: "Malformed" })

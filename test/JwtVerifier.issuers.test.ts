@@ -127,6 +127,9 @@ describe("JwtVerifier", () => {
           assert.strictEqual(error.setting, "secret")
           assert.notInclude(error.message, "sss")
           yield* build("s".repeat(least))
+          // It is counted in bytes of UTF-8: two for each of these.
+          yield* build("é".repeat(least / 2))
+          assert.strictEqual((yield* Effect.flip(build("é".repeat(least / 2 - 1)))).setting, "secret")
         }))
     }
 

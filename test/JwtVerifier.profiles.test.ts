@@ -114,6 +114,57 @@ describe("JwtVerifier", () => {
         assertRefused(yield* verify, { reason: "Claim", claim: "iat" })
       }))
 
+    const now = 1_764_500_000
+    for (const [profile, header] of [
+      ["at+jwt", {}],
+      ["jwt", {}],
+      ["id-token", { typ: "JWT" }]
+    ] as const) {
+      test(`${profile}: refuse an exp in milliseconds, and take one of 100 years`, () =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(now * 1000)
+          const policy = { profile }
+          assertRefused(yield* outcome({ header, claims: { exp: (now + 3600) * 1000 } }, policy), {
+            reason: "Claim",
+            claim: "exp"
+          })
+          assert(Exit.isSuccess(yield* outcome({ header, lifetime: "36525 days" }, policy)))
+          // Issuers write this number for a token that never expires.
+          assert(Exit.isSuccess(yield* outcome({ header, claims: { exp: 9_999_999_999 } }, policy)))
+        }))
+    }
+
+    test("bound how far ahead a token may expire, where that is set", () =>
+      Effect.gen(function* () {
+        const policy = { maxLifetime: "1 hour" } as const
+        assert(Exit.isSuccess(yield* outcome({ lifetime: "3605 seconds" }, policy)), "the clock tolerance is 5 seconds")
+        const token = yield* mint({ lifetime: "3606 seconds" })
+        const verify = Effect.exit(verifyWith(policy, [rsa], token))
+        assertRefused(yield* verify, { reason: "Claim", claim: "exp" })
+        yield* TestClock.adjust("1 second")
+        assert(Exit.isSuccess(yield* verify))
+        assert(Exit.isSuccess(yield* outcome({}, { maxLifetime: "10 minutes", clockTolerance: 0 })))
+        assertRefused(yield* outcome({}, { maxLifetime: "599 seconds", clockTolerance: 0 }), {
+          reason: "Claim",
+          claim: "exp"
+        })
+      }))
+
+    test("say in the log that a token expires too far ahead, and at the level Debug which claim that is", () =>
+      Effect.gen(function* () {
+        const messages: Array<string> = []
+        const logger = Logger.make(({ logLevel, message }) => messages.push(`${logLevel} ${String(message)}`))
+        yield* TestClock.setTime(now * 1000)
+        yield* outcome({ claims: { exp: now * 1000 } }).pipe(
+          Effect.provide(Logger.layer([logger])),
+          Effect.provideService(References.MinimumLogLevel, "Debug")
+        )
+        assert.deepStrictEqual(messages, [
+          `Warn A token of ${issuer} was refused, because its exp is further ahead than maxLifetime allows. exp is a number of seconds, not of milliseconds (RFC 7519 §2). If the issuer's tokens are to live that long, set maxLifetime.`,
+          "Debug The access token was refused: Claim (exp)"
+        ])
+      }))
+
     for (const [what, options, { header = { typ: "JWT" }, ...rest }, advice] of [
       ["an access token without a mark, for at+jwt", {}, {}, `set profile: "jwt"`],
       ["a marked one without client_id", {}, { header: {}, without: ["client_id"] }, `set profile: "jwt"`],

@@ -65,6 +65,12 @@ describe("JwtVerifier", () => {
       ["maxTokenAge", { maxTokenAge: NaN }],
       ["maxTokenAge", { maxTokenAge: "1h" as "1 hour" }],
       ["maxTokenAge", { maxTokenAge: null as never }],
+      ["maxLifetime", { maxLifetime: 0 }],
+      ["maxLifetime", { maxLifetime: Infinity }],
+      ["maxLifetime", { maxLifetime: "-1 hours" }],
+      ["maxLifetime", { maxLifetime: NaN }],
+      ["maxLifetime", { maxLifetime: "1y" as "1 hour" }],
+      ["maxLifetime", { maxLifetime: null as never }],
       ["maxTokenLength", { maxTokenLength: 0 }]
     ]
     for (const [setting, options] of cases) {

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import type { KeySet } from "effect-oauth2"
 import type { Answer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { settle } from "./support/settle.ts"
-import { assertUnavailable, issuer, jwks, respondAll, rs256, withDiscovery } from "./support/keySets.ts"
+import { assertUnavailable, issuer, jwks, respondAll, rs256, second, withDiscovery } from "./support/keySets.ts"
+import { times } from "./support/times.ts"
 
 describe("KeySet", () => {
   describe("in an outage", () => {
@@ -69,6 +71,42 @@ describe("KeySet", () => {
             })
           )
       )
+    }
+
+    for (const hasKeys of [true, false]) {
+      for (const [what, ask] of [
+        ["a request", (keySet: KeySet.KeySet["Service"]) => keySet.find(rs256("k1"))],
+        ["a request for an unknown key", (keySet: KeySet.KeySet["Service"]) => keySet.find(rs256("k2"))],
+        ["refresh", (keySet: KeySet.KeySet["Service"]) => keySet.refresh]
+      ] as const) {
+        it.effect(`${what} asks again every five seconds, ${hasKeys ? "with stale keys" : "without keys"}`, () =>
+          withDiscovery(({ publish, requests }, keySet) =>
+            Effect.gen(function* () {
+              if (hasKeys) yield* keySet.refresh
+              yield* respondAll("unreachable")
+              yield* TestClock.adjust("10 minutes")
+              const before = (yield* requests).length
+              const asked: Array<number> = []
+              for (const time of times(91)) {
+                for (const _ of times(3)) yield* Effect.exit(ask(keySet))
+                yield* settle
+                const count = (yield* requests).length - before
+                if (count > asked.length) asked.push(time)
+                assert.strictEqual(count, asked.length)
+                yield* TestClock.adjust("1 second")
+              }
+              assert.deepStrictEqual(
+                asked,
+                times(19).map((i) => i * 5)
+              )
+              yield* publish(second.jwk)
+              yield* respondAll("normal")
+              yield* TestClock.adjust("5 seconds")
+              yield* ask(keySet)
+            })
+          )
+        )
+      }
     }
 
     it.effect("an issuer that does not answer is given up after five seconds", () =>

@@ -16,6 +16,7 @@ describe("KeySet", () => {
       "45f4249a5193925f5e983d762f0b6800943eb0267b08f42ed311ce1f5c86eacbc8ce4d3cb7a2fee1ef5641423a1cf4114e5ecf50034a60a412523af9e6f4aa11"
     const base64url = (hex: string) =>
       jose.base64url.encode(Uint8Array.from(hex.match(/../g) ?? [], (x) => parseInt(x, 16)))
+    const hexOf = (text: string) => Buffer.from(text, "base64url").toString("hex")
     const littleEndian = (y: bigint) =>
       base64url((y.toString(16).padStart(64, "0").match(/../g) ?? []).toReversed().join(""))
 
@@ -148,10 +149,65 @@ describe("KeySet", () => {
           const withZero = jose.base64url.encode(
             Buffer.concat([Buffer.alloc(1), jose.base64url.decode(first.jwk.n ?? "")])
           )
-          const { alg: _, ...leak } = { ...first.jwk, kid: "leak", d: "AQAB", n: withZero, crv: "P-256" }
+          const { alg: _, ...leak } = { ...first.jwk, kid: "leak", d: "AQAB", n: withZero, crv: "P-256", x: "AQAB" }
+          const { kty: __, x: ___, ...untyped } = leak
           yield* replaceKeys([first.jwk, leak, second.jwk])
           assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
           assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+          yield* TestIssuer.use(({ retire }) => retire("leak"))
+          yield* TestClock.adjust("600 seconds")
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          yield* TestIssuer.use(({ publish }) => publish(untyped))
+          yield* TestClock.adjust("600 seconds")
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
+          assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+        })
+      )
+    )
+
+    const ec = { one: TestIssuer.makeKey("ec-1", "ES256"), two: TestIssuer.makeKey("ec-2", "ES256") }
+    /** The other point of P-256 with this `x`: its private key is that of the first, with the other sign. */
+    const opposite = ({ y = "", ...jwk }: jose.JWK) => {
+      const prime = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n
+      const negated = prime - BigInt(`0x${hexOf(y)}`)
+      return { ...jwk, y: base64url(negated.toString(16).padStart(64, "0")) }
+    }
+    const leaks: ReadonlyArray<readonly [name: string, change: (jwk: jose.JWK) => Record<string, unknown>]> = [
+      ["itself", () => ({})],
+      ["with the other sign of y", opposite],
+      ["with a wrong y", ({ x }) => ({ y: x })],
+      ["without a y", () => ({ y: undefined })],
+      ["on another curve", () => ({ crv: "P-384" })],
+      ["without a curve", () => ({ crv: undefined })],
+      ["without a type", () => ({ kty: undefined })],
+      ["with a zero in front of x", ({ x = "" }) => ({ x: base64url(`00${hexOf(x)}`) })]
+    ]
+    for (const [name, change] of leaks) {
+      it.effect(`of an elliptic curve, where its private half is published under another name: ${name}`, () =>
+        withDiscovery((_, keySet) =>
+          Effect.gen(function* () {
+            const { one, two } = yield* Effect.all(ec)
+            const leak = { ...one.jwk, ...change(one.jwk), kid: "leak", d: "AQAB" }
+            yield* replaceKeys([one.jwk, leak, two.jwk])
+            assertUnknown(yield* Effect.exit(keySet.find({ alg: "ES256", kid: "ec-1" })))
+            assert.lengthOf(yield* keySet.find({ alg: "ES256", kid: "ec-2" }), 1)
+            assert.lengthOf(yield* keySet.find({ alg: "ES256" }), 1)
+          })
+        )
+      )
+    }
+
+    it.effect("of two with the same x, which are two keys, where they have one name", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          const { one } = yield* Effect.all(ec)
+          yield* replaceKeys([one.jwk, { ...opposite(one.jwk), kid: "opposite" }])
+          for (const kid of ["ec-1", "opposite"]) assert.lengthOf(yield* keySet.find({ alg: "ES256", kid }), 1)
+          assert.lengthOf(yield* keySet.find({ alg: "ES256" }), 2)
+          yield* TestIssuer.use(({ publish }) => publish(opposite(one.jwk)))
+          yield* TestClock.adjust("600 seconds")
+          assertUnknown(yield* Effect.exit(keySet.find({ alg: "ES256", kid: "ec-1" })))
+          assert.lengthOf(yield* keySet.find({ alg: "ES256", kid: "opposite" }), 1)
         })
       )
     )

@@ -14,16 +14,20 @@ const audience = "https://api.test"
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"] as const
 
 /** What becomes of a token: `"accepted"`, or why it is refused. */
-const outcome = (token: string, keys: Layer.Layer<KeySet.KeySet, unknown>, signatures: Layer.Layer<never>) =>
+const outcomeOf = <E>(token: string, verifier: Layer.Layer<TokenVerifier, E>) =>
   Effect.flatMap(TokenVerifier, (verifier) => Effect.exit(verifier.verify(Redacted.make(token)))).pipe(
     Effect.map((exit) => {
       if (Exit.isSuccess(exit)) return "accepted"
       const error = Option.getOrThrow(Exit.findErrorOption(exit))
       return error instanceof SecurityError.InvalidToken ? `${error.reason} ${error.claim ?? ""}`.trim() : error._tag
     }),
-    Effect.provide(
-      JwtVerifier.layerKeySet({ issuer, audience, cache: false }).pipe(Layer.provide(keys), Layer.provide(signatures))
-    )
+    Effect.provide(verifier)
+  )
+
+const outcome = (token: string, keys: Layer.Layer<KeySet.KeySet, unknown>, signatures: Layer.Layer<never>) =>
+  outcomeOf(
+    token,
+    JwtVerifier.layerKeySet({ issuer, audience, cache: false }).pipe(Layer.provide(keys), Layer.provide(signatures))
   )
 
 const published = (key: SigningKey) => KeySet.layerStatic({ keys: [key.jwk] })
@@ -149,21 +153,27 @@ describe("NodeSignatures", () => {
             .sign(new TextEncoder().encode(text))
         )
       for (const algorithm of ["HS256", "HS384", "HS512"] as const) {
-        const verify = (token: string) =>
-          Effect.flatMap(TokenVerifier, (verifier) => Effect.exit(verifier.verify(Redacted.make(token)))).pipe(
-            Effect.map(Exit.isSuccess),
-            Effect.provide(
-              JwtVerifier.layerSecret({ issuer, audience, secret: Redacted.make(secret), algorithm }).pipe(
-                Layer.provide(NodeSignatures.layer)
-              )
-            )
+        for (const signatures of [NodeSignatures.layer, Layer.empty]) {
+          const verifier = JwtVerifier.layerSecret({ issuer, audience, secret: Redacted.make(secret), algorithm }).pipe(
+            Layer.provide(signatures)
           )
-        assert.isTrue(yield* verify(yield* signed(algorithm, secret)))
-        assert.isFalse(yield* verify(yield* signed(algorithm, `${secret}x`)))
-        const token = yield* signed(algorithm, secret)
-        assert.isFalse(yield* verify(token.slice(0, -4)))
-        for (const other of ["HS256", "HS384", "HS512"]) {
-          if (other !== algorithm) assert.isFalse(yield* verify(yield* signed(other, secret)))
+          const outcome = (token: string) => outcomeOf(token, verifier)
+          const token = yield* signed(algorithm, secret)
+          assert.strictEqual(yield* outcome(token), "accepted")
+          assert.strictEqual(yield* outcome(yield* signed(algorithm, `${secret}x`)), "Signature")
+          // A part of the signature, or more than it: the lengths differ.
+          const [input = ""] = token.split(/\.(?=[^.]*$)/)
+          const signature = Buffer.from(token.slice(input.length + 1), "base64url")
+          for (const other of [
+            ...[1, 16, signature.length - 1].map((length) => signature.subarray(0, length)),
+            Buffer.concat([signature, Buffer.alloc(1)]),
+            Buffer.concat([signature, signature])
+          ]) {
+            assert.strictEqual(yield* outcome(`${input}.${other.toString("base64url")}`), "Signature")
+          }
+          for (const other of ["HS256", "HS384", "HS512"]) {
+            if (other !== algorithm) assert.strictEqual(yield* outcome(yield* signed(other, secret)), "Algorithm")
+          }
         }
       }
     })

@@ -7,6 +7,7 @@ import { TestIssuer } from "effect-oauth2/testing"
 import { RefusedTokens } from "../src/verifier/cache/refusedTokens.ts"
 import { countsByOutcome } from "./support/countsByOutcome.ts"
 import { times } from "./support/times.ts"
+import { changedAt, textOf } from "./support/tokenText.ts"
 
 const issuer = "https://issuer.test"
 const audience = "https://api.test"
@@ -148,6 +149,16 @@ it("a field of 256 characters is the longest that is remembered, and longer ones
     assert.isUndefined(refusals.get(`Bearer ${longer}`))
   }
   assert.strictEqual(refusals.get(`Bearer ${longest}`), error)
+})
+
+it("refused tokens that look alike, and come once, are not remembered", () => {
+  const refusals = new RefusedTokens()
+  const text = textOf(249)
+  const texts = times(249).map((i) => changedAt(text, i))
+  for (const text of texts) {
+    refusals.add(text, errorOf("a"))
+    assert.isUndefined(refusals.get(`Bearer ${text}`))
+  }
 })
 
 it("few refused tokens are remembered, and those that came once are not", () => {

@@ -98,8 +98,8 @@ describe("the cache is bounded", () => {
   )
 
   const text = textOf(700)
-  // The last two of them have the same sample.
-  const texts = ["a", "b", "c", "dd", textOf(40), text, changedAt(text, 698)]
+  // The last of them have the same sample.
+  const texts = ["a", "b", "c", "dd", textOf(40), text, ...[680, 679, 678].map((i) => changedAt(text, i))]
   const Text = Schema.Literals(texts)
   const Command = Schema.Union([
     Schema.TaggedStruct("Get", { text: Text }),
@@ -168,6 +168,93 @@ describe("the cache is bounded", () => {
     },
     { arbitrary: { runs: 3000, seed: "token cache" } }
   )
+})
+
+const int = (minimum: number, maximum: number) =>
+  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
+
+/** Different tokens that have all but a few characters in common: these may be anywhere, and the rest may be long. */
+const lookAlikes = (count: number) =>
+  Arbitrary.all({ before: int(0, 4000), after: int(0, 4000), digits: int(2, 4) }).pipe(
+    Arbitrary.map(({ after, before, digits }) => {
+      const [head, tail] = [textOf(before), textOf(after)]
+      return times(count).map((i) => head + i.toString(36).padStart(digits, "0") + tail)
+    })
+  )
+
+describe("tokens that look alike", () => {
+  it.effect.prop(
+    "are each verified once, and forgotten one by one",
+    { tokens: lookAlikes(60) },
+    ({ tokens }) =>
+      Effect.gen(function* () {
+        const { calls, invalidate, present } = yield* verifier({ cache: { maxBytes: 2 ** 30 } })
+        for (const _ of times(3)) {
+          for (const token of tokens) assert.strictEqual((yield* present(token)).subject, token)
+        }
+        assert.deepStrictEqual(calls, tokens)
+        for (const token of tokens.slice(0, 20)) yield* invalidate(token)
+        for (const token of tokens) yield* present(token)
+        assert.deepStrictEqual(calls.slice(60), tokens.slice(0, 20))
+      }),
+    { arbitrary: { runs: 50, seed: "look-alikes" } }
+  )
+
+  for (const [how, presentations, capacity] of [
+    ["once", 1, 3],
+    ["twice", 2, 6]
+  ] as const) {
+    it.effect.prop(
+      `do not evict a token that is in use, though the cache is full and each of them comes ${how}`,
+      { tokens: lookAlikes(60) },
+      ({ tokens }) =>
+        Effect.gen(function* () {
+          const { callsOf, present } = yield* verifier({ cache: { capacity } })
+          const [victim = "", ...others] = tokens
+          const inUse = [victim, "hot-1", "hot-2"]
+          for (const token of inUse) yield* present(token)
+          for (const i of times(capacity)) yield* present(`filler-${i}`)
+          for (const other of others) {
+            for (const _ of times(presentations)) {
+              for (const token of inUse) yield* present(token)
+              yield* present(other)
+            }
+          }
+          assert.deepStrictEqual(inUse.map(callsOf), [1, 1, 1])
+        }),
+      { arbitrary: { runs: 50, seed: "evictions" } }
+    )
+  }
+
+  it("are all there, where there is room, in whatever order they are set and deleted", () => {
+    const text = textOf(700)
+    // More than 600 of them have the same sample, whichever characters that takes.
+    const texts = times(700).map((i) => changedAt(text, i))
+    const cache = new TokenCache<Entry>({ capacity: 1000, maxBytes: 1000 })
+    const model = new Map<string, Entry>()
+    const check = () => {
+      for (const text of texts) assert.strictEqual(cache.find(text)?.entry, model.get(text))
+      assert.deepStrictEqual([cache.size, cache.bytes], [model.size, model.size])
+    }
+    const set = (text: string) => {
+      const entry = { from: 0, until: 1 }
+      cache.set(text, 0, () => ({ entry, bytes: 1 }))
+      model.set(text, entry)
+    }
+    const remove = (text: string) => {
+      cache.delete(text)
+      model.delete(text)
+    }
+    for (const text of texts) set(text)
+    check()
+    for (const text of texts.slice(0, 350)) set(text)
+    for (const text of texts.slice(0, 699)) remove(text)
+    check()
+    for (const text of texts) remove(text)
+    check()
+    for (const text of texts.toReversed()) set(text)
+    check()
+  })
 })
 
 // Enough ends that the map is made anew.

@@ -3,16 +3,15 @@ import * as Effect from "effect/Effect"
 import type { ConfigurationError } from "./SecurityError.ts"
 import { refuseSetting } from "./setting.ts"
 
+// Only these three, which are this machine for every resolver. Some resolvers ask DNS for names such as `a.localhost`.
 const loopback = new Set(["localhost", "127.0.0.1", "[::1]"])
-
-export const isLoopback = ({ hostname }: URL): boolean => loopback.has(hostname)
 
 // What is compared as a string has to be written as it is: `URL` takes white space around it, backslashes and any number of slashes, and an empty query.
 const written = /^https?:\/\/[^/?#@\\\s]+([/?#][^\\\s]*)?$/
 
 const check = (setting: string, value: string, form: RegExp, without: string) => {
   const url = written.test(value) && form.test(value) && URL.canParse(value) ? new URL(value) : undefined
-  return url !== undefined && (url.protocol === "https:" || isLoopback(url))
+  return url !== undefined && (url.protocol === "https:" || loopback.has(url.hostname))
     ? Effect.succeed(url)
     : refuseSetting(
         setting,

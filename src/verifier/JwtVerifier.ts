@@ -2,8 +2,8 @@
  * Verifies JWT access tokens (RFC 7519, RFC 9068) with jose.
  *
  * A token is accepted only in the strict compact form, with a signature by one of the issuer's keys under an algorithm of the allow-list, exactly the
- * configured `iss`, a configured `aud`, a `sub`, an `exp` in the future, and the marks of an access token. Nothing but its header (and, with several
- * issuers, `iss`, to choose whose keys count) is looked at before the signature is valid. All time is read from Effect's `Clock`.
+ * configured `iss`, a configured `aud`, a `sub`, an `exp` in the future (within `maxLifetime`), and the marks of an access token. Nothing but its header
+ * (and, with several issuers, `iss`, to choose whose keys count) is looked at before the signature is valid. All time is read from Effect's `Clock`.
  *
  * @since 0.1.0
  */

@@ -15,6 +15,7 @@
  * | fetches while the issuer answers | 2 in 30 seconds |
  * | fetches in an outage | 1 in 5 seconds |
  * | a fetch (of metadata and keys) | 5 seconds; 512 KiB an answer (`maxBytes`); no redirects; https (http on loopback) |
+ * | the host that metadata may name | not this machine, and not a link-local address, in any spelling (unless the issuer is as near) |
  * | keys in a set, length of a `kid` | 100, 256 characters |
  *
  * An outage is never a rejection: whether or not a key is known, who could not be asked has not refused it. Without an issuer at the start
@@ -34,6 +35,9 @@
  *
  * Give it an `HttpClient` that does not follow redirects: not `HttpClient.followRedirects`. With `FetchHttpClient` redirects are switched off
  * here, through its `RequestInit`; other fields of a `RequestInit` count where the layer is given one itself.
+ *
+ * Metadata may name any host name. The library does not resolve names, so it does not notice a name whose address in
+ * DNS is one of this machine.
  *
  * @since 0.1.0
  */

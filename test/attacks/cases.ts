@@ -197,6 +197,7 @@ export const attacks: ReadonlyArray<Attack> = [
   ...[-1, 0, 1, "9999999999", "Infinity", null, true, [9_999_999_999], {}, 1e300, -1e300].map((exp) =>
     attack(6, `exp ${JSON.stringify(exp)}`, "401t", minted({ claims: { exp } }))
   ),
+  attack(6, "exp in milliseconds", "401t", minted({ claims: { exp: Date.now() + 3_600_000 } })),
   attack(6, "no exp", "401t", minted({ without: ["exp"] })),
   attack(
     6,
@@ -248,6 +249,7 @@ export const attacks: ReadonlyArray<Attack> = [
   attack(9, "100,000 dots", "431", () => Effect.succeed(bearer(`a${".".repeat(100_000)}`))),
   attack(9, "8,000 segments", "401t", () => Effect.succeed(bearer("a.".repeat(4000)))),
   attack(9, "one long segment", "401t", () => Effect.succeed(bearer("a".repeat(8000)))),
+  attack(9, "a header of 4,000 bytes", "401t", minted({ header: { x: "x".repeat(4000) } })),
   attack(9, "a field over the bound", "400", () => Effect.succeed(bearer("a".repeat(8186)))),
   attack(9, "a field of another scheme over the bound", "400", () =>
     Effect.succeed([`Authorization: Negotiate ${"a".repeat(9000)}`])

@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Schema from "effect/Schema"
-import { isLoopback, requireSecureUrl } from "../../core/url.ts"
+import { nearness } from "../../core/nearness.ts"
+import { requireSecureUrl } from "../../core/url.ts"
 import { parse, type Reader, type Status, type Unavailable } from "./http.ts"
 
 /** How servers, and the gateways before them, answer for what they do not have. */
@@ -38,9 +39,10 @@ export const discover = (
     Effect.flatMap((metadata) =>
       Effect.mapError(requireSecureUrl(name, metadata[name] ?? ""), (): Unavailable => "BadResponse")
     ),
-    // An issuer on the network cannot send its reader to a port of this machine, nor where nothing is encrypted.
+    // An issuer on the network cannot send its reader to a port of this machine, nor to the metadata service of this
+    // machine's cloud, nor where nothing is encrypted.
     Effect.filterOrFail(
-      (url) => (url.protocol === "https:" || issuer.protocol === "http:") && (isLoopback(issuer) || !isLoopback(url)),
+      (url) => (url.protocol === "https:" || issuer.protocol === "http:") && nearness(url) <= nearness(issuer),
       (): Unavailable => "BadResponse"
     )
   )

@@ -2,7 +2,7 @@
 import type { InvalidToken } from "../../core/SecurityError.ts"
 import { isToken, prefix } from "../../core/authorizationHeader.ts"
 import { Doorkeeper } from "./admission.ts"
-import { sampleHash } from "./sampleHash.ts"
+import { wholeHash } from "./sampleHash.ts"
 
 const capacity = 64
 const maxLength = 256
@@ -21,7 +21,7 @@ export class RefusedTokens {
 
   add(text: string, error: InvalidToken): void {
     // What is no token by its form is not asked for here: the field is another error.
-    if (text.length + prefix.length > maxLength || this.#doorkeeper.isNew(sampleHash(text, 0)) || !isToken(text)) return
+    if (text.length + prefix.length > maxLength || this.#doorkeeper.isNew(wholeHash(text)) || !isToken(text)) return
     if (this.#errors.size >= capacity) this.#errors.clear()
     this.#errors.set(prefix + text, error)
   }

@@ -1,7 +1,8 @@
 /** Keeps verified tokens, in a bound of tokens and of bytes. */
 import { prefix } from "../../core/authorizationHeader.ts"
 import { Doorkeeper } from "./admission.ts"
-import { sampleHash } from "./sampleHash.ts"
+import { wholeHash } from "./sampleHash.ts"
+import { TextIndex } from "./textIndex.ts"
 
 export interface Bounds {
   /** Tokens. */
@@ -27,8 +28,8 @@ export interface Kept<E extends Entry> {
 }
 
 /**
- * Verified tokens. What is kept of one is never another's: a token is found by a hash of some of its characters, and then compared as a whole. (To hash all
- * of a token takes longer than all else that is done about it.) Where two have the same hash, the later takes the place.
+ * Verified tokens. What is kept of one is never another's: a token is found by a hash of some of its characters, and
+ * then compared as a whole. Tokens with the same hash do not evict each other (`TextIndex`).
  *
  * It is bounded in tokens and in bytes. Where there is no room, a token is kept when it comes for the second time: a hand goes round and drops what was not
  * used since it came by last (the CLOCK algorithm). Tokens that come once take no place but that of one whose time is over, and no time of the garbage
@@ -36,9 +37,10 @@ export interface Kept<E extends Entry> {
  */
 export class TokenCache<E extends Entry> {
   readonly #bounds: Bounds
-  readonly #kept = new Map<number, Kept<E>>()
+  readonly #kept = new Set<Kept<E>>()
+  readonly #index = new TextIndex<Kept<E>>()
   readonly #doorkeeper = new Doorkeeper(2 ** 14)
-  #hand: MapIterator<Kept<E>> | undefined
+  #hand: SetIterator<Kept<E>> | undefined
   #bytes = 0
   /** What is shorter was never kept. */
   #shortest = Infinity
@@ -58,14 +60,14 @@ export class TokenCache<E extends Entry> {
   /** What was kept of a token, whenever that was: `current` says whether it counts. */
   find(text: string): Kept<E> | undefined {
     if (text.length < this.#shortest) return
-    const kept = this.#kept.get(sampleHash(text, 0))
+    const kept = this.#index.candidate(text, 0)
     return kept?.text === text ? kept : undefined
   }
 
   /** The same by the value of an `Authorization` field, as clients write it: nothing is made of it to find the token. */
   findPresented(field: string): Kept<E> | undefined {
     if (field.length < this.#shortest + prefix.length || !field.startsWith(prefix)) return
-    const kept = this.#kept.get(sampleHash(field, prefix.length))
+    const kept = this.#index.candidate(field, prefix.length)
     return kept?.field === field ? kept : undefined
   }
 
@@ -82,10 +84,10 @@ export class TokenCache<E extends Entry> {
 
   /** What is to be kept is made only where there is a place for it: to make it takes as long as to read the claims. Nothing is kept where nothing is made. */
   set(text: string, now: number, make: () => { readonly entry: E; readonly bytes: number } | undefined): void {
-    const key = sampleHash(text, 0)
-    const before = this.#kept.get(key)
-    if (before !== undefined) this.#drop(before)
-    const isNew = this.#doorkeeper.isNew(key)
+    this.delete(text)
+    // The whole text is hashed: tokens that differ only where the index does not look must not pass for one token that
+    // comes again.
+    const isNew = this.#doorkeeper.isNew(wholeHash(text))
     if (isNew && !this.#hasRoom(this.#bytesOfOne())) {
       const next = this.#turn()
       if (next === undefined || next.entry.until > now) return
@@ -95,7 +97,7 @@ export class TokenCache<E extends Entry> {
     if (made === undefined || made.bytes > this.#bounds.maxBytes) return
     const { bytes, entry } = made
     if (this.#hasRoom(bytes)) {
-      // An iterator that stands still keeps every table that the map has had since: where there is room, there is no hand.
+      // An iterator that stands still keeps every table that the set has had since: where there is room, there is no hand.
       this.#hand = undefined
     } else if (isNew) {
       return
@@ -107,17 +109,20 @@ export class TokenCache<E extends Entry> {
       else this.#drop(next)
     }
     this.#shortest = Math.min(this.#shortest, text.length)
-    this.#kept.set(key, { text, field: prefix + text, entry, bytes, used: false })
+    const kept = { text, field: prefix + text, entry, bytes, used: false }
+    this.#kept.add(kept)
+    this.#index.add(kept)
     this.#bytes += bytes
   }
 
   delete(text: string): void {
-    const kept = this.#kept.get(sampleHash(text, 0))
-    if (kept?.text === text) this.#drop(kept)
+    const kept = this.find(text)
+    if (kept !== undefined) this.#drop(kept)
   }
 
   #drop(kept: Kept<E>): void {
-    this.#kept.delete(sampleHash(kept.text, 0))
+    this.#kept.delete(kept)
+    this.#index.delete(kept)
     this.#bytes -= kept.bytes
   }
 

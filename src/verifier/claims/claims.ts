@@ -34,6 +34,16 @@ export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = In
     Option.match(issuedAt, { onNone: () => Infinity, onSome: (issued) => issued.epochMilliseconds + maxTokenAge })
   )
 
+/**
+ * Whether a token expires later than the policy allows. An `exp` in milliseconds is tens of thousands of years ahead.
+ * Introspection does not need this bound: the authorization server says whether a token is active, and is asked again.
+ */
+export const livesTooLong = (
+  { expiresAt }: VerifiedToken,
+  { clockTolerance, maxLifetime }: Policy,
+  now: number
+): boolean => expiresAt.epochMilliseconds - now > maxLifetime + clockTolerance
+
 /** The name of the first claim that is missing or not as it must be. */
 const failing = (claims: Claims, policy: Policy, now: number): string | undefined => {
   if (own(claims, "iss") !== policy.issuer) return "iss"
@@ -73,6 +83,10 @@ export const advice = ({ claim }: InvalidToken, { audience, audienceClaim, issue
       return
   }
 }
+
+/** What to look at if the issuer's own tokens are refused because they expire too late. It holds nothing of the token. */
+export const adviceAboutLifetime = ({ issuer }: Policy): string =>
+  `A token of ${issuer} was refused, because its exp is further ahead than maxLifetime allows. exp is a number of seconds, not of milliseconds (RFC 7519 §2). If the issuer's tokens are to live that long, set maxLifetime.`
 
 const maxSeconds = 8.64e12
 

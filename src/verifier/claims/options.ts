@@ -19,8 +19,14 @@ export interface Policy {
   /** How long ago a token may have been issued (`iat`, which it then must have). Default: no bound but `exp`. */
   readonly maxTokenAge?: Duration.Input
   /**
+   * How far `exp` may be ahead of the clock. A token with a later `exp` is refused: its issuer may have written
+   * milliseconds in the place of seconds (RFC 7519 §2). Default: 1000 years (`"365250 days"`), which accepts every token
+   * that is meant to last.
+   */
+  readonly maxLifetime?: Duration.Input
+  /**
    * The longest token that is looked at, in characters. Default: 8192. Over HTTP the whole `Authorization` field has a bound of its own,
-   * `BearerToken.MaxLength`: for longer tokens raise both.
+   * `BearerToken.MaxLength`: for longer tokens raise both. The header of a token has a fixed bound of 1024 bytes.
    */
   readonly maxTokenLength?: number
   /**

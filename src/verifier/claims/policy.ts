@@ -21,6 +21,8 @@ export interface Policy {
   readonly clockTolerance: number
   /** Milliseconds. */
   readonly maxTokenAge: number | undefined
+  /** Milliseconds. */
+  readonly maxLifetime: number
   /** Characters. */
   readonly maxTokenLength: number
   readonly requiredClaims: ReadonlyArray<readonly [name: string, value: string | true]>
@@ -51,6 +53,10 @@ export const make = Effect.fnUntraced(function* (
   const maxTokenAge = options.maxTokenAge === undefined ? undefined : duration.toMillis(options.maxTokenAge)
   if (maxTokenAge !== undefined && !(maxTokenAge > 0 && Number.isFinite(maxTokenAge))) {
     return yield* refuseSetting("maxTokenAge", 'must be a positive, finite duration, such as "1 hour"')
+  }
+  const maxLifetime = duration.toMillis(options.maxLifetime === undefined ? "365250 days" : options.maxLifetime)
+  if (!(maxLifetime > 0 && Number.isFinite(maxLifetime))) {
+    return yield* refuseSetting("maxLifetime", 'must be a positive, finite duration, such as "1 hour"')
   }
   const maxTokenLength = options.maxTokenLength ?? 8192
   if (!Number.isInteger(maxTokenLength) || maxTokenLength < 1) {
@@ -101,6 +107,7 @@ export const make = Effect.fnUntraced(function* (
     profile,
     clockTolerance,
     maxTokenAge,
+    maxLifetime,
     maxTokenLength,
     requiredClaims,
     forbiddenClaims,

@@ -23,15 +23,19 @@ export interface Compact {
 // refused before anything is looked up.
 const refused = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
 
+/** The longest header that is parsed, in characters of base64url: 1024 bytes. Issuers write some 100 bytes. */
+const maxHeaderLength = 1366
+
 /**
- * The strict form: three segments of canonical, unpadded base64url (so that what is signed has one spelling only; an ECDSA signature has two values), and a header in strict JSON. `undefined` for
- * everything else. Only the header is looked at.
+ * The strict form: three segments of canonical, unpadded base64url, and a header of at most 1024 bytes in strict JSON.
+ * So what is signed has one spelling only; an ECDSA signature has two values. `undefined` for everything else. Only the
+ * header is looked at.
  */
 export const parse = (token: string, maxLength: number): Compact | undefined => {
   if (token.length > maxLength) return
   const first = token.indexOf(".")
   const second = token.indexOf(".", first + 1)
-  if (first <= 0 || second === -1 || token.indexOf(".", second + 1) !== -1) return
+  if (first <= 0 || first > maxHeaderLength || second === -1 || token.indexOf(".", second + 1) !== -1) return
   const encoded = token.slice(0, first)
   const payload = token.slice(first + 1, second)
   const signature = token.slice(second + 1)
@@ -49,13 +53,13 @@ const headerOf = (encoded: string): Header | undefined => {
   const known = headers.get(encoded)
   if (known !== undefined) return known
   const header = readHeader(encoded)
-  if (header === undefined || encoded.length > maxHeaderLength) return header
+  if (header === undefined || encoded.length > maxKeptHeaderLength) return header
   if (headers.size >= maxHeaders) headers.clear()
   headers.set(encoded, header)
   return header
 }
 
-const maxHeaderLength = 512
+const maxKeptHeaderLength = 512
 
 const readHeader = (encoded: string): Header | undefined => {
   const header = parseObject(base64url.decode(encoded))

@@ -110,8 +110,12 @@ const accept = (
   Effect.clockWith((clock) => {
     const verified = parseObject(payload)
     if (verified === undefined) return Effect.fail(malformed)
-    const token = claims.read(verified, policy, clock.currentTimeMillisUnsafe())
+    const now = clock.currentTimeMillisUnsafe()
+    const token = claims.read(verified, policy, now)
     if (token instanceof InvalidToken) return refuse(token, claims.advice(token, policy), policy)
+    if (claims.livesTooLong(token, policy, now)) {
+      return refuse(new InvalidToken({ reason: "Claim", claim: "exp" }), claims.adviceAboutLifetime(policy), policy)
+    }
     const failing = profile.failing(typ, verified, policy)
     return failing === undefined
       ? Effect.succeed({ token, until: claims.until(token, policy), standing })

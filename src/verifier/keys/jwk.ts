@@ -30,7 +30,11 @@ export interface Candidate {
   readonly kty: string | undefined
   /** Stands for the key and for all that was said of it: two members with the same text are the same. */
   readonly text: string
-  /** Keys with the same base have the same private key, or one that follows from it. */
+  /**
+   * Keys with the same base have the same private key, or one that follows from it. Two points of a curve with the same
+   * `x` differ in the sign of `y`, and their private keys differ in the sign, too. What a published private key says of
+   * its type, its curve and its `y` may be wrong.
+   */
   readonly base: string
   readonly refusal: Refusal | undefined
   readonly key: PublicKey
@@ -87,7 +91,7 @@ export const readJwk = (value: unknown): Candidate => {
     kid,
     kty,
     text: JSON.stringify([read, refusal]),
-    base: JSON.stringify(kty === "RSA" ? [kty, plain(n ?? "")] : [kty, crv, x]),
+    base: plain((kty === "RSA" ? n : x) ?? n ?? ""),
     refusal,
     key,
     algorithms: fitting

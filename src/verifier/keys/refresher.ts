@@ -103,11 +103,10 @@ export class Refresher {
     return !this.#isClosed && (this.#outage === undefined || hasPassed(failureCoolDown, this.#outage.failedAt, now))
   }
 
+  // An outage needs no exception: an answered search makes the keys fresh for 60 seconds, so no fetch can fail within
+  // the cool-down after it.
   #maySeek(now: Instant): boolean {
-    return (
-      this.#mayStart(now) &&
-      (this.#outage !== undefined || this.#soughtAt === undefined || hasPassed(unknownKeyCoolDown, this.#soughtAt, now))
-    )
+    return this.#mayStart(now) && (this.#soughtAt === undefined || hasPassed(unknownKeyCoolDown, this.#soughtAt, now))
   }
 
   /** It is set off synchronously, so that two can never be under way. */
