@@ -39,8 +39,8 @@ export default defineConfig({
           ...all,
           name: "node:crypto",
           include: [
-            "test/JwtVerifier*.test.ts",
-            "test/Provider.test.ts",
+            "test/verifier/JwtVerifier*.test.ts",
+            "test/verifier/Provider.test.ts",
             "test/attacks/*.test.ts",
             "test/conformance/recorded.test.ts",
             "test/testing/*.test.ts"

@@ -300,8 +300,8 @@ describe("the insides of Effect", () => {
     ])
   })
 
-  it("are expected by tests in test/effect, of each of its modules", () => {
-    const tested = globSync("test/effect/*.test.ts", { cwd: root }).flatMap(importsOf)
+  it("are expected by tests in test/core/effect, of each of its modules", () => {
+    const tested = globSync("test/core/effect/*.test.ts", { cwd: root }).flatMap(importsOf)
     assert.deepStrictEqual(
       modules.filter((module) => isInside(module) && !tested.includes(`src/${module}`)),
       []

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { OAuth2 } from "effect-oauth2"
-import { documentOfRoutes } from "../support/documentOfRoutes.ts"
+import { documentOfRoutes } from "../support/routesDocument.ts"
 import { cases } from "./Case.ts"
 
 const name = "OAuth2AuthorizationCodeBearer"

@@ -2,7 +2,7 @@
 import { Duration, Effect, Redacted } from "effect"
 import { type Challenge, OAuth2, SecurityError, type TokenCaching, TokenVerifier } from "effect-oauth2"
 import { authorizationServer } from "./authorizationServer.ts"
-import { verified } from "./Verifier.ts"
+import { verified } from "./TestVerifier.ts"
 
 export const schemesOf = (responses: Challenge.Responses) => ({
   A: OAuth2.authorizationCode("A", {

@@ -4,7 +4,7 @@ import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { AccessToken, BearerToken, OAuth2, OptionalAccessToken, SecurityScopes, TokenVerifier } from "effect-oauth2"
 import { authorizationServer } from "./authorizationServer.ts"
-import { Verifier, verified } from "./Verifier.ts"
+import { Verifier, verified } from "./TestVerifier.ts"
 import { serve } from "./web.ts"
 
 export const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })

@@ -1,7 +1,7 @@
 /** Verifiers for apps that, like most of FastAPI's tests, care for the token's text only. */
 import { Effect, Redacted } from "effect"
 import { SecurityError, TokenVerifier } from "effect-oauth2"
-import { verified } from "../../support/Verifier.ts"
+import { verified } from "../../support/TestVerifier.ts"
 
 export { verified }
 

@@ -1,0 +1,122 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Schema } from "effect"
+import { Challenge } from "effect-oauth2"
+import { parseChallenge } from "../support/parseChallenge.ts"
+import { settings, variants } from "../support/errorTable.ts"
+
+describe("Challenge", () => {
+  describe("properties", () => {
+    const options = { arbitrary: { runs: 1000, size: 48, seed: 20260819 } }
+    const int = (minimum: number, maximum: number) =>
+      Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
+    const text = (character: Arbitrary.Arbitrary<string>, minLength = 0, maxLength = 40) =>
+      Arbitrary.array(character, { minLength, maxLength }).pipe(Arbitrary.map((characters) => characters.join("")))
+    const oneOf = (...members: ReadonlyArray<Arbitrary.Arbitrary<string>>) =>
+      Arbitrary.flatMap(int(0, members.length - 1), (i) => members[i]!)
+    const character = (minimum: number, maximum: number) =>
+      int(minimum, maximum).pipe(Arbitrary.map((code) => String.fromCodePoint(code)))
+    const among = (characters: ReadonlyArray<string>) =>
+      int(0, characters.length - 1).pipe(Arbitrary.map((i) => characters[i]!))
+
+    const printable = text(oneOf(character(0x20, 0x7e), among(['"', "\\", ",", "="])))
+    const scopeToken = text(oneOf(character(0x21, 0x21), character(0x23, 0x5b), character(0x5d, 0x7e)), 1, 20)
+    const scopes = Arbitrary.array(scopeToken, { maxLength: 6 })
+    const hostile = text(
+      oneOf(
+        among([
+          "\r",
+          "\n",
+          "\r\n",
+          "\0",
+          "\t",
+          '"',
+          "\\",
+          "\\\r",
+          "\u2028",
+          "\u0085",
+          "\x7F",
+          "\uD800",
+          "\uDC00",
+          "😀",
+          ","
+        ]),
+        character(0, 0x20),
+        character(0x7f, 0xff),
+        character(0, 0xffff),
+        character(0x10000, 0x10ffff)
+      )
+    )
+
+    const isVisibleAsciiLine = (field: string) => Array.from(field).every((c) => c >= " " && c <= "~")
+
+    it.prop(
+      "the realm and the scopes come back from the challenge",
+      { realm: printable, scopes },
+      ({ realm, scopes }) => {
+        for (const error of variants) {
+          for (const responses of ["fastapi", "rfc6750"] as const) {
+            const field = Challenge.answer(error, settings({ responses, realm, scopes })).headers["www-authenticate"]
+            if (field === undefined) continue
+            const { params, scheme } = parseChallenge(field)
+            assert.strictEqual(scheme, "Bearer")
+            const found = new Map(params)
+            if (found.has("realm")) assert.strictEqual(found.get("realm"), realm)
+            if (found.has("scope")) assert.strictEqual(found.get("scope"), scopes.join(" "))
+            assert.strictEqual(found.has("realm"), error._tag === "NotAuthenticated" && responses === "rfc6750")
+            const namesScopes =
+              error._tag === "InvalidToken" ||
+              error._tag === "InsufficientScope" ||
+              (error._tag === "NotAuthenticated" && responses === "rfc6750")
+            assert.strictEqual(found.has("scope"), namesScopes && scopes.length > 0)
+          }
+        }
+      },
+      options
+    )
+
+    it.prop(
+      "no value can leave its string: the challenge is one line of ASCII with the parameters that were given",
+      { realm: hostile, scope: hostile, error: hostile },
+      ({ error, realm, scope }) => {
+        const given = [
+          ["realm", realm],
+          ["error", error],
+          ["scope", scope]
+        ] as const
+        for (let count = 0; count <= 3; count++) {
+          const field = Challenge.bearer(given.slice(0, count))
+          assert.isTrue(isVisibleAsciiLine(field), JSON.stringify(field))
+          const { params, scheme } = parseChallenge(field)
+          assert.strictEqual(scheme, "Bearer")
+          assert.deepStrictEqual(
+            params.map(([name]) => name),
+            given.slice(0, count).map(([name]) => name)
+          )
+          // RFC 6750 §3: what error and scope may hold.
+          for (const [name, value] of params) {
+            if (name !== "realm") assert.match(value, /^[\x20\x21\x23-\x5B\x5D-\x7E]*$/)
+          }
+        }
+      },
+      options
+    )
+
+    it.prop(
+      "an answer with any realm and scopes can be sent",
+      { realm: hostile, scopes: Arbitrary.array(hostile, { maxLength: 4 }) },
+      ({ realm, scopes }) => {
+        for (const error of variants) {
+          for (const responses of ["fastapi", "rfc6750"] as const) {
+            const { headers } = Challenge.answer(error, settings({ responses, realm, scopes }))
+            assert.doesNotThrow(() => new Headers(headers))
+            const field = headers["www-authenticate"]
+            if (field === undefined) continue
+            assert.isTrue(isVisibleAsciiLine(field))
+            assert.doesNotThrow(() => parseChallenge(field))
+          }
+        }
+      },
+      { arbitrary: { ...options.arbitrary, runs: 200 } }
+    )
+  })
+})

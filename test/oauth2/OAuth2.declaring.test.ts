@@ -1,0 +1,78 @@
+import { assert, describe, it } from "@effect/vitest"
+import { OAuth2 } from "effect-oauth2"
+import { authorizationServer } from "../support/authorizationServer.ts"
+import { auth } from "../support/schemeWithFourScopes.ts"
+
+describe("declaring", () => {
+  const declare = (scope: string) =>
+    OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { [scope]: "" } })
+
+  it("refuses a scope that is no scope-token, and says which", () => {
+    for (const scope of ["", " ", "a b", `a"b`, "a\\b", "a\tb", "a\u00a0b", "ä", "a\n"]) {
+      assert.throws(() => declare(scope), TypeError, JSON.stringify(scope))
+    }
+    for (const scope of ["a", "!", "items:read", "https://example.com/.default", "[]^_`{|}~", "#"]) declare(scope)
+  })
+
+  it("refuses a flow whose URLs are not there", () => {
+    const scopes = {}
+    const bad: Readonly<Record<string, () => unknown>> = {
+      tokenUrl: () => OAuth2.clientCredentials("S", { tokenUrl: undefined as never, scopes }),
+      "tokenUrl ": () => OAuth2.authorizationCode("S", { authorizationUrl: "/authorize", scopes } as never),
+      authorizationUrl: () => OAuth2.authorizationCode("S", { ...authorizationServer, authorizationUrl: "", scopes }),
+      refreshUrl: () => OAuth2.clientCredentials("S", { tokenUrl: "/token", refreshUrl: " /token", scopes }),
+      deviceAuthorizationUrl: () =>
+        OAuth2.make("S", { flows: { deviceAuthorization: { tokenUrl: "/token" } as never }, scopes }),
+      openIdConnectUrl: () => OAuth2.openIdConnect("S", { openIdConnectUrl: "", scopes }),
+      "openIdConnectUrl ": () => OAuth2.openIdConnect("S", { openIdConnectUrl: undefined as never, scopes }),
+      oauth2MetadataUrl: () =>
+        OAuth2.clientCredentials("S", { tokenUrl: "/token", oauth2MetadataUrl: "no url", scopes })
+    }
+    for (const [name, declare] of Object.entries(bad)) {
+      assert.throws(declare, TypeError, `${name.trim()} must be a URL`)
+    }
+    OAuth2.clientCredentials("S", { tokenUrl: "token", scopes })
+  })
+
+  it("refuses options that are none, past their types", () => {
+    const flow = { tokenUrl: "/token" }
+    const bad: Readonly<Record<string, () => unknown>> = {
+      "name at least one flow": () => OAuth2.make("S", { scopes: {} } as never),
+      "clientCredential is no flow": () => OAuth2.make("S", { flows: { clientCredential: flow } as never, scopes: {} }),
+      "scopes says of each scope": () => OAuth2.clientCredentials("S", flow as never),
+      "scopes says of each scope ": () => OAuth2.clientCredentials("S", { ...flow, scopes: ["a"] as never }),
+      "responses must be": () =>
+        OAuth2.clientCredentials("S", { ...flow, scopes: {}, responses: "FastAPI" as "fastapi" })
+    }
+    for (const [message, declare] of Object.entries(bad)) assert.throws(declare, TypeError, message.trim())
+  })
+
+  it("refuses names and realms that cannot be written", () => {
+    assert.throws(() => OAuth2.authorizationCode("a b", { ...authorizationServer, scopes: {} }), TypeError, "a b")
+    assert.throws(
+      () => OAuth2.authorizationCode("A", { ...authorizationServer, scopes: {}, realm: "a\r\nx: y" }),
+      TypeError,
+      "realm"
+    )
+  })
+
+  it("refuses to require what is not declared, and lists what is", () => {
+    const undeclared = "items:delete" as "a"
+    assert.throws(() => auth.require(undeclared), TypeError, `declared are "a", "b", "c", "d"`)
+    assert.throws(() => auth.optional("toString" as "a"), TypeError, "toString")
+  })
+
+  it("keeps the URLs as they are given, relative ones too", () => {
+    const scheme = OAuth2.authorizationCode("OAuth2", {
+      authorizationUrl: "authorize",
+      tokenUrl: "/token",
+      refreshUrl: "refresh",
+      scopes: {}
+    })
+    assert.deepStrictEqual(scheme.flows.authorizationCode, {
+      authorizationUrl: "authorize",
+      tokenUrl: "/token",
+      refreshUrl: "refresh"
+    })
+  })
+})

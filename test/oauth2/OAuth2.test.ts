@@ -1,0 +1,396 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect, Layer, Option, Redacted } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import {
+  AccessToken,
+  BearerToken,
+  OAuth2,
+  OptionalAccessToken,
+  SecurityError,
+  SecurityScopes,
+  TokenVerifier
+} from "effect-oauth2"
+import { TestClock } from "effect/testing"
+import { authorizationServer } from "../support/authorizationServer.ts"
+import { Verifier, verified } from "../support/TestVerifier.ts"
+import { serve } from "../support/web.ts"
+import { auth, detail, summary, verifier } from "../support/schemeWithFourScopes.ts"
+
+/** Says who acts, and which scopes the handler sees as required. */
+const whoAmI = Effect.gen(function* () {
+  const token = yield* AccessToken
+  const required = yield* SecurityScopes
+  return HttpServerResponse.jsonUnsafe({ subject: token.subject, required: required.scopeStr })
+})
+
+const route = (path: `/${string}`, ...scopes: ReadonlyArray<"a" | "b" | "c" | "d">) =>
+  HttpRouter.add("GET", path, whoAmI).pipe(Layer.provide(auth.require(...scopes).route.layer))
+
+describe("require", () => {
+  it.effect("answers as FastAPI does", () =>
+    Effect.gen(function* () {
+      const tokens = verifier()
+      const send = yield* serve(route("/", "a", "b").pipe(Layer.provide(auth.layer), Layer.provide(tokens.layer)))
+      assert.deepStrictEqual(summary(yield* send("/", "ab")), [200, null, `{"subject":"ab","required":"a b"}`])
+      assert.deepStrictEqual(summary(yield* send("/")), [401, "Bearer", detail("Not authenticated")])
+      assert.deepStrictEqual(summary(yield* send("/", "x y")), [401, "Bearer", detail("Not authenticated")])
+      const bad = yield* send("/", "bad")
+      assert.deepStrictEqual(summary(bad), [401, `Bearer scope="a b"`, detail("Could not validate credentials")])
+      const few = yield* send("/", "a")
+      assert.deepStrictEqual(summary(few), [401, `Bearer scope="a b"`, detail("Not enough permissions")])
+      const outage = yield* send("/", "outage")
+      assert.deepStrictEqual(summary(outage), [503, null, detail("Authorization server unavailable")])
+      assert.strictEqual(outage.headers.get("retry-after"), "5")
+    })
+  )
+
+  it.effect("answers as RFC 6750 says, where that is chosen", () =>
+    Effect.gen(function* () {
+      const strict = OAuth2.authorizationCode("OAuth2", {
+        ...authorizationServer,
+        scopes: { a: "", b: "" },
+        responses: "rfc6750",
+        realm: `the "api"`
+      })
+      const Routes = Layer.mergeAll(
+        HttpRouter.add("GET", "/", whoAmI).pipe(Layer.provide(strict.require("a", "b").route.layer)),
+        HttpRouter.add("GET", "/any", whoAmI).pipe(Layer.provide(strict.require().route.layer))
+      )
+      const send = yield* serve(Routes.pipe(Layer.provide(strict.layer), Layer.provide(verifier().layer)))
+      const challenges = [
+        yield* send("/"),
+        yield* send("/", "x y"),
+        yield* send("/", "bad"),
+        yield* send("/", "a"),
+        yield* send("/any"),
+        yield* send("/any", "bad"),
+        yield* send("/any", "none")
+      ].map(({ challenge, status }) => [status, challenge])
+      assert.deepStrictEqual(challenges, [
+        [401, `Bearer realm="the \\"api\\"", scope="a b"`],
+        [400, `Bearer error="invalid_request"`],
+        [401, `Bearer error="invalid_token", scope="a b"`],
+        [403, `Bearer error="insufficient_scope", scope="a b"`],
+        [401, `Bearer realm="the \\"api\\""`],
+        [401, `Bearer error="invalid_token"`],
+        [200, null]
+      ])
+    })
+  )
+
+  it.effect("takes any valid token where no scope is asked for", () =>
+    Effect.gen(function* () {
+      const send = yield* serve(route("/").pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer)))
+      assert.deepStrictEqual(summary(yield* send("/", "none")), [200, null, `{"subject":"none","required":""}`])
+      const bad = yield* send("/", "bad")
+      assert.deepStrictEqual(summary(bad), [401, "Bearer", detail("Could not validate credentials")])
+    })
+  )
+
+  describe("stacked", () => {
+    const stacked = Layer.mergeAll(route("/inner", "c", "a"), route("/plain")).pipe(
+      Layer.provide(auth.require("b", "a").route.layer),
+      Layer.merge(route("/sibling", "d")),
+      Layer.provide(auth.require("a").route.layer)
+    )
+
+    it.effect("accumulates, outermost first and each once; siblings are apart", () =>
+      Effect.gen(function* () {
+        const send = yield* serve(stacked.pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer)))
+        assert.deepStrictEqual(summary(yield* send("/inner", "abc")), [
+          200,
+          null,
+          `{"subject":"abc","required":"a b c"}`
+        ])
+        assert.deepStrictEqual(summary(yield* send("/plain", "ab")), [200, null, `{"subject":"ab","required":"a b"}`])
+        assert.strictEqual((yield* send("/inner", "none")).challenge, `Bearer scope="a b c"`)
+        assert.strictEqual((yield* send("/sibling", "none")).challenge, `Bearer scope="a d"`)
+      })
+    )
+
+    it.effect("verifies once", () =>
+      Effect.gen(function* () {
+        const tokens = verifier()
+        const send = yield* serve(stacked.pipe(Layer.provide(auth.layer), Layer.provide(tokens.layer)))
+        yield* send("/inner", "abc")
+        assert.deepStrictEqual(tokens.calls, ["abc"])
+        yield* send("/inner", "none")
+        assert.deepStrictEqual(tokens.calls, ["abc", "none"])
+        yield* send("/inner")
+        yield* send("/inner", "not a token")
+        assert.deepStrictEqual(tokens.calls, ["abc", "none"])
+      })
+    )
+
+    it.effect("accumulates and verifies once with another middleware in between", () =>
+      Effect.gen(function* () {
+        const tokens = verifier()
+        const between = HttpRouter.middleware((effect) =>
+          Effect.map(effect, HttpServerResponse.setHeader("x-between", "1"))
+        )
+        const app = route("/", "b").pipe(
+          Layer.provide(between.layer),
+          Layer.provide(auth.require("a").route.layer),
+          Layer.provide(auth.layer),
+          Layer.provide(tokens.layer)
+        )
+        const send = yield* serve(app)
+        const answer = yield* send("/", "ab")
+        assert.deepStrictEqual(summary(answer), [200, null, `{"subject":"ab","required":"a b"}`])
+        assert.strictEqual(answer.headers.get("x-between"), "1")
+        assert.strictEqual((yield* send("/", "a")).challenge, `Bearer scope="a b"`)
+        assert.deepStrictEqual(tokens.calls, ["ab", "a"])
+      })
+    )
+
+    it.effect("asks both where the scheme is authenticated in two ways", () =>
+      Effect.gen(function* () {
+        const [inner, outer] = [new Verifier({ t: ["a"], u: ["a"] }), new Verifier({ t: ["b"] })]
+        const app = route("/", "a").pipe(
+          Layer.provide(auth.layer.pipe(Layer.provide(inner.layer))),
+          Layer.provide(auth.require("b").route.layer),
+          Layer.provide(Layer.fresh(auth.layer).pipe(Layer.provide(outer.layer)))
+        )
+        const send = yield* serve(app)
+        yield* send("/", "t")
+        yield* send("/", "u")
+        assert.deepStrictEqual([inner.calls, outer.calls], [["t"], ["t", "u"]])
+      })
+    )
+
+    it.effect("is the same by combine, where the later is the outer one", () =>
+      Effect.gen(function* () {
+        const app = HttpRouter.add("GET", "/", whoAmI).pipe(
+          Layer.provide(auth.require("b").route.combine(auth.require("a").route).layer),
+          Layer.provide(auth.layer),
+          Layer.provide(verifier().layer)
+        )
+        const send = yield* serve(app)
+        assert.deepStrictEqual(summary(yield* send("/", "ab")), [200, null, `{"subject":"ab","required":"a b"}`])
+        assert.strictEqual((yield* send("/", "bad")).challenge, `Bearer scope="a b"`)
+      })
+    )
+  })
+
+  it.effect("answers before the handler sees the body", () =>
+    Effect.gen(function* () {
+      let handled = 0
+      const app = HttpRouter.add(
+        "POST",
+        "/",
+        Effect.sync(() => {
+          handled++
+          return HttpServerResponse.empty()
+        })
+      ).pipe(Layer.provide(auth.require("a").route.layer), Layer.provide(auth.layer), Layer.provide(verifier().layer))
+      const send = yield* serve(app)
+      assert.strictEqual((yield* send("/", undefined, { method: "POST", body: "{" })).status, 401)
+      assert.strictEqual((yield* send("/", "none", { method: "POST", body: "{" })).status, 401)
+      assert.strictEqual(handled, 0)
+      assert.strictEqual((yield* send("/", "a", { method: "POST", body: "{" })).status, 204)
+    })
+  )
+
+  it.effect("keeps concurrent requests apart", () =>
+    Effect.gen(function* () {
+      const slow = Effect.gen(function* () {
+        for (let i = 0; i < 5; i++) yield* Effect.yieldNow
+        const token = yield* AccessToken
+        const credential = yield* BearerToken
+        return HttpServerResponse.text(`${token.subject} ${Redacted.value(credential)}`)
+      })
+      const app = HttpRouter.add("GET", "/", slow).pipe(
+        Layer.provide(auth.require().route.layer),
+        Layer.provide(auth.layer),
+        Layer.provide(verifier().layer)
+      )
+      const send = yield* serve(app)
+      const names = Array.from({ length: 60 }, (_, i) => ["a", "ab", "abc"][i % 3] ?? "a")
+      const answers = yield* Effect.all(
+        names.map((name) => send("/", name)),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        answers.map(({ body }) => body),
+        names.map((name) => `${name} ${name}`)
+      )
+    })
+  )
+
+  it.effect("does not remember a verification for as long as a stream of the request may live", () =>
+    Effect.gen(function* () {
+      const tokens = verifier()
+      const request = HttpServerRequest.fromWeb(
+        new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+      )
+      const twice = Effect.gen(function* () {
+        yield* auth.authorizeOption
+        yield* TestClock.adjust("29 seconds")
+        yield* auth.authorizeOption
+        assert.deepStrictEqual(tokens.calls, ["a"])
+        yield* TestClock.adjust("1 second")
+        yield* auth.authorizeOption
+        assert.deepStrictEqual(tokens.calls, ["a", "a"])
+      })
+      yield* twice.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.provide(auth.layer.pipe(Layer.provide(tokens.layer)))
+      )
+    })
+  )
+
+  it.effect("does not remember a token for longer than it is good", () =>
+    Effect.gen(function* () {
+      const expiresAt = DateTime.makeUnsafe(10_000)
+      let calls = 0
+      const tokens = TokenVerifier.layer({
+        cache: false,
+        verify: () =>
+          Effect.flatMap(DateTime.now, (now) => {
+            calls++
+            return DateTime.isLessThan(now, expiresAt)
+              ? Effect.succeed({ ...verified("a", ["a"]), expiresAt })
+              : Effect.fail(new SecurityError.InvalidToken({ reason: "Expired" }))
+          })
+      })
+      const request = HttpServerRequest.fromWeb(
+        new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+      )
+      const program = Effect.gen(function* () {
+        yield* auth.authorizeOption
+        yield* TestClock.adjust("9 seconds")
+        yield* auth.authorizeOption
+        assert.strictEqual(calls, 1)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* Effect.flip(auth.authorizeOption))._tag, "InvalidToken")
+        assert.strictEqual(calls, 2)
+      })
+      yield* program.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.provide(auth.layer.pipe(Layer.provide(tokens)))
+      )
+    })
+  )
+
+  it.effect("remembers the request's own token and the last one that a program brought, however many it brings", () =>
+    Effect.gen(function* () {
+      const tokens = verifier()
+      const request = HttpServerRequest.fromWeb(
+        new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+      )
+      const bring = (token: string) => Effect.exit(auth.authorize.pipe(Effect.provide(BearerToken.layerTest(token))))
+      const program = Effect.gen(function* () {
+        yield* auth.authorizeOption
+        for (const token of ["x", "x", "y", "y", "a", "x"]) yield* bring(token)
+        yield* auth.authorizeOption
+        assert.deepStrictEqual(tokens.calls, ["a", "x", "y", "x"])
+      })
+      yield* program.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+        Effect.provide(auth.layer.pipe(Layer.provide(tokens.layer)))
+      )
+    })
+  )
+
+  it.effect("does not take a stub of the token's services for proof", () =>
+    Effect.gen(function* () {
+      const stubs = Layer.mergeAll(
+        BearerToken.layerTest("abc"),
+        Layer.succeed(AccessToken, verified("stub", ["a"])),
+        Layer.succeed(OptionalAccessToken, Option.some(verified("stub", ["a"])))
+      )
+      const app = route("/", "a").pipe(
+        HttpRouter.provideRequest(stubs),
+        Layer.provide(stubs),
+        Layer.provide(auth.layer),
+        Layer.provide(verifier().layer),
+        Layer.provide(stubs)
+      )
+      const send = yield* serve(app)
+      assert.strictEqual((yield* send("/")).status, 401)
+      assert.strictEqual((yield* send("/", "none")).status, 401)
+      assert.include((yield* send("/", "a")).body, `"subject":"a"`)
+    })
+  )
+
+  it.effect("verifies anew where the field was changed on the way", () =>
+    Effect.gen(function* () {
+      const tokens = verifier()
+      const swap = HttpRouter.middleware((effect) =>
+        Effect.updateService(effect, HttpServerRequest.HttpServerRequest, (request) =>
+          request.modify({ headers: { ...request.headers, authorization: "Bearer none" } })
+        )
+      )
+      const app = route("/", "b").pipe(
+        Layer.provide(swap.layer),
+        Layer.provide(auth.require("a").route.layer),
+        Layer.provide(auth.layer),
+        Layer.provide(tokens.layer)
+      )
+      const send = yield* serve(app)
+      assert.strictEqual((yield* send("/", "ab")).status, 401)
+      assert.deepStrictEqual(tokens.calls, ["ab", "none"])
+    })
+  )
+})
+
+describe("optional", () => {
+  const greeting = Effect.map(OptionalAccessToken, (token) =>
+    HttpServerResponse.text(Option.match(token, { onNone: () => "anonymous", onSome: ({ subject }) => subject }))
+  )
+  const app = HttpRouter.add("GET", "/", greeting).pipe(Layer.provide(auth.optional("a").route.layer))
+
+  it.effect("takes anonymous requests and refuses bad tokens", () =>
+    Effect.gen(function* () {
+      const send = yield* serve(app.pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer)))
+      assert.deepStrictEqual(summary(yield* send("/")), [200, null, "anonymous"])
+      const basic = yield* send("/", undefined, { headers: { authorization: "Basic eDp5" } })
+      assert.deepStrictEqual(summary(basic), [200, null, "anonymous"])
+      assert.deepStrictEqual(summary(yield* send("/", "a")), [200, null, "a"])
+      assert.strictEqual((yield* send("/", "bad")).challenge, `Bearer scope="a"`)
+      assert.deepStrictEqual(summary(yield* send("/", "none")), [
+        401,
+        `Bearer scope="a"`,
+        detail("Not enough permissions")
+      ])
+      assert.strictEqual((yield* send("/", "not a token")).status, 401)
+      assert.strictEqual((yield* send("/", "outage")).status, 503)
+    })
+  )
+
+  it.effect("is no longer optional inside or outside a requirement", () =>
+    Effect.gen(function* () {
+      const inside = HttpRouter.add("GET", "/inside", greeting).pipe(
+        Layer.provide(auth.optional("a").route.layer),
+        Layer.provide(auth.require("b").route.layer)
+      )
+      const outside = route("/outside", "b").pipe(Layer.provide(auth.optional("a").route.layer))
+      const send = yield* serve(
+        Layer.mergeAll(inside, outside).pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer))
+      )
+      for (const path of ["/inside", "/outside"]) {
+        assert.strictEqual((yield* send(path)).status, 401)
+        assert.strictEqual((yield* send(path, "a")).status, 401)
+        assert.strictEqual((yield* send(path, "ab")).status, 200)
+      }
+    })
+  )
+})
+
+describe("two schemes", () => {
+  it.effect("verify by their own verifiers", () =>
+    Effect.gen(function* () {
+      const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { x: "" } })
+      const app = Layer.mergeAll(
+        route("/", "a"),
+        HttpRouter.add("GET", "/other", whoAmI).pipe(Layer.provide(other.require("x").route.layer))
+      ).pipe(
+        Layer.provide(auth.layer.pipe(Layer.provide(new Verifier({ t: ["a"] }).layer))),
+        Layer.provide(other.layer.pipe(Layer.provide(new Verifier({ t: ["x"] }).layer)))
+      )
+      const send = yield* serve(app)
+      assert.include((yield* send("/", "t")).body, `"required":"a"`)
+      assert.include((yield* send("/other", "t")).body, `"required":"x"`)
+    })
+  )
+})

@@ -1,0 +1,196 @@
+/** A sealed route runs only where a guard has decided, or a layer for tests stands for one. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer, Logger, Redacted, Schema } from "effect"
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
+import { OAuth2 } from "effect-oauth2"
+import { authorizationServer } from "../support/authorizationServer.ts"
+import { serve } from "../support/web.ts"
+import {
+  adapters,
+  type App,
+  auth,
+  cast,
+  reference,
+  secret,
+  serveWithLog,
+  stubs,
+  stubToken
+} from "../support/untypedApps.ts"
+
+describe("sealing", () => {
+  const handled: Array<string> = []
+  const handler = Effect.sync(() => {
+    handled.push("handled")
+    return HttpServerResponse.text("the secret")
+  })
+  /** Provides what a decision about this request looks like. */
+  const lookAlike = HttpRouter.middleware((effect) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.provideService(effect, reference("effect-oauth2/Decision"), { origin: { request } })
+    )
+  )
+  const sealed = (path: `/${string}`) => OAuth2.route("GET", path, handler) as App
+  const provided = (layer: unknown) => Layer.provide(layer as App)
+
+  it.effect("a sealed route runs only where a requirement or Public stands around it", () =>
+    Effect.gen(function* () {
+      handled.length = 0
+      const { log, send } = yield* serveWithLog(
+        Layer.mergeAll(
+          sealed("/cast"),
+          sealed("/stub").pipe(HttpRouter.provideRequest(stubs["AccessToken"]!), provided(lookAlike.layer)),
+          sealed("/required").pipe(provided(auth.require("a").route.layer)),
+          sealed("/optional").pipe(provided(auth.optional("a").route.layer)),
+          sealed("/public").pipe(provided(OAuth2.Public("it is a test").route.layer))
+        ) as App
+      )
+      for (const token of [undefined, "a"]) {
+        assert.deepStrictEqual((yield* send("/cast", token)).status, 500)
+        assert.deepStrictEqual((yield* send("/stub", token)).status, 500)
+      }
+      assert.deepStrictEqual(handled, [])
+      assert.include(log, `Error The route "GET /cast" is neither secured nor Public: no requirement stands around it.`)
+      assert.strictEqual((yield* send("/required")).status, 401)
+      assert.strictEqual((yield* send("/optional", "bad")).status, 401)
+      assert.deepStrictEqual(handled, [])
+      assert.strictEqual((yield* send("/required", "a")).status, 200)
+      assert.strictEqual((yield* send("/optional")).status, 200)
+      assert.strictEqual((yield* send("/public")).status, 200)
+      assert.strictEqual((yield* send("/public", "bad")).status, 200)
+    })
+  )
+
+  it.effect("a sealed route takes no decision about another request", () =>
+    Effect.gen(function* () {
+      handled.length = 0
+      const forwarding = HttpRouter.middleware((effect) =>
+        Effect.updateService(effect, HttpServerRequest.HttpServerRequest, () =>
+          HttpServerRequest.fromWeb(new Request("http://localhost/x", { headers: { authorization: "Bearer bad" } }))
+        )
+      )
+      const { log, send } = yield* serveWithLog(
+        sealed("/forwarded").pipe(provided(forwarding.layer), provided(auth.require("a").route.layer)) as App
+      )
+      assert.strictEqual((yield* send("/forwarded", "a")).status, 500)
+      assert.deepStrictEqual(handled, [])
+      assert.include(log.join(), "GET /forwarded")
+    })
+  )
+
+  it.effect("an authentication with the scheme of a real one, and another authenticator, opens nothing", () =>
+    Effect.gen(function* () {
+      const key = reference("effect-oauth2/OAuth2/OAuth2")
+      const real = Context.get(yield* Layer.build(auth.layerTest("anonymous")), key) as object
+      const verified = Effect.succeed(stubToken)
+      const fake = Object.assign((effect: unknown) => effect, real, {
+        authenticator: {
+          fromRequest: () => ({ token: Redacted.make("x"), verified }),
+          fromToken: () => verified
+        }
+      })
+      const route = HttpRouter.add("GET", "/", secret).pipe(provided(auth.require("a").route.layer))
+      const send = yield* serve(Layer.provide(route as App, [Layer.succeed(key, fake), Logger.layer([])]) as App)
+      assert.strictEqual((yield* send("/", "a")).status, 500)
+    })
+  )
+
+  it.effect("Public inside of a requirement opens nothing", () =>
+    Effect.gen(function* () {
+      const open = OAuth2.Public("it is a test")
+      const group = HttpApiGroup.make("group")
+        .add(HttpApiEndpoint.get("get", "/api", { success: Schema.String }).middleware(open))
+        .middleware(auth.require("a"))
+      const Api = HttpApi.make("api").add(group)
+      const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.succeed("x")))
+      const { send } = yield* serveWithLog(
+        Layer.merge(
+          sealed("/route").pipe(provided(open.route.layer), provided(auth.require("a").route.layer)),
+          HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(HttpServer.layerServices))
+        ) as App
+      )
+      for (const path of ["/api", "/route"]) {
+        assert.strictEqual((yield* send(path)).status, 401)
+        assert.strictEqual((yield* send(path, "a")).status, 200)
+      }
+    })
+  )
+
+  it("an api with an open endpoint throws, and names each", () => {
+    const get = (name: string) => HttpApiEndpoint.get(name, `/${name}`)
+    const group = HttpApiGroup.make("items")
+      .add(get("guarded"))
+      .middleware(auth.require("a"))
+      .add(get("late"), get("public").middleware(OAuth2.Public("it is a test")), get("later"))
+    const Api = HttpApi.make("api").add(group)
+    assert.throws(
+      () => OAuth2.secured(Api as never),
+      TypeError,
+      `neither secured nor Public: "items.late", "items.later". Give each auth.require, auth.optional or OAuth2.Public.`
+    )
+    const closed = () => OAuth2.secured(Api.middleware(auth.require("a")) as never)
+    assert.throws(closed, TypeError, `Public inside of a requirement, which closes them: "items.public".`)
+  })
+
+  it("an api with a middleware that only looks like a requirement throws", () => {
+    class Fake extends HttpApiMiddleware.Service<Fake>()("effect-oauth2/OAuth2/OAuth2") {}
+    const Api = HttpApi.make("api").add(
+      HttpApiGroup.make("items").add(HttpApiEndpoint.get("get", "/").middleware(Fake))
+    )
+    assert.throws(() => OAuth2.secured(Api as never), TypeError, `"items.get"`)
+  })
+
+  it("Public takes a reason", () => {
+    assert.throws(() => OAuth2.Public(" "), TypeError, "why")
+    assert.strictEqual(OAuth2.Public("health checks").reason, "health checks")
+  })
+})
+
+describe("test layers", () => {
+  const scheme = OAuth2.authorizationCode("Test", {
+    ...authorizationServer,
+    scopes: { read: "", write: "", admin: "" },
+    implies: { admin: ["write"], write: ["read"] }
+  })
+  const subject = Effect.map(scheme.granted("read"), (token) => token.subject)
+
+  it.effect("grant proves its scopes, and what they imply, to domain code", () =>
+    Effect.gen(function* () {
+      const provided = (scope: "read" | "write" | "admin") =>
+        Effect.provide(cast(subject), scheme.grant({ subject: "demo", scopes: [scope] }))
+      assert.strictEqual(yield* provided("read"), "demo")
+      assert.strictEqual(yield* provided("admin"), "demo")
+      const write = cast(scheme.granted("write"))
+      const exit = yield* Effect.exit(Effect.provide(write, scheme.grant({ scopes: ["read"] })))
+      assert.strictEqual(exit._tag, "Failure")
+      const none = yield* Effect.exit(cast(subject))
+      assert.strictEqual(none._tag, "Failure")
+      const foreign = yield* Effect.exit(Effect.provide(cast(subject), auth.grant({ scopes: ["a"] })))
+      assert.strictEqual(foreign._tag, "Failure")
+      assert.strictEqual((yield* Effect.provide(scheme.accessToken, scheme.grant({}))).subject, "demo")
+      const token = yield* Effect.exit(Effect.provide(cast(scheme.accessToken), auth.grant({ scopes: ["a"] })))
+      assert.strictEqual(token._tag, "Failure")
+    }).pipe(Effect.provide(Logger.layer([])))
+  )
+
+  for (const [name, adapter] of Object.entries(adapters)) {
+    it.effect(`${name}: layerTest authenticates every request, and its scopes are decided as ever`, () =>
+      Effect.gen(function* () {
+        const handler = cast(
+          Effect.map(scheme.granted("read"), ({ claims, subject }) =>
+            HttpServerResponse.text(`${subject} ${String(claims["tenant"])}`)
+          )
+        )
+        const app = adapter.make([
+          { path: "/read", handler, requirement: scheme.require("read") },
+          { path: "/admin", handler, requirement: scheme.require("admin") }
+        ])
+        const layer = scheme.layerTest({ subject: "alice", scopes: ["write"], claims: { tenant: "t1" } })
+        const send = yield* serve(Layer.provide(app, layer) as App)
+        assert.strictEqual((yield* send("/read")).body, "alice t1")
+        assert.strictEqual((yield* send("/read", "x y")).body, "alice t1")
+        assert.strictEqual((yield* send("/admin", "admin")).challenge, `Bearer scope="admin"`)
+      })
+    )
+  }
+})

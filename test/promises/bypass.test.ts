@@ -1,0 +1,275 @@
+/** Nothing but what a scheme verified for this very request opens a door; mistakes that the types would show fail closed. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { OAuth2, Requirement, TokenVerifier } from "effect-oauth2"
+import { authorizationServer } from "../support/authorizationServer.ts"
+import { verified } from "../support/TestVerifier.ts"
+import {
+  adapters,
+  type App,
+  auth,
+  cast,
+  type Endpoint,
+  type Handler,
+  other,
+  own,
+  reference,
+  secret,
+  secretless,
+  serveWithLog,
+  stubs,
+  verifier
+} from "../support/untypedApps.ts"
+
+/** Another scheme with the name of the first. */
+const twin = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
+
+const ofTwin: Handler = cast(Effect.as(twin.accessToken, HttpServerResponse.text("an answer")))
+
+for (const [name, adapter] of Object.entries(adapters)) {
+  const endpoints: ReadonlyArray<Endpoint> = [
+    { path: "/a", requirement: auth.require("a"), handler: secret },
+    { path: "/b", requirement: auth.require("b"), handler: secret },
+    { path: "/optional", requirement: auth.optional("a"), handler: secret },
+    { path: "/other", requirement: other.require("a"), handler: secret },
+    { path: "/open", handler: secret },
+    { path: "/own", requirement: auth.require(), handler: own },
+    { path: "/own/optional", requirement: auth.optional(), handler: own },
+    { path: "/own/other", requirement: other.require(), handler: own },
+    { path: "/own/open", handler: own }
+  ]
+
+  describe(`${name}: a stub is no proof`, () => {
+    for (const [what, layer] of Object.entries(stubs)) {
+      for (const place of adapter.places) {
+        it.effect(`${what}, provided to ${place}`, () =>
+          Effect.gen(function* () {
+            const { send } = yield* serveWithLog(adapter.make(endpoints, { place, layer }))
+            // One that stands in the way of the real one may close the door, never open it.
+            const closed = (status: number) => assert.include([401, 500], status)
+            closed((yield* send("/a")).status)
+            closed((yield* send("/a", "none")).status)
+            closed((yield* send("/a", "b")).status)
+            closed((yield* send("/a", "bad")).status)
+            closed((yield* send("/own")).status)
+            closed((yield* send("/own", "bad")).status)
+            for (const path of ["/b", "/optional", "/other", "/open", "/own/optional", "/own/other", "/own/open"]) {
+              for (const token of [undefined, "none", "a", "b", "ab"]) closed((yield* send(path, token)).status)
+            }
+            for (const [path, answer] of [
+              ["/a", "the secret of a"],
+              ["/own", "the token of a"]
+            ] as const) {
+              const { body, status } = yield* send(path, "a")
+              if (status === 200) assert.strictEqual(body, answer)
+              else
+                assert.include(
+                  ["a grant", "a proof that looks like one", "an authentication that looks like one"],
+                  what
+                )
+            }
+          })
+        )
+      }
+    }
+  })
+
+  describe(`${name}: a grant that is missing fails closed`, () => {
+    const anyOf = cast(
+      Effect.map(auth.grantedAny("a", "b"), (scope) => HttpServerResponse.text(`the secret of ${scope}`))
+    )
+    const noRequirement = "no requirement of the scheme guards this route"
+    const otherScopes = "its requirements do not demand the scope"
+
+    for (const [title, requirement, handler, token, scopes, why] of [
+      ["without a requirement", undefined, secret, "ab", `"a"`, noRequirement],
+      ["with a requirement of another scope", auth.require("b"), secret, "ab", `"a"`, otherScopes],
+      ["with a requirement of no scope", auth.require(), secret, "ab", `"a"`, otherScopes],
+      ["with one of another scheme", other.require("a"), secret, "ab", `"a"`, noRequirement],
+      ["where the token is optional, and sent", auth.optional("a"), secret, "ab", `"a"`, noRequirement],
+      [
+        "where any of two is required, and the other one had",
+        auth.require(Requirement.any("a", "b")),
+        secret,
+        "b",
+        `"a"`,
+        otherScopes
+      ],
+      ["any of several, without a requirement", undefined, anyOf, "ab", `"a", "b"`, noRequirement],
+      ["any of several, with a requirement of none of them", auth.require(), anyOf, "ab", `"a", "b"`, otherScopes],
+      ["the token, without a requirement", undefined, own, "ab", "a token", noRequirement],
+      ["the token, with a requirement of another scheme", other.require("a"), own, "ab", "a token", noRequirement],
+      [
+        "the token, with one of another scheme of the same name",
+        auth.require(),
+        ofTwin,
+        "ab",
+        "a token",
+        noRequirement
+      ],
+      ["the token, where it is optional, and sent", auth.optional("a"), own, "ab", "a token", noRequirement],
+      [
+        "the token, where it may be that of another scheme, and is",
+        OAuth2.either(other.require("a"), auth.require("a")),
+        own,
+        "a",
+        "a token",
+        noRequirement
+      ]
+    ] as const) {
+      it.effect(title, () =>
+        Effect.gen(function* () {
+          const { log, send } = yield* serveWithLog(
+            adapter.make([{ path: "/", handler, ...(requirement === undefined ? {} : { requirement }) }])
+          )
+          const { body, status } = yield* send("/", token)
+          assert.deepStrictEqual([status, body], [500, ""])
+          assert.include(
+            log,
+            `Error A handler relies on ${scopes} of the scheme "OAuth2", which its route or endpoint has not proven: ${why}.`
+          )
+        })
+      )
+    }
+
+    it.effect("where a union-typed variable promised more than it held", () =>
+      Effect.gen(function* () {
+        const scope: string = "b"
+        const { log, send } = yield* serveWithLog(
+          adapter.make([{ path: "/", handler: secret, requirement: auth.require(scope as "a" | "b") }])
+        )
+        assert.strictEqual((yield* send("/", "ab")).status, 500)
+        assert.include(log.join(), `"a" of the scheme "OAuth2"`)
+      })
+    )
+
+    it.effect("and what was decided for one request is nothing to the next, however its context got there", () =>
+      Effect.gen(function* () {
+        let kept: Context.Context<never> = Context.empty()
+        const keep = Effect.map(Effect.context<never>(), (context) => {
+          kept = Context.makeUnsafe(
+            new Map(Array.from(context.mapUnsafe).filter(([key]) => key.startsWith("effect-oauth2/")))
+          )
+          return HttpServerResponse.empty()
+        })
+        const replay = HttpRouter.middleware((effect) => Effect.suspend(() => Effect.provideContext(effect, kept)), {
+          global: true
+        })
+        const requirement = auth.require("a")
+        const routes = adapter.make([
+          { path: "/keep", handler: keep, requirement },
+          { path: "/same", handler: secret, requirement },
+          { path: "/b", handler: secret, requirement: auth.require("b") },
+          { path: "/open", handler: secret }
+        ])
+        // A verifier that caches gives one value to many requests.
+        const ab = verified("ab", ["a", "b"])
+        const caching = Layer.effect(
+          TokenVerifier,
+          Effect.map(TokenVerifier, ({ invalidate, verify }) => ({
+            invalidate,
+            verify: (token) => (Redacted.value(token) === "ab" ? Effect.succeed(ab) : verify(token))
+          }))
+        ).pipe(Layer.provide(verifier().layer))
+        const { log, send } = yield* serveWithLog(Layer.merge(routes, replay) as App, caching)
+        assert.strictEqual((yield* send("/keep", "ab")).status, 204)
+        assert.isTrue(kept.mapUnsafe.has("effect-oauth2/OAuth2/OAuth2/Proof"))
+        for (const token of [undefined, "bad", "none"]) assert.strictEqual((yield* send("/same", token)).status, 401)
+        assert.strictEqual((yield* send("/same", "mallory")).body, "the secret of mallory")
+        assert.strictEqual((yield* send("/b", "ab")).status, 500)
+        assert.strictEqual((yield* send("/open", "a")).status, 500)
+        assert.include(log.join(), "what was proven was proven for another request")
+      })
+    )
+  })
+
+  describe(`${name}: a forged proof`, () => {
+    const forgeries: Readonly<Record<string, (real: object, origin: object) => object>> = {
+      "with the fields of a real one": (real, origin) => ({ ...real, origin }),
+      "with the prototype of a real one too": (real, origin) =>
+        Object.assign(Object.create(Object.getPrototypeOf(real)), real, { origin })
+    }
+    for (const [how, forge] of Object.entries(forgeries)) {
+      it.effect(`${how} proves nothing`, () =>
+        Effect.gen(function* () {
+          const key = reference("effect-oauth2/OAuth2/OAuth2/Proof")
+          const granted = yield* Layer.build(auth.grant({ subject: "forged", scopes: ["a", "b"] }))
+          const real = Context.get(granted, key) as object
+          const handler = cast(
+            Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+              Effect.provideService(secret, key, forge(real, { request }))
+            )
+          )
+          assert.hasAllKeys(real, ["scheme", "origin", "token", "scopes"])
+          assert.hasAllKeys((real as { readonly origin: object }).origin, ["request"])
+          const { send } = yield* serveWithLog(
+            adapter.make([
+              { path: "/open", handler },
+              { path: "/b", handler, requirement: auth.require("b") }
+            ])
+          )
+          assert.strictEqual((yield* send("/open", "ab")).status, 500)
+          assert.strictEqual((yield* send("/b", "b")).status, 500)
+        })
+      )
+    }
+  })
+
+  describe(`${name}: schemes are apart`, () => {
+    it.effect("the layer of a scheme does not open what another scheme of the same name guards", () =>
+      Effect.gen(function* () {
+        const { send } = yield* serveWithLog(
+          adapter.make([
+            {
+              path: "/",
+              handler: secretless,
+              requirement: twin.require("a")
+            }
+          ])
+        )
+        assert.strictEqual((yield* send("/", "a")).status, 500)
+      })
+    )
+  })
+
+  describe(`${name}: a check`, () => {
+    for (const says of [undefined, null, 0, "", "no", {}]) {
+      it.effect(`that says ${JSON.stringify(says)} has not said yes`, () =>
+        Effect.gen(function* () {
+          const check = Requirement.check("odd", () => Effect.succeed(says as boolean))
+          const late = Requirement.check("late", () => Effect.as(Effect.yieldNow, says as boolean))
+          const { send } = yield* serveWithLog(
+            adapter.make([
+              { path: "/alone", handler: secretless, requirement: auth.require(check) },
+              { path: "/all", handler: secretless, requirement: auth.require("a", check) },
+              { path: "/first", handler: secretless, requirement: auth.require(check, "a") },
+              { path: "/late", handler: secretless, requirement: auth.require("a", late, "b") },
+              { path: "/any", handler: secretless, requirement: auth.require(Requirement.any(check, late)) }
+            ])
+          )
+          for (const path of ["/alone", "/all", "/first", "/late", "/any"]) {
+            assert.strictEqual((yield* send(path, "ab")).status, 401, path)
+          }
+        })
+      )
+    }
+
+    it.effect("that dies is no answer", () =>
+      Effect.gen(function* () {
+        const check = Requirement.check("broken", () => Effect.die("broken"))
+        const thrown = Requirement.check("thrown", () => {
+          throw new Error("thrown")
+        })
+        const { send } = yield* serveWithLog(
+          adapter.make([
+            { path: "/dies", handler: secret, requirement: auth.require("a", check) },
+            { path: "/throws", handler: secret, requirement: auth.require(Requirement.any(thrown, "a")) }
+          ])
+        )
+        assert.strictEqual((yield* send("/dies", "a")).status, 500)
+        assert.strictEqual((yield* send("/throws", "a")).status, 500)
+      })
+    )
+  })
+}

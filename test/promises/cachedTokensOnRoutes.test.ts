@@ -1,0 +1,302 @@
+/** Verified tokens that are kept, behind the routes and the programs of a scheme. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, DateTime, Effect, Exit, Layer, Metric, Option, Redacted, Result } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { BearerToken, JwtVerifier, OAuth2, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+import { TestIssuer } from "effect-oauth2/testing"
+import { TestClock } from "effect/testing"
+import { accepted, later, outage, refused, verifier, ways } from "../support/scriptedVerifier.ts"
+import { countsByOutcome } from "../support/countsByOutcome.ts"
+import { times } from "../support/times.ts"
+import { verified } from "../support/TestVerifier.ts"
+import { authorizationServer } from "../support/authorizationServer.ts"
+import { serve } from "../support/web.ts"
+
+const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "" } })
+
+const subject = Effect.map(auth.granted("a"), ({ subject }) => HttpServerResponse.text(subject))
+const route = HttpRouter.add("GET", "/", subject).pipe(Layer.provide(auth.require("a").route.layer))
+
+const requestOf = (token: string) =>
+  HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { authorization: `Bearer ${token}` } }))
+
+describe("behind a scheme", () => {
+  for (const [name, way] of Object.entries(ways)) {
+    it.effect(`a token is verified once, by a verifier that decides ${name}`, () =>
+      Effect.gen(function* () {
+        const { calls, invalidate, service } = yield* verifier({ way })
+        const send = yield* serve(
+          route.pipe(Layer.provide(auth.layer), Layer.provide(Layer.succeed(TokenVerifier, service)))
+        )
+        for (const _ of times(3)) assert.strictEqual((yield* send("/", "alice")).body, "alice")
+        assert.strictEqual((yield* send("/", "bob")).body, "bob")
+        assert.deepStrictEqual(calls, ["alice", "bob"])
+        assert.deepStrictEqual(yield* countsByOutcome, { hit: 2, miss: 2 })
+        yield* invalidate("alice")
+        assert.strictEqual((yield* send("/", "alice")).body, "alice")
+        assert.deepStrictEqual(calls, ["alice", "bob", "alice"])
+      }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+    )
+
+    it.effect(`a token is answered in its time, by a verifier that decides ${name}`, () =>
+      Effect.gen(function* () {
+        const says = (token: string) => accepted(token, { expiresAt: DateTime.makeUnsafe(10_000) })
+        const { calls, service } = yield* verifier({ way, says })
+        const scheme = Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service))
+        const request = () => new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+        const program = Effect.suspend(() =>
+          Effect.provideService(
+            auth.authorizeOption,
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(request())
+          )
+        ).pipe(Effect.provide(yield* Layer.build(scheme)))
+        for (const [time, expected] of [
+          [5000, 1],
+          [9999, 1],
+          [10_000, 2],
+          [4999, 3],
+          [4998, 4],
+          [5000, 4]
+        ] as const) {
+          yield* TestClock.setTime(time)
+          assert.strictEqual((yield* Effect.exit(program))._tag, time < 10_000 ? "Success" : "Failure")
+          assert.lengthOf(calls, expected, `at ${time}`)
+        }
+      })
+    )
+  }
+
+  it.effect("a verifier around one that keeps tokens is asked about every token", () =>
+    Effect.gen(function* () {
+      const { calls, service } = yield* verifier({})
+      const asked: Array<string> = []
+      const revoked = new Set<string>()
+      const around: TokenVerifier["Service"] = {
+        ...service,
+        verify: (token) => {
+          asked.push(Redacted.value(token))
+          return revoked.has(Redacted.value(token)) ? refused : service.verify(token)
+        }
+      }
+      const send = yield* serve(
+        route.pipe(Layer.provide(auth.layer), Layer.provide(Layer.succeed(TokenVerifier, around)))
+      )
+      for (const _ of times(3)) assert.strictEqual((yield* send("/", "a")).status, 200)
+      assert.deepStrictEqual([asked, calls], [["a", "a", "a"], ["a"]])
+      revoked.add("a")
+      assert.strictEqual((yield* send("/", "a")).status, 401)
+    })
+  )
+
+  for (const text of ["", "=", "a b", "a,b", "a\tb", 'a"b', "a=b", "ä"]) {
+    it.effect(`what is no token by its form gets in by no other way: ${JSON.stringify(text)}`, () =>
+      Effect.gen(function* () {
+        const { calls, service } = yield* verifier({})
+        const scheme = yield* Layer.build(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
+        const program = auth.authorize.pipe(Effect.provide(BearerToken.layerTest(text)), Effect.provideContext(scheme))
+        for (const _ of times(2)) assert.strictEqual((yield* program).subject, text)
+        assert.deepStrictEqual(calls, [text, text])
+        const send = yield* serve(Layer.provide(route, Layer.succeedContext(scheme)))
+        const { body, status } = yield* send("/", text)
+        assert.deepStrictEqual([status, body], [401, '{"detail":"Not authenticated"}'])
+        assert.lengthOf(calls, 2)
+      })
+    )
+  }
+})
+
+describe("a token that is kept", () => {
+  const jwts = JwtVerifier.layer({ issuer: "https://issuer.test", audience: "https://api.test" }).pipe(
+    Layer.provideMerge(TestIssuer.layer({ issuer: "https://issuer.test", audience: "https://api.test" }))
+  )
+  /** How it has ended when it was begun: `undefined` where it waits for anything, if only for its turn. */
+  const atOnce = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.map(Effect.context<R>(), (context) => Effect.runForkWith(context)(effect).pollUnsafe())
+
+  it.effect("is decided about in the very step in which its request comes, whether it opens the route or not", () =>
+    Effect.gen(function* () {
+      const app = yield* HttpRouter.toHttpEffect(route)
+      const { mint } = yield* TestIssuer
+      for (const [scope, expected] of [
+        ["a", 200],
+        ["b", "InsufficientScope"]
+      ] as const) {
+        const token = yield* mint({ scopes: [scope] })
+        const send = Effect.suspend(() =>
+          Effect.match(app, { onSuccess: ({ status }) => status, onFailure: ({ _tag }) => _tag }).pipe(
+            Effect.provideService(HttpServerRequest.HttpServerRequest, requestOf(token))
+          )
+        )
+        assert.isUndefined(yield* atOnce(send), "the first time its key is waited for")
+        yield* send
+        for (const _ of times(3)) assert.deepStrictEqual(yield* atOnce(send), Exit.succeed(expected))
+      }
+    }).pipe(Effect.provide(Layer.provideMerge(auth.layer, Layer.merge(jwts, HttpRouter.layer))))
+  )
+
+  it.effect("costs the steps of a guard that looks, provides, and sees what the handler fails with, and no more", () =>
+    Effect.gen(function* () {
+      const { mint } = yield* TestIssuer
+      const steps: Effect.Effect<number> = Effect.withFiber((fiber) => Effect.succeed(fiber.currentOpCount))
+      const guarded = auth.prove("a")(steps)
+      const least = Effect.withFiber(() =>
+        Effect.updateContext<number, never, never, never>(Effect.catch(steps, Effect.fail), (context) => context)
+      )
+      const token = yield* mint({ scopes: ["a"] })
+      const credential = yield* Layer.build(BearerToken.layerTest(token))
+      const contexts: ReadonlyArray<Context.Context<BearerToken>> = [
+        credential,
+        Context.add(credential, HttpServerRequest.HttpServerRequest, requestOf(token))
+      ]
+      for (const context of contexts) {
+        yield* Effect.provideContext(guarded, context)
+        const expected = yield* Effect.provideContext(atOnce(least), context)
+        assert.deepStrictEqual(yield* Effect.provideContext(atOnce(guarded), context), expected)
+      }
+    }).pipe(Effect.provide(Layer.provideMerge(auth.layer, jwts)))
+  )
+})
+
+describe("a verifier that looks at the request, and keeps nothing", () => {
+  it.effect("is asked again where the request was changed", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const tokens = TokenVerifier.layer({
+        cache: false,
+        verify: () =>
+          Effect.gen(function* () {
+            const request = Context.getOrUndefined(yield* Effect.context<never>(), HttpServerRequest.HttpServerRequest)
+            asked.push(request?.url ?? "")
+            return yield* request?.url === "/closed" ? refused : accepted("a")
+          })
+      })
+      const request = HttpServerRequest.fromWeb(
+        new Request("http://localhost/open", { headers: { authorization: "Bearer a" } })
+      )
+      const ask = (request: HttpServerRequest.HttpServerRequest) =>
+        Effect.exit(auth.authorizeOption).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+          Effect.map(Exit.isSuccess)
+        )
+      yield* Effect.gen(function* () {
+        assert.isTrue(yield* ask(request))
+        assert.isTrue(yield* ask(request))
+        assert.isFalse(yield* ask(request.modify({ url: "/closed" })))
+        assert.isTrue(yield* ask(request.modify({ remoteAddress: Option.some("6.6.6.6") })))
+        assert.isTrue(yield* ask(request))
+      }).pipe(Effect.provide(Layer.provide(auth.layer, tokens)), Effect.scoped)
+      assert.deepStrictEqual(asked, ["/open", "/closed", "/open"])
+    })
+  )
+})
+
+describe("a long request", () => {
+  for (const cache of [false, {}] as const) {
+    it.effect(`asks again when the token has expired (cache: ${JSON.stringify(cache)})`, () =>
+      Effect.gen(function* () {
+        let calls = 0
+        const tokens = TokenVerifier.layer({
+          cache,
+          verify: () => {
+            calls++
+            return Effect.succeed({ ...verified("a", ["a"]), expiresAt: DateTime.makeUnsafe(10_000) })
+          }
+        })
+        const request = HttpServerRequest.fromWeb(
+          new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+        )
+        yield* Effect.gen(function* () {
+          yield* auth.authorizeOption
+          yield* TestClock.adjust("1 hour")
+          const error = yield* Effect.flip(auth.authorizeOption)
+          assert(error._tag === "InvalidToken" && error.reason === "Expired")
+          assert.strictEqual(calls, 2)
+        }).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+          Effect.provide(Layer.provide(auth.layer, tokens))
+        )
+      })
+    )
+  }
+})
+
+describe("an outage", () => {
+  for (const cache of [false, {}] as const) {
+    it.effect(`is not remembered within a request, as a refusal is (cache: ${JSON.stringify(cache)})`, () =>
+      Effect.gen(function* () {
+        let says = outage
+        const { calls, service } = yield* verifier({ cache, way: later, says: () => says })
+        const scheme = yield* Layer.build(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
+        const outcomes = (request: HttpServerRequest.HttpServerRequest) =>
+          Effect.result(auth.authorizeOption).pipe(
+            Effect.map((result) => (Result.isFailure(result) ? result.failure._tag : "accepted")),
+            Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+            Effect.provideContext(scheme),
+            (once) => Effect.all([once, once])
+          )
+        const request = requestOf("a")
+        const unavailable = "AuthorizationServerUnavailable"
+        assert.deepStrictEqual(yield* outcomes(request), [unavailable, unavailable])
+        assert.lengthOf(calls, 2)
+        says = accepted("a")
+        assert.deepStrictEqual(yield* outcomes(request), ["accepted", "accepted"])
+        assert.lengthOf(calls, 3)
+        says = refused
+        assert.deepStrictEqual(yield* outcomes(requestOf("b")), ["InvalidToken", "InvalidToken"])
+        assert.lengthOf(calls, 4)
+      })
+    )
+  }
+})
+
+describe("what is invalidated", () => {
+  for (const cache of [false, {}] as const) {
+    it.effect(`is verified anew in the very request that has verified it (cache: ${JSON.stringify(cache)})`, () =>
+      Effect.gen(function* () {
+        let session = accepted("a")
+        const { calls, invalidate, service } = yield* verifier({ cache, way: later, says: () => session })
+        const request = HttpServerRequest.fromWeb(
+          new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
+        )
+        yield* Effect.gen(function* () {
+          for (const _ of times(3)) yield* auth.authorizeOption
+          assert.lengthOf(calls, 1)
+          session = refused
+          yield* invalidate("a")
+          yield* Effect.flip(auth.authorizeOption)
+          assert.lengthOf(calls, 2)
+        }).pipe(
+          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+          Effect.provide(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
+        )
+      })
+    )
+  }
+})
+
+describe("a token of a class of one's own", () => {
+  it.effect("is what its getters say", () =>
+    Effect.gen(function* () {
+      const { audience, claims, clientId, issuedAt, issuer, scopes, tokenId } = verified("x", ["a"])
+      class Session implements VerifiedToken {
+        readonly audience = audience
+        readonly claims = claims
+        readonly clientId = clientId
+        readonly issuedAt = issuedAt
+        readonly issuer = issuer
+        readonly scopes = scopes
+        readonly tokenId = tokenId
+        get subject() {
+          return "alice"
+        }
+        get expiresAt() {
+          return DateTime.makeUnsafe(10_000)
+        }
+      }
+      const { present } = yield* verifier({ says: () => Effect.succeed(new Session()) })
+      const { expiresAt, subject } = yield* present("a")
+      assert.deepStrictEqual([subject, expiresAt.epochMilliseconds], ["alice", 10_000])
+    })
+  )
+})

@@ -1,0 +1,301 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import * as jose from "jose"
+import { execFile } from "node:child_process"
+import { once } from "node:events"
+import { createServer } from "node:net"
+import { authorizationCode, clientCredentials, Refused } from "../support/AuthorizationCodeFlow.ts"
+import { freePort, type Program, start } from "../support/program.ts"
+
+const file = "scratchpad/items-api/main.ts"
+
+/** The program as `npm start` runs it, on ports of its own. */
+class ItemsApi extends Context.Service<
+  ItemsApi,
+  { readonly api: string; readonly issuer: string; readonly program: Program }
+>()("test/ItemsApi") {
+  static readonly layer = Layer.effect(
+    ItemsApi,
+    Effect.gen(function* () {
+      const port = yield* freePort
+      const issuerPort = yield* freePort
+      const program = yield* start(file, { PORT: String(port), AUTHORIZATION_SERVER_PORT: String(issuerPort) })
+      yield* program.waitFor("Ctrl-C ends the program.")
+      return { api: `http://127.0.0.1:${port}`, issuer: `http://127.0.0.1:${issuerPort}`, program }
+    })
+  )
+}
+
+const call = (
+  url: string,
+  token?: string,
+  init?: Omit<RequestInit, "headers"> & { readonly headers?: Record<string, string> }
+) =>
+  Effect.promise(async () => {
+    const response = await fetch(url, {
+      ...init,
+      headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...init?.headers }
+    })
+    return [response.status, response.headers.get("www-authenticate"), await response.json()]
+  })
+
+const post = (name: unknown) => ({
+  method: "POST",
+  body: JSON.stringify({ name }),
+  headers: { "content-type": "application/json" }
+})
+
+const itemsCli = { clientId: "items-cli", clientSecret: "items-cli-secret" }
+
+layer(ItemsApi.layer)("the Items API", (it) => {
+  it.effect("is open where it says so", () =>
+    Effect.gen(function* () {
+      const { api } = yield* ItemsApi
+      assert.deepStrictEqual(yield* call(`${api}/health`), [200, null, { status: "ok" }])
+      assert.deepStrictEqual(yield* call(`${api}/greeting`), [200, null, { hello: "anonymous" }])
+    })
+  )
+
+  it.effect("is closed everywhere else, and says how to authenticate", () =>
+    Effect.gen(function* () {
+      const { api } = yield* ItemsApi
+      const refused = [401, "Bearer", { detail: "Not authenticated" }]
+      assert.deepStrictEqual(yield* call(`${api}/items`), refused)
+      assert.deepStrictEqual(yield* call(`${api}/items`, undefined, post("x")), refused)
+      assert.deepStrictEqual(yield* call(`${api}/users/me`), refused)
+    })
+  )
+
+  it.effect("documents all that it serves, and begins its walk-through at the page", () =>
+    Effect.gen(function* () {
+      const { api, program } = yield* ItemsApi
+      assert.match(program.output.stdout, new RegExp(`^Open ${api}/docs, press Authorize.* sign in as demo`, "m"))
+      const page = yield* Effect.promise(() => fetch(`${api}/docs`).then((response) => response.text()))
+      assert.include(page, '"clientId":"items-docs"')
+      const [status, , document] = yield* call(`${api}/openapi.json`)
+      assert.strictEqual(status, 200)
+      const security = Object.entries<object>(document.paths).flatMap(([path, item]) =>
+        Object.entries(item).map(([method, operation]) => [`${method} ${path}`, operation.security])
+      )
+      assert.deepStrictEqual(Object.fromEntries(security), {
+        "get /items": [{ OAuth2: ["items:read"] }],
+        "post /items": [{ OAuth2: ["items:read", "items:write"] }],
+        "get /users/me": [{ OAuth2: ["me"] }],
+        "get /greeting": [{ OAuth2: [] }, {}],
+        "get /health": []
+      })
+    })
+  )
+
+  it.effect("serves a client with its own token", () =>
+    Effect.gen(function* () {
+      const { api, issuer } = yield* ItemsApi
+      const { access_token } = yield* clientCredentials({ issuer, ...itemsCli, scope: "items:read items:write me" })
+      const [status, , created] = yield* call(`${api}/items`, access_token, post("A first item"))
+      assert.deepStrictEqual([status, created], [201, { id: 1, name: "A first item", owner: "items-cli" }])
+      assert.deepStrictEqual(yield* call(`${api}/items`, access_token), [200, null, [created]])
+      assert.deepStrictEqual(yield* call(`${api}/users/me`, access_token), [
+        200,
+        null,
+        { subject: "items-cli", scopes: ["items:read", "items:write", "me"] }
+      ])
+    })
+  )
+
+  it.effect("serves a user who signed in with authorization code and PKCE, also after a refresh", () =>
+    Effect.gen(function* () {
+      const { api, issuer } = yield* ItemsApi
+      const tokens = yield* authorizationCode({
+        issuer,
+        clientId: "items-docs",
+        redirectUri: `${api}/docs/oauth2-redirect`,
+        scope: "me items:read",
+        login: "demo"
+      })
+      assert.deepStrictEqual(yield* call(`${api}/greeting`, tokens.access_token), [200, null, { hello: "demo" }])
+      const header = jose.decodeProtectedHeader(tokens.access_token)
+      const claims = jose.decodeJwt(tokens.access_token)
+      assert.strictEqual(header.typ, "at+jwt")
+      assert.deepStrictEqual([claims.iss, claims.aud, claims.sub], [issuer, api, "demo"])
+      const refreshed = yield* Effect.promise(async () => {
+        const response = await fetch(`${issuer}/token`, {
+          method: "POST",
+          body: new URLSearchParams({
+            grant_type: "refresh_token",
+            refresh_token: tokens.refresh_token ?? "",
+            client_id: "items-docs"
+          })
+        })
+        return (await response.json()) as { access_token: string }
+      })
+      assert.notStrictEqual(refreshed.access_token, tokens.access_token)
+      const me = [200, null, { subject: "demo", scopes: ["me", "items:read"] }]
+      assert.deepStrictEqual(yield* call(`${api}/users/me`, refreshed.access_token), me)
+    })
+  )
+
+  it.effect("refuses what lacks a scope, and names all that are needed", () =>
+    Effect.gen(function* () {
+      const { api, issuer } = yield* ItemsApi
+      const reader = yield* clientCredentials({ issuer, ...itemsCli, scope: "items:read" })
+      const writer = yield* clientCredentials({ issuer, ...itemsCli, scope: "items:write" })
+      const refused = (scope: string) => [401, `Bearer scope="${scope}"`, { detail: "Not enough permissions" }]
+      assert.deepStrictEqual(
+        yield* call(`${api}/items`, reader.access_token, post("x")),
+        refused("items:read items:write")
+      )
+      assert.deepStrictEqual(
+        yield* call(`${api}/items`, writer.access_token, post("x")),
+        refused("items:read items:write")
+      )
+      assert.deepStrictEqual(yield* call(`${api}/items`, writer.access_token), refused("items:read"))
+      assert.deepStrictEqual(yield* call(`${api}/users/me`, reader.access_token), refused("me"))
+    })
+  )
+
+  it.effect("refuses a bad token, even where authentication is optional", () =>
+    Effect.gen(function* () {
+      const { api, issuer } = yield* ItemsApi
+      const { access_token } = yield* clientCredentials({ issuer, ...itemsCli, scope: "me" })
+      const changed = access_token.replace(/.{8}$/, (end) => (end === "AAAAAAAA" ? "BBBBBBBB" : "AAAAAAAA"))
+      for (const token of ["nonsense", changed]) {
+        const refused = [401, "Bearer", { detail: "Could not validate credentials" }]
+        assert.deepStrictEqual(yield* call(`${api}/greeting`, token), refused)
+      }
+      assert.strictEqual((yield* call(`${api}/greeting`, access_token))[0], 200)
+    })
+  )
+
+  it.effect("refuses a body that is no item, once it knows who asks", () =>
+    Effect.gen(function* () {
+      const { api, issuer } = yield* ItemsApi
+      const { access_token } = yield* clientCredentials({ issuer, ...itemsCli, scope: "items:read items:write" })
+      for (const name of [1, "", null]) {
+        const status = yield* Effect.promise(() =>
+          fetch(`${api}/items`, {
+            ...post(name),
+            headers: { ...post(name).headers, authorization: `Bearer ${access_token}` }
+          }).then((response) => response.status)
+        )
+        assert.strictEqual(status, 400)
+      }
+    })
+  )
+
+  it.effect("has a server that refuses a flow without PKCE and a client without its secret", () =>
+    Effect.gen(function* () {
+      const { api, issuer } = yield* ItemsApi
+      const bad = yield* Effect.flip(clientCredentials({ issuer, ...itemsCli, clientSecret: "wrong" }))
+      assert.instanceOf(bad, Refused)
+      const query = new URLSearchParams({
+        response_type: "code",
+        client_id: "items-docs",
+        redirect_uri: `${api}/docs/oauth2-redirect`,
+        scope: "me",
+        state: "s"
+      })
+      const location = yield* Effect.promise(() =>
+        fetch(`${issuer}/auth?${query}`, { redirect: "manual" }).then((response) => response.headers.get("location"))
+      )
+      assert.include(location, "error=invalid_request")
+    })
+  )
+
+  it.effect("prints commands that work when they are copied into a shell", () =>
+    Effect.gen(function* () {
+      const { program } = yield* ItemsApi
+      const [, commands = ""] = program.output.stdout.split("another terminal:\n")
+      const script = commands.split("Ctrl-C")[0]?.replaceAll("curl ", "curl -sS ") ?? ""
+      const printed = yield* Effect.callback<string>((resume) => {
+        execFile("sh", ["-eu", "-c", script], (error, stdout, stderr) =>
+          resume(error === null ? Effect.succeed(stdout) : Effect.die(new Error(`${error.message}${stderr}`)))
+        )
+      })
+      const statuses = Array.from(printed.matchAll(/HTTP\/1\.1 (\d+)/g), (match) => match[1])
+      assert.deepStrictEqual(statuses, ["401", "401", "401", "401"])
+      assert.include(printed, `www-authenticate: Bearer scope="items:read items:write"`)
+      assert.include(printed, `"name":"A first item","owner":"items-cli"`)
+      assert.include(printed, `{"hello":"anonymous"}`)
+      assert.include(printed, `{"hello":"items-cli"}`)
+    })
+  )
+})
+
+describe("the program", () => {
+  layer(Layer.empty)((it) => {
+    it.effect("ends at once and cleanly on Ctrl-C, though a client keeps its connection", () =>
+      Effect.gen(function* () {
+        const port = yield* freePort
+        const program = yield* start(file, {
+          PORT: String(port),
+          AUTHORIZATION_SERVER_PORT: String(yield* freePort)
+        })
+        yield* program.waitFor("Ctrl-C ends the program.")
+        yield* call(`http://127.0.0.1:${port}/health`)
+        program.process.kill("SIGINT")
+        assert.strictEqual(yield* program.ended, 130)
+        assert.strictEqual(program.output.stderr, "")
+        assert.notInclude(program.output.stdout, "\u001b", "a pipe gets no colours")
+      })
+    )
+
+    const fails = (name: string, env: () => Effect.Effect<Record<string, string>>, line: RegExp) =>
+      it.effect(`says in one line that ${name}, and exits with 1`, () =>
+        Effect.gen(function* () {
+          const program = yield* start(file, yield* env())
+          assert.strictEqual(yield* program.ended, 1)
+          assert.match(program.output.stderr, line)
+          assert.lengthOf(program.output.stderr.trimEnd().split("\n"), 1)
+          assert.strictEqual(program.output.stdout, "")
+        })
+      )
+
+    const ports = Effect.map(Effect.all([freePort, freePort]), ([port, other]) => ({
+      PORT: String(port),
+      AUTHORIZATION_SERVER_PORT: String(other)
+    }))
+
+    fails(
+      "its public URL is none",
+      () => Effect.succeed({ PUBLIC_URL: "here" }),
+      /^items-api: PUBLIC_URL must be a URL/
+    )
+    fails("a port is no port", () => Effect.succeed({ PORT: "eighty" }), /^items-api: PORT must be a port/)
+    fails(
+      "half a setting is missing",
+      () => Effect.succeed({ ISSUER: "https://idp.example.com" }),
+      /ISSUER and AUDIENCE/
+    )
+    fails(
+      "the issuer cannot be reached",
+      () => Effect.map(freePort, (port) => ({ ISSUER: `http://127.0.0.1:${port}`, AUDIENCE: "x" })),
+      /cannot be reached/
+    )
+    fails("the issuer is no URL", () => Effect.succeed({ ISSUER: "nonsense", AUDIENCE: "x" }), /ISSUER must be a URL/)
+    fails(
+      "both servers are given one port",
+      () => Effect.succeed({ PORT: "3999", AUTHORIZATION_SERVER_PORT: "3999" }),
+      /must be different ports/
+    )
+
+    it.effect("says in one line that a port is in use, and exits with 1", () =>
+      Effect.gen(function* () {
+        const taken = yield* Effect.acquireRelease(
+          Effect.promise(async () => {
+            const server = createServer().listen(0, "127.0.0.1")
+            await once(server, "listening")
+            return server
+          }),
+          (server) => Effect.sync(() => server.close())
+        )
+        const address = taken.address()
+        const port = String(typeof address === "object" && address !== null ? address.port : 0)
+        for (const setting of ["PORT", "AUTHORIZATION_SERVER_PORT"]) {
+          const program = yield* start(file, { ...(yield* ports), [setting]: port })
+          assert.strictEqual(yield* program.ended, 1)
+          assert.match(program.output.stderr, new RegExp(`^items-api: Port ${port} is in use.*\n$`))
+        }
+      })
+    )
+  })
+})

@@ -1,0 +1,16 @@
+/** A scheme with four scopes, tokens that have some of them, and what is answered. */
+import { OAuth2 } from "effect-oauth2"
+import { authorizationServer } from "./authorizationServer.ts"
+import { Verifier } from "./TestVerifier.ts"
+import type { Answer } from "./web.ts"
+
+export const auth = OAuth2.authorizationCode("OAuth2", {
+  ...authorizationServer,
+  scopes: { a: "", b: "", c: "", d: "" }
+})
+
+export const verifier = () => new Verifier({ none: [], a: ["a"], ab: ["a", "b"], abc: ["a", "b", "c"] })
+
+export const summary = ({ body, challenge, status }: Answer) => [status, challenge, body]
+
+export const detail = (text: string) => `{"detail":"${text}"}`

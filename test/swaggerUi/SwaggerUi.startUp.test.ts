@@ -1,0 +1,113 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, FileSystem, Layer, Option } from "effect"
+import { HttpRouter } from "effect/http"
+import { OpenApi } from "effect/http-api"
+import { SecurityError, SwaggerUi } from "effect-oauth2"
+import { Resolver } from "../../src/swaggerUi/assets.ts"
+import { Api, document } from "../support/documentationPages.ts"
+
+describe("at start-up", () => {
+  const failure = (app: Layer.Layer<never, SecurityError.ConfigurationError, HttpRouter.HttpRouter>) =>
+    Effect.flip(Effect.scoped(Layer.build(app.pipe(Layer.provide(HttpRouter.layer)))))
+
+  const refused = (options: object) =>
+    failure(SwaggerUi.layer(document, options as SwaggerUi.Options).pipe(Layer.provide(NodeServices.layer)))
+
+  it.effect("an absent swagger-ui-dist is an error that says what to install", () =>
+    Effect.gen(function* () {
+      const page = SwaggerUi.layer(document)
+      const absent = [
+        // As Node says it, as a host that resolves without looking, and a platform without files.
+        page.pipe(
+          Layer.provide(
+            Layer.succeed(Resolver, (specifier) => {
+              throw new Error(`Cannot find package '${specifier}'`)
+            })
+          ),
+          Layer.provide(NodeServices.layer)
+        ),
+        page.pipe(
+          Layer.provide(Layer.succeed(Resolver, () => "file:///nowhere/package.json")),
+          Layer.provide(NodeServices.layer)
+        ),
+        page.pipe(Layer.provide(FileSystem.layerNoop({})), Layer.provide(NodeServices.layer))
+      ]
+      for (const app of absent) {
+        const error = yield* failure(app)
+        assert.instanceOf(error, SecurityError.ConfigurationError)
+        assert.strictEqual(error.setting, "swagger-ui-dist")
+        assert.include(error.message, "npm install swagger-ui-dist")
+      }
+    })
+  )
+
+  it.effect.each([
+    ["initOAuth.clientSecret", { initOAuth: { clientId: "docs", clientSecret: "s" } }],
+    [
+      "initOAuth.additionalQueryStringParams.client_secret",
+      { initOAuth: { clientId: "docs", additionalQueryStringParams: { client_secret: "s" } } }
+    ],
+    ["parameters.clientSecret", { parameters: { clientSecret: "s" } }],
+    ["parameters.a.0.clientSecret", { parameters: { a: [{ clientSecret: "s" }] } }]
+  ] as const)("a client secret in %s is refused, and not repeated", ([setting, options]) =>
+    Effect.gen(function* () {
+      const error = yield* refused(options)
+      assert.strictEqual(error.setting, setting)
+      assert.include(error.message, "unsafeClientSecret")
+      assert.notInclude(error.message, '"s"')
+    })
+  )
+
+  it.effect.each([
+    ["parameters.url", { parameters: { url: "/other.json" } }],
+    ["parameters.oauth2RedirectUrl", { parameters: { oauth2RedirectUrl: "/x" } }],
+    ["parameters.configUrl", { parameters: { configUrl: "/x" } }],
+    ["url", { openApiPath: false }],
+    ["connectSources", { connectSources: ["https://a.example.com; script-src *"] }],
+    ["connectSources", { connectSources: ["*"] }],
+    ["openApiPath", { path: "/api", openApiPath: "/api" }],
+    ["oauth2RedirectPath", { oauth2RedirectPath: "/docs" }],
+    ["oauth2RedirectPath", { oauth2RedirectPath: "/openapi.json" }],
+    ["connectSources", { connectSources: ["https://a.example.com/path"] }]
+  ] as const)("a mistake in %s is refused", ([setting, options]) =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* refused(options)).setting, setting)
+    })
+  )
+})
+
+describe("at start-up, of a page", () => {
+  const build = (app: Layer.Layer<never, SecurityError.ConfigurationError, HttpRouter.HttpRouter>) =>
+    Effect.exit(Effect.scoped(Layer.build(app.pipe(Layer.provide(HttpRouter.layer)))))
+  const page = (options: SwaggerUi.Options, source: SwaggerUi.Document) =>
+    SwaggerUi.layer(source, options).pipe(Layer.provide(NodeServices.layer))
+  const settingOf = (exit: Exit.Exit<unknown, SecurityError.ConfigurationError>) =>
+    Option.getOrUndefined(Exit.findErrorOption(exit))?.setting
+
+  it.effect("a scope that no scheme declares is a mistake, which the page would pass over in silence", () =>
+    Effect.gen(function* () {
+      const asking = (...scopes: ReadonlyArray<string>) => ({ initOAuth: { clientId: "docs", scopes } })
+      const exit = yield* build(page(asking("items:read", "items:reed"), OpenApi.fromApi(Api)))
+      assert.strictEqual(settingOf(exit), "initOAuth.scopes")
+      assert.isTrue(Exit.isSuccess(yield* build(page(asking("items:read"), OpenApi.fromApi(Api)))))
+      // Its issuer says which there are.
+      const openId = {
+        openIdConnectUrl: "https://idp.example.com/.well-known/openid-configuration",
+        type: "openIdConnect"
+      }
+      const discovered = { ...document, components: { securitySchemes: { openId } } }
+      for (const source of [document, discovered]) {
+        assert.isTrue(Exit.isSuccess(yield* build(page(asking("openid"), source))))
+      }
+    })
+  )
+
+  it.effect("two pages at one path are a mistake", () =>
+    Effect.gen(function* () {
+      const two = (options: SwaggerUi.Options) => Layer.merge(page({}, document), page(options, document))
+      assert.strictEqual(settingOf(yield* build(two({ path: "/other" }))), "path")
+      assert.isTrue(Exit.isSuccess(yield* build(two({ path: "/other", openApiPath: "/other.json" }))))
+    })
+  )
+})

@@ -1,0 +1,98 @@
+import { assert, describe } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+import { type RawPart, TestIssuer } from "effect-oauth2/testing"
+import { assertRefused, audience, issuer, mint, outcome, rsa, test, verifyWith } from "../support/jwts.ts"
+
+describe("JwtVerifier", () => {
+  describe("the strict form", () => {
+    const changes: ReadonlyArray<readonly [name: string, change: (token: string) => string]> = [
+      ["padding", (token) => `${token}=`],
+      ["a space", (token) => token.replace(".", ". ")],
+      ["a line break", (token) => `${token}\n`],
+      ["a fourth segment", (token) => `${token}.e30`],
+      ["an empty payload", (token) => token.replace(/\.[^.]*\./, "..")],
+      ["the alphabet of base64", (token) => token.replace(/.$/, "/")],
+      ["another spelling of the same signature", (token) => otherSpelling(token)],
+      ["JSON serialisation", (token) => JSON.stringify({ payload: token.split(".")[1] })]
+    ]
+    // The last character of a 256-byte signature holds four bits that count for nothing.
+    const otherSpelling = (token: string) => {
+      const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+      const last = alphabet.indexOf(token.charAt(token.length - 1))
+      return token.slice(0, -1) + alphabet.charAt(last | 1)
+    }
+    for (const [name, change] of changes) {
+      test(`refuses ${name}`, () =>
+        Effect.gen(function* () {
+          const token = yield* mint()
+          assertRefused(yield* Effect.exit(verifyWith({}, [rsa], change(token))), { reason: "Malformed" })
+        }))
+    }
+
+    test("refuses headers that would change what counts", () =>
+      Effect.gen(function* () {
+        const { mintRaw } = yield* TestIssuer
+        for (const name of ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]) {
+          const header = JSON.stringify({ alg: "RS256", typ: "at+jwt", [name]: ["x"] })
+          const token = yield* mintRaw({ header, payload: "{}", signature: "AAAA" })
+          assertRefused(yield* Effect.exit(verifyWith({}, [rsa], token)), { reason: "Malformed" })
+        }
+      }))
+
+    test("refuses headers and claims that two parsers may read in two ways", () =>
+      Effect.gen(function* () {
+        const { mintRaw } = yield* TestIssuer
+        const good = JSON.stringify({ iss: issuer, aud: audience, sub: "demo", client_id: "c", exp: 600 })
+        const header = JSON.stringify({ alg: "RS256", kid: rsa.kid, typ: "at+jwt" })
+        const verify = (header: RawPart, payload: RawPart) =>
+          mintRaw({ header, payload }).pipe(
+            Effect.flatMap((token) => verifyWith({}, [rsa], token)),
+            Effect.exit
+          )
+        assert(Exit.isSuccess(yield* verify(header, good)))
+        const nested = `{"a":${"[".repeat(20)}${"]".repeat(20)},${good.slice(1)}`
+        const bad: ReadonlyArray<readonly [header: RawPart, payload: RawPart]> = [
+          [header, good.replace("{", `{"sub":"admin",`)],
+          [header, good.replace("{", `{"s\\u0075b":"admin",`)],
+          [header, good.replace("{", `{"x":{"y":1,"y":2},`)],
+          [header.replace("{", `{"alg":"none",`), good],
+          [header, nested],
+          [header, `\ufeff${good}`],
+          [
+            header,
+            new Uint8Array([...new TextEncoder().encode(good.slice(0, -1)), 0x2c, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])
+          ],
+          [header, "[]"],
+          [header, "null"],
+          [header, "1"],
+          [header, ""],
+          ["[]", good],
+          [`${header} `.repeat(2), good]
+        ]
+        for (const [header, payload] of bad) {
+          assertRefused(yield* verify(header, payload), { reason: "Malformed" })
+        }
+        // A brace in a string, a repeated name in different objects and an escaped quotation mark are fine.
+        const odd = good.replace("{", `{"x":"{[\\"","y":{"sub":{"sub":1}},`)
+        assert(Exit.isSuccess(yield* verify(header, odd)))
+      }))
+
+    test("refuses a header of more than 1024 bytes, whatever it holds", () =>
+      Effect.gen(function* () {
+        const [header = ""] = (yield* mint({ header: { x: "" } })).split(".")
+        const length = atob(header).length
+        const withHeader = (bytes: number) => outcome({ header: { x: "x".repeat(bytes - length) } })
+        assert(Exit.isSuccess(yield* withHeader(1024)))
+        assertRefused(yield* withHeader(1025), { reason: "Malformed" })
+        assertRefused(yield* withHeader(5000), { reason: "Malformed" })
+        // It is told from a header that is accepted by its length alone.
+        assert(Exit.isSuccess(yield* outcome({ header: { kid: undefined, x: "x".repeat(900) } })))
+      }))
+
+    test("refuses what is longer than it may be", () =>
+      Effect.gen(function* () {
+        assertRefused(yield* outcome({}, { maxTokenLength: 100 }), { reason: "Malformed" })
+        assertRefused(yield* outcome({ header: { kid: "k".repeat(257) } }), { reason: "Malformed" })
+      }))
+  })
+})

@@ -1,0 +1,154 @@
+import { assert, describe } from "@effect/vitest"
+import { Context, Effect, Exit, Layer, Redacted } from "effect"
+import { HttpClient } from "effect/http"
+import { JwtVerifier, TokenVerifier } from "effect-oauth2"
+import { TestIssuer } from "effect-oauth2/testing"
+import { assertRefused, audience, issuer, mint, other, rsa, test } from "../support/jwts.ts"
+
+describe("JwtVerifier", () => {
+  describe("several issuers", () => {
+    test("never mix keys, audiences and profiles", () =>
+      Effect.gen(function* () {
+        const ours = yield* TestIssuer
+        // Both keys have the same name, and only the issuer tells them apart.
+        const theirContext = yield* Layer.build(
+          TestIssuer.layer({ issuer: "https://other.example.com", audience: "urn:other", keys: [other] })
+        )
+        const theirs = Context.get(theirContext, TestIssuer)
+        // The client of a test issuer reaches that one alone.
+        const ourClient = yield* HttpClient.HttpClient
+        const theirClient = Context.get(theirContext, HttpClient.HttpClient)
+        const client = HttpClient.make((request, { origin }) =>
+          (origin === theirs.issuer ? theirClient : ourClient).execute(request)
+        )
+        const Verifier = JwtVerifier.layerIssuers([
+          { issuer, audience },
+          { issuer: theirs.issuer, audience: "urn:other", profile: "jwt" }
+        ]).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
+        const verify = (token: string) =>
+          Effect.exit(Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token))))
+        yield* Effect.gen(function* () {
+          assert(Exit.isSuccess(yield* verify(yield* ours.mint())))
+          assert(Exit.isSuccess(yield* verify(yield* theirs.mint({ profile: "jwt" }))))
+          assertRefused(yield* verify(yield* ours.mint({ key: other })), { reason: "Signature" })
+          assertRefused(yield* verify(yield* theirs.mint({ key: rsa })), { reason: "Signature" })
+          assertRefused(yield* verify(yield* theirs.mint({ audience })), { reason: "Claim", claim: "aud" })
+          assertRefused(yield* verify(yield* ours.mint({ profile: "jwt" })), { reason: "Claim", claim: "typ" })
+          for (const iss of ["https://evil.example.com", `${issuer}/`, [issuer], undefined]) {
+            assertRefused(yield* verify(yield* ours.mint({ claims: { iss } })), { reason: "Claim", claim: "iss" })
+          }
+        }).pipe(Effect.provide(Verifier))
+        for (const { requests } of [ours, theirs]) {
+          assert.deepStrictEqual(
+            (yield* requests).map(({ endpoint }) => endpoint),
+            ["openid-configuration", "jwks"],
+            "nothing but the two issuers' own documents was fetched"
+          )
+        }
+      }))
+
+    test("each have their own bound for the length", () =>
+      Effect.gen(function* () {
+        const Verifier = JwtVerifier.layerIssuers([
+          { issuer, audience, maxTokenLength: 1000 },
+          { issuer: "https://other.example.com", audience, maxTokenLength: 100_000 }
+        ])
+        const long = yield* mint({ claims: { x: "x".repeat(2000) } })
+        const exit = yield* Effect.exit(
+          Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(long))).pipe(
+            Effect.provide(Verifier)
+          )
+        )
+        assertRefused(exit, { reason: "Malformed" })
+      }))
+
+    test("are each named once", () =>
+      Effect.gen(function* () {
+        const layer = JwtVerifier.layerIssuers([
+          { issuer, audience },
+          { issuer, audience: "x" }
+        ])
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+        assert.strictEqual(error._tag, "ConfigurationError")
+        assert.include(error.message, "must be named once")
+        const secret = { issuer: "https://user:password@issuer.test", audience }
+        const refused = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerIssuers([secret, secret]))))
+        assert.notInclude(refused.message, "password")
+      }))
+
+    test("say which of them has a setting that cannot work", () =>
+      Effect.gen(function* () {
+        const other = { issuer: "https://other.test", audience }
+        for (const [setting, bad] of [
+          ["issuers[1].issuer", { ...other, issuer: "other.test" }],
+          ["issuers[1].audience", { ...other, audience: "" }],
+          ["issuers[1].staleFor", { ...other, staleFor: "25 hours" as const }]
+        ] as const) {
+          const layer = JwtVerifier.layerIssuers([{ issuer, audience }, bad])
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+          assert.strictEqual(error.setting, setting)
+          assert.include(error.message, setting)
+        }
+      }))
+  })
+
+  describe("a shared secret", () => {
+    const secret = "0123456789abcdef0123456789abcdef"
+    const layerSecret = (value = secret) =>
+      JwtVerifier.layerSecret({ issuer, audience, secret: Redacted.make(value), algorithm: "HS256" })
+    const verify = (token: string) =>
+      Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token))).pipe(
+        Effect.provide(layerSecret()),
+        Effect.exit
+      )
+    const sign = (alg: "HS256" | "HS512", value: string) =>
+      Effect.flatMap(TestIssuer.makeSecretKey("secret", value, alg), (key) => mint({ key, header: { kid: undefined } }))
+
+    test("verifies its own tokens and no others", () =>
+      Effect.gen(function* () {
+        assert(Exit.isSuccess(yield* verify(yield* sign("HS256", secret))))
+        assertRefused(yield* verify(yield* sign("HS256", secret.replace("0", "1"))), { reason: "Signature" })
+        assertRefused(yield* verify(yield* sign("HS512", secret.repeat(2))), { reason: "Algorithm" })
+        assertRefused(yield* verify(yield* mint()), { reason: "Algorithm" })
+      }))
+
+    for (const [algorithm, least] of [
+      ["HS256", 32],
+      ["HS384", 48],
+      ["HS512", 64]
+    ] as const) {
+      test(`has to be long enough (${algorithm})`, () =>
+        Effect.gen(function* () {
+          const build = (value: string) =>
+            Effect.scoped(
+              Layer.build(JwtVerifier.layerSecret({ issuer, audience, algorithm, secret: Redacted.make(value) }))
+            )
+          const error = yield* Effect.flip(build("s".repeat(least - 1)))
+          assert.strictEqual(error.setting, "secret")
+          assert.notInclude(error.message, "sss")
+          yield* build("s".repeat(least))
+          // It is counted in bytes of UTF-8: two for each of these.
+          yield* build("é".repeat(least / 2))
+          assert.strictEqual((yield* Effect.flip(build("é".repeat(least / 2 - 1)))).setting, "secret")
+        }))
+    }
+
+    test("is for an algorithm that there is", () =>
+      Effect.gen(function* () {
+        for (const algorithm of ["hs256", "RS256", "none", "constructor"]) {
+          const options = { issuer, audience, algorithm: algorithm as "HS256", secret: Redacted.make(secret) }
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerSecret(options))))
+          assert.strictEqual(error.setting, "algorithm")
+        }
+      }))
+
+    test("is redacted", () =>
+      Effect.gen(function* () {
+        for (const plain of [secret, undefined]) {
+          const options = { issuer, audience, algorithm: "HS256", secret: plain as never } as const
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerSecret(options))))
+          assert.deepStrictEqual([error.setting, error.message], ["secret", "secret must be Redacted"])
+        }
+      }))
+  })
+})

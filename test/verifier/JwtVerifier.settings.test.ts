@@ -1,0 +1,125 @@
+import { assert, describe } from "@effect/vitest"
+import { ConfigProvider, Config, Duration, Effect, Exit, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import { JwtVerifier, SecurityError, TokenVerifier } from "effect-oauth2"
+import { assertRefused, audience, issuer, mint, outcome, test, verifyWith } from "../support/jwts.ts"
+
+describe("JwtVerifier", () => {
+  describe("settings", () => {
+    const cases: ReadonlyArray<readonly [setting: string, options: Partial<JwtVerifier.Options>]> = [
+      ["issuer", { issuer: "idp.example.com" }],
+      ["issuer", { issuer: "http://idp.example.com" }],
+      ["issuer", { issuer: "https://user:secret@idp.example.com" }],
+      ["issuer", { issuer: "https://idp.example.com?x" }],
+      ["issuer", { issuer: "https://idp.example.com?" }],
+      ["issuer", { issuer: "https://idp.example.com#" }],
+      ["issuer", { issuer: "https://idp.example.com#x" }],
+      ["issuer", { issuer: "https://user@idp.example.com" }],
+      ["issuer", { issuer: "https://@idp.example.com" }],
+      ["issuer", { issuer: " https://idp.example.com" }],
+      ["issuer", { issuer: "https://idp.example.com\n" }],
+      ["issuer", { issuer: "https:idp.example.com" }],
+      ["issuer", { issuer: "https:///idp.example.com" }],
+      ["issuer", { issuer: "https:\\\\idp.example.com" }],
+      ["issuer", { issuer: "HTTPS://idp.example.com" }],
+      ["issuer", { issuer: "https://idp.example.com/.well-known/openid-configuration" }],
+      ["audience", { audience: "" }],
+      ["audience", { audience: [] }],
+      ["audience", { audience: ["x", " "] }],
+      ["audience", { audience: "https://api.example.com\n" }],
+      ["audience", { audience: undefined as never }],
+      ["audienceClaim", { audienceClaim: "azp" as "aud" }],
+      ["profile", { profile: "at-jwt" as "jwt" }],
+      ["requiredClaims", { requiredClaims: { tenant: undefined as never } }],
+      ["requiredClaims", { requiredClaims: { tenant: "" } }],
+      ["requiredClaims", { requiredClaims: "tenant" as never }],
+      ["requiredClaims", { requiredClaims: ["tenant"] as never }],
+      ["accessTokenClaims", { accessTokenClaims: {}, profile: "jwt" }],
+      ["requiredClaims", { requiredClaims: { tenant: false as never } }],
+      ["requiredClaims", { requiredClaims: { "": "t1" } }],
+      ["accessTokenClaims", { profile: "jwt", accessTokenClaims: { typ: undefined as never } }],
+      ["forbiddenClaims", { forbiddenClaims: null as never }],
+      ["forbiddenClaims", { forbiddenClaims: [""] }],
+      ["scopesPath", { scopesPath: "roles" as never as readonly [string] }],
+      ["scopesPath", { scopesPath: [undefined as never] }],
+      ["scopesPath", { scopesPath: [] as never }],
+      ["clientIdClaim", { clientIdClaim: "" }],
+      ["algorithms", { algorithms: [] }],
+      ["algorithms", { algorithms: "RS256" as never }],
+      ["algorithms", { algorithms: ["none" as "RS256"] }],
+      ["algorithms", { algorithms: ["HS256" as "RS256"] }],
+      ["clockTolerance", { clockTolerance: "61 seconds" }],
+      ["clockTolerance", { clockTolerance: Infinity }],
+      ["clockTolerance", { clockTolerance: -1 }],
+      ["clockTolerance", { clockTolerance: NaN }],
+      ["clockTolerance", { clockTolerance: "5 secnds" as "5 seconds" }],
+      ["clockTolerance", { clockTolerance: "5" as "5 seconds" }],
+      ["clockTolerance", { clockTolerance: false as never }],
+      ["clockTolerance", { clockTolerance: [1] as never }],
+      ["clockTolerance", { clockTolerance: [NaN, 0] }],
+      ["clockTolerance", { clockTolerance: { secnds: 5 } as never }],
+      ["clockTolerance", { clockTolerance: { seconds: "5" as never } }],
+      ["maxTokenAge", { maxTokenAge: 0 }],
+      ["maxTokenAge", { maxTokenAge: Infinity }],
+      ["maxTokenAge", { maxTokenAge: "-1 hours" }],
+      ["maxTokenAge", { maxTokenAge: NaN }],
+      ["maxTokenAge", { maxTokenAge: "1h" as "1 hour" }],
+      ["maxTokenAge", { maxTokenAge: null as never }],
+      ["maxLifetime", { maxLifetime: 0 }],
+      ["maxLifetime", { maxLifetime: Infinity }],
+      ["maxLifetime", { maxLifetime: "-1 hours" }],
+      ["maxLifetime", { maxLifetime: NaN }],
+      ["maxLifetime", { maxLifetime: "1y" as "1 hour" }],
+      ["maxLifetime", { maxLifetime: null as never }],
+      ["maxTokenLength", { maxTokenLength: 0 }]
+    ]
+    for (const [setting, options] of cases) {
+      test(`fail at start-up where ${setting} cannot work: ${JSON.stringify(options)}`, () =>
+        Effect.gen(function* () {
+          const error = yield* Effect.flip(verifyWith(options, [], "x"))
+          assert.instanceOf(error, SecurityError.ConfigurationError)
+          assert.strictEqual(error.setting, setting)
+          assert.include(error.message, `${setting} must`)
+        }))
+    }
+
+    test("say what is expected of a duration, and take it in each form", () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(verifyWith({ clockTolerance: "x" as "5 seconds" }, [], "x"))
+        assert.strictEqual(
+          error.message,
+          'clockTolerance must be a duration between 0 and 60 seconds, such as "5 seconds"'
+        )
+        yield* TestClock.setTime(1_700_000_000_000)
+        const expired = { lifetime: "-5 seconds" } as const
+        assertRefused(yield* outcome(expired, { clockTolerance: "0 seconds" }), { reason: "Expired", claim: "exp" })
+        const clockTolerances = [
+          "60 seconds",
+          60_000,
+          60_000_000_000n,
+          [60, 0],
+          { minutes: 1 },
+          Duration.minutes(1)
+        ] as const
+        for (const clockTolerance of clockTolerances) {
+          assert(Exit.isSuccess(yield* outcome(expired, { clockTolerance })))
+        }
+      }))
+
+    test("come from Effect's Config", () =>
+      Effect.gen(function* () {
+        const token = yield* mint()
+        const layer = JwtVerifier.layerConfig({
+          issuer: Config.String("ISSUER"),
+          audience: Config.String("AUDIENCE")
+        })
+        const verify = Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token)))
+        const provider = (env: Record<string, string>) =>
+          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))
+        const verified = yield* verify.pipe(Effect.provide(layer), provider({ ISSUER: issuer, AUDIENCE: audience }))
+        assert.strictEqual(verified.subject, "demo")
+        const error = yield* verify.pipe(Effect.provide(layer), provider({ ISSUER: issuer }), Effect.flip)
+        assert.strictEqual(error._tag, "ConfigError")
+      }))
+  })
+})

@@ -1,0 +1,162 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Logger } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { KeySet } from "effect-oauth2"
+import { type Answer, TestIssuer } from "effect-oauth2/testing"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { createServer } from "node:http"
+import { assertUnavailable, first, issuer, jwks, rs256, withClient, withDiscovery } from "../support/keySets.ts"
+
+describe("KeySet", () => {
+  describe("an answer", () => {
+    const set = JSON.stringify({ keys: [first.jwk] })
+    const bad: ReadonlyArray<readonly [name: string, answer: Answer]> = [
+      ["with a byte order mark", { body: `\ufeff${set}` }],
+      ["that is not UTF-8", { body: Uint8Array.from(`{"note":"\xff",${set.slice(1)}`, (char) => char.charCodeAt(0)) }],
+      ["that ends within a character", { body: Uint8Array.from([...new TextEncoder().encode(set), 0xe2, 0x82]) }],
+      ["that nests 100 000 deep", { body: `{"keys":${"[".repeat(100_000)}${"]".repeat(100_000)}` }],
+      ["with more behind it", { body: `${set}{}` }],
+      ["that is longer than it may be", { body: set + " ".repeat(512 * 1024) }],
+      ["with a part of the set", { status: 206 }],
+      ["with a redirect", { status: 302, headers: { location: `${issuer}/other` }, body: "" }],
+      ["with a redirect and a set", { status: 307, headers: { location: "/other" } }]
+    ]
+    for (const [name, answer] of bad) {
+      it.effect(`${name} is no answer`, () =>
+        withDiscovery(({ requests, respond }, keySet) =>
+          Effect.gen(function* () {
+            yield* respond("jwks", answer)
+            assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "BadResponse")
+            assert.lengthOf(yield* requests, 2)
+          })
+        )
+      )
+    }
+
+    /** As a `fetch` gives it that has followed a redirect, though it was told not to. */
+    const from = (url: string) => Object.defineProperty(new Response(set), "url", { value: url })
+
+    const others: ReadonlyArray<readonly [name: string, answer: () => Response]> = [
+      ["that is too long without saying so", () => new Response(set + " ".repeat(512 * 1024))],
+      ["that says it is too long", () => new Response(set, { headers: { "content-length": "524289" } })],
+      ...["https://evil.test/jwks", `${issuer}/other`, `${jwks}?x`, `${jwks}/`, "http://issuer.test/jwks"].map(
+        (url) => [`from ${url}, where ${jwks} was asked,`, () => from(url)] as const
+      )
+    ]
+    for (const [name, answer] of others) {
+      it.effect(`${name} is no answer`, () => {
+        let asked = 0
+        const counted = () => {
+          asked++
+          return answer()
+        }
+        return withClient(counted, (keySet) =>
+          Effect.gen(function* () {
+            assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "BadResponse")
+            assert.strictEqual(asked, 1)
+          })
+        )
+      })
+    }
+
+    it.effect("from the URL that was asked, or from none, is one", () =>
+      Effect.forEach([jwks, ""], (url) =>
+        withClient(
+          () => from(url),
+          (keySet) => Effect.map(keySet.find(rs256("k1")), (keys) => assert.lengthOf(keys, 1))
+        )
+      )
+    )
+
+    it.effect("is read whatever its content type, up to the size that is allowed", () =>
+      withDiscovery(({ respond }, keySet) =>
+        Effect.gen(function* () {
+          const body = set + " ".repeat(512 * 1024 - set.length)
+          yield* respond("jwks", { body, headers: { "content-type": "text/html" } })
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+        })
+      )
+    )
+
+    it.effect("without an end is not read to it", () => {
+      let read = 0
+      let cancelled = false
+      const source: UnderlyingDefaultSource<Uint8Array> = {
+        pull: (controller) => {
+          read += 1024
+          controller.enqueue(new Uint8Array(1024).fill(0x20))
+        },
+        cancel: () => {
+          cancelled = true
+        }
+      }
+      return withClient(
+        () => new Response(new ReadableStream(source, { highWaterMark: 0 })),
+        (keySet) =>
+          Effect.gen(function* () {
+            assertUnavailable(yield* Effect.exit(keySet.refresh), "BadResponse")
+            assert.isAtMost(read, 8192)
+            assert.isTrue(cancelled)
+          }),
+        { maxBytes: 4096 }
+      )
+    })
+
+    it.effect("that is refused is not downloaded", () => {
+      const signals: Array<AbortSignal> = []
+      const answer = (signal: AbortSignal) => {
+        signals.push(signal)
+        return new Response("sorry", { status: 500 })
+      }
+      return withClient(answer, (keySet) =>
+        Effect.gen(function* () {
+          yield* Effect.exit(keySet.refresh)
+          assert.deepStrictEqual(
+            signals.map((signal) => signal.aborted),
+            [true]
+          )
+        })
+      )
+    })
+
+    it.effect("from an issuer on the network cannot name a port of this machine", () =>
+      withDiscovery(({ metadata, requests, respond }, keySet) =>
+        Effect.gen(function* () {
+          const body = JSON.stringify({ ...(yield* metadata), jwks_uri: "http://localhost:8080/jwks" })
+          yield* respond("discovery", { body })
+          assertUnavailable(yield* Effect.exit(keySet.refresh), "BadResponse")
+          assert.lengthOf(yield* requests, 1)
+        })
+      )
+    )
+
+    for (const [name, client] of [
+      ["fetch", FetchHttpClient.layer],
+      ["node:http", NodeHttpClient.layerNodeHttp],
+      ["undici", NodeHttpClient.layerUndici]
+    ] as const) {
+      it.live(`that redirects is not followed: ${name}`, () =>
+        Effect.gen(function* () {
+          const { issuer, jwksUri, requests, respond } = yield* TestIssuer
+          const read = (url: string) =>
+            Effect.exit(Effect.flatMap(KeySet.KeySet, (keySet) => keySet.refresh)).pipe(
+              Effect.provide(KeySet.layerRemote({ url }).pipe(Layer.provide(client))),
+              Effect.provide(Logger.layer([]))
+            )
+          yield* respond("openid-configuration", { status: 302, headers: { location: jwksUri }, body: "" })
+          assertUnavailable(yield* read(`${issuer}/.well-known/openid-configuration`), "BadResponse")
+          assert.deepStrictEqual(
+            (yield* requests).map(({ endpoint }) => endpoint),
+            ["openid-configuration"]
+          )
+          assert(Exit.isSuccess(yield* read(`${jwksUri}?x=a%20b+c&y=%C3%A9#part`)))
+          assert.lengthOf(yield* requests, 2)
+        }).pipe(
+          Effect.provide(TestIssuer.serve({ keys: [first] })),
+          Effect.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: 0 }))
+        )
+      )
+    }
+  })
+})

@@ -1,0 +1,296 @@
+/**
+ * Random interleavings of requests, rotations, outages, slow answers and time, against a model that knows only what the issuer published
+ * and which fetches it saw: from them follows, for each request, the one right answer.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Clock, Effect, Exit, Fiber, Layer, Logger, Option, Schema } from "effect"
+import { HttpClient } from "effect/http"
+import { KeySet, SecurityError } from "effect-oauth2"
+import { type Answer, TestIssuer } from "effect-oauth2/testing"
+import { TestClock } from "effect/testing"
+import { settle } from "../support/settle.ts"
+
+const second = 1000
+/** The bounds that `KeySet` states. */
+const fetchTimeout = 5 * second
+const failureCoolDown = 5 * second
+const unknownKeyCoolDown = 30 * second
+const outageMemory = 60 * second
+const staleFor = 3600 * second
+
+const kids = ["k0", "k1", "k2", "k3"] as const
+const keys = await Effect.runPromise(Effect.forEach(kids, (kid) => TestIssuer.makeKey(kid, "Ed25519")))
+
+const modes = ["up", "down", "error", "malformed", "slow", "hangs"] as const
+
+// What is listed twice comes twice as often.
+const Command = Schema.Union([
+  Schema.TaggedStruct("Request", { kid: Schema.Literals(kids) }),
+  Schema.TaggedStruct("Request", { kid: Schema.Literals(["k0", "k0", "k1"]) }),
+  Schema.TaggedStruct("Request", { kid: Schema.Literals(["k0", "k0", "k1"]) }),
+  Schema.TaggedStruct("Flood", { count: Schema.Literals([1, 10]) }),
+  Schema.TaggedStruct("Publish", { kid: Schema.Literals(kids) }),
+  Schema.TaggedStruct("Remove", { kid: Schema.Literals(kids) }),
+  Schema.TaggedStruct("Issuer", { mode: Schema.Literals(modes) }),
+  Schema.TaggedStruct("MaxAge", { seconds: Schema.Literals([0, 60, 600, 3600, 86_400]) }),
+  Schema.TaggedStruct("Interrupt", { index: Schema.Literals([0, 0, 1, 9]) }),
+  Schema.TaggedStruct("Advance", { seconds: Schema.Literals([1, 2, 4, 4, 5, 6]) }),
+  Schema.TaggedStruct("Advance", { seconds: Schema.Literals([24, 29, 30, 31]) }),
+  Schema.TaggedStruct("Advance", { seconds: Schema.Literals([48, 60, 480, 540, 600, 1800, 3600]) })
+])
+type Command = typeof Command.Type
+
+interface Call {
+  readonly start: number
+  /** What the answer says was published when it was asked for. */
+  readonly published: ReadonlySet<string>
+  readonly freshFor: number
+  end: number | undefined
+  succeeded: boolean
+}
+
+interface Request {
+  readonly kid: string
+  readonly at: number
+  /** Keys that may serve when it comes serve it, whatever a fetch brings in the meantime. */
+  readonly servedAtOnce: boolean
+  readonly fiber: Fiber.Fiber<ReadonlyArray<CryptoKey>, unknown>
+}
+
+/** The issuer as the model sees it. */
+class World {
+  readonly calls: Array<Call> = []
+  readonly pending: Array<Request> = []
+  readonly publishedSince = new Map<string, number>([["k0", -Infinity]])
+  mode: (typeof modes)[number] = "up"
+  maxAge = 600
+  /** What the issuer saw and may not see: an error inside the client would count as an outage. */
+  readonly violations: Array<string> = []
+  isClosing = false
+
+  get inFlight(): Call | undefined {
+    return this.calls.findLast((call) => call.end === undefined)
+  }
+  /** The fetch whose keys are in use. */
+  get current(): Call | undefined {
+    return this.calls.findLast((call) => call.end !== undefined && call.succeeded)
+  }
+  get lastEnded(): Call | undefined {
+    return this.calls.findLast((call) => call.end !== undefined)
+  }
+}
+
+const bounded = (maxAge: number) => Math.min(Math.max(maxAge, 60), 3600) * second
+
+/** The keys are in the answer itself, so that one which comes late has those that were published when it was asked for. */
+const answerOf = ({ maxAge, mode, publishedSince }: World): Answer => {
+  const answer = {
+    headers: { "cache-control": `public, max-age=${maxAge}` },
+    body: JSON.stringify({ keys: keys.filter(({ kid }) => publishedSince.has(kid)).map(({ jwk }) => jwk) })
+  }
+  switch (mode) {
+    case "up":
+      return answer
+    case "down":
+      return "unreachable"
+    case "error":
+      return { status: 500, body: "sorry" }
+    case "malformed":
+      return { body: '{"keys":' }
+    case "slow":
+      return { ...answer, delay: "3 seconds" }
+    case "hangs":
+      return "never"
+  }
+}
+
+/** The issuer's client: the issuer answers as the world is, and the world sees each fetch begin and end. */
+const observed = Effect.fnUntraced(function* (world: World) {
+  const { respond } = yield* TestIssuer
+  return HttpClient.transform(yield* HttpClient.HttpClient, (answer) =>
+    Effect.gen(function* () {
+      const { maxAge, mode } = world
+      const start = yield* Clock.currentTimeMillis
+      const call: Call = {
+        start,
+        published: new Set(world.publishedSince.keys()),
+        freshFor: bounded(maxAge),
+        end: undefined,
+        succeeded: false
+      }
+      if (world.inFlight !== undefined) world.violations.push(`two fetches at ${start}`)
+      world.calls.push(call)
+      yield* respond("jwks", answerOf(world))
+      return yield* Effect.onExit(answer, (exit) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          call.end = now
+          call.succeeded = Exit.isSuccess(exit) && (mode === "up" || mode === "slow")
+          if (Exit.hasInterrupts(exit) && now - start < fetchTimeout && !world.isClosing) {
+            world.violations.push(`the fetch of ${start} was interrupted at ${now}`)
+          }
+        })
+      )
+    })
+  )
+})
+
+/** Whether the keys that are there serve a request at once: they are fresh, or an outage is going on and they may be stale. */
+const mayServe = ({ current, lastEnded }: World, kid: string, now: number): boolean => {
+  if (current === undefined || !current.published.has(kid)) return false
+  const age = now - current.start
+  const isOutage = lastEnded?.succeeded === false && now - (lastEnded.end ?? 0) < outageMemory
+  return age < current.freshFor || (isOutage && age < current.freshFor + staleFor)
+}
+
+/** What the request must be answered now, or `"waits"`. */
+const expected = (world: World, kid: string, now: number): "served" | "refused" | "unavailable" | "waits" => {
+  if (mayServe(world, kid, now)) return "served"
+  if (world.inFlight !== undefined) return "waits"
+  // Whoever was asked and answered decides; whoever could not be asked has not refused.
+  return world.lastEnded?.succeeded === true ? "refused" : "unavailable"
+}
+
+const outcome = (exit: Exit.Exit<ReadonlyArray<CryptoKey>, unknown>) => {
+  if (Exit.isSuccess(exit)) {
+    assert.lengthOf(exit.value, 1)
+    return "served"
+  }
+  const error = Option.getOrThrow(Exit.findErrorOption(exit))
+  return error instanceof SecurityError.InvalidToken ? "refused" : "unavailable"
+}
+
+const checkAnswers = (world: World) =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    for (const request of world.pending.splice(0)) {
+      const exit = request.fiber.pollUnsafe()
+      const actual = exit === undefined ? "waits" : outcome(exit)
+      const right = request.servedAtOnce ? "served" : expected(world, request.kid, now)
+      assert.strictEqual(actual, right, `${request.kid} asked at ${request.at}, now ${now}`)
+      if (actual === "waits") {
+        assert.isBelow(now - request.at, fetchTimeout)
+        world.pending.push(request)
+        continue
+      }
+      const since = world.publishedSince.get(request.kid)
+      // A new key is not kept out for longer than the cool-down and a fetch.
+      if (actual === "refused" && since !== undefined) {
+        assert.isAtMost(now - since, unknownKeyCoolDown + fetchTimeout)
+      }
+    }
+  })
+
+const checkCalls = ({ calls, violations }: World) => {
+  assert.deepStrictEqual(violations, [])
+  calls.forEach((call, i) => {
+    const [before, twoBefore] = [calls[i - 1], calls[i - 2]]
+    if (before === undefined) return
+    const end = before.end ?? Infinity
+    assert.isAtMost(end - before.start, fetchTimeout)
+    assert.isAtLeast(call.start, end)
+    if (!before.succeeded) assert.isAtLeast(call.start - end, failureCoolDown)
+    else if (twoBefore?.succeeded === true) assert.isAtLeast(call.start - twoBefore.start, unknownKeyCoolDown)
+  })
+}
+
+const ask = (world: World, keySet: KeySet.KeySet["Service"], kid: string) =>
+  Effect.gen(function* () {
+    const at = yield* Clock.currentTimeMillis
+    const servedAtOnce = mayServe(world, kid, at)
+    const fiber = yield* Effect.forkChild(keySet.find({ alg: "Ed25519", kid }))
+    world.pending.push({ kid, at, servedAtOnce, fiber })
+  })
+
+/** Moves the clock, and stops wherever a fetch may end. */
+const advance = (world: World, millis: number): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const step = world.inFlight === undefined ? millis : Math.min(millis, second)
+    yield* TestClock.setTime(now + step)
+    yield* settle
+    yield* checkAnswers(world)
+    if (step < millis) yield* advance(world, millis - step)
+  })
+
+const run = (world: World, keySet: KeySet.KeySet["Service"], command: Command, step: number) =>
+  Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    switch (command._tag) {
+      case "Request":
+        return yield* ask(world, keySet, command.kid)
+      case "Flood":
+        for (let i = 0; i < command.count; i++) yield* ask(world, keySet, `invented-${step}-${i}`)
+        return
+      case "Publish":
+        if (!world.publishedSince.has(command.kid)) world.publishedSince.set(command.kid, now)
+        return
+      case "Remove":
+        world.publishedSince.delete(command.kid)
+        return
+      case "Issuer":
+        world.mode = command.mode
+        return
+      case "MaxAge":
+        world.maxAge = command.seconds
+        return
+      case "Interrupt": {
+        const [request] = world.pending.splice(command.index, 1)
+        return request === undefined ? undefined : yield* Fiber.interrupt(request.fiber)
+      }
+      case "Advance":
+        return yield* advance(world, command.seconds * second)
+    }
+  })
+
+/** Whatever happened, an issuer that is back is asked, and its keys serve. */
+const recover = (world: World, keySet: KeySet.KeySet["Service"]) =>
+  Effect.gen(function* () {
+    world.mode = "up"
+    world.publishedSince.clear()
+    world.publishedSince.set("k3", yield* Clock.currentTimeMillis)
+    yield* advance(world, unknownKeyCoolDown + fetchTimeout)
+    assert.lengthOf(world.pending, 0)
+    yield* ask(world, keySet, "k3")
+    yield* settle
+    yield* checkAnswers(world)
+    assert.isTrue(world.current?.published.has("k3") === true && world.pending.length === 0)
+  })
+
+const totals = { sequences: 0, commands: 0, fetches: 0, failures: 0 }
+
+describe("KeySet, against a model", () => {
+  it.effect.prop(
+    "answers as what the issuer published, and the fetches that were allowed, say",
+    { commands: Arbitrary.array(Arbitrary.schema(Command), { minLength: 8, maxLength: 50 }) },
+    ({ commands }) =>
+      Effect.gen(function* () {
+        const world = new World()
+        const layer = KeySet.layerRemote({ url: "https://issuer.test/jwks" }).pipe(
+          Layer.provide(Layer.effect(HttpClient.HttpClient, observed(world))),
+          Layer.provide(TestIssuer.layer({ keys }))
+        )
+        yield* Effect.gen(function* () {
+          const keySet = yield* KeySet.KeySet
+          for (const [step, command] of commands.entries()) {
+            yield* run(world, keySet, command, step)
+            yield* settle
+            yield* checkAnswers(world)
+          }
+          yield* recover(world, keySet)
+          checkCalls(world)
+          world.isClosing = true
+        }).pipe(Effect.provide(layer), Effect.provide(Logger.layer([])))
+        totals.sequences++
+        totals.commands += commands.length
+        totals.fetches += world.calls.length
+        totals.failures += world.calls.filter((call) => !call.succeeded).length
+      }),
+    { timeout: 60_000, arbitrary: { runs: Number(process.env["KEY_SET_RUNS"] ?? 2000), seed: "key set", size: 60 } }
+  )
+
+  it("went far enough", () => {
+    assert.isAbove(totals.commands / totals.sequences, 10)
+    assert.isAbove(totals.fetches / totals.sequences, 2)
+    assert.isAbove(totals.failures / totals.sequences, 0.5)
+  })
+})

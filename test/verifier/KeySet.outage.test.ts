@@ -1,0 +1,162 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import type { KeySet } from "effect-oauth2"
+import type { Answer } from "effect-oauth2/testing"
+import { TestClock } from "effect/testing"
+import { settle } from "../support/settle.ts"
+import { assertUnavailable, issuer, jwks, respondAll, rs256, second, withDiscovery } from "../support/keySets.ts"
+import { times } from "../support/times.ts"
+
+describe("KeySet", () => {
+  describe("in an outage", () => {
+    it.effect("without keys it is unavailable, asks again after five seconds, and recovers by itself", () =>
+      withDiscovery(({ requests }, keySet) =>
+        Effect.gen(function* () {
+          yield* respondAll("unreachable")
+          for (let i = 0; i < 20; i++) assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
+          assert.lengthOf(yield* requests, 1)
+          yield* respondAll("normal")
+          yield* TestClock.adjust("5 seconds")
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+        })
+      )
+    )
+
+    it.effect("known keys serve for an hour longer than they are fresh; an unknown key is never a refusal", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          yield* respondAll("unreachable")
+          yield* TestClock.adjust("4199 seconds")
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          for (let i = 0; i < 3; i++) assertUnavailable(yield* Effect.exit(keySet.find(rs256("k2"))), "Unreachable")
+          yield* TestClock.adjust("1 second")
+          assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
+        })
+      )
+    )
+
+    it.effect("an unknown key that could not be looked for is no refusal, though the keys are fresh", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          yield* respondAll("unreachable")
+          assertUnavailable(yield* Effect.exit(keySet.find(rs256("k2"))), "Unreachable")
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+        })
+      )
+    )
+
+    for (const [seconds, waits] of [
+      [59, false],
+      [60, true]
+    ] as const) {
+      it.effect(
+        `a request ${seconds} seconds after a failed fetch ${waits ? "waits" : "does not wait"} for the next`,
+        () =>
+          withDiscovery(({ requests }, keySet) =>
+            Effect.gen(function* () {
+              yield* keySet.refresh
+              yield* respondAll("unreachable")
+              yield* TestClock.adjust("10 minutes")
+              assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+              yield* respondAll("never")
+              yield* TestClock.adjust(`${seconds} seconds`)
+              const fiber = yield* Effect.forkChild(keySet.find(rs256("k1")))
+              yield* settle
+              assert.strictEqual(fiber.pollUnsafe() === undefined, waits)
+              assert.lengthOf(yield* requests, 4, "it is begun in either case")
+              yield* TestClock.adjust("5 seconds")
+              assert.lengthOf(yield* Fiber.join(fiber), 1)
+            })
+          )
+      )
+    }
+
+    for (const hasKeys of [true, false]) {
+      for (const [what, ask] of [
+        ["a request", (keySet: KeySet.KeySet["Service"]) => keySet.find(rs256("k1"))],
+        ["a request for an unknown key", (keySet: KeySet.KeySet["Service"]) => keySet.find(rs256("k2"))],
+        ["refresh", (keySet: KeySet.KeySet["Service"]) => keySet.refresh]
+      ] as const) {
+        it.effect(`${what} asks again every five seconds, ${hasKeys ? "with stale keys" : "without keys"}`, () =>
+          withDiscovery(({ publish, requests }, keySet) =>
+            Effect.gen(function* () {
+              if (hasKeys) yield* keySet.refresh
+              yield* respondAll("unreachable")
+              yield* TestClock.adjust("10 minutes")
+              const before = (yield* requests).length
+              const asked: Array<number> = []
+              for (const time of times(91)) {
+                for (const _ of times(3)) yield* Effect.exit(ask(keySet))
+                yield* settle
+                const count = (yield* requests).length - before
+                if (count > asked.length) asked.push(time)
+                assert.strictEqual(count, asked.length)
+                yield* TestClock.adjust("1 second")
+              }
+              assert.deepStrictEqual(
+                asked,
+                times(19).map((i) => i * 5)
+              )
+              yield* publish(second.jwk)
+              yield* respondAll("normal")
+              yield* TestClock.adjust("5 seconds")
+              yield* ask(keySet)
+            })
+          )
+        )
+      }
+    }
+
+    it.effect("an issuer that does not answer is given up after five seconds", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          yield* respondAll("never")
+          const fiber = yield* Effect.forkChild(Effect.exit(keySet.find(rs256("k1"))))
+          yield* TestClock.adjust("5 seconds")
+          assertUnavailable(yield* Fiber.join(fiber), "Timeout")
+        })
+      )
+    )
+
+    it.effect("a request that is interrupted takes nobody else with it", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          yield* respondAll("never")
+          const one = yield* Effect.forkChild(keySet.find(rs256("k1")))
+          const other = yield* Effect.forkChild(Effect.exit(keySet.find(rs256("k1"))))
+          yield* Effect.yieldNow
+          yield* Fiber.interrupt(one)
+          yield* TestClock.adjust("5 seconds")
+          assertUnavailable(yield* Fiber.join(other), "Timeout")
+        })
+      )
+    )
+
+    const metadata = (jwksUri: string, identifier = issuer): Answer => ({
+      body: JSON.stringify({ issuer: identifier, jwks_uri: jwksUri })
+    })
+    const answers: ReadonlyArray<
+      readonly [name: string, endpoint: "jwks" | "discovery" | "all", answer: Answer, reason: string]
+    > = [
+      ["an error", "all", { status: 500, body: "sorry" }, "BadResponse"],
+      ["HTML", "all", { body: "<html>", headers: { "content-type": "text/html" } }, "BadResponse"],
+      ["an empty body", "all", { body: "" }, "BadResponse"],
+      ["nothing under either address", "all", { status: 404, body: "" }, "BadResponse"],
+      ["another issuer's metadata", "discovery", metadata(jwks, "https://evil.example.com"), "IssuerMismatch"],
+      ["keys over http", "discovery", metadata("http://issuer.test/jwks"), "BadResponse"],
+      ["no key set", "jwks", { body: '{"keys":1}' }, "BadResponse"]
+    ]
+    for (const [name, endpoint, answer, reason] of answers) {
+      it.effect(`an issuer that answers with ${name} is unavailable`, () =>
+        withDiscovery(({ respond }, keySet) =>
+          Effect.gen(function* () {
+            yield* endpoint === "all" ? respondAll(answer) : respond(endpoint, answer)
+            assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), reason)
+          })
+        )
+      )
+    }
+  })
+})

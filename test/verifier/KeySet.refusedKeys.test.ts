@@ -1,0 +1,284 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestIssuer } from "effect-oauth2/testing"
+import { TestClock } from "effect/testing"
+import * as jose from "jose"
+import { hasRocaFingerprint } from "../../src/verifier/keys/roca.ts"
+import { assertUnknown, first, replaceKeys, rs256, second, withDiscovery, withLogs } from "../support/keySets.ts"
+
+describe("KeySet", () => {
+  describe("refuses a key", () => {
+    /** The real modulus mod03 of the test data of the paper's authors (crocs-muni/roca), of 2048 bits. */
+    const roca =
+      "9dcd7420e420c270a68060eb8b5aa7457a9f6648f86fafed2775cc1f79ae962f1e63f1b9e51c55f9ea6fdc7332e9b0058c9ff2eb1fc89855029cf6aafe21e689" +
+      "feb38ac9ffb12f1ce371bb5d0e9aae64161abce74b4244bf68f1edb4411f756a097c8929c14740245ea355f8332d1aa36bb50c7dcb4505da8de02e4e53d38f8d" +
+      "f06097da7524df0df93db48eac8cc4af2d3a16257eb2b2adca6ba464e5974fa92550d31b1babf161e7692d00b86e3dd886ecab4abfbe1a8f8cc263ff4af55cdb" +
+      "45f4249a5193925f5e983d762f0b6800943eb0267b08f42ed311ce1f5c86eacbc8ce4d3cb7a2fee1ef5641423a1cf4114e5ecf50034a60a412523af9e6f4aa11"
+    const base64url = (hex: string) =>
+      jose.base64url.encode(Uint8Array.from(hex.match(/../g) ?? [], (x) => parseInt(x, 16)))
+    const hexOf = (text: string) => Buffer.from(text, "base64url").toString("hex")
+    const littleEndian = (y: bigint) =>
+      base64url((y.toString(16).padStart(64, "0").match(/../g) ?? []).toReversed().join(""))
+
+    it("has the fingerprint of ROCA only where one exponent fits every prime", () => {
+      assert.isTrue(hasRocaFingerprint(BigInt(`0x${roca}`)))
+      assert.isFalse(hasRocaFingerprint(BigInt(`0x${roca}`) + 2n))
+      // A power of 65537 modulo each small prime, yet with different exponents: from the same test data.
+      const chance =
+        72414128973967872688332736535017614208620368242015797102796086827882754006260204061799547004983731426777596445658889886861027045033760014948048067467947960318205453778973975867532910489227970143091184725760290172935872752222320334100097730483600892686353719855397381316384244147860260153198611313067061116317n
+      assert.isFalse(hasRocaFingerprint(chance))
+    })
+
+    const modulus2048 = 2n ** 2047n + 2n ** 1000n + 1n
+    const rsa = Effect.succeed({ ...first.jwk, kid: "bad" })
+    const derived = (alg: "RS256" | "ES256", change: (jwk: Record<string, any>) => unknown) =>
+      Effect.map(alg === "RS256" ? rsa : Effect.map(TestIssuer.makeKey("bad", alg), ({ jwk }) => jwk), change)
+    const short = Effect.promise(async () => {
+      const { publicKey } = await crypto.subtle.generateKey(
+        { name: "RSASSA-PKCS1-v1_5", modulusLength: 1024, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" },
+        true,
+        ["verify", "sign"]
+      )
+      return { ...(await jose.exportJWK(publicKey)), kid: "bad" }
+    })
+    const order8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022n
+    const p = 2n ** 255n - 19n
+    const smallOrder = [0n, 1n, p - 1n, order8, p - order8, p, p + 1n].flatMap((y) => [y, y + 2n ** 255n])
+
+    const cases: ReadonlyArray<readonly [name: string, reason: string, jwk: Effect.Effect<unknown>]> = [
+      ["of 1024 bits", "ModulusSize", short],
+      [
+        "of more than 8192 bits",
+        "ModulusSize",
+        derived("RS256", (k) => ({ ...k, n: base64url(`01${"00".repeat(1023)}01`) }))
+      ],
+      ["of megabytes", "ModulusSize", derived("RS256", (k) => ({ ...k, n: "A".repeat(400_000) }))],
+      [
+        "of 2047 bits behind leading zeros",
+        "ModulusSize",
+        derived("RS256", (k) => ({ ...k, n: base64url(`0000${"7f".repeat(256)}`) }))
+      ],
+      [
+        "whose modulus is divisible by a small prime",
+        "ModulusFactor",
+        derived("RS256", (k) => ({ ...k, n: base64url((modulus2048 - (modulus2048 % 167n)).toString(16)) }))
+      ],
+      ["with the fingerprint of ROCA", "Roca", derived("RS256", (k) => ({ ...k, n: base64url(roca) }))],
+      ["with the exponent 1", "Exponent", derived("RS256", (k) => ({ ...k, e: "AQ" }))],
+      ["with an even exponent", "Exponent", derived("RS256", (k) => ({ ...k, e: "AQAA" }))],
+      ["with an exponent over 32 bits", "Exponent", derived("RS256", (k) => ({ ...k, e: "AQAAAAE" }))],
+      ["without an exponent", "Malformed", derived("RS256", (k) => ({ ...k, e: undefined }))],
+      ["padded", "Malformed", derived("RS256", (k) => ({ ...k, e: "AQAB====" }))],
+      ["with white space", "Malformed", derived("RS256", (k) => ({ ...k, e: "AQ AB" }))],
+      ["with stray bits", "Malformed", derived("RS256", (k) => ({ ...k, e: "AR" }))],
+      ["whose alg is a number", "Malformed", derived("RS256", (k) => ({ ...k, alg: 1 }))],
+      ["whose kid is too long", "Malformed", derived("RS256", (k) => ({ ...k, kid: "k".repeat(257) }))],
+      ["that is null", "Malformed", Effect.succeed(null)],
+      ["that is text", "Malformed", Effect.succeed("RSA")],
+      ["for encryption", "Purpose", derived("RS256", (k) => ({ ...k, use: "enc" }))],
+      ["without the operation verify", "Purpose", derived("RS256", (k) => ({ ...k, key_ops: ["encrypt"] }))],
+      ["whose operations are text", "Purpose", derived("RS256", (k) => ({ ...k, key_ops: "verify" }))],
+      ["with an algorithm for encryption", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "RSA-OAEP" }))],
+      ["with an algorithm of another type", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "ES256" }))],
+      ["with an algorithm of another curve", "Algorithm", derived("ES256", (k) => ({ ...k, alg: "ES384" }))],
+      ["with a symmetric algorithm", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "HS256" }))],
+      ["that is symmetric", "Symmetric", Effect.succeed({ kty: "oct", kid: "bad", k: "c2VjcmV0c2VjcmV0c2VjcmV0" })],
+      ["of an unknown type", "Type", Effect.succeed({ kty: "AKP", kid: "bad", alg: "ML-DSA-44", pub: "AA" })],
+      ["for key agreement", "Curve", Effect.succeed({ kty: "OKP", crv: "X25519", kid: "bad", x: "AA" })],
+      ["on an unknown curve", "Curve", derived("ES256", (k) => ({ ...k, alg: undefined, crv: "secp256k1" }))],
+      [
+        "on another curve than its coordinates",
+        "Malformed",
+        derived("ES256", (k) => ({ ...k, alg: "ES384", crv: "P-384" }))
+      ],
+      ["whose point is not on its curve", "Invalid", derived("ES256", (k) => ({ ...k, y: k.x }))],
+      ["whose private half is published", "Private", derived("ES256", (k) => ({ ...k, d: k.x }))],
+      ["with a prime of its modulus", "Private", derived("RS256", (k) => ({ ...k, p: "AQAB" }))],
+      ["with a private half that is no text", "Private", derived("RS256", (k) => ({ ...k, d: 1 }))],
+      ...smallOrder.map(
+        (y) =>
+          [
+            `that is a point of small order: ${y}`,
+            "SmallOrder",
+            Effect.succeed({ kty: "OKP", crv: "Ed25519", kid: "bad", x: littleEndian(y) })
+          ] as const
+      )
+    ]
+    for (const [name, reason, bad] of cases) {
+      it.effect(`${name}, says so once, and serves the others`, () =>
+        withLogs((logs) =>
+          withDiscovery((_, keySet) =>
+            Effect.gen(function* () {
+              const jwk: any = yield* bad
+              yield* replaceKeys([jwk, second.jwk])
+              assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+              for (const alg of ["RS256", "ES256", "ES384", "EdDSA"]) {
+                assertUnknown(yield* Effect.exit(keySet.find({ alg, kid: "bad" })))
+              }
+              yield* TestClock.adjust("600 seconds")
+              assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+              assert.deepStrictEqual(
+                logs.map(({ annotations, level, message }) => [level, message, annotations["reason"]]),
+                [["Warn", "A published key is refused", reason]]
+              )
+              const text = JSON.stringify(logs)
+              for (const member of ["n", "x", "y", "d", "k"]) {
+                const value = jwk?.[member]
+                if (typeof value === "string" && value.length > 8) assert.notInclude(text, value)
+              }
+            })
+          )
+        )
+      )
+    }
+
+    it("knows the points of small order", () => {
+      const power = (base: bigint, exponent: bigint): bigint =>
+        exponent === 0n ? 1n : (power((base * base) % p, exponent / 2n) * (exponent % 2n === 1n ? base : 1n)) % p
+      const d = (p - 121665n) * power(121666n, p - 2n)
+      for (const y of [order8, p - order8]) {
+        const xx = (y * y - 1n) * power((d * y * y + 1n) % p, p - 2n)
+        // Doubled, a point of order 8 is one of order 4: y = 0.
+        assert.strictEqual((y * y + xx) % p, 0n)
+      }
+    })
+
+    it.effect("under its other names too, where its private half is published under one", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          const withZero = jose.base64url.encode(
+            Buffer.concat([Buffer.alloc(1), jose.base64url.decode(first.jwk.n ?? "")])
+          )
+          const { alg: _, ...leak } = { ...first.jwk, kid: "leak", d: "AQAB", n: withZero, crv: "P-256", x: "AQAB" }
+          const { kty: __, x: ___, ...untyped } = leak
+          yield* replaceKeys([first.jwk, leak, second.jwk])
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
+          assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+          yield* TestIssuer.use(({ retire }) => retire("leak"))
+          yield* TestClock.adjust("600 seconds")
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          yield* TestIssuer.use(({ publish }) => publish(untyped))
+          yield* TestClock.adjust("600 seconds")
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
+          assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+        })
+      )
+    )
+
+    const ec = { one: TestIssuer.makeKey("ec-1", "ES256"), two: TestIssuer.makeKey("ec-2", "ES256") }
+    /** The other point of P-256 with this `x`: its private key is that of the first, with the other sign. */
+    const opposite = ({ y = "", ...jwk }: jose.JWK) => {
+      const prime = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n
+      const negated = prime - BigInt(`0x${hexOf(y)}`)
+      return { ...jwk, y: base64url(negated.toString(16).padStart(64, "0")) }
+    }
+    const leaks: ReadonlyArray<readonly [name: string, change: (jwk: jose.JWK) => Record<string, unknown>]> = [
+      ["itself", () => ({})],
+      ["with the other sign of y", opposite],
+      ["with a wrong y", ({ x }) => ({ y: x })],
+      ["without a y", () => ({ y: undefined })],
+      ["on another curve", () => ({ crv: "P-384" })],
+      ["without a curve", () => ({ crv: undefined })],
+      ["without a type", () => ({ kty: undefined })],
+      ["with a zero in front of x", ({ x = "" }) => ({ x: base64url(`00${hexOf(x)}`) })]
+    ]
+    for (const [name, change] of leaks) {
+      it.effect(`of an elliptic curve, where its private half is published under another name: ${name}`, () =>
+        withDiscovery((_, keySet) =>
+          Effect.gen(function* () {
+            const { one, two } = yield* Effect.all(ec)
+            const leak = { ...one.jwk, ...change(one.jwk), kid: "leak", d: "AQAB" }
+            yield* replaceKeys([one.jwk, leak, two.jwk])
+            assertUnknown(yield* Effect.exit(keySet.find({ alg: "ES256", kid: "ec-1" })))
+            assert.lengthOf(yield* keySet.find({ alg: "ES256", kid: "ec-2" }), 1)
+            assert.lengthOf(yield* keySet.find({ alg: "ES256" }), 1)
+          })
+        )
+      )
+    }
+
+    it.effect("of two with the same x, which are two keys, where they have one name", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          const { one } = yield* Effect.all(ec)
+          yield* replaceKeys([one.jwk, { ...opposite(one.jwk), kid: "opposite" }])
+          for (const kid of ["ec-1", "opposite"]) assert.lengthOf(yield* keySet.find({ alg: "ES256", kid }), 1)
+          assert.lengthOf(yield* keySet.find({ alg: "ES256" }), 2)
+          yield* TestIssuer.use(({ publish }) => publish(opposite(one.jwk)))
+          yield* TestClock.adjust("600 seconds")
+          assertUnknown(yield* Effect.exit(keySet.find({ alg: "ES256", kid: "ec-1" })))
+          assert.lengthOf(yield* keySet.find({ alg: "ES256", kid: "opposite" }), 1)
+        })
+      )
+    )
+
+    it.effect("whose name another key has too, and takes the same key twice for one", () =>
+      withLogs((logs) =>
+        withDiscovery((_, keySet) =>
+          Effect.gen(function* () {
+            const { alg: _, ...anyAlg } = first.jwk
+            const ec = yield* TestIssuer.makeKey("k2", "ES256")
+            yield* replaceKeys([
+              first.jwk,
+              { ...second.jwk, kid: "k1" },
+              second.jwk,
+              { ...second.jwk },
+              { ...second.jwk, alg: "PS256" },
+              ec.jwk,
+              { ...anyAlg, kid: "k3" },
+              { ...first.jwk, kid: "k3" }
+            ])
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("k1"))))
+            for (const alg of ["RS256", "PS256", "ES256"]) assert.lengthOf(yield* keySet.find({ alg, kid: "k2" }), 1)
+            for (const alg of ["RS256", "PS512"]) assert.lengthOf(yield* keySet.find({ alg, kid: "k3" }), 1)
+            assert.deepStrictEqual(
+              logs.map(({ annotations }) => [annotations["reason"], annotations["kid"]]),
+              [
+                ["DuplicateKid", "k1"],
+                ["DuplicateKid", "k1"]
+              ]
+            )
+          })
+        )
+      )
+    )
+
+    it.effect("after the hundredth", () =>
+      withLogs((logs) =>
+        withDiscovery((_, keySet) =>
+          Effect.gen(function* () {
+            const many = Array.from({ length: 99 }, (_, i) => ({ ...second.jwk, kid: `other-${i}` }))
+            yield* replaceKeys([...many, first.jwk, second.jwk])
+            assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("k2"))))
+            assert.deepStrictEqual(
+              logs.map(({ annotations }) => annotations["reason"]),
+              ["TooMany"]
+            )
+          })
+        )
+      )
+    )
+
+    it.effect("and does not log a name that could be more than a name", () =>
+      withLogs((logs) =>
+        withDiscovery((_, keySet) =>
+          Effect.gen(function* () {
+            const kids = ["a\r\nlevel=FATAL", "\u001b[2J", "k".repeat(65)]
+            yield* replaceKeys(kids.map((kid) => ({ ...first.jwk, kid, e: "AQ" })))
+            yield* keySet.refresh
+            assert.deepStrictEqual(
+              logs.map(({ annotations, message }) => [message, annotations["kid"]]),
+              [
+                ["A published key is refused", "(not shown)"],
+                ["A published key is refused", "(not shown)"],
+                ["A published key is refused", "(not shown)"],
+                ["No published key is usable: every token is refused", undefined]
+              ]
+            )
+          })
+        )
+      )
+    )
+  })
+})

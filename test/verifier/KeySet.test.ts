@@ -1,0 +1,310 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { KeySet, SecurityError } from "effect-oauth2"
+import { TestIssuer } from "effect-oauth2/testing"
+import { TestClock } from "effect/testing"
+import * as jose from "jose"
+import {
+  assertUnavailable,
+  assertUnknown,
+  discovery,
+  first,
+  issuer,
+  jwks,
+  replaceKeys,
+  respondAll,
+  rs256,
+  second,
+  withDiscovery,
+  withKeySet,
+  withLogs
+} from "../support/keySets.ts"
+
+const urls = TestIssuer.use(({ requests }) => Effect.map(requests, (requests) => requests.map(({ url }) => url)))
+
+describe("KeySet", () => {
+  it.effect("finds the keys by OpenID Connect Discovery, when they are first needed", () =>
+    withDiscovery(({ requests }, keySet) =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* requests, [])
+        assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+        assert.deepStrictEqual(yield* urls, [discovery, jwks])
+      })
+    )
+  )
+
+  it.effect("asks the issuer's own host, whatever its path looks like", () =>
+    withKeySet(
+      KeySet.layerDiscovery({ issuer: `${issuer}//elsewhere.test` }),
+      (_, keySet) =>
+        Effect.gen(function* () {
+          yield* Effect.exit(keySet.refresh)
+          assert.deepStrictEqual(yield* urls, [
+            `${issuer}//elsewhere.test/.well-known/openid-configuration`,
+            `${issuer}/.well-known/oauth-authorization-server//elsewhere.test`
+          ])
+        }),
+      { issuer }
+    )
+  )
+
+  it.effect.each([404, 400, 403, 405, 410])(
+    "finds them by RFC 8414 where there is no OpenID Connect document (%i), with the path after the well-known part",
+    (status) =>
+      withKeySet(
+        KeySet.layerDiscovery({ issuer: `${issuer}/tenant` }),
+        ({ respond }, keySet) =>
+          Effect.gen(function* () {
+            yield* respond("openid-configuration", { status, body: "" })
+            yield* keySet.refresh
+            assert.deepStrictEqual(yield* urls, [
+              `${issuer}/tenant/.well-known/openid-configuration`,
+              `${issuer}/.well-known/oauth-authorization-server/tenant`,
+              `${issuer}/tenant/jwks?of=metadata`
+            ])
+          }),
+        { issuer: `${issuer}/tenant`, metadata: { jwks_uri: `${issuer}/tenant/jwks?of=metadata` } }
+      )
+  )
+
+  it.effect("fetches once for many requests at a time, and keeps the keys for ten minutes", () =>
+    withDiscovery(({ requests }, keySet) =>
+      Effect.gen(function* () {
+        yield* Effect.all(
+          Array.from({ length: 50 }, () => keySet.find(rs256("k1"))),
+          { concurrency: "unbounded" }
+        )
+        yield* TestClock.adjust("599 seconds")
+        yield* keySet.find(rs256("k1"))
+        assert.lengthOf(yield* requests, 2)
+        yield* TestClock.adjust("1 second")
+        yield* keySet.find(rs256("k1"))
+        assert.lengthOf(yield* requests, 4)
+      })
+    )
+  )
+
+  it.effect("learns a new key at once, and is not made to fetch by invented ones", () =>
+    withDiscovery(({ publish, requests }, keySet) =>
+      Effect.gen(function* () {
+        yield* keySet.refresh
+        yield* publish(second.jwk)
+        assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+        assert.lengthOf(yield* requests, 4)
+        for (let i = 0; i < 20; i++) assertUnknown(yield* Effect.exit(keySet.find(rs256(`invented-${i}`))))
+        assert.lengthOf(yield* requests, 4)
+        yield* TestClock.adjust("30 seconds")
+        assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
+        assert.lengthOf(yield* requests, 6)
+      })
+    )
+  )
+
+  it.effect("reads a key set at a given URL", () =>
+    withKeySet(KeySet.layerRemote({ url: `${jwks}?tenant=1` }), (_, keySet) =>
+      Effect.gen(function* () {
+        assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+        assert.deepStrictEqual(yield* urls, [`${jwks}?tenant=1`])
+      })
+    )
+  )
+
+  it.effect("reads a key set whose path holds an @, as Google's does", () => {
+    const at = `${issuer}/jwk/securetoken@system.example.com/jwks`
+    return withKeySet(
+      KeySet.layerDiscovery({ issuer }),
+      (_, keySet) =>
+        Effect.gen(function* () {
+          yield* Effect.exit(keySet.refresh)
+          assert.include(yield* urls, at)
+        }),
+      { metadata: { jwks_uri: at } }
+    )
+  })
+
+  it.effect("ignores what is no key in a set", () =>
+    withDiscovery((_, keySet) =>
+      Effect.gen(function* () {
+        yield* replaceKeys([{}, { kty: 1 }, { kty: "XYZ", kid: "k1" }, { kty: "RSA", kid: "k1" }, first.jwk])
+        assert.isAtLeast((yield* keySet.find(rs256("k1"))).length, 1)
+      })
+    )
+  )
+
+  describe("looks a key up", () => {
+    it.effect(
+      "in a flood of invented names a new key is kept out for 30 seconds at most, for 1 fetch in that time",
+      () =>
+        withDiscovery(({ publish, requests }, keySet) =>
+          Effect.gen(function* () {
+            yield* keySet.refresh
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
+            yield* publish(second.jwk)
+            for (let time = 0; time < 29; time++) {
+              yield* TestClock.adjust("1 second")
+              const flood = Array.from({ length: 100 }, (_, i) =>
+                Effect.exit(keySet.find(rs256(`invented-${time}-${i}`)))
+              )
+              yield* Effect.all(flood, { concurrency: "unbounded", discard: true })
+            }
+            assert.lengthOf(yield* requests, 4)
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("k2"))))
+            yield* TestClock.adjust("1 second")
+            assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
+            assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+            assert.lengthOf(yield* requests, 6)
+          })
+        )
+    )
+
+    it.effect("and asks nobody where no key could ever be meant", () =>
+      withDiscovery(({ requests }, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          const headers = [
+            rs256("k".repeat(257)),
+            rs256("k".repeat(1_000_000)),
+            ...["none", "HS256", "", "rs256", "__proto__", "constructor"].map((alg) => ({ alg, kid: "k1" }))
+          ]
+          for (const header of headers) assertUnknown(yield* Effect.exit(keySet.find(header)))
+          assert.lengthOf(yield* requests, 2)
+        })
+      )
+    )
+
+    it.effect("by nothing but its name", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          for (const kid of ["__proto__", "constructor", "toString", "", "k1 ", "K1", "../k1", "' or 1=1"]) {
+            assertUnknown(yield* Effect.exit(keySet.find(rs256(kid))))
+          }
+          assert.isFalse((yield* urls).some((url) => url.includes("k1") || url.includes("proto")))
+        })
+      )
+    )
+
+    it.effect("without a name, each that fits the algorithm", () =>
+      Effect.gen(function* () {
+        const ec = yield* TestIssuer.makeKey("ec", "ES256")
+        const find = (alg: string) =>
+          Effect.flatMap(KeySet.KeySet, (keySet) => keySet.find({ alg })).pipe(
+            Effect.provide(
+              KeySet.layerStatic({ keys: [first.jwk, second.jwk, { ...first.jwk, kid: "again" }, ec.jwk] })
+            )
+          )
+        assert.lengthOf(yield* find("RS256"), 2)
+        assert.lengthOf(yield* find("ES256"), 1)
+        assertUnknown(yield* Effect.exit(find("PS256")))
+      })
+    )
+
+    it.effect("only for the algorithms of its type and curve, and of its alg where it has one", () =>
+      Effect.gen(function* () {
+        const { alg: _, ...anyAlg } = first.jwk
+        const ec = yield* TestIssuer.makeKey("ec", "ES384")
+        const ed = yield* TestIssuer.makeKey("ed", "Ed25519")
+        const all = [
+          "RS256",
+          "RS384",
+          "RS512",
+          "PS256",
+          "PS384",
+          "PS512",
+          "ES256",
+          "ES384",
+          "ES512",
+          "EdDSA",
+          "Ed25519"
+        ]
+        const serves = (jwk: jose.JWK) =>
+          Effect.flatMap(KeySet.KeySet, (keySet) =>
+            Effect.filter(all, (alg) => Effect.isSuccess(keySet.find({ alg, kid: "k" })))
+          ).pipe(Effect.provide(KeySet.layerStatic({ keys: [{ ...jwk, kid: "k" }] })))
+        assert.deepStrictEqual(yield* serves(first.jwk), ["RS256"])
+        assert.deepStrictEqual(yield* serves(anyAlg), ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])
+        assert.deepStrictEqual(yield* serves(ec.jwk), ["ES384"])
+        assert.deepStrictEqual(yield* serves({ ...ed.jwk, alg: "EdDSA" }), ["EdDSA"])
+        // RFC 8032 §7.1, test SHA(abc): a key with the sign bit.
+        const x = jose.base64url.encode(
+          Buffer.from("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf", "hex")
+        )
+        assert.deepStrictEqual(yield* serves({ kty: "OKP", crv: "Ed25519", x, alg: "Ed25519" }), ["Ed25519"])
+        const { alg: __, ...anyEd } = ed.jwk
+        assert.deepStrictEqual(yield* serves(anyEd), ["EdDSA", "Ed25519"])
+      })
+    )
+  })
+
+  describe("settings", () => {
+    const bad: ReadonlyArray<readonly [setting: string, options: object]> = [
+      ["freshFor", { freshFor: "59 seconds" }],
+      ["freshFor", { freshFor: "61 minutes" }],
+      ["freshFor", { freshFor: "5 minuts" }],
+      ["freshFor", { freshFor: { minuts: 5 } }],
+      ["staleFor", { staleFor: "25 hours" }],
+      ["staleFor", { staleFor: -1 }],
+      ["staleFor", { staleFor: NaN }],
+      ["staleFor", { staleFor: "1 day, or two" }],
+      ["staleFor", { staleFor: Infinity }],
+      ["maxBytes", { maxBytes: 1023 }],
+      ["maxBytes", { maxBytes: NaN }],
+      ["maxBytes", { maxBytes: Infinity }],
+      ["issuer", { issuer: "http://idp.example.com" }],
+      ["issuer", { issuer: "https://idp.example.com?x" }]
+    ]
+    for (const [setting, options] of bad) {
+      it.effect(`fail at start-up where ${setting} cannot work: ${JSON.stringify(options)}`, () =>
+        Effect.gen(function* () {
+          const layer = KeySet.layerDiscovery({ issuer, ...options })
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+          assert.instanceOf(error, SecurityError.ConfigurationError)
+          assert.strictEqual(error.setting, setting)
+          assert.include(error.message, `${setting} must`)
+        }).pipe(Effect.provide(TestIssuer.layer({ keys: [first] })))
+      )
+    }
+
+    it.effect("bound the stale window", () =>
+      withKeySet(KeySet.layerDiscovery({ issuer, freshFor: "1 minute", staleFor: "30 seconds" }), (_, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          yield* respondAll("unreachable")
+          yield* TestClock.adjust("89 seconds")
+          assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+          yield* TestClock.adjust("1 second")
+          assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
+        })
+      )
+    )
+
+    it.effect("given keys of which none can be used fail at start-up, and each is told why", () =>
+      Effect.gen(function* () {
+        const unusable = [
+          { ...first.jwk, use: "enc" },
+          { kty: "oct", k: "c2VjcmV0", kid: "shared" }
+        ]
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(KeySet.layerStatic({ keys: unusable }))))
+        assert.strictEqual(error.setting, "keys")
+        assert.include(error.message, "Purpose (kty RSA, kid k1), Symmetric (kty oct, kid shared)")
+        assert.notInclude(error.message, "c2VjcmV0")
+      })
+    )
+
+    it.effect("given keys of which some cannot be used serve, with a warning for each", () =>
+      withLogs((logs) =>
+        Effect.gen(function* () {
+          const layer = KeySet.layerStatic({ keys: [first.jwk, { kty: "oct", k: "c2VjcmV0", kid: "shared" }] })
+          yield* Effect.provide(
+            Effect.flatMap(KeySet.KeySet, (keySet) => keySet.find(rs256("k1"))),
+            layer
+          )
+          assert.deepStrictEqual(
+            logs.map(({ annotations, level }) => [level, annotations["reason"]]),
+            [["Warn", "Symmetric"]]
+          )
+        })
+      )
+    )
+  })
+})

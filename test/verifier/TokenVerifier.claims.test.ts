@@ -1,0 +1,267 @@
+/** Claims of verified tokens that are kept: what no request changes for the next, and what schemes read from them. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Metric, Option, Redacted, Schema } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { BearerToken, OAuth2, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+import { TestClock } from "effect/testing"
+import { accepted, later, type Verify, verifier, ways } from "../support/scriptedVerifier.ts"
+import { authorizationServer } from "../support/authorizationServer.ts"
+import { times } from "../support/times.ts"
+import { verified } from "../support/TestVerifier.ts"
+import { serve } from "../support/web.ts"
+
+const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "" } })
+
+describe("claims of a verifier's own", () => {
+  const roles = OAuth2.authorizationCode("Roles", {
+    ...authorizationServer,
+    scopes: { a: "" },
+    claims: Schema.Struct({ user: Schema.Struct({ role: Schema.String }) })
+  })
+  type Make = (verify: Verify) => Layer.Layer<TokenVerifier>
+
+  for (const [name, make] of Object.entries<Make>({
+    "with a cache": (verify) => Layer.orDie(TokenVerifier.layer({ verify, cache: { timeToLive: "1 second" } })),
+    "without a cache": (verify) => Layer.orDie(TokenVerifier.layer({ verify, cache: false })),
+    "that is a service of one's own": (verify) =>
+      Layer.succeed(TokenVerifier, { verify, invalidate: () => Effect.void })
+  })) {
+    it.effect(`stay its own, and what becomes of them is seen (${name})`, () =>
+      Effect.gen(function* () {
+        const scopes = new Set(["a"])
+        const session: VerifiedToken = {
+          ...verified("a", []),
+          scopes,
+          claims: { user: { role: "admin" }, list: [[1]], self: undefined }
+        }
+        Object.assign(session.claims, { self: session.claims })
+        const layer = yield* Layer.build(
+          Layer.merge(roles.layer, auth.layer).pipe(Layer.provide(make(() => Effect.succeed(session))))
+        )
+        const ask = Effect.suspend(() =>
+          Effect.all({ roles: roles.authorizeOption, auth: auth.authorizeOption }).pipe(
+            Effect.provideService(
+              HttpServerRequest.HttpServerRequest,
+              HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { authorization: "Bearer a" } }))
+            )
+          )
+        ).pipe(Effect.provideContext(layer))
+        const before = yield* ask
+        assert.deepEqual(Option.getOrThrow(before.roles).claims, { user: { role: "admin" } })
+        assert.deepEqual(Option.getOrThrow(before.auth).claims["list"], [[1]])
+        assert.isNotFrozen(session)
+        assert.isNotFrozen(session.claims["user"])
+
+        yield* TestClock.adjust("1 second")
+        Object.assign(session.claims["user"] as object, { role: "reader" })
+        scopes.delete("a")
+        const after = yield* ask
+        assert.deepEqual(Option.getOrThrow(after.roles).claims, { user: { role: "reader" } })
+        assert.strictEqual(Option.getOrThrow(after.auth).scopes.size, 0)
+        assert.deepEqual(Option.getOrThrow(before.roles).claims, { user: { role: "admin" } })
+        assert.strictEqual(Option.getOrThrow(before.auth).scopes.size, 1)
+      })
+    )
+  }
+
+  it.effect("are looked at once each, however they point at one another", () =>
+    Effect.gen(function* () {
+      let visits = 0
+      const team: { users?: unknown } = {}
+      const user = {
+        get team() {
+          visits++
+          return team
+        }
+      }
+      team.users = Array.from(
+        { length: 50 },
+        () => Object.create(null, Object.getOwnPropertyDescriptors(user)) as object
+      )
+      const { verify } = yield* TokenVerifier.make({
+        verify: () => Effect.succeed({ ...verified("a", ["a"]), claims: { team } })
+      })
+      yield* verify(Redacted.make("a"))
+      assert.strictEqual(visits, 50)
+    })
+  )
+
+  it.effect("that throw when they are looked at are not kept, and do no harm", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const claims = {
+        get tenant(): string {
+          throw new Error("no tenant")
+        }
+      }
+      const { verify } = yield* TokenVerifier.make({
+        verify: () => {
+          calls++
+          return Effect.succeed({ ...verified("a", ["a"]), claims })
+        }
+      })
+      for (const _ of [1, 2]) assert.strictEqual((yield* verify(Redacted.make("a"))).subject, "a")
+      assert.strictEqual(calls, 2)
+    })
+  )
+
+  it.effect("that a scheme refuses each time are one look-up each time", () =>
+    Effect.gen(function* () {
+      const strict = OAuth2.authorizationCode("Strict", {
+        ...authorizationServer,
+        scopes: { a: "" },
+        claims: Schema.Struct({ tenant: Schema.String })
+      })
+      const tokens = TokenVerifier.layer({ verify: () => Effect.succeed(verified("a", ["a"])) })
+      const ask = Effect.exit(strict.authorize).pipe(Effect.provide(BearerToken.layerTest("a")))
+      yield* Effect.provide(Effect.andThen(ask, ask), Layer.provide(strict.layer, tokens))
+      const hits = (yield* Metric.snapshot).find(({ attributes }) => attributes?.["outcome"] === "hit")
+      assert.deepStrictEqual(hits?.state, { count: 1, incremental: true })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+})
+
+describe("what a request is given", () => {
+  const claims = () => ({ roles: ["reader"], address: { city: "Berlin" } })
+  const change = (token: VerifiedToken) =>
+    Effect.exit(Effect.sync(() => (token.claims["roles"] as Array<string>).push("admin")))
+
+  it.effect("cannot be changed for the next one that brings the token", () =>
+    Effect.gen(function* () {
+      const { present } = yield* verifier({ says: (token) => accepted(token, { claims: claims() }) })
+      for (const _ of times(3)) {
+        const token = yield* present("a")
+        assert.deepEqual(token.claims, claims())
+        assert.strictEqual((yield* change(token))._tag, "Failure")
+        for (const part of [token, token.claims, token.audience, token.claims["address"]]) assert.isFrozen(part)
+        for (const change of ["add", "delete", "clear"] as const) {
+          assert.throws(() => (token.scopes as Set<string>)[change]("admin"), TypeError)
+        }
+        assert.isFalse(token.scopes.has("admin"))
+      }
+    })
+  )
+
+  it.effect("cannot be changed for those that wait for the same verification, though there is no room for it", () =>
+    Effect.gen(function* () {
+      const { present } = yield* verifier({
+        cache: { capacity: 1, maxBytes: 1 },
+        way: later,
+        says: (token) => accepted(token, { claims: claims() })
+      })
+      for (const token of yield* Effect.all([present("a"), present("a"), present("a")], { concurrency: 3 })) {
+        assert.strictEqual((yield* change(token))._tag, "Failure")
+        assert.deepEqual(token.claims, claims())
+      }
+    })
+  )
+
+  it.effect("is the program's own where it is of a class", () =>
+    Effect.gen(function* () {
+      class Session {
+        readonly log: Array<string> = []
+        readonly state = { visits: 0 }
+      }
+      const roles = ["reader"]
+      const session = Object.assign(new Session(), { roles })
+      const { calls, present } = yield* verifier({ says: (token) => accepted(token, { claims: { session, roles } }) })
+      for (const i of times(3)) {
+        const { claims } = yield* present("a")
+        assert.isFrozen(claims)
+        assert.isFrozen(claims["roles"])
+        ;(claims["session"] as Session).log.push(`visit ${i}`)
+        ;(claims["session"] as Session).state.visits++
+      }
+      assert.deepStrictEqual([session.log.length, session.state.visits, calls.length], [3, 3, 1])
+    })
+  )
+
+  it.effect("cannot be changed where a scheme has decoded it", () =>
+    Effect.gen(function* () {
+      const scheme = OAuth2.authorizationCode("Roles", {
+        ...authorizationServer,
+        scopes: { a: "" },
+        claims: Schema.Struct({ roles: Schema.mutable(Schema.Array(Schema.String)) })
+      })
+      const { calls, service } = yield* verifier({ says: (token) => accepted(token, { claims: claims() }) })
+      const layer = yield* Layer.build(Layer.provide(scheme.layer, Layer.succeed(TokenVerifier, service)))
+      const ask = scheme.authorize.pipe(Effect.provide(BearerToken.layerTest("a")), Effect.provideContext(layer))
+      for (const _ of times(3)) {
+        const token = yield* ask
+        assert.deepEqual(token.claims, { roles: ["reader"] })
+        assert.strictEqual((yield* change(token))._tag, "Failure")
+      }
+      assert.lengthOf(calls, 1)
+    })
+  )
+
+  it.effect("is verified anew where a request has wiped the credential", () =>
+    Effect.gen(function* () {
+      const { calls, service } = yield* verifier({})
+      const wipe = Effect.map(BearerToken, (token) => {
+        const text = Redacted.value(token)
+        Redacted.wipeUnsafe(token)
+        return HttpServerResponse.text(text)
+      })
+      const send = yield* serve(
+        HttpRouter.add("GET", "/", wipe).pipe(
+          Layer.provide(auth.require("a").route.layer),
+          Layer.provide(auth.layer),
+          Layer.provide(Layer.succeed(TokenVerifier, service))
+        )
+      )
+      for (const _ of times(4)) {
+        const { body, status } = yield* send("/", "a")
+        assert.deepStrictEqual([status, body], [200, "a"])
+      }
+      // The first has a credential of its own.
+      assert.deepStrictEqual(calls, ["a", "a"])
+    })
+  )
+})
+
+describe("behind schemes that read claims", () => {
+  const scheme = <Claims extends object>(name: string, claims: Schema.Codec<Claims, any>) =>
+    OAuth2.authorizationCode(name, { ...authorizationServer, scopes: { a: "" }, claims })
+  const text = scheme("Text", Schema.Struct({ tenant: Schema.String }))
+  const number = scheme("Number", Schema.Struct({ tenant: Schema.FiniteFromString }))
+
+  const app = Layer.mergeAll(
+    HttpRouter.add(
+      "GET",
+      "/text",
+      Effect.map(text.accessToken, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
+    ).pipe(Layer.provide(text.require("a").route.layer)),
+    HttpRouter.add(
+      "GET",
+      "/number",
+      Effect.map(number.accessToken, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
+    ).pipe(Layer.provide(number.require("a").route.layer))
+  ).pipe(Layer.provide([text.layer, number.layer]))
+
+  for (const [name, way] of Object.entries(ways)) {
+    it.effect(`each has its own, warm as well as cold, by a verifier that decides ${name}`, () =>
+      Effect.gen(function* () {
+        const { calls, service } = yield* verifier({
+          way,
+          says: (token) => accepted(token, { claims: { tenant: token } })
+        })
+        const send = yield* serve(Layer.provide(app, Layer.succeed(TokenVerifier, service)))
+        for (const _ of times(3)) {
+          const answer = (path: string, token: string) =>
+            Effect.map(send(path, token), ({ body, challenge, status }) => ({ status, body, challenge }))
+          const good = { status: 200, challenge: null }
+          assert.deepStrictEqual(yield* answer("/text", "7"), { ...good, body: '{"tenant":"7"}' })
+          assert.deepStrictEqual(yield* answer("/number", "7"), { ...good, body: '{"tenant":7}' })
+          assert.deepStrictEqual(yield* answer("/text", "t1"), { ...good, body: '{"tenant":"t1"}' })
+          assert.deepStrictEqual(yield* answer("/number", "t1"), {
+            status: 401,
+            challenge: `Bearer scope="a"`,
+            body: '{"detail":"Could not validate credentials"}'
+          })
+        }
+        assert.deepStrictEqual(calls, ["7", "t1"])
+      })
+    )
+  }
+})
