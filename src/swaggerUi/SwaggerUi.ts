@@ -1,26 +1,23 @@
 /**
- * A documentation page that can log in: [Swagger UI](https://github.com/swagger-api/swagger-ui), served by the app itself, with the authorization
- * code flow and PKCE. FastAPI's `/docs`.
+ * Documentation page that can log in: [Swagger UI](https://github.com/swagger-api/swagger-ui), served by your app, with
+ * the authorization code flow. Equivalent to FastAPI's `/docs`.
  *
  * **Details**
  *
- * The files come from the package `swagger-ui-dist`, an optional peer: `npm install swagger-ui-dist`. Nothing is loaded from elsewhere. The
- * page's `Content-Security-Policy` allows scripts and styles of the app alone, and requests to the origins that the document names: its servers
- * and the endpoints of its security schemes. Every URL in the page is relative to it, and the document names its server relative to itself, so both
- * work below a router's prefix and behind a proxy's without being told.
+ * - The files come from the optional peer dependency `swagger-ui-dist`. Run `npm install swagger-ui-dist`.
+ * - The `Content-Security-Policy` allows only scripts and styles of your app. Requests may go to your app, to the
+ *   document's servers, and to the endpoints of its security schemes.
+ * - The generated URLs are relative. The page works below a router prefix and behind a reverse proxy without an option.
+ * - PKCE with `S256` is on by default (RFC 7636).
+ * - Register the URL of `{path}/oauth2-redirect` as the client's redirect URI. The redirect page refuses a response
+ *   whose `state` differs from the request's (RFC 6749 §10.12).
  *
- * PKCE (RFC 7636, S256) is on. `{path}/oauth2-redirect`, which is what to register as the client's redirect URI, refuses an answer whose `state`
- * is not the one that was sent (RFC 6749 §10.12).
- *
- * **Example** (An api with its page)
+ * **Example** (Serving an api and its documentation page)
  *
  * ```ts
- * import { NodeHttpServer } from "@effect/platform-node"
  * import { Effect, Layer } from "effect"
- * import { HttpRouter } from "effect/http"
  * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
  * import { OAuth2, SwaggerUi } from "effect-oauth2"
- * import { createServer } from "node:http"
  *
  * const auth = OAuth2.authorizationCode("OAuth2", {
  *   authorizationUrl: "https://idp.example.com/authorize",
@@ -34,14 +31,9 @@
  *
  * const Items = HttpApiBuilder.group(Api, "items", (handlers) => handlers.handle("list", () => Effect.void))
  *
- * const Routes = Layer.mergeAll(
+ * export const Routes = Layer.mergeAll(
  *   HttpApiBuilder.layer(Api).pipe(Layer.provide(Items)),
  *   SwaggerUi.layer(Api, { initOAuth: { clientId: "docs", scopes: ["items:read"] } })
- * )
- *
- * export const App = HttpRouter.serve(Routes).pipe(
- *   Layer.provide(auth.layerTest({ scopes: ["items:read"] })),
- *   Layer.provide(NodeHttpServer.layer(createServer, { port: 3000 }))
  * )
  * ```
  *
@@ -64,28 +56,34 @@ import type { ConfigurationError } from "../core/SecurityError.ts"
 export type { Document, InitOAuth, Options } from "./options.ts"
 
 /**
- * Adds the page, its files, the redirect page and the document to the `HttpRouter`.
+ * Adds a documentation page, its files, its redirect page and its OpenAPI document to the `HttpRouter`.
  *
  * **Details**
  *
- * The source is an `HttpApi`, which `OAuth2.openApi` has written its security into, or a document. A document without `servers` is served with one
- * that is relative to it.
+ * `source` is the `HttpApi` that `OAuth2.openApi` returns, or an OpenAPI document. If the document has no `servers`,
+ * the layer adds a server URL that is relative to the document.
  *
- * | path | what | cached |
+ * | path | content | caching |
  * |---|---|---|
- * | `{path}` | the page | revalidated (`ETag`) |
- * | `{path}/oauth2-redirect` | the redirect page | revalidated |
- * | `{path}/…` | scripts, styles, icon; the version is in the URL | for a year, `immutable` |
- * | `{openApiPath}` | the document | revalidated |
+ * | `{path}` | page | revalidated with `ETag` |
+ * | `{path}/oauth2-redirect` | redirect page | revalidated with `ETag` |
+ * | `{path}/…` | scripts, styles and icon, with their version in the URL | 1 year, `immutable` |
+ * | `{openApiPath}` | OpenAPI document | revalidated with `ETag` |
+ *
+ * The layer fails at start-up with a `ConfigurationError`:
+ *
+ * | `setting` | cause |
+ * |---|---|
+ * | `"swagger-ui-dist"` | the package is not installed, or the `FileSystem` does not read the disk |
+ * | name of an option | the option is invalid, contradicts another option, or would publish a client secret |
+ * | `"path"` | another route has one of these paths |
  *
  * **Gotchas**
  *
- * Fails at start-up with a `ConfigurationError` when `swagger-ui-dist` is not installed, when an option contradicts another, and when a client
- * secret would be published. Files are read through the `FileSystem` and `Path` of the platform, which `NodeHttpServer.layer` brings along.
+ * - The page and the document are public. To protect both, provide a middleware to the layer.
+ * - The layer needs the `FileSystem` and the `Path` of the platform. `NodeHttpServer.layer` provides both.
  *
- * The page is open to everybody, like the document. To close both, put a middleware around the layer.
- *
- * **Example** (A page for routes without an api)
+ * **Example** (Serving a documentation page for routes)
  *
  * ```ts
  * import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -115,19 +113,28 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
 const isDocument = (source: object): source is Document => !HttpApi.isHttpApi(source)
 
 /**
- * Writes into an api's document what Scalar needs to log in: the client, PKCE (S256), and the scopes that are ticked. For Effect's own
- * `HttpApiScalar.layer`.
+ * Adds the client, PKCE and the preselected scopes to an api's document, so that Scalar can log in.
+ *
+ * **When to use**
+ *
+ * Use when you serve Effect's `HttpApiScalar.layer` instead of `SwaggerUi.layer`.
  *
  * **Details**
  *
- * Scalar reads them from the document: `x-scalar-client-id`, `x-scalar-credentials-location` and `x-usePkce` in a flow, `x-default-scopes` in a
- * scheme. The redirect URI to register is the page's own URL. Scalar chooses its `state` itself, and its page has inline scripts.
+ * Register the URL of the page as the client's redirect URI. Scalar reads these fields of the document:
+ *
+ * | field | place |
+ * |---|---|
+ * | `x-scalar-client-id`, `x-scalar-credentials-location` | every OAuth 2.0 flow |
+ * | `x-usePkce` | authorization code flow |
+ * | `x-default-scopes` | OAuth 2.0 security scheme |
  *
  * **Gotchas**
  *
- * Call it after `OAuth2.openApi`, which writes the schemes.
+ * - Call `forScalar` after `OAuth2.openApi`, which writes the security schemes.
+ * - Scalar generates its own `state`, and its page contains inline scripts.
  *
- * **Example** (A page of Scalar)
+ * **Example** (Serving a page of Scalar)
  *
  * ```ts import.meta.vitest
  * import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiScalar, OpenApi } from "effect/http-api"
@@ -152,16 +159,17 @@ const isDocument = (source: object): source is Document => !HttpApi.isHttpApi(so
  * JSON.stringify(scheme).includes('"x-usePkce":"SHA-256"') // => true
  * ```
  *
+ * @see {@link layer} for a page of Swagger UI
  * @category combinators
  * @since 0.1.0
  */
 export const forScalar =
   (options: {
-    /** The registered client: a public one. */
+    /** ID of a public client that you registered at the authorization server. */
     readonly clientId: string
-    /** The scopes that are ticked. Default: none. */
+    /** Scopes that are selected when the page opens. @default none */
     readonly scopes?: ReadonlyArray<string>
-    /** Proof Key for Code Exchange (RFC 7636), S256, in the authorization code flow. Default: `true`. */
+    /** Uses PKCE with `S256` in the authorization code flow (RFC 7636). @default true */
     readonly usePkce?: boolean
   }) =>
   <Id extends string, Groups extends HttpApiGroup.Constraint>(

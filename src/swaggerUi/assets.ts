@@ -9,23 +9,23 @@ import { ConfigurationError } from "../core/SecurityError.ts"
 export interface Assets {
   readonly version: string
   readonly files: Readonly<Record<FileName, Uint8Array<ArrayBuffer>>>
-  /** The licences of what the bundle is made of, which newer versions keep in a file beside it. */
+  /** Licenses of the bundled packages. Older versions of `swagger-ui-dist` do not have this file. */
   readonly notice: Uint8Array<ArrayBuffer> | undefined
 }
 
 export type FileName = keyof typeof contentTypes
 
-/** What the page needs of the package. */
+/** Files that the page needs. */
 export const contentTypes = {
   "swagger-ui.css": "text/css; charset=utf-8",
   "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
   "favicon-32x32.png": "image/png"
 } as const
 
-/** The bundle refers to it by this name. */
+// A comment in the bundle refers to this name.
 export const noticeName = "swagger-ui-bundle.js.LICENSE.txt"
 
-/** Where a file of a package is. The host's own resolution, so that it finds what an `import` in this file would find. */
+/** Returns the URL of a file of a package. The host's resolution finds the same package as an `import` in this file. */
 export const Resolver = Context.Reference<(specifier: string) => string>("effect-oauth2/SwaggerUi/Resolver", {
   defaultValue: () => (specifier) => import.meta.resolve(specifier)
 })
@@ -33,8 +33,8 @@ export const Resolver = Context.Reference<(specifier: string) => string>("effect
 const Manifest = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
 
 /**
- * Reads the files of `swagger-ui-dist` once, at start-up: an absent package shows then, requests read no disk, and what is served under a version is
- * what was there when the version was read.
+ * Reads the files of `swagger-ui-dist` once, at start-up. A missing package then stops the start, and requests need no
+ * disk. An update of the package cannot put new files under the old version's URLs.
  */
 export const read = Effect.gen(function* () {
   const resolve = yield* Resolver
@@ -46,7 +46,7 @@ export const read = Effect.gen(function* () {
   )
   const { version } = yield* Effect.flatMap(fileSystem.readFileString(manifest), Schema.decodeUnknownEffect(Manifest))
   const file = (name: string) =>
-    // A copy, because the digest takes no shared memory.
+    // `crypto.subtle.digest` refuses shared memory, so copy the bytes.
     Effect.map(fileSystem.readFile(path.join(path.dirname(manifest), name)), (bytes) => new Uint8Array(bytes))
   const files = yield* Effect.all({
     "swagger-ui.css": file("swagger-ui.css"),
@@ -56,11 +56,13 @@ export const read = Effect.gen(function* () {
   const notice = yield* Effect.orElseSucceed(file(noticeName), () => undefined)
   return { version, files, notice } satisfies Assets
 }).pipe(
-  Effect.catch((cause) => Effect.andThen(Effect.logDebug("Could not read swagger-ui-dist", cause), Effect.fail(absent)))
+  Effect.catch((cause) =>
+    Effect.andThen(Effect.logDebug("Reading swagger-ui-dist failed.", cause), Effect.fail(absent))
+  )
 )
 
 const absent = new ConfigurationError({
   setting: "swagger-ui-dist",
   message:
-    "SwaggerUi serves the files of the package swagger-ui-dist, which cannot be read here: npm install swagger-ui-dist. Where it is installed, provide a FileSystem that reads this disk, such as that of NodeServices.layer: that of HttpServer.layerServices reads none"
+    "swagger-ui-dist could not be read, and SwaggerUi.layer serves its files. Run npm install swagger-ui-dist. If the package is installed, provide a FileSystem that reads the disk, such as NodeServices.layer. The FileSystem of HttpServer.layerServices reads no files."
 })

@@ -1,29 +1,29 @@
-/** Checks the options of the page, and makes what Swagger UI is configured with. */
+/** Validates the options of the page, and creates the configuration of Swagger UI. */
 import * as Effect from "effect/Effect"
 import { ConfigurationError } from "../core/SecurityError.ts"
 import type { InitOAuth, Options } from "./options.ts"
 import { origin, scopes } from "./servedDocument.ts"
 
-/** FastAPI's. */
+// FastAPI's defaults.
 const defaults = { layout: "BaseLayout", deepLinking: true, showExtensions: true, showCommonExtensions: true }
 
-/** Parameters of Swagger UI that the layer sets itself, or that have an option of their own. */
+/** Parameters of Swagger UI that the layer sets itself, or that have their own option. */
 const reserved: Readonly<Record<string, string>> = {
-  url: "give the option url",
-  urls: "give the option url",
-  spec: "give the document to SwaggerUi.layer",
-  configUrl: "give the parameters here",
-  dom_id: "the page has one element for it",
-  domNode: "the page has one element for it",
-  presets: "they are code, and parameters are JSON",
-  plugins: "they are code, and parameters are JSON",
-  initOAuth: "give the option initOAuth",
-  oauth2RedirectUrl: "give the option oauth2RedirectPath"
+  url: "Use the option url.",
+  urls: "Use the option url.",
+  spec: "Pass the document to SwaggerUi.layer.",
+  configUrl: "Set the option parameters directly.",
+  dom_id: "The page has its own element.",
+  domNode: "The page has its own element.",
+  presets: "Presets are code, and parameters must be JSON.",
+  plugins: "Plugins are code, and parameters must be JSON.",
+  initOAuth: "Use the option initOAuth.",
+  oauth2RedirectUrl: "Use the option oauth2RedirectPath."
 }
 
 const isSecret = (name: string): boolean => name.replace(/[^a-z]/gi, "").toLowerCase() === "clientsecret"
 
-/** Names with a secret, at any depth: in options that types were cast away from, and in parameters, which are any JSON. */
+// Searches at any depth, because parameters are any JSON, and options may come from untyped code.
 const secrets = (setting: string, value: unknown): ReadonlyArray<string> =>
   typeof value === "object" && value !== null
     ? Object.entries(value).flatMap(([name, inner]) =>
@@ -32,41 +32,44 @@ const secrets = (setting: string, value: unknown): ReadonlyArray<string> =>
     : []
 
 export const refuse = (setting: string, message: string) =>
-  Effect.fail(new ConfigurationError({ setting, message: `${setting}: ${message}` }))
+  Effect.fail(new ConfigurationError({ setting, message: `${setting} ${message}` }))
 
-/** Refuses what must not or cannot be in the page. */
+/** Fails with a `ConfigurationError` if an option is invalid, or if it would publish a client secret. */
 export const check = Effect.fnUntraced(function* (options: Options, document: object) {
   const [secret] = [...secrets("initOAuth", options.initOAuth), ...secrets("parameters", options.parameters)]
   if (secret !== undefined) {
     return yield* refuse(
       secret,
-      "everybody who opens the page can read it, so it is no secret. Register a public client, which proves itself with PKCE; " +
-        "only a secret that protects nothing belongs into initOAuth.unsafeClientSecret"
+      "must not be set, because everyone who opens the page can read it. Register a public client, which uses PKCE. " +
+        "If your authorization server requires a secret, set initOAuth.unsafeClientSecret for a client without other rights."
     )
   }
   for (const name of Object.keys(options.parameters ?? {})) {
     const instead = Object.hasOwn(reserved, name) ? reserved[name] : undefined
-    if (instead !== undefined) return yield* refuse(`parameters.${name}`, `is set by SwaggerUi: ${instead}`)
+    if (instead !== undefined) return yield* refuse(`parameters.${name}`, `cannot be set. ${instead}`)
   }
   if (options.openApiPath === false && options.url === undefined) {
-    return yield* refuse("url", "with openApiPath: false, say where the page finds the document")
+    return yield* refuse("url", "must be set, because openApiPath is false. Set it to the URL of the document.")
   }
   const declared = scopes(document)
   const unknown = options.initOAuth?.scopes?.find((scope) => declared?.includes(scope) === false)
   if (unknown !== undefined) {
     return yield* refuse(
       "initOAuth.scopes",
-      `${JSON.stringify(unknown)} is no scope of the document's schemes (${declared?.join(", ")}): Swagger UI would not ask for it`
+      `contains ${JSON.stringify(unknown)}, which no scheme of the document declares. Swagger UI would not request it. Use these scopes: ${declared?.join(", ")}.`
     )
   }
   for (const source of options.connectSources ?? []) {
     if (origin(source) !== source) {
-      return yield* refuse("connectSources", `must be origins such as https://api.example.com, not ${source}`)
+      return yield* refuse(
+        "connectSources",
+        `must contain origins such as https://api.example.com, but contains ${JSON.stringify(source)}.`
+      )
     }
   }
 })
 
-/** What Swagger UI's `initOAuth` is called with. It is called even where nothing is given: PKCE does not wait for a client id. */
+/** Argument of Swagger UI's `initOAuth`. The page always calls it: PKCE must be on even if the option is not set. */
 export const initOAuth = (given: InitOAuth | undefined) => {
   const { unsafeClientSecret, usePkce, ...rest } = given ?? {}
   return {
@@ -76,7 +79,7 @@ export const initOAuth = (given: InitOAuth | undefined) => {
   }
 }
 
-/** Swagger UI's parameters, but for URLs. */
+/** Parameters of Swagger UI, without URLs. */
 export const parameters = ({ deepLinking, parameters, persistAuthorization }: Options) => ({
   ...defaults,
   ...parameters,

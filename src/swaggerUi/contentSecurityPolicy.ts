@@ -1,4 +1,4 @@
-/** Content-Security-Policy (CSP Level 3): nothing but what a page needs. */
+/** Content-Security-Policy headers that allow only what a page needs (CSP Level 3). */
 const write = (directives: Readonly<Record<string, ReadonlyArray<string>>>): string =>
   Object.entries({
     "default-src": ["'none'"],
@@ -11,7 +11,7 @@ const write = (directives: Readonly<Record<string, ReadonlyArray<string>>>): str
     .map(([name, sources]) => `${name} ${sources.join(" ")}`)
     .join("; ")
 
-/** Swagger UI draws its icons from `data:` URLs, and shows images that an API answers with from `blob:` URLs. */
+// Swagger UI loads its icons from `data:` URLs, and shows images in API responses from `blob:` URLs.
 export const documentation = (connect: ReadonlyArray<string>, images: ReadonlyArray<string>): string =>
   write({
     "style-src": ["'self'"],

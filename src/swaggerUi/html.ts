@@ -1,7 +1,9 @@
-/** What is safe inside text and quoted attributes. */
+/** HTML of the documentation page and of the redirect page. */
+
+/** Escapes text for HTML text and for quoted attributes. */
 export const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 
-/** What is safe inside a script element, and parses to the same. */
+// Without these escapes, a string such as "</script>" would end the script element. JSON.parse undoes them.
 const escapeJson = (value: unknown): string =>
   JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,
@@ -21,7 +23,7 @@ ${body}
 </html>
 `
 
-/** The documentation page. Its one script of its own reads the configuration, which is data and not code. */
+/** The documentation page. The configuration is data, because the Content-Security-Policy forbids inline scripts. */
 export const documentation = (options: {
   readonly title: string
   readonly stylesheet: string
@@ -40,7 +42,7 @@ export const documentation = (options: {
 ${options.scripts.map((script) => `<script src="${escape(script)}"></script>`).join("\n")}`
   )
 
-/** The page that the authorization server sends the browser back to. */
+/** The page to which the authorization server redirects the browser. */
 export const redirect = (script: string): string =>
   page(
     "Authorization",

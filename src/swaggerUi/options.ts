@@ -1,85 +1,94 @@
-/** What the documentation page shows, and what it can be told. */
+/** Public types of the documentation page: its document and its options. */
 import type * as Schema from "effect/Schema"
 
 /**
- * An OpenAPI 3 document, as far as the layer reads it by itself.
+ * OpenAPI 3 document that a page can show.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Document {
-  /** The version of OpenAPI. */
+  /** Version of OpenAPI. */
   readonly openapi: string
-  /** Whose title is the page's, where the option `title` is not given. */
+  /** Source of the page's default title. */
   readonly info: { readonly title: string }
 }
 
 /**
- * The client as which the page logs in, and what it asks for: FastAPI's `swagger_ui_init_oauth`, Swagger UI's `initOAuth`.
+ * OAuth 2.0 client of the page, and the values of its authorization request. The fields are those of Swagger UI's
+ * `initOAuth`. Equivalent to FastAPI's `swagger_ui_init_oauth`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface InitOAuth {
-  /** The registered client: a public one, with the page's `{path}/oauth2-redirect` as its redirect URI. */
+  /** ID of a public client. Register the URL of `{path}/oauth2-redirect` as its redirect URI. */
   readonly clientId: string
-  /** The scopes that are ticked when the dialog opens. Default: none. */
+  /** Declared scopes that are selected when the dialog opens. @default none */
   readonly scopes?: ReadonlyArray<string>
-  /** Proof Key for Code Exchange (RFC 7636), S256. Default: `true`. */
+  /** Uses PKCE with `S256` (RFC 7636). @default true */
   readonly usePkce?: boolean
-  /** What the dialog calls the page. Default: none. */
+  /** Name of the application in the dialog. @default none */
   readonly appName?: string
-  /** Sent as `realm` to the authorization and token endpoints. Default: none. */
+  /** Parameter `realm` of the requests to the authorization and token endpoints. @default none */
   readonly realm?: string
-  /** What stands between scopes. Default: a space (RFC 6749 §3.3). */
+  /** Separator between scopes (RFC 6749 §3.3). @default a space */
   readonly scopeSeparator?: string
-  /** Further parameters of the authorization request, such as `audience`. Default: none. */
+  /** Additional parameters of the authorization request, such as `audience`. @default none */
   readonly additionalQueryStringParams?: Readonly<Record<string, string>>
-  /** The client id and secret go into an `Authorization` field, not into the body (RFC 6749 §2.3.1). Default: `false`. */
+  /** Sends client ID and secret in the `Authorization` header, not in the body (RFC 6749 §2.3.1). @default false */
   readonly useBasicAuthenticationWithAccessCodeGrant?: boolean
   /**
-   * A client secret, **which everybody who opens the page can read**. It is for an authorization server that knows no public clients, with a client
-   * that may do nothing else. Default: none; `clientSecret` is refused.
+   * Client secret. **Everyone who opens the page can read it.** Use it only for a client without other rights, and only
+   * if the authorization server does not support public clients. The layer refuses an option named `clientSecret`.
+   *
+   * @default none
    */
   readonly unsafeClientSecret?: string
 }
 
 /**
- * What the page shows and where it is.
+ * Options for `SwaggerUi.layer`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Where the page is. Default: `"/docs"`. */
+  /** Path of the page. @default "/docs" */
   readonly path?: `/${string}`
-  /** Where the document is served. Default: `"/openapi.json"`. `false` serves none: then `url` says where it is. */
+  /** Path of the document. If `false`, the document is not served, and `url` is required. @default "/openapi.json" */
   readonly openApiPath?: `/${string}` | false
-  /** Where the page finds the document, relative to the page or absolute. Default: at `openApiPath`. */
+  /** URL from which the page loads the document, absolute or relative to the page. @default the URL of `openApiPath` */
   readonly url?: string
-  /** Default: the document's title, ` - Swagger UI`. */
+  /** Title of the page. @default the document's title and " - Swagger UI" */
   readonly title?: string
-  /** The icon's URL, relative to the page or absolute. Default: Swagger UI's. */
+  /** URL of the icon, absolute or relative to the page. @default Swagger UI's icon */
   readonly favicon?: string
   /**
-   * The page that the authorization server sends the browser back to. Default: `{path}/oauth2-redirect`. (FastAPI's stays at
-   * `/docs/oauth2-redirect` wherever the page is.) `false` serves none.
+   * Path of the page to which the authorization server redirects the browser. `false` serves no such page. FastAPI's
+   * default is always `/docs/oauth2-redirect`.
+   *
+   * @default `{path}/oauth2-redirect`
    */
   readonly oauth2RedirectPath?: `/${string}` | false
-  /** The client as which the page logs in. Default: none, and the reader types a client id. */
+  /** Client with which the page logs in. Without it, the reader types a client ID. @default none */
   readonly initOAuth?: InitOAuth
-  /** Keeps tokens in the browser's local storage, so that they outlive a reload. Default: `false`. */
+  /** Stores tokens in the browser's local storage, so that a reload does not log out. @default false */
   readonly persistAuthorization?: boolean
-  /** Puts the operation that is open into the page's URL. Default: `true`. */
+  /** Adds the opened operation to the page's URL. @default true */
   readonly deepLinking?: boolean
   /**
-   * Any other [parameter of Swagger UI](https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration/) that is JSON: FastAPI's
-   * `swagger_ui_parameters`. Default: `layout: "BaseLayout"`, `showExtensions` and `showCommonExtensions`.
+   * Other JSON [parameters of Swagger UI](https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration/).
+   * Equivalent to FastAPI's `swagger_ui_parameters`.
+   *
+   * @default `layout: "BaseLayout"`, `showExtensions: true` and `showCommonExtensions: true`
    */
   readonly parameters?: Readonly<Record<string, Schema.Json>>
   /**
-   * Origins that the page may call beside those that the document names, such as the token endpoint's where the document only has an
-   * `openIdConnectUrl`, or a server whose URL has variables. Default: none.
+   * Additional origins that the page may call. Use it for server URLs with variables, and for the token endpoint if the
+   * document has only an `openIdConnectUrl`.
+   *
+   * @default none
    */
   readonly connectSources?: ReadonlyArray<string>
 }

@@ -1,4 +1,4 @@
-/** All resources of a documentation page. */
+/** Creates the resources of a documentation page. */
 import * as Effect from "effect/Effect"
 import type { Document, Options } from "./options.ts"
 import * as assets from "./assets.ts"
@@ -12,21 +12,20 @@ import * as scripts from "./scripts.ts"
 
 type Path = Resource["path"]
 
-/** Everything that is served for a document. */
 export const make = Effect.fnUntraced(function* (document: Document, options: Options, files: assets.Assets) {
   const path = options.path ?? "/docs"
   const below = (name: string): Path => `/${`${path.replace(/\/$/, "")}/${name}`.slice(1)}`
   const redirectPath = options.oauth2RedirectPath ?? below("oauth2-redirect")
   const openApiPath = options.openApiPath ?? "/openapi.json"
 
-  if (openApiPath === path) return yield* configuration.refuse("openApiPath", `${path} is the page's own path`)
+  if (openApiPath === path) return yield* configuration.refuse("openApiPath", `must differ from path (${path}).`)
   if (redirectPath === path || redirectPath === openApiPath) {
-    return yield* configuration.refuse("oauth2RedirectPath", `${redirectPath} is the path of something else`)
+    return yield* configuration.refuse("oauth2RedirectPath", `must differ from path and openApiPath (${redirectPath}).`)
   }
 
-  const { favicon, notices, script, style } = ofPackage(files, below)
-  const pageScript = yield* ofText(below, "page", scripts.page)
-  const redirectScript = yield* ofText(below, "oauth2-redirect", scripts.redirect)
+  const { favicon, notices, script, style } = packageResources(files, below)
+  const pageScript = yield* scriptResource(below, "page", scripts.page)
+  const redirectScript = yield* scriptResource(below, "oauth2-redirect", scripts.redirect)
   const url = options.url ?? relative(path, openApiPath === false ? path : openApiPath)
 
   const page: Resource = {
@@ -63,12 +62,12 @@ export const make = Effect.fnUntraced(function* (document: Document, options: Op
     favicon,
     ...notices,
     ...(redirectPath === false ? [] : [redirectScript, redirectPage(redirectPath, redirectScript.path)]),
-    ...(openApiPath === false ? [] : [openApi(openApiPath, document)])
+    ...(openApiPath === false ? [] : [documentResource(openApiPath, document)])
   ]
 })
 
-/** The files of the package, below its version: a new version has new URLs. */
-const ofPackage = ({ files, notice, version }: assets.Assets, below: (name: string) => Path) => {
+// The URLs contain the version, so browsers may cache the files for a year.
+const packageResources = ({ files, notice, version }: assets.Assets, below: (name: string) => Path) => {
   const one = (name: string, body: Resource["body"], contentType: string): Resource => ({
     path: below(`swagger-ui-dist@${version}/${name}`),
     body,
@@ -84,8 +83,8 @@ const ofPackage = ({ files, notice, version }: assets.Assets, below: (name: stri
   }
 }
 
-/** A script of our own, with its hash for a version. */
-const ofText = (below: (name: string) => Path, name: string, text: string) => {
+// The URL contains the script's hash as its version.
+const scriptResource = (below: (name: string) => Path, name: string, text: string) => {
   const body = encode(text)
   return Effect.map(digest(body), (hash): Resource => ({
     path: below(`${name}-${hash.slice(0, 16)}.js`),
@@ -103,7 +102,7 @@ const redirectPage = (path: Path, script: string): Resource => ({
   headers: { "content-security-policy": policy.redirect }
 })
 
-const openApi = (path: Path, document: Document): Resource => ({
+const documentResource = (path: Path, document: Document): Resource => ({
   path,
   body: encode(JSON.stringify(documents.servedAt(path, document))),
   contentType: "application/json",

@@ -1,9 +1,12 @@
+/** Relative references between paths, which stay correct below any prefix of a router or a proxy. */
+
 /**
- * The reference that leads from one path to another (RFC 3986 §4.2), for a document whose own URL nobody knows: a prefix that a router or a proxy
- * puts before both changes nothing. It begins with a dot, so that no segment reads as a scheme.
+ * Returns the relative reference from one path to another (RFC 3986 §4.2).
+ *
+ * It starts with a dot, because a first segment such as `docs:x` would be read as a URL scheme.
  */
 export const relative = (from: string, to: string): string => {
-  // The last segment is the document; what stands before it is its folder.
+  // The last segment is the document's name.
   const folders = from.split("/").slice(0, -1)
   const target = to.split("/")
   let common = 0
@@ -13,16 +16,16 @@ export const relative = (from: string, to: string): string => {
 }
 
 /**
- * Where a page that was asked for with one slash too many or too few at its end really is, relative to where it was asked for; `undefined` where
- * it is there. Relative references mean something else one folder off.
+ * Returns a relative redirect to a page if the requested URL has a missing or an extra slash at its end. Returns
+ * `undefined` if the URL is correct. At the wrong URL, the page's relative references would not resolve.
  */
 export const canonical = (path: string, originalUrl: string): string | undefined => {
-  const [, asked = "/", search = ""] = /^(?:https?:\/\/[^/?]*)?([^?#]*)([^#]*)/.exec(originalUrl) ?? []
-  // By hand: a regular expression for this takes quadratic time for a path of slashes.
-  let end = asked.length
-  while (asked[end - 1] === "/") end--
-  const slashes = asked.slice(end)
-  const name = asked.slice(asked.lastIndexOf("/", end - 1) + 1, end)
+  const [, requested = "/", search = ""] = /^(?:https?:\/\/[^/?]*)?([^?#]*)([^#]*)/.exec(originalUrl) ?? []
+  // A loop, because a regular expression would take quadratic time for a path of slashes.
+  let end = requested.length
+  while (requested[end - 1] === "/") end--
+  const slashes = requested.slice(end)
+  const name = requested.slice(requested.lastIndexOf("/", end - 1) + 1, end)
   if (path.endsWith("/") === (slashes !== "")) return undefined
   return slashes === "" ? `./${name}/${search}` : `${"../".repeat(slashes.length)}${name}${search}`
 }

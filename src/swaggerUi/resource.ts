@@ -1,4 +1,4 @@
-/** Serves bytes, with their `ETag` and their rules for caches. */
+/** Serves bytes with an `ETag` and a `Cache-Control` header. */
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -6,7 +6,6 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { canonical } from "./relative.ts"
 
-/** Bytes with what their URL promises of them. */
 export interface Resource {
   readonly path: `/${string}`
   readonly body: Uint8Array<ArrayBuffer>
@@ -15,10 +14,10 @@ export interface Resource {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** For what has its version in its URL. */
+/** `Cache-Control` of a resource whose URL contains its version. */
 export const immutable = "public, max-age=31536000, immutable"
 
-/** For what does not: it is kept, and asked about each time. */
+/** `Cache-Control` of other resources. Browsers cache them and revalidate them before each use. */
 export const revalidated = "no-cache"
 
 const encoder = new TextEncoder()
@@ -31,7 +30,7 @@ export const digest = (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<string> =>
     (hash) => Hex.encode(new Uint8Array(hash))
   )
 
-/** A route that answers GET and HEAD, and what was not modified with 304 (RFC 9110 §13.1.2). */
+/** Creates a route that responds to GET and HEAD, with 304 if the client has the current `ETag` (RFC 9110 §13.1.2). */
 export const route = (resource: Resource): Effect.Effect<HttpRouter.Route> =>
   Effect.map(digest(resource.body), (hash) => {
     const etag = `"${hash}"`

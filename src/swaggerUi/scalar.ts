@@ -1,11 +1,10 @@
-/** Writes into a document what Scalar needs to log in. */
+/** Adds to a document the fields with which Scalar logs in. */
 import { isReadonlyObject } from "effect/Predicate"
 import { type Json, mapValues, membersOf } from "../core/lib/json.ts"
 
 const mapObjects = (object: unknown, f: (value: Json, key: string) => Json): Json =>
   mapValues(object, (value, key) => (isReadonlyObject(value) ? f(value, key) : value))
 
-/** The document with what Scalar reads from its OAuth 2 flows and schemes. */
 export const prepare = (
   document: Json,
   options: { readonly clientId: string; readonly scopes?: ReadonlyArray<string>; readonly usePkce?: boolean }
@@ -13,7 +12,8 @@ export const prepare = (
   const flow = (value: Json, name: string): Json => ({
     ...value,
     "x-scalar-client-id": options.clientId,
-    // A public client names itself in the body (RFC 6749 §4.1.3). Scalar's default is Basic authentication with an empty secret.
+    // A public client sends its ID in the body (RFC 6749 §4.1.3). Scalar's default is Basic authentication without a
+    // secret.
     "x-scalar-credentials-location": "body",
     ...(name === "authorizationCode" && (options.usePkce ?? true) ? { "x-usePkce": "SHA-256" } : undefined)
   })

@@ -1,6 +1,7 @@
 /**
- * The scripts of the two pages. They are texts, not functions turned into text: what a bundler or a test runner does to functions (names, coverage)
- * does not work in a browser.
+ * Browser scripts of the documentation page and of the redirect page.
+ *
+ * They are strings, because bundlers and coverage tools change functions so that their source fails in a browser.
  */
 
 /** Starts Swagger UI with the configuration in the page. */
@@ -10,10 +11,10 @@ export const page = `"use strict"
   const absolute = (url, base) => (URL.canParse(url, base) ? new URL(url, base).href : url)
   const url = absolute(given.url, location.href)
 
-  // Swagger UI resolves these against different things, and not always rightly. OpenAPI says: against the document.
+  // Swagger UI resolves relative URLs against different bases. OpenAPI requires the URL of the document as the base.
   const resolve = (object, ...names) => {
     for (const name of names) {
-      // What has variables is resolved when they are filled in.
+      // Swagger UI resolves a URL with variables after it has replaced them.
       if (typeof object?.[name] === "string" && !object[name].includes("{")) object[name] = absolute(object[name], url)
     }
   }
@@ -35,7 +36,7 @@ export const page = `"use strict"
     return JSON.stringify(api)
   }
 
-  // Swagger UI's own state is the time of day. RFC 6749 section 10.10 wants one that cannot be guessed.
+  // Swagger UI's own state is the current time, but an attacker must not be able to guess it (RFC 6749 section 10.10).
   const withRandomState = (authorizationUrl, attempt) => {
     const target = new URL(authorizationUrl, url)
     const bytes = crypto.getRandomValues(new Uint8Array(32))
@@ -72,8 +73,10 @@ export const page = `"use strict"
 `
 
 /**
- * Takes the authorization server's answer (RFC 6749 §4.1.2, §4.2.2), and hands it to the page that asked for it, if it is the answer to that page's
- * request. Swagger UI's own page only warns where `state` is another (§10.12), and goes on.
+ * Passes the authorization server's response to the page that opened this one (RFC 6749 §4.1.2, §4.2.2).
+ *
+ * The script refuses a response whose `state` differs from the request's (RFC 6749 §10.12). Swagger UI's own redirect
+ * page only warns.
  */
 export const redirect = `"use strict"
 {
@@ -81,7 +84,7 @@ export const redirect = `"use strict"
   const fragment = new URLSearchParams(location.hash.slice(1))
   const inFragment = ["code", "access_token", "error"].some((name) => fragment.has(name))
   const answer = inFragment ? fragment : new URLSearchParams(location.search)
-  // RFC 6749 section 3.1: no parameter comes twice.
+  // A parameter must not occur twice (RFC 6749 section 3.1).
   const one = (name) => {
     const values = answer.getAll(name)
     return values.length === 1 && values[0] !== "" ? values[0] : undefined
@@ -91,14 +94,14 @@ export const redirect = `"use strict"
     try {
       return window.opener.swaggerUIRedirectOauth2
     } catch {
-      return undefined // no opener, or one of another origin
+      return undefined // The page has no opener, or the opener has another origin.
     }
   }
 
   const failure = () => {
     const error = one("error")
-    if (error === undefined) return "[Authorization failed]: no accessCode received from the server."
-    const description = one("error_description") ?? "no accessCode received from the server"
+    if (error === undefined) return "[Authorization failed]: The response has no valid code or access token."
+    const description = one("error_description") ?? "The authorization server gave no description"
     const uri = one("error_uri")
     return "[" + error + "]: " + description + "." + (uri === undefined ? "" : " More info: " + uri)
   }
@@ -110,9 +113,9 @@ export const redirect = `"use strict"
       attempt.errCb({ authId: auth.name, source: "auth", level: "error", message })
     }
     if (typeof attempt.state !== "string" || one("state") !== attempt.state) {
-      return fail("The answer's state is not the one that was sent: it may be forged, and was refused. Try again.")
+      return fail("The response was refused because its state differs from the request's. It may be forged. Try again.")
     }
-    // Good for one answer.
+    // A second response with the same state must fail.
     delete attempt.state
     if (!flows.includes(auth.schema.get("flow"))) {
       return one("access_token") === undefined
@@ -128,7 +131,7 @@ export const redirect = `"use strict"
   const attempt = attemptOfOpener()
   if (attempt === undefined || attempt === null) {
     document.getElementById("message").textContent =
-      "No authorization is under way in a page that opened this one. Close it, and press Authorize again."
+      "The page that opened this window has no authorization in progress. Close this window and press Authorize again."
   } else {
     finish(attempt)
     window.close()

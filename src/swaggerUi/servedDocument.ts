@@ -1,4 +1,4 @@
-/** What the page has to know of the document that it shows. */
+/** Reads servers, origins and scopes from the document that the page shows. */
 import { field, type Json, membersOf } from "../core/lib/json.ts"
 import { relative } from "./relative.ts"
 
@@ -6,8 +6,9 @@ const values = (value: unknown): ReadonlyArray<unknown> =>
   Array.isArray(value) ? value : Object.values(membersOf(value))
 
 /**
- * The document as it is served at a path. Where it names no servers, its server is found from where the document is (OpenAPI 3.1, "Server Object"),
- * so that it is right behind a prefix that the program does not know.
+ * Adds a server URL relative to the document's path if the document has no servers (OpenAPI 3.1, "Server Object").
+ *
+ * A relative URL stays correct behind a prefix that the program cannot see.
  */
 export const servedAt = (path: string, document: object): object => {
   const { servers, ...rest } = document as Json
@@ -16,7 +17,7 @@ export const servedAt = (path: string, document: object): object => {
     : { ...rest, servers: [{ url: relative(path, "/").replace(/\/$/, "") }] }
 }
 
-/** The origins that a page needs to call for what the document says: its servers, and the endpoints of its security schemes. */
+/** Returns the origins of the document's servers and of the endpoints of its security schemes. */
 export const origins = (document: object): ReadonlyArray<string> => {
   const operations = values(field(document, "paths")).flatMap((item) => [item, ...values(item)])
   const servers = [document, ...operations].flatMap((at) => values(field(at, "servers")))
@@ -29,7 +30,7 @@ export const origins = (document: object): ReadonlyArray<string> => {
   ])
 }
 
-/** The scopes that a page can ask for; `undefined` where the issuer says, and not the document. */
+/** Returns the declared scopes, or `undefined` if the document does not list them, as for OpenID Connect. */
 export const scopes = (document: object): ReadonlyArray<string> | undefined => {
   const schemes = values(field(field(document, "components"), "securitySchemes"))
   const flows = schemes.flatMap((scheme) => values(field(scheme, "flows")))
@@ -38,11 +39,15 @@ export const scopes = (document: object): ReadonlyArray<string> | undefined => {
     : Array.from(new Set(flows.flatMap((flow) => Object.keys(Object(field(flow, "scopes"))))))
 }
 
-/** The origins of those that are absolute. */
+/** Returns the distinct origins of the absolute URLs. */
 export const unique = (urls: ReadonlyArray<unknown>): ReadonlyArray<string> =>
   Array.from(new Set(urls.flatMap((url) => origin(url) ?? [])))
 
-/** Of an absolute http URL, if a policy can name it: a URL's host may have a `;` or `{` in it, which would end or spoil the directive. */
+/**
+ * Returns the origin of an absolute HTTP URL that a Content-Security-Policy can name.
+ *
+ * A host may contain `;`, which would end the directive and let a document add its own.
+ */
 export const origin = (url: unknown): string | undefined => {
   if (typeof url !== "string" || !URL.canParse(url)) return undefined
   const { origin } = new URL(url)

@@ -1,4 +1,4 @@
-/** A documentation page, and what is in it. */
+/** Serves documentation pages in process, and reads what they contain. */
 import { NodeServices } from "@effect/platform-node"
 import { Layer } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
@@ -20,13 +20,13 @@ export const Api = HttpApi.make("api")
 
 export const document = { openapi: "3.1.0", info: { title: "Items", version: "1" }, paths: {} }
 
-export const site = (options?: SwaggerUi.Options, source: SwaggerUi.Document = document) =>
+export const servePage = (options?: SwaggerUi.Options, source: SwaggerUi.Document = document) =>
   serve(SwaggerUi.layer(source, options).pipe(Layer.provide(NodeServices.layer)))
 
 export const manifest = new URL("../../node_modules/swagger-ui-dist/package.json", import.meta.url)
 export const { version } = JSON.parse(readFileSync(manifest, "utf8")) as { readonly version: string }
 
-/** The configuration in a page, as the browser reads it. */
+/** Returns the configuration that the page's script reads. */
 export const configurationOf = (page: string): unknown => {
   const [, json = ""] =
     /<script id="swagger-ui-configuration" type="application\/json">([^<]*)<\/script>/.exec(page) ?? []

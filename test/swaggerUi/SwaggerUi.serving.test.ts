@@ -1,3 +1,4 @@
+/** How `SwaggerUi.layer` serves its files: prefixes, redirects, caching, and bytes on a socket. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -8,15 +9,23 @@ import { readFileSync } from "node:fs"
 import { canonical, relative } from "../../src/swaggerUi/relative.ts"
 import { send, serve as serveOnSocket, values } from "../conformance/Wire.ts"
 import { serve } from "../support/web.ts"
-import { Api, auth, configurationOf, manifest, referencesOf, site, version } from "../support/documentationPages.ts"
+import {
+  Api,
+  auth,
+  configurationOf,
+  manifest,
+  referencesOf,
+  servePage,
+  version
+} from "../support/documentationPages.ts"
 
-describe("below a prefix", () => {
+describe("SwaggerUi.layer below a prefix", () => {
   const prefixed = Layer.effect(
     HttpRouter.HttpRouter,
     Effect.map(HttpRouter.HttpRouter, (router) => router.prefixed("/v1/inner"))
   )
 
-  it.effect("the same page leads to everything", () =>
+  it.effect("serves the same page, whose references resolve to the files, the document and the api", () =>
     Effect.gen(function* () {
       const routes = Layer.merge(
         SwaggerUi.layer(Api).pipe(Layer.provide(NodeServices.layer)),
@@ -43,12 +52,12 @@ describe("below a prefix", () => {
     })
   )
 
-  it.effect("a slash too many or too few is corrected, because relative URLs depend on it", () =>
+  it.effect("redirects a URL with an extra or a missing slash at its end, so that relative URLs resolve", () =>
     Effect.gen(function* () {
-      const send = yield* site()
+      const send = yield* servePage()
       const { headers, status } = yield* send("/docs/?a=b")
       assert.deepStrictEqual([status, headers.get("location")], [307, "../docs?a=b"])
-      const slash = yield* site({ path: "/docs/" })
+      const slash = yield* servePage({ path: "/docs/" })
       assert.strictEqual((yield* slash("/docs")).headers.get("location"), "./docs/")
       const { body, status: found } = yield* slash("/docs/")
       assert.strictEqual(found, 200)
@@ -65,12 +74,12 @@ describe("below a prefix", () => {
     ["/a/b/docs", "/a/c.js", "../c.js"],
     ["/a/b", "/a", "../a"],
     ["/", "/docs:x", "./docs:x"]
-  ])("from %s to %s is %s", (from, to, expected) => {
+  ])("writes the reference from %s to %s as %s", (from, to, expected) => {
     assert.strictEqual(relative(from, to), expected)
     assert.strictEqual(new URL(expected, `http://h/p${from}`).pathname, `/p${to}`)
   })
 
-  it("a redirect to the right path leads nowhere else", () => {
+  it("never redirects to another host or another scheme", () => {
     assert.strictEqual(canonical("/docs", "http://proxy.example.com/docs/"), "../docs")
     assert.strictEqual(canonical("/docs", "/docs//"), "../../docs")
     assert.strictEqual(canonical("/docs", "//"), "../../")
@@ -80,10 +89,10 @@ describe("below a prefix", () => {
   })
 })
 
-describe("caching", () => {
-  it.effect("keeps what has a version in its URL for a year, and asks about the rest", () =>
+describe("caching of SwaggerUi.layer", () => {
+  it.effect("lets browsers cache versioned URLs for a year, and makes them revalidate the other URLs", () =>
     Effect.gen(function* () {
-      const send = yield* site()
+      const send = yield* servePage()
       const { body } = yield* send("/docs")
       const [, , , script = ""] = referencesOf(body)
       const immutable = [`/docs/swagger-ui-dist@${version}/swagger-ui.css`, new URL(script, "http://h/docs").pathname]
@@ -96,9 +105,9 @@ describe("caching", () => {
     })
   )
 
-  it.effect("answers 304 to who has it", () =>
+  it.effect("responds with 304 if the client has the current ETag", () =>
     Effect.gen(function* () {
-      const send = yield* site()
+      const send = yield* servePage()
       for (const path of ["/docs", "/openapi.json", `/docs/swagger-ui-dist@${version}/swagger-ui.css`]) {
         const etag = (yield* send(path)).headers.get("etag") ?? ""
         assert.match(etag, /^"[0-9a-f]{64}"$/)
@@ -112,17 +121,17 @@ describe("caching", () => {
     })
   )
 
-  it.effect("tells pages of different options apart", () =>
+  it.effect("gives pages with different options different ETags", () =>
     Effect.gen(function* () {
       const etag = (options: SwaggerUi.Options) =>
-        Effect.flatMap(site(options), (send) => Effect.map(send("/docs"), ({ headers }) => headers.get("etag")))
+        Effect.flatMap(servePage(options), (send) => Effect.map(send("/docs"), ({ headers }) => headers.get("etag")))
       assert.notStrictEqual(yield* etag({ title: "a" }), yield* etag({ title: "b" }))
     })
   )
 })
 
-layer(serveOnSocket(SwaggerUi.layer(Api)))("on a socket", (it) => {
-  it.effect("HEAD answers as GET does, without a body", () =>
+layer(serveOnSocket(SwaggerUi.layer(Api)))("SwaggerUi.layer on a socket", (it) => {
+  it.effect("responds to HEAD with the headers of GET and no body", () =>
     Effect.gen(function* () {
       for (const path of ["/docs", "/openapi.json", `/docs/swagger-ui-dist@${version}/swagger-ui-bundle.js`]) {
         const get = yield* send("GET", path)
@@ -136,7 +145,7 @@ layer(serveOnSocket(SwaggerUi.layer(Api)))("on a socket", (it) => {
     })
   )
 
-  it.effect("serves the package's files to the byte, and no others", () =>
+  it.effect("serves the bytes of the package's files, and no other file of the package", () =>
     Effect.gen(function* () {
       const css = yield* send("GET", `/docs/swagger-ui-dist@${version}/swagger-ui.css`)
       assert.strictEqual(css.body, readFileSync(new URL("swagger-ui.css", manifest), "utf8"))

@@ -1,3 +1,4 @@
+/** Mistakes that stop `SwaggerUi.layer` at start-up. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Layer, Option } from "effect"
@@ -7,18 +8,18 @@ import { SecurityError, SwaggerUi } from "effect-oauth2"
 import { Resolver } from "../../src/swaggerUi/assets.ts"
 import { Api, document } from "../support/documentationPages.ts"
 
-describe("at start-up", () => {
+describe("SwaggerUi.layer at start-up", () => {
   const failure = (app: Layer.Layer<never, SecurityError.ConfigurationError, HttpRouter.HttpRouter>) =>
     Effect.flip(Effect.scoped(Layer.build(app.pipe(Layer.provide(HttpRouter.layer)))))
 
   const refused = (options: object) =>
     failure(SwaggerUi.layer(document, options as SwaggerUi.Options).pipe(Layer.provide(NodeServices.layer)))
 
-  it.effect("an absent swagger-ui-dist is an error that says what to install", () =>
+  it.effect("fails with an error that says how to install swagger-ui-dist if it is missing", () =>
     Effect.gen(function* () {
       const page = SwaggerUi.layer(document)
       const absent = [
-        // As Node says it, as a host that resolves without looking, and a platform without files.
+        // Node's resolver throws, a resolver without a file check returns a wrong URL, and a platform has no files.
         page.pipe(
           Layer.provide(
             Layer.succeed(Resolver, (specifier) => {
@@ -50,7 +51,7 @@ describe("at start-up", () => {
     ],
     ["parameters.clientSecret", { parameters: { clientSecret: "s" } }],
     ["parameters.a.0.clientSecret", { parameters: { a: [{ clientSecret: "s" }] } }]
-  ] as const)("a client secret in %s is refused, and not repeated", ([setting, options]) =>
+  ] as const)("refuses a client secret in %s without repeating it", ([setting, options]) =>
     Effect.gen(function* () {
       const error = yield* refused(options)
       assert.strictEqual(error.setting, setting)
@@ -70,14 +71,14 @@ describe("at start-up", () => {
     ["oauth2RedirectPath", { oauth2RedirectPath: "/docs" }],
     ["oauth2RedirectPath", { oauth2RedirectPath: "/openapi.json" }],
     ["connectSources", { connectSources: ["https://a.example.com/path"] }]
-  ] as const)("a mistake in %s is refused", ([setting, options]) =>
+  ] as const)("refuses an invalid %s: %j", ([setting, options]) =>
     Effect.gen(function* () {
       assert.strictEqual((yield* refused(options)).setting, setting)
     })
   )
 })
 
-describe("at start-up, of a page", () => {
+describe("SwaggerUi.layer at start-up, with a document", () => {
   const build = (app: Layer.Layer<never, SecurityError.ConfigurationError, HttpRouter.HttpRouter>) =>
     Effect.exit(Effect.scoped(Layer.build(app.pipe(Layer.provide(HttpRouter.layer)))))
   const page = (options: SwaggerUi.Options, source: SwaggerUi.Document) =>
@@ -85,13 +86,13 @@ describe("at start-up, of a page", () => {
   const settingOf = (exit: Exit.Exit<unknown, SecurityError.ConfigurationError>) =>
     Option.getOrUndefined(Exit.findErrorOption(exit))?.setting
 
-  it.effect("a scope that no scheme declares is a mistake, which the page would pass over in silence", () =>
+  it.effect("refuses a scope that no scheme declares, because the page would not request it", () =>
     Effect.gen(function* () {
       const asking = (...scopes: ReadonlyArray<string>) => ({ initOAuth: { clientId: "docs", scopes } })
       const exit = yield* build(page(asking("items:read", "items:reed"), OpenApi.fromApi(Api)))
       assert.strictEqual(settingOf(exit), "initOAuth.scopes")
       assert.isTrue(Exit.isSuccess(yield* build(page(asking("items:read"), OpenApi.fromApi(Api)))))
-      // Its issuer says which there are.
+      // The document of an OpenID Connect scheme does not list the scopes.
       const openId = {
         openIdConnectUrl: "https://idp.example.com/.well-known/openid-configuration",
         type: "openIdConnect"
@@ -103,7 +104,7 @@ describe("at start-up, of a page", () => {
     })
   )
 
-  it.effect("two pages at one path are a mistake", () =>
+  it.effect("refuses two pages that share a path", () =>
     Effect.gen(function* () {
       const two = (options: SwaggerUi.Options) => Layer.merge(page({}, document), page(options, document))
       assert.strictEqual(settingOf(yield* build(two({ path: "/other" }))), "path")

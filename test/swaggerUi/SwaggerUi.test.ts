@@ -1,3 +1,4 @@
+/** Contents of the documentation page and its document, and `SwaggerUi.forScalar`. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -5,13 +6,13 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApi, OpenApi } from "effect/http-api"
 import { SwaggerUi } from "effect-oauth2"
 import { serve } from "../support/web.ts"
-import { Api, configurationOf, document, referencesOf, site, version } from "../support/documentationPages.ts"
+import { Api, configurationOf, document, referencesOf, servePage, version } from "../support/documentationPages.ts"
 
 const policy = (connect: string, images = "") =>
   `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:${images}; connect-src 'self'${connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
-describe("the page", () => {
-  it.effect("is HTML that names files of the app alone, and scripts only by URL", () =>
+describe("the documentation page", () => {
+  it.effect("references only files of the app, and no inline script", () =>
     Effect.gen(function* () {
       const send = yield* serve(SwaggerUi.layer(Api).pipe(Layer.provide(NodeServices.layer)))
       const { body, headers, status } = yield* send("/docs")
@@ -34,7 +35,7 @@ describe("the page", () => {
     })
   )
 
-  it.effect("may run no inline script, and call the app and what the document names", () =>
+  it.effect("may not run inline scripts, and may call the app and the endpoints in the document", () =>
     Effect.gen(function* () {
       const send = yield* serve(SwaggerUi.layer(Api).pipe(Layer.provide(NodeServices.layer)))
       const { headers } = yield* send("/docs")
@@ -47,7 +48,7 @@ describe("the page", () => {
     })
   )
 
-  it.effect("may call every server in the document, and what the program adds", () =>
+  it.effect("may call every server in the document, and the origins in connectSources", () =>
     Effect.gen(function* () {
       const servers = (...urls: ReadonlyArray<string>) => ({ servers: urls.map((url) => ({ url })) })
       const source = {
@@ -71,7 +72,7 @@ describe("the page", () => {
         favicon: "https://f.example.com/icon.png",
         connectSources: ["https://e.example.com"]
       }
-      const send = yield* site(options, source)
+      const send = yield* servePage(options, source)
       const connect = ["a.example.com", "b.example.com", "c.example.com:8080", "d.example.com", "e.example.com"]
       assert.strictEqual(
         (yield* send("/docs")).headers.get("content-security-policy"),
@@ -83,9 +84,9 @@ describe("the page", () => {
     })
   )
 
-  it.effect("configures Swagger UI as FastAPI does, with PKCE", () =>
+  it.effect("configures Swagger UI with FastAPI's defaults and PKCE", () =>
     Effect.gen(function* () {
-      const send = yield* site()
+      const send = yield* servePage()
       assert.deepStrictEqual(configurationOf((yield* send("/docs")).body), {
         url: "./openapi.json",
         oauth2RedirectUrl: "./docs/oauth2-redirect",
@@ -95,9 +96,9 @@ describe("the page", () => {
     })
   )
 
-  it.effect("takes every option", () =>
+  it.effect("applies every option", () =>
     Effect.gen(function* () {
-      const send = yield* site({
+      const send = yield* servePage({
         path: "/reference/ui",
         openApiPath: "/reference/api.json",
         oauth2RedirectPath: "/callback",
@@ -149,10 +150,10 @@ describe("the page", () => {
     })
   )
 
-  it.effect("is what it is, whatever the titles, URLs and options say", () =>
+  it.effect("escapes HTML in titles, URLs and options", () =>
     Effect.gen(function* () {
       const hostile = `</script></title><script>alert("1")</script>'&<!--\u2028`
-      const send = yield* site(
+      const send = yield* servePage(
         {
           favicon: `"><script>alert(1)</script>`,
           parameters: { filter: hostile },
@@ -174,39 +175,39 @@ describe("the page", () => {
     })
   )
 
-  it.effect("has no redirect page where it is turned off", () =>
+  it.effect("has no redirect page if oauth2RedirectPath is false", () =>
     Effect.gen(function* () {
-      const send = yield* site({ oauth2RedirectPath: false })
+      const send = yield* servePage({ oauth2RedirectPath: false })
       assert.notProperty(configurationOf((yield* send("/docs")).body), "oauth2RedirectUrl")
       assert.strictEqual((yield* send("/docs/oauth2-redirect")).status, 404)
     })
   )
 })
 
-describe("the document", () => {
-  it.effect("is served as it is, with a server that is relative to it", () =>
+describe("the served document", () => {
+  it.effect("is the api's document with a relative server URL", () =>
     Effect.gen(function* () {
       const send = yield* serve(SwaggerUi.layer(Api).pipe(Layer.provide(NodeServices.layer)))
       const { body, headers } = yield* send("/openapi.json")
       assert.strictEqual(headers.get("content-type"), "application/json")
       assert.strictEqual(headers.get("cache-control"), "no-cache")
       assert.deepStrictEqual(JSON.parse(body), { ...OpenApi.fromApi(Api), servers: [{ url: "." }] })
-      const deeper = yield* site({ openApiPath: "/a/b/api.json" })
+      const deeper = yield* servePage({ openApiPath: "/a/b/api.json" })
       assert.deepStrictEqual(JSON.parse((yield* deeper("/a/b/api.json")).body).servers, [{ url: "../.." }])
     })
   )
 
-  it.effect("keeps the servers that it names", () =>
+  it.effect("keeps its own servers", () =>
     Effect.gen(function* () {
       const source = { ...document, servers: [{ url: "https://api.example.com" }] }
-      const send = yield* site({}, source)
+      const send = yield* servePage({}, source)
       assert.deepStrictEqual(JSON.parse((yield* send("/openapi.json")).body), source)
     })
   )
 
-  it.effect("may be served elsewhere", () =>
+  it.effect("can have a URL on another host", () =>
     Effect.gen(function* () {
-      const send = yield* site({ openApiPath: false, url: "https://docs.example.com/openapi.json" })
+      const send = yield* servePage({ openApiPath: false, url: "https://docs.example.com/openapi.json" })
       const { body, headers } = yield* send("/docs")
       assert.nestedPropertyVal(configurationOf(body), "url", "https://docs.example.com/openapi.json")
       assert.strictEqual(headers.get("content-security-policy"), policy(" https://docs.example.com"))
@@ -215,11 +216,11 @@ describe("the document", () => {
   )
 })
 
-describe("forScalar", () => {
+describe("SwaggerUi.forScalar", () => {
   const flowOf = (api: HttpApi.HttpApi<string, any>) =>
     OpenApi.fromApi(api).components.securitySchemes["OAuth2"] as unknown
 
-  it("puts the client and PKCE into the flow, and the scopes into the scheme", () => {
+  it("adds the client and PKCE to the flow, and the scopes to the scheme", () => {
     assert.deepStrictEqual(flowOf(Api.pipe(SwaggerUi.forScalar({ clientId: "docs", scopes: ["items:read"] }))), {
       type: "oauth2",
       flows: {
@@ -237,7 +238,7 @@ describe("forScalar", () => {
     })
   })
 
-  it("leaves PKCE out where it is told to, and the rest of the document alone", () => {
+  it("omits PKCE if usePkce is false, and keeps the rest of the document", () => {
     const api = Api.pipe(SwaggerUi.forScalar({ clientId: "docs", usePkce: false }))
     assert.notInclude(JSON.stringify(flowOf(api)), "x-usePkce")
     const { components, ...rest } = OpenApi.fromApi(api)
@@ -247,8 +248,8 @@ describe("forScalar", () => {
   })
 })
 
-describe("beside other routes", () => {
-  it.effect("the page is open, and takes nothing else", () =>
+describe("SwaggerUi.layer next to other routes", () => {
+  it.effect("serves a public page, and leaves a route below the page's path to the app", () =>
     Effect.gen(function* () {
       const routes = Layer.merge(
         SwaggerUi.layer(document).pipe(Layer.provide(NodeServices.layer)),

@@ -1,13 +1,14 @@
+/** The redirect page and its script, which runs with a simulated window. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as scripts from "../../src/swaggerUi/scripts.ts"
 import { times } from "../support/times.ts"
-import { referencesOf, site } from "../support/documentationPages.ts"
+import { referencesOf, servePage } from "../support/documentationPages.ts"
 
 describe("the redirect page", () => {
-  it.effect("has a script of its own, and may do nothing else", () =>
+  it.effect("may only run its own script, and does not contain the code", () =>
     Effect.gen(function* () {
-      const send = yield* site()
+      const send = yield* servePage()
       const { body, headers } = yield* send("/docs/oauth2-redirect?code=secret&state=<x>")
       assert.strictEqual(headers.get("content-type"), "text/html; charset=utf-8")
       assert.strictEqual(
@@ -24,7 +25,7 @@ describe("the redirect page", () => {
     })
   )
 
-  interface Answered {
+  interface Outcome {
     readonly message: string
     readonly closed: boolean
     readonly errors: ReadonlyArray<{ readonly message: string; readonly level: string; readonly authId: string }>
@@ -35,21 +36,21 @@ describe("the redirect page", () => {
     }>
   }
 
-  /** Runs the page's script as a browser does, in a window whose opener waits for an answer with the state `sent`. */
-  const answered = (
+  /** Runs the page's script in a simulated window, whose opener waits for a response with the state `sent`. */
+  const runScript = (
     search: string,
     options: { flow?: string; hash?: string; opener?: object | null; state?: unknown; times?: number } = {}
-  ): Answered => {
+  ): Outcome => {
     const { flow = "authorizationCode", hash = "", state, times: runs } = { state: "sent", times: 1, ...options }
-    const errors: Array<Answered["errors"][number]> = []
-    const answers: Array<Answered["answers"][number]> = []
+    const errors: Array<Outcome["errors"][number]> = []
+    const answers: Array<Outcome["answers"][number]> = []
     const opener = {
       swaggerUIRedirectOauth2: {
         auth: { name: "OAuth2", schema: new Map([["flow", flow]]) },
         state,
         redirectUrl: "http://localhost/docs/oauth2-redirect",
-        callback: (answer: Answered["answers"][number]) => answers.push(answer),
-        errCb: (error: Answered["errors"][number]) => errors.push(error)
+        callback: (answer: Outcome["answers"][number]) => answers.push(answer),
+        errCb: (error: Outcome["errors"][number]) => errors.push(error)
       }
     }
     const element = { textContent: "" }
@@ -66,8 +67,8 @@ describe("the redirect page", () => {
     return { message: element.textContent, closed, errors, answers }
   }
 
-  it("hands over the code", () => {
-    const { answers, closed, errors } = answered("?code=c%2B1&state=sent&iss=https%3A%2F%2Fidp.example.com")
+  it("passes the code to the opener, and closes", () => {
+    const { answers, closed, errors } = runScript("?code=c%2B1&state=sent&iss=https%3A%2F%2Fidp.example.com")
     assert.deepStrictEqual([answers.length, answers[0]?.auth.code, errors.length, closed], [1, "c+1", 0, true])
   })
 
@@ -77,36 +78,36 @@ describe("the redirect page", () => {
     ["an empty state", "?code=c&state="],
     ["two states", "?code=c&state=sent&state=forged"],
     ["another state, with an error", "?error=access_denied&state=forged"],
-    ["nothing", ""]
-  ])("refuses an answer with %s", (_, search) => {
-    const { answers, closed, errors } = answered(search)
+    ["no parameters", ""]
+  ])("refuses a response with %s", (_, search) => {
+    const { answers, closed, errors } = runScript(search)
     assert.deepStrictEqual([answers.length, errors.length, closed], [0, 1, true])
     assert.include(errors[0]?.message, "state")
     assert.deepInclude(errors[0], { level: "error", authId: "OAuth2" })
-    for (const flow of ["implicit", "accessCode"]) assert.lengthOf(answered(search, { flow }).answers, 0)
+    for (const flow of ["implicit", "accessCode"]) assert.lengthOf(runScript(search, { flow }).answers, 0)
   })
 
   it.each([
     ["authorizationCode", "?code=c&state=sent", ""],
     ["implicit", "", "#access_token=t&token_type=bearer&state=sent"]
-  ])("takes an answer once, and refuses it when it comes again (%s)", (flow, search, hash) => {
-    const { answers, errors } = answered(search, { flow, hash, times: 3 })
+  ])("accepts a response once, and refuses a second response with the same state (%s)", (flow, search, hash) => {
+    const { answers, errors } = runScript(search, { flow, hash, times: 3 })
     assert.deepStrictEqual([answers.length, errors.length], [1, 2])
     for (const { message } of errors) assert.include(message, "state")
   })
 
   it.each([
     ["with a state", "&state=sent"],
-    ["without one", ""],
-    ["with an empty one", "&state="],
-    ["with one that reads as nothing", "&state=undefined"]
-  ])("refuses an answer %s where no state is pending", (_, state) => {
+    ["without a state", ""],
+    ["with an empty state", "&state="],
+    ['with the state "undefined"', "&state=undefined"]
+  ])("refuses a response %s if no state is pending", (_, state) => {
     for (const pending of [undefined, null, ""]) {
       for (const [flow, search, hash] of [
         ["authorizationCode", `?code=c${state}`, ""],
         ["implicit", "", `#access_token=t${state}`]
       ] as const) {
-        const { answers, errors } = answered(search, { flow, hash, state: pending })
+        const { answers, errors } = runScript(search, { flow, hash, state: pending })
         assert.deepStrictEqual([answers.length, errors.length], [0, 1])
         assert.include(errors[0]?.message, "state")
       }
@@ -115,29 +116,29 @@ describe("the redirect page", () => {
 
   it("reports the authorization server's error", () => {
     const at = "&error_description=Not+you&error_uri=https%3A%2F%2Fidp.example.com%2Fwhy"
-    const { answers, errors } = answered(`?state=sent&error=access_denied${at}`)
+    const { answers, errors } = runScript(`?state=sent&error=access_denied${at}`)
     assert.lengthOf(answers, 0)
     assert.strictEqual(errors[0]?.message, "[access_denied]: Not you. More info: https://idp.example.com/why")
-    assert.include(answered("?state=sent&error=x&code=c").errors[0]?.message, "[x]")
-    assert.include(answered("?state=sent").errors[0]?.message, "[Authorization failed]")
+    assert.include(runScript("?state=sent&error=x&code=c").errors[0]?.message, "[x]")
+    assert.include(runScript("?state=sent").errors[0]?.message, "[Authorization failed]")
   })
 
-  it("hands over an implicit token from the fragment", () => {
-    const { answers } = answered("", { flow: "implicit", hash: "#access_token=t&token_type=bearer&state=sent" })
+  it("passes the token of the implicit flow from the fragment to the opener", () => {
+    const { answers } = runScript("", { flow: "implicit", hash: "#access_token=t&token_type=bearer&state=sent" })
     assert.deepInclude(answers[0], {
       token: { access_token: "t", token_type: "bearer", state: "sent" },
       isValid: true
     })
   })
 
-  it("stays open and says what to do where nobody waits", () => {
+  it("stays open and says what to do if no opener waits for a response", () => {
     const crossOrigin = {
       get swaggerUIRedirectOauth2() {
         throw new Error("Blocked a frame from accessing a cross-origin frame")
       }
     }
     for (const opener of [null, {}, crossOrigin]) {
-      const { closed, message } = answered("?code=c&state=sent", { opener })
+      const { closed, message } = runScript("?code=c&state=sent", { opener })
       assert.isFalse(closed)
       assert.include(message, "press Authorize again")
     }
