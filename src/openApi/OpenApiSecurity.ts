@@ -1,6 +1,7 @@
 /**
- * Security in OpenAPI documents (OpenAPI 3.1, "Security Scheme Object" and "Security Requirement Object"), read from the same values that are
- * enforced.
+ * Functions and layers that write security into OpenAPI documents.
+ *
+ * The documents and the enforcement read the same values, so a document cannot contradict the server.
  *
  * @since 0.1.0
  */
@@ -19,10 +20,14 @@ import { ConfigurationError } from "../core/SecurityError.ts"
 export type { SecurityRequirementObject } from "./securityRequirements.ts"
 
 /**
- * The most alternatives that are written out for one operation. A requirement that has more is enforced all the same, and its document throws a `TypeError`:
- * declare a scope that implies several (`implies`), and require that one.
+ * Maximum number of alternatives that a document shows for one operation.
  *
- * **Example** (The bound)
+ * **Details**
+ *
+ * A requirement with more alternatives is enforced, but creating its document throws a `TypeError`. Declare a scope
+ * that implies several others (option `implies`), and require that scope.
+ *
+ * **Example** (Reading the limit)
  *
  * ```ts import.meta.vitest
  * import { OpenApiSecurity } from "effect-oauth2"
@@ -36,15 +41,23 @@ export type { SecurityRequirementObject } from "./securityRequirements.ts"
 export const maxAlternatives: number = expression.maxAlternatives
 
 /**
- * What a requirement, or the requirements of an endpoint together, look like in a document: a list of alternatives.
+ * Returns the Security Requirement Objects of one or more nested requirements, outermost first.
  *
  * **Details**
  *
- * It is the disjunctive normal form of what is enforced, scopes that imply a required one among the alternatives. Two schemes that are both needed stand in one object, alternatives in several, and an
- * anonymous request that is taken is `{}`. Checks of the user's own do not show. A requirement that has more than `maxAlternatives` alternatives throws a
- * `TypeError`.
+ * - Each object is an alternative (disjunctive normal form). Scopes that imply a required scope are alternatives, too.
+ * - If two schemes are both required, one object contains both.
+ * - `{}` means that an anonymous request is authorized.
  *
- * **Example** (Alternatives)
+ * | failure | cause |
+ * |---|---|
+ * | throws a `TypeError` | there are more than `maxAlternatives` alternatives |
+ *
+ * **Gotchas**
+ *
+ * Custom checks do not appear in the result.
+ *
+ * **Example** (Showing alternatives)
  *
  * ```ts import.meta.vitest
  * import { OAuth2, OpenApiSecurity, Requirement } from "effect-oauth2"
@@ -60,6 +73,7 @@ export const maxAlternatives: number = expression.maxAlternatives
  * security // => [{ OAuth2: ["read", "write"] }, { OAuth2: ["read", "admin"] }]
  * ```
  *
+ * @see {@link documented} for the document of all routes
  * @category constructors
  * @since 0.1.0
  */
@@ -69,10 +83,15 @@ export const of = (
 ): ReadonlyArray<SecurityRequirementObject> => ofDemand(registry.ofKeys(requirements))
 
 /**
- * What a document says of a route, or of all routes that it is provided to, beside their security: fields of an operation (OpenAPI, "Operation Object"). What
- * stands further in counts. It costs nothing when requests come.
+ * Creates a layer that adds fields to the documented operations of the routes to which you provide it.
  *
- * **Example** (A route with a summary, in a group with a tag)
+ * **Details**
+ *
+ * - The fields are those of an OpenAPI operation, such as `summary` and `tags` (OpenAPI 3.1, "Operation Object").
+ * - If two layers set the same field, the inner layer wins.
+ * - The layer has no cost per request.
+ *
+ * **Example** (Adding a summary to a route and a tag to a group)
  *
  * ```ts
  * import { Layer } from "effect"
@@ -87,6 +106,7 @@ export const of = (
  * export const Users = Layer.mergeAll(Me, Settings).pipe(Layer.provide(OpenApiSecurity.operation({ tags: ["users"] })))
  * ```
  *
+ * @see {@link hidden} to leave routes out of the document
  * @category layers
  * @since 0.1.0
  */
@@ -94,9 +114,14 @@ export const operation = (fields: Readonly<Record<string, unknown>>): Layer.Laye
   routesDocument.noting(fields)
 
 /**
- * Leaves the routes that it is provided to out of documents: FastAPI's `include_in_schema=False`. OpenAPI has no words for some, such as those with wildcards.
+ * Layer that leaves the routes to which you provide it out of documents. Equivalent to FastAPI's
+ * `include_in_schema=False`.
  *
- * **Example** (A page and its files)
+ * **When to use**
+ *
+ * Use for internal routes, and for routes that OpenAPI cannot describe, such as routes with wildcards.
+ *
+ * **Example** (Hiding the route of static files)
  *
  * ```ts
  * import { Layer } from "effect"
@@ -108,28 +133,37 @@ export const operation = (fields: Readonly<Record<string, unknown>>): Layer.Laye
  * )
  * ```
  *
+ * @see {@link operation} to add fields to the documented operations
  * @category layers
  * @since 0.1.0
  */
 export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
 
 /**
- * The routes of an `HttpRouter` app, and what is made of their document, such as a page that shows it.
+ * Adds a layer that uses the OpenAPI document of the given routes, such as a documentation page.
  *
  * **Details**
  *
- * The document is read from the routes while they are added to the router: their methods and paths with the requirements that stand around them. So it cannot say
- * anything else than what is enforced. `operation` adds to it, `hidden` leaves a route out.
+ * The document is created while the routes are added to the router. It contains their methods, paths and requirements.
  *
- * With `document` the routes are added to that of an `HttpApi`, whose endpoints are there already. It has to be given where the routes have an `HttpApi` among them.
+ * | option | document |
+ * |---|---|
+ * | `info` | new document with the routes |
+ * | `document` | your document with the routes added; required if the routes include an `HttpApi` |
+ *
+ * Building the layer can fail:
+ *
+ * | failure | cause |
+ * |---|---|
+ * | `ConfigurationError` | OpenAPI cannot describe a route. The message names the route; `hidden` leaves it out. |
+ * | `ConfigurationError` | `document` contradicts a route, or lacks an endpoint of an `HttpApi` or its requirements |
+ * | defect | the layer adds no route, for example because another `documented` has already built it |
  *
  * **Gotchas**
  *
- * A route for which OpenAPI has no words fails at start-up with a `ConfigurationError` that names it: `hidden` leaves it out. The endpoints of an `HttpApi` stand in its own
- * document, whatever `operation` and `hidden` say around its layer (`OpenApi.Exclude` leaves one out). A layer of routes is built once: around the same one twice, the second
- * sees none, and does not start.
+ * `operation` and `hidden` do not affect the endpoints of an `HttpApi`. Use `OpenApi.Exclude` to leave out an endpoint.
  *
- * **Example** (Routes with a docs page)
+ * **Example** (Serving a documentation page for routes)
  *
  * ```ts
  * import { Effect, Layer } from "effect"
@@ -153,6 +187,7 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  * )
  * ```
  *
+ * @see {@link operation} to add a summary or tags
  * @category combinators
  * @since 0.1.0
  */

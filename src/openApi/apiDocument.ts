@@ -1,4 +1,4 @@
-/** `OAuth2.openApi`: the security of an api, in its document. */
+/** `OAuth2.openApi`, which writes the security of an `HttpApi` into its document. */
 import * as Context from "effect/Context"
 import type * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
@@ -12,15 +12,23 @@ import * as refusalResponses from "./refusalResponses.ts"
 import { declare, ofDemand } from "./securityRequirements.ts"
 
 /**
- * Writes the security of an api into its document: the schemes with their declared scopes, and for each operation what is enforced there. It keeps
- * a transformation that the api has already.
+ * Writes schemes, requirements and refusals of an `HttpApi` into its OpenAPI document.
+ *
+ * **Details**
+ *
+ * `openApi` keeps an existing `OpenApi.Transform` annotation, which runs after the security is written.
+ *
+ * | failure | cause |
+ * |---|---|
+ * | `openApi` throws a `TypeError` | two schemes have one name, or an endpoint has too many alternatives |
+ * | `OpenApi.fromApi` throws a `TypeError` | the document lacks an operation, or has another scheme of the same name |
  *
  * **Gotchas**
  *
- * Call it last, and on the outermost api: what is added to the api afterwards is not seen, and an api that is added to another one (`addHttpApi`) leaves its
- * document behind. It writes before a transformation (`OpenApi.Transform`) of the api's own does; an operation that it does not find throws a `TypeError`.
+ * - Call `openApi` last. Endpoints and middleware that you add later are missing from the document.
+ * - Call `openApi` on the outermost api. `addHttpApi` does not copy the document of the added api.
  *
- * **Example** (A document that tells the truth)
+ * **Example** (Reading the requirements of an operation)
  *
  * ```ts import.meta.vitest
  * import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
@@ -38,6 +46,8 @@ import { declare, ofDemand } from "./securityRequirements.ts"
  * OpenApi.fromApi(Api).paths["/items"]?.get?.security // => [{ OAuth2: ["items:read"] }]
  * ```
  *
+ * @see {@link OpenApiSecurity.documented} for routes without an `HttpApi`
+ * @see {@link OpenApiSecurity.maxAlternatives} for the maximum number of alternatives
  * @category combinators
  * @since 0.1.0
  */

@@ -1,14 +1,14 @@
-/** Puts security and refusals into the operations of an OpenAPI document. */
+/** Writes schemes, requirements and refusals into an OpenAPI document. */
 import type * as OpenApi from "effect/http-api/OpenApi"
 import { isReadonlyObject } from "effect/Predicate"
 import { field, type Json, mapValues, membersOf } from "../core/lib/json.ts"
 import * as pathTemplate from "./pathTemplate.ts"
-import { both, type SecurityRequirementObject } from "./securityRequirements.ts"
+import { combinations, type SecurityRequirementObject } from "./securityRequirements.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
 type Security = ReadonlyArray<SecurityRequirementObject>
 
-/** The document with the definitions of these schemes, as its version has them. Another one under the name of one of them is a mistake. */
+/** Adds the definitions of the schemes, in the syntax of the document's OpenAPI version. Throws if a name is taken. */
 export const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>): Json => {
   const version = typeof document["openapi"] === "string" ? document["openapi"] : "3.1.0"
   const components = membersOf(document["components"])
@@ -18,30 +18,32 @@ export const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>
     (name) => Object.hasOwn(existing, name) && JSON.stringify(existing[name]) !== JSON.stringify(ours[name])
   )
   if (taken !== undefined) {
-    throw new TypeError(`The document has another security scheme under the name ${JSON.stringify(taken)}: rename one.`)
+    throw new TypeError(
+      `The document already defines a different security scheme named ${JSON.stringify(taken)}. Rename one of the two schemes.`
+    )
   }
   return { ...document, components: { ...components, securitySchemes: { ...existing, ...ours } } }
 }
 
-/** What is enforced at an endpoint of an `HttpApi`, and how it can refuse. */
+/** Requirements of an endpoint of an `HttpApi`, and its refusals. */
 export interface SecuredOperation {
   readonly method: string
-  /** As the endpoint has it. */
+  /** Path in the syntax of `HttpApi`, such as `/items/:id`. */
   readonly path: string
   readonly security: Security
   readonly refusals: Json
-  /** The statuses of refusals that the user renders. */
+  /** Statuses of refusals with a custom renderer. */
   readonly rendered: ReadonlySet<string>
-  /** The statuses that the schemes of the endpoint declare. */
+  /** Statuses that the error schemas of the endpoint's schemes declare. */
   readonly declared: ReadonlySet<string>
-  /** The statuses that something else declares. */
+  /** Statuses that other schemas declare. */
   readonly others: ReadonlySet<string>
 }
 
-/** A document, as opposed to the tag of a group: an api that is added to another one gives its annotations to its groups. */
+// `addHttpApi` copies an api's annotations to its groups. Effect then passes the tag of a group to the transformation.
 export const isDocument = (value: Json): boolean => "openapi" in value && "paths" in value
 
-/** The document with the security of these endpoints, each of which must be there. */
+/** Adds the security of the endpoints. Throws if the document lacks the operation of an endpoint. */
 export const secure = (document: Json, endpoints: ReadonlyArray<SecuredOperation>): Json => {
   const paths: Record<string, unknown> = { ...membersOf(document["paths"]) }
   for (const endpoint of endpoints) {
@@ -49,14 +51,16 @@ export const secure = (document: Json, endpoints: ReadonlyArray<SecuredOperation
     const item = path === undefined ? undefined : withOperation(paths[path], endpoint)
     if (path === undefined || item === undefined) {
       const where = `${endpoint.method} ${endpoint.path}`
-      throw new TypeError(`The document has no operation for ${where}, whose security it is to show.`)
+      throw new TypeError(
+        `OAuth2.openApi: The document has no operation for ${where}. Call OAuth2.openApi last, after the api is complete.`
+      )
     }
     paths[path] = item
   }
   return { ...document, paths }
 }
 
-// The methods that OpenAPI 3.1 has no field for, such as QUERY, stand in an extension of the path item.
+// Effect writes methods that OpenAPI 3.1 does not have, such as QUERY, into this extension of the path item.
 const additional = "x-oai-additionalOperations"
 
 const withOperation = (item: unknown, endpoint: SecuredOperation): Json | undefined => {
@@ -73,30 +77,31 @@ const withOperation = (item: unknown, endpoint: SecuredOperation): Json | undefi
 
 const secured = (operation: Json, { declared, others, refusals, rendered, security }: SecuredOperation): Json => {
   const responses = membersOf(operation["responses"])
-  // A status is ours where nothing else declares it. What the schemes declare is what any requirement of theirs could answer.
+  // A scheme's error schemas declare every refusal of the scheme. If no other schema declares a status, show only the
+  // refusals that this endpoint can send.
   const isOurs = (status: string) => declared.has(status) && !others.has(status) && isRefusal(responses[status])
   return {
     ...operation,
-    security: all(operation["security"], security),
+    security: withExistingSecurity(operation["security"], security),
     responses: {
       ...Object.fromEntries(Object.entries(responses).filter(([status]) => !isOurs(status))),
       ...mapValues(refusals, (refusal, status) => {
         const before = responses[status]
         if (before === undefined || isOurs(status)) return refusal
-        return rendered.has(status) ? either(before, refusal) : before
+        return rendered.has(status) ? mergeResponses(before, refusal) : before
       })
     }
   }
 }
 
-// The fields of an answer that the user has written himself are his own.
+// A response without these headers is the app's own, even if its status is that of a refusal.
 const isRefusal = (response: unknown): boolean => {
   const headers = membersOf(field(response, "headers"))
   return "www-authenticate" in headers || "retry-after" in headers
 }
 
-/** A response of this status that is one or the other. The body of a media type that both have may be anything. */
-const either = (one: unknown, other: unknown): unknown => {
+// A media type that both responses have gets the schema `{}`, because its body may come from either response.
+const mergeResponses = (one: unknown, other: unknown): unknown => {
   const content = (response: unknown) => membersOf(field(response, "content"))
   const types = { ...content(one), ...content(other) }
   const both = Object.keys(content(one)).filter((type) => Object.hasOwn(content(other), type))
@@ -108,7 +113,7 @@ const either = (one: unknown, other: unknown): unknown => {
   }
 }
 
-/** The operation of an endpoint, by its method and path. */
+/** Finds the operation of an endpoint of an `HttpApi`. */
 export const operationOf = (document: OpenApi.OpenAPISpec, method: string, path: string): Json | undefined => {
   const paths: Json = { ...document.paths }
   const template = pathTemplate.find(path, paths)
@@ -126,7 +131,7 @@ interface Operation {
   readonly refusals: Json
 }
 
-/** The document with operations added. */
+/** Adds operations. Throws if the document already has an operation for the same method and path. */
 export const add = (
   document: OpenApi.OpenAPISpec,
   options: { readonly schemes: ReadonlyMap<string, Scheme>; readonly operations: ReadonlyArray<Operation> }
@@ -137,8 +142,14 @@ export const add = (
     const same = templates.get(pathTemplate.normalize(path)) ?? path
     const item = paths.get(same) ?? {}
     const where = `${method.toUpperCase()} ${path}`
-    if (Object.hasOwn(item, method)) throw new TypeError(`The document has ${where} already.`)
-    if (same !== path) throw new TypeError(`${where} is ${same} for OpenAPI: give the parameters the same names.`)
+    if (Object.hasOwn(item, method)) {
+      throw new TypeError(
+        `The document already has ${where}. Remove the route, or provide OpenApiSecurity.hidden to it.`
+      )
+    }
+    if (same !== path) {
+      throw new TypeError(`${where} has the same path as ${same} in OpenAPI. Give the parameters the same names.`)
+    }
     templates.set(pathTemplate.normalize(path), path)
     const { parameters: own, responses, ...rest } = operation
     const given = isReadonlyObject(responses) ? responses : { "200": { description: "Success" } }
@@ -153,20 +164,20 @@ export const add = (
         responses: {
           ...given,
           ...mapValues(refusals, (refusal, status) =>
-            Object.hasOwn(given, status) ? either(given[status], refusal) : refusal
+            Object.hasOwn(given, status) ? mergeResponses(given[status], refusal) : refusal
           )
         }
       }
     })
   }
-  // Sound: the path items are made above as OpenAPI describes them.
+  // Safe cast: the loop above writes the path items in the format of OpenAPI.
   return {
     ...withSchemes({ ...document }, options.schemes),
     paths: Object.fromEntries(paths)
   } as unknown as OpenApi.OpenAPISpec
 }
 
-/** The user's parameters, and those of the path that are not among them. */
+/** Adds the parameters of the path that the operation does not describe. */
 const withPath = (names: ReadonlyArray<string>, own: ReadonlyArray<unknown>): ReadonlyArray<unknown> => [
   ...names
     .filter((name) => !own.some((other) => field(other, "in") === "path" && field(other, "name") === name))
@@ -174,8 +185,9 @@ const withPath = (names: ReadonlyArray<string>, own: ReadonlyArray<unknown>): Re
   ...own
 ]
 
-/** What Effect wrote for its own security middleware is needed too. What is written here already is written once. */
-const all = (own: unknown, ours: Security): Security =>
+// Requires both if Effect's own security middleware wrote requirements. Equal requirements come from an earlier
+// `OAuth2.openApi`, and are written once.
+const withExistingSecurity = (own: unknown, ours: Security): Security =>
   Array.isArray(own) && own.length > 0 && JSON.stringify(own) !== JSON.stringify(ours)
-    ? both(own as Security, ours)
+    ? combinations(own as Security, ours)
     : ours

@@ -1,7 +1,7 @@
-/** Paths of Effect's router and of its `HttpApi`, written as OpenAPI writes them. */
+/** Converts paths of `HttpRouter` and `HttpApi` to path templates of OpenAPI. */
 import { escape } from "effect/RegExp"
 
-/** A parameter of a router's path, from its colon to the end of its pattern and of the mark that it is optional. */
+/** A parameter in a path, from its colon to the end of its pattern and its `?`. */
 interface Parameter {
   readonly name: string
   readonly isOptional: boolean
@@ -9,7 +9,7 @@ interface Parameter {
   readonly end: number
 }
 
-// Two colons stand for one. A parameter's name ends in `HttpRouter` at one of these characters, in `HttpApi` with the word.
+// `::` is an escaped colon. In `HttpRouter`, a name ends at one of the listed characters; in `HttpApi`, after the word.
 const inRouter = /::|:([^/.(?-]+)/g
 const inApi = /::|:(\w+)/g
 
@@ -24,7 +24,7 @@ const parametersOf = (path: string, syntax: RegExp): ReadonlyArray<Parameter> =>
   return parameters
 }
 
-/** Where the pattern ends that begins here, which may hold parentheses itself. */
+// A pattern may contain nested and escaped parentheses: "(^(a|\\(b)+$)".
 const endOfPattern = (path: string, start: number): number => {
   if (path[start] !== "(") return start
   let depth = 0
@@ -52,33 +52,37 @@ const replace = (
 }
 
 /**
- * The router's path as OpenAPI writes it, with the names of its parameters. OpenAPI has neither optional parameters in a path, nor wildcards, nor a parameter
- * twice: a path that has throws, since what would be written is another one.
+ * Returns the path template of a route and the names of its parameters. Throws a `TypeError` if OpenAPI cannot describe
+ * the path.
  */
 export const ofRoute = (path: string): { readonly path: string; readonly parameters: ReadonlyArray<string> } => {
-  const refuse = (what: string) => new TypeError(`${path}: a path in OpenAPI has no ${what}.`)
+  const refuse = (what: string) => new TypeError(`${path}: OpenAPI cannot describe ${what}`)
   const parameters = parametersOf(path, inRouter)
   const names = parameters.map(({ name }) => name)
   if (parameters.some(({ isOptional }) => isOptional)) {
-    throw refuse("optional parameters: name a route for each of its two paths")
+    throw refuse("optional path parameters. Add one route with the parameter and one without it.")
   }
-  if (new Set(names).size < names.length) throw refuse("parameter twice")
+  if (new Set(names).size < names.length) throw refuse("two path parameters of the same name. Rename one of them.")
   const template = replace(
     path,
     inRouter,
     ({ name }) => `{${name}}`,
     (text) => {
-      if (text.includes("*")) throw refuse("wildcards: OpenApiSecurity.hidden leaves it out")
+      if (text.includes("*")) throw refuse("wildcards. Provide OpenApiSecurity.hidden to the route.")
       return text.replaceAll("::", ":")
     }
   )
   return { path: template, parameters: names }
 }
 
-/** What templates have in common that are the same path for OpenAPI, whatever their parameters are called. */
+/** Returns the same text for templates that differ only in the names of their parameters. */
 export const normalize = (template: string): string => template.replace(/\{[^{}]*\}/g, "{}")
 
-/** The path of an `HttpApi`'s endpoint as its document has it: a parameter that the endpoint does not declare is no parameter there. */
+/**
+ * Finds the template of an endpoint of an `HttpApi` among the document's templates.
+ *
+ * Effect writes a parameter that the endpoint does not declare as plain text, such as `:id` instead of `{id}`.
+ */
 export const find = (path: string, templates: Readonly<Record<string, unknown>>): string | undefined => {
   const template = replace(
     path,

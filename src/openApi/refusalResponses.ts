@@ -1,22 +1,22 @@
-/** What documents say of the answers with which a demand refuses a request. */
+/** Describes the responses with which a policy refuses a request, as OpenAPI responses. */
 import { type HttpServerResponse, isHttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Challenge from "../core/Challenge.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
 import { type Demand, errorsOf, type Part } from "../guard/requirement/policy.ts"
 import { exampleErrors } from "../core/exampleErrors.ts"
 
-/** How a scheme answers an error, for a document. */
-interface Answer {
+/** Response of a scheme to an error. */
+interface RefusalResponse {
   readonly tag: SecurityError["_tag"]
   readonly status: number
   readonly headers: ReadonlyArray<string>
-  /** Media types, and the details that a standard body can have; nothing is known of a body that the user renders. */
+  /** Media type of the body and `detail` of a standard body. The `detail` of a custom renderer's body is unknown. */
   readonly content: readonly [mediaType: string, detail: string | undefined] | undefined
   readonly isRendered: boolean
 }
 
-/** How a scheme answers each of the errors. A renderer is asked for one of each, without detail. */
-const answersOf = ({ scheme }: Part): ReadonlyArray<Answer> => {
+/** Returns the response to each kind of error. Custom renderers run with an example of the error. */
+const responsesOf = ({ scheme }: Part): ReadonlyArray<RefusalResponse> => {
   const settings = scheme.settings([])
   return Object.values(exampleErrors).map((error) => {
     const tag = error._tag
@@ -34,12 +34,12 @@ const render = (renderers: Challenge.Renderers, error: SecurityError): HttpServe
     const response = renderer?.(error)
     return isHttpServerResponse(response) ? response : undefined
   } catch {
-    // Where a renderer fails, the standard answer is sent.
+    // If a custom renderer throws, the scheme sends the standard response.
     return
   }
 }
 
-const contentOf = ({ body, headers }: HttpServerResponse): Answer["content"] => {
+const contentOf = ({ body, headers }: HttpServerResponse): RefusalResponse["content"] => {
   if (body._tag === "Empty") return
   const type = headers["content-type"] ?? body.contentType ?? "application/octet-stream"
   return [type.replace(/;.*$/, "").trim(), undefined]
@@ -52,30 +52,30 @@ const descriptions: Readonly<Record<number, string>> = {
   503: "The authorization server is unavailable"
 }
 
-/** The answers with which a demand can refuse a request. */
-const possible = (demand: Demand): ReadonlyArray<Answer> =>
-  demand.flat().flatMap((part) => answersOf(part).filter(({ tag }) => errorsOf(part).includes(tag)))
+/** Returns the possible refusals. For example, a requirement without scopes cannot fail with `InsufficientScope`. */
+const possible = (demand: Demand): ReadonlyArray<RefusalResponse> =>
+  demand.flat().flatMap((part) => responsesOf(part).filter(({ tag }) => errorsOf(part).includes(tag)))
 
-/** The same as responses (OpenAPI, "Responses Object"). */
+/** Returns the possible refusals by status (OpenAPI 3.1, "Responses Object"). */
 export const of = (demand: Demand): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
     Array.from(Map.groupBy(possible(demand), ({ status }) => status))
       .toSorted(([a], [b]) => a - b)
-      .map(([status, answers]) => [String(status), responseOf(status, answers)])
+      .map(([status, responses]) => [String(status), responseOf(status, responses)])
   )
 
-/** The statuses of those that the user renders. */
+/** Returns the statuses of refusals with a custom renderer. */
 export const renderedStatuses = (demand: Demand): ReadonlySet<string> =>
   new Set(possible(demand).flatMap(({ isRendered, status }) => (isRendered ? [String(status)] : [])))
 
-const responseOf = (status: number, answers: ReadonlyArray<Answer>): unknown => {
-  const names = new Set(answers.flatMap(({ headers }) => headers))
+const responseOf = (status: number, responses: ReadonlyArray<RefusalResponse>): unknown => {
+  const names = new Set(responses.flatMap(({ headers }) => headers))
   const header = (name: string) => ({
-    required: answers.every(({ headers }) => headers.includes(name)),
+    required: responses.every(({ headers }) => headers.includes(name)),
     schema: { type: "string" }
   })
   const types = Map.groupBy(
-    answers.flatMap(({ content }) => (content === undefined ? [] : [content])),
+    responses.flatMap(({ content }) => (content === undefined ? [] : [content])),
     ([type]) => type
   )
   return {

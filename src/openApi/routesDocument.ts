@@ -1,4 +1,4 @@
-/** The document of the routes of an `HttpRouter` app. */
+/** Creates the OpenAPI document of the routes of an `HttpRouter` app. */
 import * as Context from "effect/Context"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -14,7 +14,7 @@ import * as pathTemplate from "./pathTemplate.ts"
 import * as refusalResponses from "./refusalResponses.ts"
 import { declare, ofDemand } from "./securityRequirements.ts"
 
-/** Tells of the operation of each route that it is provided to; `undefined`: no document is to show it. */
+/** Creates a layer that adds fields to the operations of its routes. `undefined` leaves the routes out of documents. */
 export const noting = (operation: Json | undefined): Layer.Layer<never> =>
   HttpRouter.middleware((handler) => {
     noteOperation(operation)
@@ -33,7 +33,10 @@ export const empty = (info: OpenApi.OpenAPISpecInfo): OpenApi.OpenAPISpec => ({
 // OpenAPI 3.1, "Path Item Object".
 const methods: ReadonlySet<string> = new Set(["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"])
 
-/** The document with the routes that it does not have yet. Throws a `TypeError` about one that cannot be written as it is. */
+/**
+ * Adds routes to a document. Throws a `TypeError` if OpenAPI cannot describe a route, or if the document is wrong about
+ * an endpoint of an `HttpApi`.
+ */
 export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorded>): OpenApi.OpenAPISpec => {
   const schemes = new Map<string, Scheme>()
   const operations = routes.flatMap((route) => {
@@ -45,7 +48,9 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
       return []
     }
     if (!methods.has(method)) {
-      throw new TypeError(`${where}: OpenAPI has no such method. OpenApiSecurity.hidden leaves it out.`)
+      throw new TypeError(
+        `${where}: OpenAPI cannot describe this HTTP method. Provide OpenApiSecurity.hidden to the route.`
+      )
     }
     const path = pathTemplate.ofRoute(route.path)
     const demand = route.requirements.reduce(combine, [])
@@ -61,7 +66,7 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
   return openApiDocument.add(document, { schemes, operations })
 }
 
-/** An endpoint of an `HttpApi` is in the document already, with what it demands. */
+/** Throws if the document does not show an endpoint of an `HttpApi` with its requirements. */
 const assertShown = (
   document: OpenApi.OpenAPISpec,
   endpoint: HttpApiEndpoint.Top,
@@ -72,18 +77,18 @@ const assertShown = (
   const operation = openApiDocument.operationOf(document, endpoint.method, endpoint.path)
   if (operation === undefined) {
     throw new TypeError(
-      `${where} is an endpoint of an HttpApi: give OpenApiSecurity.documented its document, or put it outside.`
+      `${where} is an endpoint of an HttpApi, but the document lacks it. Set the option document of OpenApiSecurity.documented to the api's document, or add the api outside of OpenApiSecurity.documented.`
     )
   }
   if (route.requirements.length > 0) {
     throw new TypeError(
-      `${where}: a requirement stands around the layer of its HttpApi, whose document does not know of it. Give it to the api: api.middleware(…).`
+      `${where}: A requirement wraps the layer of the HttpApi, so the api's document does not show it. Add the requirement with api.middleware(…).`
     )
   }
   const { security } = operation
   if (Guarded.of(endpoint).demand.length > 0 && !(Array.isArray(security) && security.length > 0)) {
     throw new TypeError(
-      `${where}: the document does not show what it demands. Make it of the api that OAuth2.openApi gives.`
+      `${where}: The document does not show the requirements of this endpoint. Create the document from the api that OAuth2.openApi returns.`
     )
   }
 }

@@ -1,11 +1,11 @@
-/** What is demanded, as Security Requirement Objects (OpenAPI): a list of alternatives; and the schemes that they name. */
+/** Converts a policy to Security Requirement Objects, one for each alternative (OpenAPI 3.1). */
 import { alternatives as alternativesOf, type Clause, type Demand } from "../guard/requirement/policy.ts"
 import { maxAlternatives, minimal } from "../guard/requirement/expression.ts"
 import { union } from "../core/scope.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
 /**
- * The schemes of one alternative with their scopes: all of them are needed. `{}` is the anonymous request.
+ * Schemes of one alternative with their scopes, all of which are required. `{}` is an anonymous request.
  *
  * @category models
  * @since 0.1.0
@@ -14,10 +14,10 @@ export type SecurityRequirementObject = Readonly<Record<string, ReadonlyArray<st
 
 export const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> => {
   const authenticated = demand.reduce<ReadonlyArray<SecurityRequirementObject>>(
-    (outer, clause) => bounded(least(both(outer, ofClause(clause)))),
+    (outer, clause) => bounded(withoutRedundant(combinations(outer, ofClause(clause)))),
     [{}]
   )
-  // There is one bearer token in a request: it is anonymous to all schemes, or to none.
+  // All schemes read the same bearer token, so a request is anonymous for all of them or for none.
   return demand.every((clause) => clause.some((part) => part.optional)) ? [...authenticated, {}] : authenticated
 }
 
@@ -27,25 +27,25 @@ const ofClause = (clause: Clause): ReadonlyArray<SecurityRequirementObject> =>
 const bounded = <A>(of: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {
   if (of === undefined || of.length > maxAlternatives) {
     throw new TypeError(
-      `A requirement has more than ${maxAlternatives} alternatives: a document cannot show it. Name fewer, or a scope that implies several.`
+      `A requirement has more than ${maxAlternatives} alternatives, so an OpenAPI document cannot show it. Use fewer alternatives, or require a scope that implies several others (option implies).`
     )
   }
   return of
 }
 
-/** Notes the schemes of a demand. */
+/** Adds the schemes of a policy to `schemes`. Throws if two different schemes have the same name. */
 export const declare = (schemes: Map<string, Scheme>, demand: Demand): void => {
   for (const { scheme } of demand.flat()) {
     if ((schemes.get(scheme.name) ?? scheme) !== scheme) {
       throw new TypeError(
-        `Two schemes have the name ${JSON.stringify(scheme.name)}: a document can show one. Rename the other.`
+        `Two different schemes are named ${JSON.stringify(scheme.name)}, but a document can show only one of them. Rename the other.`
       )
     }
     schemes.set(scheme.name, scheme)
   }
 }
 
-// A scheme may be called "constructor".
+// A scheme may have the name "constructor", which every object inherits.
 const scopesOf = (alternative: SecurityRequirementObject, scheme: string): ReadonlyArray<string> | undefined =>
   Object.hasOwn(alternative, scheme) ? alternative[scheme] : undefined
 
@@ -62,12 +62,12 @@ const merge = (left: SecurityRequirementObject, right: SecurityRequirementObject
   )
 })
 
-/** One of these, and one of those. */
-export const both = (
+// [{ A: ["a"] }, { B: [] }] and [{ A: ["c"] }] -> [{ A: ["a", "c"] }, { B: [], A: ["c"] }]
+export const combinations = (
   left: ReadonlyArray<SecurityRequirementObject>,
   right: ReadonlyArray<SecurityRequirementObject>
 ): ReadonlyArray<SecurityRequirementObject> => left.flatMap((one) => right.map((other) => merge(one, other)))
 
-/** Without alternatives that another one includes. */
-const least = (of: ReadonlyArray<SecurityRequirementObject>): ReadonlyArray<SecurityRequirementObject> =>
+// [{ A: ["a"] }, { A: ["a", "b"] }] -> [{ A: ["a"] }]
+const withoutRedundant = (of: ReadonlyArray<SecurityRequirementObject>): ReadonlyArray<SecurityRequirementObject> =>
   minimal(of, includes)

@@ -1,3 +1,4 @@
+/** `OpenApiSecurity.of`: requirements as Security Requirement Objects. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { OAuth2, OpenApiSecurity, Requirement } from "effect-oauth2"
@@ -11,7 +12,7 @@ describe("OpenApiSecurity.of", () => {
     ["any valid token", OpenApiSecurity.of(auth.require()), [{ OAuth2: [] }]],
     ["all of some scopes", OpenApiSecurity.of(auth.require("a", "b")), [{ OAuth2: ["a", "b"] }]],
     [
-      "stacked, outermost first, each once",
+      "nested requirements, outermost first, each scope once",
       OpenApiSecurity.of(auth.require("b"), auth.require("a", "b")),
       [{ OAuth2: ["b", "a"] }]
     ],
@@ -21,23 +22,23 @@ describe("OpenApiSecurity.of", () => {
       [{ OAuth2: ["a"] }, { OAuth2: ["b"] }]
     ],
     [
-      "nested",
+      "nested scopes",
       OpenApiSecurity.of(auth.require("a", Requirement.any("b", Requirement.all("c", "all")))),
       [{ OAuth2: ["a", "b"] }, { OAuth2: ["a", "c", "all"] }]
     ],
     [
-      "an alternative that another includes is left out",
+      "no alternative that includes another alternative",
       OpenApiSecurity.of(auth.require(Requirement.any("a", Requirement.all("a", "b")))),
       [{ OAuth2: ["a"] }]
     ],
-    ["optional", OpenApiSecurity.of(auth.optional("a")), [{ OAuth2: ["a"] }, {}]],
+    ["an optional requirement", OpenApiSecurity.of(auth.optional("a")), [{ OAuth2: ["a"] }, {}]],
     [
-      "optional inside of required",
+      "an optional requirement inside a required one",
       OpenApiSecurity.of(auth.require("a"), auth.optional("b")),
       [{ OAuth2: ["a", "b"] }]
     ],
     [
-      "optional beside another scheme: a token that is sent is one for both",
+      "an optional requirement and a required one of another scheme, because both read the same token",
       OpenApiSecurity.of(auth.optional("a"), other.require("x")),
       [{ OAuth2: ["a"], Other: ["x"] }]
     ],
@@ -48,12 +49,12 @@ describe("OpenApiSecurity.of", () => {
       [{ OAuth2: ["a"] }, { Other: ["x"] }]
     ],
     [
-      "either scheme inside of one",
+      "either scheme inside a requirement",
       OpenApiSecurity.of(auth.require("b"), OAuth2.either(auth.require("a"), other.require("x"))),
       [{ OAuth2: ["b", "a"] }, { OAuth2: ["b"], Other: ["x"] }]
     ],
     [
-      "a check does not show",
+      "no custom checks",
       OpenApiSecurity.of(
         auth.require(
           "a",
@@ -79,7 +80,7 @@ describe("OpenApiSecurity.of", () => {
     ])
   })
 
-  it("refuses what has more alternatives than it states", () => {
+  it("throws if a requirement has more than maxAlternatives alternatives", () => {
     const names = Array.from({ length: 14 }, (_, i) => `s${i}`)
     const many = OAuth2.clientCredentials("Many", {
       tokenUrl: "t",

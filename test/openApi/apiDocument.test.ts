@@ -1,3 +1,4 @@
+/** Schemes, requirements and refusals in the documents of `OAuth2.openApi`. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import {
@@ -15,11 +16,11 @@ import { authorizationServer } from "../support/authorizationServer.ts"
 import { documentOfRoutes } from "../support/routesDocument.ts"
 import { apiOf, assertValid, auth, documentOf, get, route, scopes, securityOf } from "../support/apiDocuments.ts"
 
-/** Effect has no types for oauth2 and openIdConnect schemes. */
+// Effect has no types for schemes of the kinds `oauth2` and `openIdConnect`.
 const schemesOf = (document: OpenApi.OpenAPISpec): unknown => document.components.securitySchemes
 
 describe("OAuth2.openApi", () => {
-  it.effect("writes schemes, scopes, and for each operation what is enforced", () =>
+  it.effect("writes the schemes with their scopes, and the enforced requirements of each operation", () =>
     Effect.gen(function* () {
       const api = HttpApi.make("api")
         .add(
@@ -43,7 +44,7 @@ describe("OAuth2.openApi", () => {
     })
   )
 
-  it.effect("documents the refusals that can happen, and no others", () =>
+  it.effect("documents only the refusals that can happen", () =>
     Effect.gen(function* () {
       const strict = OAuth2.authorizationCode("Strict", { ...authorizationServer, scopes, responses: "rfc6750" })
       const document = documentOf(
@@ -82,7 +83,7 @@ describe("OAuth2.openApi", () => {
     })
   )
 
-  it.effect("says of what a renderer answers its status and media type, and nothing of its body", () =>
+  it.effect("documents the status and media type of a custom renderer's response, but not its body", () =>
     Effect.gen(function* () {
       const problem = HttpServerResponse.jsonUnsafe(
         { title: "No" },
@@ -137,7 +138,7 @@ describe("OAuth2.openApi", () => {
     })
   )
 
-  it.effect("says that a field is always there where each of a status's refusals has it", () =>
+  it.effect("marks a header as required if every refusal with the status has it", () =>
     Effect.gen(function* () {
       const unavailable = { AuthorizationServerUnavailable: () => HttpServerResponse.empty({ status: 401 }) }
       const one = OAuth2.authorizationCode("One", { ...authorizationServer, scopes, renderers: unavailable })
@@ -153,7 +154,7 @@ describe("OAuth2.openApi", () => {
     })
   )
 
-  it.effect("writes every flow, and what OpenAPI 3.2 has added as an extension before 3.2", () =>
+  it.effect("writes every flow, and the fields of OpenAPI 3.2 as extensions in older documents", () =>
     Effect.gen(function* () {
       const everything = OAuth2.make("Everything", {
         flows: {
@@ -218,7 +219,7 @@ describe("OAuth2.openApi", () => {
     })
   )
 
-  it("keeps the user's own annotations, transformations and security", () => {
+  it("keeps existing annotations, transformations and security", () => {
     class Key extends HttpApiMiddleware.Service<Key>()("test/Key", {
       security: { key: HttpApiSecurity.apiKey({ key: "x-key", in: "header" }) }
     }) {}
@@ -237,14 +238,14 @@ describe("OAuth2.openApi", () => {
     assert.sameMembers(Object.keys(document.components.securitySchemes), ["key", "OAuth2"])
   })
 
-  it("secures QUERY operations", () => {
+  it("writes the requirements of QUERY operations", () => {
     const query = HttpApiEndpoint.make("QUERY")("search", "/search", { success: Schema.String })
     const document = documentOf(apiOf(query.middleware(auth.require("a"))))
     const item = document.paths["/search"]?.["x-oai-additionalOperations"]
     assert.deepStrictEqual(item?.QUERY?.security, [{ OAuth2: ["a"] }])
   })
 
-  it("refuses two schemes under one name", () => {
+  it("throws if two schemes have the same name", () => {
     const twin = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { z: "" } })
     const api = apiOf(get("one").middleware(auth.require("a")), get("two").middleware(twin.require("z")))
     assert.throws(() => OAuth2.openApi(api), TypeError, `"OAuth2"`)

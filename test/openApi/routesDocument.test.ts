@@ -1,3 +1,4 @@
+/** Documents that `OpenApiSecurity.documented` creates from routes, and routes that it refuses. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { type HttpApi, HttpApiBuilder, OpenApi } from "effect/http-api"
@@ -15,7 +16,7 @@ describe("OpenApiSecurity.documented", () => {
     options?: Parameters<typeof OpenApiSecurity.documented>[0]
   ) => documentOfRoutes(routes.pipe(Layer.provide(anonymous)), options)
 
-  /** What the layer fails with at its start. */
+  /** Returns the message with which the layer fails at start-up. */
   const refusalOf = <A, E, R>(...args: Parameters<typeof document<A, E, R>>) =>
     Effect.map(Effect.flip(document(...args)), (error) => {
       assert.instanceOf(error, SecurityError.ConfigurationError)
@@ -23,7 +24,7 @@ describe("OpenApiSecurity.documented", () => {
       return error.message
     })
 
-  it.effect("writes routes with their security, refusals and parameters, as they stand in the router", () =>
+  it.effect("writes the routes of the router with their security, refusals and parameters", () =>
     Effect.gen(function* () {
       const Items = Layer.mergeAll(
         route("/users/:id/items/:item").pipe(
@@ -51,7 +52,7 @@ describe("OpenApiSecurity.documented", () => {
     })
   )
 
-  it.effect("whatever else stands around them, and however they are added", () =>
+  it.effect("finds the requirements of routes with other middleware, and of routes added in every way", () =>
     Effect.gen(function* () {
       const other = HttpRouter.middleware((handler) => Effect.map(handler, (response) => response)).layer
       const response = HttpServerResponse.empty()
@@ -98,7 +99,7 @@ describe("OpenApiSecurity.documented", () => {
     })
   )
 
-  it.effect("with what is said of one, or of many: what stands further in counts", () =>
+  it.effect("adds the fields of operation layers, and prefers the fields of the inner layer", () =>
     Effect.gen(function* () {
       const { operation } = OpenApiSecurity
       const written = yield* document(
@@ -118,7 +119,7 @@ describe("OpenApiSecurity.documented", () => {
     })
   )
 
-  it.effect("serves what it documents, and answers what the document says", () =>
+  it.effect("serves the documented routes, and enforces the documented requirements", () =>
     Effect.gen(function* () {
       const send = yield* serve(
         route("/me").pipe(
@@ -147,7 +148,7 @@ describe("OpenApiSecurity.documented", () => {
     ["/re/:id(^(a|\\(b)+$)/next/:page", "/re/{id}/next/{page}", ["id", "page"]],
     ["/at/:latitude-:longitude.json", "/at/{latitude}-{longitude}.json", ["latitude", "longitude"]]
   ] as const) {
-    it.effect(`writes the router's path ${router} as ${template}, which is the one that the router serves`, () =>
+    it.effect(`writes the router's path ${router} as ${template}, and the router serves that path`, () =>
       Effect.gen(function* () {
         const written = yield* document(route(router))
         assert.deepStrictEqual(Object.keys(written.paths), [template])
@@ -166,7 +167,7 @@ describe("OpenApiSecurity.documented", () => {
   }
 
   for (const path of ["/opt/:id?", "/all/*", "*", "/items/:id/:id"] as const) {
-    it.effect(`refuses ${path}, for which OpenAPI has no words, unless it is hidden`, () =>
+    it.effect(`refuses ${path}, which OpenAPI cannot describe, unless the route is hidden`, () =>
       Effect.gen(function* () {
         assert.include(yield* refusalOf(route(path)), path)
         assert.deepStrictEqual((yield* document(route(path).pipe(Layer.provide(OpenApiSecurity.hidden)))).paths, {})
@@ -174,14 +175,14 @@ describe("OpenApiSecurity.documented", () => {
     )
   }
 
-  it.effect("refuses a method that OpenAPI does not have", () =>
+  it.effect("refuses a method that OpenAPI cannot describe", () =>
     Effect.gen(function* () {
       assert.include(yield* refusalOf(route("/any", "*")), "* /any")
       assert.include(yield* refusalOf(route("/query", "QUERY")), "QUERY /query")
     })
   )
 
-  it.effect("refuses two routes whose paths are one for OpenAPI", () =>
+  it.effect("refuses two routes whose paths differ only in parameter names", () =>
     Effect.gen(function* () {
       const routes = (one: `/${string}`, two: `/${string}`) => Layer.mergeAll(route(one), route(two, "POST"))
       assert.include(yield* refusalOf(routes("/items/:id", "/items/:name")), "/items/{id}")
@@ -189,7 +190,7 @@ describe("OpenApiSecurity.documented", () => {
     })
   )
 
-  describe("beside an HttpApi", () => {
+  describe("with an HttpApi", () => {
     const api = apiOf(
       get("list").middleware(auth.require("a")),
       get("health").middleware(OAuth2.Public("nobody minds"))
@@ -209,7 +210,7 @@ describe("OpenApiSecurity.documented", () => {
     const Api = served(api)
     const Me = route("/me").pipe(Layer.provide(me.route.layer))
 
-    it.effect("adds its routes to the document of the api", () =>
+    it.effect("adds the routes to the document of the api", () =>
       Effect.gen(function* () {
         for (const routes of [Me, Layer.merge(Me, Api)]) {
           const written = yield* document(routes, { document: documentOf(api) })
@@ -221,12 +222,12 @@ describe("OpenApiSecurity.documented", () => {
       })
     )
 
-    it.effect("takes no route of its own for an endpoint, nor a document for another's", () =>
+    it.effect("refuses a route that an endpoint duplicates, and a document without the api's requirements", () =>
       Effect.gen(function* () {
         const same = yield* refusalOf(route("/list"), { document: documentOf(api) })
-        assert.include(same, "The document has GET /list already")
+        assert.include(same, "The document already has GET /list")
         const withoutSecurity = OpenApi.fromApi(api)
-        assert.include(yield* refusalOf(Api, { document: withoutSecurity }), "does not show what it demands")
+        assert.include(yield* refusalOf(Api, { document: withoutSecurity }), "does not show the requirements")
         const hidden = get("health").annotate(OpenApi.Exclude, true) as never
         const excluding = apiOf(get("list").middleware(auth.require("a")), hidden)
         const written = yield* document(served(excluding), { document: documentOf(excluding) })
@@ -234,7 +235,7 @@ describe("OpenApiSecurity.documented", () => {
       })
     )
 
-    it.effect("says where it would know too little", () =>
+    it.effect("refuses endpoints without the api's document, and requirements that the document lacks", () =>
       Effect.gen(function* () {
         assert.include(yield* refusalOf(Layer.merge(Me, Api)), "GET /list is an endpoint of an HttpApi")
         const guarded = Api.pipe(Layer.provide(auth.require("b").route.layer))

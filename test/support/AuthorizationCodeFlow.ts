@@ -1,6 +1,7 @@
 /**
- * What a browser and its user do to get tokens from the authorization server in `scratchpad/items-api`, over real HTTP:
- * the authorization code grant with PKCE (RFC 7636) through the sign-in page; and beside it the client credentials grant.
+ * Requests tokens from the authorization server in `scratchpad/items-api` over real HTTP.
+ *
+ * The authorization code grant uses PKCE and signs in on the server's page, as a browser does (RFC 7636).
  */
 import { Effect, Ref, Schema } from "effect"
 import {
@@ -13,7 +14,7 @@ import {
 } from "effect/http"
 import { createHash, randomBytes } from "node:crypto"
 
-/** RFC 6749 §5.1. */
+/** Successful response of the token endpoint (RFC 6749 §5.1). */
 export class TokenResponse extends Schema.Class<TokenResponse>("TokenResponse")({
   access_token: Schema.String,
   token_type: Schema.String,
@@ -23,7 +24,7 @@ export class TokenResponse extends Schema.Class<TokenResponse>("TokenResponse")(
   id_token: Schema.optionalKey(Schema.String)
 }) {}
 
-/** The server refused at one of its endpoints, with an error code of RFC 6749 §4.1.2.1 or §5.2. */
+/** Error response of the authorization or token endpoint (RFC 6749 §4.1.2.1, §5.2). */
 export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   endpoint: Schema.Literals(["authorization", "token"]),
   error: Schema.String,
@@ -34,14 +35,14 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   }
 }
 
-/** The server showed an error to the user, and sent nothing to the client. */
+/** Error page that the server shows to the user instead of a redirect to the client. */
 export class ErrorPage extends Schema.TaggedError<ErrorPage>()("ErrorPage", {
   url: Schema.String,
   status: Schema.Number,
   text: Schema.String
 }) {}
 
-/** The redirect back to the client is not the answer to our request (RFC 6749 §10.12 `state`, RFC 9207 `iss`). */
+/** Redirect to the client with a wrong `state` or `iss` (RFC 6749 §10.12, RFC 9207). */
 export class UnexpectedCallback extends Schema.TaggedError<UnexpectedCallback>()("UnexpectedCallback", {
   url: Schema.String
 }) {}
@@ -53,7 +54,7 @@ export const authorizationCode: (options: {
   readonly clientId: string
   readonly redirectUri: string
   readonly scope: string
-  /** The name to sign in with, which becomes `sub`. */
+  /** Name on the sign-in page. It becomes the token's `sub`. */
   readonly login: string
 }) => Effect.Effect<TokenResponse, FlowError> = Effect.fn("AuthorizationCodeFlow.authorizationCode")(
   function* (options) {
@@ -75,7 +76,7 @@ export const authorizationCode: (options: {
         }
       })
     )
-    // A refusal is redirected at once; everything else leads to the sign-in page, whose form posts to its own address.
+    // A refusal redirects at once. Otherwise the sign-in page appears, and its form posts to the page's own URL.
     const callback =
       page instanceof URL
         ? page
@@ -145,24 +146,24 @@ const requestToken = Effect.fnUntraced(function* (request: HttpClientRequest.Htt
   return yield* new Refused({ endpoint: "token", ...refused })
 })
 
-/** A page that the browser shows. */
-interface Shown {
+/** A page that the browser displays. */
+interface DisplayedPage {
   readonly url: string
 }
 
-/** Keeps cookies and follows redirects, up to a page to show or to the client's redirect URI, which it does not open. */
+/** Follows redirects with cookies. Returns the displayed page, or the redirect to the client without opening it. */
 const makeBrowser = Effect.fnUntraced(function* (redirectUri: string) {
   const jar = yield* Ref.make<ReadonlyArray<Cookies.Cookie>>([])
   const client = HttpClient.withCookiesRef(yield* HttpClient.HttpClient, jar)
 
   const browse = (
     request: HttpClientRequest.HttpClientRequest
-  ): Effect.Effect<Shown | URL, ErrorPage | HttpClientError.HttpClientError> =>
+  ): Effect.Effect<DisplayedPage | URL, ErrorPage | HttpClientError.HttpClientError> =>
     client.execute(request).pipe(
       Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
       Effect.flatMap((response) => {
         const location = response.headers["location"]
-        if (location === undefined) return shown(response)
+        if (location === undefined) return display(response)
         const url = new URL(location, response.request.url)
         return url.href.startsWith(redirectUri) ? Effect.succeed(url) : browse(HttpClientRequest.get(url))
       })
@@ -170,8 +171,12 @@ const makeBrowser = Effect.fnUntraced(function* (redirectUri: string) {
   return browse
 })
 
-/** An error that must not be redirected, such as an unknown client (RFC 6749 §4.1.2.1), is shown to the user. */
-const shown = Effect.fnUntraced(function* ({ request: { url }, status, text }: HttpClientResponse.HttpClientResponse) {
+// The server must display some errors instead of redirecting, such as an unknown client (RFC 6749 §4.1.2.1).
+const display = Effect.fnUntraced(function* ({
+  request: { url },
+  status,
+  text
+}: HttpClientResponse.HttpClientResponse) {
   if (status === 200) return { url }
   return yield* new ErrorPage({ url, status, text: yield* text })
 })

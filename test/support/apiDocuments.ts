@@ -1,4 +1,4 @@
-/** OpenAPI documents of apis, and what they say of security. */
+/** Creates apis and their OpenAPI documents, and reads their security. */
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -14,7 +14,7 @@ export const other = OAuth2.clientCredentials("Other", {
   scopes: { x: "", y: "" }
 })
 
-/** The official schema of the document's version. */
+/** Validates a document with the official schema of its OpenAPI version. */
 export const assertValid = (document: OpenApi.OpenAPISpec) =>
   Effect.promise(async () => {
     const result = await new Validator().validate({ ...structuredClone(document) })

@@ -1,4 +1,4 @@
-/** The document of the routes of an `HttpRouter` app, in process. */
+/** Creates the OpenAPI document of the routes of an `HttpRouter` app in process. */
 import { Effect, Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import type { OpenApi } from "effect/http-api"
@@ -6,7 +6,7 @@ import { OpenApiSecurity, type SecurityError } from "effect-oauth2"
 
 const info = { title: "Routes", version: "1" }
 
-/** What handlers need is not asked for: none is run. */
+// The cast drops the services of the handlers, because no handler runs.
 export const documentOfRoutes = <A, E, R>(
   routes: Layer.Layer<A, E, R>,
   options: Parameters<typeof OpenApiSecurity.documented>[0] = { info }
