@@ -52,7 +52,7 @@ export const secure = (document: Json, endpoints: ReadonlyArray<SecuredOperation
     if (path === undefined || item === undefined) {
       const where = `${endpoint.method} ${endpoint.path}`
       throw new TypeError(
-        `OAuth2.openApi: The document has no operation for ${where}. Call OAuth2.openApi last, after the api is complete.`
+        `OAuth2.openApi: the document has no operation for ${where}. Call OAuth2.openApi last, after the api is complete.`
       )
     }
     paths[path] = item

@@ -68,7 +68,8 @@ export const ofRoute = (path: string): { readonly path: string; readonly paramet
     inRouter,
     ({ name }) => `{${name}}`,
     (text) => {
-      if (text.includes("*")) throw refuse("wildcards. Provide OpenApiSecurity.hidden to the route.")
+      if (text.includes("*"))
+        throw refuse("wildcards. Provide OpenApiSecurity.hidden to the route to leave it out of the document.")
       return text.replaceAll("::", ":")
     }
   )

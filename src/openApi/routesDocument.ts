@@ -49,7 +49,7 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
     }
     if (!methods.has(method)) {
       throw new TypeError(
-        `${where}: OpenAPI cannot describe this HTTP method. Provide OpenApiSecurity.hidden to the route.`
+        `${where}: OpenAPI cannot describe this HTTP method. Provide OpenApiSecurity.hidden to the route to leave it out of the document.`
       )
     }
     const path = pathTemplate.ofRoute(route.path)
@@ -82,13 +82,13 @@ const assertShown = (
   }
   if (route.requirements.length > 0) {
     throw new TypeError(
-      `${where}: A requirement wraps the layer of the HttpApi, so the api's document does not show it. Add the requirement with api.middleware(…).`
+      `${where}: a requirement wraps the layer of the HttpApi, so the api's document does not show it. Add the requirement with api.middleware(…).`
     )
   }
   const { security } = operation
   if (Guarded.of(endpoint).demand.length > 0 && !(Array.isArray(security) && security.length > 0)) {
     throw new TypeError(
-      `${where}: The document does not show the requirements of this endpoint. Create the document from the api that OAuth2.openApi returns.`
+      `${where}: the document does not show the requirements of this endpoint. Create the document from the api that OAuth2.openApi returns.`
     )
   }
 }

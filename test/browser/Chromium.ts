@@ -1,9 +1,9 @@
-/** Debian's Chromium without a window, by playwright-core, which brings no browser of its own. */
+/** Runs an installed Chromium without a window. playwright-core does not contain a browser. */
 import { Context, Effect, Layer } from "effect"
 import { existsSync } from "node:fs"
 import { type Browser, chromium } from "playwright-core"
 
-/** Where the browser is; `CHROMIUM_PATH` names another. */
+/** Path of the browser. `CHROMIUM_PATH` overrides it. */
 export const path: string | undefined = [
   process.env["CHROMIUM_PATH"],
   "/usr/bin/chromium",
@@ -11,18 +11,18 @@ export const path: string | undefined = [
   "/usr/bin/google-chrome"
 ].find((candidate) => candidate !== undefined && existsSync(candidate))
 
-/** In CI a missing browser is a failure and not a test less. */
+/** `true` if the browser tests must be skipped. In CI, they fail if there is no browser. */
 export const missing: boolean = path === undefined && process.env["CI"] !== "true"
 
-export const hint = "install Chromium (apt-get install chromium), or set CHROMIUM_PATH"
+export const hint = "Install Chromium (apt-get install chromium), or set CHROMIUM_PATH."
 
 const launch = (executablePath: string): Promise<Browser> =>
   chromium.launch({
     executablePath,
     args: [
-      // Chromium's sandbox does not work for root, who runs the tests in a container.
+      // Chromium's sandbox does not start for root, and containers run the tests as root.
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
-      // Nothing goes out by itself: the tests are on this machine alone.
+      // The tests must not depend on the network, so stop background requests.
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-gpu",
@@ -36,7 +36,7 @@ export class Chromium extends Context.Service<Chromium, Browser>()("test/Chromiu
   static readonly layer = Layer.effect(
     Chromium,
     Effect.acquireRelease(
-      path === undefined ? Effect.die(new Error(`There is no browser: ${hint}`)) : Effect.promise(() => launch(path)),
+      path === undefined ? Effect.die(new Error(`No browser was found. ${hint}`)) : Effect.promise(() => launch(path)),
       (browser) => Effect.promise(() => browser.close())
     )
   )

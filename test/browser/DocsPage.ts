@@ -1,10 +1,10 @@
-/** What a reader of the documentation page does. */
+/** Controls the documentation page in a browser as its reader does. */
 import type { Browser, BrowserContext, Page, Request } from "playwright-core"
 
 export class DocsPage {
   readonly context: BrowserContext
   readonly page: Page
-  /** What the browser complains of: exceptions, and what the Content-Security-Policy stopped. */
+  /** Exceptions in the page, and violations of its Content-Security-Policy. */
   readonly complaints: Array<string> = []
   readonly requests: Array<Request> = []
 
@@ -13,7 +13,7 @@ export class DocsPage {
     this.page = page
   }
 
-  /** A window of a browser that nobody is logged in with. */
+  /** Opens the page in a new browser context without a session. */
   static async open(browser: Browser, url: string): Promise<DocsPage> {
     const context = await browser.newContext({ viewport: { width: 1100, height: 800 } })
     context.setDefaultTimeout(10_000)
@@ -36,7 +36,7 @@ export class DocsPage {
     isLoggedIn: () => this.page.locator(".modal-ux button", { hasText: "Logout" }).isVisible()
   }
 
-  /** Presses Authorize in the open dialog; resolves to the window of the authorization server, which may close at once. */
+  /** Presses Authorize in the open dialog, and returns the authorization server's window. Set `closes` if it closes. */
   async authorize({ closes = false } = {}): Promise<Page> {
     const [popup] = await Promise.all([
       this.context.waitForEvent("page"),
@@ -70,7 +70,7 @@ export class DocsPage {
         await block().locator(".opblock-summary-control").click()
         await block().locator(".try-out__btn").click()
       },
-      /** Presses Execute; resolves to what the page shows of the answer. */
+      /** Presses Execute, and returns the response after the page shows its status. */
       execute: async (body: unknown) => {
         await block().locator("textarea").fill(JSON.stringify(body))
         const [response] = await Promise.all([
@@ -86,7 +86,7 @@ export class DocsPage {
     }
   }
 
-  /** Which operations have a lock, and whether it is closed. */
+  /** Returns the lock icon of each operation, such as `GET /items authorization button locked`. */
   locks(): Promise<ReadonlyArray<string>> {
     return this.page
       .locator(".opblock")

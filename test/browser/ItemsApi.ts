@@ -1,11 +1,11 @@
-/** The program as `npm start` runs it, on ports of its own, and a proxy that shows it below a prefix. */
+/** Starts the program of `npm start` on free ports, and a reverse proxy that serves it below a prefix. */
 import { Context, Effect, Layer } from "effect"
 import { createServer, request } from "node:http"
 import { freePort, start } from "../support/program.ts"
 
 const prefix = "/prefix"
 
-/** A reverse proxy that takes the prefix away, as those do that many services stand behind. The service does not know of it. */
+/** Reverse proxy that removes the prefix from the path. The service cannot see the prefix. */
 const proxy = (port: number, target: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -37,11 +37,11 @@ export class ItemsApi extends Context.Service<
   {
     readonly api: string
     readonly issuer: string
-    /** The API through the proxy. */
+    /** URL of the API behind the proxy. */
     readonly proxied: string
   }
 >()("test/browser/ItemsApi") {
-  /** On ports that are free. */
+  /** Uses free ports. */
   static readonly layer = Layer.unwrap(
     Effect.map(Effect.all([freePort, freePort]), ([port, issuerPort]) => ItemsApi.layerOn(port, issuerPort))
   )

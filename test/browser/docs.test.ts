@@ -1,4 +1,4 @@
-/** The documentation page in a real browser, against the Items API and its authorization server. */
+/** The documentation page in a real browser, with the Items API and its authorization server. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { createHash } from "node:crypto"
@@ -6,7 +6,7 @@ import * as Chromium from "./Chromium.ts"
 import { DocsPage } from "./DocsPage.ts"
 import { ItemsApi } from "./ItemsApi.ts"
 
-if (Chromium.missing) process.stderr.write(`test/browser is skipped, there is no browser: ${Chromium.hint}\n`)
+if (Chromium.missing) process.stderr.write(`test/browser is skipped because no browser was found. ${Chromium.hint}\n`)
 
 const open = (url: string) =>
   Effect.acquireRelease(
@@ -14,7 +14,7 @@ const open = (url: string) =>
     ({ context }) => Effect.promise(() => context.close())
   )
 
-/** A lock where there is a requirement, and none where the route is public. One that is optional is always satisfied, which Swagger UI shows as closed. */
+// A public route has no lock. Swagger UI shows an optional requirement as locked, because it is always satisfied.
 const locks = (state: "locked" | "unlocked") => [
   `GET /items authorization button ${state}`,
   `POST /items authorization button ${state}`,
@@ -23,8 +23,8 @@ const locks = (state: "locked" | "unlocked") => [
   "GET /health no lock"
 ]
 
-/** The whole way: open, lock icons, log in, create, log out, be refused. */
-const way = Effect.fnUntraced(function* (api: string) {
+/** Checks one session: a refused call, login, an accepted call, logout, and another refused call. */
+const session = Effect.fnUntraced(function* (api: string) {
   const { issuer } = yield* ItemsApi
   const docs = yield* open(`${api}/docs`)
   yield* Effect.promise(async () => {
@@ -44,11 +44,11 @@ const way = Effect.fnUntraced(function* (api: string) {
     assert.deepStrictEqual(await docs.createItem.execute({ name: "Too late" }), refused)
 
     const query = (url: string) => Object.fromEntries(new URL(url).searchParams)
-    const [asked] = docs.requests.filter((request) => request.url().startsWith(`${issuer}/auth?`))
-    const [exchanged] = docs.requests.filter(
+    const [authorizationRequest] = docs.requests.filter((request) => request.url().startsWith(`${issuer}/auth?`))
+    const [tokenRequest] = docs.requests.filter(
       (request) => request.method() === "POST" && request.url() === `${issuer}/token`
     )
-    const { code_challenge, state, ...authorization } = query(asked?.url() ?? "")
+    const { code_challenge, state, ...authorization } = query(authorizationRequest?.url() ?? "")
     assert.deepStrictEqual(authorization, {
       response_type: "code",
       client_id: "items-docs",
@@ -57,7 +57,7 @@ const way = Effect.fnUntraced(function* (api: string) {
       code_challenge_method: "S256"
     })
     assert.match(state ?? "", /^[0-9a-f]{64}$/)
-    const exchange = new URLSearchParams(exchanged?.postData() ?? "")
+    const exchange = new URLSearchParams(tokenRequest?.postData() ?? "")
     assert.strictEqual(
       createHash("sha256")
         .update(exchange.get("code_verifier") ?? "")
@@ -67,7 +67,7 @@ const way = Effect.fnUntraced(function* (api: string) {
     assert.strictEqual(exchange.get("client_secret") ?? "", "")
 
     const origins = new Set(docs.requests.map((request) => new URL(request.url()).origin))
-    assert.deepStrictEqual(origins, new Set([new URL(api).origin, issuer]), "nothing comes from elsewhere")
+    assert.deepStrictEqual(origins, new Set([new URL(api).origin, issuer]), "no request goes to another origin")
     assert.deepStrictEqual(docs.complaints, [])
   })
 })
@@ -75,19 +75,19 @@ const way = Effect.fnUntraced(function* (api: string) {
 describe.skipIf(Chromium.missing)("the documentation page", () => {
   layer(Layer.merge(Chromium.Chromium.layer, ItemsApi.layer))((it) => {
     it.effect(
-      "logs in with PKCE, calls as who logged in, and logs out",
-      () => Effect.flatMap(ItemsApi, ({ api }) => way(api)),
+      "logs in with PKCE, calls the API with the user's token, and logs out",
+      () => Effect.flatMap(ItemsApi, ({ api }) => session(api)),
       30_000
     )
 
     it.effect(
-      "does the same below the prefix of a proxy",
-      () => Effect.flatMap(ItemsApi, ({ proxied }) => way(proxied)),
+      "logs in, calls the API and logs out below the prefix of a reverse proxy",
+      () => Effect.flatMap(ItemsApi, ({ proxied }) => session(proxied)),
       30_000
     )
 
     it.effect(
-      "refuses a forged state: the page says so, asks for no token, and the next answer counts",
+      "refuses a response with a forged state, requests no token, and accepts the next response",
       () =>
         Effect.gen(function* () {
           const { api, issuer } = yield* ItemsApi
@@ -98,7 +98,7 @@ describe.skipIf(Chromium.missing)("the documentation page", () => {
             const closed = popup.waitForEvent("close")
             await popup.goto(`${api}/docs/oauth2-redirect?code=stolen&state=forged`).catch(() => {})
             await closed
-            assert.include(await docs.dialog.error(), "state is not the one that was sent")
+            assert.include(await docs.dialog.error(), "state differs from the request's")
             assert.isFalse(await docs.dialog.isLoggedIn())
             assert.isFalse(docs.requests.some((request) => request.url() === `${issuer}/token`))
             await docs.dialog.close()
@@ -111,7 +111,7 @@ describe.skipIf(Chromium.missing)("the documentation page", () => {
     )
 
     it.effect(
-      "shows why the authorization server refused",
+      "shows the authorization server's error",
       () =>
         Effect.gen(function* () {
           const { api } = yield* ItemsApi
@@ -131,7 +131,7 @@ describe.skipIf(Chromium.missing)("the documentation page", () => {
       30_000
     )
 
-    it.effect("says what to do where no page waits for the answer", () =>
+    it.effect("says what to do if no page waits for the response", () =>
       Effect.gen(function* () {
         const { api } = yield* ItemsApi
         const docs = yield* open(`${api}/docs`)

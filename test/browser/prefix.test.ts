@@ -1,4 +1,4 @@
-/** The documentation page below a router's prefix, with endpoints whose URLs are relative, and with a title that means harm. */
+/** The documentation page below a router's prefix, with relative URLs of the endpoints and with a hostile title. */
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
@@ -21,7 +21,7 @@ const document = {
         tags: ["echo"],
         security: [{ OAuth2: [] }],
         requestBody: { content: { "application/json": { schema: { type: "object" } } } },
-        responses: { 201: { description: "What was sent" } }
+        responses: { 201: { description: "The sent header" } }
       }
     }
   },
@@ -35,9 +35,9 @@ const document = {
   }
 }
 
-/** An authorization server that asks nobody. */
+/** The page, its API, and an authorization server that issues tokens without a sign-in. */
 const routes = Layer.mergeAll(
-  // Not in the folder of the document.
+  // The page and its document have different folders, so their relative URLs have different bases.
   SwaggerUi.layer(document, { path: "/reference/docs", initOAuth: { clientId: "docs" } }),
   HttpRouter.add("GET", "/authorize", (request) => {
     const { searchParams } = new URL(request.url, "http://localhost")
@@ -78,13 +78,13 @@ class Prefixed extends Context.Service<Prefixed, { readonly url: string }>()("te
 describe.skipIf(Chromium.missing)("the documentation page below a router's prefix", () => {
   layer(Layer.merge(Chromium.Chromium.layer, Prefixed.layer))((it) => {
     it.effect(
-      "resolves what is relative in the document against the document, and runs nothing that it says",
+      "resolves relative URLs in the document against the document, and runs no code from the document",
       () =>
         Effect.gen(function* () {
           const { url } = yield* Prefixed
           const browser = yield* Chromium.Chromium
           const docs = yield* Effect.acquireRelease(
-            // With a slash too many.
+            // The extra slash tests the redirect to the page.
             Effect.promise(() => DocsPage.open(browser, `${url}/reference/docs/`)),
             ({ context }) => Effect.promise(() => context.close())
           )
@@ -103,7 +103,7 @@ describe.skipIf(Chromium.missing)("the documentation page below a router's prefi
               body: { authorization: "Bearer t" }
             })
             assert.isUndefined(await docs.page.evaluate("document.hacked"))
-            // Swagger UI takes handlers out of descriptions; the policy stops those that run while it does.
+            // Swagger UI removes event handlers from descriptions. The policy blocks handlers that run before that.
             for (const complaint of docs.complaints) assert.include(complaint, "inline event handler")
           })
         }),

@@ -1,4 +1,4 @@
-/** Effect's own page by Scalar, with what `SwaggerUi.forScalar` writes into the document, in a real browser. */
+/** Effect's Scalar page in a real browser, with a document from `SwaggerUi.forScalar`. */
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
@@ -56,10 +56,10 @@ class Reference extends Context.Service<Reference, { readonly url: string; reado
   )
 }
 
-describe.skipIf(Chromium.missing)("the page by Scalar", () => {
+describe.skipIf(Chromium.missing)("the Scalar page", () => {
   layer(Layer.merge(Chromium.Chromium.layer, Reference.layer))((it) => {
     it.effect(
-      "logs in as the client, with PKCE and the scopes",
+      "logs in with the client, PKCE and the scopes of forScalar",
       () =>
         Effect.gen(function* () {
           const { issuer, url } = yield* Reference
@@ -72,12 +72,14 @@ describe.skipIf(Chromium.missing)("the page by Scalar", () => {
             context.setDefaultTimeout(10_000)
             const page = await context.newPage()
             await page.goto(url)
-            const asked = context.waitForEvent("request", (request) => request.url().startsWith(`${issuer}/auth?`))
+            const authorizationRequest = context.waitForEvent("request", (request) =>
+              request.url().startsWith(`${issuer}/auth?`)
+            )
             const [popup] = await Promise.all([
               context.waitForEvent("page"),
               page.getByRole("button", { name: "Authorize" }).first().click()
             ])
-            const { searchParams } = new URL((await asked).url())
+            const { searchParams } = new URL((await authorizationRequest).url())
             assert.deepInclude(Object.fromEntries(searchParams), {
               client_id: "items-docs",
               redirect_uri: url,

@@ -1,4 +1,4 @@
-/** Writes the picture in the README, `docs/swagger-ui.png`: the page of the Items API with `demo` logged in. `npm run screenshot`. */
+/** Writes the README's screenshot of the Items API's page, `docs/swagger-ui.png`. Run it with `npm run screenshot`. */
 import { Effect, Layer } from "effect"
 import { mkdirSync } from "node:fs"
 import { dirname } from "node:path"
