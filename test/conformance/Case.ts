@@ -1,8 +1,9 @@
 /**
- * What FastAPI 0.141.1 answered: exchanges recorded from its own tests, in `fastapi-cases.jsonl`, one a line.
+ * Requests and responses that were recorded from the tests of FastAPI 0.141.1, one per line of `fastapi-cases.jsonl`.
  *
- * `plan` says what we do with a case: `document` is an OpenAPI document, compared in `openapi.test.ts`. `<access_token>` stands for the token of the exchange before it in the same test; `claims` is what
- * such a token says, `exp` counted from the start of the clock.
+ * - `plan`: `recorded.test.ts` replays `run`, and `openapi.test.ts` compares `document`. `because` gives the reason.
+ * - `<access_token>` is the token of the previous response in the same FastAPI test.
+ * - `claims` are the claims of that token. Its `exp` counts from the start of the test clock.
  */
 import { Schema } from "effect"
 import { readFileSync } from "node:fs"

@@ -1,4 +1,4 @@
-/** A server on a real socket, and a client that sends header fields as they are given and shows the answer as it came. */
+/** Serves an app on a real socket, and sends requests with exact headers. */
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -12,7 +12,7 @@ export const serve = <A, E, R>(app: Layer.Layer<A, E, R>) =>
 
 export interface Answer {
   readonly status: number
-  /** Every field with its name in lower case, in the order of arrival. */
+  /** Headers in the order of arrival, with names in lower case. */
   readonly fields: ReadonlyArray<readonly [name: string, value: string]>
   readonly body: string
 }
@@ -28,7 +28,7 @@ export const send = Effect.fnUntraced(function* (method: string, path: string, {
     const fail = (error: Error) => resume(Effect.die(error))
     const outgoing = httpRequest(
       new URL(path, origin),
-      // With fields in a list Node writes them as they are, and sends each one that occurs twice.
+      // Node sends headers in a list unchanged, and sends repeated headers separately.
       { method, agent: false, headers: ["Host", "api.example.com", ...headers.flat()] },
       (incoming) => {
         const chunks: Array<Buffer> = []
@@ -53,7 +53,7 @@ export const send = Effect.fnUntraced(function* (method: string, path: string, {
 const pairs = (raw: ReadonlyArray<string>): Answer["fields"] =>
   Array.from({ length: raw.length / 2 }, (_, i) => [(raw[2 * i] ?? "").toLowerCase(), raw[2 * i + 1] ?? ""])
 
-/** All values of a field. */
+/** Returns all values of a header. */
 export const values = (answer: Answer, name: string): ReadonlyArray<string> =>
   answer.fields.filter(([field]) => field === name).map(([, value]) => value)
 
@@ -62,7 +62,7 @@ export const get = (path: string, authorization?: string) =>
 
 export const json = (answer: Answer): unknown => JSON.parse(answer.body)
 
-/** Asserts a 401 to the byte: its one challenge, its body, its content type. */
+/** Asserts a 401 response with exactly one challenge and these bytes in the body. */
 export const assertUnauthorized = (answer: Answer, detail: string, challenge: string): void =>
   assert.deepStrictEqual(
     {
@@ -74,7 +74,7 @@ export const assertUnauthorized = (answer: Answer, detail: string, challenge: st
     { status: 401, challenge: [challenge], type: ["application/json"], body: JSON.stringify({ detail }) }
   )
 
-/** Asserts a JSON answer without a challenge. */
+/** Asserts a JSON response without a challenge. */
 export const assertJson = (answer: Answer, status: number, body: unknown): void =>
   assert.deepStrictEqual(
     {

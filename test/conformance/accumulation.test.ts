@@ -1,3 +1,4 @@
+/** Nested requirements: their scopes add up, and they refuse a request before the handler sees it. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as accumulation from "./apps/accumulation.ts"
@@ -5,7 +6,7 @@ import { assertJson, assertUnauthorized, get, send, serve, values } from "./Wire
 
 const trace: Array<string> = []
 
-/** What runs while `effect` does. */
+/** Returns the response, and what ran while the server created it. */
 const traced = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     trace.length = 0
@@ -24,14 +25,14 @@ const create = (path: string, body: string, authorization?: string) =>
 const required = (...scopes: ReadonlyArray<string>) => ({ scopes, scopeStr: scopes.join(" ") })
 
 layer(serve(accumulation.make((what) => trace.push(what))))((it) => {
-  describe("requirements accumulate", () => {
+  describe("the required scopes of a route", () => {
     it.effect.each([
       { path: "/group", scopes: ["app", "group"] },
       { path: "/group/route", scopes: ["app", "group", "route"] },
       { path: "/group/sibling", scopes: ["app", "group", "other"] },
       { path: "/group/again", scopes: ["app", "group"] },
       { path: "/group/guest", scopes: ["app", "group", "other"] }
-    ])("from the outermost to the route, each scope once: $path", ({ path, scopes }) =>
+    ])("are those of all its requirements, outermost first, each scope once: $path", ({ path, scopes }) =>
       Effect.gen(function* () {
         const challenge = `Bearer scope="${scopes.join(" ")}"`
         assertUnauthorized(yield* get(path), "Not authenticated", "Bearer")
@@ -45,20 +46,20 @@ layer(serve(accumulation.make((what) => trace.push(what))))((it) => {
       })
     )
 
-    it.effect("into what a handler runs, where a scope that is there already is not added again", () =>
+    it.effect("include the scopes that the handler requires, each scope once", () =>
       Effect.gen(function* () {
         assertJson(yield* get("/nested", "Bearer with.app"), 200, required("app", "other"))
       })
     )
 
-    it.effect("never into what stands beside them", () =>
+    it.effect("do not include the scopes of sibling routes", () =>
       Effect.gen(function* () {
         assertJson(yield* get("/open"), 200, required())
         assertJson(yield* get("/guest"), 200, required("app"))
       })
     )
 
-    it.effect("over what stands between them, with one verification", () =>
+    it.effect("include requirements with other middleware between them, and the token is verified once", () =>
       Effect.gen(function* () {
         const { answer, trace } = yield* traced(get("/between", "Bearer with.app.route"))
         assertJson(answer, 200, required("app", "route"))
@@ -73,7 +74,7 @@ layer(serve(accumulation.make((what) => trace.push(what))))((it) => {
   })
 
   describe("a request is refused", () => {
-    it.effect("before its path and its body are looked at", () =>
+    it.effect("before its path parameters and its body are parsed", () =>
       Effect.gen(function* () {
         for (const path of ["/group/items/1", "/group/items/no-number"]) {
           for (const body of ['{"name":""}', "{}", ""]) {
@@ -90,7 +91,7 @@ layer(serve(accumulation.make((what) => trace.push(what))))((it) => {
       })
     )
 
-    it.effect("before what stands inside the requirement runs, and after what stands outside", () =>
+    it.effect("before middleware inside the requirement runs, and after middleware outside it runs", () =>
       Effect.gen(function* () {
         assert.deepStrictEqual((yield* traced(get("/ordered"))).trace, ["outside"])
         assert.deepStrictEqual((yield* traced(get("/ordered", "Bearer with"))).trace, ["outside", "verify"])
@@ -100,7 +101,7 @@ layer(serve(accumulation.make((what) => trace.push(what))))((it) => {
       })
     )
 
-    it.effect("with 404 and no challenge where there is no such route", () =>
+    it.effect("with 404 and no challenge if the path has no route", () =>
       Effect.gen(function* () {
         for (const authorization of [undefined, "Bearer bad", "Bearer with.app"]) {
           for (const path of ["/", "/groups", "/group/nothing"]) {
@@ -113,7 +114,7 @@ layer(serve(accumulation.make((what) => trace.push(what))))((it) => {
       })
     )
 
-    it.effect("without a challenge where the route has no such method", () =>
+    it.effect("with 404 and no challenge if the path does not support the method", () =>
       Effect.gen(function* () {
         const answer = yield* send("DELETE", "/group", { headers: [["Authorization", "Bearer bad"]] })
         assert.strictEqual(answer.status, 404)
@@ -121,7 +122,7 @@ layer(serve(accumulation.make((what) => trace.push(what))))((it) => {
       })
     )
 
-    it.effect("when it asks for the head only", () =>
+    it.effect("if it is a HEAD request without a token", () =>
       Effect.gen(function* () {
         const answer = yield* send("HEAD", "/group")
         assert.strictEqual(answer.status, 401)
@@ -133,10 +134,10 @@ layer(serve(accumulation.make((what) => trace.push(what))))((it) => {
   })
 })
 
-layer(serve(accumulation.twoSchemes))("a route under two schemes", (it) => {
+layer(serve(accumulation.twoSchemes))("a route with requirements of two schemes", (it) => {
   const detail = "Not enough permissions"
 
-  it.effect("needs both, and the outer one answers first", () =>
+  it.effect("requires both, and the outer scheme refuses first", () =>
     Effect.gen(function* () {
       assertUnauthorized(yield* get("/"), "Not authenticated", "Bearer")
       assertUnauthorized(yield* get("/", "Bearer with.partner"), detail, 'Bearer scope="app"')
@@ -144,7 +145,7 @@ layer(serve(accumulation.twoSchemes))("a route under two schemes", (it) => {
     })
   )
 
-  it.effect("asks each scheme for its own scopes only", () =>
+  it.effect("names only the inner scheme's scopes if the outer scheme accepts the token", () =>
     Effect.gen(function* () {
       assertUnauthorized(yield* get("/", "Bearer with.app"), detail, 'Bearer scope="partner"')
       assert.strictEqual((yield* get("/", "Bearer with.app.partner")).status, 200)

@@ -1,4 +1,4 @@
-/** Where we differ from FastAPI on purpose, as far as it shows in an exchange; `fastapi` is what FastAPI answers. */
+/** Deliberate differences from FastAPI that responses show. `fastapi` is the token that FastAPI extracts. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as accumulation from "./apps/accumulation.ts"
@@ -15,25 +15,25 @@ const lax = [
   { what: "a token outside ASCII", fields: ["Bearer t\u00F8ken"], fastapi: "t\u00F8ken" },
   { what: "a token with padding inside", fields: ["Bearer a=b"], fastapi: "a=b" },
   { what: "a list of credentials", fields: ["Bearer a, Basic b"], fastapi: "a, Basic b" },
-  { what: "two tokens in two fields", fields: ["Bearer a", "Bearer b"], fastapi: "a" },
-  { what: "one token in two fields", fields: ["Bearer a", "Bearer a"], fastapi: "a" },
+  { what: "two tokens in two headers", fields: ["Bearer a", "Bearer b"], fastapi: "a" },
+  { what: "one token in two headers", fields: ["Bearer a", "Bearer a"], fastapi: "a" },
   { what: "a token, then other credentials", fields: ["Bearer a", "Basic b"], fastapi: "a" },
-  { what: "a field over the length limit", fields: [`Bearer ${"a".repeat(8192)}`], fastapi: "a".repeat(8192) }
+  { what: "a header over the length limit", fields: [`Bearer ${"a".repeat(8192)}`], fastapi: "a".repeat(8192) }
 ]
 
 const getWith = (path: string, fields: ReadonlyArray<string>) =>
   send("GET", path, { headers: fields.map((value) => ["Authorization", value] as const) })
 
-describe("credentials that FastAPI takes, or reads the first of", () => {
+describe("credentials that FastAPI accepts completely or in part", () => {
   const servers = {
     "are refused by a requirement": { path: "/items/", server: serve(code.App) },
     "are not extracted": { path: "/items/", server: serve(code.Extracted) },
     "are refused by authentication as a layer": { path: "/items/", server: serve(code.Layered) },
-    "are refused, not taken for none, where authentication is optional": {
+    "are refused, not treated as anonymous, if authentication is optional": {
       path: "/users/me",
       server: serve(optional.App)
     },
-    "are refused, not taken for none, where the token is optional": {
+    "are refused, not treated as anonymous, if the token is optional": {
       path: "/users/me",
       server: serve(optional.Extracted)
     }
@@ -51,14 +51,14 @@ describe("credentials that FastAPI takes, or reads the first of", () => {
 
 layer(serve(optional.App))("optional authentication", (it) => {
   it.effect(
-    "takes a request with credentials of another scheme as anonymous; FastAPI's OAuth2 hands over the field",
+    "treats a request with credentials of another scheme as anonymous; FastAPI's OAuth2 returns the header",
     () =>
       Effect.gen(function* () {
         assertJson(yield* get("/users/me", "Other footokenbar"), 200, { msg: "Create an account first" })
       })
   )
 
-  it.effect("hands over who the token names; FastAPI's OAuth2 hands over the field", () =>
+  it.effect("returns the subject of the token; FastAPI's OAuth2 returns the header", () =>
     Effect.gen(function* () {
       assertJson(yield* get("/users/me", "Bearer footokenbar"), 200, { username: "footokenbar" })
     })
@@ -68,7 +68,7 @@ layer(serve(optional.App))("optional authentication", (it) => {
 const trace: Array<string> = []
 
 layer(serve(accumulation.make((what) => trace.push(what))))("a request", (it) => {
-  it.effect("is refused before its JSON is parsed; FastAPI answers 422", () =>
+  it.effect("is refused before its JSON is parsed; FastAPI responds with 422", () =>
     Effect.gen(function* () {
       const headers = [["Content-Type", "application/json"]] as const
       assertUnauthorized(
@@ -79,7 +79,7 @@ layer(serve(accumulation.make((what) => trace.push(what))))("a request", (it) =>
     })
   )
 
-  it.effect("is verified once under three requirements; FastAPI runs the guard for each set of scopes", () =>
+  it.effect("has its token verified once under three requirements; FastAPI runs the guard once per set of scopes", () =>
     Effect.gen(function* () {
       for (const token of ["with.app.group.route", "with.app", "bad"]) {
         trace.length = 0
@@ -89,7 +89,7 @@ layer(serve(accumulation.make((what) => trace.push(what))))("a request", (it) =>
     })
   )
 
-  it.effect("is verified for itself, also when the same token comes again", () =>
+  it.effect("has its token verified even if another request in progress has the same token", () =>
     Effect.gen(function* () {
       trace.length = 0
       yield* Effect.all([get("/group", "Bearer with.app.group"), get("/group", "Bearer with.app.group")], {
@@ -99,7 +99,7 @@ layer(serve(accumulation.make((what) => trace.push(what))))("a request", (it) =>
     })
   )
 
-  it.effect("shows its handler the scopes of its route; FastAPI's endpoint function sees none", () =>
+  it.effect("gives the handler the required scopes of the route; FastAPI's endpoint function gets none", () =>
     Effect.gen(function* () {
       const answer = yield* get("/group", "Bearer with.app.group")
       assert.deepStrictEqual(json(answer), { scopes: ["app", "group"], scopeStr: "app group" })
@@ -110,7 +110,7 @@ layer(serve(accumulation.make((what) => trace.push(what))))("a request", (it) =>
 const calls = subDependency.noCalls()
 
 layer(serve(subDependency.guarded(calls)))("a guard under two sets of scopes", (it) => {
-  it.effect("runs for each, and the token is verified once; FastAPI verifies it for each set", () =>
+  it.effect("runs once per set, and the token is verified once; FastAPI verifies it once per set", () =>
     Effect.gen(function* () {
       const answer = yield* get("/", "Bearer with.me.items")
       const current = (user: string, ...scopes: ReadonlyArray<string>) => ({ user, scopes, db_session: "db_session_1" })
@@ -125,7 +125,7 @@ layer(serve(subDependency.guarded(calls)))("a guard under two sets of scopes", (
     })
   )
 
-  it.effect("names in its challenge the scopes of the set that failed", () =>
+  it.effect("names the scopes of the failed set in its challenge", () =>
     Effect.gen(function* () {
       const detail = "Not enough permissions"
       assertUnauthorized(yield* get("/", "Bearer with.items"), detail, 'Bearer scope="me"')

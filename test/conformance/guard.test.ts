@@ -1,3 +1,4 @@
+/** Responses of the guard in FastAPI's tutorial 5. */
 import { describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -11,7 +12,7 @@ const johndoe = { sub: "johndoe", exp: 1800 }
 describe("the guard of FastAPI's tutorial", () => {
   layer(serve(tutorial005.App))((it) => {
     it.effect.each(["/status/", "/users/me/", "/users/me/items/"])(
-      "does not name scopes where no token is sent: %s",
+      "names no scopes if the request has no token: %s",
       (path) =>
         Effect.gen(function* () {
           assertUnauthorized(yield* get(path), "Not authenticated", "Bearer")
@@ -23,7 +24,7 @@ describe("the guard of FastAPI's tutorial", () => {
       { path: "/status/", challenge: "Bearer" },
       { path: "/users/me/", challenge: 'Bearer scope="me"' },
       { path: "/users/me/items/", challenge: 'Bearer scope="items me"' }
-    ])("names the scopes, outermost first, where the token is bad: $path", ({ challenge, path }) =>
+    ])("names the required scopes, outermost first, if the token is invalid: $path", ({ challenge, path }) =>
       Effect.gen(function* () {
         const detail = "Could not validate credentials"
         assertUnauthorized(yield* get(path, "Bearer nonsense"), detail, challenge)
@@ -43,28 +44,28 @@ describe("the guard of FastAPI's tutorial", () => {
       { path: "/users/me/", scope: "ME mee", challenge: 'Bearer scope="me"' },
       { path: "/users/me/items/", scope: "me", challenge: 'Bearer scope="items me"' },
       { path: "/users/me/items/", scope: "items", challenge: 'Bearer scope="items me"' }
-    ])("asks for all the scopes of $path where one is missing from '$scope'", ({ challenge, path, scope }) =>
+    ])("names all required scopes of $path if the token grants '$scope'", ({ challenge, path, scope }) =>
       Effect.gen(function* () {
         const token = yield* bearer(scope === undefined ? johndoe : { ...johndoe, scope })
         assertUnauthorized(yield* get(path, token), "Not enough permissions", challenge)
       })
     )
 
-    it.effect("takes any user where no scope is required", () =>
+    it.effect("accepts every user if no scope is required", () =>
       Effect.gen(function* () {
         assertJson(yield* get("/status/", yield* bearer(johndoe)), 200, { status: "ok" })
         assertJson(yield* get("/status/", yield* bearer({ ...johndoe, sub: "alice" })), 200, { status: "ok" })
       })
     )
 
-    it.effect("takes more scopes than are required", () =>
+    it.effect("accepts a token with more scopes than required", () =>
       Effect.gen(function* () {
         const token = yield* bearer({ ...johndoe, scope: "other items me" })
         assertJson(yield* get("/users/me/items/", token), 200, [{ item_id: "Foo", owner: "johndoe" }])
       })
     )
 
-    it.effect("looks at the scopes before the app looks at the user", () =>
+    it.effect("checks the scopes before the app checks the user", () =>
       Effect.gen(function* () {
         const alice = { sub: "alice", exp: 1800 }
         assertJson(yield* get("/users/me/", yield* bearer({ ...alice, scope: "me" })), 400, { detail: "Inactive user" })
@@ -78,7 +79,7 @@ describe("the guard of FastAPI's tutorial", () => {
   })
 
   layer(serve(tutorial005.App))((it) => {
-    it.effect("refuses a token from its end on", () =>
+    it.effect("refuses a token from its expiry time on", () =>
       Effect.gen(function* () {
         const token = yield* bearer({ sub: "johndoe", exp: 60 })
         yield* TestClock.setTime(59_999)

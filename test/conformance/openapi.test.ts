@@ -1,3 +1,4 @@
+/** Compares the OpenAPI documents of FastAPI's own tests with the documents of the same routes. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -102,7 +103,7 @@ const documents = await Effect.runPromise(
 
 type Json = Record<string, unknown>
 
-/** The security of each operation of a document; none and an empty list are the same where the document has no security of its own. */
+/** Returns the security of each operation. The documents have no security, so an absent list equals an empty list. */
 const operations = (document: { readonly paths: object }) =>
   Object.entries(document.paths as Record<string, Record<string, Json>>).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => [`${method} ${path}`, operation["security"] ?? []] as const)
@@ -111,7 +112,7 @@ const operations = (document: { readonly paths: object }) =>
 describe("the documents of FastAPI's own tests", () => {
   const recorded = cases.filter(({ request }) => request.path === "/openapi.json")
 
-  it("have all been written here", () => {
+  it("all have a counterpart in this file", () => {
     assert.deepStrictEqual(new Set(recorded.map(({ app }) => app)), new Set(Object.keys(documents)))
   })
 
@@ -119,19 +120,19 @@ describe("the documents of FastAPI's own tests", () => {
     const expected = response.body as Json & { readonly paths: object; readonly components: Json }
     const document = documents[app as keyof typeof documents]
 
-    it(`${app}: the schemes are FastAPI's`, () => {
+    it(`${app}: the schemes equal FastAPI's`, () => {
       assert.deepStrictEqual(document?.components.securitySchemes, expected.components["securitySchemes"])
     })
 
-    it(`${app}: the operations ask for what FastAPI's do${app === "oauth2_optional" ? ", and an optional one says so" : ""}`, () => {
+    it(`${app}: the requirements equal FastAPI's${app === "oauth2_optional" ? ", and show that one is optional" : ""}`, () => {
       const theirs = operations(expected).map(([operation, security]) =>
-        // FastAPI does not show that authentication is optional: a difference on purpose.
+        // Deliberate difference: FastAPI's document does not show that authentication is optional.
         [operation, app === "oauth2_optional" && operation === "get /users/me" ? [{ OAuth2: [] }, {}] : security]
       )
       assert.deepStrictEqual(Object.fromEntries(operations(document ?? { paths: {} })), Object.fromEntries(theirs))
     })
 
-    it(`${app}: refusals are documented, which FastAPI's are not`, () => {
+    it(`${app}: the operations document their refusals, unlike FastAPI's`, () => {
       for (const [path, item] of Object.entries(document?.paths ?? {})) {
         for (const [method, { responses, security }] of Object.entries(item as Record<string, Json>)) {
           const refusals = Object.keys(responses as Json).filter((status) => status !== "200")

@@ -1,3 +1,4 @@
+/** Replays the recorded requests of FastAPI's own tests, and compares the responses. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { decodeJwt } from "jose"
@@ -16,18 +17,19 @@ const accessToken = (answer: Answer): string => {
 }
 
 /**
- * What FastAPI's pages say in inline scripts, and how ours say it: as data, because their policy allows no inline script, and with URLs that are
- * relative to the page, because nobody tells it of a proxy's prefix.
+ * Maps texts of FastAPI's pages to the equivalent texts of `SwaggerUi` pages.
+ *
+ * FastAPI writes its configuration into inline scripts. `SwaggerUi` writes JSON with relative URLs.
  */
 const inOurPages: Readonly<Record<string, string>> = {
   "ui.initOAuth": '"initOAuth":{',
   '"appName": "The Predendapp"': '"appName":"The Predendapp"',
   '"clientId": "the-foo-clients"': '"clientId":"the-foo-clients"',
   "oauth2RedirectUrl: window.location.origin + '/docs/redirect'": '"oauth2RedirectUrl":"./docs/redirect"',
-  // Of the script in that file.
+  // The referenced script contains this text.
   "window.opener.swaggerUIRedirectOauth2": '<script src="./oauth2-redirect-',
   oauth2RedirectUrl: "oauth2RedirectUrl",
-  // The files are in a folder of the package's name; FastAPI's come from a CDN.
+  // FastAPI loads the files from a CDN. `SwaggerUi` serves them from a folder with the package's name.
   "swagger-ui-dist": "/swagger-ui-dist@"
 }
 
@@ -42,7 +44,7 @@ const assertPage = ({ body }: Answer, { contains = [], lacks = [] }: Case["respo
 
 const assertAnswer = (answer: Answer, expected: Case["response"]): void => {
   assert.strictEqual(answer.status, expected.status)
-  // Where there is no route, Effect's router answers, and with no body.
+  // Effect's router responds to a request without a route, with an empty body.
   if (expected.status === 404) return
   for (const name of ["content-type", "www-authenticate"]) {
     const value = expected.headers[name]
@@ -59,7 +61,7 @@ const assertAnswer = (answer: Answer, expected: Case["response"]): void => {
   }
 }
 
-/** Replays one of FastAPI's tests, exchange by exchange. */
+/** Sends the requests of one FastAPI test in order, and compares each response. */
 const replay = Effect.fnUntraced(function* (exchanges: ReadonlyArray<Case>) {
   let token = placeholder
   for (const { request, response } of exchanges) {
@@ -77,13 +79,13 @@ const replay = Effect.fnUntraced(function* (exchanges: ReadonlyArray<Case>) {
 
 const run = cases.filter(({ plan }) => plan === "run")
 
-for (const [app, writings] of Object.entries(apps)) {
+for (const [app, variants] of Object.entries(apps)) {
   const tests = Map.groupBy(
     run.filter((one) => one.app === app),
     ({ source }) => source
   )
-  for (const [writing, server] of Object.entries(writings)) {
-    layer(server)(`${app}, ${writing}, answers as FastAPI in`, (it) => {
+  for (const [variant, server] of Object.entries(variants)) {
+    layer(server)(`${app}, ${variant}, responds like FastAPI in`, (it) => {
       for (const [source, exchanges] of tests) it.effect(source, () => replay(exchanges))
     })
   }
@@ -101,15 +103,15 @@ describe("the recorded cases", () => {
     assert.deepStrictEqual([rows("run").length, rows("document").length, rows("left out").length], [49, 7, 26])
   })
 
-  it("are left out or compared elsewhere for a reason, and run without one", () => {
+  it("have a reason if and only if recorded.test.ts does not run them", () => {
     for (const { because, plan, row } of cases) assert.strictEqual(because === undefined, plan === "run", `row ${row}`)
   })
 
-  it("are run against an app of their own", () => {
+  it("each run against an app in test/conformance/apps", () => {
     assert.deepStrictEqual(new Set(run.map(({ app }) => app)), new Set(Object.keys(apps)))
   })
 
-  it("hold FastAPI's answer to a request without credentials", () => {
+  it("include FastAPI's response to a request without credentials", () => {
     const bodies = run
       .filter(({ response }) => response.status === 401)
       .map(({ response }) => JSON.stringify(response.body))

@@ -1,4 +1,4 @@
-/** Requirements of an app, of its groups, and of their routes; and one route outside the app. */
+/** An app with requirements for all routes, for groups and for single routes, and with routes outside of them. */
 import { Effect, Layer, type Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { OAuth2, SecurityScopes, TokenVerifier } from "effect-oauth2"
@@ -35,9 +35,9 @@ const Inside = Layer.mergeAll(Group, Nested).pipe(Layer.provide(auth.require("ap
 
 const Guest = HttpRouter.add("GET", "/guest", scopes).pipe(Layer.provide(auth.optional("app").route.layer))
 
-/** `trace` is told what runs: the verification, the handler, and a middleware on either side of a requirement. */
+/** Calls `trace` when the verification, the handler of `/ordered`, or a middleware around a requirement runs. */
 export const make = (trace: (what: string) => void) => {
-  const told = (what: string) =>
+  const traced = (what: string) =>
     HttpRouter.middleware((handler) =>
       Effect.andThen(
         Effect.sync(() => trace(what)),
@@ -51,11 +51,15 @@ export const make = (trace: (what: string) => void) => {
       trace("handler")
       return HttpServerResponse.jsonUnsafe({})
     })
-  ).pipe(Layer.provide(told("inside")), Layer.provide(auth.require("app").route.layer), Layer.provide(told("outside")))
+  ).pipe(
+    Layer.provide(traced("inside")),
+    Layer.provide(auth.require("app").route.layer),
+    Layer.provide(traced("outside"))
+  )
 
   const Between = HttpRouter.add("GET", "/between", scopes).pipe(
     Layer.provide(auth.require("route").route.layer),
-    Layer.provide(told("between")),
+    Layer.provide(traced("between")),
     Layer.provide(auth.require("app").route.layer)
   )
 
@@ -67,7 +71,7 @@ export const make = (trace: (what: string) => void) => {
 
 const partner = OAuth2.authorizationCode("Partner", { ...urls, scopes: { partner: "" } })
 
-/** Each scheme's own verifier finds its own scopes only in a token, as two issuers would. */
+/** Verifier that grants only one scope. It simulates two issuers that each grant the scopes of one scheme. */
 const onlyOf = (scope: string) =>
   Layer.effect(
     TokenVerifier,

@@ -1,4 +1,4 @@
-/** FastAPI's `dependency_overrides`: another layer. The override sees the scopes that the original would have seen. */
+/** FastAPI's `dependency_overrides` as another layer. The override gets the same required scopes as the original. */
 import { Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SecurityScopes } from "effect-oauth2"

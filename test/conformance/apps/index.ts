@@ -1,4 +1,4 @@
-/** The apps of the recorded cases, each in every way in which it is written here. */
+/** The apps of the recorded cases, each in all its variants. */
 import * as code from "./oauth2_authorization_code_bearer.ts"
 import * as scopes from "./oauth2_authorization_code_bearer_scopes_openapi.ts"
 import * as optional from "./oauth2_optional.ts"

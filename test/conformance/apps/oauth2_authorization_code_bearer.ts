@@ -1,4 +1,4 @@
-/** `GET /items/` answers with the token that was sent. One app, in the three ways in which our users can write it. */
+/** `GET /items/` responds with the request's token. The app has three variants, one for each way to write it. */
 import { Effect, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { BearerToken, OAuth2 } from "effect-oauth2"
@@ -26,10 +26,10 @@ export const App = required(auth)
 
 export const Described = required(described)
 
-/** As FastAPI does it: the token is extracted, and nobody verifies it. */
+/** Extracts the token without verifying it, as FastAPI does. */
 export const Extracted = HttpRouter.add("GET", "/items/", Effect.provide(readItems, BearerToken.layer))
 
-/** Authentication as a layer, provided to the handler. */
+/** Provides authentication to the handler as a layer. */
 export const Layered = HttpRouter.add("GET", "/items/", Effect.provide(readItems, auth.layerRequest)).pipe(
   HttpRouter.provideRequest(auth.layer),
   Layer.provide(anyToken())

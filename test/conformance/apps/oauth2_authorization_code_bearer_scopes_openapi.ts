@@ -1,4 +1,4 @@
-/** A requirement for the whole app, and more for a route, a router, and a route of that router. */
+/** Requirements for the whole app, for a route, for a group of routes, and for a route of that group. */
 import { Effect, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { BearerToken, OAuth2 } from "effect-oauth2"
@@ -18,7 +18,7 @@ const token = Effect.map(BearerToken, (token) => HttpServerResponse.jsonUnsafe({
 
 const readWrite = auth.require("read", "write").route.layer
 
-// FastAPI can name the scheme or a helper that needs it; for us both are the scheme's requirement.
+// In FastAPI, a route can depend on the scheme or on a helper that depends on the scheme. Here both are a requirement.
 const Admin = Layer.mergeAll(
   HttpRouter.add("GET", "/with-oauth2-scheme", message("Admin Access")),
   HttpRouter.add("GET", "/with-get-token", message("Admin Access"))

@@ -1,4 +1,4 @@
-/** `auto_error=False`: who sends no token is told to create an account. */
+/** FastAPI's `auto_error=False`: a request without a token gets the advice to create an account. */
 import { Effect, Layer, Option, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { BearerToken, OAuth2, OptionalAccessToken } from "effect-oauth2"
@@ -20,7 +20,7 @@ export const App = HttpRouter.add(
   Effect.map(OptionalAccessToken, (token) => greet(Option.map(token, ({ subject }) => subject)))
 ).pipe(Layer.provide(auth.optional().route.layer), Layer.provide(auth.layer), Layer.provide(anyToken()))
 
-/** As FastAPI does it: the token is extracted, and nobody verifies it. */
+/** Extracts the token without verifying it, as FastAPI does. */
 export const Extracted = HttpRouter.add(
   "GET",
   "/users/me",

@@ -1,4 +1,4 @@
-/** FastAPI's OpenIdConnect looks for the field only; what is ours of it is the answer when there is none. */
+/** FastAPI's `OpenIdConnect` only reads the header. The tests compare the response to a request without the header. */
 import { Effect, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { BearerToken } from "effect-oauth2"

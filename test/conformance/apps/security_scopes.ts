@@ -1,4 +1,4 @@
-/** A dependency that is needed twice, below a scope and outside it, runs once a request: it is a layer. */
+/** A dependency that two places need, inside and outside of a scope. As a layer, it runs once per request. */
 import { Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SecurityScopes } from "effect-oauth2"

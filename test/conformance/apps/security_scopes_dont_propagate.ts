@@ -1,4 +1,4 @@
-/** Scopes go down to what runs inside, never to a sibling. */
+/** Effects get the scopes that were required around them, and never the scopes of a sibling effect. */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SecurityScopes } from "effect-oauth2"

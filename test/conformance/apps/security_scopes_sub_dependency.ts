@@ -1,4 +1,4 @@
-/** One dependency under two sets of scopes; the names carry the number of the call. */
+/** One dependency under two sets of scopes. The names in the response contain the number of the call. */
 import { Context, Effect, Layer, type Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { OAuth2, SecurityScopes } from "effect-oauth2"
@@ -16,7 +16,7 @@ interface Calls {
 
 export const noCalls = (): Calls => ({ session: 0, currentUser: 0, userMe: 0, userItems: 0, verified: 0 })
 
-/** The app, whose guard first runs `check`. */
+/** Creates the app. Its guard `currentUser` runs `check` first. */
 const make = <E, R>(calls: Calls, check: Effect.Effect<unknown, E, R>) => {
   const session = Layer.effect(
     Session,
@@ -45,7 +45,7 @@ const make = <E, R>(calls: Calls, check: Effect.Effect<unknown, E, R>) => {
   )
 }
 
-/** FastAPI's app: nothing looks at a token. */
+/** FastAPI's app, which does not read the token. */
 export const open = () => make(noCalls(), Effect.void)
 
 const auth = OAuth2.authorizationCode("OAuth2", {
@@ -54,7 +54,7 @@ const auth = OAuth2.authorizationCode("OAuth2", {
   scopes: { me: "Read your profile", items: "Read your items" }
 })
 
-/** The same with a guard that verifies the token. */
+/** The app with a guard that verifies the token. */
 export const guarded = (calls: Calls) =>
   make(calls, auth.authorize).pipe(
     Layer.provide(auth.require().route.layer),

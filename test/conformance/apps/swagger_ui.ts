@@ -1,4 +1,4 @@
-/** An open route beside the documentation page, as FastAPI's three apps configure it. */
+/** A public route and the documentation page, with the options of three FastAPI apps. */
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SwaggerUi } from "effect-oauth2"

@@ -1,15 +1,15 @@
-/** Verifiers for apps that, like most of FastAPI's tests, care for the token's text only. */
+/** Verifiers for apps that use only the text of the token, as most of FastAPI's tests do. */
 import { Effect, Redacted } from "effect"
 import { SecurityError, TokenVerifier } from "effect-oauth2"
 import { verified } from "../../support/TestVerifier.ts"
 
 export { verified }
 
-/** Accepts every token, with the given scopes. */
+/** Accepts every token and grants it the given scopes. */
 export const anyToken = (...scopes: ReadonlyArray<string>) =>
   TokenVerifier.layer({ verify: (token) => Effect.succeed(verified(Redacted.value(token), scopes)) })
 
-/** A token grants the scopes of its name: `with.read.write`; `with` none. Others are refused. Counts what it is asked. */
+/** Grants the scopes in the token's text, such as `with.read.write`. Refuses other tokens. Calls `count` each time. */
 export const scopesInToken = (count: () => void = () => {}) =>
   TokenVerifier.layer({
     cache: false,

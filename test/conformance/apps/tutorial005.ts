@@ -1,10 +1,10 @@
-/** FastAPI's tutorial 5: a password flow of the app's own, JWTs, and a guard that knows users and scopes. */
+/** FastAPI's tutorial 5: a password flow, JWTs, and a guard that checks users and scopes. */
 import { Clock, DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { AccessToken, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
 import { jwtVerify, SignJWT } from "jose"
 
-// The tutorial's published example key: the recorded tokens are signed with it.
+// The tutorial's published example key, which signed the recorded tokens.
 const key = new TextEncoder().encode("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7")
 
 const users = new Map([
@@ -18,7 +18,7 @@ class BadRequest extends Schema.TaggedError<BadRequest>()("BadRequest", { detail
   }
 }
 
-/** Claims as a token of this app. */
+/** Signs a token of this app. */
 export const sign = (claims: Record<string, unknown>) =>
   Effect.promise(() => new SignJWT(claims).setProtectedHeader({ alg: "HS256", typ: "JWT" }).sign(key))
 
@@ -84,7 +84,7 @@ const MyItems = HttpRouter.add(
   Effect.map(activeUser, ({ username }) => HttpServerResponse.jsonUnsafe([{ item_id: "Foo", owner: username }]))
 )
 
-// `active` asks for "me", and the items route for "items" outside it.
+// The items route requires "items" outside of "me".
 const me = auth.require("me").route
 const Users = Layer.mergeAll(
   Me.pipe(Layer.provide(me.layer)),
