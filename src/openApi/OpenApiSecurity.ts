@@ -48,10 +48,7 @@ export const maxAlternatives: number = expression.maxAlternatives
  * - Each object is an alternative (disjunctive normal form). Scopes that imply a required scope are alternatives, too.
  * - If two schemes are both required, one object contains both.
  * - `{}` means that an anonymous request is authorized.
- *
- * | failure | cause |
- * |---|---|
- * | throws a `TypeError` | there are more than `maxAlternatives` alternatives |
+ * - More than `maxAlternatives` alternatives throw a `TypeError`.
  *
  * **Gotchas**
  *
@@ -166,7 +163,7 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  * **Example** (Serving a documentation page for routes)
  *
  * ```ts
- * import { Effect, Layer } from "effect"
+ * import { Layer } from "effect"
  * import { HttpRouter, HttpServerResponse } from "effect/http"
  * import { OAuth2, OpenApiSecurity, SwaggerUi } from "effect-oauth2"
  *

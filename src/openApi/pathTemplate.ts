@@ -68,8 +68,7 @@ export const ofRoute = (path: string): { readonly path: string; readonly paramet
     inRouter,
     ({ name }) => `{${name}}`,
     (text) => {
-      if (text.includes("*"))
-        throw refuse("wildcards. Provide OpenApiSecurity.hidden to the route to leave it out of the document.")
+      if (text.includes("*")) throw refuse("wildcards. Provide OpenApiSecurity.hidden to leave out the route.")
       return text.replaceAll("::", ":")
     }
   )

@@ -49,7 +49,7 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
     }
     if (!methods.has(method)) {
       throw new TypeError(
-        `${where}: OpenAPI cannot describe this HTTP method. Provide OpenApiSecurity.hidden to the route to leave it out of the document.`
+        `${where}: OpenAPI cannot describe this HTTP method. Provide OpenApiSecurity.hidden to leave out the route.`
       )
     }
     const path = pathTemplate.ofRoute(route.path)
