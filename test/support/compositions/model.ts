@@ -156,7 +156,7 @@ class World {
         return node.merge ? merge(that, self) : self
       }
       case "mergeAll":
-        return node.of.map((one) => this.evaluate(one, services)).reduce(merge)
+        return given(node.of.map((one) => this.evaluate(one, services)).reduce(merge), services)
       case "fresh":
         return this.evaluate(node.of, services)
       case "prebuilt":
@@ -229,6 +229,20 @@ class World {
     for (const requirement of given) {
       if (!applied.has(requirement)) this.refusals.push({ why: "misplaced", requirement })
     }
+  }
+}
+
+/** Notes the requirements that are provided to handlers and middleware as a whole, so that prebuilt ones among them get it, too. */
+const given = (merged: Services, services: Services): Services => {
+  const requirements = requirementsOf(services)
+  const add = <T extends { readonly given: ReadonlySet<Requirement> }>(one: T): T => ({
+    ...one,
+    given: new Set([...one.given, ...requirements])
+  })
+  return {
+    ...merged,
+    around: merged.around.map(add),
+    handlers: new Map(Array.from(merged.handlers, ([name, handlers]) => [name, add(handlers)]))
   }
 }
 
