@@ -50,8 +50,10 @@ const requirementsIn = (context: Services): ReadonlyArray<Demand> =>
  * Throws if `HttpRouter` would run a middleware outside of the requirement, although the program provides it inside. The requirement calls this while
  * it is applied to a route.
  */
-export const assertOrder = (requirement: RouteMiddleware): void => {
-  const stacks = routeContext.stacksIn(Fiber.getCurrent()?.context ?? Context.empty())
+export const assertOrder = (requirement: RouteMiddleware): void =>
+  assertInside(requirement, routeContext.stacksIn(Fiber.getCurrent()?.context ?? Context.empty()))
+
+const assertInside = (requirement: RouteMiddleware, stacks: ReadonlyArray<Stack>): void => {
   if (stacks.every((stack) => stack.length === 1)) return
   const declared = routeContext.declaredOrder(stacks)
   const applied = routeContext.appliedOrder(stacks)
@@ -161,6 +163,7 @@ export const memoization: Memoization<Place> = {
   },
   provided: (services, place, context) => {
     const around = requirementsIn(context)
+    assertProvidedInside(services, context)
     const entries = Array.from(services.mapUnsafe, ([key, value]): readonly [string, unknown] => {
       if (routeContext.isGroupKey(key)) return [key, expecting(value as Group, copyOfGroup, place, around)]
       if (!routeContext.isStackKey(key)) return [key, value]
@@ -168,6 +171,20 @@ export const memoization: Memoization<Place> = {
       return [keyOf(key, stack), stack]
     })
     return Context.makeUnsafe(new Map(entries))
+  }
+}
+
+/**
+ * Throws as `assertOrder` does, before `combine` makes one stack of all: a stack that is nested in another one, `a.combine(b.combine(c))`, no longer shows
+ * what was provided inside of what.
+ */
+const assertProvidedInside = (services: Services, context: Services): void => {
+  const outer = routeContext.stacksIn(context)
+  for (const stack of routeContext.stacksIn(services)) {
+    if (stack.length === 1) continue
+    for (const requirement of outer.flat()) {
+      if (requirements.has(requirement)) assertInside(requirement, [...outer, stack])
+    }
   }
 }
 
