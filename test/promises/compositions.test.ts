@@ -6,11 +6,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Running } from "./support/compositions/build.ts"
-import { check, type Checked, failureText } from "./support/compositions/check.ts"
-import { plainProgramOf, programOf } from "./support/compositions/assemble.ts"
-import { meaningOf } from "./support/compositions/model.ts"
-import { places, type Program, unshared } from "./support/compositions/program.ts"
+import { Running } from "../support/compositions/build.ts"
+import { check, type Checked, failureText } from "../support/compositions/check.ts"
+import { plainProgramOf, programOf } from "../support/compositions/assemble.ts"
+import { meaningOf } from "../support/compositions/model.ts"
+import { places, type Program, unshared } from "../support/compositions/program.ts"
 
 const count = Number(process.env["SHAPES"] ?? 600)
 const cases = 6

@@ -4,7 +4,7 @@ import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
 import { HttpEffect, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { OAuth2 } from "effect-oauth2"
-import { authorizationServer } from "./support/authorizationServer.ts"
+import { authorizationServer } from "../support/authorizationServer.ts"
 import { Verifier } from "./support/Verifier.ts"
 
 const auth = OAuth2.authorizationCode("Users", { ...authorizationServer, scopes: { read: "", write: "" } })
