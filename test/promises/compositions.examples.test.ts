@@ -5,7 +5,7 @@ import { HttpEffect, HttpRouter, HttpServer, HttpServerResponse } from "effect/h
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { OAuth2 } from "effect-oauth2"
 import { authorizationServer } from "../support/authorizationServer.ts"
-import { Verifier } from "./support/Verifier.ts"
+import { Verifier } from "../support/TestVerifier.ts"
 
 const auth = OAuth2.authorizationCode("Users", { ...authorizationServer, scopes: { read: "", write: "" } })
 

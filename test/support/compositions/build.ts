@@ -5,7 +5,7 @@ import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddlewa
 import { AccessToken, OAuth2, TokenVerifier, SecurityError } from "effect-oauth2"
 import * as Redacted from "effect/Redacted"
 import { authorizationServer } from "../authorizationServer.ts"
-import { verified } from "../Verifier.ts"
+import { verified } from "../TestVerifier.ts"
 import type { Api, Key, Middleware, Node, Program, Requirement, Scheme, Tokens, Verifier } from "./program.ts"
 import { inside, places, requirementsOf } from "./program.ts"
 
