@@ -1,5 +1,5 @@
-// Bundles the package into one small module per entry and one shared module. Node needs longer to find seventy small
-// modules than to run them.
+// Bundles the package into one small module per entry, and one shared module.
+// Node needs longer to find seventy small modules than to run them.
 import { globSync } from "node:fs"
 import { basename } from "node:path"
 import { defineConfig } from "rolldown"

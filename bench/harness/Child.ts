@@ -1,6 +1,4 @@
-/**
- * A child process that answers one message at a time. If the child ends or fails, the error contains its last output.
- */
+/** A child process that answers one message at a time. If the child fails, the error contains its last output. */
 import { type ChildProcess, fork } from "node:child_process"
 import type { Answer } from "../answers.ts"
 

@@ -1,5 +1,4 @@
-// Generates one api of 200 endpoints in 20 groups as three programs: open, with one plain middleware, with
-// requirements.
+// Generates one api of 200 endpoints in 20 groups as three programs: open, with a plain middleware, with requirements.
 
 export const variants = ["open", "middleware", "requirements"] as const
 export type Variant = (typeof variants)[number]

@@ -1,3 +1,4 @@
+/** The `TestIssuer` service and its layers. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"

@@ -1,6 +1,4 @@
-/**
- * The app under attack: one verifier and one route per `responses` setting on a real socket, with an issuer in memory.
- */
+/** The app under attack: one verifier, one route per `responses` setting, a real socket, and an issuer in memory. */
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Logger, Metric, References, Tracer } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"

@@ -1,5 +1,5 @@
-// The signed examples of the RFCs. None is an access token for this API, so `JwtVerifier` refuses all of them. The
-// reason shows if the signature was valid.
+// Verifies the signed examples of the RFCs.
+// None is an access token for this API, so `JwtVerifier` refuses all. The reason shows if the signature was valid.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"

@@ -1,5 +1,4 @@
-// Requires an example in the docstring of every public value, of static members, and of members that are effects or
-// layers.
+// Requires an example in the docstring of every public value, static member, and member that is an effect or a layer.
 import ts from "@typescript/typescript6"
 import { assert, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"

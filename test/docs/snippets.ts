@@ -1,5 +1,5 @@
-// Compiles and runs the code blocks of README.md and of the JSDoc comments in src. Each block becomes one file whose
-// lines keep their numbers, so that a line number in a compiler message is a line number in the documentation.
+// Compiles and runs the code blocks of README.md and of the JSDoc comments in src.
+// Each block becomes one file that keeps the line numbers, so that compiler messages point into the documentation.
 import ts from "@typescript/typescript6"
 import { execFile, fork } from "node:child_process"
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"

@@ -1,3 +1,4 @@
+// The endpoints of a TestIssuer, and the responses that `respond` sets.
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { HttpClient } from "effect/http"

@@ -1,3 +1,4 @@
+// The introspection endpoint of a TestIssuer (RFC 7662).
 import { assert, describe } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"

@@ -1,3 +1,4 @@
+// The keys of a TestIssuer: generating, publishing, rotating and retiring them.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { JwtVerifier, KeySet, TokenVerifier } from "effect-oauth2"

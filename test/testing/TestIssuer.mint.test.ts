@@ -1,3 +1,4 @@
+// The tokens that a TestIssuer mints.
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestIssuer, type MintOptions } from "effect-oauth2/testing"

@@ -1,3 +1,4 @@
+// A TestIssuer on a socket, as a web handler, and as routes.
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, type Scope } from "effect"

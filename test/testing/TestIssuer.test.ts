@@ -1,3 +1,4 @@
+// The defects of a TestIssuer, and an app under test.
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"

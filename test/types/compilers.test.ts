@@ -1,6 +1,5 @@
-// Runs the type tests with every supported compiler, including TypeScript 7, which tstyche does not support. Each
-// compiler must report exactly the messages behind `@ts-expect-error`. `tstyche.d.ts` checks the relations between
-// types.
+// Runs the type tests with every supported compiler, including TypeScript 7, which tstyche does not support.
+// Each compiler must report exactly the messages behind `@ts-expect-error`. `tstyche.d.ts` checks relations of types.
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import {

@@ -1,11 +1,12 @@
-/**
- * The API of tstyche as types, for compilers that tstyche does not support, such as TypeScript 7. If an expected
- * relation does not hold, the call has a missing argument.
- */
-// Same<1, 1> -> true, Same<1, number> -> false. Two conditional types with an unknown operand are assignable to each
-// other only if all other parts are identical. oxlint-disable-next-line typescript/no-unnecessary-type-parameters
+/** The API of tstyche as types, for compilers that tstyche does not support, such as TypeScript 7. */
+
+// Same<1, 1> -> true, Same<1, number> -> false
+// Two conditional types with an unknown operand are assignable to each other only if their other parts are identical.
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
+// Holds<true, true, "…"> -> [], Holds<false, true, "…"> -> [relation: "…"]
+// A relation that does not hold becomes a missing argument, which the compiler reports.
 type Holds<Relation extends boolean, Expected extends boolean, Words extends string> = [Relation] extends [Expected]
   ? []
   : [relation: Words]

@@ -1,6 +1,4 @@
-/**
- * Measures the memory of a server that receives many tokens, each once. All figures are taken after garbage collection.
- */
+/** Measures the memory of a server, after garbage collection, while the server receives many tokens, each once. */
 import { serveIssuer } from "../../harness/issuer.ts"
 import { Load } from "../../harness/Load.ts"
 import { Server } from "../../harness/servers.ts"
