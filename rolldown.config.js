@@ -1,9 +1,10 @@
-// What users load: a small module for each entry of the package, and one with what they share. Seventy small modules take Node longer to find than to run.
+// Bundles the package into one small module per entry, and one shared module.
+// Node needs longer to find seventy small modules than to run them.
 import { globSync } from "node:fs"
 import { basename } from "node:path"
 import { defineConfig } from "rolldown"
 
-// A public module is called in PascalCase and stands at the top of its wing; `testing` is one entry as a whole.
+// A public module has a PascalCase name and lies directly in a folder of src. The folder `testing` is one entry.
 const modules = globSync("src/*/[A-Z]*.ts").filter((path) => !path.startsWith("src/testing/"))
 const input = Object.fromEntries(modules.map((path) => [basename(path, ".ts"), path]))
 
@@ -17,7 +18,8 @@ export default defineConfig({
     format: "esm",
     entryFileNames: "[name].js",
     chunkFileNames: "internal/[name]-[hash].js",
-    // Each file more takes Node half a millisecond. Apart is what not every app loads, or not everywhere.
+    // Each additional file costs Node half a millisecond. The excluded modules stay separate: not every app loads them,
+    // and some need Node.
     codeSplitting: {
       groups: [
         { name: "library", test: /\/src\/(?!testing|swaggerUi\/[a-z]|verifier\/(NodeSignatures|jwt\/nodeSignatures))/ }

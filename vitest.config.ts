@@ -1,3 +1,4 @@
+// Runs all tests with jose, and the tests of verification a second time with node:crypto.
 import { realpathSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { defineConfig, type Plugin } from "vitest/config"
@@ -9,13 +10,13 @@ const shared = {
   ssr: { resolve: { conditions } }
 }
 
-// Not isolated: modules are loaded once in a worker, and not once for each file, which takes a third of the time.
+// Without isolation, a worker loads each module once instead of once per test file. This saves a third of the time.
 const all = { testTimeout: 10_000, hookTimeout: 60_000, isolate: false, setupFiles: ["test/support/setup.ts"] }
 
-// Throws if there is no such file.
+// realpathSync throws if the file does not exist, so a moved file cannot silently disable the swap.
 const path = (name: string) => realpathSync(new URL(name, import.meta.url))
 
-/** Lets the second file stand for the first, whoever imports it. */
+/** Replaces a file with a substitute in every relative import. */
 const swap = (file: string, substitute: string): Plugin => ({
   name: "swap",
   enforce: "pre",
@@ -27,12 +28,12 @@ const swap = (file: string, substitute: string): Plugin => ({
 
 export default defineConfig({
   test: {
-    // The default leaves one processor idle, which is half of them on a small machine.
+    // The default leaves one processor idle, which is half of the capacity on a machine with two processors.
     maxWorkers: "100%",
     projects: [
       { ...shared, test: { ...all, name: "jose", include: ["test/**/*.test.ts"] } },
       {
-        // Signatures are checked by `NodeSignatures`: every test of verification, and every attack, as it is.
+        // Verifies all signatures with NodeSignatures, so that every verification and attack test covers it too.
         ...shared,
         plugins: [swap(path("src/verifier/jwt/signatures.ts"), path("test/support/signatures.ts"))],
         test: {

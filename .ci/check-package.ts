@@ -1,4 +1,4 @@
-// What npm would publish: only what users need, and an entry for each public module.
+// Fails if npm would publish an unexpected file, or if a public module has no entry in `exports`.
 import { execFileSync } from "node:child_process"
 import { existsSync, globSync, readFileSync } from "node:fs"
 
@@ -21,14 +21,20 @@ const packed = new Set(pack.files.map(({ path }) => path))
 const targets = Object.values(exports)
   .flatMap((entry) => (entry === null ? [] : typeof entry === "string" ? [entry] : Object.values(entry)))
   .map((target) => target.replace("./", ""))
-// A public module is called in PascalCase and stands at the top of its wing; `testing` is one entry as a whole.
+// A public module has a PascalCase name and lies directly in a folder of src. The folder `testing` is one entry.
 const sources = globSync("src/*/[A-Z]*.ts").filter((path) => !path.startsWith("src/testing/"))
 const documents = ["README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md"].filter((file) => existsSync(file))
 
 const problems = [
-  ...[...packed].filter((path) => !allowed.test(path)).map((path) => `${path} is packed and should not be`),
-  ...[...targets, ...documents].filter((path) => !packed.has(path)).map((path) => `${path} is not packed`),
-  ...sources.filter((path) => !targets.includes(path)).map((path) => `${path} has no entry in exports`)
+  ...[...packed]
+    .filter((path) => !allowed.test(path))
+    .map((path) => `npm would publish ${path}, which users do not need.`),
+  ...[...targets, ...documents]
+    .filter((path) => !packed.has(path))
+    .map((path) => `npm would not publish ${path}, which users need.`),
+  ...sources
+    .filter((path) => !targets.includes(path))
+    .map((path) => `${path} has no entry in the exports of package.json.`)
 ]
 
 if (problems.length > 0) {

@@ -1,5 +1,6 @@
-// Prints "N passed, N failed" over a vitest report and a type test report; fails if anything failed. Each further
-// argument is the exit code of a step: a step that failed counts as one failure, unless a failed test explains it.
+// Prints "N passed, N failed" for a vitest report and a type test report. Exits with 1 if a test or a step failed.
+// The first argument is the folder of the reports, the others are exit codes of steps. A failed step counts as one
+// failure, unless a failed test already explains the exit code.
 import { existsSync, readFileSync } from "node:fs"
 
 interface Counts {

@@ -1,4 +1,4 @@
-// A tstyche reporter: writes the counts of a run to the file that TYPE_TEST_REPORT names.
+// A tstyche reporter that writes the test counts of a run to the file that TYPE_TEST_REPORT names.
 import { writeFileSync } from "node:fs"
 
 interface Counts {

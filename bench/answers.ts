@@ -1,7 +1,7 @@
-/** The child's side of `harness/Child.ts`: says that it is ready, then answers one message after the other. */
+/** The child's side of `harness/Child.ts`: reports that the child is ready, then answers each message. */
 export type Answer = { readonly value: unknown } | { readonly error: string }
 
-export const answers = (ready: unknown, handle: (message: never) => unknown): void => {
+export const answerMessages = (ready: unknown, handle: (message: never) => unknown): void => {
   const send = (answer: Answer) => process.send?.(answer)
   process.on("message", async (message) => {
     try {
@@ -10,7 +10,7 @@ export const answers = (ready: unknown, handle: (message: never) => unknown): vo
       send({ error: error instanceof Error ? error.message : String(error) })
     }
   })
-  // The bench is gone: nobody else stops this process.
+  // Without this handler, the child would survive the bench.
   process.on("disconnect", () => process.exit())
   send({ value: ready })
 }

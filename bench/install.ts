@@ -1,4 +1,4 @@
-/** The peers' packages: installed where they are missing, or older than the lock file. */
+/** Installs the packages of the other servers if they are missing or older than the lock file. */
 import { execFileSync } from "node:child_process"
 import { statSync } from "node:fs"
 import { join } from "node:path"

@@ -1,4 +1,4 @@
-/** Compares this library with its peers, and with itself under growing load: `npm run bench`. */
+/** Compares this library with other libraries, and with itself under growing load. Run it with `npm run bench`. */
 import { install } from "./install.ts"
 import { full } from "./modes/full.ts"
 import { growth } from "./modes/growth.ts"
@@ -13,6 +13,6 @@ try {
   await modes[settings.mode](settings)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
-  // The children end with this process.
+  // Child.ts kills all child processes when this process exits.
   process.exit(1)
 }

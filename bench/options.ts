@@ -1,4 +1,4 @@
-/** What the command line says. */
+/** Reads the options of the command line. */
 import { parseArgs } from "node:util"
 import { type Algorithm, algorithms } from "./harness/issuer.ts"
 import { type Scenario, scenarioNames } from "./harness/scenarios.ts"
@@ -15,34 +15,34 @@ export const parts = [
   "start-up"
 ] as const
 
-/** Of `--growth`. */
+/** Part of `--growth`. */
 export type Part = (typeof parts)[number]
 
 export interface Settings {
   readonly mode: "full" | "quick" | "growth"
   readonly connections: number
   readonly rounds: number | undefined
-  /** Of each run. */
+  /** Duration of each run. */
   readonly seconds: number | undefined
   readonly rows: ReadonlyArray<Scenario>
   readonly servers: ReadonlyArray<Name>
   readonly algorithms: ReadonlyArray<Algorithm>
-  /** Whether nothing was left out. */
+  /** `true` if the run has all rows, servers and algorithms. */
   readonly complete: boolean
   readonly parts: ReadonlyArray<Part>
   readonly soakSeconds: number
   readonly tokens: number
 }
 
-const usage = `npm run bench                  everything, into docs/performance.md
-npm run bench -- --quick       the main rows, in less than a minute
-npm run bench -- --growth      what must not grow: with routes, scopes, keys, connections, tokens, time
+const usage = `npm run bench                  measure everything, and update docs/performance.md
+npm run bench -- --quick       measure the main rows in less than a minute
+npm run bench -- --growth      measure the growth with routes, scopes, keys, connections, tokens and time
 
   --rows=${scenarioNames.join(",")}
   --servers=${names.join(",")}
   --algorithms=${algorithms.join(",")}
   --rounds=N --seconds=S --connections=N
-  --parts=${parts.join(",")} --tokens=N --soak-seconds=S  of --growth`
+  --parts=${parts.join(",")} --tokens=N --soak-seconds=S  (only with --growth)`
 
 const chosen = <A extends string>(
   option: string,
@@ -52,18 +52,20 @@ const chosen = <A extends string>(
   value === undefined
     ? all
     : value.split(",").map((name) => {
-        const found = all.find((known) => known === name)
-        if (found === undefined) throw new Error(`--${option} has no ${name}: it is some of ${all.join(",")}`)
+        const found = all.find((supported) => supported === name)
+        if (found === undefined) {
+          throw new Error(`--${option} does not accept ${JSON.stringify(name)}. Use one or more of ${all.join(",")}.`)
+        }
         return found
       })
 
 const number = (option: string, value: string | undefined): number | undefined => {
   if (value === undefined) return undefined
-  if (!(Number(value) > 0)) throw new Error(`--${option} must be a number above 0`)
+  if (!(Number(value) > 0)) throw new Error(`--${option} must be a number greater than 0.`)
   return Number(value)
 }
 
-/** Throws an error that says what can be said. */
+/** Returns the settings. Throws an error with the usage if an option is invalid. */
 export const read = (args: ReadonlyArray<string>): Settings => {
   try {
     return parse(args)

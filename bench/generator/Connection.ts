@@ -1,15 +1,17 @@
 /**
- * A connection that is kept alive and has one request in flight. Its parser knows what it needs to: a status, and where a body ends,
- * by `Content-Length` or by the last chunk. Each answer's status is checked, and with `strict` its body and its challenge.
+ * A keep-alive connection with one pending request.
+ *
+ * The parser reads only the status and the end of the body (`Content-Length` or last chunk). The connection checks the
+ * status of each response. With `strict`, it also checks the body and the challenge.
  */
 import { connect, type Socket } from "node:net"
 import type { Prepared } from "./request.ts"
 
-// Data is copied out of it before the next read: one for all connections.
+// All connections share this buffer, because `onread` copies the data before the next read.
 const buffer = Buffer.allocUnsafe(64 * 1024)
 
 export class Connection {
-  /** The request to send next; with `undefined` the connection rests. */
+  /** Returns the next request, or `undefined` to stop. */
   next: () => Prepared | undefined = () => undefined
   strict = true
   readonly #socket: Socket
@@ -41,11 +43,11 @@ export class Connection {
         reject(error)
         connection.#fail(error.message)
       })
-      socket.on("close", () => connection.#fail("The server has closed the connection"))
+      socket.on("close", () => connection.#fail("The server closed the connection."))
     })
   }
 
-  /** Sends what `next` gives, until it gives nothing. */
+  /** Sends the requests of `next` until `next` returns `undefined`. */
   run(): Promise<void> {
     this.#turn = Promise.withResolvers()
     this.#send()
@@ -76,27 +78,27 @@ export class Connection {
     this.#send()
   }
 
-  /** What is wrong with the answer. */
+  /** Returns the difference between the response and the expected response. */
   #problem(body: number): string | undefined {
     const request = this.#request
-    if (request === undefined) return "An answer without a request"
+    if (request === undefined) return "The server responded without a request."
     const status = Number(this.#text.slice(9, 12))
-    if (status !== request.status) return `${request.path} was answered ${status} and not ${request.status}`
+    if (status !== request.status) return `${request.path} responded with ${status} instead of ${request.status}.`
     if (!this.strict) return undefined
     if (request.body !== undefined && this.#text.slice(body) !== request.body) {
-      return `${request.path} was not answered ${request.body}`
+      return `${request.path} did not respond with ${request.body}.`
     }
     if (request.challenge === true && !/\r\nwww-authenticate: *\S/i.test(this.#text)) {
-      return `${request.path} was answered ${status} without WWW-Authenticate`
+      return `${request.path} responded with ${status}, but without WWW-Authenticate.`
     }
     return undefined
   }
 
-  #fail(problem: string, answer = ""): void {
+  #fail(problem: string, response = ""): void {
     const token = this.#request?.token
     this.#turn?.reject(
       new Error(
-        [problem, token === undefined ? "The request had no token" : `The token was ${token}`, answer.trim()]
+        [problem, token === undefined ? "The request had no token." : `The token was ${token}`, response.trim()]
           .filter(Boolean)
           .join("\n")
       )

@@ -1,19 +1,19 @@
-/** The process that makes the load. `harness/Load.ts` tells it what to do. */
-import { answers } from "../answers.ts"
+/** The load generator, a separate process. `harness/Load.ts` sends the commands. */
+import { answerMessages } from "../answers.ts"
 import { minting } from "../harness/tokens.ts"
 import type { Minter } from "../harness/issuer.ts"
 import { Connection } from "./Connection.ts"
 import { type Prepared, prepare, type Request } from "./request.ts"
 
 export type Command =
-  /** Keeps requests under a name. */
+  /** Stores requests under a name. */
   | { readonly type: "define"; readonly name: string; readonly requests: ReadonlyArray<Request> }
   | { readonly type: "connect"; readonly port: number; readonly connections: number }
-  /** Sends the named requests in turn, `count` of them, and checks each answer in full. */
+  /** Sends `count` of the named requests in turn, and checks each response in full. */
   | { readonly type: "check"; readonly name: string; readonly cursor: string; readonly count: number }
-  /** Sends the named requests in turn, for some time, and checks each status. */
+  /** Sends the named requests in turn for `milliseconds`, and checks the status of each response. */
   | { readonly type: "run"; readonly name: string; readonly cursor: string; readonly milliseconds: number }
-  /** Sends `count` requests, each with a token that is minted for it: a good one, or one for another audience. */
+  /** Sends `count` requests, each with a new token. The token is valid (`good`), or has another audience. */
   | {
       readonly type: "mint"
       readonly minter: Minter
@@ -26,26 +26,26 @@ export type Command =
 export interface Result {
   readonly responses: number
   readonly milliseconds: number
-  /** Microseconds of this process. */
+  /** CPU time of this process, in microseconds. */
   readonly cpu: number
 }
 
 const lists = new Map<string, ReadonlyArray<Prepared>>()
-// Where each server is in a list: a token that it has seen comes again only after all others.
+// The position of each server in a list, so that a server receives all other tokens before a token repeats.
 const cursors = new Map<string, number>()
 let connections: ReadonlyArray<Connection> = []
 
-// A process that waits in the kernel is woken for each answer, and it is the server that pays for it: the more, the longer it takes for an answer. So
-// this one does not wait there: it looks for answers, and where there are none it sleeps for a tenth of a millisecond.
+// If this process waited in the kernel, each response would wake it at the server's cost. A slow server would pay more.
+// So this process polls, and sleeps 0.1 ms if there is no response.
 const cell = new Int32Array(new SharedArrayBuffer(4))
 let received = 0
 
-const lookUntil = (isOver: () => boolean): void => {
+const pollUntil = (isOver: () => boolean): void => {
   const before = received
   setImmediate(() => {
     if (isOver()) return
     if (received === before) Atomics.wait(cell, 0, 0, 0.1)
-    lookUntil(isOver)
+    pollUntil(isOver)
   })
 }
 
@@ -54,7 +54,7 @@ const drive = async (strict: boolean, next: () => Prepared | undefined): Promise
   const start = performance.now()
   const before = process.cpuUsage()
   let isOver = false
-  lookUntil(() => isOver)
+  pollUntil(() => isOver)
   await Promise.all(
     connections.map((connection) => {
       connection.strict = strict
@@ -74,7 +74,8 @@ const drive = async (strict: boolean, next: () => Prepared | undefined): Promise
 
 const inTurn = (name: string, cursor: string): (() => Prepared) => {
   const list = lists.get(name)
-  if (list === undefined) throw new Error(`There are no requests ${name}`)
+  if (list === undefined)
+    throw new Error(`The load generator has no requests named ${JSON.stringify(name)}. Define them first.`)
   return () => {
     const at = cursors.get(cursor) ?? 0
     cursors.set(cursor, (at + 1) % list.length)
@@ -124,4 +125,4 @@ const handle = async (command: Command): Promise<Result | undefined> => {
   }
 }
 
-answers(undefined, handle)
+answerMessages(undefined, handle)

@@ -1,11 +1,11 @@
-/** What is sent, and what must come back. */
+/** A request, and the expected response. */
 export interface Request {
   readonly path: string
   readonly token?: string
   readonly status: number
-  /** The whole body, where it must be a certain one. */
+  /** Expected body. */
   readonly body?: string
-  /** Whether a `WWW-Authenticate` field must be there. */
+  /** `true` if the response must have a `WWW-Authenticate` header. */
   readonly challenge?: boolean
 }
 

@@ -1,10 +1,10 @@
-/** A child process that is asked one thing at a time. Where it ends, or fails, whoever asks gets its last words. */
+/** A child process that answers one message at a time. If the child fails, the error contains its last output. */
 import { type ChildProcess, fork } from "node:child_process"
 import type { Answer } from "../answers.ts"
 
 interface ChildOptions {
   readonly name: string
-  /** Absolute. */
+  /** Absolute path. */
   readonly file: string
   readonly env?: Readonly<Record<string, string>>
   readonly execArgv?: ReadonlyArray<string>
@@ -39,18 +39,18 @@ export class Child {
     this.#process.on("message", (answer: Answer) => this.#settle(answer))
     this.#process.on("close", (code, signal) => {
       running.delete(this.#process)
-      this.#ended = `ended (${signal ?? code})`
+      this.#ended = `The process ended (${signal ?? code}).`
       this.#settle({ error: this.#ended })
     })
     this.ready = this.#answer()
   }
 
-  /** The end of what it has printed. */
+  /** The last 4000 characters of the output. */
   get output(): string {
     return this.#output.trim()
   }
 
-  /** Nothing else may be asked until it has answered. */
+  /** Sends a message and returns the answer. Throws if an answer is pending. */
   ask(message: object): Promise<unknown> {
     if (this.#ended !== undefined) return Promise.reject(this.#failure(this.#ended))
     const answer = this.#answer()
@@ -67,7 +67,7 @@ export class Child {
   }
 
   #answer(): Promise<unknown> {
-    if (this.#waiting !== undefined) throw new Error(`${this.#name} is asked while it has not answered`)
+    if (this.#waiting !== undefined) throw new Error(`${this.#name} has not answered the previous message.`)
     this.#waiting = Promise.withResolvers()
     return this.#waiting.promise
   }

@@ -1,4 +1,4 @@
-/** The process that makes the load, as the bench sees it. */
+/** Starts the load generator, and sends commands to it. */
 import { join } from "node:path"
 import type { Command, Result } from "../generator/main.ts"
 import type { Request } from "../generator/request.ts"
@@ -30,7 +30,7 @@ export class Load {
     await this.#tell({ type: "define", name, requests })
   }
 
-  /** Connections to `port` for as long as `use` takes. */
+  /** Opens connections to `port`, and closes them after `use`. */
   async connected<A>(port: number, connections: number, use: () => Promise<A>): Promise<A> {
     await this.#tell({ type: "connect", port, connections })
     const result = await use()

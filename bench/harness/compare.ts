@@ -1,11 +1,11 @@
-/** Servers under scenarios, against one issuer: all started, every answer checked, then measured in rounds. */
+/** Starts all servers against one issuer, checks every response, then measures all scenarios in rounds. */
 import { type Algorithm, serveIssuer } from "./issuer.ts"
 import { Load } from "./Load.ts"
 import { check, measure, type Options, ratio, type Sample } from "./measure.ts"
 import { Requests, type Scenario } from "./scenarios.ts"
 import { type Name, Server } from "./servers.ts"
 
-/** A server in a scenario. */
+/** A server and a scenario. */
 export type Cell = readonly [Name, Scenario]
 
 export class Results {
@@ -19,7 +19,7 @@ export class Results {
     return this.samples.get(nameOf(cell))
   }
 
-  /** Of requests per second; `undefined` where one of them was not measured. */
+  /** Returns the ratio of requests per second, or `undefined` if a cell was not measured. */
   ratio(cell: Cell, against: Cell): number | undefined {
     const [ours, theirs] = [this.of(cell), this.of(against)]
     return ours === undefined || theirs === undefined ? undefined : ratio("rate", ours, theirs)
@@ -36,7 +36,7 @@ export const compare = async (algorithm: Algorithm, cells: ReadonlyArray<Cell>, 
   const requests = new Requests(issuer.minter)
   const rows = cells.map(([name, scenario]) => requests.row(servers.get(name)!, scenario))
 
-  for (const server of servers.values()) await check(load, requests.badRow(server), options, 0)
+  for (const server of servers.values()) await check(load, requests.invalidTokensRow(server), options, 0)
   for (const row of rows) await check(load, row, options)
   const results = new Results(cells, await measure(load, rows, options))
 

@@ -1,4 +1,4 @@
-/** An issuer on this machine: its metadata, its keys, and its tokens. */
+/** An issuer on this machine: its metadata and its keys. */
 import { generateKeyPairSync, type JsonWebKey, type KeyObject, randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { createServer } from "node:http"
@@ -10,7 +10,7 @@ export type Algorithm = (typeof algorithms)[number]
 
 export const audience = "https://api.example.com"
 
-/** What is needed to mint tokens, in this process or in another one. */
+/** Data to mint tokens in any process. */
 export interface Minter {
   readonly issuer: string
   readonly algorithm: Algorithm
@@ -34,7 +34,7 @@ const generate = (algorithm: Algorithm): { readonly publicKey: KeyObject; readon
   }
 }
 
-/** Publishes `keys` keys of the algorithm, and signs with the last one. */
+/** Publishes `keys` keys of the algorithm. The last key signs. */
 export const serveIssuer = async (algorithm: Algorithm, keys = 1): Promise<Issuer> => {
   const made = Array.from({ length: keys }, () => ({ kid: randomUUID(), ...generate(algorithm) }))
   const jwks = made.map(({ kid, publicKey }) => ({

@@ -1,14 +1,14 @@
-/** Rounds of short runs: each row once in a round, so that whatever else the machine does meets all of them. */
+/** Measures in rounds of short runs. Each round has one run per row, so other load on the machine affects all rows. */
 import { setTimeout } from "node:timers/promises"
 import type { Request } from "../generator/request.ts"
 import type { Load } from "./Load.ts"
 import type { Server } from "./servers.ts"
 import { median } from "./statistics.ts"
 
-/** One server under one kind of load. */
+/** One server with one list of requests. */
 export interface Row {
   readonly server: Server
-  /** The name of `requests`: one list for all rows that have it. */
+  /** Name of `requests`. Rows with the same name share the requests. */
   readonly list: string
   readonly requests: ReadonlyArray<Request>
   readonly connections?: number
@@ -17,11 +17,11 @@ export interface Row {
 export interface Sample {
   /** Requests per second. */
   readonly rate: number
-  /** Microseconds of the server's process for a request. */
+  /** CPU time of the server's process per request, in microseconds. */
   readonly cpu: number
-  /** How much of the time the server's threads computed: under 1 it has waited. */
+  /** CPU time of the server's threads divided by elapsed time. Below 1, the server waited. */
   readonly busy: number
-  /** Microseconds of the load generator for a request. */
+  /** CPU time of the load generator per request, in microseconds. */
   readonly load: number
 }
 
@@ -31,15 +31,15 @@ export interface Options {
   readonly connections: number
 }
 
-/** Every answer to every request of a row, once. It warms up as well, so there are at least `least` of them. */
-export const check = async (load: Load, row: Row, options: Options, least = 8000): Promise<void> => {
+/** Sends every request of a row, and checks each response in full. Sends at least `minimum` requests to warm up. */
+export const check = async (load: Load, row: Row, options: Options, minimum = 8000): Promise<void> => {
   await load.define(row.list, row.requests)
-  await connected(load, row, options, () => load.check(row.list, cursor(row), Math.max(row.requests.length, least)))
+  await connected(load, row, options, () => load.check(row.list, cursor(row), Math.max(row.requests.length, minimum)))
 }
 
 /**
- * A sample of each row, a round at a time: there and back again, so that no row always comes after the same other one. Before that there are rounds that do
- * not count: a server gets faster for some ten thousand requests.
+ * Returns one sample per row and round. The order alternates, so that no row always follows the same row. The first
+ * rounds do not count, because a server gets faster for about ten thousand requests.
  */
 export const measure = async (
   load: Load,
@@ -61,7 +61,7 @@ const warmUpRounds = 2
 
 const sample = (load: Load, row: Row, options: Options): Promise<Sample> =>
   connected(load, row, options, async () => {
-    // What the other rows left behind: cold code, and tokens that were pushed out of a cache. And each connection's first requests cost more.
+    // Repeats the warm-up: other rows may have evicted tokens and code from caches, and new connections start slowly.
     const connections = row.connections ?? options.connections
     await load.check(row.list, cursor(row), Math.max(Math.min(row.requests.length, 1000), 4 * connections, 200))
     const before = await row.server.usage()
@@ -80,7 +80,7 @@ const connected = async <A>(load: Load, row: Row, options: Options, use: () => P
   try {
     return await load.connected(server.port, row.connections ?? options.connections, use)
   } catch (error) {
-    // Where the server has crashed, its last words are still on their way.
+    // If the server crashed, its last output has not arrived yet.
     await setTimeout(100)
     const message = error instanceof Error ? error.message : String(error)
     throw new Error([`${server.label}, ${row.list}: ${message}`, server.output].join("\n").trim(), { cause: error })
@@ -89,7 +89,7 @@ const connected = async <A>(load: Load, row: Row, options: Options, use: () => P
 
 const cursor = ({ list, server }: Row): string => `${server.label}, ${list}`
 
-/** The median of the rounds. */
+/** Returns the median of all rounds. */
 export const typical = (samples: ReadonlyArray<Sample>): Sample => ({
   rate: median(samples.map(({ rate }) => rate)),
   cpu: median(samples.map(({ cpu }) => cpu)),
@@ -97,6 +97,6 @@ export const typical = (samples: ReadonlyArray<Sample>): Sample => ({
   load: median(samples.map(({ load }) => load))
 })
 
-/** The median of the rounds' own ratios: what changes from round to round is in both. */
+/** Returns the median of the ratios of all rounds. Changes between rounds affect both sides of a ratio. */
 export const ratio = (figure: "rate" | "cpu", samples: ReadonlyArray<Sample>, against: ReadonlyArray<Sample>): number =>
   median(samples.map((sample, round) => sample[figure] / against[round]![figure]))

@@ -1,4 +1,4 @@
-/** What is asked of the servers. */
+/** The scenarios, and the requests of each. */
 import type { Request } from "../generator/request.ts"
 import { open } from "../servers/child.ts"
 import type { Minter } from "./issuer.ts"
@@ -8,48 +8,48 @@ import { minting, type Token } from "./tokens.ts"
 
 export const scenarios = {
   open: "the open route",
-  openToken: "the open route, sent a token",
-  openGarbage: "the open route, sent garbage",
+  openToken: "the open route, with a token",
+  openGarbage: "the open route, with malformed tokens",
   warm: "one token",
   thousand: "1,000 tokens in turn",
   misses: "20,000 tokens in turn",
-  garbage: "garbage",
-  garbageInTurn: "20,000 kinds of garbage in turn",
+  garbage: "malformed tokens",
+  garbageInTurn: "20,000 malformed tokens in turn",
   none: "no token",
   scope: "a token without the scope"
 } as const
 
 export type Scenario = keyof typeof scenarios
 
-/** The same requests, to the open route: what is left between the two is what the route's protection takes. */
-export const openOf = (scenario: Scenario): Scenario =>
+/** Returns the scenario that sends the same requests to the open route. The difference is the cost of protection. */
+export const baselineOf = (scenario: Scenario): Scenario =>
   scenario === "none" ? "open" : scenario.startsWith("garbage") ? "openGarbage" : "openToken"
 
-/** Those of the open route that only stand beside others. */
-export const isBeside = (scenario: Scenario): boolean => scenario === "openToken" || scenario === "openGarbage"
+/** Returns `true` for scenarios that only serve as a baseline of other scenarios. */
+export const isBaseline = (scenario: Scenario): boolean => scenario === "openToken" || scenario === "openGarbage"
 
 export const scenarioNames = Object.keys(scenarios) as ReadonlyArray<Scenario>
 
 const garbage = ["garbage.garbage.garbage", "garbage", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."]
 
-/** Nobody who has seen one of them has seen the next. */
+// No two of these tokens are equal, so no cache of refused tokens helps.
 const garbageInTurn = Array.from({ length: 20_000 }, (_, i) => `garbage${i}${i % 2 === 0 ? "" : ".garbage.garbage"}`)
 
-/** The requests of each scenario, made once. */
+/** Makes the requests of each scenario once. */
 export class Requests {
   readonly #mint: (index: number) => Token
   readonly #withoutScope: Token
   readonly #tokens: Array<Token> = []
-  readonly #bad: ReadonlyArray<string>
+  readonly #invalidTokens: ReadonlyArray<string>
   readonly #lists = new Map<string, ReadonlyArray<Request>>()
 
   constructor(minter: Minter) {
     this.#mint = minting(minter)
     this.#withoutScope = minting(minter, ["items:write"])(0)
-    this.#bad = bad(minter)
+    this.#invalidTokens = invalidTokens(minter)
   }
 
-  /** Servers that answer in the same way share a list. */
+  /** Returns the row of a server and a scenario. Servers with the same responses share a list. */
   row(server: Server, scenario: Scenario): Row {
     const { challenges, withoutScope } = server.definition
     const list =
@@ -59,11 +59,11 @@ export class Requests {
     return { server, list, requests }
   }
 
-  /** What every server must refuse, since all are to do the same work. It is checked, never timed. */
-  badRow(server: Server): Row {
+  /** Returns tokens that every server must refuse, because all servers must do the same work. They are not timed. */
+  invalidTokensRow(server: Server): Row {
     const { challenges: challenge } = server.definition
-    const requests = this.#bad.map((token) => ({ path: "/items", token, status: 401, challenge }))
-    return { server, list: challenge ? "bad tokens" : "bad tokens unchallenged", requests }
+    const requests = this.#invalidTokens.map((token) => ({ path: "/items", token, status: 401, challenge }))
+    return { server, list: challenge ? "invalid tokens" : "invalid tokens unchallenged", requests }
   }
 
   #make(scenario: Scenario, { challenges: challenge, withoutScope }: Definition): ReadonlyArray<Request> {
@@ -123,8 +123,8 @@ export class Requests {
   }
 }
 
-/** Forged, expired, of another issuer, and for another audience. */
-const bad = (minter: Minter): ReadonlyArray<string> => {
+/** Returns a forged token, an expired token, and tokens with another issuer and another audience. */
+const invalidTokens = (minter: Minter): ReadonlyArray<string> => {
   const mint = minting(minter)
   const changed = (claims: Readonly<Record<string, unknown>>) => minting(minter, undefined, claims)(0).compact
   const [header, payload] = mint(0).compact.split(".")

@@ -1,4 +1,4 @@
-/** The servers, and what each answers where they differ. */
+/** The servers, and the differences between their responses. */
 import { join } from "node:path"
 import type { Settings, Usage } from "../servers/child.ts"
 import { Child } from "./Child.ts"
@@ -8,9 +8,9 @@ export interface Definition {
   readonly file: string
   readonly cache: boolean
   readonly nodeSignatures?: boolean
-  /** The status for a good token without the scope. Ours answers as FastAPI does, unless `responses` is `"rfc6750"`. */
+  /** Status for a valid token without the scope. This library responds with 401 if `responses` is `"fastapi"`. */
   readonly withoutScope: 401 | 403
-  /** Whether a 401 has the `WWW-Authenticate` field that RFC 9110 §11.6.1 demands. */
+  /** `true` if a 401 response has the required `WWW-Authenticate` header (RFC 9110 §11.6.1). */
   readonly challenges: boolean
 }
 
@@ -54,13 +54,13 @@ export const titles: Readonly<Record<Name, string>> = {
 }
 
 /**
- * Without these, chance decides about a process for as long as it lives. V8 makes the young generation small where a process waits, as servers do here while
- * others are measured; and in one process of twenty it takes requests for objects that live long, and makes them in the old generation.
+ * These flags remove random differences between processes. V8 shrinks the young generation of a waiting process, and
+ * servers wait here while others are measured. In one of twenty processes, V8 allocates requests in the old generation.
  */
 const flags = ["--no-memory-reducer", "--no-allocation-site-pretenuring"]
 
 export class Server {
-  /** Unlike any other server's. */
+  /** Unique name. */
   readonly label: string
   readonly definition: Definition
   readonly port: number
@@ -107,7 +107,7 @@ export class Server {
     return this.#child.output
   }
 
-  /** With `collect` after garbage collection, for which the server needs `--expose-gc`. */
+  /** Returns the resource usage. `collect` runs the garbage collector first, and requires `--expose-gc`. */
   usage(collect = false): Promise<Usage> {
     return this.#child.ask({ collect }) as Promise<Usage>
   }

@@ -1,3 +1,5 @@
+/** Statistics of samples. */
+
 export const median = (numbers: ReadonlyArray<number>): number => {
   const sorted = numbers.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
@@ -6,7 +8,7 @@ export const median = (numbers: ReadonlyArray<number>): number => {
 
 const mean = (numbers: ReadonlyArray<number>): number => numbers.reduce((sum, n) => sum + n, 0) / numbers.length
 
-/** Of the straight line through the points, by least squares. */
+/** Returns the slope of the least-squares line through the points. */
 export const slope = (points: ReadonlyArray<readonly [x: number, y: number]>): number => {
   const x = mean(points.map(([x]) => x))
   const y = mean(points.map(([, y]) => y))

@@ -1,4 +1,4 @@
-/** Access tokens (RFC 9068) as providers issue them: about 850 characters in RS256. */
+/** Mints access tokens as providers issue them (RFC 9068). An RS256 token has about 850 characters. */
 import { createPrivateKey, randomUUID, sign } from "node:crypto"
 import { audience, type Minter } from "./issuer.ts"
 
@@ -43,5 +43,5 @@ export const minting = (
   }
 }
 
-/** As long as what the open route answers with. */
+// Has the length of the subject that the open route returns, so that all bodies have the same length.
 const subjectOf = (index: number): string => `user-${String(index).padStart(7, "0")}`

@@ -1,4 +1,4 @@
-/** The steps of a request, alone and in a route without a socket. Routes are to be read against the open one. */
+/** Times the steps of a request alone, and whole routes without a socket. Compare the routes with the open route. */
 import { Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { bench, group, run } from "mitata"
@@ -39,7 +39,7 @@ const program = Effect.gen(function* () {
   const guarded = HttpEffect.toWebHandler(yield* HttpRouter.toHttpEffect(Guarded.pipe(Layer.provide(auth.layer))))
 
   const { verify } = yield* TokenVerifier
-  const kept = verify(Redacted.make(compact))
+  const cached = verify(Redacted.make(compact))
   const uncached = yield* Effect.provide(TokenVerifier, yield* Layer.build(Uncached))
   const verified = uncached.verify(Redacted.make(compact))
   const extracted = Effect.provideService(
@@ -50,31 +50,31 @@ const program = Effect.gen(function* () {
   const refusal = new SecurityError.InvalidToken({ reason: "Malformed" })
   const settings = { responses: "fastapi", realm: "OAuth2", scopes: ["items:read"], renderers: {} } as const
 
-  yield* Effect.promise(() => answers(open, good, 200))
-  yield* Effect.promise(() => answers(decided, good, 200))
-  yield* Effect.promise(() => answers(guarded, good, 200))
-  yield* Effect.promise(() => answers(guarded, garbage, 401))
+  yield* Effect.promise(() => assertStatus(open, good, 200))
+  yield* Effect.promise(() => assertStatus(decided, good, 200))
+  yield* Effect.promise(() => assertStatus(guarded, good, 200))
+  yield* Effect.promise(() => assertStatus(guarded, garbage, 401))
 
   group("steps", () => {
     bench("an effect that does nothing", () => Effect.runSync(Effect.void))
     bench("BearerToken.extract", () => Effect.runSync(extracted))
-    bench("TokenVerifier.verify, of a token that is kept", () => Effect.runSync(kept))
-    bench("TokenVerifier.verify, of any other", () => Effect.runPromise(verified))
+    bench("TokenVerifier.verify, cached token", () => Effect.runSync(cached))
+    bench("TokenVerifier.verify, without a cache", () => Effect.runPromise(verified))
     bench("Challenge.answer", () => Challenge.answer(refusal, settings))
   })
   group("routes", () => {
     bench("open", () => open(good))
-    bench("a decision, nothing verified", () => decided(good))
-    bench("the same good token", () => guarded(good))
-    bench("garbage", () => guarded(garbage))
+    bench("protected, with layerTest", () => decided(good))
+    bench("protected, cached token", () => guarded(good))
+    bench("protected, malformed token", () => guarded(garbage))
   })
   yield* Effect.promise(() => run({ colors: process.stdout.isTTY }))
 })
 
-/** What is measured must be what it says. */
-const answers = async (handler: (request: Request) => Promise<Response>, request: Request, status: number) => {
+/** Throws if a handler does not respond with the expected status. */
+const assertStatus = async (handler: (request: Request) => Promise<Response>, request: Request, status: number) => {
   const response = await handler(request)
-  if (response.status !== status) throw new Error(`The answer was ${response.status} and not ${status}`)
+  if (response.status !== status) throw new Error(`The handler responded with ${response.status} instead of ${status}.`)
 }
 
 await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Verifier)))

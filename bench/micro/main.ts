@@ -1,4 +1,4 @@
-/** What each step of a request costs inside the process: `npm run bench:micro`. Installed first is what the benches import. */
+/** Times each step of a request in one process. Run it with `npm run bench:micro`. Installs the packages first. */
 import { install } from "../install.ts"
 
 install()

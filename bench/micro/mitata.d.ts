@@ -1,4 +1,4 @@
-/** What is used of mitata, for type checks without the packages of the bench. */
+/** Types of mitata, so that type checks do not need the packages of the bench. */
 declare module "mitata" {
   export const bench: (name: string, run: () => unknown) => void
   export const group: (name: string, benches: () => void) => void

@@ -1,13 +1,13 @@
-/** Every server in every scenario: into the documentation, where nothing was left out. */
+/** Measures every server in every scenario. A complete run updates docs/performance.md. */
 import { type Cell, compare, type Results } from "../harness/compare.ts"
 import type { Algorithm } from "../harness/issuer.ts"
-import { isBeside, type Scenario, scenarioNames } from "../harness/scenarios.ts"
+import { isBaseline, type Scenario, scenarioNames } from "../harness/scenarios.ts"
 import { isOurs } from "../harness/servers.ts"
 import type { Settings } from "../options.ts"
 import { write } from "../report/document.ts"
 import { table } from "../report/table.ts"
 
-/** What does not depend on the signature is measured once. */
+// Scenarios that do not depend on the algorithm are measured only with RS256.
 const scenariosOf: Readonly<Record<Algorithm, ReadonlyArray<Scenario>>> = {
   RS256: scenarioNames,
   ES256: ["warm", "misses"],
@@ -22,7 +22,7 @@ export const full = async (settings: Settings): Promise<void> => {
     const rows = scenariosOf[algorithm].filter((scenario) => settings.rows.includes(scenario))
     const cells = rows.flatMap((scenario) =>
       settings.servers
-        .filter((server) => isOurs(server) || !isBeside(scenario))
+        .filter((server) => isOurs(server) || !isBaseline(scenario))
         .map((server): Cell => [server, scenario])
     )
     const measured = await compare(algorithm, cells, options)

@@ -1,4 +1,4 @@
-/** What must not grow: with routes, scopes, keys and connections, with the tokens that were seen, with time, and with the import. */
+/** Measures costs that must not grow with routes, scopes, keys, connections, tokens or time, and the start-up time. */
 import type { Settings } from "../options.ts"
 import { memory } from "./growth/memory.ts"
 import { relations } from "./growth/relations.ts"

@@ -1,4 +1,4 @@
-/** The main rows, in less than a minute. */
+/** Measures the main rows in less than a minute. */
 import { type Cell, compare } from "../harness/compare.ts"
 import type { Settings } from "../options.ts"
 import { table } from "../report/table.ts"

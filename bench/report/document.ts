@@ -1,4 +1,4 @@
-/** Writes docs/performance.md between its markers, the picture, and the figures that both are made of. */
+/** Writes the tables of docs/performance.md, docs/performance.svg, and their figures as docs/performance.json. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { join } from "node:path"
@@ -6,7 +6,7 @@ import { format, resolveConfig } from "prettier"
 import type { Cell, Results } from "../harness/compare.ts"
 import type { Algorithm } from "../harness/issuer.ts"
 import { type Options, type Sample, typical } from "../harness/measure.ts"
-import { isBeside, openOf, type Scenario, scenarioNames, scenarios } from "../harness/scenarios.ts"
+import { baselineOf, isBaseline, type Scenario, scenarioNames, scenarios } from "../harness/scenarios.ts"
 import { isOurs, type Name, names, titles } from "../harness/servers.ts"
 import { picture } from "./picture.ts"
 
@@ -35,12 +35,12 @@ const put = async (file: string, text: string): Promise<void> => {
 const between = (text: string, name: string, section: string): string => {
   const [begin, end] = [`<!-- begin ${name} -->`, `<!-- end ${name} -->`]
   const [from, to] = [text.indexOf(begin), text.indexOf(end)]
-  if (from === -1 || to < from) throw new Error(`docs/performance.md has no ${begin} … ${end}`)
+  if (from === -1 || to < from) throw new Error(`docs/performance.md lacks the markers ${begin} and ${end}. Add both.`)
   return `${text.slice(0, from + begin.length)}\n\n${section}\n\n${text.slice(to)}`
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// what is written
+// The sections of docs/performance.md.
 // ---------------------------------------------------------------------------------------------------------------------
 
 const sections = (measured: Measured, options: Options): Readonly<Record<string, string>> => {
@@ -50,7 +50,7 @@ const sections = (measured: Measured, options: Options): Readonly<Record<string,
   )
   return {
     setting:
-      `Node ${process.versions.node}, ${availableParallelism()} cores, ${options.connections} connections that are kept alive, ` +
+      `Node ${process.versions.node}, ${availableParallelism()} cores, ${options.connections} keep-alive connections, ` +
       `${options.rounds} rounds of ${options.seconds} s.`,
     ratios: markdown(
       ["", ...shown.map((scenario) => scenarios[scenario])],
@@ -65,7 +65,7 @@ const sections = (measured: Measured, options: Options): Readonly<Record<string,
         .filter(isOurs)
         .map((name) => [
           titles[name],
-          ...closed.map((scenario) => times(rsa.ratio([name, scenario], [name, openOf(scenario)])))
+          ...closed.map((scenario) => times(rsa.ratio([name, scenario], [name, baselineOf(scenario)])))
         ])
     ),
     cpu: markdown(
@@ -82,7 +82,7 @@ const sections = (measured: Measured, options: Options): Readonly<Record<string,
   }
 }
 
-const shown = scenarioNames.filter((scenario) => !isBeside(scenario))
+const shown = scenarioNames.filter((scenario) => !isBaseline(scenario))
 
 const closed = shown.filter((scenario) => scenario !== "open")
 

@@ -1,9 +1,9 @@
-/** Bars as SVG. It has a ground of its own, so that it can be read on a light page and on a dark one. */
+/** Draws bars as SVG. The picture has its own background, so that it is readable on light and dark pages. */
 interface Panel {
   readonly title: string
   readonly bars: ReadonlyArray<{
     readonly label: string
-    /** 1 is a whole bar. */
+    /** 1 is the full length, unless a bar is longer. */
     readonly value: number
     readonly ours: boolean
   }>
@@ -16,7 +16,7 @@ const right = 70
 const margin = 20
 
 export const picture = (panels: ReadonlyArray<Panel>): string => {
-  // Where one is above 1, the longest bar is the whole width.
+  // If a value is above 1, the longest bar has the full width.
   const scale = width / Math.max(1, ...panels.flatMap(({ bars }) => bars.map(({ value }) => value)))
   let y = margin
   const text = (x: number, content: string, rest = "") =>

@@ -1,8 +1,8 @@
-/** What the terminal shows. */
+/** Formats results for the terminal. */
 import type { Results } from "../harness/compare.ts"
 import { typical } from "../harness/measure.ts"
 
-/** The medians of each row. */
+/** Returns a table with the medians of each row. */
 export const table = (title: string, results: Results): string => {
   const head = [title, "requests/s", "CPU µs", "busy", "load µs"]
   const lines = Array.from(results.samples, ([name, samples]) => {
@@ -12,7 +12,7 @@ export const table = (title: string, results: Results): string => {
   return align([head, ...lines])
 }
 
-/** The first column to the left, the others, which are figures, to the right. */
+/** Aligns the first column to the left, and the figures to the right. */
 const align = (lines: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widthOf = (column: number) => Math.max(...lines.map((line) => line[column]!.length))
   return lines

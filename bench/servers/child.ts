@@ -1,31 +1,31 @@
-/** What each server knows of the bench, what it answers with, and what it tells of itself. */
-import { answers } from "../answers.ts"
+/** The parts that all servers share: settings, the body of the open route, and the messages to the bench. */
+import { answerMessages } from "../answers.ts"
 
 export interface Settings {
   readonly issuer: string
   readonly audience: string
   readonly algorithm: "RS256" | "ES256" | "EdDSA"
-  /** Whether verified tokens are kept, where the server can. */
+  /** Caches verified tokens, if the server supports it. */
   readonly cache: boolean
-  /** Whether signatures are checked with `node:crypto`, where the server can. */
+  /** Verifies signatures with `node:crypto`, if the server supports it. */
   readonly nodeSignatures: boolean
-  /** How many routes there are. */
+  /** Number of protected routes. */
   readonly routes: number
-  /** The scopes that `/items` requires. */
+  /** Scopes that `/items` requires. */
   readonly scopes: ReadonlyArray<string>
 }
 
 export interface Usage {
-  /** In microseconds, of all threads. */
+  /** CPU time of all threads, in microseconds. */
   readonly cpu: number
-  /** In bytes. */
+  /** In bytes, like `heap`. */
   readonly rss: number
   readonly heap: number
 }
 
 export const settings = JSON.parse(process.env["BENCH_SERVER"] ?? "{}") as Settings
 
-/** `/open` answers with it; `/items` with the token's subject, which has as many characters. */
+/** Body of `/open`. The body of `/items` has the same length, but contains the token's subject. */
 export const open = { subject: "nobody-00000" }
 
 export const fetchKeys = async (): Promise<{ readonly keys: ReadonlyArray<JsonWebKey & { readonly kid: string }> }> => {
@@ -39,11 +39,11 @@ const usage = (): Usage => {
   return { cpu: user + system, rss, heap: heapUsed }
 }
 
-/** Call it when the port takes requests. */
+/** Reports to the bench that the server accepts requests on the port. */
 export const listening = (port: number): void => {
-  answers(port, ({ collect }: { readonly collect: boolean }) => {
+  answerMessages(port, ({ collect }: { readonly collect: boolean }) => {
     if (collect) {
-      if (globalThis.gc === undefined) throw new Error("the server runs without --expose-gc")
+      if (globalThis.gc === undefined) throw new Error("The server cannot collect garbage. Start it with --expose-gc.")
       globalThis.gc()
     }
     return usage()

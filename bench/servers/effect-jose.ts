@@ -1,4 +1,4 @@
-/** Effect's `HttpRouter` and jose, written straightforwardly: what one would write without this library. */
+/** Effect's `HttpRouter` and jose, as a developer would write it without this library. */
 import { Data, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { open, settings } from "./child.ts"

@@ -1,11 +1,11 @@
-/** An app on Node's server. */
+/** Serves an Effect app with Node. */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import { listening } from "./child.ts"
 
-/** For `HttpRouter.serve`: no peer writes a line for each request. */
+/** Options for `HttpRouter.serve`. The other servers do not log requests either. */
 export const quiet = { disableLogger: true, disableListenLog: true }
 
 const Node = NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })

@@ -1,4 +1,4 @@
-// Express and express-oauth2-jwt-bearer, which finds the issuer's keys by discovery.
+// Express with express-oauth2-jwt-bearer, which finds the issuer's keys by discovery.
 import express from "express"
 import { auth, requiredScopes } from "express-oauth2-jwt-bearer"
 import { listening, open, settings } from "./child.ts"
@@ -20,7 +20,7 @@ app.get(
   }
 )
 
-// What the middleware refuses is an error with a status and headers of its own; Express' default handler would print it too.
+// Sends the status and headers of the middleware's error. The default handler of Express would also print the error.
 app.use((error, _request, response, _next) => {
   response
     .status(error.status ?? 500)

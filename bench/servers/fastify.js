@@ -1,4 +1,4 @@
-// Fastify and @fastify/jwt, as its README has it for a public key; the scope is checked by a hook.
+// Fastify with @fastify/jwt, as its README shows for a public key. A hook checks the scope.
 import jwt from "@fastify/jwt"
 import Fastify from "fastify"
 import { createPublicKey } from "node:crypto"

@@ -1,4 +1,4 @@
-// Hono and its `jwk` middleware, given the keys: with `jwks_uri` it would fetch them for each request.
+// Hono with its `jwk` middleware. With `jwks_uri`, it would fetch the keys for each request, so it receives the keys.
 import { serve } from "@hono/node-server"
 import { Hono } from "hono"
 import { createMiddleware } from "hono/factory"

@@ -1,4 +1,4 @@
-/** jose, as its documentation has it: the key by `kid` from a local set, then issuer, audience and expiry. */
+/** Verifies tokens with jose and a local key set, as its documentation shows. */
 import * as Jose from "jose"
 import { fetchKeys, settings } from "./child.ts"
 

@@ -1,4 +1,4 @@
-/** Plain `node:http`, around a way to verify a token. */
+/** Serves the routes with plain `node:http` and a given verifier. */
 import type { JWTPayload } from "jose"
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -22,10 +22,10 @@ const hasScopes = ({ scope }: JWTPayload): boolean => {
   return settings.scopes.every((scope) => granted.includes(scope))
 }
 
-const answer = (response: ServerResponse, claims: JWTPayload) =>
+const respond = (response: ServerResponse, claims: JWTPayload) =>
   hasScopes(claims) ? json(response, 200, { subject: claims.sub }) : json(response, 403, { error: "forbidden" })
 
-/** `verify` may answer at once, or promise to. */
+/** Starts the server. `verify` may return claims or a promise. */
 export const serveNode = (verify: (token: string) => JWTPayload | Promise<JWTPayload>): void => {
   const server = createServer((request, response) => {
     if (request.url === "/open") return json(response, 200, open)
@@ -33,9 +33,9 @@ export const serveNode = (verify: (token: string) => JWTPayload | Promise<JWTPay
     const token = /^Bearer ([\w.~+/-]+=*)$/i.exec(request.headers.authorization ?? "")?.[1]
     if (token === undefined) return unauthorized(response)
     const claims = verify(token)
-    if (!(claims instanceof Promise)) return answer(response, claims)
+    if (!(claims instanceof Promise)) return respond(response, claims)
     claims.then(
-      (claims) => answer(response, claims),
+      (claims) => respond(response, claims),
       () => unauthorized(response)
     )
   })

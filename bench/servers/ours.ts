@@ -1,4 +1,4 @@
-/** The scheme, and the verifier that finds the issuer's keys by discovery: what the two servers with this library share. */
+/** The scheme and the verifier of both servers with this library. Discovery finds the issuer's keys. */
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { JwtVerifier, OAuth2 } from "../../src/index.ts"

@@ -1,4 +1,4 @@
-/** `node:http` and jose: what verification costs with next to nothing around it. */
+/** `node:http` with jose: the cost of verification alone. */
 import { verify } from "./jose.ts"
 import { serveNode } from "./node.ts"
 

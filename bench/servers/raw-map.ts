@@ -1,4 +1,4 @@
-/** `node:http` and a map of verified tokens: the limit. */
+/** `node:http` with a map of verified tokens: the upper limit for every other server. */
 import type { JWTPayload } from "jose"
 import { verify } from "./jose.ts"
 import { serveNode } from "./node.ts"
@@ -7,8 +7,8 @@ const size = 10_000
 const verified = new Map<string, JWTPayload>()
 
 serveNode((token) => {
-  const known = verified.get(token)
-  if (known !== undefined && known.exp! * 1000 > Date.now()) return known
+  const cached = verified.get(token)
+  if (cached !== undefined && cached.exp! * 1000 > Date.now()) return cached
   return verify(token).then((claims) => {
     if (verified.size >= size) verified.delete(verified.keys().next().value!)
     verified.set(token, claims)

@@ -1,4 +1,4 @@
-// One api of 200 endpoints in 20 groups, as three programs: open, behind one plain middleware, and with our requirements.
+// Generates one api of 200 endpoints in 20 groups as three programs: open, with a plain middleware, with requirements.
 
 export const variants = ["open", "middleware", "requirements"] as const
 export type Variant = (typeof variants)[number]
@@ -6,7 +6,7 @@ export type Variant = (typeof variants)[number]
 const groups = Array.from({ length: 20 }, (_, index) => index)
 const endpoints = Array.from({ length: 10 }, (_, index) => index)
 
-/** One scope for the api, and one for each group: 21. */
+/** Returns the scope of a group. With the scope of the api, there are 21 scopes. */
 const scope = (group: number): string => JSON.stringify(`items${group % groups.length}`)
 
 const imports = {
@@ -37,7 +37,7 @@ const auth = OAuth2.authorizationCode("OAuth2", {
 `
 }
 
-/** The endpoint's own demand: every other endpoint takes the next group's scope too. */
+/** Returns the requirement of an endpoint. Every second endpoint also requires the scope of the next group. */
 const ofEndpoint = (variant: Variant, group: number, endpoint: number): string =>
   variant === "requirements" && endpoint % 2 === 1 ? `.middleware(auth.require(${scope(group + 1)}))` : ""
 
@@ -50,7 +50,7 @@ const ofApi = {
   requirements: `.middleware(auth.require("api")).pipe(OAuth2.secured)`
 }
 
-/** What a handler relies on. */
+/** Returns the effect from which a handler reads its subject. */
 const subject = (variant: Variant, group: number, endpoint: number): string => {
   switch (variant) {
     case "open":

@@ -1,5 +1,5 @@
-// What our requirements cost the compiler: an api of 200 endpoints and 21 scopes, with them, with one plain middleware, and with neither. The three
-// are compiled in turn, `ROUNDS` times (default 5), against the declarations that users install; the figures are medians.
+// Measures what requirements cost the compiler, for an api of 200 endpoints and 21 scopes.
+// Compares requirements, a plain middleware, and an open api. Compiles each `ROUNDS` times (default 5).
 import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

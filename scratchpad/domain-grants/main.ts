@@ -1,6 +1,7 @@
 /**
- * Grants without HTTP: a domain service says in its types what its callers must have proven, and a consumer of messages proves it with the token
- * that a message carries. Run it with `node --conditions=@effect-oauth2/source scratchpad/domain-grants/main.ts`.
+ * Grants without HTTP: the types of a domain service state the required scopes, and a queue consumer proves them.
+ *
+ * Each message carries a token. Run `node --conditions=@effect-oauth2/source scratchpad/domain-grants/main.ts`.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Clock, Console, Context, Effect, Layer, Redacted, Ref } from "effect"
@@ -14,7 +15,7 @@ const auth = OAuth2.authorizationCode("Bank", {
   implies: { "account:write": ["account:read"] }
 })
 
-/** The domain. A proof of `account:write` is enough to see the balance, since it implies `account:read`. */
+/** The domain. `account:write` implies `account:read`, so a token with `account:write` may also read the balance. */
 class Account extends Context.Service<
   Account,
   {
@@ -38,19 +39,19 @@ class Account extends Context.Service<
   )
 }
 
-/** A service that calls the first one. What it needs is in its type, without a word about it here. */
+/** Calls `Account`. The compiler infers the required scopes. */
 const paySalary = Effect.gen(function* () {
   const account = yield* Account
   yield* account.deposit(1000)
   return yield* account.balance
 })
 
-/** Work of a queue: each message carries a token. Without `auth.prove` this does not compile. */
+/** Handles one message of a queue. Without `auth.prove`, this function does not compile. */
 const onMessage = (token: string) =>
   paySalary.pipe(auth.prove("account:write"), Effect.provideService(BearerToken, Redacted.make(token)))
 
 // ---------------------------------------------------------------------------------------------------------------------
-// an issuer in this program, so that it needs no network
+// The program is its own issuer, so it needs no network.
 // ---------------------------------------------------------------------------------------------------------------------
 
 const issuer = "https://idp.example.com"

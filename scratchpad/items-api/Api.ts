@@ -1,4 +1,4 @@
-/** The Items API: what it serves, and what each endpoint and route demands. */
+/** The Items API: its endpoints and routes, and their requirements. */
 import { Effect, Layer, Option, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -6,7 +6,7 @@ import { AccessToken, OAuth2, OpenApiSecurity, OptionalAccessToken, SwaggerUi } 
 import { Item, Items } from "./Items.ts"
 import * as Security from "./Security.ts"
 
-/** Asks for the `TokenVerifier` that tells which tokens are good. `/docs` logs in as the client, where one is given. */
+/** Creates the layer of the app. If `docsClientId` is given, `/docs` logs in as this client. */
 export const make = (endpoints: Security.Endpoints, docsClientId?: string) => {
   const auth = Security.make(endpoints)
   const { api, layer: Api } = items(auth)
@@ -20,7 +20,7 @@ export const make = (endpoints: Security.Endpoints, docsClientId?: string) => {
   )
 }
 
-/** The items, as a declared api. Requirements accumulate: creating an item takes items:read and items:write. */
+/** The items, as an `HttpApi`. Requirements accumulate: to create an item, a token needs items:read and items:write. */
 const items = (auth: Security.Auth) => {
   const Group = HttpApiGroup.make("items", { topLevel: true })
     .add(
@@ -48,7 +48,7 @@ const items = (auth: Security.Auth) => {
   return { api, layer: HttpApiBuilder.layer(api).pipe(Layer.provide(Handlers)) }
 }
 
-/** The rest, as routes, each with what the document says of it. */
+/** The profile, as routes of `HttpRouter`. `OpenApiSecurity.operation` describes each route in the OpenAPI document. */
 const profile = (auth: Security.Auth) => {
   const Me = OAuth2.route(
     "GET",
@@ -58,7 +58,7 @@ const profile = (auth: Security.Auth) => {
     )
   ).pipe(
     Layer.provide(auth.require("me").route.layer),
-    Layer.provide(OpenApiSecurity.operation({ operationId: "me", summary: "Who the token stands for" }))
+    Layer.provide(OpenApiSecurity.operation({ operationId: "me", summary: "Read your own profile" }))
   )
 
   const Greeting = OAuth2.route(
@@ -72,7 +72,7 @@ const profile = (auth: Security.Auth) => {
   ).pipe(
     Layer.provide(auth.optional().route.layer),
     Layer.provide(
-      OpenApiSecurity.operation({ operationId: "greeting", summary: "A greeting, by name where there is one" })
+      OpenApiSecurity.operation({ operationId: "greeting", summary: "Get a greeting, by name if you are logged in" })
     )
   )
 
@@ -80,6 +80,6 @@ const profile = (auth: Security.Auth) => {
 }
 
 const Health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))).pipe(
-  Layer.provide(OAuth2.Public("what watches the service has no credentials").route.layer),
-  Layer.provide(OpenApiSecurity.operation({ operationId: "health", tags: ["health"], summary: "Open to all" }))
+  Layer.provide(OAuth2.Public("monitoring tools have no credentials").route.layer),
+  Layer.provide(OpenApiSecurity.operation({ operationId: "health", tags: ["health"], summary: "Check the service" }))
 )

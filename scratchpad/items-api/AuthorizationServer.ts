@@ -1,10 +1,9 @@
 /**
- * A real OAuth 2.1 / OpenID Connect authorization server on this machine, by the package `oidc-provider`: the demo signs
- * people in with it, and the end-to-end tests get their tokens from it.
+ * A real OAuth 2.1 and OpenID Connect authorization server on this machine, built with the package `oidc-provider`.
  *
- * It issues JWT access tokens (RFC 9068) for one API. `items-cli` gets them with the client credentials grant,
- * `items-docs` with the authorization code grant and PKCE. Everything (keys, sessions, grants) is made at start and
- * forgotten at the end.
+ * The demo and the end-to-end tests use it. It issues JWT access tokens for one API (RFC 9068). `items-cli` uses the
+ * client credentials grant. `items-docs` uses the authorization code grant with PKCE. All keys, sessions and grants are
+ * in memory.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -18,17 +17,17 @@ import * as Pages from "./authorization-server/Pages.ts"
 import * as SignIn from "./authorization-server/SignIn.ts"
 
 export interface Options {
-  /** `0` takes any free port. */
+  /** Port on 127.0.0.1. `0` selects a free port. */
   readonly port: number
-  /** The identifier of the API: the `aud` of its access tokens. */
+  /** Identifier of the API: the `aud` claim of access tokens. */
   readonly audience: string
-  /** Where `items-docs` may receive its authorization codes. */
+  /** Redirect URIs of `items-docs`. */
   readonly redirectUris: ReadonlyArray<string>
-  /** The browser origins that may call the token and userinfo endpoints. */
+  /** Browser origins that may call the token and userinfo endpoints. */
   readonly origins: ReadonlyArray<string>
 }
 
-/** The registered clients: a program with a secret, and the documentation page, which cannot keep one. */
+/** The registered clients: a program with a secret, and the documentation page, which cannot keep a secret. */
 export const clients = {
   cli: { clientId: "items-cli", clientSecret: "items-cli-secret" },
   docs: { clientId: "items-docs" }
@@ -37,7 +36,7 @@ export const clients = {
 export class AuthorizationServer extends Context.Service<
   AuthorizationServer,
   {
-    /** For example `http://127.0.0.1:3001`; everything else is in its discovery document. */
+    /** Issuer identifier, such as `http://127.0.0.1:3001`. The discovery document has all other URLs. */
     readonly issuer: string
   }
 >()("items-api/AuthorizationServer") {
@@ -46,14 +45,14 @@ export class AuthorizationServer extends Context.Service<
       AuthorizationServer,
       Effect.gen(function* () {
         const signingKey = yield* makeSigningKey
-        // The issuer contains the port, so listening comes first.
+        // The issuer contains the port, so the server must listen before the provider exists.
         const server = yield* listen(options.port)
         const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
         const provider = new Provider(issuer, configuration(options, signingKey))
         const log = Effect.runForkWith(yield* Effect.context())
         provider.on("server_error", (_, error) => log(Effect.logError(error)))
-        // Koa prints what escapes its middleware, such as a connection that the browser dropped, unless told otherwise.
+        // Without this handler, Koa prints uncaught errors, such as a connection that the browser closed.
         provider.onerror = (error) => log(Effect.logDebug(error))
 
         const oidc = provider.callback()
@@ -66,16 +65,16 @@ export class AuthorizationServer extends Context.Service<
     )
 }
 
-/** The port cannot be listened on: most often because another program does. */
+/** The server cannot listen on the port, usually because another program does. */
 export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
   port: Schema.Number,
-  /** The system's code, such as `EADDRINUSE` or `EACCES`. */
+  /** Code of the system error, such as `EADDRINUSE` or `EACCES`. */
   code: Schema.String
 }) {
   override get message() {
     return this.code === "EADDRINUSE"
-      ? `Port ${this.port} is in use: stop the program that listens on it, or choose another port`
-      : `Port ${this.port} cannot be listened on (${this.code}): choose another port`
+      ? `Port ${this.port} is in use. Stop the program that listens on it, or choose another port.`
+      : `The program cannot listen on port ${this.port} (${this.code}). Choose another port.`
   }
 }
 
@@ -96,7 +95,7 @@ const listen = (port: number) =>
     (server) =>
       Effect.callback<void>((resume) => {
         server.close(() => resume(Effect.void))
-        // `close` alone waits for the connections that browsers keep alive.
+        // `close` waits for connections that browsers keep alive.
         server.closeAllConnections()
       })
   )
@@ -134,8 +133,8 @@ const configuration = (options: Options, signingKey: jose.JWK): Configuration =>
   clientBasedCORS: (_, origin) => options.origins.includes(origin),
   findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
   interactions: { policy: signInOnly(), url: (_, interaction) => `${SignIn.path}${interaction.uid}` },
-  loadExistingGrant: grantWhatIsAsked,
-  // Not tied to offline_access, which OpenID Connect wants confirmed by a consent page (prompt=consent).
+  loadExistingGrant: grantRequestedScopes,
+  // Does not require offline_access, for which OpenID Connect requires a consent page (prompt=consent).
   issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
   expiresWithSession: () => false,
   renderError: (ctx, { error, error_description }) => send(ctx, Pages.error(error, error_description)),
@@ -149,7 +148,8 @@ const configuration = (options: Options, signingKey: jose.JWK): Configuration =>
     },
     resourceIndicators: {
       enabled: true,
-      // A sign-in that asks for no scope of the API gets a token for the userinfo endpoint, every other one for the API.
+      // If a sign-in requests no scope of the API, its token is for the userinfo endpoint. All other tokens are for the
+      // API.
       defaultResource: ({ oidc }) => (isSignIn(oidc.requestParamScopes) ? undefined : options.audience),
       useGrantedResource: () => true,
       getResourceServerInfo: (_, resource) => {
@@ -163,7 +163,7 @@ const configuration = (options: Options, signingKey: jose.JWK): Configuration =>
       }
     }
   },
-  // Seconds. Without them, oidc-provider prints a notice on the first use of each.
+  // In seconds. oidc-provider prints a notice for each missing value.
   ttl: {
     AccessToken: minutes(10),
     ClientCredentials: minutes(10),
@@ -178,15 +178,15 @@ const configuration = (options: Options, signingKey: jose.JWK): Configuration =>
 
 const isSignIn = (scopes: ReadonlySet<string>) => scopes.size > 0 && [...scopes].every((_) => oidcScopes.includes(_))
 
-/** The clients are our own, so nobody is asked for consent, not even with `prompt=consent`. */
+/** Removes the consent page, also for `prompt=consent`, because both clients belong to this program. */
 const signInOnly = () => {
   const policy = interactionPolicy.base()
   policy.get("consent")?.checks.clear()
   return policy
 }
 
-/** The other half of "no consent page": each authorization request is granted the scopes that it asks for. */
-const grantWhatIsAsked = async ({ oidc }: KoaContextWithOIDC) => {
+/** Grants all requested scopes, because there is no consent page. */
+const grantRequestedScopes = async ({ oidc }: KoaContextWithOIDC) => {
   const grant = new oidc.provider.Grant({
     accountId: oidc.session?.accountId,
     clientId: oidc.client?.clientId

@@ -1,4 +1,4 @@
-/** Who issues the tokens: the embedded authorization server, or the one that the environment names. */
+/** The issuer of the tokens: the embedded authorization server, or the issuer that the environment names. */
 import { Effect, Layer, Option, Schema } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { JwtVerifier, KeySet } from "effect-oauth2"
@@ -17,18 +17,18 @@ export class IssuerUnavailable extends Schema.TaggedError<IssuerUnavailable>()("
   issuer: Schema.String
 }) {
   override get message() {
-    return `The issuer ${this.issuer} cannot be reached, or publishes no OpenID Connect metadata: check ISSUER and the network`
+    return `The issuer ${this.issuer} cannot be reached, or has no OpenID Connect metadata. Check ISSUER and the network.`
   }
 }
 
-/** The base URL of the API, which is the audience of the embedded server's tokens too. */
+/** Base URL of the API. Tokens of the embedded server have this URL as their audience. */
 export const apiUrl = (settings: Settings) => `http://127.0.0.1:${settings.port}`
 
-/** Where browsers find the API: there, unless a proxy stands before it. */
+/** URL of the API for browsers. It differs from `apiUrl` if the API runs behind a proxy. */
 export const publicUrl = (settings: Settings) =>
   Option.match(settings.publicUrl, { onNone: () => apiUrl(settings), onSome: ({ href }) => href.replace(/\/$/, "") })
 
-/** Finds the issuer, having started it where the environment names none. */
+/** Returns the issuer that the environment names. Starts the embedded server if the environment names none. */
 export const make = Effect.fnUntraced(function* (settings: Settings) {
   if (Option.isSome(settings.external)) {
     const { audience, issuer } = settings.external.value
@@ -63,7 +63,9 @@ const endpointsOf = (issuer: string) =>
     Effect.mapError(() => new IssuerUnavailable({ issuer }))
   )
 
-/** Verifies the issuer's tokens. Its keys are fetched at once, so that a wrong setting shows at start-up and not as a 503. */
+/**
+ * Verifies the issuer's tokens. Fetches the keys at start-up, so that a wrong setting does not first appear as a 503.
+ */
 export const verifier = (issuer: Issuer) =>
   JwtVerifier.layerKeySet({ issuer: issuer.issuer, audience: issuer.audience }).pipe(
     Layer.provide(Layer.effectDiscard(Effect.flatMap(KeySet.KeySet, (keys) => keys.refresh))),

@@ -1,4 +1,4 @@
-/** The items, in memory: domain code that knows no HTTP, and says in its types what its callers must have proven. */
+/** The items, in memory: domain code without HTTP, whose types state the required scopes. */
 import { Context, Effect, Layer, Ref, Schema } from "effect"
 import type { Auth, Granted } from "./Security.ts"
 
@@ -12,7 +12,7 @@ export class Items extends Context.Service<
   Items,
   {
     readonly list: Effect.Effect<ReadonlyArray<Item>, never, Granted<"items:read">>
-    /** The new item is its caller's own. */
+    /** Creates an item that the caller owns. */
     readonly create: (name: string) => Effect.Effect<Item, never, Granted<"items:write">>
   }
 >()("items-api/Items") {

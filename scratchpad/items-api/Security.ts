@@ -18,5 +18,5 @@ export const make = (endpoints: Endpoints) =>
 
 export type Auth = ReturnType<typeof make>
 
-/** What a caller of domain code must have proven. */
+/** Scopes that a caller of domain code must have. */
 export type Granted<Scope extends "items:read" | "items:write" | "me"> = OAuth2.Granted<"OAuth2", Scope>

@@ -1,14 +1,14 @@
-/** The program's settings, from the environment. */
+/** Reads the settings of the program from environment variables. */
 import { Config, Effect, Option, Schema } from "effect"
 
 export interface Settings {
-  /** Where the API listens, on 127.0.0.1. */
+  /** Port of the API on 127.0.0.1. */
   readonly port: number
-  /** Where the embedded authorization server listens. */
+  /** Port of the embedded authorization server. */
   readonly authorizationServerPort: number
-  /** Where browsers find the API, when a proxy stands before it. */
+  /** URL of the API for browsers, if the API runs behind a proxy. */
   readonly publicUrl: Option.Option<URL>
-  /** An issuer of one's own, with the audience of its tokens: then no authorization server is started. */
+  /** Your own issuer, and the audience of its tokens. If set, the embedded authorization server does not start. */
   readonly external: Option.Option<{ readonly issuer: string; readonly audience: string }>
 }
 
@@ -17,18 +17,18 @@ export class BadSetting extends Schema.TaggedError<BadSetting>()("BadSetting", {
   must: Schema.String
 }) {
   override get message() {
-    return `${this.setting} must be ${this.must}`
+    return `${this.setting} must be ${this.must}.`
   }
 }
 
-// Not 0: the port is part of what the program prints and of the tokens' audience.
-const port = (name: string, otherwise: number) =>
+// Port 0 is not allowed: the printed commands and the audience of the tokens contain the port.
+const port = (name: string, fallback: number) =>
   Config.schema(
     Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 65535 })),
     name
   ).pipe(
-    Config.withDefault(otherwise),
-    Effect.mapError(() => new BadSetting({ setting: name, must: "a port: a whole number from 1 to 65535" }))
+    Config.withDefault(fallback),
+    Effect.mapError(() => new BadSetting({ setting: name, must: "a port, an integer from 1 to 65535" }))
   )
 
 const url = (name: string) =>
@@ -45,7 +45,7 @@ export const settings: Effect.Effect<Settings, BadSetting> = Effect.gen(function
   const issuer = yield* optional("ISSUER")
   const audience = yield* optional("AUDIENCE")
   if (Option.isSome(issuer) !== Option.isSome(audience)) {
-    return yield* new BadSetting({ setting: "ISSUER and AUDIENCE", must: "set together, or neither" })
+    return yield* new BadSetting({ setting: "ISSUER and AUDIENCE", must: "either both set or both absent" })
   }
   if (Option.exists(issuer, (text) => !URL.canParse(text))) {
     return yield* new BadSetting({ setting: "ISSUER", must: "a URL such as https://idp.example.com" })

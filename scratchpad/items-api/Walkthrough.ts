@@ -1,4 +1,4 @@
-/** What the program prints when it is ready: where to begin, and commands to copy. */
+/** The text that the program prints when it is ready: the first steps, and commands to copy. */
 import { clients } from "./AuthorizationServer.ts"
 import type { Issuer } from "./Issuer.ts"
 
@@ -7,18 +7,18 @@ export const make = (api: string, docs: string, issuer: Issuer): string =>
 The Items API is ready.
 
   API     ${api}
-  Issuer  ${issuer.issuer}${issuer.embedded ? " (embedded; made for this run)" : ""}
+  Issuer  ${issuer.issuer}${issuer.embedded ? " (embedded, in memory)" : ""}
 
 Open ${docs}, press Authorize${issuer.embedded ? ", and again in the dialog, and sign in as demo" : ""}.
 Then open an operation, press Try it out, and Execute.
 
 Copy these into another terminal:
 
-  # Open to all
+  # Public endpoints
   curl ${api}/health
   curl ${api}/greeting
 
-  # Without a token: 401, and the challenge says how to authenticate
+  # Without a token: 401, and the challenge names the scheme
   curl -i ${api}/items
 
 ${issuer.embedded ? embeddedToken(issuer) : externalToken(issuer)}
@@ -29,7 +29,7 @@ ${issuer.embedded ? embeddedToken(issuer) : externalToken(issuer)}
   curl ${api}/users/me -H "Authorization: Bearer $TOKEN"
   curl ${api}/greeting -H "Authorization: Bearer $TOKEN"
 
-  # A bad token is refused, even where authentication is optional; the challenge names the scopes that are needed
+  # An invalid token is refused, even if authentication is optional. The challenge names the required scopes.
   curl -i ${api}/users/me -H "Authorization: Bearer nonsense"
   curl -i ${api}/greeting -H "Authorization: Bearer nonsense"
 
@@ -43,7 +43,7 @@ const embeddedToken = (issuer: Issuer) => {
   return `  # Get a token (client credentials)
   TOKEN=${request("items:read items:write me")}
 
-  # A token without a scope that is needed: the challenge names what the route needs
+  # A token that lacks a required scope: the challenge names all required scopes
   READER=${request("items:read")}
   curl -i ${issuer.audience}/items -H "Authorization: Bearer $READER" -H "Content-Type: application/json" -d '{"name":"No"}'`
 }

@@ -1,4 +1,4 @@
-/** Runs the Items API with its authorization server: `npm start`. */
+/** Runs the Items API and its authorization server. Start it with `npm start`. */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Predicate } from "effect"
 import { FetchHttpClient, HttpRouter } from "effect/http"
@@ -37,7 +37,7 @@ const program = Effect.gen(function* () {
 program.pipe(
   Effect.scoped,
   Effect.provide(FetchHttpClient.layer),
-  // One line that says what to do, and exit code 1: the stack of a wrong setting helps nobody.
+  // Prints only the message, because a stack trace does not help to correct a setting.
   Effect.tapError((error) => Console.error(`items-api: ${error.message}`)),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )

@@ -1,3 +1,4 @@
+/** The `TestIssuer` service and its layers. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -12,88 +13,67 @@ import type { Issuer, SigningKey, TestIssuerOptions } from "./issuerModel.ts"
 import * as signingKey from "./signingKey.ts"
 
 /**
- * An authorization server that tests control: it has real keys, publishes them, and mints tokens.
+ * Authorization server that your tests control: it has real keys, publishes them, and mints tokens.
  *
  * **When to use**
  *
- * `TestIssuer.layer` for tests in process: nothing is sent over a network, and time is the test's. `TestIssuer.serve` where the app under test is
- * another process or brings its own `HttpClient`.
+ * - Use `TestIssuer.layer` if app and test share a process. There is no network, and `TestClock` controls the time.
+ * - Use `TestIssuer.serve` if the app runs in another process or has its own `HttpClient`.
  *
  * **Details**
  *
- * | member | what |
+ * | member | purpose |
  * |---|---|
- * | `issuer`, `audience`, `jwksUri`, `introspectionEndpoint`, `metadata` | what it says of itself |
- * | `mint` | a good token, but for what you change: claims, header, key, profile, lifetime |
- * | `mintOpaque`, `revoke` | a token that only introspection knows (RFC 7662), and the end of one |
- * | `mintRaw` | a token of any bytes, truly signed or not |
- * | `keys`, `currentKey`, `rotate`, `retire`, `publish` | the keys, and what is published of them |
- * | `respond` | an endpoint that is broken, slow, or unreachable |
- * | `requests` | what it was asked, and when |
- * | `reset` | back to how it was built |
- * | `app` | the issuer as an HTTP app |
+ * | `issuer`, `audience`, `jwksUri`, `introspectionEndpoint`, `metadata` | describe the issuer |
+ * | `mint` | mints a valid token; options change claims, header, key, profile, lifetime |
+ * | `mintOpaque`, `revoke` | mint and revoke a token for introspection (RFC 7662) |
+ * | `mintRaw` | mints a token of any bytes |
+ * | `keys`, `currentKey`, `rotate`, `retire`, `publish` | read and change the keys and the key set |
+ * | `respond` | makes an endpoint broken, slow, or unreachable |
+ * | `requests` | lists the received requests |
+ * | `reset` | restores the initial state |
+ * | `app` | serves the issuer over HTTP |
  *
- * Times are read from the `Clock`, so `TestClock.adjust` expires tokens, keys that are kept, and outages. All but the keys' bits is the same in each
- * run; names of keys (`RS256-1`) and of tokens (`token-1`) too.
+ * All times come from the `Clock`, so `TestClock.adjust` expires tokens and cached keys. Only key material is random:
+ * the names of keys (`RS256-1`) and tokens (`token-1`) are the same in each run.
  *
  * **Gotchas**
  *
- * Mistakes of a test die: a key that does not exist, an `issuer` that is no https URL, a lifetime that is no duration.
+ * A mistake in a test is a defect: an unknown key name, an `issuer` that is not an https URL, an invalid duration.
  *
- * **Example** (An app, from a good token to an outage)
+ * **Example** (Verifying a token until it expires and the issuer is down)
  *
  * ```ts import.meta.vitest
- * import { Effect, Layer } from "effect"
- * import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
+ * import { Effect, Layer, Redacted } from "effect"
  * import { TestClock } from "effect/testing"
- * import { JwtVerifier, OAuth2 } from "effect-oauth2"
+ * import { JwtVerifier, TokenVerifier } from "effect-oauth2"
  * import { TestIssuer } from "effect-oauth2/testing"
  *
- * const auth = OAuth2.authorizationCode("OAuth2", {
- *   authorizationUrl: "https://issuer.test/authorize",
- *   tokenUrl: "https://issuer.test/token",
- *   scopes: { "items:read": "Read your items" }
+ * const program = Effect.gen(function* () {
+ *   const { mint, respond } = yield* TestIssuer
+ *   const { verify } = yield* TokenVerifier
+ *   const outcome = (token: string) =>
+ *     Effect.match(verify(Redacted.make(token)), { onFailure: ({ _tag }) => _tag, onSuccess: ({ subject }) => subject })
+ *
+ *   const token = yield* mint({ subject: "alice", lifetime: "5 minutes" })
+ *   const valid = yield* outcome(token)
+ *   yield* TestClock.adjust("6 minutes")
+ *   const expired = yield* outcome(token)
+ *   yield* respond("jwks", "unreachable")
+ *   yield* TestClock.adjust("2 hours")
+ *   return [valid, expired, yield* outcome(yield* mint())]
  * })
  *
- * const App = HttpRouter.add("GET", "/items", HttpServerResponse.jsonUnsafe([])).pipe(
- *   Layer.provide(auth.require("items:read").route.layer),
- *   Layer.provide(auth.layer),
- *   Layer.provide(JwtVerifier.layer({ issuer: "https://issuer.test", audience: "https://api.test" }))
+ * const layers = JwtVerifier.layer({ issuer: "https://issuer.test", audience: "https://api.test" }).pipe(
+ *   Layer.provideMerge(Layer.merge(TestIssuer.layer(), TestClock.layer()))
  * )
  *
- * const program = Effect.gen(function* () {
- *   const issuer = yield* TestIssuer
- *   const clock = yield* Effect.context<never>()
- *   const app = HttpEffect.toWebHandler(yield* HttpRouter.toHttpEffect(App))
- *   const get = (token: string) =>
- *     Effect.promise(async () => {
- *       const headers = { authorization: `Bearer ${token}` }
- *       const response = await app(new Request("http://localhost/items", { headers }), clock)
- *       return response.status
- *     })
- *
- *   const token = yield* issuer.mint({ scopes: ["items:read"], lifetime: "5 minutes" })
- *   const good = yield* get(token)
- *
- *   yield* TestClock.adjust("6 minutes")
- *   const expired = yield* get(token)
- *
- *   yield* issuer.rotate()
- *   const rotated = yield* get(yield* issuer.mint({ scopes: ["items:read"] }))
- *
- *   yield* issuer.respond("jwks", "unreachable")
- *   yield* TestClock.adjust("2 hours")
- *   const outage = yield* get(yield* issuer.mint({ scopes: ["items:read"] }))
- *
- *   return [good, expired, rotated, outage]
- * })
- *
- * const layers = Layer.merge(TestIssuer.layer(), TestClock.layer())
- *
- * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(layers))) // => [200, 401, 200, 503]
+ * await Effect.runPromise(
+ *   Effect.provide(program, layers)
+ * ) // => ["alice", "InvalidToken", "AuthorizationServerUnavailable"]
  * ```
  *
- * **Example** (A token that says more than it may)
+ * **Example** (Forging the payload of a token)
  *
  * ```ts import.meta.vitest
  * import { Effect, Layer, Redacted } from "effect"
@@ -122,14 +102,18 @@ import * as signingKey from "./signingKey.ts"
  */
 export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oauth2/testing/TestIssuer") {
   /**
-   * The issuer, and an `HttpClient` that reaches it and nobody else.
+   * Layer that provides the issuer, and an `HttpClient` that reaches only the issuer.
    *
    * **Details**
    *
-   * A path of the issuer's origin that is not an endpoint is a 404. A request to another origin fails with an `HttpClientError`
-   * (`TransportError`). Both are in `requests`, as `"other"`.
+   * | request | result |
+   * |---|---|
+   * | an unknown path of the issuer | `404` |
+   * | another origin | an `HttpClientError` with reason `TransportError` |
    *
-   * **Example** (Keys made once for many tests)
+   * `requests` lists both with the endpoint `"other"`.
+   *
+   * **Example** (Sharing a key between tests)
    *
    * ```ts
    * import { Effect, Layer } from "effect"
@@ -156,14 +140,18 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
   }
 
   /**
-   * The issuer on a server's socket, with the server's address as its identifier: `http://127.0.0.1:49152`.
+   * Layer that serves the issuer on an `HttpServer`. The identifier is the server's address: `http://127.0.0.1:49152`.
    *
    * **Details**
    *
-   * The server must be the issuer's own: whatever else it is asked for is a 404. A server that listens on every address is known by its loopback
-   * address. Delays are waited for on the `Clock` in which the layer was built; a real client's timeouts know nothing of a `TestClock`.
+   * The server serves only the issuer: every other path gets `404`. If the server listens on all addresses, the
+   * identifier contains the loopback address.
    *
-   * **Example** (With Node)
+   * **Gotchas**
+   *
+   * Delays use the `Clock` of the layer. The timeouts of a real client do not follow a `TestClock`.
+   *
+   * **Example** (Serving the issuer with Node)
    *
    * ```ts import.meta.vitest
    * import { NodeHttpServer } from "@effect/platform-node"
@@ -205,9 +193,10 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
   }
 
   /**
-   * The issuer's endpoints in a router of yours, at the paths that its identifier has: the address in the identifier must be the router's.
+   * Layer that adds the issuer's endpoints to your router. The host and port in the `issuer` option must be the
+   * router's.
    *
-   * **Example** (Beside an app)
+   * **Example** (Serving the issuer next to an app)
    *
    * ```ts
    * import { NodeHttpServer } from "@effect/platform-node"
@@ -230,15 +219,15 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
     Effect.fnUntraced(function* (router) {
       const { app, issuer } = yield* TestIssuer
       for (const [path, endpoint] of address(issuer).paths) {
-        yield* router.add(endpoint === "introspection" ? "POST" : "GET", pattern(path), app)
+        yield* router.add(endpoint === "introspection" ? "POST" : "GET", routePath(path), app)
       }
     })
   )
 
   /**
-   * A new key pair.
+   * Generates a key pair.
    *
-   * **Example** (Somebody else's key of the same name)
+   * **Example** (Signing with a foreign key of the same name)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -258,18 +247,18 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
    * @since 0.1.0
    */
   static makeKey(
-    /** Its name, the header's `kid`. */
+    /** Name of the key: the `kid` of the token header. */
     kid: string,
-    /** Default: `"RS256"`, of 2048 bits. */
+    /** Signature algorithm. RSA keys have 2048 bits. Default: `"RS256"`. */
     algorithm: Algorithm = "RS256"
   ): Effect.Effect<SigningKey> {
     return signingKey.makeKey(kid, algorithm)
   }
 
   /**
-   * A secret that signs with HMAC: for the attack that takes a public key for a secret (RFC 8725 §2.1).
+   * Creates an HMAC key, for example to test the attack that uses a public key as a secret (RFC 8725 §2.1).
    *
-   * **Example** (The public key as a secret)
+   * **Example** (Signing with the public key as the secret)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -289,11 +278,11 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
    * @since 0.1.0
    */
   static makeSecretKey(
-    /** Its name, the header's `kid`. */
+    /** Name of the key: the `kid` of the token header. */
     kid: string,
-    /** At least one byte; a text is taken as UTF-8. */
+    /** Secret of at least 1 byte. A string is encoded as UTF-8. */
     secret: string | Uint8Array,
-    /** Default: `"HS256"`. */
+    /** Signature algorithm. Default: `"HS256"`. */
     algorithm: SymmetricAlgorithm = "HS256"
   ): Effect.Effect<SigningKey> {
     return signingKey.makeSecretKey(kid, secret, algorithm)
@@ -301,10 +290,13 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
 }
 
 const originOf = (address: NetAddress.SocketAddress): Effect.Effect<string> => {
-  if (NetAddress.isUnixPathAddress(address)) return Effect.die(new Error("TestIssuer.serve: a Unix socket has no URL"))
+  if (NetAddress.isUnixPathAddress(address)) {
+    const message = "TestIssuer.serve: the server listens on a Unix socket, which has no URL. Listen on a TCP port."
+    return Effect.die(new Error(message))
+  }
   const ip = NetAddress.isUnspecified(address.address) ? NetAddress.ipv4Loopback : address.address
   return Effect.succeed(`http://${NetAddress.formatUrlHost(ip)}:${address.port}`)
 }
 
-// A colon starts a parameter of the router's.
-const pattern = (path: string): `/${string}` => `/${path.slice(1).replaceAll(":", "::")}`
+// Doubles colons, because a single colon starts a parameter of HttpRouter.
+const routePath = (path: string): `/${string}` => `/${path.slice(1).replaceAll(":", "::")}`

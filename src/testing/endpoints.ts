@@ -1,4 +1,4 @@
-/** What the test issuer answers at its endpoints. */
+/** The endpoints of a test issuer: their addresses and their responses. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
@@ -11,7 +11,6 @@ import type { Answer, Endpoint, IssuerRequest } from "./issuerModel.ts"
 import type { State } from "./state.ts"
 import type { Claims } from "./token.ts"
 
-/** Where the issuer answers. */
 interface Address {
   readonly issuer: string
   readonly origin: string
@@ -26,7 +25,8 @@ export const address = (issuer: string): Address => {
   return {
     issuer,
     origin,
-    // OpenID Connect Discovery 1.0 §4 appends the well-known path to the issuer, RFC 8414 §3.1 inserts it before the issuer's path.
+    // OpenID Connect Discovery 1.0 §4 appends the well-known path to the issuer. RFC 8414 §3.1 inserts it before the
+    // path.
     paths: new Map<string, Endpoint>([
       [`${path}/.well-known/openid-configuration`, "openid-configuration"],
       [`/.well-known/oauth-authorization-server${path}`, "oauth-authorization-server"],
@@ -38,11 +38,14 @@ export const address = (issuer: string): Address => {
   }
 }
 
-/** What RFC 8414 §2 and OpenID Connect Discovery 1.0 §3 require. The endpoints of flows have addresses, and are not there. */
+/**
+ * The members that RFC 8414 §2 and OpenID Connect Discovery 1.0 §3 require. The URLs for authorization and tokens are
+ * required too, but the issuer does not serve them.
+ */
 export const metadata = (
   { introspectionEndpoint, issuer, jwksUri }: Address,
   { keys }: State,
-  more: Readonly<Record<string, unknown>> | undefined
+  overrides: Readonly<Record<string, unknown>> | undefined
 ): Readonly<Record<string, unknown>> => ({
   issuer,
   authorization_endpoint: jwksUri.replace(/jwks$/, "authorize"),
@@ -52,16 +55,15 @@ export const metadata = (
   response_types_supported: ["code"],
   subject_types_supported: ["public"],
   id_token_signing_alg_values_supported: Array.from(new Set(keys.map(({ alg }) => alg))),
-  ...more
+  ...overrides
 })
 
-/** Remembers a request. */
 export const record = (ref: Ref.Ref<State>, request: Omit<IssuerRequest, "time">): Effect.Effect<void> =>
   Effect.flatMap(Clock.currentTimeMillis, (time) =>
     Ref.update(ref, (state) => ({ ...state, requests: [...state.requests, { ...request, time }] }))
   )
 
-/** What an endpoint answers now; fails where nobody is to be reached. */
+/** Returns the response of an endpoint. Fails if the endpoint is set to `"unreachable"`. */
 export const respond = Effect.fnUntraced(function* (
   ref: Ref.Ref<State>,
   { endpoint }: Omit<IssuerRequest, "time">,
@@ -75,52 +77,52 @@ export const respond = Effect.fnUntraced(function* (
   const answer = (yield* Ref.get(ref)).answers[endpoint]
   if (answer === "unreachable") return yield* Effect.fail("Unreachable" as const)
   if (answer === "never") return yield* Effect.never
-  const how = answer === "normal" ? {} : answer
-  if (how.delay !== undefined) yield* Effect.sleep(how.delay)
+  const overrides = answer === "normal" ? {} : answer
+  if (overrides.delay !== undefined) yield* Effect.sleep(overrides.delay)
   switch (endpoint) {
     case "jwks":
-      return response(how, { keys: (yield* Ref.get(ref)).published })
+      return response(overrides, { keys: (yield* Ref.get(ref)).published })
     case "introspection": {
-      const answer = yield* introspect(request, minted)
-      return answer === undefined
-        ? response({ status: 401, ...how }, { error: "invalid_client" })
-        : response(how, answer)
+      const tokenState = yield* introspect(request, minted)
+      return tokenState === undefined
+        ? response({ status: 401, ...overrides }, { error: "invalid_client" })
+        : response(overrides, tokenState)
     }
     default:
-      return response(how, yield* metadata)
+      return response(overrides, yield* metadata)
   }
 })
 
-const reading = ["GET", "HEAD"]
+const readMethods = ["GET", "HEAD"]
 
 const methods: Readonly<Record<Endpoint, ReadonlyArray<string>>> = {
-  "openid-configuration": reading,
-  "oauth-authorization-server": reading,
-  jwks: reading,
+  "openid-configuration": readMethods,
+  "oauth-authorization-server": readMethods,
+  jwks: readMethods,
   introspection: ["POST"]
 }
 
 const inactive = { active: false }
 
-/** RFC 7662 §2. Any client will do, but there must be one. */
+/** Introspects a token (RFC 7662 §2). Accepts any client credentials. Returns `undefined` if the request has none. */
 const introspect = Effect.fnUntraced(function* (request: HttpServerRequest, minted: ReadonlyMap<string, Claims>) {
   const form = yield* Effect.orElseSucceed(request.urlParamsBody, () => UrlParams.empty)
-  const says = (name: string) => Option.getOrUndefined(UrlParams.getFirst(form, name))
-  const isClient = ["client_secret", "client_assertion"].some((name) => says(name) !== undefined)
-  if (request.headers["authorization"] === undefined && !isClient) return
-  const claims = minted.get(says("token") ?? "")
+  const parameter = (name: string) => Option.getOrUndefined(UrlParams.getFirst(form, name))
+  const hasCredentials = ["client_secret", "client_assertion"].some((name) => parameter(name) !== undefined)
+  if (request.headers["authorization"] === undefined && !hasCredentials) return
+  const claims = minted.get(parameter("token") ?? "")
   if (claims === undefined) return inactive
   const { exp } = claims
-  const isOver = typeof exp === "number" && exp * 1000 <= (yield* Clock.currentTimeMillis)
-  return isOver ? inactive : { ...claims, active: true }
+  const isExpired = typeof exp === "number" && exp * 1000 <= (yield* Clock.currentTimeMillis)
+  return isExpired ? inactive : { ...claims, active: true }
 })
 
 const json = Headers.fromRecordUnsafe({ "content-type": "application/json" })
 
-const response = (how: Exclude<Answer, string>, normal: unknown): HttpServerResponse.HttpServerResponse => {
-  const body = how.body ?? JSON.stringify(normal)
+const response = (overrides: Exclude<Answer, string>, normal: unknown): HttpServerResponse.HttpServerResponse => {
+  const body = overrides.body ?? JSON.stringify(normal)
   return HttpServerResponse.uint8Array(typeof body === "string" ? new TextEncoder().encode(body) : body, {
-    status: how.status ?? 200,
-    headers: Headers.merge(json, Headers.fromInput(how.headers))
+    status: overrides.status ?? 200,
+    headers: Headers.merge(json, Headers.fromInput(overrides.headers))
   })
 }

@@ -1,7 +1,7 @@
 /**
- * For tests, yours and ours: an authorization server that the test controls, in process or on a socket.
+ * Tools for tests: an authorization server that your test controls, in process or on a socket.
  *
- * **Example** (A token, and the client that finds the key to it)
+ * **Example** (Minting a token and verifying it in process)
  *
  * ```ts
  * import { Layer } from "effect"

@@ -1,4 +1,4 @@
-/** Makes a test issuer: its functions, its HTTP app, and an in-memory client. */
+/** Builds a test issuer: its functions, its HTTP app, and an in-memory client. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -13,7 +13,7 @@ import type { Answer, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOp
 import * as states from "./state.ts"
 import * as token from "./token.ts"
 
-/** An issuer, and a client that reaches nobody else. */
+/** Returns an issuer, and an `HttpClient` that reaches only this issuer. */
 export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
   const identifier = options.issuer ?? "https://issuer.test"
   yield* Effect.orDie(requireIssuer("issuer", identifier))
@@ -25,14 +25,14 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
   const metadata = Effect.map(state, (state) => endpoints.metadata(address, state, options.metadata))
 
   const nextDefaults = Effect.fnUntraced(function* (options: MintOptions) {
-    const lifetime = yield* states.millis("the lifetime of a token", options.lifetime ?? "10 minutes")
+    const lifetime = yield* states.millis("lifetime", options.lifetime ?? "10 minutes")
     const now = yield* Clock.currentTimeMillis
     const { tokens } = yield* Ref.updateAndGet(ref, (state) => ({ ...state, tokens: state.tokens + 1 }))
     return { issuer: identifier, audience, now, lifetime, tokenId: `token-${tokens}` }
   })
 
-  /** What it says of its access tokens, when it is asked about one. */
-  const known = new Map<string, token.Claims>()
+  /** Access tokens that introspection reports as active until they expire, with their claims. */
+  const minted = new Map<string, token.Claims>()
   let opaqueTokens = 0
 
   const issuer: Issuer = {
@@ -44,24 +44,24 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
     mint: Effect.fnUntraced(function* (options = {}) {
       const key = yield* states.find(yield* state, options.key)
       const claims = token.claims(options, yield* nextDefaults(options))
-      const minted = yield* token.good(options, claims, key)
-      // Of ID tokens an authorization server says nothing (RFC 7662 §1), and what is not its own it does not know.
+      const jwt = yield* token.sign(options, claims, key)
+      // Introspection reports ID tokens (RFC 7662 §1), foreign keys and changed headers as inactive.
       const isOwn = (yield* state).keys.includes(key) && options.header === undefined
-      if (isOwn && options.profile !== "id-token") known.set(minted, { token_type: "Bearer", ...claims })
-      return minted
+      if (isOwn && options.profile !== "id-token") minted.set(jwt, { token_type: "Bearer", ...claims })
+      return jwt
     }),
     mintOpaque: Effect.fnUntraced(function* ({ claims, ...options } = {}) {
       const defaults = yield* nextDefaults(options)
-      // Never the same again, not after `reset` either: what is kept of one is not another's.
-      const minted = `opaque-${++opaqueTokens}`
-      known.set(minted, token.claims({ ...options, claims: { token_type: "Bearer", ...claims } }, defaults))
-      return minted
+      // `reset` does not restart this number. A repeated token would match the cache entry of an earlier token.
+      const opaque = `opaque-${++opaqueTokens}`
+      minted.set(opaque, token.claims({ ...options, claims: { token_type: "Bearer", ...claims } }, defaults))
+      return opaque
     }),
     revoke: (token) =>
       Effect.suspend(() =>
-        known.delete(token)
+        minted.delete(token)
           ? Effect.void
-          : states.mistake("it has minted no access token like the one to revoke, or that is revoked already")
+          : states.mistake("revoke received a token that is not active. Revoke an access token of this issuer once.")
       ),
     mintRaw: (raw) =>
       state.pipe(
@@ -74,50 +74,50 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
     retire: (kid) => states.retire(ref, kid),
     publish: (jwk) => Ref.update(ref, (state) => ({ ...state, published: [...state.published, jwk] })),
     respond: Effect.fnUntraced(function* (endpoint, answer) {
-      if (typeof answer !== "string") yield* states.millis("the delay of an answer", answer.delay ?? 0, 0)
+      if (typeof answer !== "string") yield* states.millis("delay", answer.delay ?? 0, 0)
       yield* Ref.update(ref, (state) => ({ ...state, answers: { ...state.answers, ...answers(endpoint, answer) } }))
     }),
     requests: Effect.map(state, ({ requests }) => requests),
     reset: Effect.suspend(() => {
-      known.clear()
+      minted.clear()
       return Ref.set(ref, initial)
     }),
-    // A server's handlers cannot be interrupted by themselves, and then an answer that never comes would keep the server open.
+    // Server handlers are uninterruptible by default. A response that never comes would keep the server from closing.
     app: Effect.interruptible(
       Effect.flatMap(HttpServerRequest, (request) =>
-        receive(asked(request), request).pipe(Effect.catch(() => breakConnection(request)))
+        receive(fromServerRequest(request), request).pipe(Effect.catch(() => breakConnection(request)))
       )
     )
   }
 
-  // A server knows itself by its path alone.
-  const asked = ({ method, originalUrl }: HttpServerRequest): Asked => {
+  // A server request has only a path, so the URL gets the issuer's origin.
+  const fromServerRequest = ({ method, originalUrl }: HttpServerRequest): ReceivedRequest => {
     const { pathname, search } = URL.parse(originalUrl, address.origin) ?? { pathname: originalUrl, search: "" }
     return { endpoint: address.paths.get(pathname) ?? "other", method, url: `${address.origin}${pathname}${search}` }
   }
 
-  const receive = (asked: Asked, request: HttpServerRequest) =>
-    Effect.andThen(endpoints.record(ref, asked), endpoints.respond(ref, asked, request, metadata, known))
+  const receive = (received: ReceivedRequest, request: HttpServerRequest) =>
+    Effect.andThen(endpoints.record(ref, received), endpoints.respond(ref, received, request, metadata, minted))
 
   const client = HttpClient.make((request, url) => {
     const { method } = request
     if (url.origin !== address.origin) {
       return Effect.andThen(
         endpoints.record(ref, { endpoint: "other", method, url: url.href }),
-        unreachable(request, `TestIssuer answers at ${address.origin} only`)
+        unreachable(request, `TestIssuer responds only at ${address.origin}.`)
       )
     }
-    const asked = { endpoint: address.paths.get(url.pathname) ?? "other", method, url: url.href } as const
-    return receive(asked, fromClientRequest(request)).pipe(
+    const received = { endpoint: address.paths.get(url.pathname) ?? "other", method, url: url.href } as const
+    return receive(received, fromClientRequest(request)).pipe(
       Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
-      Effect.catch(() => unreachable(request, "TestIssuer was told to be unreachable"))
+      Effect.catch(() => unreachable(request, "TestIssuer.respond made this endpoint unreachable."))
     )
   })
 
   return { issuer, client }
 })
 
-type Asked = Omit<IssuerRequest, "time">
+type ReceivedRequest = Omit<IssuerRequest, "time">
 
 const answers = (endpoint: Endpoint | "discovery", answer: Answer): { readonly [E in Endpoint]?: Answer } =>
   endpoint === "discovery"
@@ -129,7 +129,7 @@ const unreachable = (request: HttpClientRequest.HttpClientRequest, description: 
     new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, description }) })
   )
 
-// A Node server's request has its socket. Where there is none, as in a web handler, nothing can break, and the answer is a 503.
+// Only a request of a Node server has a socket to close. Other servers, such as a web handler, respond with 503.
 const breakConnection = (request: HttpServerRequest): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.suspend(() => {
     const { socket } = request.source as { readonly socket?: { readonly destroy?: () => void } }

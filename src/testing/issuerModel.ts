@@ -1,4 +1,4 @@
-/** What the test issuer is given and gives. */
+/** The public types of `TestIssuer`: its options, its service, and the tokens, keys and responses that it makes. */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -7,7 +7,7 @@ import type * as Jose from "jose"
 import type { Algorithm, SymmetricAlgorithm } from "../verifier/keys/algorithms.ts"
 
 /**
- * What a `SigningKey` signs with: the algorithms that `JwtVerifier` knows, and HMAC (RFC 7518 §3.2), which it must refuse.
+ * Algorithm of a `SigningKey`. `JwtVerifier` supports all of them except HMAC (RFC 7518 §3.2).
  *
  * @category models
  * @since 0.1.0
@@ -15,14 +15,14 @@ import type { Algorithm, SymmetricAlgorithm } from "../verifier/keys/algorithms.
 export type SigningAlgorithm = Algorithm | SymmetricAlgorithm
 
 /**
- * A key that signs, and what is published of it.
+ * Key that signs tokens, together with its published form.
  *
  * **Details**
  *
- * `TestIssuer.makeKey` makes one. It is plain data, so a test can change what it says (`{ ...key, kid: "other" }`), or bring a key of its own,
- * such as one that is too short.
+ * `TestIssuer.makeKey` makes a key. A key is plain data, so you can change it (`{ ...key, kid: "other" }`) or pass your
+ * own key, such as one that is too short.
  *
- * **Example** (A key that is published under an algorithm that it is not for)
+ * **Example** (Publishing a key under the wrong algorithm)
  *
  * ```ts import.meta.vitest
  * import { Effect } from "effect"
@@ -44,20 +44,23 @@ export type SigningAlgorithm = Algorithm | SymmetricAlgorithm
  * @since 0.1.0
  */
 export interface SigningKey {
-  /** Its name: the header's `kid` (RFC 7515 §4.1.4). */
+  /** Name of the key: the `kid` of the token header (RFC 7515 §4.1.4). */
   readonly kid: string
-  /** How it signs, and the header's `alg`. */
+  /** Signature algorithm: the `alg` of the token header. */
   readonly alg: SigningAlgorithm
-  /** A WebCrypto key with the usage `"sign"`; of `makeKey` it is extractable, so that a test can publish what must never be. */
+  /**
+   * WebCrypto key with the usage `"sign"`. A key from `makeKey` is extractable, so a test can publish the private key
+   * as an attack.
+   */
   readonly privateKey: CryptoKey
-  /** The public key (RFC 7517 §4), with `kid`, `alg` and `use`. Of an HMAC secret it is the secret. */
+  /** Public key with `kid`, `alg` and `use` (RFC 7517 §4). For an HMAC key, the JWK contains the secret. */
   readonly jwk: Jose.JWK
 }
 
 /**
- * What the issuer is.
+ * Options for `TestIssuer.layer` and `TestIssuer.serve`.
  *
- * **Example** (An identity provider with a path, and two keys)
+ * **Example** (Making an issuer with a path and two keys)
  *
  * ```ts import.meta.vitest
  * import { Effect } from "effect"
@@ -78,27 +81,36 @@ export interface SigningKey {
  * @since 0.1.0
  */
 export interface TestIssuerOptions {
-  /** Its identifier: an https URL (http on loopback) without query and fragment. Default: `"https://issuer.test"`. */
+  /**
+   * Issuer identifier: an https URL without query and fragment. A loopback address may use http.
+   *
+   * Default: `"https://issuer.test"`.
+   */
   readonly issuer?: string
-  /** The `aud` of its access tokens. Default: `"https://api.test"`. */
+  /** `aud` claim of access tokens. Default: `"https://api.test"`. */
   readonly audience?: string | ReadonlyArray<string>
   /**
-   * Its keys: an algorithm makes a new one, named after it (`"RS256-1"`). All are published; the first one signs. Generating an RSA key takes some
-   * 100 ms: to save them, make a key once with `TestIssuer.makeKey` and give it to each layer. Default: `["RS256"]`.
+   * Signing keys. An algorithm generates a new key, named after the algorithm (`"RS256-1"`). Every key is published.
+   * The first key signs.
+   *
+   * An RSA key takes about 100 ms to generate. To save time, make a key once with `TestIssuer.makeKey` and pass the key
+   * to each layer.
+   *
+   * Default: `["RS256"]`.
    */
   readonly keys?: ReadonlyArray<Algorithm | SigningKey>
-  /** Members merged over the issuer's metadata, such as `registration_endpoint`. Default: none. */
+  /** Members that replace or extend the issuer's metadata, such as `registration_endpoint`. Default: none. */
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
 /**
- * What kind of token to mint.
+ * Kind of token to mint.
  *
- * | profile | `typ` | claims beside `iss`, `sub`, `aud`, `iat`, `exp` |
- * |---|---|---|
- * | `"at+jwt"` | `at+jwt` | `client_id`, `jti` (RFC 9068 §2) |
- * | `"jwt"` | `JWT` | the same: an access token of an issuer that does not mark them |
- * | `"id-token"` | `JWT` | `auth_time`; `aud` is the client (OpenID Connect Core 1.0 §2): what an API must refuse |
+ * | profile | token | `typ` header | claims beside `iss`, `sub`, `aud`, `iat`, `exp` |
+ * |---|---|---|---|
+ * | `"at+jwt"` | access token (RFC 9068 §2) | `at+jwt` | `client_id`, `jti` |
+ * | `"jwt"` | access token of an issuer that does not mark access tokens | `JWT` | `client_id`, `jti` |
+ * | `"id-token"` | ID token, which an API must refuse | `JWT` | `auth_time`; `aud` is the client (OpenID Connect Core 1.0 §2) |
  *
  * @category models
  * @since 0.1.0
@@ -106,9 +118,9 @@ export interface TestIssuerOptions {
 export type Profile = "at+jwt" | "jwt" | "id-token"
 
 /**
- * How a token differs from a good one.
+ * Options for `mint`: the differences from a valid token.
  *
- * **Example** (A token that never expires)
+ * **Example** (Minting a token that never expires)
  *
  * ```ts import.meta.vitest
  * import { Effect, Layer, Redacted } from "effect"
@@ -135,31 +147,33 @@ export type Profile = "at+jwt" | "jwt" | "id-token"
  * @since 0.1.0
  */
 export interface MintOptions {
-  /** `sub`. Default: `"demo"`. */
+  /** `sub` claim. Default: `"demo"`. */
   readonly subject?: string
-  /** `scope`, joined with spaces. Default: the token has no `scope`. */
+  /** Scopes of the `scope` claim, joined with spaces. Default: no `scope` claim. */
   readonly scopes?: ReadonlyArray<string>
-  /** `aud`. Default: the issuer's `audience`; of an ID token, the client. */
+  /** `aud` claim. Default: the issuer's `audience`; for an ID token, the client. */
   readonly audience?: string | ReadonlyArray<string>
-  /** The time from `iat` to `exp`, finite; below zero the token has expired before it was issued. Default: 10 minutes. */
+  /** Time from `iat` to `exp`. Must be finite. A negative lifetime mints an expired token. Default: 10 minutes. */
   readonly lifetime?: Duration.Input
-  /** Default: `"at+jwt"`. */
+  /** Kind of token. Default: `"at+jwt"`. */
   readonly profile?: Profile
-  /** Claims of any JSON, merged over all the others. Default: none. */
+  /** Claims that replace or extend all other claims. Any JSON is allowed. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>
-  /** Names of claims to leave out. Default: none. */
+  /** Names of claims to leave out, also if `claims` has them. Default: none. */
   readonly without?: ReadonlyArray<string>
   /**
-   * Parameters merged over the header; `undefined` leaves one out. The signature stays that of the key: a header can lie, about `alg` too. Default:
-   * none.
+   * Header parameters that replace or extend the defaults. `undefined` removes a parameter. The key still signs with
+   * its own algorithm, so `alg` can be wrong.
+   *
+   * Default: none.
    */
   readonly header?: Readonly<Record<string, unknown>>
-  /** What signs: the name of one of the issuer's keys, or any key. Default: the current key. */
+  /** Signing key: the name of a key of the issuer, or any key. Default: the current key. */
   readonly key?: string | SigningKey
 }
 
 /**
- * How an opaque token differs from a good one.
+ * Options for `mintOpaque`: the differences from a valid token.
  *
  * @category models
  * @since 0.1.0
@@ -167,7 +181,7 @@ export interface MintOptions {
 export type OpaqueOptions = Omit<MintOptions, "profile" | "header" | "key">
 
 /**
- * A part of a token: a text or bytes, which are then base64url-encoded, or what is encoded already and goes out as it is.
+ * Segment of a raw token. Text and bytes are base64url-encoded. `{ encoded }` is written unchanged.
  *
  * @category models
  * @since 0.1.0
@@ -175,9 +189,9 @@ export type OpaqueOptions = Omit<MintOptions, "profile" | "header" | "key">
 export type RawPart = string | Uint8Array | { readonly encoded: string }
 
 /**
- * A token of any bytes. Nothing is parsed or checked.
+ * Token made of any bytes. `TestIssuer` neither parses nor checks them.
  *
- * **Example** (No algorithm, no signature)
+ * **Example** (Minting a token without algorithm and signature)
  *
  * ```ts import.meta.vitest
  * import { Effect } from "effect"
@@ -196,18 +210,29 @@ export type RawPart = string | Uint8Array | { readonly encoded: string }
  * @since 0.1.0
  */
 export interface RawToken {
-  /** The first segment. */
+  /** First segment. */
   readonly header: RawPart
-  /** The second segment. */
+  /** Second segment. */
   readonly payload: RawPart
-  /** The third segment, as it is: `""` for none, or another token's. Default: a real signature over the other two. */
+  /**
+   * Third segment, written unchanged. `""` means no signature.
+   *
+   * Default: a valid signature over the other two segments.
+   */
   readonly signature?: string
-  /** What signs: the name of one of the issuer's keys, or any key. Default: the current key. */
+  /** Signing key: the name of a key of the issuer, or any key. Default: the current key. */
   readonly key?: string | SigningKey
 }
 
 /**
- * What the issuer answers at: its metadata by OpenID Connect Discovery 1.0 §4 and by RFC 8414 §3, its key set, and token introspection (RFC 7662).
+ * Endpoint of a `TestIssuer`.
+ *
+ * | endpoint | content |
+ * |---|---|
+ * | `"openid-configuration"` | metadata (OpenID Connect Discovery 1.0 §4) |
+ * | `"oauth-authorization-server"` | metadata (RFC 8414 §3) |
+ * | `"jwks"` | key set (RFC 7517 §5) |
+ * | `"introspection"` | token introspection (RFC 7662 §2) |
  *
  * @category models
  * @since 0.1.0
@@ -215,16 +240,16 @@ export interface RawToken {
 export type Endpoint = "openid-configuration" | "oauth-authorization-server" | "jwks" | "introspection"
 
 /**
- * How an endpoint answers.
+ * Response of an endpoint, as set by `respond`.
  *
- * | answer | what the client sees |
+ * | answer | what the client receives |
  * |---|---|
- * | `"normal"` | the metadata, the key set, or what is so of the token |
- * | `"unreachable"` | no connection; on a socket, one that breaks before the answer |
- * | `"never"` | a connection, and no answer |
- * | an object | the normal answer, but for what the object says |
+ * | `"normal"` | the metadata, the key set, or the state of the token |
+ * | `"unreachable"` | a connection error; a socket closes before the response |
+ * | `"never"` | a connection, but no response |
+ * | an object | the normal response, changed by the members of the object |
  *
- * **Example** (A key set that is no JSON, after three seconds)
+ * **Example** (Responding with HTML after three seconds)
  *
  * ```ts import.meta.vitest
  * import { Effect, Fiber, Layer } from "effect"
@@ -254,20 +279,20 @@ export type Answer =
   | "unreachable"
   | "never"
   | {
-      /** Waited for before the answer, on the `Clock`: finite, and not below zero. Default: none. */
+      /** Time before the response, on the `Clock`. Must be finite and not negative. Default: no delay. */
       readonly delay?: Duration.Input
-      /** Default: 200. Redirects are answered, not followed. */
+      /** Status code. The in-memory client does not follow redirects. Default: 200. */
       readonly status?: number
-      /** Default: `content-type: application/json`. */
+      /** Headers that replace or extend `content-type: application/json`. Default: none. */
       readonly headers?: Readonly<Record<string, string>>
-      /** A text or bytes, as they are. Default: the normal body. */
+      /** Body, sent unchanged. Default: the normal body. */
       readonly body?: string | Uint8Array
     }
 
 /**
- * A request that the issuer was sent.
+ * Request that the issuer received.
  *
- * **Example** (One look at the keys for two tokens)
+ * **Example** (Checking that two tokens cause one fetch of the keys)
  *
  * ```ts import.meta.vitest
  * import { Effect, Layer, Redacted } from "effect"
@@ -293,35 +318,35 @@ export type Answer =
  * @since 0.1.0
  */
 export interface IssuerRequest {
-  /** What was asked; `"other"` is what the issuer does not have, and, with the in-memory client, another origin. */
+  /** Requested endpoint. `"other"` is any other path, and any other origin if the request used the in-memory client. */
   readonly endpoint: Endpoint | "other"
-  /** The method, in capitals. */
+  /** HTTP method, in capitals. */
   readonly method: string
-  /** The whole URL, with its query. */
+  /** Whole URL, with the query. */
   readonly url: string
-  /** When it arrived: milliseconds since 1970, on the `Clock`. */
+  /** Time of arrival on the `Clock`, in milliseconds since 1970. */
   readonly time: number
 }
 
 /**
- * What `TestIssuer` is in the context. Its functions may be taken out of it: `const { mint } = yield* TestIssuer`.
+ * Members of the `TestIssuer` service. You can destructure them: `const { mint } = yield* TestIssuer`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Issuer {
-  /** Its identifier, the `iss` of its tokens. */
+  /** Issuer identifier: the `iss` claim of the tokens. */
   readonly issuer: string
-  /** The `aud` of its access tokens. */
+  /** `aud` claim of access tokens. */
   readonly audience: string | ReadonlyArray<string>
-  /** Where its key set is. */
+  /** URL of the key set. */
   readonly jwksUri: string
-  /** Where it is asked about tokens (RFC 7662 §2), by any client that shows a secret. */
+  /** URL of the introspection endpoint (RFC 7662 §2). Every client that sends credentials is accepted. */
   readonly introspectionEndpoint: string
   /**
-   * What discovery answers, to build a wrong one from.
+   * Returns the metadata that both discovery endpoints serve. Use it to build wrong metadata.
    *
-   * **Example** (Metadata that names another issuer)
+   * **Example** (Serving metadata that names another issuer)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -340,9 +365,10 @@ export interface Issuer {
   readonly metadata: Effect.Effect<Readonly<Record<string, unknown>>>
 
   /**
-   * A token that is good from now on the `Clock`, but for what the options change. Its `jti` is `token-1`, `token-2`, …
+   * Mints a token that is valid from now on the `Clock`. The options change the token. Its `jti` is `token-1`,
+   * `token-2`, …
    *
-   * **Example** (A user with two scopes)
+   * **Example** (Minting a token with two scopes)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -359,10 +385,15 @@ export interface Issuer {
    */
   readonly mint: (options?: MintOptions) => Effect.Effect<string>
   /**
-   * A token that says nothing, `opaque-1`, and no other one is like it: who wants to know asks the issuer. The options change what it answers, beside `active`: the claims, and
-   * `token_type`, which refresh tokens have none of (`without: ["token_type"]`).
+   * Mints an opaque token for `TokenIntrospection`, such as `opaque-1`. No two opaque tokens are equal, also after
+   * `reset`.
    *
-   * **Example** (A refresh token, which is active, too)
+   * **Details**
+   *
+   * The options change the introspection response, except its `active` member. A refresh token has no `token_type`:
+   * pass `without: ["token_type"]`.
+   *
+   * **Example** (Minting a refresh token)
    *
    * ```ts import.meta.vitest
    * import { Effect, Layer, Redacted } from "effect"
@@ -391,9 +422,14 @@ export interface Issuer {
    */
   readonly mintOpaque: (options?: OpaqueOptions) => Effect.Effect<string>
   /**
-   * From now on the issuer says that this access token, opaque or not, is not active. Of what somebody else has signed it says so anyway.
+   * Revokes an access token: from now on, the introspection endpoint reports that it is not active.
    *
-   * **Example** (A token that is taken for as long as it is kept)
+   * **Details**
+   *
+   * Works for opaque tokens and JWTs of this issuer. Dies if the issuer did not mint the token, or if the token is
+   * already revoked.
+   *
+   * **Example** (Revoking a token that is cached)
    *
    * ```ts import.meta.vitest
    * import { Effect, Layer, Redacted } from "effect"
@@ -411,12 +447,13 @@ export interface Issuer {
    *   const { mintOpaque, revoke } = yield* TestIssuer
    *   const { verify } = yield* TokenVerifier
    *   const token = yield* mintOpaque()
-   *   const verified = Effect.match(verify(Redacted.make(token)), { onFailure: (error) => error._tag, onSuccess: () => "ok" })
+   *   const outcome = { onFailure: (error: { readonly _tag: string }) => error._tag, onSuccess: () => "ok" }
+   *   const verified = Effect.match(verify(Redacted.make(token)), outcome)
    *   const before = yield* verified
    *   yield* revoke(token)
-   *   const kept = yield* verified
+   *   const cached = yield* verified
    *   yield* TokenVerifier.invalidate(Redacted.make(token))
-   *   return [before, kept, yield* verified]
+   *   return [before, cached, yield* verified]
    * })
    *
    * const layers = Verifier.pipe(Layer.provideMerge(TestIssuer.layer({ keys: ["ES256"] })))
@@ -426,9 +463,9 @@ export interface Issuer {
    */
   readonly revoke: (token: string) => Effect.Effect<void>
   /**
-   * A token of any bytes, signed as they are: for everything that `mint` cannot say.
+   * Mints a token of any bytes, and signs exactly those bytes. Use it for tokens that `mint` cannot express.
    *
-   * **Example** (A payload that is no JSON)
+   * **Example** (Minting a token whose payload is not JSON)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -446,9 +483,9 @@ export interface Issuer {
   readonly mintRaw: (token: RawToken) => Effect.Effect<string>
 
   /**
-   * Every key that it can sign with, the unpublished ones too.
+   * Returns all keys of the issuer, including unpublished keys.
    *
-   * **Example** (What stays after a rotation)
+   * **Example** (Listing the keys after a rotation)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -465,9 +502,9 @@ export interface Issuer {
    */
   readonly keys: Effect.Effect<ReadonlyArray<SigningKey>>
   /**
-   * The key that signs.
+   * Returns the key that signs new tokens.
    *
-   * **Example** (A token that names the key of another)
+   * **Example** (Signing with a key other than the header names)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -485,9 +522,14 @@ export interface Issuer {
    */
   readonly currentKey: Effect.Effect<SigningKey>
   /**
-   * Publishes a key, and signs with it from now on; the others stay published. Default: a new key of the current one's algorithm.
+   * Publishes a key and signs with it from now on. The earlier keys stay published.
    *
-   * **Example** (A new algorithm)
+   * **Details**
+   *
+   * Without an argument, `rotate` generates a key for the algorithm of the current key. Dies if the current key is an
+   * HMAC secret.
+   *
+   * **Example** (Changing the algorithm)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -504,9 +546,9 @@ export interface Issuer {
    */
   readonly rotate: (key?: Algorithm | SigningKey) => Effect.Effect<SigningKey>
   /**
-   * Takes all keys of this name out of the key set. They can still sign.
+   * Removes all keys of this name from the key set. They can still sign. Dies if no published key has the name.
    *
-   * **Example** (A key set after the old key is gone)
+   * **Example** (Removing the old key after a rotation)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -526,9 +568,9 @@ export interface Issuer {
    */
   readonly retire: (kid: string) => Effect.Effect<void>
   /**
-   * Puts any JSON into the key set as it is, such as the key of somebody else or what is no key at all.
+   * Adds any JSON to the key set, such as a foreign key or a value that is not a key.
    *
-   * **Example** (A key set that holds a secret)
+   * **Example** (Publishing a secret)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -548,9 +590,9 @@ export interface Issuer {
   readonly publish: (jwk: unknown) => Effect.Effect<void>
 
   /**
-   * How an endpoint answers from the next request on; `"discovery"` is both of the metadata's.
+   * Sets the response of an endpoint from the next request on. `"discovery"` sets both metadata endpoints.
    *
-   * **Example** (An issuer without OpenID Connect, as RFC 8414 describes it)
+   * **Example** (Removing the OpenID Connect metadata)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -569,9 +611,9 @@ export interface Issuer {
    */
   readonly respond: (endpoint: Endpoint | "discovery", answer: Answer) => Effect.Effect<void>
   /**
-   * What it was sent, oldest first.
+   * Returns the requests that the issuer received, oldest first.
    *
-   * **Example** (That nobody asked for the keys)
+   * **Example** (Checking that no request fetched the keys)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -589,9 +631,10 @@ export interface Issuer {
    */
   readonly requests: Effect.Effect<ReadonlyArray<IssuerRequest>>
   /**
-   * Back to how it was built: its first keys, normal answers, no requests, and `token-1` next.
+   * Restores the initial state: the first keys, normal responses, no requests, no minted tokens. The next `jti` is
+   * `token-1`.
    *
-   * **Example** (One issuer for many tests)
+   * **Example** (Sharing one issuer between tests)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -609,9 +652,9 @@ export interface Issuer {
   readonly reset: Effect.Effect<void>
 
   /**
-   * The issuer as an HTTP app, for servers of your own. Each path that is not an endpoint is a 404.
+   * HTTP app of the issuer, for your own server. Every path that is not an endpoint gets `404`.
    *
-   * **Example** (A web handler)
+   * **Example** (Making a web handler)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"

@@ -1,4 +1,4 @@
-/** Makes keys, and signs with them. */
+/** Makes signing keys, and signs with them. */
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
 import type { Algorithm, SymmetricAlgorithm } from "../verifier/keys/algorithms.ts"
@@ -31,7 +31,7 @@ export const makeSecretKey = (
   )
 }
 
-// RFC 7518 §3, RFC 8037 §3.1. WebCrypto's signatures have the form that JWS wants.
+// The WebCrypto parameters of RFC 7518 §3 and RFC 8037 §3.1. WebCrypto signatures already have the JWS format.
 const parameters = (algorithm: SigningAlgorithm): string | RsaPssParams | EcdsaParams => {
   const bits = algorithm.slice(2)
   switch (algorithm) {
@@ -57,7 +57,7 @@ const parameters = (algorithm: SigningAlgorithm): string | RsaPssParams | EcdsaP
   }
 }
 
-/** The third segment over the other two. Not by jose, which rightly refuses to sign what an attacker would. */
+/** Signs the first two segments of a token. Uses WebCrypto, because jose refuses to sign the tokens of an attacker. */
 export const sign = (key: SigningKey, input: string): Effect.Effect<string> =>
   Effect.map(
     Effect.promise(() => crypto.subtle.sign(parameters(key.alg), key.privateKey, new TextEncoder().encode(input))),

@@ -1,4 +1,4 @@
-/** What a test issuer knows, and how tests change it. */
+/** The state of a test issuer, and the changes that tests can make to it. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
@@ -7,38 +7,39 @@ import type { Algorithm } from "../verifier/keys/algorithms.ts"
 import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./issuerModel.ts"
 import { makeKey } from "./signingKey.ts"
 
-/** What an issuer knows. */
 export interface State {
-  /** All that can sign. */
+  /** All keys that can sign, including unpublished keys. */
   readonly keys: ReadonlyArray<SigningKey>
   readonly current: SigningKey
-  /** The key set's members, which may be anything. */
+  /** Members of the key set. A test may publish any JSON. */
   readonly published: ReadonlyArray<unknown>
   readonly answers: Readonly<Record<Endpoint, Answer>>
   readonly requests: ReadonlyArray<IssuerRequest>
-  /** How many tokens it has minted. */
+  /** Number of minted tokens. */
   readonly tokens: number
 }
 
-// What a test asks for and cannot be is a mistake in the test: it dies, and says what there is.
+// A mistake in a test is a defect, so that the error types of the issuer stay `never`.
 export const mistake = (message: string) => Effect.die(new Error(`TestIssuer: ${message}`))
 
-/** A duration of a test's, in milliseconds. */
-export const millis = (what: string, input: Duration.Input, least = -Infinity): Effect.Effect<number> => {
+/** Returns a duration option in milliseconds. */
+export const millis = (option: string, input: Duration.Input, minimum = -Infinity): Effect.Effect<number> => {
   const value = toMillis(input)
-  return Number.isFinite(value) && value >= least
+  const kind = minimum === 0 ? "finite duration that is not negative" : "finite duration"
+  return Number.isFinite(value) && value >= minimum
     ? Effect.succeed(value)
-    : mistake(`${what} must be a finite duration${least === 0 ? " that is not negative" : ""}, such as "5 seconds"`)
+    : mistake(`${option} must be a ${kind}, such as "5 seconds".`)
 }
 
-const names = (kids: ReadonlyArray<string>): string => (kids.length === 0 ? "none" : kids.join(", "))
+const list = (kids: ReadonlyArray<string>): string =>
+  kids.length === 0 ? "none" : kids.map((kid) => JSON.stringify(kid)).join(", ")
 
 export const initial = (given: ReadonlyArray<Algorithm | SigningKey>): Effect.Effect<State> =>
   Effect.gen(function* () {
     const keys: Array<SigningKey> = []
     for (const key of given) keys.push(yield* resolve(keys, key))
     const current = keys[0]
-    if (current === undefined) return yield* mistake('keys must have at least one, such as "RS256"')
+    if (current === undefined) return yield* mistake('keys must not be empty. Pass an algorithm, such as "RS256".')
     return {
       keys,
       current,
@@ -55,11 +56,11 @@ export const initial = (given: ReadonlyArray<Algorithm | SigningKey>): Effect.Ef
   })
 
 const resolve = (existing: ReadonlyArray<SigningKey>, key: Algorithm | SigningKey): Effect.Effect<SigningKey> =>
-  typeof key === "string" ? makeKey(freeName(existing, key), key) : Effect.succeed(key)
+  typeof key === "string" ? makeKey(unusedName(existing, key), key) : Effect.succeed(key)
 
-const freeName = (existing: ReadonlyArray<SigningKey>, algorithm: Algorithm, number = 1): string => {
+const unusedName = (existing: ReadonlyArray<SigningKey>, algorithm: Algorithm, number = 1): string => {
   const kid = `${algorithm}-${number}`
-  return existing.some((key) => key.kid === kid) ? freeName(existing, algorithm, number + 1) : kid
+  return existing.some((key) => key.kid === kid) ? unusedName(existing, algorithm, number + 1) : kid
 }
 
 export const find = (state: State, key: string | SigningKey | undefined): Effect.Effect<SigningKey> => {
@@ -67,7 +68,7 @@ export const find = (state: State, key: string | SigningKey | undefined): Effect
   if (typeof key !== "string") return Effect.succeed(key)
   const found = state.keys.find(({ kid }) => kid === key)
   return found === undefined
-    ? mistake(`there is no key "${key}"; its keys are: ${names(state.keys.map(({ kid }) => kid))}`)
+    ? mistake(`no key has the name ${JSON.stringify(key)}. Names of keys: ${list(state.keys.map(({ kid }) => kid))}.`)
     : Effect.succeed(found)
 }
 
@@ -76,7 +77,7 @@ export const rotate = (ref: Ref.Ref<State>, given: Algorithm | SigningKey | unde
     const { current, keys } = yield* Ref.get(ref)
     const algorithm = given ?? current.alg
     if (algorithm === "HS256" || algorithm === "HS384" || algorithm === "HS512") {
-      return yield* mistake("rotate makes no secrets: give it the key")
+      return yield* mistake("rotate cannot generate an HMAC secret. Pass the key.")
     }
     const key = yield* resolve(keys, algorithm)
     yield* Ref.update(ref, (state) => ({
@@ -93,7 +94,9 @@ export const retire = (ref: Ref.Ref<State>, kid: string): Effect.Effect<void> =>
     const kids = published.map(kidOf)
     return kids.includes(kid)
       ? Ref.update(ref, (state) => ({ ...state, published: state.published.filter((jwk) => kidOf(jwk) !== kid) }))
-      : mistake(`no key "${kid}" is published; these are: ${names(kids.filter((name) => name !== undefined))}`)
+      : mistake(
+          `no published key has the name ${JSON.stringify(kid)}. Names of published keys: ${list(kids.filter((name) => name !== undefined))}.`
+        )
   })
 
 const kidOf = (jwk: unknown): string | undefined =>

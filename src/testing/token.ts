@@ -1,12 +1,12 @@
-/** Makes tokens, good and bad ones. */
+/** Makes tokens for tests, valid and invalid. */
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
 import type { MintOptions, RawPart, RawToken, SigningKey } from "./issuerModel.ts"
-import { sign } from "./signingKey.ts"
+import * as signingKey from "./signingKey.ts"
 
 const clientId = "test-client"
 
-/** What the issuer says in each token. */
+/** Claims of a token whose options do not change them. */
 interface Defaults {
   readonly issuer: string
   readonly audience: string | ReadonlyArray<string>
@@ -19,12 +19,12 @@ interface Defaults {
 
 export type Claims = Readonly<Record<string, unknown>>
 
-export const good = (options: MintOptions, claims: Claims, key: SigningKey): Effect.Effect<string> =>
+export const sign = (options: MintOptions, claims: Claims, key: SigningKey): Effect.Effect<string> =>
   raw({ header: JSON.stringify(header(options, key)), payload: JSON.stringify(claims) }, key)
 
 export const raw = (token: RawToken, key: SigningKey): Effect.Effect<string> => {
   const input = `${segment(token.header)}.${segment(token.payload)}`
-  const signature = token.signature === undefined ? sign(key, input) : Effect.succeed(token.signature)
+  const signature = token.signature === undefined ? signingKey.sign(key, input) : Effect.succeed(token.signature)
   return Effect.map(signature, (signature) => `${input}.${signature}`)
 }
 
@@ -41,14 +41,14 @@ const header = (options: MintOptions, key: SigningKey) => ({
 export const claims = (options: MintOptions, defaults: Defaults): Claims => {
   // NumericDate is in seconds (RFC 7519 §2).
   const issuedAt = Math.floor(defaults.now / 1000)
-  const own =
+  const profileClaims =
     options.profile === "id-token"
       ? { aud: options.audience ?? clientId, auth_time: issuedAt }
       : { aud: options.audience ?? defaults.audience, client_id: clientId, jti: defaults.tokenId }
   const all = {
     iss: defaults.issuer,
     sub: options.subject ?? "demo",
-    ...own,
+    ...profileClaims,
     iat: issuedAt,
     exp: issuedAt + defaults.lifetime / 1000,
     ...(options.scopes === undefined ? undefined : { scope: options.scopes.join(" ") }),

@@ -1,4 +1,4 @@
-/** The app under attack: one verifier, one route in each form of answers, on a real socket; its issuer is in memory and records what it is asked. */
+/** The app under attack: one verifier, one route per `responses` setting, a real socket, and an issuer in memory. */
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Logger, Metric, References, Tracer } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
@@ -6,7 +6,7 @@ import { AccessToken, JwtVerifier, OAuth2, type TokenCaching } from "effect-oaut
 import { type SigningKey, TestIssuer } from "effect-oauth2/testing"
 import { connect } from "node:net"
 import { inspect } from "node:util"
-import { serve, values, type Answer as WireAnswer } from "../conformance/Wire.ts"
+import { serve, values, type Answer as WireResponse } from "../conformance/Wire.ts"
 
 const urls = { authorizationUrl: "https://issuer.test/authorize", tokenUrl: "https://issuer.test/token" }
 const scopes = { read: "Read" }
@@ -18,16 +18,16 @@ const schemes = {
 export type Responses = keyof typeof schemes
 export const responses: ReadonlyArray<Responses> = ["fastapi", "rfc6750"]
 
-const who = Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text(subject))
+const subject = Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text(subject))
 
 const Routes = Layer.mergeAll(
-  HttpRouter.add("*", "/fastapi", who).pipe(Layer.provide(schemes.fastapi.require("read").route.layer)),
-  HttpRouter.add("*", "/rfc6750", who).pipe(Layer.provide(schemes.rfc6750.require("read").route.layer))
+  HttpRouter.add("*", "/fastapi", subject).pipe(Layer.provide(schemes.fastapi.require("read").route.layer)),
+  HttpRouter.add("*", "/rfc6750", subject).pipe(Layer.provide(schemes.rfc6750.require("read").route.layer))
 ).pipe(Layer.provide([schemes.fastapi.layer, schemes.rfc6750.layer]))
 
 export const audience = "https://api.test"
 
-/** Keys take long to make: the issuer's own, and an attacker's of the same name. */
+// RSA keys are slow to generate, so all tests share these keys. The attacker's key has the name of an issuer's key.
 export const keys = Effect.runPromise(
   Effect.all({
     rsa: TestIssuer.makeKey("rsa", "RS256"),
@@ -36,10 +36,10 @@ export const keys = Effect.runPromise(
   })
 )
 
-/** Everything that is logged while the app is attacked: no token may be in it. */
-export const emitted: Array<string> = []
+/** All log events. They must not contain a token. */
+export const logged: Array<string> = []
 
-/** The spans of this library; those of Effect's HTTP server hold the fields of a request, of which it redacts its own list. */
+// Spans of this library only. The spans of Effect's HTTP server contain request headers, which Effect redacts itself.
 const spans: Array<Tracer.NativeSpan> = []
 
 const Spans = Layer.succeed(
@@ -53,10 +53,10 @@ const Spans = Layer.succeed(
   })
 )
 
-/** Everything that has been observed: log events, spans, metrics. */
-export const observed = Effect.map(Metric.snapshot, (metrics) =>
+/** All log events, spans and metrics, as text. */
+export const telemetry = Effect.map(Metric.snapshot, (metrics) =>
   [
-    ...emitted,
+    ...logged,
     ...spans.map((span) =>
       JSON.stringify([span.name, [...span.attributes], span.events, inspect(span.status, { depth: 6 })])
     ),
@@ -67,7 +67,7 @@ export const observed = Effect.map(Metric.snapshot, (metrics) =>
 const Recorder = Logger.layer([
   Logger.make(({ cause, fiber, message }) => {
     const annotations = fiber.getRef(References.CurrentLogAnnotations)
-    emitted.push(JSON.stringify([message, String(cause), annotations]))
+    logged.push(JSON.stringify([message, String(cause), annotations]))
   })
 ])
 
@@ -89,10 +89,13 @@ export const layerCaching = (caching: TokenCaching) =>
 
 export const layer = layerCaching({})
 
-/** What is right, in the shorthand of the list of attacks: a status and a reason; with 200 the subject `good` is let in, and with 431 Node has answered. */
+/**
+ * Expected response: the status with `responses: "rfc6750"`, and a letter for the reason. `200` also requires the
+ * subject `good`. Node itself responds with `431`.
+ */
 export type Expected = "200" | "401t" | "400" | "401n" | "403s" | "431" | "503"
 
-const answers: Readonly<
+const expectedResponses: Readonly<
   Record<Responses, Readonly<Record<Expected, readonly [status: number, challenge: string | undefined]>>>
 > = {
   fastapi: {
@@ -115,28 +118,28 @@ const answers: Readonly<
   }
 }
 
-/** What a request holds besides its header. */
-export interface Beside {
+/** Parameters of a request, in the query or in a form. */
+export interface Parameters {
   readonly query?: string
-  /** Is posted. */
+  /** Body of a POST request. */
   readonly form?: string
 }
 
-/** Sends bytes as they are, and reads the answer. */
+/** Sends header lines without changing a byte, and returns the response. */
 export const sendRaw = Effect.fnUntraced(function* (
   path: string,
   lines: ReadonlyArray<string>,
-  { form, query }: Beside = {}
+  { form, query }: Parameters = {}
 ) {
   const target = query === undefined ? path : `${path}?${query}`
   const head = [`${form === undefined ? "GET" : "POST"} ${target} HTTP/1.1`, "Host: api.test", "Connection: close"]
-  const ofForm =
+  const formHeaders =
     form === undefined ? [] : ["Content-Type: application/x-www-form-urlencoded", `Content-Length: ${form.length}`]
   const { port } = new URL(HttpServer.formatAddress((yield* HttpServer.HttpServer).address))
-  return yield* Effect.callback<WireAnswer>((resume) => {
+  return yield* Effect.callback<WireResponse>((resume) => {
     const chunks: Array<Buffer> = []
     const socket = connect(Number(port), "127.0.0.1", () =>
-      socket.write(Buffer.from([...head, ...lines, ...ofForm, "", form ?? ""].join("\r\n"), "latin1"))
+      socket.write(Buffer.from([...head, ...lines, ...formHeaders, "", form ?? ""].join("\r\n"), "latin1"))
     )
     socket.on("data", (chunk) => chunks.push(chunk))
     socket.on("error", () => {})
@@ -158,35 +161,35 @@ export const sendRaw = Effect.fnUntraced(function* (
   })
 })
 
-/** Asserts one answer, to the challenge; that nothing of what was sent is in it; and that the server lives. */
-export const assertAnswer = Effect.fnUntraced(function* (
-  form: Responses,
+/** Asserts the status and the challenge, and that the response contains no part of the request. */
+export const assertResponse = Effect.fnUntraced(function* (
+  setting: Responses,
   expected: Expected,
   lines: ReadonlyArray<string>,
   secrets: ReadonlyArray<string>,
-  beside: Beside = {}
+  parameters: Parameters = {}
 ) {
-  const answer = yield* sendRaw(`/${form}`, lines, beside)
-  // A system may lose an answer that comes before the request has been read to its end.
-  if (expected === "431" && answer.status === 0) return
-  const [status, challenge] = answers[form][expected]
-  assert.strictEqual(answer.status, status, `${form}: ${answer.body}`)
-  assert.deepStrictEqual(values(answer, "www-authenticate"), challenge === undefined ? [] : [challenge])
-  if (expected === "200") assert.include(answer.body, "good")
-  if (expected === "503") assert.match(values(answer, "retry-after")[0] ?? "", /^\d+$/)
-  const whole = JSON.stringify(answer)
+  const response = yield* sendRaw(`/${setting}`, lines, parameters)
+  // The operating system can lose a response that is sent before the whole request is read.
+  if (expected === "431" && response.status === 0) return
+  const [status, challenge] = expectedResponses[setting][expected]
+  assert.strictEqual(response.status, status, `${setting}: ${response.body}`)
+  assert.deepStrictEqual(values(response, "www-authenticate"), challenge === undefined ? [] : [challenge])
+  if (expected === "200") assert.include(response.body, "good")
+  if (expected === "503") assert.match(values(response, "retry-after")[0] ?? "", /^\d+$/)
+  const whole = JSON.stringify(response)
   for (const secret of secrets) if (secret.length > 12) assert.notInclude(whole, secret)
 })
 
-/** A token of the subject `good` is accepted. */
+/** Asserts that a token of the subject `good` is accepted. */
 export const assertAccepted = Effect.fnUntraced(function* (token: string) {
-  for (const form of responses) {
-    const { body, status } = yield* sendRaw(`/${form}`, [`Authorization: Bearer ${token}`])
+  for (const setting of responses) {
+    const { body, status } = yield* sendRaw(`/${setting}`, [`Authorization: Bearer ${token}`])
     assert.deepStrictEqual([status, body.includes("good")], [200, true])
   }
 })
 
-/** A good request is answered. */
+/** Asserts that the app still accepts a valid token. */
 export const assertAlive = Effect.fnUntraced(function* (key?: SigningKey) {
   const issuer = yield* TestIssuer
   const token = yield* issuer.mint({ scopes: ["read"], subject: "good", ...(key === undefined ? {} : { key }) })

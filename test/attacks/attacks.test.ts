@@ -1,3 +1,4 @@
+// Runs every attack, and writes docs/attacks.md if UPDATE_DOCS is set.
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestIssuer } from "effect-oauth2/testing"
@@ -9,37 +10,40 @@ import * as issuers from "./issuers.ts"
 const table = new URL("../../docs/attacks.md", import.meta.url)
 const passed = new Map<number, number>()
 
-/** What of header lines must not come back, nor into a log. */
+/** Returns the words of header lines that must not appear in a response or in a log. */
 const secretsOf = (lines: ReadonlyArray<string>) =>
   lines.flatMap((line) => line.split(/[ :;,=]+/)).flatMap((word) => [word, ...word.split(".")])
 
-// On the real clock: the server is.
-layer(Arena.layer, { timeout: 30_000, excludeTestServices: true })("under attack", (it) => {
-  it.effect("a good request is answered", () => Arena.assertAlive())
+// The server of this layer runs on the real clock.
+layer(Arena.layer, { timeout: 30_000, excludeTestServices: true })("an app under attack", (it) => {
+  it.effect("accepts a valid token", () => Arena.assertAlive())
 
-  for (const one of attacks) {
-    it.effect(`${one.class}: ${classes[one.class]}: ${one.name}`, () =>
+  for (const attack of attacks) {
+    const status = attack.expected.slice(0, 3)
+    it.effect(`responds with ${status} to attack ${attack.class} (${classes[attack.class]}): ${attack.name}`, () =>
       Effect.gen(function* () {
         const issuer = yield* TestIssuer
-        const lines = yield* one.lines(issuer)
-        const beside = one.beside === undefined ? {} : yield* one.beside(issuer)
-        const secrets = secretsOf([...lines, beside.query ?? "", beside.form ?? ""])
+        const lines = yield* attack.lines(issuer)
+        const parameters = attack.parameters === undefined ? {} : yield* attack.parameters(issuer)
+        const secrets = secretsOf([...lines, parameters.query ?? "", parameters.form ?? ""])
         const before = (yield* issuer.requests).length
-        for (const form of Arena.responses) yield* Arena.assertAnswer(form, one.expected, lines, secrets, beside)
-        // An unknown key may be looked for once in a while, at the issuer's own address; nothing else is ever fetched.
-        const asked = (yield* issuer.requests).slice(before)
-        for (const { url } of asked) assert.isTrue(url.startsWith("https://issuer.test/"), url)
+        for (const setting of Arena.responses) {
+          yield* Arena.assertResponse(setting, attack.expected, lines, secrets, parameters)
+        }
+        // An unknown kid may cause a rate-limited fetch of the issuer's key set. No other URL is ever fetched.
+        const requests = (yield* issuer.requests).slice(before)
+        for (const { url } of requests) assert.isTrue(url.startsWith("https://issuer.test/"), url)
         const good = yield* Arena.assertAlive()
-        const observed = yield* Arena.observed
+        const telemetry = yield* Arena.telemetry
         for (const secret of [...secrets, ...secretsOf([good])])
-          if (secret.length > 24) assert.notInclude(observed, secret)
-        passed.set(one.class, (passed.get(one.class) ?? 0) + 1)
+          if (secret.length > 24) assert.notInclude(telemetry, secret)
+        passed.set(attack.class, (passed.get(attack.class) ?? 0) + 1)
       })
     )
   }
 
-  it.effect("is observed: verifications are counted by outcome, and traced", () =>
-    Effect.map(Arena.observed, (observed) => {
+  it.effect("counts verifications by outcome, and traces them", () =>
+    Effect.map(Arena.telemetry, (telemetry) => {
       for (const text of [
         "oauth2_token_verifications_total",
         "Accepted",
@@ -47,12 +51,12 @@ layer(Arena.layer, { timeout: 30_000, excludeTestServices: true })("under attack
         "JwtVerifier.verify",
         "KeySet.refresh"
       ]) {
-        assert.include(observed, text)
+        assert.include(telemetry, text)
       }
     })
   )
 
-  it.effect("fetches nothing but the issuer's own documents, and few of them", () =>
+  it.effect("fetches at most four documents of the issuer during all attacks", () =>
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
       const requests = yield* issuer.requests
@@ -61,28 +65,34 @@ layer(Arena.layer, { timeout: 30_000, excludeTestServices: true })("under attack
   )
 })
 
-describe("attacks on the way to the issuer's keys", () => {
-  for (const one of issuers.scenarios) {
-    it.effect(`${one.class}: ${issuers.classes[one.class]}: ${one.name}`, () =>
-      Effect.map(issuers.run(one), () => passed.set(one.class, (passed.get(one.class) ?? 0) + 1))
+describe("an app whose issuer or cache is under attack", () => {
+  for (const scenario of issuers.scenarios) {
+    it.effect(`resists attack ${scenario.class} (${issuers.classes[scenario.class]}): ${scenario.name}`, () =>
+      Effect.map(issuers.run(scenario), () => passed.set(scenario.class, (passed.get(scenario.class) ?? 0) + 1))
     )
   }
 })
 
 describe("the table of attacks", () => {
-  it("is in docs/attacks.md", () => {
+  it("equals docs/attacks.md", () => {
     const rows = Object.entries({ ...classes, ...issuers.classes }).map(([n, name]) => {
-      const all = [...attacks, ...issuers.scenarios].filter((one) => one.class === Number(n)).length
-      return `| ${n} | ${name} | ${all} | ${passed.get(Number(n)) === all ? "answered as it should be" : "FAILED"} |`
+      const all = [...attacks, ...issuers.scenarios].filter((attack) => attack.class === Number(n)).length
+      return `| ${n} | ${name} | ${all} | ${passed.get(Number(n)) === all ? "passed" : "FAILED"} |`
     })
     const text = [
       "# Attacks",
       "",
-      "Made by the test run (`UPDATE_DOCS=1 npx vitest run test/attacks`). Each case is sent over a real socket in both forms of answers; asserted are the",
-      "status, the challenge, that nothing of it comes back or is logged, that nothing but the issuer's own documents is fetched, and that the next good",
-      "request is answered. `test/KeySet.model.test.ts` runs random interleavings of outages, rotations and floods against a model besides.",
+      "Every test run makes these attacks over a real socket, with both `responses` settings. For each case, the test checks:",
       "",
-      "| class | what | cases | result |",
+      "- the status and the challenge",
+      "- that responses, logs, spans and metrics contain no part of the credentials",
+      "- that the library fetches only documents of the issuer",
+      "- that the next valid token is accepted",
+      "",
+      "`test/verifier/KeySet.model.test.ts` runs random sequences of outages, key rotations and floods against a model.",
+      "To update this page, run `UPDATE_DOCS=1 npx vitest run test/attacks`.",
+      "",
+      "| class | attack | cases | result |",
       "| --- | --- | --- | --- |",
       ...rows,
       ""

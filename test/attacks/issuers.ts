@@ -1,4 +1,4 @@
-/** Attacks on the way to the issuer's keys: outages, floods of key names, weak keys. Each has a server and an issuer of its own, on the test's clock. */
+/** Attacks on the key set and the cache. Each scenario has its own server and issuer on `TestClock`. */
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Metric } from "effect"
 import type { HttpServer } from "effect/http"
@@ -16,62 +16,62 @@ export interface Scenario {
 
 export const classes: Readonly<Record<number, string>> = {
   14: "outages of the issuer",
-  15: "floods of key names",
-  16: "weak and wrong keys",
-  23: "what was accepted before"
+  15: "floods of unknown key names",
+  16: "weak and unsuitable keys",
+  23: "tokens that were accepted before"
 }
 
 const scenario = (n: number, name: string, run: Scenario["run"]): Scenario => ({ class: n, name, run })
 
-const answer = Effect.fnUntraced(function* (expected: Arena.Expected, token: string) {
-  for (const form of Arena.responses) {
-    yield* Arena.assertAnswer(form, expected, [`Authorization: Bearer ${token}`], token.split("."))
+const assertResponses = Effect.fnUntraced(function* (expected: Arena.Expected, token: string) {
+  for (const setting of Arena.responses) {
+    yield* Arena.assertResponse(setting, expected, [`Authorization: Bearer ${token}`], token.split("."))
   }
 })
 
-const good = TestIssuer.use((issuer) => issuer.mint({ scopes: ["read"] }))
+const validToken = TestIssuer.use((issuer) => issuer.mint({ scopes: ["read"] }))
 
-/** A token of a day that was accepted. */
-const accepted = Effect.fnUntraced(function* (options: MintOptions = {}) {
+/** Mints a token with a lifetime of one day, and asserts that the app accepts it. */
+const acceptedToken = Effect.fnUntraced(function* (options: MintOptions = {}) {
   const issuer = yield* TestIssuer
   const token = yield* issuer.mint({ scopes: ["read"], subject: "good", lifetime: "1 day", ...options })
   yield* Arena.assertAccepted(token)
   return token
 })
 
-/** How many tokens were found good by their signatures. */
+/** State of the counter of successful verifications. Cache hits do not change it. */
 const verifications = Effect.map(Metric.snapshot, (metrics) =>
   metrics.flatMap(({ attributes, id, state }) =>
     id === "oauth2_token_verifications_total" && attributes?.["outcome"] === "Accepted" ? [state] : []
   )
 )
 
-const countOfVerifications = Effect.map(verifications, (states) =>
+const verificationCount = Effect.map(verifications, (states) =>
   states.reduce((sum, state) => sum + ("count" in state ? Number(state.count) : 0), 0)
 )
 
 const outages: Readonly<Record<string, Answer>> = {
-  "cannot be reached": "unreachable",
-  "answers 500": { status: 500, body: "sorry" },
-  "answers with HTML": { body: "<html>", headers: { "content-type": "text/html" } },
-  "answers with nothing": { body: "" },
-  "answers with another JSON": { body: `{"keys":1}` },
+  "is unreachable": "unreachable",
+  "responds with 500": { status: 500, body: "sorry" },
+  "responds with HTML": { body: "<html>", headers: { "content-type": "text/html" } },
+  "responds with an empty body": { body: "" },
+  "responds with unexpected JSON": { body: `{"keys":1}` },
   redirects: { status: 302, headers: { location: "https://evil.test/" }, body: "" },
-  "answers without end": { body: `{"keys":[${" ".repeat(600_000)}]}` }
+  "responds with 600 kB": { body: `{"keys":[${" ".repeat(600_000)}]}` }
 }
 
 export const scenarios: ReadonlyArray<Scenario> = [
   ...Object.entries(outages).map(([name, broken]) =>
     scenario(
       14,
-      `at the start it ${name}: 503, and it recovers by itself`,
+      `responds with 503 if the issuer ${name} at the start, and recovers without a restart`,
       Effect.gen(function* () {
         const issuer = yield* TestIssuer
-        const token = yield* good
+        const token = yield* validToken
         yield* issuer.respond("discovery", broken)
         yield* issuer.respond("jwks", broken)
-        yield* answer("503", token)
-        yield* answer("503", yield* issuer.mint({ header: { kid: "unknown" } }))
+        yield* assertResponses("503", token)
+        yield* assertResponses("503", yield* issuer.mint({ header: { kid: "unknown" } }))
         for (const { url } of yield* issuer.requests) assert.isTrue(url.startsWith("https://issuer.test/"), url)
         yield* issuer.respond("discovery", "normal")
         yield* issuer.respond("jwks", "normal")
@@ -83,24 +83,24 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ...Object.entries(outages).map(([name, broken]) =>
     scenario(
       14,
-      `later it ${name}: known keys serve for the stale window, unknown ones are no refusal`,
+      `uses cached keys for the stale window if the issuer ${name} later, and responds with 503 to unknown keys`,
       Effect.gen(function* () {
         const issuer = yield* TestIssuer
         yield* Arena.assertAlive()
         yield* issuer.respond("discovery", broken)
         yield* issuer.respond("jwks", broken)
-        yield* answer("503", yield* issuer.mint({ header: { kid: "unknown" } }))
+        yield* assertResponses("503", yield* issuer.mint({ header: { kid: "unknown" } }))
         yield* TestClock.adjust("69 minutes")
         yield* Arena.assertAlive()
         yield* TestClock.adjust("2 minutes")
-        yield* answer("503", yield* good)
+        yield* assertResponses("503", yield* validToken)
       })
     )
   ),
 
   scenario(
     15,
-    "two hundred invented names cost one look, and a genuinely new key is learned all the same",
+    "fetches the keys once for 200 invented key names, and still finds a new key later",
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
       yield* Arena.assertAlive()
@@ -127,10 +127,10 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ),
   scenario(
     15,
-    "a hundred requests at once for one unknown key cost one look",
+    "fetches the keys once for 100 simultaneous requests",
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
-      const token = yield* good
+      const token = yield* validToken
       yield* Effect.all(
         Array.from({ length: 100 }, () => Arena.sendRaw("/fastapi", [`Authorization: Bearer ${token}`])),
         { concurrency: "unbounded" }
@@ -152,7 +152,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ).map(([name, { alg, ...size }, change]) =>
     scenario(
       16,
-      `a key ${name} is refused, and the others serve`,
+      `ignores a key ${name}, and still uses the other keys`,
       Effect.gen(function* () {
         const issuer = yield* TestIssuer
         const { jwk, privateKey } = yield* Effect.promise(() => makeKey(alg, size, change))
@@ -161,113 +161,113 @@ export const scenarios: ReadonlyArray<Scenario> = [
           scopes: ["read"],
           key: { kid: "weak", alg: alg === "ES384" ? "ES384" : "RS256", privateKey, jwk }
         })
-        yield* answer("401t", token)
+        yield* assertResponses("401t", token)
         yield* Arena.assertAlive()
       })
     )
   ),
   scenario(
     16,
-    "another key of the same name takes neither's place",
+    "uses neither of two keys of the same name",
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
       const { attacker } = yield* Effect.promise(() => Arena.keys)
       yield* issuer.publish(attacker.jwk)
-      yield* answer("401t", yield* issuer.mint({ scopes: ["read"], key: attacker }))
+      yield* assertResponses("401t", yield* issuer.mint({ scopes: ["read"], key: attacker }))
       yield* Arena.assertAlive((yield* issuer.keys).find(({ kid }) => kid === "ec"))
     })
   ),
   scenario(
     16,
-    "a symmetric key in the set verifies nothing",
+    "verifies no token with a symmetric key in the key set",
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
       const secret = yield* TestIssuer.makeSecretKey("shared", "0123456789abcdef0123456789abcdef")
       yield* issuer.publish(secret.jwk)
-      yield* answer("401t", yield* issuer.mint({ scopes: ["read"], key: secret }))
+      yield* assertResponses("401t", yield* issuer.mint({ scopes: ["read"], key: secret }))
       yield* Arena.assertAlive()
     })
   ),
 
   scenario(
     16,
-    "a key set that is called a page is read: its URL is what is trusted, and what is in it is what counts",
+    "reads a key set whose content type is text/html",
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
       const { attacker } = yield* Effect.promise(() => Arena.keys)
       yield* issuer.respond("jwks", { headers: { "content-type": "text/html", "x-content-type-options": "nosniff" } })
-      yield* answer("401t", yield* issuer.mint({ scopes: ["read"], key: attacker }))
+      yield* assertResponses("401t", yield* issuer.mint({ scopes: ["read"], key: attacker }))
       yield* Arena.assertAlive()
     })
   ),
 
-  // Who denies a token by its text, or by what `invalidate` forgets, has denied one of two: `jti` is in both.
+  // A deny list of token texts, or `invalidate`, covers only one of the two texts. Both have the same `jti`.
   scenario(
     23,
-    "the other text of a token that was accepted, with the other elliptic signature, is verified for itself",
+    "verifies the same token with its second valid ECDSA signature as another token",
     Effect.gen(function* () {
-      const token = yield* accepted({ key: "ec" })
+      const token = yield* acceptedToken({ key: "ec" })
       const other = withOtherS(token)
       assert.notStrictEqual(other, token)
-      const before = yield* countOfVerifications
+      const before = yield* verificationCount
       yield* Arena.assertAccepted(other)
-      assert.strictEqual(yield* countOfVerifications, before + 1)
+      assert.strictEqual(yield* verificationCount, before + 1)
       yield* Arena.assertAccepted(token)
       yield* Arena.assertAccepted(other)
-      assert.strictEqual(yield* countOfVerifications, before + 1)
+      assert.strictEqual(yield* verificationCount, before + 1)
     })
   ),
   scenario(
     23,
-    "a token that was accepted is refused when it has expired",
+    "refuses a cached token when it expires",
     Effect.gen(function* () {
       const token = yield* Arena.assertAlive()
       yield* TestClock.adjust("604 seconds")
       yield* Arena.assertAccepted(token)
       yield* TestClock.adjust("1 second")
-      yield* answer("401t", token)
+      yield* assertResponses("401t", token)
       yield* Arena.assertAlive()
     })
   ),
   scenario(
     23,
-    "a token that was accepted is refused when its key has been removed",
+    "refuses a cached token after its key leaves the key set",
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
-      const token = yield* accepted()
+      const token = yield* acceptedToken()
       yield* issuer.retire("rsa")
       yield* TestClock.adjust("11 minutes")
-      yield* answer("401t", token)
+      yield* assertResponses("401t", token)
       yield* Arena.assertAlive((yield* issuer.keys).find(({ kid }) => kid === "ec"))
     })
   ),
   scenario(
     23,
-    "a token that was accepted is refused when its key's name is another key's",
+    "refuses a cached token if another key takes the name of its key",
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
       const { attacker } = yield* Effect.promise(() => Arena.keys)
-      const token = yield* accepted()
+      const token = yield* acceptedToken()
       yield* issuer.retire("rsa")
       yield* issuer.publish(attacker.jwk)
       yield* TestClock.adjust("11 minutes")
-      yield* answer("401t", token)
+      yield* assertResponses("401t", token)
       yield* Arena.assertAlive(attacker)
     })
   ),
   scenario(
     23,
-    "in an outage what was accepted counts for the stale window, then it is no refusal, and counts again after",
+    "accepts a cached token in an outage for the stale window, then responds with 503, and accepts it after the outage",
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
-      const token = yield* accepted()
+      const token = yield* acceptedToken()
       const before = yield* verifications
       yield* issuer.respond("discovery", "unreachable")
       yield* issuer.respond("jwks", "unreachable")
       yield* TestClock.adjust("69 minutes")
       yield* Arena.assertAccepted(token)
       yield* TestClock.adjust("2 minutes")
-      yield* answer("503", token)
+      yield* assertResponses("503", token)
       yield* issuer.respond("discovery", "normal")
       yield* issuer.respond("jwks", "normal")
       yield* TestClock.adjust("5 seconds")
@@ -277,42 +277,42 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ),
   scenario(
     23,
-    "a token that was accepted is refused by a clock that was set back to before its time",
+    "refuses a cached token if the clock is set back before its nbf",
     Effect.gen(function* () {
       yield* TestClock.setTime(3_600_000)
-      const token = yield* accepted({ claims: { nbf: 3600 } })
+      const token = yield* acceptedToken({ claims: { nbf: 3600 } })
       yield* TestClock.setTime(0)
-      yield* answer("401t", token)
+      yield* assertResponses("401t", token)
       yield* TestClock.setTime(3_600_000)
       yield* Arena.assertAccepted(token)
     })
   ),
   scenario(
     23,
-    "what was accepted for one token is nothing to another that shares two of its three parts",
+    "refuses a token that shares two of three segments with a cached token",
     Effect.gen(function* () {
       const issuer = yield* TestIssuer
       const token = yield* Arena.assertAlive()
       const other = yield* issuer.mint({ scopes: ["read"], subject: "mallory" })
       const [header, payload, signature] = token.split(".")
       const [, otherPayload, otherSignature] = other.split(".")
-      yield* answer("401t", [header, otherPayload, signature].join("."))
-      yield* answer("401t", [header, payload, otherSignature].join("."))
+      yield* assertResponses("401t", [header, otherPayload, signature].join("."))
+      yield* assertResponses("401t", [header, payload, otherSignature].join("."))
       yield* Arena.assertAlive()
     })
   ),
   ...["header", "payload", "signature"].map((part, i) =>
     scenario(
       23,
-      `one other character in the ${part} of a token that was accepted makes it another`,
+      `refuses a cached token if one character of its ${part} changes`,
       Effect.gen(function* () {
-        const token = yield* accepted()
+        const token = yield* acceptedToken()
         const change = (text: string, at: number) =>
           text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1)
-        // Of the last character of each, some bits count for nothing.
+        // -1 covers the last character, in which some bits have no meaning.
         for (const at of [0, 1, 7, 20, -2, -1]) {
           const parts = token.split(".")
-          yield* answer(
+          yield* assertResponses(
             "401t",
             parts.map((text, j) => (i === j ? change(text, at < 0 ? text.length + at : at) : text)).join(".")
           )
@@ -323,9 +323,9 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ),
   scenario(
     23,
-    "two thousand bad tokens take no place of one that was accepted",
+    "accepts a cached token without a new verification after 2000 invalid tokens",
     Effect.gen(function* () {
-      const token = yield* accepted()
+      const token = yield* acceptedToken()
       const before = yield* verifications
       const at = token.lastIndexOf(".") + 1
       const statuses = yield* Effect.forEach(
@@ -344,7 +344,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   )
 ]
 
-/** WebCrypto makes keys that jose would not. */
+// Uses WebCrypto, because jose does not generate weak keys.
 const makeKey = async (
   alg: "RS256" | "ES384",
   size: { readonly modulusLength?: number },
@@ -370,6 +370,6 @@ const makeKey = async (
   return { privateKey, jwk: jwk as jose.JWK }
 }
 
-/** Built in the test, so that server and issuer are on its clock. Tokens are kept for as long as they can be. */
+/** Builds the layer inside of the test, so that server and issuer use its `TestClock`. Caches tokens for 24 hours. */
 export const run = ({ run }: Scenario) =>
   Effect.provide(run, Layer.fresh(Arena.layerCaching({ cache: { timeToLive: "24 hours" } })))

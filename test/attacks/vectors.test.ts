@@ -1,5 +1,5 @@
-// The signed examples of the RFCs, as data. None is an access token for us, so each is refused: for what it says where its signature is genuine, and for
-// its signature where one bit of it is changed.
+// Verifies the signed examples of the RFCs.
+// None is an access token for this API, so `JwtVerifier` refuses all. The reason shows if the signature was valid.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
@@ -11,7 +11,7 @@ interface Vector {
   readonly header: string
   readonly payload: string
   readonly signature: string
-  /** Why it is refused though its signature is good. */
+  /** Reason of the refusal if the signature is valid. */
   readonly refused: Pick<SecurityError.InvalidToken, "reason" | "claim">
 }
 
@@ -89,11 +89,11 @@ describe("the signed examples of the RFCs", () => {
   for (const { header, key, name, payload, refused, signature } of vectors) {
     const input = `${jose.base64url.encode(header)}.${jose.base64url.encode(payload)}`
 
-    it.effect(`${name}: the signature is genuine`, () =>
+    it.effect(`have a valid signature: ${name}`, () =>
       Effect.map(refusalOf(key, `${input}.${signature}`), (refusal) => assert.deepStrictEqual(refusal, { ...refused }))
     )
 
-    it.effect(`${name}: with one bit changed it is not`, () =>
+    it.effect(`have an invalid signature if one bit of it changes: ${name}`, () =>
       Effect.gen(function* () {
         const bytes = jose.base64url.decode(signature)
         bytes.set([(bytes[10] ?? 0) ^ 1], 10)

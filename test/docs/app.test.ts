@@ -1,12 +1,12 @@
-// The test of an app in the README is run, and not only compiled: its tests are those of this file.
+// Runs the tests in the README snippet "Tests without a network", which docs.test.ts only compiles.
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { readSnippets } from "./snippets.ts"
 
 const snippet = readSnippets().find(({ title }) => title === "Tests without a network")
-if (snippet === undefined) throw new Error("The README has no test of an app.")
+if (snippet === undefined) throw new Error('README.md has no snippet "Tests without a network".')
 
-// Not where the other snippets are: that folder is emptied.
+// docs.test.ts empties the folder of the other snippets, so this snippet needs its own.
 const folder = join(import.meta.dirname, ".app")
 mkdirSync(folder, { recursive: true })
 const file = join(folder, "README.ts")

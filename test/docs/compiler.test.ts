@@ -1,4 +1,4 @@
-// The compiler's words in the README are those that the type tests hold every compiler to.
+// Compares the compiler messages in the README with the messages that the type tests expect.
 import { assert, describe, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -10,20 +10,21 @@ const quoted = Array.from(read("README.md").matchAll(/<!-- compiler -->\s+```tex
   text.trim()
 )
 
-/** A type test names endpoints of its own. */
-const shape = (message: string) => message.replace(/`[^`]*`/g, "`…`")
+/** Replaces names in backticks, because the type tests use other endpoint names than the README. */
+const withoutNames = (message: string) => message.replace(/`[^`]*`/g, "`…`")
 
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
 
-/** Where compilers differ the type tests write three dots. */
-const held = globSync("test/types/*.tst.ts", { cwd: root })
+/** Messages of the type tests. They write `...` where the messages of two compilers differ. */
+const expected = globSync("test/types/*.tst.ts", { cwd: root })
   .flatMap((file) => Array.from(read(file).matchAll(/@ts-expect-error (.*)/g)))
-  .map(([, message = ""]) => new RegExp(shape(message).split("...").map(escaped).join(".*")))
+  .map(([, message = ""]) => new RegExp(withoutNames(message).split("...").map(escaped).join(".*")))
 
-describe("the compiler's words in the README", () => {
-  it("are there", () => assert.isAtLeast(quoted.length, 3))
+describe("the README", () => {
+  it("quotes at least three compiler messages", () => assert.isAtLeast(quoted.length, 3))
 
   for (const text of quoted) {
-    it(text.slice(0, 100), () => assert.isTrue(held.some((pattern) => pattern.test(shape(text)))))
+    it(`quotes a message that a type test expects: ${text.slice(0, 100)}`, () =>
+      assert.isTrue(expected.some((pattern) => pattern.test(withoutNames(text)))))
   }
 })

@@ -1,3 +1,4 @@
+// Compiles every code block of the documentation, runs the runnable blocks, and tests their extraction.
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { check, extract, readSnippets, withAssertions } from "./snippets.ts"
 
@@ -17,8 +18,8 @@ describe("documentation", () => {
     })
   }
 
-  it("refers to sources that compile", () => {
-    assert.strictEqual(result.rest, "")
+  it("imports only sources that compile", () => {
+    assert.strictEqual(result.otherDiagnostics, "")
   })
 
   it("has code blocks in README.md", () => {
@@ -27,7 +28,7 @@ describe("documentation", () => {
 })
 
 describe("the extraction of code blocks", () => {
-  it("keeps line numbers, and takes the title above", () => {
+  it("keeps line numbers, and uses the title above a block", () => {
     const text =
       "/**\n * **Example** (One)\n *\n * ```ts import.meta.vitest\n * 1 + 1 // => 2\n * ```\n */\nconst x = 1\n"
     assert.deepStrictEqual(extract("src/A.ts", text), [
@@ -35,31 +36,31 @@ describe("the extraction of code blocks", () => {
     ])
   })
 
-  it("leaves other languages alone", () => {
+  it("ignores blocks in other languages", () => {
     assert.deepStrictEqual(extract("README.md", "```sh\nnpm install\n```\n"), [])
   })
 
-  it("refuses a code block without an end", () => {
+  it("throws if a block has no end", () => {
     assert.throws(() => extract("README.md", "# T\n\n```ts\n1\n"), "README.md:3")
   })
 })
 
-describe("the assertions of a code block", () => {
+describe("the assertion of a code block", () => {
   const assertions = (code: string): string =>
     withAssertions({ source: "README.md", line: 0, title: "", runnable: true, code })
 
-  it("compare an expression, over several lines too", () => {
+  it("compares an expression, also over several lines", () => {
     assert.strictEqual(
       assertions("await f(\n  1\n) // => { a: 1 }"),
       "$equal(await f(\n  1\n), ({ a: 1 })) // => { a: 1 }"
     )
   })
 
-  it("compare a constant", () => {
+  it("compares a constant", () => {
     assert.strictEqual(assertions("const a = f() // => 1"), "const a = f(); $equal(a, (1)) // => 1")
   })
 
-  it("refuse a comment that follows neither", () => {
+  it("throws if its comment follows neither an expression nor a constant", () => {
     assert.throws(() => assertions('import a from "a" // => 1'), "README.md:1")
   })
 })

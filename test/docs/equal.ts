@@ -1,6 +1,7 @@
+// The assertion that replaces `expression // => value` in a runnable code block.
 import { deepStrictEqual } from "node:assert"
 
-/** What `expression // => value` in a runnable block becomes. Not an assertion function: it must not narrow. */
+// A wrapper, because deepStrictEqual is an assertion function and would narrow the type of the expression.
 export const equal = (actual: unknown, expected: unknown): void => {
   deepStrictEqual(actual, expected)
 }

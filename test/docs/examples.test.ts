@@ -1,4 +1,4 @@
-// What users call has an example in its documentation: every value of the package's entry points, and the members of classes and schemes that run.
+// Requires an example in the docstring of every public value, static member, and member that is an effect or a layer.
 import ts from "@typescript/typescript6"
 import { assert, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
@@ -13,7 +13,7 @@ const { options } = ts.parseJsonConfigFileContent(JSON.parse(read("tsconfig.json
 const program = ts.createProgram({ rootNames, options })
 const checker = program.getTypeChecker()
 
-const members = (declaration: ts.Declaration): ReadonlyArray<ts.Declaration> =>
+const documentedMembers = (declaration: ts.Declaration): ReadonlyArray<ts.Declaration> =>
   ts.isClassDeclaration(declaration)
     ? declaration.members.filter((member) => ts.getCombinedModifierFlags(member) & ts.ModifierFlags.Static)
     : ts.isInterfaceDeclaration(declaration)
@@ -22,17 +22,21 @@ const members = (declaration: ts.Declaration): ReadonlyArray<ts.Declaration> =>
         )
       : []
 
-const runs = rootNames.flatMap((file) =>
+const publicDeclarations = rootNames.flatMap((file) =>
   checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file)!)!).flatMap((symbol) => {
-    const of = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
-    const own = of.valueDeclaration === undefined || ts.isSourceFile(of.valueDeclaration) ? [] : [of.valueDeclaration]
-    return [...own, ...(of.declarations ?? []).flatMap(members)].map((declaration) => ({ name: of.name, declaration }))
+    const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
+    const value =
+      target.valueDeclaration === undefined || ts.isSourceFile(target.valueDeclaration) ? [] : [target.valueDeclaration]
+    return [...value, ...(target.declarations ?? []).flatMap(documentedMembers)].map((declaration) => ({
+      name: target.name,
+      declaration
+    }))
   })
 )
 
-it("what users call has an example", () => {
-  assert.isAbove(runs.length, 80)
-  for (const { declaration, name } of runs) {
+it("every public value has an example in its docstring", () => {
+  assert.isAbove(publicDeclarations.length, 80)
+  for (const { declaration, name } of publicDeclarations) {
     const documentation = ts.getJSDocCommentsAndTags(declaration).map((comment) => comment.getText())
     assert.include(documentation.join(""), "**Example**", `${name} ${ts.getNameOfDeclaration(declaration)?.getText()}`)
   }

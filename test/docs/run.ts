@@ -1,4 +1,4 @@
-// Imports the given modules one after the other and sends how each one ended.
+// Imports the given modules one after the other, and sends the outcome of each to the parent process.
 import { pathToFileURL } from "node:url"
 
 const importAll = async (files: ReadonlyArray<string>): Promise<void> => {

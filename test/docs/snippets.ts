@@ -1,20 +1,20 @@
-// The code blocks of README.md and of the JSDoc in src, as programs. Each is written to a file of its own in which every
-// line keeps its number, so that what the compiler or Node says about the file is true of the documentation.
+// Compiles and runs the code blocks of README.md and of the JSDoc comments in src.
+// Each block becomes one file that keeps the line numbers, so that compiler messages point into the documentation.
 import ts from "@typescript/typescript6"
 import { execFile, fork } from "node:child_process"
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join, relative, sep } from "node:path"
 
 export interface Snippet {
-  /** The documented file, relative to the repository. */
+  /** File that contains the block, relative to the repository. */
   readonly source: string
-  /** The line of the opening fence, from 1. */
+  /** Line of the opening fence, from 1. */
   readonly line: number
-  /** The heading or the `**Example** (Title)` above the block. */
+  /** Heading or `**Example** (Title)` above the block. */
   readonly title: string
-  /** Whether the block is run, with its `// =>` lines as assertions; otherwise it is only compiled. */
+  /** `true` if the block is run, with its `// =>` lines as assertions. Otherwise, the block is only compiled. */
   readonly runnable: boolean
-  /** The block, below as many empty lines as there are lines above it in the source. */
+  /** Block, after as many empty lines as there are lines above the block in the source. */
   readonly code: string
 }
 
@@ -25,7 +25,7 @@ const timeout = 60_000
 
 const posix = (path: string): string => path.split(sep).join("/")
 
-// The text of the JSDoc comments alone, each line where it was.
+// Returns the text of the JSDoc comments, and keeps the number of each line.
 const comments = (text: string): string =>
   text
     .split(/(\/\*\*[^]*?\*\/)/)
@@ -68,7 +68,7 @@ export const readSnippets = (): ReadonlyArray<Snippet> =>
 
 const arrow = "// =>"
 
-/** `expression // => value` asserts that the two are equal, and so does `const name = expression // => value`. */
+// `f() // => 1` -> `$equal(f(), (1)) // => 1`, and `const a = f() // => 1` -> `const a = f(); $equal(a, (1)) // => 1`
 export const withAssertions = (snippet: Snippet): string => {
   const file = ts.createSourceFile("snippet.ts", snippet.code, ts.ScriptTarget.Latest)
   const lineOf = (position: number): number => file.getLineAndCharacterOfPosition(position).line
@@ -115,7 +115,8 @@ const write = (snippet: Snippet): void => {
   )
 }
 
-// A line of a written file is the same line of the documentation; columns differ, by ` * ` and by `$equal(`.
+// Replaces the path of a written file with the path of its source. Lines are equal. Columns are removed, because ` * `
+// and `$equal(` shift them.
 const inDocumentation = (text: string): string =>
   text.replace(
     /(?:file:\/\/)?[^\s()'"]*\.snippets[\\/]([^\s():'"]+)[\\/]\d+\.ts(?:\((\d+),\d+\)|:(\d+)(?::\d+)?)?/g,
@@ -135,7 +136,7 @@ const compile = (): Promise<string> =>
 
 const run = (files: ReadonlyArray<string>): Promise<ReadonlyMap<string, string>> =>
   new Promise((resolve) => {
-    const failures = new Map(files.map((file) => [file, "the process ended before this block did"]))
+    const failures = new Map(files.map((file) => [file, "the process ended before this block"]))
     let output = ""
     const child = fork(join(import.meta.dirname, "run.ts"), files, {
       cwd: root,
@@ -155,10 +156,10 @@ const run = (files: ReadonlyArray<string>): Promise<ReadonlyMap<string, string>>
     })
   })
 
-/** Compiles all snippets and runs the runnable ones: what is wrong with a snippet, and with the rest of the program. */
+/** Compiles all snippets and runs the runnable snippets. Returns the failures, and diagnostics of other files. */
 export const check = async (
   snippets: ReadonlyArray<Snippet>
-): Promise<{ readonly failures: ReadonlyMap<Snippet, string>; readonly rest: string }> => {
+): Promise<{ readonly failures: ReadonlyMap<Snippet, string>; readonly otherDiagnostics: string }> => {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder)
   writeFileSync(
@@ -184,12 +185,12 @@ export const check = async (
   }
   const runnable = [...written].filter(([, snippet]) => snippet.runnable).map(([file]) => file)
   const [diagnostics, crashes] = await Promise.all([compile(), run(runnable)])
-  let rest = ""
+  let otherDiagnostics = ""
   for (const diagnostic of diagnostics.split(/\n(?=\S)/)) {
     const snippet = written.get(join(root, diagnostic.split("(")[0]!))
-    if (snippet === undefined) rest += diagnostic
+    if (snippet === undefined) otherDiagnostics += diagnostic
     else fail(snippet, diagnostic)
   }
   for (const [file, crash] of crashes) fail(written.get(file)!, crash)
-  return { failures, rest: rest.trim() }
+  return { failures, otherDiagnostics: otherDiagnostics.trim() }
 }

@@ -1,3 +1,4 @@
+// The endpoints of a TestIssuer, and the responses that `respond` sets.
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { HttpClient } from "effect/http"
@@ -7,13 +8,13 @@ import { decode, get, getJson, issuer, jwks, kids, test, transportError, verifyW
 
 const discovery = `${issuer}/.well-known/openid-configuration`
 
-const asked = Effect.flatMap(TestIssuer, ({ requests }) =>
+const requestedEndpoints = Effect.flatMap(TestIssuer, ({ requests }) =>
   Effect.map(requests, (requests) => requests.map(({ endpoint }) => endpoint))
 )
 
 describe("the endpoints of a TestIssuer", () => {
   test(
-    "answer at both discovery addresses, and the key set",
+    "serve the metadata at both discovery URLs, and the key set",
     () =>
       Effect.gen(function* () {
         const { issuer, jwksUri, metadata } = yield* TestIssuer
@@ -30,21 +31,25 @@ describe("the endpoints of a TestIssuer", () => {
         assert.deepStrictEqual(yield* getJson("https://login.test/.well-known/oauth-authorization-server/a"), expected)
         const answer = yield* get(jwksUri)
         assert.strictEqual(answer.headers["content-type"], "application/json")
-        assert.deepStrictEqual(yield* asked, ["openid-configuration", "oauth-authorization-server", "jwks"])
+        assert.deepStrictEqual(yield* requestedEndpoints, [
+          "openid-configuration",
+          "oauth-authorization-server",
+          "jwks"
+        ])
         assert.strictEqual(yield* (yield* verifyWith())(yield* TestIssuer.use(({ mint }) => mint())), "demo")
       }),
     { issuer: "https://login.test/a", metadata: { introspection_endpoint: "https://login.test/introspect" } }
   )
 
-  test("are found by RFC 8414 alone where there is no OpenID Connect document", () =>
+  test("are found through RFC 8414 metadata if there is no OpenID Connect metadata", () =>
     Effect.gen(function* () {
       const { mint, respond } = yield* TestIssuer
       yield* respond("openid-configuration", { status: 404, body: "" })
       assert.strictEqual(yield* (yield* verifyWith())(yield* mint()), "demo")
-      assert.deepStrictEqual(yield* asked, ["openid-configuration", "oauth-authorization-server", "jwks"])
+      assert.deepStrictEqual(yield* requestedEndpoints, ["openid-configuration", "oauth-authorization-server", "jwks"])
     }))
 
-  test("remember what they were asked, and when", () =>
+  test("record method, URL and time of each request", () =>
     Effect.gen(function* () {
       yield* get(`${jwks}?a=1`)
       yield* TestClock.adjust("90 seconds")
@@ -62,16 +67,16 @@ describe("the endpoints of a TestIssuer", () => {
       ])
     }))
 
-  test("are the only ones there are: another origin is unreachable, and remembered", () =>
+  test("record requests to other origins, which are unreachable", () =>
     Effect.gen(function* () {
       for (const url of ["https://evil.test/jwks", "http://issuer.test/jwks", "https://issuer.test:8443/jwks"]) {
-        assert.include(transportError(yield* Effect.exit(get(url))), "TestIssuer answers at https://issuer.test only")
+        assert.include(transportError(yield* Effect.exit(get(url))), "TestIssuer responds only at https://issuer.test.")
       }
-      assert.deepStrictEqual(yield* asked, ["other", "other", "other"])
+      assert.deepStrictEqual(yield* requestedEndpoints, ["other", "other", "other"])
     }))
 
-  describe("told how to answer", () => {
-    test("are unreachable, and come back", () =>
+  describe("after respond", () => {
+    test("become unreachable, and reachable again", () =>
       Effect.gen(function* () {
         const { respond } = yield* TestIssuer
         yield* respond("jwks", "unreachable")
@@ -81,7 +86,7 @@ describe("the endpoints of a TestIssuer", () => {
         assert.strictEqual((yield* get(jwks)).status, 200)
       }))
 
-    test("are broken at both discovery addresses at once", () =>
+    test("break together at both discovery URLs", () =>
       Effect.gen(function* () {
         yield* TestIssuer.use(({ respond }) => respond("discovery", { status: 500 }))
         assert.strictEqual((yield* get(discovery)).status, 500)
@@ -89,7 +94,7 @@ describe("the endpoints of a TestIssuer", () => {
         assert.strictEqual((yield* get(jwks)).status, 200)
       }))
 
-    test("say what a test wants: status, headers, text, bytes", () =>
+    test("send the given status, headers, text and bytes", () =>
       Effect.gen(function* () {
         const { respond } = yield* TestIssuer
         yield* respond("jwks", { status: 302, headers: { Location: "https://evil.test/jwks" }, body: "" })
@@ -103,10 +108,10 @@ describe("the endpoints of a TestIssuer", () => {
         yield* respond("jwks", { body: new Uint8Array([0xff, 0x00]) })
         const bytes = yield* Effect.flatMap(get(jwks), (response) => response.arrayBuffer)
         assert.deepStrictEqual(Array.from(new Uint8Array(bytes)), [0xff, 0x00])
-        assert.deepStrictEqual(yield* asked, ["jwks", "jwks", "jwks"])
+        assert.deepStrictEqual(yield* requestedEndpoints, ["jwks", "jwks", "jwks"])
       }))
 
-    test("are slow on the test's clock", () =>
+    test("wait for the given delay on TestClock", () =>
       Effect.gen(function* () {
         yield* TestIssuer.use(({ respond }) => respond("jwks", { delay: "3 seconds" }))
         const fiber = yield* Effect.forkChild(kids)
@@ -116,17 +121,17 @@ describe("the endpoints of a TestIssuer", () => {
         assert.deepStrictEqual(yield* Fiber.join(fiber), ["rsa"])
       }))
 
-    test("never answer", () =>
+    test("never respond", () =>
       Effect.gen(function* () {
         yield* TestIssuer.use(({ respond }) => respond("jwks", "never"))
         const fiber = yield* Effect.forkChild(get(jwks))
         yield* TestClock.adjust("1000 days")
         assert.isUndefined(fiber.pollUnsafe())
         yield* Fiber.interrupt(fiber)
-        assert.deepStrictEqual(yield* asked, ["jwks"])
+        assert.deepStrictEqual(yield* requestedEndpoints, ["jwks"])
       }))
 
-    test("are back at the start after a reset", () =>
+    test("return to the initial state after reset", () =>
       Effect.gen(function* () {
         const { mint, publish, requests, reset, respond, retire, rotate } = yield* TestIssuer
         yield* mint()
@@ -147,7 +152,7 @@ describe("the endpoints of a TestIssuer", () => {
     ]
     for (const [name, answer, outcome] of outages) {
       for (const endpoint of ["discovery", "jwks"] as const) {
-        test(`are an outage to our verifier: ${name} at ${endpoint}`, () =>
+        test(`make JwtVerifier report an outage: ${name} at ${endpoint}`, () =>
           Effect.gen(function* () {
             const { mint, respond } = yield* TestIssuer
             yield* respond(endpoint, answer)
@@ -156,7 +161,7 @@ describe("the endpoints of a TestIssuer", () => {
       }
     }
 
-    test("are a time-out to our verifier that does not take real time", () =>
+    test("make JwtVerifier time out on TestClock", () =>
       Effect.gen(function* () {
         const { mint, respond } = yield* TestIssuer
         yield* respond("discovery", "never")
@@ -166,7 +171,7 @@ describe("the endpoints of a TestIssuer", () => {
         assert.strictEqual(yield* Fiber.join(fiber), "AuthorizationServerUnavailable Timeout")
       }))
 
-    test("are an outage to our verifier where the metadata is another issuer's", () =>
+    test("make JwtVerifier report an outage if the metadata names another issuer", () =>
       Effect.gen(function* () {
         const { metadata, mint, respond } = yield* TestIssuer
         yield* respond("discovery", { body: JSON.stringify({ ...(yield* metadata), issuer: "https://evil.test" }) })

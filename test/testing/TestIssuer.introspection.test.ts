@@ -1,3 +1,4 @@
+// The introspection endpoint of a TestIssuer (RFC 7662).
 import { assert, describe } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
@@ -5,7 +6,7 @@ import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { test } from "../support/testIssuers.ts"
 
-/** What it says of a token, and with which status. */
+/** Introspects a token, and returns the status and the body. */
 const introspect = (
   token: string,
   {
@@ -30,7 +31,7 @@ const introspect = (
 const inactive = [200, { active: false }] as const
 
 describe("introspection by a TestIssuer", () => {
-  test("knows the access tokens that it has minted, opaque ones and JWTs, with all that they say", () =>
+  test("returns all claims of minted access tokens, both opaque tokens and JWTs", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_700_000_000_000)
       const { mint, mintOpaque } = yield* TestIssuer
@@ -57,20 +58,20 @@ describe("introspection by a TestIssuer", () => {
       }
     }))
 
-  test("knows them until they expire, or are revoked", () =>
+  test("reports a token as active until the token expires or is revoked", () =>
     Effect.gen(function* () {
       const { mint, mintOpaque, revoke } = yield* TestIssuer
-      const [short, revoked, kept] = [yield* mintOpaque({ lifetime: "1 minute" }), yield* mint(), yield* mintOpaque()]
+      const [short, revoked, valid] = [yield* mintOpaque({ lifetime: "1 minute" }), yield* mint(), yield* mintOpaque()]
       yield* revoke(revoked)
       assert.deepStrictEqual(yield* introspect(revoked), inactive)
       yield* TestClock.adjust("59 seconds")
       assert.strictEqual((yield* introspect(short))[1]["active"], true)
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(yield* introspect(short), inactive)
-      assert.strictEqual((yield* introspect(kept))[1]["active"], true)
+      assert.strictEqual((yield* introspect(valid))[1]["active"], true)
     }))
 
-  test("knows nothing of what is no access token of its own", () =>
+  test("reports every token as inactive that is not an access token of this issuer", () =>
     Effect.gen(function* () {
       const { mint, mintRaw, rotate } = yield* TestIssuer
       const { kid } = yield* rotate()
@@ -87,7 +88,7 @@ describe("introspection by a TestIssuer", () => {
       }
     }))
 
-  test("says what a test wants: but active it is by itself", () =>
+  test("returns the given claims, but always decides active itself", () =>
     Effect.gen(function* () {
       const { mintOpaque } = yield* TestIssuer
       const [, refresh] = yield* introspect(yield* mintOpaque({ without: ["token_type", "aud"] }))
@@ -99,7 +100,7 @@ describe("introspection by a TestIssuer", () => {
       assert.deepStrictEqual([other["token_type"], other["active"]], ["DPoP", true])
     }))
 
-  test("answers any client, and nobody else", () =>
+  test("accepts all client credentials, and refuses a request without credentials", () =>
     Effect.gen(function* () {
       const token = yield* TestIssuer.use(({ mintOpaque }) => mintOpaque())
       for (const options of [
@@ -116,14 +117,14 @@ describe("introspection by a TestIssuer", () => {
       ])
     }))
 
-  test("is asked with POST", () =>
+  test("responds only to POST", () =>
     Effect.gen(function* () {
       const { introspectionEndpoint } = yield* TestIssuer
       const client = yield* HttpClient.HttpClient
       assert.strictEqual((yield* client.get(introspectionEndpoint)).status, 404)
     }))
 
-  test("has no opaque token twice, and forgets them with a reset", () =>
+  test("never repeats an opaque token, and reports earlier tokens as inactive after reset", () =>
     Effect.gen(function* () {
       const { mintOpaque, reset } = yield* TestIssuer
       const before = yield* mintOpaque()
@@ -134,7 +135,7 @@ describe("introspection by a TestIssuer", () => {
       assert.strictEqual((yield* introspect(after))[1]["jti"], "token-1")
     }))
 
-  test("answers as it is told", () =>
+  test("sends the response that respond sets", () =>
     Effect.gen(function* () {
       const { mintOpaque, requests, respond } = yield* TestIssuer
       const token = yield* mintOpaque()

@@ -1,3 +1,4 @@
+// The keys of a TestIssuer: generating, publishing, rotating and retiring them.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { JwtVerifier, KeySet, TokenVerifier } from "effect-oauth2"
@@ -20,7 +21,7 @@ describe("the keys of a TestIssuer", () => {
     "Ed25519"
   ] as const) {
     test(
-      `are made for ${algorithm}`,
+      `sign with ${algorithm}, and JwtVerifier accepts the token`,
       () =>
         Effect.gen(function* () {
           const token = yield* TestIssuer.use((issuer) => issuer.mint())
@@ -33,7 +34,7 @@ describe("the keys of a TestIssuer", () => {
   }
 
   for (const algorithm of ["HS256", "HS384", "HS512"] as const) {
-    test(`sign with ${algorithm}, which we refuse though the secret is published`, () =>
+    test(`sign with ${algorithm}, and JwtVerifier refuses the token although the secret is published`, () =>
       Effect.gen(function* () {
         const { mint, publish } = yield* TestIssuer
         const key = yield* TestIssuer.makeSecretKey("secret", new Uint8Array(64).fill(7), algorithm)
@@ -44,14 +45,14 @@ describe("the keys of a TestIssuer", () => {
       }))
   }
 
-  it.effect("are one for RS256 where nothing is said", () =>
+  it.effect("are one RS256 key by default", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* kids, ["RS256-1"])
     }).pipe(Effect.provide(TestIssuer.layer()))
   )
 
   test(
-    "are several, named by algorithm and number, and sign by name",
+    "are named after algorithm and number, and mint selects a key by name",
     () =>
       Effect.gen(function* () {
         const { keys, mint } = yield* TestIssuer
@@ -71,13 +72,13 @@ describe("the keys of a TestIssuer", () => {
     { keys: ["ES256", "Ed25519", "ES256"] }
   )
 
-  test("are published without what is private", () =>
+  test("are published without private members", () =>
     Effect.gen(function* () {
       const [key] = yield* published
       assert.hasAllKeys(key, ["kty", "n", "e", "kid", "alg", "use"])
     }))
 
-  test("rotate: the new key signs, the old one stays published", () =>
+  test("sign with the new key after rotate, and the old key stays published", () =>
     Effect.gen(function* () {
       const { currentKey, mint, rotate } = yield* TestIssuer
       const verify = yield* verifyWith()
@@ -94,7 +95,7 @@ describe("the keys of a TestIssuer", () => {
       assert.deepStrictEqual(yield* kids, ["rsa", "ES256-1", "ES256-2", "mine"])
     }))
 
-  test("retire: a key is unpublished, and still signs", () =>
+  test("still sign after retire, which removes a key from the key set", () =>
     Effect.gen(function* () {
       const { mint, retire, rotate } = yield* TestIssuer
       yield* rotate("ES256")
@@ -107,7 +108,7 @@ describe("the keys of a TestIssuer", () => {
       assert.deepStrictEqual(yield* kids, [])
     }))
 
-  test("publish: anything is put into the set", () =>
+  test("stay in the key set beside any JSON that publish adds", () =>
     Effect.gen(function* () {
       const { mint, publish } = yield* TestIssuer
       const other = yield* TestIssuer.makeKey("other", "ES256")
@@ -120,14 +121,14 @@ describe("the keys of a TestIssuer", () => {
       assert.strictEqual(decode(yield* mint()).header.kid, "rsa")
     }))
 
-  test("may be of somebody else under a name that is known", () =>
+  test("do not verify a token that a foreign key of the same name signed", () =>
     Effect.gen(function* () {
       const { mint } = yield* TestIssuer
       const forged = yield* mint({ key: yield* TestIssuer.makeKey("rsa") })
       assert.strictEqual(yield* (yield* verifyWith())(forged), "InvalidToken Signature")
     }))
 
-  test("may be given to a KeySet without any request", () =>
+  test("verify a token through KeySet.layerStatic without a request", () =>
     Effect.gen(function* () {
       const { keys, mint, requests } = yield* TestIssuer
       const token = yield* mint()

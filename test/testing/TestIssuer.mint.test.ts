@@ -1,3 +1,4 @@
+// The tokens that a TestIssuer mints.
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestIssuer, type MintOptions } from "effect-oauth2/testing"
@@ -5,7 +6,7 @@ import { TestClock } from "effect/testing"
 import * as jose from "jose"
 import { audience, decode, issuer, test } from "../support/testIssuers.ts"
 
-/** Checks the signature alone, with WebCrypto by way of jose. */
+/** Asserts that the signature is valid. Uses WebCrypto, because jose would check claims and header too. */
 const assertSigned = (token: string, jwk: jose.JWK) =>
   Effect.promise(async () => {
     const [header = "", payload = "", signature = ""] = token.split(".")
@@ -22,7 +23,7 @@ const assertSigned = (token: string, jwk: jose.JWK) =>
   })
 
 describe("TestIssuer.mint", () => {
-  test("mints an access token of RFC 9068, good for ten minutes on the test's clock", () =>
+  test("mints an RFC 9068 access token that is valid for 10 minutes on TestClock", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_700_000_000_999)
       const token = yield* TestIssuer.use((issuer) => issuer.mint({ scopes: ["items:read", "me"] }))
@@ -44,20 +45,20 @@ describe("TestIssuer.mint", () => {
   const cases: ReadonlyArray<
     readonly [name: string, options: MintOptions, expected: Record<string, unknown>, absent?: ReadonlyArray<string>]
   > = [
-    ["without scopes by itself", {}, {}, ["scope"]],
+    ["no scope by default", {}, {}, ["scope"]],
     ["an empty scope", { scopes: [] }, { scope: "" }],
     ["a subject", { subject: "alice" }, { sub: "alice" }],
     ["audiences", { audience: ["a", "b"] }, { aud: ["a", "b"] }],
     ["a lifetime", { lifetime: "1 hour" }, { iat: 0, exp: 3600 }],
     ["any claims", { claims: { iss: 1, tenant: { id: null } } }, { iss: 1, tenant: { id: null } }],
-    ["claims left out", { without: ["exp", "aud"] }, {}, ["exp", "aud"]],
-    ["claims that are left out though they are given", { claims: { x: 1 }, without: ["x"] }, {}, ["x"]],
+    ["no claims that without lists", { without: ["exp", "aud"] }, {}, ["exp", "aud"]],
+    ["no claims that both claims and without list", { claims: { x: 1 }, without: ["x"] }, {}, ["x"]],
     ["an ID token", { profile: "id-token" }, { aud: "test-client", auth_time: 0 }, ["client_id", "jti", "scope"]],
-    ["an ID token for the API", { profile: "id-token", audience }, { aud: audience }],
-    ["an access token that is not marked", { profile: "jwt" }, { aud: audience, client_id: "test-client" }]
+    ["an ID token whose aud is the API", { profile: "id-token", audience }, { aud: audience }],
+    ["an access token without a mark", { profile: "jwt" }, { aud: audience, client_id: "test-client" }]
   ]
   for (const [name, options, expected, absent = []] of cases) {
-    test(`takes ${name}`, () =>
+    test(`mints ${name}`, () =>
       Effect.gen(function* () {
         const { claims } = decode(yield* TestIssuer.use((issuer) => issuer.mint(options)))
         for (const [claim, value] of Object.entries(expected)) assert.deepStrictEqual(claims[claim], value)
@@ -65,7 +66,7 @@ describe("TestIssuer.mint", () => {
       }))
   }
 
-  test("takes a claim by the name of __proto__ as a claim", () =>
+  test("mints a claim whose name is __proto__", () =>
     Effect.gen(function* () {
       const token = yield* TestIssuer.use((issuer) =>
         issuer.mint({ claims: JSON.parse('{"__proto__":{"sub":"admin"}}') })
@@ -73,7 +74,7 @@ describe("TestIssuer.mint", () => {
       assert.include(Buffer.from(token.split(".")[1]!, "base64url").toString(), '"__proto__":{"sub":"admin"}')
     }))
 
-  test("marks access tokens only", () =>
+  test("sets typ to at+jwt only for the profile at+jwt", () =>
     Effect.gen(function* () {
       const { mint } = yield* TestIssuer
       const typ = (options: MintOptions) => Effect.map(mint(options), (token) => decode(token).header.typ)
@@ -83,7 +84,7 @@ describe("TestIssuer.mint", () => {
       assert.strictEqual(yield* typ({ profile: "id-token" }), "JWT")
     }))
 
-  test("lets a header lie, and signs truly", () =>
+  test("writes a wrong header, but signs with the key's own algorithm", () =>
     Effect.gen(function* () {
       const { currentKey, mint } = yield* TestIssuer
       const { jwk } = yield* currentKey
@@ -93,7 +94,7 @@ describe("TestIssuer.mint", () => {
       yield* assertSigned(token, { ...jwk, alg: "RS256" })
     }))
 
-  test("counts its tokens", () =>
+  test("numbers the tokens in jti", () =>
     Effect.gen(function* () {
       const { mint } = yield* TestIssuer
       const ids = yield* Effect.all([mint(), mint(), mint()])
@@ -103,7 +104,7 @@ describe("TestIssuer.mint", () => {
       )
     }))
 
-  test("is the same in each run, but for what is random in a signature", () =>
+  test("mints the same RS256 token again after reset", () =>
     Effect.gen(function* () {
       const { mint, reset } = yield* TestIssuer
       const first = yield* mint()
@@ -114,14 +115,14 @@ describe("TestIssuer.mint", () => {
 
 describe("TestIssuer.mintRaw", () => {
   const parts: ReadonlyArray<readonly [name: string, header: string | Uint8Array, payload: string | Uint8Array]> = [
-    ["no JSON", "not json", "not json either"],
-    ["members twice", '{"alg":"RS256","alg":"none"}', '{"sub":"a","sub":"b"}'],
+    ["text that is not JSON", "not json", "not json either"],
+    ["duplicate members", '{"alg":"RS256","alg":"none"}', '{"sub":"a","sub":"b"}'],
     ["invalid UTF-8", new Uint8Array([0xff, 0xfe]), new Uint8Array([0x7b, 0xff, 0x7d])],
-    ["nothing", "", ""],
-    ["numbers beyond JSON", '{"alg":"RS256"}', '{"exp":1e999}']
+    ["empty segments", "", ""],
+    ["a number that is too large", '{"alg":"RS256"}', '{"exp":1e999}']
   ]
   for (const [name, header, payload] of parts) {
-    test(`signs ${name} as it is`, () =>
+    test(`signs ${name} unchanged`, () =>
       Effect.gen(function* () {
         const { currentKey, mintRaw } = yield* TestIssuer
         const token = yield* mintRaw({ header, payload })
@@ -132,7 +133,7 @@ describe("TestIssuer.mintRaw", () => {
       }))
   }
 
-  test("signs segments that are encoded already, in whatever way", () =>
+  test("signs encoded segments unchanged, even if they are not base64url", () =>
     Effect.gen(function* () {
       const { currentKey, mintRaw } = yield* TestIssuer
       const token = yield* mintRaw({ header: { encoded: "eyJ9==" }, payload: { encoded: "e 30" } })
@@ -140,7 +141,7 @@ describe("TestIssuer.mintRaw", () => {
       yield* assertSigned(token, (yield* currentKey).jwk)
     }))
 
-  test("writes any signature, or none", () =>
+  test("writes the given signature, or no signature", () =>
     Effect.gen(function* () {
       const { mintRaw } = yield* TestIssuer
       const header = '{"alg":"none"}'
@@ -148,7 +149,7 @@ describe("TestIssuer.mintRaw", () => {
       assert.strictEqual(yield* mintRaw({ header, payload: "{}", signature: "AA.A" }), "eyJhbGciOiJub25lIn0.e30.AA.A")
     }))
 
-  test("signs with another key", () =>
+  test("signs with the given key", () =>
     Effect.gen(function* () {
       const { mintRaw } = yield* TestIssuer
       const key = yield* TestIssuer.makeSecretKey("s", "secret")

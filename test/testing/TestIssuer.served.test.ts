@@ -1,3 +1,4 @@
+// A TestIssuer on a socket, as a web handler, and as routes.
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, type Scope } from "effect"
@@ -22,7 +23,7 @@ describe("TestIssuer.serve", () => {
       })
     )
 
-  live("is the issuer of the server's address, and our verifier finds its keys", () =>
+  live("uses the server's address as the issuer, and JwtVerifier finds the keys", () =>
     Effect.gen(function* () {
       const { issuer, jwksUri, mint, requests, rotate } = yield* TestIssuer
       assert.match(issuer, /^http:\/\/127\.0\.0\.1:\d+$/)
@@ -41,7 +42,7 @@ describe("TestIssuer.serve", () => {
     })
   )
 
-  live("answers what a test wants", () =>
+  live("sends the response that respond sets, and 404 for other paths", () =>
     Effect.gen(function* () {
       const { issuer, jwksUri, requests, respond } = yield* TestIssuer
       assert.strictEqual((yield* get(`${issuer}//token?x`)).status, 404)
@@ -59,7 +60,7 @@ describe("TestIssuer.serve", () => {
     })
   )
 
-  live("breaks the connection where it is to be unreachable, and serves the next", () =>
+  live("breaks the connection of an unreachable endpoint, and serves the next request", () =>
     Effect.gen(function* () {
       const { jwksUri, mint, respond } = yield* TestIssuer
       yield* respond("jwks", "unreachable")
@@ -70,7 +71,7 @@ describe("TestIssuer.serve", () => {
     })
   )
 
-  live("never answers, and can be closed all the same", () =>
+  live("closes while a response is pending that never comes", () =>
     Effect.gen(function* () {
       const { jwksUri, requests, respond } = yield* TestIssuer
       yield* respond("jwks", "never")
@@ -79,7 +80,7 @@ describe("TestIssuer.serve", () => {
     })
   )
 
-  it.effect("answers a request of any form", () =>
+  it.effect("responds to a web request of any origin, with 503 if the endpoint is unreachable", () =>
     Effect.gen(function* () {
       const { app, requests } = yield* TestIssuer
       const handle = HttpEffect.toWebHandler(app)
@@ -94,7 +95,7 @@ describe("TestIssuer.serve", () => {
 })
 
 describe("TestIssuer.routes", () => {
-  it.live("puts the endpoints beside others in a router", () =>
+  it.live("adds the endpoints to a router that has other routes", () =>
     Effect.gen(function* () {
       const client = yield* HttpClient.HttpClient
       const status = (path: string) =>

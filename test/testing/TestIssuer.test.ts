@@ -1,3 +1,4 @@
+// The defects of a TestIssuer, and an app under test.
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
@@ -12,70 +13,70 @@ const dies = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return String(Cause.squash(exit.cause))
   })
 
-describe("a mistake of a test", () => {
+describe("a mistake in a test", () => {
   const cases: ReadonlyArray<
     readonly [name: string, mistake: Effect.Effect<unknown, unknown, TestIssuer>, message: string]
   > = [
     [
-      "minting with a key that is not there",
+      "minting with an unknown key",
       TestIssuer.use(({ mint }) => mint({ key: "rsa-2" })),
-      'Error: TestIssuer: there is no key "rsa-2"; its keys are: rsa'
+      'Error: TestIssuer: no key has the name "rsa-2". Names of keys: "rsa".'
     ],
     [
-      "signing bytes with a key that is not there",
+      "signing bytes with an unknown key",
       TestIssuer.use(({ mintRaw }) => mintRaw({ header: "", payload: "", key: "x" })),
-      'Error: TestIssuer: there is no key "x"; its keys are: rsa'
+      'Error: TestIssuer: no key has the name "x". Names of keys: "rsa".'
     ],
     [
       "retiring a key that is not published",
       TestIssuer.use(({ publish, retire }) => Effect.andThen(publish(null), retire("x"))),
-      'Error: TestIssuer: no key "x" is published; these are: rsa'
+      'Error: TestIssuer: no published key has the name "x". Names of published keys: "rsa".'
     ],
     [
-      "rotating after a secret without saying to what",
+      "rotating from a secret without a new key",
       Effect.gen(function* () {
         const { rotate } = yield* TestIssuer
         yield* rotate(yield* TestIssuer.makeSecretKey("s", "secret"))
         yield* rotate()
       }),
-      "Error: TestIssuer: rotate makes no secrets: give it the key"
+      "Error: TestIssuer: rotate cannot generate an HMAC secret. Pass the key."
     ],
     [
-      "a token to revoke that it has not minted",
+      "revoking a token that the issuer did not mint",
       TestIssuer.use(({ revoke }) => revoke("never-minted")),
-      "Error: TestIssuer: it has minted no access token like the one to revoke, or that is revoked already"
+      "Error: TestIssuer: revoke received a token that is not active. Revoke an access token of this issuer once."
     ],
     [
-      "a lifetime that is no duration",
+      "a lifetime that is not a duration",
       TestIssuer.use(({ mint }) => mint({ lifetime: "5 minuts" as "5 minutes" })),
-      'Error: TestIssuer: the lifetime of a token must be a finite duration, such as "5 seconds"'
+      'Error: TestIssuer: lifetime must be a finite duration, such as "5 seconds".'
     ],
     [
-      "a lifetime without an end",
+      "an infinite lifetime",
       TestIssuer.use(({ mint }) => mint({ lifetime: Infinity })),
-      'Error: TestIssuer: the lifetime of a token must be a finite duration, such as "5 seconds"'
+      'Error: TestIssuer: lifetime must be a finite duration, such as "5 seconds".'
     ],
     [
-      "a delay that is no duration",
+      "a delay that is not a duration",
       TestIssuer.use(({ respond }) => respond("jwks", { delay: "x" as "1 second" })),
-      'Error: TestIssuer: the delay of an answer must be a finite duration that is not negative, such as "5 seconds"'
+      'Error: TestIssuer: delay must be a finite duration that is not negative, such as "5 seconds".'
     ],
     [
-      "a delay back in time",
+      "a negative delay",
       TestIssuer.use(({ respond }) => respond("jwks", { delay: "-1 seconds" })),
-      'Error: TestIssuer: the delay of an answer must be a finite duration that is not negative, such as "5 seconds"'
+      'Error: TestIssuer: delay must be a finite duration that is not negative, such as "5 seconds".'
     ]
   ]
   for (const [name, mistake, message] of cases) {
-    test(`dies and says what there is: ${name}`, () =>
+    test(`is a defect whose message says what to do: ${name}`, () =>
       Effect.gen(function* () {
         assert.strictEqual(yield* dies(mistake), message)
       }))
   }
 
-  it.effect("dies when the layer is built: no keys, no issuer", () =>
+  it.effect("stops the layer if keys is empty or issuer is not an https URL", () =>
     Effect.gen(function* () {
-      assert.include(yield* dies(Layer.build(TestIssuer.layer({ keys: [] }))), "keys must have at least one")
+      assert.include(yield* dies(Layer.build(TestIssuer.layer({ keys: [] }))), "keys must not be empty")
       assert.include(
         yield* dies(Layer.build(TestIssuer.layer({ issuer: "http://issuer.test" }))),
         "issuer must be an https URL"
@@ -84,7 +85,7 @@ describe("a mistake of a test", () => {
   )
 })
 
-describe("an app of a user", () => {
+describe("an app under test", () => {
   const auth = OAuth2.authorizationCode("OAuth2", {
     authorizationUrl: `${issuer}/authorize`,
     tokenUrl: `${issuer}/token`,
@@ -96,7 +97,7 @@ describe("an app of a user", () => {
     Layer.provide(JwtVerifier.layer({ issuer, audience }))
   )
 
-  test("is tested from a good token to an outage, on the test's clock", () =>
+  test("responds with 200, 401 and 503 as TestIssuer and TestClock change", () =>
     Effect.gen(function* () {
       const { mint, respond, rotate } = yield* TestIssuer
       const context = yield* Effect.context<never>()

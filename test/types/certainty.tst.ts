@@ -1,27 +1,28 @@
+// The types prove only what holds in every case: unions, unknown lengths and optional parts prove nothing.
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { AccessToken, OAuth2, OptionalAccessToken, Requirement, type VerifiedToken } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
-import { auth, either, get, type Grant, type GrantsOf, type Guarded } from "./support.ts"
+import { auth, condition, get, type Grant, type GrantsOf, type Guarded } from "./support.ts"
 
-describe("a requirement proves no more than is certain", () => {
-  test("one list or another is nothing", () => {
-    const scopes = either ? (["me"] as const) : (["me", "items:read"] as const)
+describe("a requirement proves only what is certain", () => {
+  test("proves nothing if its scopes are a union of lists", () => {
+    const scopes = condition ? (["me"] as const) : (["me", "items:read"] as const)
     const spread = auth.require(...scopes)
     expect<GrantsOf<typeof spread>>().type.toBe<never>()
     const any = auth.require(Requirement.any(...scopes))
     expect<GrantsOf<typeof any>>().type.toBe<never>()
   })
 
-  test("one requirement or another is nothing", () => {
-    const one = auth.require(either ? Requirement.all("items:read") : Requirement.all("items:write"))
+  test("proves nothing if its item is a union of requirements", () => {
+    const one = auth.require(condition ? Requirement.all("items:read") : Requirement.all("items:write"))
     expect<GrantsOf<typeof one>>().type.toBe<never>()
-    const mixed = auth.require(either ? "items:read" : Requirement.all("items:write"))
+    const mixed = auth.require(condition ? "items:read" : Requirement.all("items:write"))
     expect<GrantsOf<typeof mixed>>().type.toBe<never>()
   })
 
-  test("an annotation cannot claim more", () => {
+  test("proves no more through a type annotation", () => {
     expect(Requirement.all("items:read")).type.not.toBeAssignableTo<
       Requirement.Requirement<
         "items:read" | "items:write",
@@ -37,9 +38,9 @@ describe("a requirement proves no more than is certain", () => {
   })
 })
 
-describe("a handler that does not know which scope it relies on needs them all", () => {
-  test("whichever it is", () => {
-    const scope: "items:read" | "items:write" = either ? "items:read" : "items:write"
+describe("granted and grantedAny", () => {
+  test("need every scope of a union or of a list with unknown length", () => {
+    const scope: "items:read" | "items:write" = condition ? "items:read" : "items:write"
     expect(auth.granted(scope)).type.toBe<
       Effect.Effect<VerifiedToken, never, Grant<"items:read"> | Grant<"items:write">>
     >()
@@ -54,7 +55,7 @@ describe("a handler that does not know which scope it relies on needs them all",
 })
 
 describe("implication", () => {
-  test("is not concluded from a list of unknown length", () => {
+  test("proves nothing through a list of unknown length", () => {
     const implied: ReadonlyArray<"b"> = []
     const scheme = OAuth2.authorizationCode("Scheme", {
       authorizationUrl: "",
@@ -66,7 +67,7 @@ describe("implication", () => {
     get(scheme.granted("b")).pipe(Layer.provide(scheme.require("a").route.layer), OAuth2.proven)
   })
 
-  test("may not go in circles: what is relied on is still a union of scopes", () => {
+  test("keeps a union of scopes in the type if two scopes imply each other", () => {
     const scheme = OAuth2.authorizationCode("Scheme", {
       authorizationUrl: "",
       tokenUrl: "",
@@ -80,7 +81,7 @@ describe("implication", () => {
 })
 
 describe("either", () => {
-  test("gives the grants that all of them prove, whatever their order", () => {
+  test("proves the grants that every alternative proves, in any order", () => {
     const wide = auth.require("me", Requirement.any("items:read", "items:write"))
     const narrow = auth.require("items:read")
     const left = OAuth2.either(wide, narrow)
@@ -96,33 +97,37 @@ describe("either", () => {
     expect(get(auth.granted("items:read")).pipe(Layer.provide(same.route.layer))).type.toBeAssignableTo<Guarded>()
   })
 
-  test("concludes nothing from a requirement that may be one or another", () => {
-    const unknown = OAuth2.either(either ? auth.require("me") : auth.require("items:read"), auth.require("me"))
+  test("proves nothing through a union of requirements", () => {
+    const unknown = OAuth2.either(condition ? auth.require("me") : auth.require("items:read"), auth.require("me"))
     expect<GrantsOf<typeof unknown>>().type.toBe<never>()
   })
 })
 
-describe("what may be one thing or another is nothing that the types know", () => {
+describe("the types prove nothing through a union or a wide type", () => {
   const urls = { authorizationUrl: "https://idp.example.com/authorize", tokenUrl: "https://idp.example.com/token" }
   const scopes = { w: "", r: "", r2: "" }
 
-  test("lists of requirements, of which one holds", () => {
-    const list = either ? ([auth.require("me")] as const) : ([auth.optional()] as const)
+  test("of a union of requirement lists", () => {
+    const list = condition ? ([auth.require("me")] as const) : ([auth.optional()] as const)
     const chosen = OAuth2.either(...list)
     expect<GrantsOf<typeof chosen>>().type.toBe<never>()
   })
 
-  test("a requirement is not one that provides more", () => {
+  test("of a requirement whose annotation claims another grant", () => {
     // @ts-expect-error is not assignable to type 'SecurityRequirementTypes<"OAuth2", ...Granted<"OAuth2", "me">..., never, never>'.
     const more: OAuth2.SecurityRequirementTypes<"OAuth2", OAuth2.Granted<"OAuth2", "me">, never, never> = auth.require()
     const less: OAuth2.SecurityRequirementTypes<"OAuth2", never, never, never> = auth.require("me")
     expect(OAuth2.either(more, less)).type.not.toBe<never>()
   })
 
-  test("implied scopes", () => {
-    const one = OAuth2.authorizationCode("One", { ...urls, scopes, implies: { w: [either ? "r" : "r2"] } })
-    const other = OAuth2.authorizationCode("Other", { ...urls, scopes, implies: either ? { w: ["r"] } : { w: ["r2"] } })
-    const maybe = OAuth2.authorizationCode("Maybe", { ...urls, scopes, implies: either ? { w: ["r"] } : {} })
+  test("of a union of implied scopes", () => {
+    const one = OAuth2.authorizationCode("One", { ...urls, scopes, implies: { w: [condition ? "r" : "r2"] } })
+    const other = OAuth2.authorizationCode("Other", {
+      ...urls,
+      scopes,
+      implies: condition ? { w: ["r"] } : { w: ["r2"] }
+    })
+    const maybe = OAuth2.authorizationCode("Maybe", { ...urls, scopes, implies: condition ? { w: ["r"] } : {} })
     // @ts-expect-error A handler needs the scope `r` of the scheme `One`, which no requirement around it proves
     get(one.granted("r")).pipe(Layer.provide(one.require("w").route.layer), OAuth2.proven)
     // @ts-expect-error A handler needs the scope `r` of the scheme `Other`, which no requirement around it proves
@@ -131,10 +136,10 @@ describe("what may be one thing or another is nothing that the types know", () =
     get(maybe.granted("r")).pipe(Layer.provide(maybe.require("w").route.layer), OAuth2.proven)
   })
 
-  test("scopes without a literal name", () => {
+  test("of scopes without a literal name", () => {
     const given: Record<string, string> = {}
     const wide = OAuth2.authorizationCode("Wide", { ...urls, scopes: given })
-    const [one, other] = [String(either), String(either)]
+    const [one, other] = [String(condition), String(condition)]
     // @ts-expect-error A handler needs a scope of the scheme `Wide` whose name the types do not know, which no requirement proves: write it as a literal
     get(wide.granted(other)).pipe(Layer.provide(wide.require(one).route.layer), OAuth2.proven)
     // @ts-expect-error A handler needs a scope of the scheme `Wide` whose name the types do not know, which no requirement proves: write it as a literal
@@ -146,7 +151,7 @@ describe("what may be one thing or another is nothing that the types know", () =
     ).type.toBeAssignableTo<Guarded<"Wide">>()
   })
 
-  test("implications and claims that are in a scheme's type, and not in its options", () => {
+  test("of implications and claims that the options of the scheme lack", () => {
     interface Tenant {
       readonly tenant: string
     }
@@ -162,7 +167,7 @@ describe("what may be one thing or another is nothing that the types know", () =
     OAuth2.authorizationCode<"S", typeof scopes, { readonly w: readonly ["r"] }>("S", { ...urls, scopes })
     const claims = Schema.Struct({ tenant: Schema.String })
     // @ts-expect-error is not assignable to
-    OAuth2.authorizationCode("S", { ...urls, scopes, ...(either ? { claims } : {}) })
+    OAuth2.authorizationCode("S", { ...urls, scopes, ...(condition ? { claims } : {}) })
     expect(OAuth2.authorizationCode("S", { ...urls, scopes, claims }).accessToken).type.toBe<
       Effect.Effect<VerifiedToken<Tenant>, never, OAuth2.Verified<"S">>
     >()
@@ -170,7 +175,7 @@ describe("what may be one thing or another is nothing that the types know", () =
 })
 
 describe("OAuth2.proven", () => {
-  test("speaks for the tokens that all schemes share, too", () => {
+  test("requires a requirement for AccessToken and OptionalAccessToken, too", () => {
     const subject = Effect.map(AccessToken, (token) => HttpServerResponse.text(token.subject))
     const read = HttpRouter.add("GET", "/", subject)
     const readOptional = HttpRouter.add("GET", "/", Effect.as(OptionalAccessToken, HttpServerResponse.empty()))
@@ -185,7 +190,7 @@ describe("OAuth2.proven", () => {
     expect(read.pipe(Layer.provide(auth.require().route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
   })
 
-  test("takes what has handlers in it, and nothing else", () => {
+  test("accepts only layers of routes or handlers, and the handlers of a group", () => {
     const granted = auth.granted("me")
     // @ts-expect-error OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group
     OAuth2.proven(granted)
@@ -195,7 +200,7 @@ describe("OAuth2.proven", () => {
 })
 
 describe("OAuth2.secured", () => {
-  test("takes an api or a layer of routes, and nothing else", () => {
+  test("accepts only an api or a layer of routes", () => {
     const list = HttpApiEndpoint.get("list", "/items")
     const items = HttpApiGroup.make("items")
     // @ts-expect-error OAuth2.secured takes an api or a layer of routes

@@ -1,3 +1,4 @@
+// The types of custom claims: the token of a scheme, and checks on it.
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { HttpRouter } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
@@ -23,7 +24,7 @@ const typed = OAuth2.authorizationCode("Typed", {
   claims: Schema.Struct({ tenant: Schema.String, level: Schema.NumberFromString })
 })
 
-/** The proofs that a token was verified which a requirement gives to handlers. */
+// VerifiedOf<typeof auth.require("me")> -> OAuth2.Verified<"OAuth2">
 type VerifiedOf<R extends OAuth2.SecurityRequirementTypes<unknown, never, unknown, unknown>> = Extract<
   Parameters<R["~effect-oauth2/SecurityRequirement"]["provides"]>[0],
   { readonly "~effect-oauth2/Verified": unknown }
@@ -40,13 +41,13 @@ describe("a scheme's access token", () => {
     Effect.map(typed.accessToken, ({ claims }) => claims.tenants)
   })
 
-  test("has them wherever the scheme gives the token", () => {
+  test("has these claims in granted, authorize and authorizeOption", () => {
     expect<Effect.Success<ReturnType<typeof typed.granted<["a"]>>>>().type.toBe<VerifiedToken<Claims>>()
     expect<Effect.Success<typeof typed.authorize>>().type.toBe<VerifiedToken<Claims>>()
     expect<Effect.Success<typeof typed.authorizeOption>>().type.toBe<Option.Option<VerifiedToken<Claims>>>()
   })
 
-  test("is there where a requirement of the scheme holds, whatever it demands", () => {
+  test("is available inside of every requirement of the scheme", () => {
     const any = typed.require()
     expect<VerifiedOf<typeof any>>().type.toBe<OAuth2.Verified<"Typed">>()
     const checked = typed.require(
@@ -66,7 +67,7 @@ describe("a scheme's access token", () => {
     ).type.toBeAssignableTo<Guarded<"Typed">>()
   })
 
-  test("and nowhere else", () => {
+  test("does not compile without a requirement of the scheme", () => {
     // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(OAuth2.proven)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
@@ -89,7 +90,7 @@ describe("a scheme's access token", () => {
     get(Effect.provideService(tenant, AccessToken, Option.getOrThrow(Option.none()))).pipe(OAuth2.proven)
   })
 
-  test("is not there where it may be that of another scheme, or none", () => {
+  test("does not compile if an alternative has another scheme or is optional", () => {
     const other = OAuth2.either(typed.require("a"), auth.require("me"))
     // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
     get(tenant).pipe(Layer.provide(other.route.layer), OAuth2.proven)
@@ -98,7 +99,7 @@ describe("a scheme's access token", () => {
     get(tenant).pipe(Layer.provide(none.route.layer), OAuth2.proven)
   })
 
-  test("is each scheme's own, where several guard a route", () => {
+  test("needs a requirement of each scheme whose token a route reads", () => {
     const both = get(Effect.all([typed.accessToken, auth.accessToken]))
     const app = both.pipe(Layer.provide(typed.require().route.layer), Layer.provide(auth.require().route.layer))
     expect(app.pipe(OAuth2.proven)).type.toBeAssignableTo<Guarded<"OAuth2" | "Typed">>()
@@ -108,12 +109,12 @@ describe("a scheme's access token", () => {
     both.pipe(Layer.provide(auth.require().route.layer), OAuth2.proven)
   })
 
-  test("without OAuth2.proven too: what is served still needs it", () => {
+  test("stays in the services of HttpRouter.serve without OAuth2.proven", () => {
     const served = HttpRouter.serve(get(tenant))
     expect<Extract<Layer.Services<typeof served>, OAuth2.Verified<"Typed">>>().type.toBe<OAuth2.Verified<"Typed">>()
   })
 
-  test("is given to what is proven without HTTP, and to a test", () => {
+  test("is available inside of prove, and in tests through grant", () => {
     expect(tenant.pipe(typed.prove())).type.toBe<
       Effect.Effect<string, SecurityError.SecurityError, BearerToken | OAuth2.Authentication<"Typed">>
     >()
@@ -129,7 +130,7 @@ describe("a scheme's access token in an HttpApi", () => {
   const read = HttpApiEndpoint.get("read", "/")
   const group = HttpApiGroup.make("items").add(read)
 
-  test("is there where the endpoint, its group or the api requires one", () => {
+  test("is available if the endpoint, its group or the api has a requirement", () => {
     const Endpoint = HttpApi.make("api").add(HttpApiGroup.make("items").add(read.middleware(typed.require("a"))))
     const Group = HttpApi.make("api").add(group.middleware(typed.require()))
     const Api = HttpApi.make("api").add(group).middleware(typed.require())
@@ -145,7 +146,7 @@ describe("a scheme's access token in an HttpApi", () => {
     expect(Layer.provide(served[2], layer)).type.toBe<Served>()
   })
 
-  test("and nowhere else", () => {
+  test("does not compile without a requirement of the scheme", () => {
     const Open = HttpApi.make("api").add(group)
     HttpApiBuilder.group(Open, "items", (h) =>
       // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
@@ -171,12 +172,16 @@ describe("a scheme's check", () => {
     { readonly of: (tenant: string) => Effect.Effect<boolean, Suspended> }
   >()("test/Tenants") {}
 
-  const own = typed.check("tenant", ({ claims }) => Effect.succeed(claims.tenant === "t1"))
-  const asked = typed.check("tenant", ({ claims }) => Effect.flatMap(Tenants, (tenants) => tenants.of(claims.tenant)), {
-    error: Suspended
-  })
+  const tenantCheck = typed.check("tenant", ({ claims }) => Effect.succeed(claims.tenant === "t1"))
+  const checkWithError = typed.check(
+    "tenant",
+    ({ claims }) => Effect.flatMap(Tenants, (tenants) => tenants.of(claims.tenant)),
+    {
+      error: Suspended
+    }
+  )
 
-  test("is given the scheme's claims, and says yes or no", () => {
+  test("receives the claims of the scheme, and returns a boolean", () => {
     typed.check("tenant", (token) => {
       expect(token).type.toBe<VerifiedToken<Claims>>()
       return Effect.succeed(true)
@@ -189,63 +194,65 @@ describe("a scheme's check", () => {
     typed.check("tenant", () => Effect.fail(new Suspended()))
   })
 
-  test("keeps its error, its services and its scheme", () => {
-    expect(own).type.toBe<Requirement.Requirement<never, never, never, never, "Typed">>()
-    expect(asked).type.toBe<Requirement.Requirement<never, never, Suspended, Tenants, "Typed">>()
-    expect(Requirement.any("a", Requirement.all("b", asked))).type.toBe<
+  test("has its error, its services and its scheme in its type", () => {
+    expect(tenantCheck).type.toBe<Requirement.Requirement<never, never, never, never, "Typed">>()
+    expect(checkWithError).type.toBe<Requirement.Requirement<never, never, Suspended, Tenants, "Typed">>()
+    expect(Requirement.any("a", Requirement.all("b", checkWithError))).type.toBe<
       Requirement.Requirement<"a" | "b", Requirement.Clause<"a" | "b">, Suspended, Tenants, "Typed">
     >()
   })
 
-  test("is for the requirements of its scheme, however deep", () => {
-    const app = get(typed.granted("a")).pipe(Layer.provide(typed.require("a", Requirement.any("b", asked)).route.layer))
+  test("fits every requirement of its scheme, also nested", () => {
+    const app = get(typed.granted("a")).pipe(
+      Layer.provide(typed.require("a", Requirement.any("b", checkWithError)).route.layer)
+    )
     expect<Layer.Services<typeof app>>().type.toBe<
       | HttpRouter.HttpRouter
       | OAuth2.Authentication<"Typed">
       | Tenants
       | HttpRouter.Request.From<"Error", SecurityError.SecurityError | Suspended>
     >()
-    typed.optional(own)
-    typed.prove(Requirement.any("a", own))
+    typed.optional(tenantCheck)
+    typed.prove(Requirement.any("a", tenantCheck))
     typed.require(
-      own,
+      tenantCheck,
       Requirement.check("any scheme's", () => Effect.succeed(true))
     )
   })
 
-  test("and for no other's", () => {
+  test("does not compile in a requirement of another scheme", () => {
     // @ts-expect-error Type '"Typed"' is not assignable to type '"Partners"'.
-    partners.require(own)
+    partners.require(tenantCheck)
     // @ts-expect-error Type '"Typed"' is not assignable to type '"Partners"'.
-    partners.require("items:read", Requirement.any("items:read", Requirement.all(own)))
+    partners.require("items:read", Requirement.any("items:read", Requirement.all(tenantCheck)))
     // @ts-expect-error Type '"Typed"' is not assignable to type '"Partners"'.
-    partners.optional(own)
+    partners.optional(tenantCheck)
     // @ts-expect-error Type '"Typed"' is not assignable to type '"Partners"'.
-    partners.prove(own)
+    partners.prove(tenantCheck)
     const ofPartners = partners.check("ours", () => Effect.succeed(true))
     // @ts-expect-error Type '"Partners"' is not assignable to type '"Typed"'.
-    typed.require(Requirement.any(own, ofPartners))
+    typed.require(Requirement.any(tenantCheck, ofPartners))
   })
 
-  test("may be one of several items whose type is written down", () => {
+  test("fits a list with an annotated item type", () => {
     const items: ReadonlyArray<Requirement.Item<"a" | "b">> = ["a"]
-    const ours: ReadonlyArray<Requirement.Item<"a" | "b", "Typed">> = ["a", own]
+    const withCheck: ReadonlyArray<Requirement.Item<"a" | "b", "Typed">> = ["a", tenantCheck]
     typed.require(...items)
-    typed.require(...ours)
+    typed.require(...withCheck)
     // @ts-expect-error is not assignable to
-    auth.require(...ours)
+    auth.require(...withCheck)
   })
 })
 
 describe("a scheme's claims", () => {
-  test("are an object", () => {
+  test("must decode to an object", () => {
     // @ts-expect-error Type 'String' is not assignable to type 'Decoder<object, never>'.
     OAuth2.authorizationCode("Scheme", { ...flow, claims: Schema.String })
     // @ts-expect-error is not assignable to type 'Decoder<object, never>'.
     OAuth2.authorizationCode("Scheme", { ...flow, claims: Schema.NullOr(Schema.Struct({ tenant: Schema.String })) })
   })
 
-  test("may be of a class, or of a type parameter", () => {
+  test("may be a schema class or a type parameter", () => {
     class Own extends Schema.Class<Own>("Own")({ tenant: Schema.String }) {}
     const ofClass = OAuth2.authorizationCode("Scheme", { ...flow, claims: Own })
     expect<Effect.Success<typeof ofClass.accessToken>>().type.toBe<VerifiedToken<Own>>()
@@ -255,7 +262,7 @@ describe("a scheme's claims", () => {
     expect<Effect.Success<typeof made.accessToken>>().type.toBe<VerifiedToken<Own>>()
   })
 
-  test("are what a scheme is covariant in", () => {
+  test("are covariant in the type of the scheme", () => {
     type Scheme<C extends object> = OAuth2.OAuth2Scheme<"Scheme", "a", {}, C>
     expect<Scheme<Claims>>().type.toBeAssignableTo<Scheme<{ readonly tenant: string }>>()
     expect<Scheme<{ readonly tenant: string }>>().type.not.toBeAssignableTo<Scheme<Claims>>()

@@ -1,5 +1,5 @@
-// The type tests on every compiler that users have, TypeScript 7 included, where tstyche cannot run: the compilers' own command line checks the same
-// files, and must say what is behind each `@ts-expect-error` and nothing else. Relations are checked by `tstyche.d.ts` beside this file.
+// Runs the type tests with every supported compiler, including TypeScript 7, which tstyche does not support.
+// Each compiler must report exactly the messages behind `@ts-expect-error`. `tstyche.d.ts` checks relations of types.
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import {
@@ -21,7 +21,7 @@ const sources = globSync("*.ts", { cwd: import.meta.dirname, exclude: ["*.test.t
 const tests = sources.filter((name) => name.endsWith(".tst.ts")).toSorted()
 const directive = /^(\s*\/\/ )@ts-expect-error (.*)$/
 
-/** Each package's compiler, by the version that it must be. */
+/** Packages of the compilers, by the version that each must have. */
 const compilers = { "5.9": "typescript-5.9", "6.0": "@typescript/old", "7.0": "typescript" }
 
 interface Message {
@@ -31,7 +31,7 @@ interface Message {
   readonly text: string
 }
 
-/** The messages of `--pretty false`: what belongs to one is indented. */
+/** Parses the output of `--pretty false`. Further lines of a message are indented. */
 const messages = (output: string): ReadonlyArray<Message> =>
   output
     .split(/\n(?! |$)/)
@@ -41,7 +41,7 @@ const messages = (output: string): ReadonlyArray<Message> =>
       return { file: basename(file), line: Number(line), text: text.trim() }
     })
 
-/** As tstyche matches: `...` stands for anything. */
+/** Matches like tstyche: `...` stands for any text. */
 const matches = (message: string, expected: string): boolean => {
   let position = 0
   return expected.split("...").every((part) => {
@@ -51,7 +51,7 @@ const matches = (message: string, expected: string): boolean => {
   })
 }
 
-/** Sentences of ours, which end the message. */
+/** Returns `true` for a message of this library, which is the last line of the compiler's message. */
 const isSentence = (expected: string): boolean => /^(?:A handler|The endpoint|The route|OAuth2\.)/.test(expected)
 
 let folder = ""
@@ -61,7 +61,7 @@ beforeAll(() => {
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "dir")
   mkdirSync(join(folder, "types"))
   for (const name of sources) {
-    // Without its directives, so that the compiler says what they suppress; each line stays where it is.
+    // Without its directives, the compiler reports the suppressed errors. Line numbers stay the same.
     const text = readFileSync(join(import.meta.dirname, name), "utf8").replaceAll("@ts-expect-error", "")
     writeFileSync(join(folder, "types", name), text)
   }
@@ -93,14 +93,14 @@ describe.each(Object.entries(compilers))("TypeScript %s", (version, name) => {
     found = messages(await run(compiler, "--pretty", "false"))
   })
 
-  it("finds no mistake elsewhere", () => {
+  it("reports no error outside of the type tests", () => {
     assert.deepStrictEqual(
       found.filter(({ file }) => !tests.includes(file)),
       []
     )
   })
 
-  it.each(tests)("says in %s what is expected, and no more", (name) => {
+  it.each(tests)("reports exactly the expected errors in %s", (name) => {
     const lines = readFileSync(join(import.meta.dirname, name), "utf8").split("\n")
     const unexpected = found.filter(({ file, line }) => file === name && !directive.test(lines[line - 2] ?? ""))
     assert.deepStrictEqual(unexpected, [])
@@ -108,11 +108,11 @@ describe.each(Object.entries(compilers))("TypeScript %s", (version, name) => {
       const expected = directive.exec(text)?.[2]
       if (expected === undefined) continue
       const where = `${name}:${index + 1}`
-      const said = found.filter(({ file, line }) => file === name && line === index + 2)
-      assert.lengthOf(said, 1, where)
-      const words = said[0]!.text
-      const last = words.split("\n").at(-1)!
-      assert.isTrue(matches(isSentence(expected) ? last : words, expected), `${where}: ${expected}\n\n${words}`)
+      const reported = found.filter(({ file, line }) => file === name && line === index + 2)
+      assert.lengthOf(reported, 1, where)
+      const { text: whole } = reported[0]!
+      const last = whole.split("\n").at(-1)!
+      assert.isTrue(matches(isSentence(expected) ? last : whole, expected), `${where}: ${expected}\n\n${whole}`)
     }
   })
 })

@@ -1,3 +1,4 @@
+// The types of grants on the routes of HttpRouter: what a handler needs, and which requirements prove it.
 import { Context, Effect, Layer, type Option, Schema } from "effect"
 import { HttpRouter } from "effect/http"
 import {
@@ -9,12 +10,12 @@ import {
   type VerifiedToken
 } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
-import { auth, either, get, type Grant, type Guarded, implying } from "./support.ts"
+import { auth, condition, get, type Grant, type Guarded, implying } from "./support.ts"
 
 const write = auth.granted("items:write")
 
-describe("a grant is discharged by the route's requirement", () => {
-  test("that requires the scope", () => {
+describe("a requirement around a route proves a grant", () => {
+  test("if it requires the scope", () => {
     const app = get(write).pipe(Layer.provide(auth.require("items:write").route.layer), OAuth2.proven)
     expect(app).type.toBeAssignableTo<Guarded>()
     expect(
@@ -22,7 +23,7 @@ describe("a grant is discharged by the route's requirement", () => {
     ).type.toBeAssignableTo<Guarded>()
   })
 
-  test("that requires it among others, or in layers around", () => {
+  test("if it requires several scopes, or several requirements are nested", () => {
     expect(
       get(write).pipe(Layer.provide(auth.require("items:read", "items:write").route.layer), OAuth2.proven)
     ).type.toBeAssignableTo<Guarded>()
@@ -35,7 +36,7 @@ describe("a grant is discharged by the route's requirement", () => {
     ).type.toBeAssignableTo<Guarded>()
   })
 
-  test("and by no other", () => {
+  test("but not if it requires another scope", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     get(write).pipe(OAuth2.proven)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
@@ -49,21 +50,21 @@ describe("a grant is discharged by the route's requirement", () => {
     app.pipe(Layer.provide(auth.require("items:read").route.layer), OAuth2.proven)
   })
 
-  test("not by one around another route", () => {
+  test("but not if it wraps another route", () => {
     const open = get(write)
     const guarded = get(write).pipe(Layer.provide(auth.require("items:write").route.layer))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     Layer.merge(open, guarded).pipe(OAuth2.proven)
   })
 
-  test("not by an optional one, nor by the scheme's layer", () => {
+  test("but not if it is optional, and the layer of the scheme proves nothing", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     get(write).pipe(Layer.provide(auth.optional("items:write").route.layer), OAuth2.proven)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     get(write).pipe(Layer.provide(auth.layer), OAuth2.proven)
   })
 
-  test("without OAuth2.proven too: what is served still needs it", () => {
+  test("and an unproven grant stays in the services of HttpRouter.serve without OAuth2.proven", () => {
     const served = HttpRouter.serve(get(write))
     expect<Extract<Layer.Services<typeof served>, Grant<"items:write">>>().type.toBe<Grant<"items:write">>()
     // @ts-expect-error Granted<"OAuth2", "items:write">
@@ -76,8 +77,8 @@ describe("a grant is discharged by the route's requirement", () => {
   })
 })
 
-describe("a grant travels", () => {
-  /** A service whose methods say what their caller must have proven. */
+describe("a grant in the type of a service", () => {
+  /** A service whose method requires a scope. */
   class Items extends Context.Service<
     Items,
     { readonly remove: (id: number) => Effect.Effect<string, "NoSuchItem", Grant<"items:write">> }
@@ -90,7 +91,7 @@ describe("a grant travels", () => {
     })
   }
 
-  /** A service on top of it. */
+  /** A service that calls `Items`. */
   class Baskets extends Context.Service<
     Baskets,
     { readonly empty: Effect.Effect<void, "NoSuchItem", Grant<"items:write"> | Grant<"me">> }
@@ -107,7 +108,7 @@ describe("a grant travels", () => {
   const empty = Effect.flatMap(Baskets, (baskets) => Effect.orDie(baskets.empty))
   const app = get(empty)
 
-  test("through effects, functions, services and layers", () => {
+  test("passes through effects, functions, services and layers", () => {
     expect(empty).type.toBe<Effect.Effect<void, never, Baskets | Grant<"items:write"> | Grant<"me">>>()
     expect(Baskets.layer).type.toBe<Layer.Layer<Baskets>>()
     expect<Layer.Services<typeof app>>().type.toBe<
@@ -118,7 +119,7 @@ describe("a grant travels", () => {
     >()
   })
 
-  test("to the route, which discharges it", () => {
+  test("is proven by the requirement of the route", () => {
     const served = app.pipe(
       Layer.provide(auth.require("me", "items:write").route.layer),
       HttpRouter.provideRequest(Baskets.layer),
@@ -127,31 +128,31 @@ describe("a grant travels", () => {
     expect(served).type.toBeAssignableTo<Guarded>()
   })
 
-  test("or fails to compile", () => {
+  test("does not compile without the requirement", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     app.pipe(Layer.provide(auth.require("me").route.layer), HttpRouter.provideRequest(Baskets.layer), OAuth2.proven)
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(Layer.provide(app, auth.require("items:write").route.layer))
   })
 
-  test("and a service that hides it does not compile", () => {
+  test("cannot be hidden by a type annotation", () => {
     // @ts-expect-error Type 'Granted<"OAuth2", "items:write">' is not assignable to type 'never'.
     const hidden: Effect.Effect<unknown> = Effect.flatMap(Effect.succeed(1), () => write)
     expect(hidden).type.not.toBe<any>()
   })
 })
 
-describe("any-of", () => {
+describe("Requirement.any", () => {
   const any = Layer.provide(auth.require(Requirement.any("items:read", "items:write")).route.layer)
 
-  test("gives the handler the union that it can rely on", () => {
+  test("proves grantedAny of its scopes, and of more scopes", () => {
     expect(get(auth.grantedAny("items:read", "items:write")).pipe(any, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(
       get(auth.grantedAny("items:read", "items:write", "me")).pipe(any, OAuth2.proven)
     ).type.toBeAssignableTo<Guarded>()
   })
 
-  test("and nothing else", () => {
+  test("does not prove one of its scopes, or grantedAny of fewer scopes", () => {
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(any, OAuth2.proven)
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
@@ -162,13 +163,13 @@ describe("any-of", () => {
     OAuth2.proven(get(auth.grantedAny("items:read", "me")).pipe(any))
   })
 
-  test("is satisfied by one of its scopes", () => {
+  test("is not necessary for grantedAny if one scope is required", () => {
     const one = Layer.provide(auth.require("items:read").route.layer)
     expect(get(auth.grantedAny("items:read", "me")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(get(auth.grantedAny("items:read")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
   })
 
-  test("nested, is one scope of every alternative", () => {
+  test("proves one scope of every alternative if it has nested requirements", () => {
     const nested = Layer.provide(
       auth.require(Requirement.any(Requirement.all("items:read", "items:write"), "me")).route.layer
     )
@@ -178,7 +179,7 @@ describe("any-of", () => {
     get(auth.grantedAny("items:read", "items:write")).pipe(nested, OAuth2.proven)
   })
 
-  test("says which of its scopes it is", () => {
+  test("lets grantedAny return the name of the granted scope", () => {
     expect(auth.grantedAny("items:read", "me")).type.toBe<
       Effect.Effect<"items:read" | "me", never, Grant<"items:read" | "me">>
     >()
@@ -188,7 +189,7 @@ describe("any-of", () => {
 describe("implication", () => {
   const admin = Layer.provide(implying.require("admin").route.layer)
 
-  test("satisfies what is implied, transitively", () => {
+  test("proves implied scopes, transitively", () => {
     const write = Layer.provide(implying.require("items:write").route.layer)
     const app = get(implying.granted("items:read")).pipe(write, OAuth2.proven)
     expect(app).type.toBeAssignableTo<Guarded<"Implying">>()
@@ -200,7 +201,7 @@ describe("implication", () => {
     >()
   })
 
-  test("satisfies it whichever alternative held", () => {
+  test("proves a scope that every alternative implies", () => {
     const any = Layer.provide(implying.require(Requirement.any("items:write", "admin")).route.layer)
     expect(get(implying.granted("items:read", "items:write")).pipe(any, OAuth2.proven)).type.toBeAssignableTo<
       Guarded<"Implying">
@@ -209,7 +210,7 @@ describe("implication", () => {
     get(implying.granted("admin")).pipe(any, OAuth2.proven)
   })
 
-  test("does not go the other way", () => {
+  test("does not prove an implying scope", () => {
     const read = Layer.provide(implying.require("items:read").route.layer)
     // @ts-expect-error A handler needs one of the scopes `...` of the scheme `Implying`, which no requirement around it proves
     get(implying.granted("items:write")).pipe(read, OAuth2.proven)
@@ -217,43 +218,43 @@ describe("implication", () => {
     OAuth2.proven(get(implying.granted("admin")).pipe(read))
   })
 
-  test("holds for no other scheme", () => {
+  test("does not apply to another scheme", () => {
     const write = Layer.provide(auth.require("items:write").route.layer)
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(write, OAuth2.proven)
   })
 })
 
-describe("what is not known for certain is not proven", () => {
-  const scope: "items:read" | "items:write" = either ? "items:read" : "items:write"
+describe("a requirement with a union type", () => {
+  const scope: "items:read" | "items:write" = condition ? "items:read" : "items:write"
 
-  test("a scope in a variable of a union type", () => {
+  test("proves grantedAny of a union of scopes, but no single scope", () => {
     const one = Layer.provide(auth.require(scope).route.layer)
     expect(get(auth.grantedAny("items:read", "items:write")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(one, OAuth2.proven)
   })
 
-  test("one of two requirements is no requirement", () => {
-    const one = either ? auth.require("items:read") : auth.require("items:write")
+  test("does not compile as a union of requirements", () => {
+    const one = condition ? auth.require("items:read") : auth.require("items:write")
     // @ts-expect-error is not assignable
     get(auth.granted("items:read")).pipe(Layer.provide(one.route.layer))
   })
 })
 
 describe("the token", () => {
-  test("comes with the grant, without optionality", () => {
+  test("is returned by granted, and is not optional", () => {
     expect(auth.granted("me")).type.toBe<Effect.Effect<VerifiedToken, never, Grant<"me">>>()
   })
 
-  test("is there where a requirement holds", () => {
+  test("is available only inside of a requirement", () => {
     const subject = Effect.map(AccessToken, (token) => token.subject)
     expect(subject).type.toBe<Effect.Effect<string, never, AccessToken>>()
     expect(get(subject).pipe(Layer.provide(auth.require().route.layer))).type.toBeAssignableTo<Guarded>()
     expect(get(subject)).type.not.toBeAssignableTo<Guarded>()
   })
 
-  test("is optional where a requirement is, and only there", () => {
+  test("is optional inside of an optional requirement", () => {
     const optional = Layer.provide(auth.optional("me").route.layer)
     const greeting = Effect.map(OptionalAccessToken, (token) => {
       expect(token).type.toBe<Option.Option<VerifiedToken>>()
@@ -269,7 +270,7 @@ describe("a check on a route", () => {
   class Users extends Context.Service<Users, { readonly active: Effect.Effect<boolean, Suspended> }>()("test/Users") {}
   const active = Requirement.check("active", () => Effect.flatMap(Users, (users) => users.active), { error: Suspended })
 
-  test("puts its services and its errors into the route's", () => {
+  test("adds its services and its errors to the type of the route", () => {
     const app = get(auth.granted("me")).pipe(Layer.provide(auth.require("me", active).route.layer), OAuth2.proven)
     expect<Layer.Services<typeof app>>().type.toBe<
       | HttpRouter.HttpRouter
@@ -281,7 +282,7 @@ describe("a check on a route", () => {
 })
 
 describe("OAuth2.proven", () => {
-  test("gives back what it is given", () => {
+  test("returns its argument with the same type", () => {
     const app = get(Effect.void)
     expect(OAuth2.proven(app)).type.toBe<typeof app>()
     expect(app.pipe(OAuth2.proven)).type.toBe<typeof app>()

@@ -1,3 +1,4 @@
+// The types of grants in an HttpApi: what handlers need, and which requirements prove it.
 import { Context, Effect, Layer, Schema } from "effect"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClient } from "effect/http/HttpClient"
@@ -12,9 +13,9 @@ const remove = HttpApiEndpoint.delete("remove", "/items")
 const api = <Group extends HttpApiGroup.Constraint>(group: Group) => HttpApi.make("api").add(group)
 const open = api(HttpApiGroup.make("items").add(remove))
 
-type OfHandlers<T> = Layer.Services<T extends Layer.Layer<never, never, unknown> ? T : never>
+type ServicesOf<T> = Layer.Services<T extends Layer.Layer<never, never, unknown> ? T : never>
 
-describe("a grant is discharged by a requirement", () => {
+describe("a requirement proves a grant", () => {
   test("on the endpoint", () => {
     const Api = api(HttpApiGroup.make("items").add(remove.middleware(auth.require("items:write"))))
     const Items = HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
@@ -33,7 +34,7 @@ describe("a grant is discharged by a requirement", () => {
     expect(Layer.provide(Items, auth.layerTest({}))).type.toBe<Layer.Layer<HttpApiGroup.Service<"api", "items">>>()
   })
 
-  test("on all three: they accumulate", () => {
+  test("together with the requirements of group and api", () => {
     const Api = api(
       HttpApiGroup.make("items")
         .add(remove.middleware(auth.require("items:write")))
@@ -45,12 +46,12 @@ describe("a grant is discharged by a requirement", () => {
   })
 })
 
-describe("a grant that no requirement discharges does not compile", () => {
+describe("a grant that no requirement proves does not compile", () => {
   const Read = api(HttpApiGroup.make("items").add(remove).middleware(auth.require("items:read")))
 
   test("in a layer of handlers", () => {
     const Items = HttpApiBuilder.group(open, "items", (h) => h.handle("remove", () => write))
-    expect<OfHandlers<typeof Items>>().type.not.toBe<never>()
+    expect<ServicesOf<typeof Items>>().type.not.toBe<never>()
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     OAuth2.proven(Items)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
@@ -105,7 +106,7 @@ describe("a grant that no requirement discharges does not compile", () => {
     OAuth2.proven(Handlers)
   })
 
-  test("where another endpoint of the group has the requirement", () => {
+  test("if another endpoint of the group has the requirement", () => {
     const Api = api(
       HttpApiGroup.make("items").add(
         remove,
@@ -121,13 +122,13 @@ describe("a grant that no requirement discharges does not compile", () => {
     )
   })
 
-  test("where the endpoint was added after the group's requirement", () => {
+  test("if the endpoint was added after the group's requirement", () => {
     const Api = api(HttpApiGroup.make("items").middleware(auth.require("items:write")).add(remove))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
     HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
   })
 
-  test("where it is any-of", () => {
+  test("if the requirement is Requirement.any, which proves only grantedAny", () => {
     const Any = api(
       HttpApiGroup.make("items")
         .add(remove)
@@ -143,13 +144,13 @@ describe("a grant that no requirement discharges does not compile", () => {
 describe("the token", () => {
   const token = Effect.asVoid(AccessToken)
 
-  test("is there where an endpoint requires one", () => {
+  test("is available if the endpoint has a requirement", () => {
     const Api = open.middleware(auth.require())
     const Items = HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => token))
     expect(Layer.provide(Items, auth.layerTest({}))).type.toBe<Layer.Layer<HttpApiGroup.Service<"api", "items">>>()
   })
 
-  test("is optional where the requirement is", () => {
+  test("is optional if the requirement is optional", () => {
     const Api = open.middleware(auth.optional("me"))
     const Optional = HttpApiBuilder.group(Api, "items", (h) =>
       h.handle("remove", () => Effect.asVoid(OptionalAccessToken))
@@ -169,11 +170,11 @@ describe("a check's errors and services", () => {
   const endpoint = remove.middleware(auth.require("items:write", active))
   const Api = api(HttpApiGroup.make("items").add(endpoint))
 
-  test("are declared by the endpoint", () => {
+  test("are in the type of the endpoint", () => {
     expect<HttpApiEndpoint.MiddlewareError<typeof endpoint>>().type.toBe<SecurityError.SecurityError | Suspended>()
   })
 
-  test("reach the typed client", () => {
+  test("are in the type of the client", () => {
     type Client = HttpApiClient.ForApi<typeof Api>
     expect<Effect.Error<ReturnType<Client["items"]["remove"]>>>().type.toBeAssignableFrom<
       SecurityError.SecurityError | Suspended
@@ -187,7 +188,7 @@ describe("a check's errors and services", () => {
     expect<HttpClientError>().type.toBeAssignableTo<Effect.Error<ReturnType<Client["items"]["remove"]>>>()
   })
 
-  test("are needed by the layer of handlers", () => {
+  test("are services of the layer of handlers", () => {
     const Items = HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
     type Served = Layer.Layer<HttpApiGroup.Service<"api", "items">>
     const served = Layer.provide(Items, auth.layerTest({}))

@@ -1,3 +1,4 @@
+// The types of schemes and requirements: their scopes, their grants, and the other public types.
 import { Data, Effect, type Layer, type Redacted, Schema } from "effect"
 import {
   type AccessToken,
@@ -14,17 +15,17 @@ import type { HttpRouter } from "effect/http"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import { describe, expect, test } from "tstyche"
-import { auth, either, type Grant, type GrantsOf } from "./support.ts"
+import { auth, condition, type Grant, type GrantsOf } from "./support.ts"
 
 type Auth = OAuth2.Authentication<"OAuth2">
 
 describe("a scheme", () => {
-  test("knows its name and its scopes as literals", () => {
+  test("has its name and its scopes as literal types", () => {
     expect(auth.name).type.toBe<"OAuth2">()
     expect(auth.scopes).type.toBe<Readonly<Record<"items:read" | "items:write" | "me", string>>>()
   })
 
-  test("says what its effects and layers need, and how they fail", () => {
+  test("has the errors and services of its effects and layers in their types", () => {
     expect(auth.authorize).type.toBe<Effect.Effect<VerifiedToken, SecurityError.SecurityError, BearerToken | Auth>>()
     expect(auth.layer).type.toBe<Layer.Layer<Auth | OAuth2.PublicEndpoint, never, TokenVerifier>>()
     expect(auth.layerRequest).type.toBe<
@@ -32,7 +33,7 @@ describe("a scheme", () => {
     >()
   })
 
-  test("implies declared scopes only", () => {
+  test("accepts only declared scopes in implies", () => {
     const scheme = { authorizationUrl: "", tokenUrl: "", scopes: { a: "", b: "" } }
     // @ts-expect-error Type '"c"' is not assignable to type '"..." | "..."'.
     OAuth2.authorizationCode("Scheme", { ...scheme, implies: { a: ["c"] } })
@@ -49,21 +50,21 @@ describe("an undeclared scope does not compile, and the message lists the declar
     auth.optional("items:delete")
   })
 
-  test("nested, however deeply", () => {
+  test("in a nested requirement", () => {
     // @ts-expect-error Type '"items:delete"' is not assignable to type '..."items:read" | "items:write"...'.
     auth.require(Requirement.all("items:delete"))
     // @ts-expect-error Type '"items:delete"' is not assignable to type '..."items:read" | "items:write"...'.
     auth.require(Requirement.any("items:read", Requirement.all("me", Requirement.any("items:delete"))))
   })
 
-  test("in what a handler relies on", () => {
+  test("in granted and grantedAny", () => {
     // @ts-expect-error '"items:delete"' is not assignable to parameter of type '..."items:read" | "items:write"...'.
     auth.granted("items:delete")
     // @ts-expect-error '"items:delete"' is not assignable to parameter of type '..."items:read" | "items:write"...'.
     auth.grantedAny("items:delete")
   })
 
-  test("in what a guard of one's own asks for", () => {
+  test("in withScopes", () => {
     // @ts-expect-error '"items:delete"' is not assignable to parameter of type '..."items:read" | "items:write"...'.
     auth.authorize.pipe(auth.withScopes("items:delete"))
   })
@@ -85,14 +86,14 @@ describe("a requirement proves", () => {
     expect<GrantsOf<typeof two>>().type.toBe<Grant<"items:read"> | Grant<"items:write"> | Grant<"me">>()
   })
 
-  test("of alternatives, that one of them holds", () => {
+  test("one of the scopes in Requirement.any", () => {
     const any = auth.require("me", Requirement.any("items:read", "items:write"))
     expect<GrantsOf<typeof any>>().type.toBe<Grant<"me"> | Grant<"items:read" | "items:write">>()
     const only = auth.require(Requirement.any("me"))
     expect<GrantsOf<typeof only>>().type.toBe<Grant<"me">>()
   })
 
-  test("of nested alternatives, what holds in each: one scope of every alternative", () => {
+  test("one scope of every alternative if Requirement.any has nested requirements", () => {
     const left = auth.require(Requirement.any(Requirement.all("items:read", "items:write"), "me"))
     expect<GrantsOf<typeof left>>().type.toBe<Grant<"items:read" | "me"> | Grant<"items:write" | "me">>()
 
@@ -114,7 +115,7 @@ describe("a requirement proves", () => {
     >()
   })
 
-  test("nothing where an alternative demands no scope", () => {
+  test("nothing if an alternative has no scope", () => {
     const free = auth.require(Requirement.any("me", Requirement.all()))
     expect<GrantsOf<typeof free>>().type.toBe<never>()
     const checked = auth.require(
@@ -126,7 +127,7 @@ describe("a requirement proves", () => {
     expect<GrantsOf<typeof checked>>().type.toBe<never>()
   })
 
-  test("its scopes beside a check", () => {
+  test("its scopes if it also has a check", () => {
     const checked = auth.require(
       "me",
       Requirement.check("ours", () => Effect.succeed(true))
@@ -134,20 +135,20 @@ describe("a requirement proves", () => {
     expect<GrantsOf<typeof checked>>().type.toBe<Grant<"me">>()
   })
 
-  test("nothing where it is optional", () => {
+  test("nothing if it is optional", () => {
     const optional = auth.optional("me")
     expect<GrantsOf<typeof optional>>().type.toBe<never>()
   })
 })
 
-describe("what is not known for certain is not proven", () => {
-  test("a scope in a variable of a union type is one of them", () => {
-    const scope: "items:read" | "items:write" = either ? "items:read" : "items:write"
+describe("a requirement proves only what is certain", () => {
+  test("one scope of a union, if a variable has a union type", () => {
+    const scope: "items:read" | "items:write" = condition ? "items:read" : "items:write"
     const one = auth.require(scope)
     expect<GrantsOf<typeof one>>().type.toBe<Grant<"items:read" | "items:write">>()
   })
 
-  test("a list of unknown length is nothing", () => {
+  test("nothing, if a list has an unknown length", () => {
     const scopes: ReadonlyArray<"items:read"> = []
     const spread = auth.require(...scopes)
     expect<GrantsOf<typeof spread>>().type.toBe<never>()
@@ -162,7 +163,7 @@ describe("a check", () => {
   class Suspended extends Schema.TaggedError<Suspended>()("Suspended", {}) {}
   class Unknown extends Data.TaggedError("Unknown") {}
 
-  test("keeps its error and its services", () => {
+  test("has its error and its services in its type", () => {
     const check = Requirement.check("active", () => new Suspended() as Effect.Effect<boolean, Suspended, "Users">, {
       error: Suspended
     })
@@ -175,14 +176,14 @@ describe("a check", () => {
     expect<(typeof required)["~effect-oauth2/SecurityRequirement"]["services"]>().type.toBe<"Users">()
   })
 
-  test("fails with nothing that it gives no schema of", () => {
+  test("cannot fail with an error without a schema", () => {
     // @ts-expect-error Type 'Suspended' is not assignable to type 'never'.
     Requirement.check("active", () => Effect.fail(new Suspended()))
     // @ts-expect-error Type 'Unknown' is not assignable to type 'Suspended'
     Requirement.check("active", () => Effect.fail(new Unknown()), { error: Suspended })
   })
 
-  test("is given the verified token, and says yes or no", () => {
+  test("receives the verified token, and returns a boolean", () => {
     Requirement.check("active", (token) => {
       expect(token).type.toBe<VerifiedToken>()
       return Effect.succeed(true)
@@ -208,7 +209,7 @@ describe("no public type is any", () => {
     >()
   })
 
-  test("of what handlers rely on", () => {
+  test("of granted, grantedAny and refuse", () => {
     expect(auth.granted("me")).type.toBe<Effect.Effect<VerifiedToken, never, Grant<"me">>>()
     expect(auth.granted("me", "items:read")).type.toBe<
       Effect.Effect<VerifiedToken, never, Grant<"me"> | Grant<"items:read">>
@@ -221,7 +222,7 @@ describe("no public type is any", () => {
 })
 
 describe("BearerToken", () => {
-  test("is a redacted string that a request gives or refuses to give", () => {
+  test("is a redacted string, and its layer can fail", () => {
     expect<BearerToken["Service"]>().type.toBe<Redacted.Redacted>()
     expect(BearerToken.layer).type.toBe<
       Layer.Layer<BearerToken, SecurityError.NotAuthenticated | SecurityError.InvalidRequest, HttpServerRequest>
@@ -231,14 +232,14 @@ describe("BearerToken", () => {
 })
 
 describe("SecurityScopes", () => {
-  test("adds nothing to what an effect needs", () => {
+  test("adds no services to the type of an effect", () => {
     expect(SecurityScopes.require("a")(Effect.succeed(1))).type.toBe<Effect.Effect<number>>()
     expect(Effect.map(SecurityScopes, (required) => required.scopeStr)).type.toBe<Effect.Effect<string>>()
   })
 })
 
 describe("Challenge", () => {
-  test("gives each renderer its own error", () => {
+  test("passes each renderer its own error type", () => {
     expect<NonNullable<Challenge.Renderers["InvalidToken"]>>().type.toBe<
       (error: SecurityError.InvalidToken) => HttpServerResponse
     >()

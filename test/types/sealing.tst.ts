@@ -1,3 +1,4 @@
+// The types of OAuth2.secured and OAuth2.Public: unprotected endpoints and routes do not compile.
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
@@ -12,14 +13,14 @@ const required = auth.require("items:read")
 const open = OAuth2.Public("the load balancer has no credentials")
 const items = HttpApiGroup.make("items")
 
-describe("Public", () => {
-  test("says why", () => {
+describe("OAuth2.Public", () => {
+  test("requires a reason", () => {
     // @ts-expect-error Expected 1 arguments, but got 0.
     OAuth2.Public()
     expect(open.reason).type.toBe<string>()
   })
 
-  test("gives a handler nothing to rely on", () => {
+  test("proves nothing to a handler", () => {
     expect<HttpApiMiddleware.Provides<OAuth2.PublicEndpoint>>().type.toBe<never>()
     const route = HttpRouter.add("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
@@ -27,14 +28,14 @@ describe("Public", () => {
   })
 })
 
-describe("an api is sealed", () => {
-  test("where every endpoint has a requirement or is Public", () => {
+describe("OAuth2.secured accepts an api", () => {
+  test("if every endpoint has a requirement or is Public", () => {
     const Api = HttpApi.make("api").add(items.add(list, create).middleware(required).add(health.middleware(open)))
     expect(OAuth2.secured(Api)).type.toBe<typeof Api>()
     expect(Api.pipe(OAuth2.secured)).type.toBe<typeof Api>()
   })
 
-  test("by a requirement on the endpoint, the group or the api", () => {
+  test("whose requirement is on the endpoint, the group or the api", () => {
     OAuth2.secured(HttpApi.make("api").add(items.add(list.middleware(required))))
     OAuth2.secured(HttpApi.make("api").add(items.add(list).middleware(required)))
     OAuth2.secured(HttpApi.make("api").add(items.add(list)).middleware(required))
@@ -42,15 +43,15 @@ describe("an api is sealed", () => {
     HttpApi.make("api").add(items.add(list)).middleware(open).pipe(OAuth2.secured)
   })
 
-  test("also where it is declared as classes", () => {
+  test("that is declared as classes", () => {
     class Items extends items.add(list, create).middleware(required) {}
     class Api extends HttpApi.make("api").add(Items).pipe(OAuth2.secured) {}
     expect(OAuth2.secured(Api)).type.toBe<typeof Api>()
   })
 })
 
-describe("an endpoint that is Public inside of a requirement does not compile, and the message names it", () => {
-  test("of its group, of the api, or its own", () => {
+describe("a public endpoint inside of a requirement does not compile, and the message names the endpoint", () => {
+  test("if the requirement is on the group, the api or the endpoint", () => {
     const group = items.add(list, health.middleware(open)).middleware(required)
     // @ts-expect-error The endpoint `health` is Public inside of a requirement, which closes it: add it after .middleware(), or take Public away
     OAuth2.secured(HttpApi.make("api").add(group))
@@ -62,8 +63,8 @@ describe("an endpoint that is Public inside of a requirement does not compile, a
   })
 })
 
-describe("an endpoint that carries neither does not compile, and the message names it", () => {
-  test("in direct form", () => {
+describe("an unprotected endpoint does not compile, and the message names the endpoint", () => {
+  test("in a direct call", () => {
     const Api = HttpApi.make("api").add(items.add(list))
     // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
     OAuth2.secured(Api)
@@ -74,7 +75,7 @@ describe("an endpoint that carries neither does not compile, and the message nam
     HttpApi.make("api").add(items.add(list)).pipe(OAuth2.secured)
   })
 
-  test("also where it was added after .middleware()", () => {
+  test("if it was added after .middleware()", () => {
     const Api = HttpApi.make("api").add(items.add(list).middleware(required).add(create))
     // @ts-expect-error The endpoint `create` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
     OAuth2.secured(Api)
@@ -82,7 +83,7 @@ describe("an endpoint that carries neither does not compile, and the message nam
     Api.pipe(OAuth2.secured)
   })
 
-  test("also where its group was added after .middleware()", () => {
+  test("if its group was added after .middleware()", () => {
     const Api = HttpApi.make("api").add(items.add(list)).middleware(required).add(HttpApiGroup.make("ops").add(health))
     // @ts-expect-error The endpoint `health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
     OAuth2.secured(Api)
@@ -90,28 +91,28 @@ describe("an endpoint that carries neither does not compile, and the message nam
     Api.pipe(OAuth2.secured)
   })
 
-  test("also where it came with another api", () => {
+  test("if it came with another api", () => {
     const Other = HttpApi.make("other").add(HttpApiGroup.make("ops").add(health))
     const Api = HttpApi.make("api").add(items.add(list)).middleware(required).addHttpApi(Other)
     // @ts-expect-error The endpoint `health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
     Api.pipe(OAuth2.secured)
   })
 
-  test("also where it has another middleware", () => {
+  test("if it has another middleware", () => {
     class Log extends HttpApiMiddleware.Service<Log>()("test/Log") {}
     const Api = HttpApi.make("api").add(items.add(list.middleware(Log)))
     // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
     Api.pipe(OAuth2.secured)
   })
 
-  test("also where it is declared as classes", () => {
+  test("if it is declared as classes", () => {
     class Items extends items.add(list) {}
     class Api extends HttpApi.make("api").add(Items) {}
     // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
     OAuth2.secured(Api)
   })
 
-  test("one of them where there are several", () => {
+  test("if there are several, and the message names one", () => {
     const Api = HttpApi.make("api").add(items.add(list, create))
     // @ts-expect-error The endpoint `...` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
     OAuth2.secured(Api)
@@ -120,10 +121,10 @@ describe("an endpoint that carries neither does not compile, and the message nam
   })
 })
 
-describe("a route is sealed", () => {
+describe("OAuth2.secured and a route", () => {
   const route = OAuth2.route("GET", "/items", Effect.succeed(HttpServerResponse.empty()))
 
-  test("where a requirement or Public stands around it", () => {
+  test("compile if a requirement or Public wraps the route", () => {
     expect(route.pipe(Layer.provide(required.route.layer), OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     expect(OAuth2.secured(Layer.provide(route, required.route.layer))).type.toBeAssignableTo<Guarded>()
     expect(route.pipe(Layer.provide(open.route.layer), OAuth2.secured)).type.toBe<
@@ -133,7 +134,7 @@ describe("a route is sealed", () => {
     expect(route.pipe(optional, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
   })
 
-  test("and elsewhere it does not compile: the message names it", () => {
+  test("do not compile otherwise, and the message names the route", () => {
     // @ts-expect-error The route `GET /items` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
     OAuth2.secured(route)
     // @ts-expect-error The route `GET /items` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
@@ -145,13 +146,13 @@ describe("a route is sealed", () => {
     route.pipe(Layer.provide(required.route.layer), Layer.merge(health), OAuth2.secured)
   })
 
-  test("without OAuth2.secured too: it cannot be served", () => {
+  test("keep the unprotected route in the services of HttpRouter.serve without OAuth2.secured", () => {
     expect(route).type.not.toBeAssignableTo<Layer.Layer<never, never, HttpRouter.HttpRouter>>()
     const served = HttpRouter.serve(route)
     expect<Extract<Layer.Services<typeof served>, OAuth2.Seal<"GET /items">>>().type.toBe<OAuth2.Seal<"GET /items">>()
   })
 
-  test("and says what its handler needs besides", () => {
+  test("keep the scopes that the handler needs", () => {
     const granted = OAuth2.route("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     granted.pipe(Layer.provide(required.route.layer), OAuth2.secured, OAuth2.proven)

@@ -1,16 +1,17 @@
+// The types of several schemes in one app: schemes stay separate, and OAuth2.either combines them.
 import { Effect, Layer } from "effect"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { AccessToken, OAuth2, OptionalAccessToken } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
 import { auth, get, type Grant, type GrantsOf, type Guarded, partners } from "./support.ts"
 
-describe("schemes are apart", () => {
-  test("a layer of one does not serve another", () => {
+describe("two schemes", () => {
+  test("do not share a layer", () => {
     expect(partners.layer).type.not.toBeAssignableTo<typeof auth.layer>()
     expect<OAuth2.Authentication<"Partners">>().type.not.toBeAssignableTo<OAuth2.Authentication<"OAuth2">>()
   })
 
-  test("a grant of one is not one of another", () => {
+  test("do not share grants", () => {
     expect<OAuth2.Granted<"Partners", "items:read">>().type.not.toBeAssignableTo<Grant<"items:read">>()
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("items:read")).pipe(Layer.provide(partners.require("items:read").route.layer), OAuth2.proven)
@@ -19,7 +20,7 @@ describe("schemes are apart", () => {
     OAuth2.proven(Layer.provide(app, auth.require("items:read").route.layer))
   })
 
-  test("requirements of both are both demanded", () => {
+  test("need both layers if a route has requirements of both", () => {
     const app = get(Effect.andThen(auth.granted("me"), partners.granted("items:read"))).pipe(
       Layer.provide(auth.require("me").route.layer),
       Layer.provide(partners.require("items:read").route.layer),
@@ -31,7 +32,7 @@ describe("schemes are apart", () => {
   })
 })
 
-describe("either", () => {
+describe("OAuth2.either", () => {
   const one = OAuth2.either(auth.require("me"), partners.require("items:read"))
 
   test("needs the layers of both schemes", () => {
@@ -41,7 +42,7 @@ describe("either", () => {
     expect(app).type.not.toBeAssignableTo<Guarded<"Partners">>()
   })
 
-  test("needs them in an HttpApi too", () => {
+  test("needs the layers of both schemes in an HttpApi", () => {
     const Api = HttpApi.make("api")
       .add(HttpApiGroup.make("items").add(HttpApiEndpoint.get("list", "/items").middleware(one)))
       .pipe(OAuth2.secured)
@@ -52,7 +53,7 @@ describe("either", () => {
     expect(Layer.provide(Items, partners.layerTest({}))).type.not.toBeAssignableTo<Served>()
   })
 
-  test("gives no grant that only one of them proves", () => {
+  test("does not prove a grant that only one alternative proves", () => {
     expect<GrantsOf<typeof one>>().type.toBe<never>()
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     get(auth.granted("me")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
@@ -60,7 +61,7 @@ describe("either", () => {
     get(partners.granted("items:read")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
   })
 
-  test("gives the token, which is optional where one of them is", () => {
+  test("provides the token, which is optional if an alternative is optional", () => {
     expect(get(AccessToken).pipe(Layer.provide(one.route.layer))).type.toBeAssignableTo<
       Guarded<"OAuth2" | "Partners">
     >()
@@ -73,7 +74,7 @@ describe("either", () => {
     >()
   })
 
-  test("nests", () => {
+  test("accepts another either as an alternative", () => {
     const nested = OAuth2.either(one, auth.require("items:read"))
     expect(get(AccessToken).pipe(Layer.provide(nested.route.layer))).type.toBeAssignableTo<
       Guarded<"OAuth2" | "Partners">
@@ -81,7 +82,7 @@ describe("either", () => {
     expect<GrantsOf<typeof nested>>().type.toBe<never>()
   })
 
-  test("takes one requirement or more, and requirements only", () => {
+  test("accepts one or more requirements, and nothing else", () => {
     // @ts-expect-error Expected at least 1 arguments, but got 0.
     OAuth2.either()
     // @ts-expect-error is not assignable to parameter of type

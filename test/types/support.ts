@@ -1,3 +1,4 @@
+// Schemes and helper types for the type tests.
 import { Effect, type Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { OAuth2, type SecurityError } from "effect-oauth2"
@@ -7,7 +8,6 @@ const endpoints = {
   tokenUrl: "https://idp.example.com/token"
 }
 
-/** A scheme, the same with implications, and another. */
 export const auth = OAuth2.authorizationCode("OAuth2", {
   ...endpoints,
   scopes: { "items:read": "Read your items", "items:write": "Modify your items", me: "Read your profile" }
@@ -22,7 +22,7 @@ export const partners = OAuth2.authorizationCode("Partners", {
   scopes: { "items:read": "The catalogue" }
 })
 
-/** The grants that a requirement gives to handlers. */
+// GrantsOf<typeof auth.require("me")> -> OAuth2.Granted<"OAuth2", "me">
 export type GrantsOf<R extends OAuth2.SecurityRequirementTypes<unknown, never, unknown, unknown>> = Extract<
   Parameters<R["~effect-oauth2/SecurityRequirement"]["provides"]>[0],
   { readonly "~effect-oauth2/Granted": unknown }
@@ -30,11 +30,11 @@ export type GrantsOf<R extends OAuth2.SecurityRequirementTypes<unknown, never, u
 
 export type Grant<Scope extends string> = OAuth2.Granted<"OAuth2", Scope>
 
-/** A route that runs the effect. */
+/** Returns a route that runs the effect. */
 export const get = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   HttpRouter.add("GET", "/", Effect.as(effect, HttpServerResponse.empty()))
 
-/** What is left of a route that the named schemes guard. */
+/** Layer of a route whose grants are proven by requirements of the named schemes. */
 export type Guarded<Name extends string = "OAuth2"> = Layer.Layer<
   never,
   never,
@@ -43,5 +43,5 @@ export type Guarded<Name extends string = "OAuth2"> = Layer.Layer<
   | HttpRouter.Request.From<"Error", SecurityError.SecurityError>
 >
 
-/** Known to the compiler as no more than a boolean. */
-export declare const either: boolean
+/** A condition that the compiler cannot evaluate. */
+export declare const condition: boolean

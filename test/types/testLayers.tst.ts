@@ -1,3 +1,4 @@
+// The types of the layers for tests: `grant` proves scopes to domain code, `layerTest` replaces the layer of a scheme.
 import { Effect, Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import { AccessToken, BearerToken, OAuth2 } from "effect-oauth2"
@@ -16,24 +17,24 @@ describe("auth.grant", () => {
     >()
   })
 
-  test("proves no scope where none is given", () => {
+  test("proves no scope without scopes", () => {
     expect(auth.grant({})).type.toBe<Layer.Layer<AccessToken | OAuth2.Verified<"OAuth2">>>()
     expect(auth.grant({ subject: "demo" })).type.toBe<Layer.Layer<AccessToken | OAuth2.Verified<"OAuth2">>>()
   })
 
-  test("proves what its scopes imply", () => {
+  test("proves the scopes that its scopes imply", () => {
     const read = Effect.asVoid(implying.granted("items:read"))
     expect(Effect.provide(read, implying.grant({ scopes: ["admin"] }))).type.toBe<Effect.Effect<void>>()
   })
 
-  test("is of its scheme", () => {
+  test("proves nothing for another scheme", () => {
     const catalogue = Effect.asVoid(partners.granted("items:read"))
     expect(Effect.provide(catalogue, auth.grant({ scopes: ["items:read"] }))).type.toBe<
       Effect.Effect<void, never, OAuth2.Granted<"Partners", "items:read">>
     >()
   })
 
-  test("discharges no route", () => {
+  test("does not replace the requirement of a route", () => {
     const app = get(auth.granted("me"))
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     app.pipe(Layer.provide(auth.grant({ scopes: ["me"] })), OAuth2.proven)
@@ -42,8 +43,8 @@ describe("auth.grant", () => {
   })
 })
 
-describe("a stub of a token", () => {
-  test("is no grant", () => {
+describe("BearerToken.layerTest", () => {
+  test("proves no scope", () => {
     const app = get(auth.granted("me")).pipe(HttpRouter.provideRequest(BearerToken.layerTest("stub")))
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     app.pipe(OAuth2.proven)
@@ -51,7 +52,7 @@ describe("a stub of a token", () => {
 })
 
 describe("auth.layerTest", () => {
-  test("stands in for auth.layer and needs no verifier", () => {
+  test("replaces auth.layer and needs no verifier", () => {
     const layer = auth.layerTest({ subject: "demo", scopes: ["me"], claims: { tenant: "t1" } })
     expect(layer).type.toBe<Layer.Layer<OAuth2.Authentication<"OAuth2"> | OAuth2.PublicEndpoint>>()
     const app = get(auth.granted("me")).pipe(Layer.provide(auth.require("me").route.layer))
@@ -59,7 +60,7 @@ describe("auth.layerTest", () => {
     expect(Layer.provide(app, layer)).type.toBeAssignableTo<Guarded<never>>()
   })
 
-  test("proves nothing by itself", () => {
+  test("proves nothing without a requirement", () => {
     const app = get(auth.granted("me"))
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
     app.pipe(Layer.provide(auth.layerTest({ scopes: ["me"] })), OAuth2.proven)

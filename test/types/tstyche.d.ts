@@ -1,22 +1,31 @@
-/**
- * tstyche's words as types alone: where tstyche cannot run (TypeScript 7 has no API for it), the compiler itself checks the same files. A relation that
- * does not hold is a missing argument.
- */
-// The compiler takes two conditional types with an unknown operand for one another only where the rest of them is identical.
+/** The API of tstyche as types, for compilers that tstyche does not support, such as TypeScript 7. */
+
+// Same<1, 1> -> true, Same<1, number> -> false
+// Two conditional types with an unknown operand are assignable to each other only if their other parts are identical.
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
+// Holds<true, true, "…"> -> [], Holds<false, true, "…"> -> [relation: "…"]
+// A relation that does not hold becomes a missing argument, which the compiler reports.
 type Holds<Relation extends boolean, Expected extends boolean, Words extends string> = [Relation] extends [Expected]
   ? []
   : [relation: Words]
 
 interface Relations<Source, Expected extends boolean> {
-  toBe<Target>(..._: Holds<Same<Source, Target>, Expected, "the types are, or are not, the same">): void
+  toBe<Target>(..._: Holds<Same<Source, Target>, Expected, "the types must be, or must not be, the same">): void
   toBeAssignableTo<Target>(
-    ..._: Holds<[Source] extends [Target] ? true : false, Expected, "the type is, or is not, assignable to the other">
+    ..._: Holds<
+      [Source] extends [Target] ? true : false,
+      Expected,
+      "the type must be, or must not be, assignable to the other"
+    >
   ): void
   toBeAssignableFrom<Target>(
-    ..._: Holds<[Target] extends [Source] ? true : false, Expected, "the other is, or is not, assignable to the type">
+    ..._: Holds<
+      [Target] extends [Source] ? true : false,
+      Expected,
+      "the other must be, or must not be, assignable to the type"
+    >
   ): void
 }
 

@@ -1,4 +1,4 @@
-/** What a server keeps of the tokens that it has seen, each once: after garbage collection, so that it is what it holds. */
+/** Measures the memory of a server, after garbage collection, while the server receives many tokens, each once. */
 import { serveIssuer } from "../../harness/issuer.ts"
 import { Load } from "../../harness/Load.ts"
 import { Server } from "../../harness/servers.ts"
@@ -20,15 +20,15 @@ export const memory = async ({ connections, tokens }: Settings): Promise<void> =
     await load.mint(issuer.minter, seen, count - seen)
     seen = count
     const usage = await server.usage(true)
-    console.log(`after ${count} tokens: ${figure(usage.rss)} resident, ${figure(usage.heap)} of it JavaScript's`)
+    console.log(`after ${count} tokens: ${figure(usage.rss)} resident, ${figure(usage.heap)} JavaScript heap`)
     return usage
   }
   const [start, end] = await load.connected(server.port, connections, async () => {
-    // Tokens that are verified, refused and not kept: what the process itself takes to work at this speed (V8's young generation, the allocator's
-    // arenas) is there before anything is counted.
+    // Warms up with tokens that are verified and refused, but not cached. The process then has its working memory, such
+    // as V8's young generation.
     await load.mint(issuer.minter, 0, before, false)
     const start = await after(first)
-    // Where memory only settles, it has settled here; where it leaks, it has not.
+    // Prints an intermediate figure: memory that stops growing after this point is not a leak.
     await after(Math.max(first, Math.round(tokens / 10)))
     return [start, await after(tokens)] as const
   })
@@ -38,4 +38,4 @@ export const memory = async ({ connections, tokens }: Settings): Promise<void> =
   issuer.close()
 }
 
-const figure = (bytes: number): string => `${megabytes(bytes).toFixed(1)} MB`
+const figure = (bytes: number): string => `${megabytes(bytes).toFixed(1)} MiB`

@@ -1,4 +1,4 @@
-/** Good and bad requests for minutes: memory and speed as lines over time, by least squares, once the first fifth has settled. */
+/** Sends valid and invalid requests for minutes, and prints the trend of memory and speed without the first fifth. */
 import type { Request } from "../../generator/request.ts"
 import { serveIssuer } from "../../harness/issuer.ts"
 import { Load } from "../../harness/Load.ts"
@@ -8,7 +8,7 @@ import { slope } from "../../harness/statistics.ts"
 import type { Settings } from "../../options.ts"
 import { megabytes } from "./memory.ts"
 
-const bad: ReadonlyArray<Scenario> = ["garbage", "none", "scope"]
+const refusedScenarios: ReadonlyArray<Scenario> = ["garbage", "none", "scope"]
 
 const samples = 60
 
@@ -41,15 +41,15 @@ export const soak = async ({ connections, soakSeconds }: Settings): Promise<void
 
 interface Point {
   readonly minute: number
-  /** In MB, after garbage collection. */
+  /** In MiB, after garbage collection. */
   readonly rss: number
   readonly heap: number
   readonly rate: number
 }
 
-/** Of ten requests seven are good. */
+/** Returns a list in which seven of ten requests are valid. */
 const mixed = (server: Server, requests: Requests): ReadonlyArray<Request> => {
-  const refused = bad.flatMap((scenario) => requests.row(server, scenario).requests)
+  const refused = refusedScenarios.flatMap((scenario) => requests.row(server, scenario).requests)
   return requests
     .row(server, "thousand")
     .requests.flatMap((good, i) => (i % 7 < 3 ? [good, refused[i % refused.length]!] : [good]))

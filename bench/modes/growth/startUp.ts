@@ -1,4 +1,4 @@
-/** What importing the built library adds to importing Effect's HTTP modules: median over processes that take turns. */
+/** Measures the time that importing the built library adds to importing `effect/http`. Processes alternate. */
 import { execFileSync } from "node:child_process"
 import { join } from "node:path"
 import { median } from "../../harness/statistics.ts"
@@ -19,7 +19,7 @@ export const startUp = (): void => {
   report("STARTUP", "ms", median(together) - median(alone), limit)
 }
 
-/** In milliseconds. Without the condition for sources, the package's own name is `dist`. */
+/** Returns the import time in milliseconds. Without the condition for sources, `effect-oauth2` resolves to `dist`. */
 const timeOf = (modules: ReadonlyArray<string>): number => {
   const imports = modules.map((module) => `await import(${JSON.stringify(module)})`).join("\n")
   const program = `const start = performance.now()\n${imports}\nconsole.log(performance.now() - start)`

@@ -1,6 +1,7 @@
 /**
- * Where the authorization server keeps its sessions, grants, codes and refresh tokens: in memory, for as long as the
- * server runs. (The adapter that oidc-provider brings along does the same and prints a warning about it.)
+ * Stores the sessions, grants, codes and refresh tokens of the authorization server in memory.
+ *
+ * The built-in memory adapter of oidc-provider prints a warning.
  */
 import type { AdapterFactory, AdapterPayload } from "oidc-provider"
 

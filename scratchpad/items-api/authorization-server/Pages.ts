@@ -1,6 +1,7 @@
 /**
- * The few pages of the authorization server: plain HTML without scripts, and a Content-Security-Policy that lets
- * nothing else in. A page is a `{ body, headers }` record, so that both Effect and oidc-provider's Koa can send it.
+ * The pages of the authorization server: HTML without scripts, with a strict Content-Security-Policy.
+ *
+ * A page is a `{ body, headers }` record, so that both Effect and Koa, which oidc-provider uses, can send it.
  */
 import { createHash } from "node:crypto"
 
@@ -21,7 +22,7 @@ const styleHash = createHash("sha256").update(style).digest("base64")
 
 const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 
-/** `formTargets`: where a form of this page, and the redirects that follow its submission, may lead. */
+/** `formTargets` are the origins that a form of this page may submit to, also through redirects. */
 const page = (title: string, content: string, formTargets: ReadonlyArray<string> = []): Page => ({
   headers: {
     "content-type": "text/html; charset=utf-8",
@@ -52,7 +53,7 @@ ${content}
 `
 })
 
-/** Asks for a name. The form is posted back to the page's own address. */
+/** The sign-in page. Its form posts to the URL of the page. */
 export const login = (options: {
   readonly clientId: string
   readonly scope: string
@@ -61,20 +62,20 @@ export const login = (options: {
 }): Page =>
   page(
     "Sign in",
-    `<p>${escape(options.clientId)} asks for: ${escape(options.scope)}</p>
+    `<p>${escape(options.clientId)} requests: ${escape(options.scope)}</p>
 <form method="post">
 ${options.message === undefined ? "" : `<p role="alert" id="message">${escape(options.message)}</p>`}
-<label for="login">Your name (any name will do, there is no password)</label>
+<label for="login">Your name (any name, no password)</label>
 <input id="login" name="login" type="text" autocomplete="username" maxlength="255" required autofocus${
       options.message === undefined ? "" : ` aria-invalid="true" aria-describedby="message"`
     }>
 <button type="submit">Sign in</button>
 </form>`,
-    // Chromium applies form-action to the redirects after a submission too: without it, the client never gets its code.
+    // Chromium also applies form-action to redirects after a submission. Without this origin, the client gets no code.
     [new URL(options.redirectUri).origin]
   )
 
-/** `form` is oidc-provider's own hidden form; the button belongs to it by id. */
+/** The sign-out page. `form` is the hidden form of oidc-provider. The button refers to it by ID. */
 export const logout = (form: string): Page =>
   page(
     "Sign out",

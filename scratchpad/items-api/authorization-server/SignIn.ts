@@ -1,6 +1,7 @@
 /**
- * The sign-in page at `/interaction/<uid>`, where oidc-provider sends a browser that has no session yet. It takes any
- * name without a password; the name becomes the `sub` of the tokens.
+ * The sign-in page at `/interaction/<uid>`. oidc-provider redirects browsers without a session to it.
+ *
+ * The page accepts any name, without a password. The name becomes the `sub` claim of the tokens.
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { ByteSize, Effect, identity, Schema } from "effect"
@@ -16,7 +17,7 @@ const LoginForm = Schema.Struct({ login: Schema.Trim.check(Schema.isNonEmpty(), 
 const send = (page: Pages.Page, status: number): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.text(page.body, { status, headers: page.headers })
 
-/** Answers every request below {@link path}. */
+/** Handles all requests below {@link path}. */
 export const handler = Effect.fnUntraced(
   function* (provider: Provider) {
     const request = yield* HttpServerRequest.HttpServerRequest
@@ -44,12 +45,14 @@ export const handler = Effect.fnUntraced(
         })
       ),
       Effect.map((returnTo) => HttpServerResponse.redirect(returnTo, { status: 303 })),
-      Effect.catchIf(Schema.isSchemaError, () => Effect.succeed(send(page("Enter a name of 1 to 255 characters"), 400)))
+      Effect.catchIf(Schema.isSchemaError, () =>
+        Effect.succeed(send(page("Enter a name of 1 to 255 characters."), 400))
+      )
     )
   },
   Effect.catchIf(
     (error) => error instanceof errors.SessionNotFound,
-    () => Effect.succeed(send(Pages.error("session_not_found", "This sign-in has expired: start again"), 400))
+    () => Effect.succeed(send(Pages.error("session_not_found", "This sign-in has expired. Start again."), 400))
   ),
   Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(4))
 )
