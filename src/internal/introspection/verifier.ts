@@ -20,7 +20,7 @@ import * as cachedVerifier from "../verification/cachedVerifier.ts"
 import * as outcome from "../verification/outcome.ts"
 import { always } from "../verification/verified.ts"
 import * as answer from "./answer.ts"
-import * as question from "./question.ts"
+import * as introspectionRequest from "./introspectionRequest.ts"
 
 const maxBytes = 512 * 1024
 
@@ -34,7 +34,7 @@ export const make = Effect.fnUntraced(function* (
   const policy = yield* policyOf(options)
   const reader = yield* makeReader(maxBytes)
   const count = outcome.counters(yield* Effect.context<never>())
-  const ask = question.make({
+  const introspect = introspectionRequest.make({
     issuer: options.issuer,
     reader,
     endpoint:
@@ -44,7 +44,7 @@ export const make = Effect.fnUntraced(function* (
     credentials: yield* credentialsOf(options)
   })
   const verify = (token: string) =>
-    Effect.flatMap(ask(token), (answered) =>
+    Effect.flatMap(introspect(token), (answered) =>
       Effect.clockWith((clock) => {
         const token = answer.read(answered, policy, clock.currentTimeMillisUnsafe())
         return "error" in token
