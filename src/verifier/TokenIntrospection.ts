@@ -12,9 +12,16 @@
  * | a token that was accepted is not asked about again | as `TokenVerifier` says: for 1 minute (`cache.timeToLive`), never from its `exp` on |
  * | a token that was revoked is accepted | for as long, in each process that has it; `TokenVerifier.invalidate` forgets it in one |
  * | a token without `exp` | counts for 1 minute, and is then asked about again |
- * | questions at a time | 64; 1000 wait for their turn; with the cache one for each token |
- * | a question, with the wait for its turn | 5 seconds; 512 KiB an answer; no redirects; https (http on loopback) |
- * | questions after one that was not answered, or two with 429, 502, 503 or 504, while none else was | none for 1 second |
+ * | introspection requests at a time | 64; 1000 wait for their turn; with the cache one for each token |
+ * | an introspection request, with the wait for its turn | 5 seconds; 512 KiB an answer; no redirects; https (http on loopback) |
+ * | a token without an answer (no response, 429, 502, 503, 504) | not asked about again for 1 second, or for `Retry-After` |
+ * | a token without a response, if 64 are in progress and others wait | ends after 4 times the usual response time, at least 250 ms |
+ * | no token was answered for 3 seconds, and one has failed | 4 probes at a time; a request waits for 1 second at most |
+ * | every token was refused with `Retry-After` for 30 seconds | no introspection request before that time |
+ * | `Retry-After` (429, 503) | 60 seconds at most |
+ *
+ * The failure of one token does not affect other tokens: the server, or a gateway in front of it, may drop every token of one form. The first answer ends an
+ * outage.
  *
  * An outage is never a rejection: where the server cannot be asked, or refuses this API's own credentials, the answer is
  * `AuthorizationServerUnavailable`. Each verification is the span `TokenIntrospection.verify` where a tracer listens, and counted by its outcome in
@@ -24,6 +31,10 @@
  * **Gotchas**
  *
  * Give it an `HttpClient` that does not follow redirects: not `HttpClient.followRedirects`. With `FetchHttpClient` they are switched off here.
+ *
+ * A new token cannot be told from an attacker's before the server has answered. Limit the requests of a client in front of the API if the server does not
+ * respond to some tokens at all. About 200 such tokens a second are tolerated while genuine tokens are answered every second, and 10 a second while no token
+ * is answered. Beyond these limits, genuine tokens get 503, too.
  *
  * @since 0.1.0
  */

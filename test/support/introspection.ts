@@ -66,7 +66,10 @@ export const formOf = ({ body }: HttpClientRequest.HttpClientRequest) => {
 export interface Answer {
   readonly status?: number
   readonly body?: unknown
+  /** The body as it is sent. */
+  readonly text?: string
   readonly delay?: number
+  readonly headers?: Readonly<Record<string, string>>
   /** There is no answer: the connection breaks. */
   readonly isBroken?: boolean
 }
@@ -83,24 +86,46 @@ export const answering = (
   answer: (token: string, number: number) => Answer
 ): {
   readonly layer: Layer.Layer<TokenVerifier, SecurityError.ConfigurationError>
+  /** The server alone, for a verifier with other options. */
+  readonly client: Layer.Layer<HttpClient.HttpClient>
   readonly questions: ReadonlyArray<string>
+  /** The number of introspection requests in progress, and its maximum so far. */
+  readonly progress: { readonly now: number; readonly most: number }
 } => {
   const questions: Array<string> = []
+  const progress = { now: 0, most: 0 }
   const client = HttpClient.make((request) =>
     Effect.suspend(() => {
       const token = formOf(request)["token"] ?? ""
-      const { body = {}, delay = 0, isBroken = false, status = 200 } = answer(token, questions.push(token))
+      const answered = answer(token, questions.push(token))
+      const {
+        body = {},
+        delay = 0,
+        headers = {},
+        isBroken = false,
+        status = 200,
+        text = JSON.stringify(body)
+      } = answered
+      progress.now++
+      progress.most = Math.max(progress.most, progress.now)
       const reason = new HttpClientError.TransportError({ request })
-      const answered = isBroken
+      const response = isBroken
         ? Effect.fail(new HttpClientError.HttpClientError({ reason }))
-        : Effect.sync(() => HttpClientResponse.fromWeb(request, Response.json(body, { status })))
-      return delay === 0 ? answered : Effect.delay(answered, delay)
+        : Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(text, { status, headers })))
+      return (delay === 0 ? response : Effect.delay(response, delay)).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            progress.now--
+          })
+        )
+      )
     })
   )
+  const clientLayer = Layer.succeed(HttpClient.HttpClient, client)
   return {
-    layer: verifier({ endpoint: `${issuer}/introspect`, cache: false }).pipe(
-      Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
-    ),
-    questions
+    layer: verifier({ endpoint: `${issuer}/introspect`, cache: false }).pipe(Layer.provide(clientLayer)),
+    client: clientLayer,
+    questions,
+    progress
   }
 }

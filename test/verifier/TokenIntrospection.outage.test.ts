@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Logger } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
+import { SecurityError, TokenIntrospection } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import {
   type Answer,
   answering,
   asked,
   assertUnavailable,
+  audience,
   good,
   issuer,
   mint,
@@ -28,32 +30,45 @@ const many = (count: number, name = "token") => Array.from({ length: count }, (_
 const counted = (fibers: ReadonlyArray<Fiber.Fiber<Exit.Exit<unknown, unknown>>>) =>
   Effect.map(Effect.forEach(fibers, Fiber.join), (exits) => exits.filter(Exit.isSuccess).length)
 
-describe("TokenIntrospection, where the server does not answer", () => {
-  for (const [name, answer, reason, questions] of [
-    ["is not to be reached", { isBroken: true }, "Unreachable", 2],
-    ["has too much to do", { status: 429 }, "BadResponse", 2],
-    ["is a gateway without a server", { status: 502 }, "BadResponse", 2],
-    ["is down", { status: 503 }, "BadResponse", 2],
-    ["is a gateway that has waited for it", { status: 504 }, "BadResponse", 2]
-  ] as ReadonlyArray<readonly [string, Answer, string, number]>) {
-    it.effect(`asks nothing for a second where it ${name}`, () =>
+/** Failures that may be the server's, with the reason that the error has, and the number of HTTP requests of one introspection request. */
+const failures: ReadonlyArray<readonly [name: string, answer: Answer, reason: string, requests: number]> = [
+  ["drops the connection", { isBroken: true }, "Unreachable", 2],
+  ["responds with 429", { status: 429 }, "BadResponse", 1],
+  ["responds with 502", { status: 502 }, "BadResponse", 1],
+  ["responds with 503", { status: 503 }, "BadResponse", 1],
+  ["responds with 504", { status: 504 }, "BadResponse", 1]
+]
+
+const refusal = (retryAfter: string, status = 503): Answer => ({ status, headers: { "retry-after": retryAfter } })
+
+describe("TokenIntrospection, if the server does not answer", () => {
+  for (const [name, answer, reason, requests] of failures) {
+    it.effect(`does not ask about a token again for one second if the server ${name}`, () =>
       Effect.gen(function* () {
-        const server = answering((_, number) => (number <= questions ? answer : good))
+        const server = answering((_, number) => (number <= requests ? answer : good))
         yield* Effect.gen(function* () {
-          assertUnavailable(yield* Effect.flip(verify("first")), reason)
-          // A gateway may say so of one token alone: it has to say it twice.
-          if (reason === "BadResponse") assertUnavailable(yield* Effect.flip(verify("again")), reason)
+          assertUnavailable(yield* Effect.flip(verify("token")), reason)
           yield* TestClock.adjust("999 millis")
-          assertUnavailable(yield* Effect.flip(verify("second")), "Unreachable")
-          assert.strictEqual(server.questions.length, questions)
+          assertUnavailable(yield* Effect.flip(verify("token")), reason)
+          assert.strictEqual(server.questions.length, requests)
           yield* TestClock.adjust("1 milli")
-          assert.strictEqual((yield* verify("third")).subject, "demo")
+          assert.strictEqual((yield* verify("token")).subject, "demo")
+        }).pipe(Effect.provide(server.layer))
+      })
+    )
+
+    it.effect(`asks about another token at once if the server ${name}`, () =>
+      Effect.gen(function* () {
+        const server = answering((token) => (token === "bad" ? answer : good))
+        yield* Effect.gen(function* () {
+          assertUnavailable(yield* Effect.flip(verify("bad")), reason)
+          assert.strictEqual((yield* verify("other")).subject, "demo")
         }).pipe(Effect.provide(server.layer))
       })
     )
   }
 
-  it.effect("asks nothing for a second where it was waited for in vain", () =>
+  it.effect("counts a time-out against the token alone", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "slow" ? never : good))
       yield* Effect.gen(function* () {
@@ -62,15 +77,14 @@ describe("TokenIntrospection, where the server does not answer", () => {
         assert.isUndefined(slow.pollUnsafe())
         yield* TestClock.adjust("1 milli")
         assertUnavailable(yield* Fiber.join(slow), "Timeout")
-        assertUnavailable(yield* Effect.flip(verify("other")), "Unreachable")
-        yield* TestClock.adjust("1 second")
+        assertUnavailable(yield* Effect.flip(verify("slow")), "Timeout")
         yield* verify("other")
         assert.deepStrictEqual(server.questions, ["slow", "other"])
       }).pipe(Effect.provide(server.layer))
     })
   )
 
-  it.effect("takes one kind of token that is never answered for that token's trouble, where others are", () =>
+  it.effect("answers other tokens while one kind of token is never answered", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token.startsWith("slow") ? never : good))
       yield* Effect.gen(function* () {
@@ -83,55 +97,7 @@ describe("TokenIntrospection, where the server does not answer", () => {
     })
   )
 
-  it.effect("takes a lost question for its own trouble, where others are answered", () =>
-    Effect.gen(function* () {
-      const server = answering((token) => (token === "lost" ? { isBroken: true, delay: 10 } : { ...good, delay: 5 }))
-      yield* Effect.gen(function* () {
-        const fibers = yield* verifyAll(["lost", "early"])
-        yield* TestClock.adjust("10 millis")
-        fibers.push(...(yield* verifyAll(["again"])))
-        yield* TestClock.adjust("10 millis")
-        assert.strictEqual(yield* counted(fibers), 2)
-        const next = yield* verifyAll(["next"])
-        yield* TestClock.adjust("5 millis")
-        assert.strictEqual(yield* counted(next), 1)
-      }).pipe(Effect.provide(server.layer))
-    })
-  )
-
-  it.effect("and the same where the answers of the others are errors", () =>
-    Effect.gen(function* () {
-      const server = answering((token) =>
-        token === "lost" ? { isBroken: true, delay: 10 } : { status: 500, delay: 5 }
-      )
-      yield* Effect.gen(function* () {
-        const fibers = yield* verifyAll(["lost", "odd"])
-        yield* TestClock.adjust("10 millis")
-        fibers.push(...(yield* verifyAll(["again"])))
-        yield* TestClock.adjust("10 millis")
-        assert.strictEqual(yield* counted(fibers), 0)
-        yield* verifyAll(["next"])
-        assert.include(server.questions, "next")
-      }).pipe(Effect.provide(server.layer))
-    })
-  )
-
-  it.effect("lets no single error of the server end the pause", () =>
-    Effect.gen(function* () {
-      const server = answering((token) => ({ status: token === "odd" ? 500 : 503, delay: 100 }))
-      yield* Effect.gen(function* () {
-        const fibers = yield* verifyAll(["down-1", "down-2"])
-        yield* TestClock.adjust("50 millis")
-        fibers.push(...(yield* verifyAll(["odd"])))
-        yield* TestClock.adjust("100 millis")
-        assert.strictEqual(yield* counted(fibers), 0)
-        yield* Effect.flip(verify("other"))
-        assert.deepStrictEqual(server.questions, ["down-1", "down-2", "odd"])
-      }).pipe(Effect.provide(server.layer))
-    })
-  )
-
-  it.effect("makes no pause of a gateway that says of one token, again and again, that there is no server", () =>
+  it.effect("answers other tokens while a gateway responds with 503 to one token again and again", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "odd" ? { status: 503 } : good))
       yield* Effect.gen(function* () {
@@ -144,15 +110,426 @@ describe("TokenIntrospection, where the server does not answer", () => {
     })
   )
 
-  it.effect("makes no pause of an error about one token", () =>
+  it.effect("asks about a token again after the next answer if the failure may have been the server's", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "odd" ? { status: 500 } : good))
+      const server = answering((_, number) => (number <= 2 ? { status: 503 } : good))
       yield* Effect.gen(function* () {
-        assertUnavailable(yield* Effect.flip(verify("odd")), "BadResponse")
-        assert.strictEqual((yield* verify("other")).subject, "demo")
+        yield* Effect.flip(verify("first"))
+        yield* Effect.flip(verify("second"))
+        yield* verify("third")
+        yield* verify("first")
+        yield* verify("second")
       }).pipe(Effect.provide(server.layer))
     })
   )
+
+  it.effect("waits one second if another token was answered during the token's own request", () =>
+    Effect.gen(function* () {
+      const server = answering((token) =>
+        token === "bad" ? { status: 503, delay: 10 } : { ...good, delay: token === "during" ? 5 : 0 }
+      )
+      yield* Effect.gen(function* () {
+        const fibers = yield* verifyAll(["bad", "during"])
+        yield* TestClock.adjust("10 millis")
+        assert.strictEqual(yield* counted(fibers), 1)
+        yield* verify("later")
+        yield* TestClock.adjust("999 millis")
+        assertUnavailable(yield* Effect.flip(verify("bad")), "BadResponse")
+        assert.deepStrictEqual(server.questions, ["bad", "during", "later"])
+        yield* TestClock.adjust("1 milli")
+        yield* verifyAll(["bad"])
+        assert.strictEqual(server.questions.length, 4)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("remembers the last 256 tokens that failed", () =>
+    Effect.gen(function* () {
+      const server = answering(() => ({ status: 503 }))
+      yield* Effect.gen(function* () {
+        for (const token of many(257)) yield* Effect.flip(verify(token))
+        for (const token of many(257)) if (token !== "token-0") yield* Effect.flip(verify(token))
+        assert.strictEqual(server.questions.length, 257)
+        yield* Effect.flip(verify("token-0"))
+        assert.strictEqual(server.questions.length, 258)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+})
+
+describe("TokenIntrospection, while no token is answered", () => {
+  it.effect("asks about 4 tokens at a time, and about 4 others as soon as those have failed", () =>
+    Effect.gen(function* () {
+      const server = answering(() => ({ status: 503, delay: 100 }))
+      yield* Effect.gen(function* () {
+        yield* verifyAll(["first"])
+        yield* TestClock.adjust("100 millis")
+        const fibers = yield* verifyAll(many(20))
+        assert.strictEqual(server.questions.length, 1 + 4)
+        yield* TestClock.adjust("100 millis")
+        yield* settle
+        assert.strictEqual(server.questions.length, 1 + 8)
+        yield* TestClock.adjust("400 millis")
+        assert.strictEqual(yield* counted(fibers), 0)
+        assert.strictEqual(server.questions.length, 1 + 20)
+        assert.strictEqual(server.progress.most, 4)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("asks about 4 others after 400 ms if the server does not respond", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token === "first" ? { status: 503 } : never))
+      yield* Effect.gen(function* () {
+        yield* verifyAll(["first", ...many(20)])
+        assert.strictEqual(server.questions.length, 1 + 4)
+        yield* TestClock.adjust("399 millis")
+        assert.strictEqual(server.questions.length, 1 + 4)
+        yield* TestClock.adjust("1 milli")
+        yield* settle
+        assert.strictEqual(server.questions.length, 1 + 8)
+        yield* TestClock.adjust("400 millis")
+        yield* settle
+        assert.strictEqual(server.questions.length, 1 + 12)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("lets no request wait for its turn for longer than one second", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token === "first" ? { status: 503 } : never))
+      yield* Effect.gen(function* () {
+        const [first, ...fibers] = yield* verifyAll(["first", ...many(500)])
+        assert.isDefined(first)
+        yield* TestClock.adjust("950 millis")
+        assert(fibers.every((fiber) => fiber.pollUnsafe() === undefined))
+        yield* TestClock.adjust("50 millis")
+        yield* settle
+        const waiting = fibers.filter((fiber) => fiber.pollUnsafe() === undefined)
+        assert.strictEqual(waiting.length, server.progress.now)
+        assert.strictEqual(waiting.length, 12)
+        assertUnavailable(yield* Effect.flatten(Fiber.join(fibers[499]!)).pipe(Effect.flip), "Unreachable")
+        yield* TestClock.adjust("4 seconds")
+        for (const fiber of waiting.slice(0, 4)) {
+          assertUnavailable(yield* Effect.flatten(Fiber.join(fiber)).pipe(Effect.flip), "Timeout")
+        }
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("asks about all waiting tokens as soon as one is answered", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token === "first" ? { status: 503 } : { ...good, delay: 100 }))
+      yield* Effect.gen(function* () {
+        const [, ...fibers] = yield* verifyAll(["first", ...many(60)])
+        assert.strictEqual(server.progress.now, 4)
+        yield* TestClock.adjust("100 millis")
+        yield* settle
+        assert.strictEqual(server.progress.now, 56)
+        yield* TestClock.adjust("100 millis")
+        assert.strictEqual(yield* counted(fibers), 60)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("begins to do so 3 seconds after the last answer", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token === "good" ? good : token.startsWith("bad") ? { status: 503 } : never))
+      yield* Effect.gen(function* () {
+        yield* verify("good")
+        yield* TestClock.adjust("2999 millis")
+        yield* Effect.flip(verify("bad"))
+        const before = yield* verifyAll(many(10, "before"))
+        assert.strictEqual(server.progress.now, 10)
+        yield* Effect.forEach(before, Fiber.interrupt)
+        yield* TestClock.adjust("1 milli")
+        yield* verifyAll(many(10, "after"))
+        assert.strictEqual(server.progress.now, 4)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("does not do so if no request has failed since the last answer, however old that answer is", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token === "good" ? good : never))
+      yield* Effect.gen(function* () {
+        yield* verify("good")
+        yield* TestClock.adjust("1 hour")
+        yield* verifyAll(many(64))
+        assert.strictEqual(server.progress.now, 64)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("does not do so after a client has gone away", () =>
+    Effect.gen(function* () {
+      const server = answering(() => never)
+      yield* Effect.gen(function* () {
+        yield* Effect.forEach(yield* verifyAll(many(10, "gone")), Fiber.interrupt)
+        assert.strictEqual(server.progress.now, 0)
+        yield* verifyAll(many(64))
+        assert.strictEqual(server.progress.now, 64)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("starts the next probe when the client of the first one goes away", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token === "first" ? { status: 503 } : never))
+      yield* Effect.gen(function* () {
+        const [, ...fibers] = yield* verifyAll(["first", ...many(8)])
+        for (const fiber of fibers.slice(0, 4)) yield* Fiber.interrupt(fiber)
+        yield* settle
+        assert.strictEqual(server.progress.now, 4)
+        assert.strictEqual(server.questions.length, 1 + 8)
+        // A request that has not started leaves the queue, too.
+        const [waiting, ...others] = yield* verifyAll(many(3, "more"))
+        assert(waiting !== undefined)
+        yield* Fiber.interrupt(waiting)
+        yield* Fiber.interrupt(fibers[4]!)
+        yield* settle
+        assert.deepStrictEqual(server.questions.slice(9), ["more-1"])
+        assert.lengthOf(others, 2)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+})
+
+describe("TokenIntrospection, if a response says nothing about the server's availability", () => {
+  const neutral: ReadonlyArray<readonly [name: string, answer: Answer]> = [
+    ["a 500", { status: 500 }],
+    ["a 401 for this API's own credentials", { status: 401, body: { error: "invalid_client" } }],
+    ["a 400", { status: 400 }],
+    ["a 200 that is not an answer", { body: { error: "invalid_client" } }]
+  ]
+  for (const [name, answer] of neutral) {
+    it.effect(`does not count ${name} as a failure`, () =>
+      Effect.gen(function* () {
+        const server = answering((token, number) =>
+          token === "odd" && number === 1 ? answer : token === "odd" ? good : never
+        )
+        yield* Effect.gen(function* () {
+          assertUnavailable(yield* Effect.flip(verify("odd")), "BadResponse")
+          yield* verifyAll(many(10))
+          assert.strictEqual(server.progress.now, 10)
+          assert.strictEqual((yield* verify("odd")).subject, "demo")
+        }).pipe(Effect.provide(server.layer))
+      })
+    )
+
+    it.effect(`does not count ${name} as an answer`, () =>
+      Effect.gen(function* () {
+        const server = answering((token) => (token === "odd" ? answer : token === "bad" ? { status: 503 } : never))
+        yield* Effect.gen(function* () {
+          yield* Effect.flip(verify("bad"))
+          yield* Effect.flip(verify("odd"))
+          assertUnavailable(yield* Effect.flip(verify("bad")), "BadResponse")
+          assert.deepStrictEqual(server.questions, ["bad", "odd"])
+          yield* verifyAll(many(10))
+          assert.strictEqual(server.progress.now, 4)
+        }).pipe(Effect.provide(server.layer))
+      })
+    )
+  }
+
+  /** A verifier whose credentials fail as often as they are asked for while `isFailing` is set. */
+  const withCredentials = (server: ReturnType<typeof answering>, state: { isFailing: boolean }) =>
+    TokenIntrospection.layer({
+      issuer,
+      audience,
+      endpoint: `${issuer}/introspect`,
+      cache: false,
+      credentials: Effect.suspend(() => (state.isFailing ? Effect.fail("no credentials") : Effect.succeed({})))
+    }).pipe(Layer.provide(server.client))
+
+  it.effect("does not count credentials that fail as a failure of the server", () =>
+    Effect.gen(function* () {
+      const state = { isFailing: true }
+      const server = answering((token) => (token === "token" ? good : never))
+      yield* Effect.gen(function* () {
+        assertUnavailable(yield* Effect.flip(verify("token")), "Unspecified")
+        state.isFailing = false
+        yield* verifyAll(many(10))
+        assert.strictEqual(server.progress.now, 10)
+        assert.strictEqual((yield* verify("token")).subject, "demo")
+      }).pipe(Effect.provide(withCredentials(server, state)))
+    })
+  )
+
+  it.effect("does not count credentials that fail as an answer of the server", () =>
+    Effect.gen(function* () {
+      const state = { isFailing: false }
+      const server = answering((token) => (token === "bad" ? { status: 503 } : never))
+      yield* Effect.gen(function* () {
+        yield* Effect.flip(verify("bad"))
+        state.isFailing = true
+        assertUnavailable(yield* Effect.flip(verify("token")), "Unspecified")
+        state.isFailing = false
+        assertUnavailable(yield* Effect.flip(verify("bad")), "BadResponse")
+        assert.deepStrictEqual(server.questions, ["bad"])
+        yield* verifyAll(many(10))
+        assert.strictEqual(server.progress.now, 4)
+      }).pipe(Effect.provide(withCredentials(server, state)))
+    })
+  )
+})
+
+describe("TokenIntrospection, if the server responds with Retry-After", () => {
+  const retryAfterOf = (error: unknown) => {
+    assert.instanceOf(error, SecurityError.AuthorizationServerUnavailable)
+    return Duration.toMillis(error.retryAfter)
+  }
+
+  const second = 1000
+  /** The header is written at the start of the test's clock, in 1970. */
+  const cases: ReadonlyArray<readonly [name: string, answer: Answer, coolDown: number]> = [
+    ["503 with 20 seconds", refusal("20"), 20 * second],
+    ["429 with 20 seconds", refusal("20", 429), 20 * second],
+    ["503 with a date", refusal("Thu, 01 Jan 1970 00:00:20 GMT"), 20 * second],
+    ["503 with a date in the past", refusal("Wed, 31 Dec 1969 23:59:00 GMT"), second],
+    ["503 with 0 seconds", refusal("0"), second],
+    ["503 with an hour: one minute at most", refusal("3600"), 60 * second],
+    ["503 with a text", refusal("soon"), second],
+    ["503 with a negative number", refusal("-20"), second],
+    ["503 with a fraction", refusal("20.5"), second],
+    ["503 with another form of date", refusal("1970-01-01T00:00:20Z"), second],
+    ["503 with a date that does not exist", refusal("Thu, 99 Jan 1970 00:00:20 GMT"), second],
+    ["502, which has no Retry-After", refusal("20", 502), second]
+  ]
+  for (const [name, answer, coolDown] of cases) {
+    it.effect(`does not ask about the token again before that: ${name}`, () =>
+      Effect.gen(function* () {
+        const server = answering((_, number) => (number === 1 ? answer : good))
+        yield* Effect.gen(function* () {
+          assert.strictEqual(retryAfterOf(yield* Effect.flip(verify("token"))), coolDown)
+          yield* TestClock.adjust(coolDown - 1)
+          yield* Effect.flip(verify("token"))
+          assert.strictEqual(server.questions.length, 1)
+          yield* TestClock.adjust(1)
+          yield* verify("token")
+        }).pipe(Effect.provide(server.layer))
+      })
+    )
+  }
+
+  it.effect("asks about the token again after the next answer", () =>
+    Effect.gen(function* () {
+      const server = answering((_, number) => (number === 1 ? refusal("60") : good))
+      yield* Effect.gen(function* () {
+        yield* Effect.flip(verify("token"))
+        yield* verify("other")
+        yield* verify("token")
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("waits one second, not longer, if another token was answered during the token's own request", () =>
+    Effect.gen(function* () {
+      const server = answering((token, number) =>
+        token === "bad" && number === 1 ? { ...refusal("60"), delay: 10 } : { ...good, delay: 5 }
+      )
+      yield* Effect.gen(function* () {
+        yield* verifyAll(["bad", "during"])
+        yield* TestClock.adjust("10 millis")
+        yield* TestClock.adjust("1 second")
+        const again = yield* verifyAll(["bad"])
+        yield* TestClock.adjust("5 millis")
+        assert.strictEqual(yield* counted(again), 1)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  /** Asks about a new token each second. */
+  const eachSecond = (seconds: number, name: string) =>
+    Effect.forEach(many(seconds, name), (token) =>
+      Effect.andThen(Effect.flip(verify(token)), TestClock.adjust("1 second"))
+    )
+
+  it.effect("asks about no token before that if the server has refused every token for 30 seconds", () =>
+    Effect.gen(function* () {
+      let isUp = false
+      const server = answering(() => (isUp ? good : refusal("20")))
+      yield* Effect.gen(function* () {
+        yield* eachSecond(30, "down")
+        assert.strictEqual(server.questions.length, 30)
+        yield* Effect.flip(verify("last"))
+        assert.strictEqual(server.questions.length, 31)
+        isUp = true
+        const error = yield* Effect.flip(verify("open"))
+        assertUnavailable(error, "Unreachable")
+        assert.strictEqual(retryAfterOf(error), 20 * second)
+        yield* TestClock.adjust(19_999)
+        assert.strictEqual(retryAfterOf(yield* Effect.flip(verify("open"))), 1)
+        assert.strictEqual(server.questions.length, 31)
+        yield* TestClock.adjust(1)
+        yield* verify("open")
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("waits again as soon as a probe is refused after that", () =>
+    Effect.gen(function* () {
+      const server = answering(() => refusal("20"))
+      yield* Effect.gen(function* () {
+        yield* eachSecond(30, "down")
+        yield* eachSecond(121, "open")
+        // One at 30 seconds, and one each 20 seconds.
+        assert.strictEqual(server.questions.length, 30 + 7)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("tells waiting requests at once", () =>
+    Effect.gen(function* () {
+      const server = answering(() => ({ ...refusal("20"), delay: 100 }))
+      yield* Effect.gen(function* () {
+        for (const token of many(30, "down")) {
+          const fiber = yield* verifyAll([token])
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual(yield* counted(fiber), 0)
+        }
+        const fibers = yield* verifyAll(many(100))
+        yield* TestClock.adjust("100 millis")
+        yield* settle
+        assert.strictEqual(yield* counted(fibers), 0)
+        assert.strictEqual(server.questions.length, 30 + 4)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("asks again as soon as a request from before is answered", () =>
+    Effect.gen(function* () {
+      const server = answering((token) =>
+        token === "slow" ? { ...good, delay: 2000 } : token === "next" ? good : refusal("60")
+      )
+      yield* Effect.gen(function* () {
+        yield* eachSecond(29, "down")
+        const slow = yield* verifyAll(["slow"])
+        yield* eachSecond(2, "more")
+        assert.strictEqual(yield* counted(slow), 1)
+        assert.strictEqual((yield* verify("next")).subject, "demo")
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  for (const [name, other] of [
+    ["another failure", { status: 503 }],
+    ["an answer", good]
+  ] as ReadonlyArray<readonly [string, Answer]>) {
+    it.effect(`counts the 30 seconds anew after ${name}`, () =>
+      Effect.gen(function* () {
+        const server = answering((token) => (token === "other" ? other : refusal("20")))
+        yield* Effect.gen(function* () {
+          yield* eachSecond(20, "before")
+          yield* Effect.exit(verify("other"))
+          yield* eachSecond(30, "after")
+          assert.strictEqual(server.questions.length, 51)
+          yield* eachSecond(5, "open")
+          assert.strictEqual(server.questions.length, 52)
+        }).pipe(Effect.provide(server.layer))
+      })
+    )
+  }
 })
 
 describe("TokenIntrospection, with more tokens than it asks about at a time", () => {
@@ -176,14 +553,131 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
     })
   )
 
-  it.effect("asks an overloaded server nothing more, and who waits is told at once", () =>
+  it.effect("asks an overloaded server about 4 tokens at a time, and refuses the others within a second", () =>
     Effect.gen(function* () {
       const server = answering(() => ({ status: 503, delay: 100 }))
       yield* Effect.gen(function* () {
         const fibers = yield* verifyAll(many(1000))
-        yield* TestClock.adjust("200 millis")
+        yield* TestClock.adjust("1 second")
+        yield* settle
+        assert(fibers.slice(110).every((fiber) => fiber.pollUnsafe() !== undefined))
+        assert.isAtMost(server.questions.length, 64 + 10 * 4)
+        yield* TestClock.adjust("100 millis")
         assert.strictEqual(yield* counted(fibers), 0)
-        assert.isAtMost(server.questions.length, 65)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("ends the oldest request early if others wait and the server answers", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
+      yield* Effect.gen(function* () {
+        const hanging = yield* verifyAll(many(63, "hang"))
+        // The usual response time is 20 ms from now on: four times as long is less than 250 ms.
+        for (const token of many(40, "good")) {
+          const fiber = yield* verifyAll([token])
+          yield* TestClock.adjust("20 millis")
+          assert.strictEqual(yield* counted(fiber), 1)
+        }
+        assert(
+          hanging.every((fiber) => fiber.pollUnsafe() === undefined),
+          "a free slot is left"
+        )
+        const more = yield* verifyAll(["hang-more"])
+        const waiting = yield* verifyAll(["last"])
+        yield* settle
+        assertUnavailable(yield* Effect.flatten(Fiber.join(hanging[0]!)).pipe(Effect.flip), "Timeout")
+        assert.isUndefined(hanging[1]!.pollUnsafe())
+        assert.isUndefined(more[0]!.pollUnsafe())
+        yield* TestClock.adjust("20 millis")
+        assert.strictEqual(yield* counted(waiting), 1)
+        assert.strictEqual(server.progress.most, 64)
+        assertUnavailable(yield* Effect.flip(verify("hang-0")), "Timeout")
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("ends no request early that is younger than 250 ms", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 1 }))
+      yield* Effect.gen(function* () {
+        for (const token of many(40, "good")) {
+          yield* verifyAll([token])
+          yield* TestClock.adjust("100 millis")
+        }
+        const hanging = yield* verifyAll(many(64, "hang"))
+        const waiting = yield* verifyAll(["last"])
+        yield* TestClock.adjust("250 millis")
+        yield* settle
+        assert(hanging.every((fiber) => fiber.pollUnsafe() === undefined))
+        yield* TestClock.adjust("50 millis")
+        yield* settle
+        assert.strictEqual(hanging.filter((fiber) => fiber.pollUnsafe() !== undefined).length, 1)
+        yield* TestClock.adjust("1 milli")
+        assert.strictEqual(yield* counted(waiting), 1)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("ends at most 10 requests a second early if the server becomes slow", () =>
+    Effect.gen(function* () {
+      let delay = 20
+      const server = answering(() => ({ ...good, delay }))
+      yield* Effect.gen(function* () {
+        for (const token of many(50, "good")) {
+          yield* verifyAll([token])
+          yield* TestClock.adjust("20 millis")
+        }
+        delay = 2000
+        const fibers = yield* verifyAll(many(192))
+        for (let i = 0; i < 90; i++) {
+          yield* settle
+          yield* TestClock.adjust("50 millis")
+        }
+        const answered = fibers.filter((fiber) => {
+          const exit = fiber.pollUnsafe()
+          return exit !== undefined && Exit.isSuccess(exit) && Exit.isSuccess(exit.value)
+        })
+        // 64 every 2 seconds, without the first 20. After the first answers, the server is known to be slow, and no request ends early.
+        assert.isAtLeast(answered.length, 2 * 64 - 20)
+        assert.isAtMost(server.progress.most, 64)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("ends up to 10 requests a second early if none is answered", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
+      yield* Effect.gen(function* () {
+        yield* verifyAll(many(100, "hang"))
+        yield* TestClock.adjust("1 second")
+        yield* settle
+        assert.strictEqual(server.questions.length, 64)
+        yield* TestClock.adjust("50 millis")
+        yield* settle
+        assert.strictEqual(server.questions.length, 68)
+        yield* TestClock.adjust("350 millis")
+        yield* settle
+        assert.strictEqual(server.questions.length, 68)
+        yield* TestClock.adjust("50 millis")
+        yield* settle
+        assert.strictEqual(server.questions.length, 72)
+        assert.strictEqual(server.progress.most, 64)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("lets a slow server answer every request, whatever the order of its answers", () =>
+    Effect.gen(function* () {
+      // Between 700 and 900 ms: the first guess allows one second, and later four times the average.
+      const server = answering((_, number) => ({ ...good, delay: 700 + ((number * 83) % 200) }))
+      yield* Effect.gen(function* () {
+        const fibers = yield* verifyAll(many(300))
+        for (let i = 0; i < 50; i++) {
+          yield* settle
+          yield* TestClock.adjust("100 millis")
+        }
+        assert.strictEqual(yield* counted(fibers), 300)
       }).pipe(Effect.provide(server.layer))
     })
   )
@@ -217,13 +711,18 @@ describe("TokenIntrospection, where its endpoint is not known", () => {
   )
 
   test(
-    "asks metadata that is down no more than it asks the server",
+    "asks for metadata once a second while it is down",
     Effect.gen(function* () {
       yield* respond("discovery", { status: 503 })
+      for (let i = 0; i < 5; i++) assertUnavailable(yield* Effect.flip(verify(yield* mint())), "BadResponse")
+      assert.strictEqual(yield* lookups, 1)
+      yield* TestClock.adjust("1 second")
       for (let i = 0; i < 5; i++) yield* Effect.flip(verify(yield* mint()))
       assert.strictEqual(yield* lookups, 2)
       yield* respond("discovery", "normal")
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("999 millis")
+      yield* Effect.flip(verify(yield* mint()))
+      yield* TestClock.adjust("1 milli")
       assert.strictEqual((yield* verify(yield* mint())).subject, "demo")
     })
   )

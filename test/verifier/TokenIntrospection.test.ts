@@ -86,22 +86,41 @@ describe("TokenIntrospection", () => {
       )
     }
 
-    it.effect("that has expired by its own words, though the server calls it active", () =>
-      Effect.gen(function* () {
-        yield* TestClock.setTime(1_700_000_000_000)
-        for (const [exp, isRefused] of [
-          [1_699_999_994, true],
-          [-1, true],
-          [1_699_999_996, false],
-          // What it says where it means that there is no end.
-          [0, false]
-        ] as const) {
+    for (const exp of [1_699_999_995, 1, 0, -1, -1_800_000_000]) {
+      it.effect(`whose exp is ${exp}, even if the server calls it active`, () =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(1_700_000_000_000)
           const { layer } = answering(() => ({ body: { ...good.body, exp } }))
-          const exit = yield* Effect.exit(Effect.provide(verify("opaque"), layer))
-          assert.strictEqual(Exit.isFailure(exit), isRefused, String(exp))
-        }
-      })
-    )
+          const error = yield* Effect.flip(Effect.provide(verify("opaque"), layer))
+          assertRefused(error, { reason: "Expired", claim: "exp" })
+        })
+      )
+    }
+
+    // RFC 7662 §2.2 has an integer number of seconds.
+    const malformed = [
+      "1700000600.5",
+      "-1.5",
+      "1e308",
+      "1e999",
+      "8640000000001",
+      '"1700000600"',
+      '""',
+      "true",
+      "[1700000600]",
+      "{}"
+    ]
+    for (const exp of malformed) {
+      it.effect(`whose exp is ${exp}, even if the server calls it active`, () =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(1_700_000_000_000)
+          const text = JSON.stringify({ ...good.body, exp: "EXP" }).replace('"EXP"', exp)
+          const { layer } = answering(() => ({ text }))
+          const error = yield* Effect.flip(Effect.provide(verify("opaque"), layer))
+          assertRefused(error, { reason: "Claim", claim: "exp" })
+        })
+      )
+    }
 
     test(
       "that the server does not know",
@@ -222,6 +241,33 @@ describe("TokenIntrospection", () => {
         verifier(settings)
       )
     }
+
+    it.effect("an exp within the clock tolerance", () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(1_700_000_000_000)
+        for (const exp of [1_699_999_996, 1_700_000_600, 8_640_000_000_000]) {
+          const { layer } = answering(() => ({ body: { ...good.body, exp } }))
+          const { expiresAt } = yield* Effect.provide(verify("opaque"), layer)
+          assert.strictEqual(DateTime.toEpochMillis(expiresAt), exp * 1000)
+        }
+      })
+    )
+
+    test(
+      "the client for a subject, even if the answer has a sub",
+      Effect.gen(function* () {
+        assert.strictEqual((yield* verify(yield* mint({ subject: "alice" }))).subject, "test-client")
+      }),
+      verifier({ subjectClaims: ["client_id"] })
+    )
+
+    test(
+      "the client for a subject, before the user",
+      Effect.gen(function* () {
+        assert.strictEqual((yield* verify(yield* mint({ subject: "alice" }))).subject, "test-client")
+      }),
+      verifier({ subjectClaims: ["client_id", "sub"] })
+    )
 
     test(
       "the user for a subject, where both are named",

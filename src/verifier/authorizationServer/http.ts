@@ -16,8 +16,12 @@ export interface Answer {
   readonly headers: HttpClientResponse["headers"]
 }
 
-/** The status of an answer that is not 200. */
-export type Status = number
+/** A response with a status other than 200. */
+export interface Status {
+  readonly status: number
+  /** The header `Retry-After` as it was received. */
+  readonly retryAfter: string | undefined
+}
 
 export type Reader = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Answer, Unavailable | Status>
 
@@ -32,7 +36,9 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   const reader: Reader = (request) =>
     client.execute(request).pipe(
       Effect.mapError((): Unavailable => "Unreachable"),
-      Effect.filterOrFail(isAnswer, ({ status }) => (status === 200 ? "BadResponse" : status)),
+      Effect.filterOrFail(isAnswer, ({ headers, status }) =>
+        status === 200 ? "BadResponse" : { status, retryAfter: headers["retry-after"] }
+      ),
       Effect.flatMap((response) =>
         Effect.map(readText(response, maxBytes), (text) => ({ text, headers: response.headers }))
       ),
@@ -44,7 +50,7 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
 
 /** Whatever else the status says, what was to be read is not there. */
 export const statusIsBad = (reason: Unavailable | Status): Unavailable =>
-  typeof reason === "number" ? "BadResponse" : reason
+  typeof reason === "object" ? "BadResponse" : reason
 
 /** Where a `fetch` followed a redirect all the same, the answer's URL is not the request's. */
 const isAnswer = (response: HttpClientResponse): boolean => {

@@ -7,7 +7,7 @@ import { requireSecureUrl } from "../../core/url.ts"
 import { parse, type Reader, type Status, type Unavailable } from "./http.ts"
 
 /** How servers, and the gateways before them, answer for what they do not have. */
-const notThere: ReadonlySet<Status> = new Set([400, 403, 404, 405, 410])
+const notThere: ReadonlySet<number> = new Set([400, 403, 404, 405, 410])
 
 /** What to do about an `IssuerMismatch`. */
 export const otherIssuer =
@@ -26,7 +26,7 @@ export const discover = (
     reader(HttpClientRequest.get(Object.assign(new URL(issuer), { pathname }), { acceptJson: true }))
   return metadataAt(`${path}/.well-known/openid-configuration`).pipe(
     Effect.catch((reason) =>
-      typeof reason === "number" && notThere.has(reason)
+      typeof reason === "object" && notThere.has(reason.status)
         ? metadataAt(`/.well-known/oauth-authorization-server${path}`)
         : Effect.fail(reason)
     ),

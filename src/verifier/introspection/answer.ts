@@ -28,17 +28,13 @@ const withoutExpiry = 60
 /** `now` is in milliseconds. */
 export const read = (answer: Claims, policy: Policy, now: number): VerifiedToken | Refused => {
   if (answer["active"] !== true) return inactive
-  const said = withoutNothing(answer)
+  const said = withoutNull(answer)
   return refusedKind(said, policy) ?? refusedSubject(said, policy) ?? refusedClaims(answer, said, policy, now)
 }
 
-/** `null` says nothing, and neither does the end of a token at the beginning of time. What a token is bound to is taken at its word. */
-const withoutNothing = (answer: Claims): Claims =>
-  Object.fromEntries(
-    Object.entries(answer).filter(
-      ([name, value]) => name === "cnf" || !(value === null || (name === "exp" && value === 0))
-    )
-  )
+/** Removes members with the value `null`, which say nothing. `cnf` stays: a token that is bound to an unknown key is refused. */
+const withoutNull = (answer: Claims): Claims =>
+  Object.fromEntries(Object.entries(answer).filter(([name, value]) => name === "cnf" || value !== null))
 
 /**
  * What servers say of the kind of a token: a refresh token is active, too, and RFC 7662 has no other word for it than the type that it does not have. In lower
@@ -91,6 +87,9 @@ const refusedClaims = (answer: Claims, said: Claims, policy: Policy, now: number
   // Asked of what the server says itself, and not of what is added to it.
   const missing = policy.claims.requiredClaims.find(([name, value]) => !has(said, name, value))
   if (missing !== undefined) return refused(missing[0], policy.claims, undefined)
+  // RFC 7662 §2.2 has an integer here, while a JWT may have a fraction (RFC 7519 §2).
+  const exp = own(said, "exp")
+  if (typeof exp === "number" && !Number.isInteger(exp)) return refused("exp", policy.claims, undefined)
   // Who answers is the issuer, and what is active has not expired (RFC 7662 §2.2): both may be left unsaid.
   const token = claims.read(
     { iss: policy.claims.issuer, exp: Math.floor(now / 1000) + withoutExpiry, ...said, sub: subjectOf(said, policy) },

@@ -14,7 +14,8 @@ const warnAfter = 600_000
 
 export class Reports {
   readonly #issuer: string
-  readonly #warned = new Map<Failure, Instant>()
+  readonly #warned = new Map<string | number, Instant>()
+  #mayReportRecovery = false
 
   constructor(issuer: string) {
     this.#issuer = issuer
@@ -22,12 +23,16 @@ export class Reports {
 
   failure(reason: Failure, clock: Clock.Clock): Effect.Effect<void> {
     const now = readInstant(clock)
-    const before = this.#warned.get(reason)
+    const kind = typeof reason === "object" ? reason.status : reason
+    const before = this.#warned.get(kind)
     const isNew = before === undefined || elapsed(before, now) >= warnAfter
-    if (isNew) this.#warned.set(reason, now)
+    if (isNew) {
+      this.#warned.set(kind, now)
+      this.#mayReportRecovery = true
+    }
     return (isNew ? Effect.logWarning : Effect.logDebug)(
-      `The authorization server could not be asked about a token${adviceAbout(reason)}`
-    ).pipe(Effect.annotateLogs({ issuer: this.#issuer, reason }))
+      `The authorization server could not be asked about a token${adviceAbout(kind)}`
+    ).pipe(Effect.annotateLogs({ issuer: this.#issuer, reason: kind }))
   }
 
   /** Of an error only its name is told. */
@@ -38,15 +43,16 @@ export class Reports {
     )
   }
 
+  /** An attacker can make the circuit half-open at any time. Each warning is followed by at most one message at the level Info. */
   get recovery(): Effect.Effect<void> {
-    return Effect.annotateLogs(Effect.logInfo("The authorization server is asked about tokens again"), {
-      issuer: this.#issuer
-    })
+    const log = this.#mayReportRecovery ? Effect.logInfo : Effect.logDebug
+    this.#mayReportRecovery = false
+    return Effect.annotateLogs(log("The authorization server is asked about tokens again"), { issuer: this.#issuer })
   }
 }
 
-const adviceAbout = (reason: Failure): string => {
-  switch (reason) {
+const adviceAbout = (kind: string | number): string => {
+  switch (kind) {
     case "Credentials":
       return ": credentials has failed. At the level Debug the log has the name of its error"
     case 400:

@@ -21,7 +21,7 @@ import * as outcome from "../report/telemetry.ts"
 import { always } from "../cache/verified.ts"
 import * as answer from "./answer.ts"
 import type { ClientSecret, Credentials, OtherCredentials, Policy as Options } from "./options.ts"
-import * as question from "./request.ts"
+import * as introspectionRequest from "./introspectionRequest.ts"
 
 const maxBytes = 512 * 1024
 
@@ -35,7 +35,7 @@ export const make = Effect.fnUntraced(function* (
   const policy = yield* policyOf(options)
   const reader = yield* makeReader(maxBytes)
   const count = outcome.counters(yield* Effect.context<never>())
-  const ask = question.make({
+  const introspect = introspectionRequest.make({
     issuer: options.issuer,
     reader,
     endpoint:
@@ -45,7 +45,7 @@ export const make = Effect.fnUntraced(function* (
     credentials: yield* credentialsOf(options)
   })
   const verify = (token: string) =>
-    Effect.flatMap(ask(token), (answered) =>
+    Effect.flatMap(introspect(token), (answered) =>
       Effect.clockWith((clock) => {
         const token = answer.read(answered, policy, clock.currentTimeMillisUnsafe())
         return "error" in token

@@ -1,0 +1,163 @@
+/** Sends introspection requests (RFC 7662 §2.1), and keeps the failure of one token from affecting the others. */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Redacted from "effect/Redacted"
+import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
+import type { Credentials } from "../TokenIntrospection.ts"
+import { type Reader, type Status, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
+import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
+import { readInstant } from "../../core/lib/instant.ts"
+import type { Claims } from "../claims/policy.ts"
+import { parseText } from "../claims/strictJson.ts"
+import { CircuitBreaker, maxRetryAfter } from "./circuitBreaker.ts"
+import { Endpoint } from "./endpoint.ts"
+import { FailingTokens } from "./failingTokens.ts"
+import { type Failure, Reports } from "./reports.ts"
+import { RequestQueue, Ticket } from "./requestQueue.ts"
+
+const timeLimit = Duration.seconds(5)
+
+/** Time for which a failing token is not asked about again, in milliseconds. */
+const coolDown = 1000
+
+/** Statuses of an overloaded server, and of a gateway without a server. Another error status says nothing about the server's availability. */
+const overloaded: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
+/** Statuses whose `Retry-After` header says when the server is available again (RFC 6585 §4, RFC 9110 §15.6.4). */
+const withRetryAfter: ReadonlySet<number> = new Set([429, 503])
+
+const isOutage = (reason: Failure): boolean =>
+  typeof reason === "object" ? overloaded.has(reason.status) : reason === "Unreachable" || reason === "Timeout"
+
+const retryAfterOf = (reason: Failure, now: number): number | undefined =>
+  typeof reason === "object" && withRetryAfter.has(reason.status) ? readRetryAfter(reason.retryAfter, now) : undefined
+
+export const make = (options: {
+  /** Names the server in errors and logs. */
+  readonly issuer: string
+  readonly reader: Reader
+  readonly endpoint: Effect.Effect<URL, Unavailable | Status>
+  readonly credentials: Effect.Effect<Credentials, unknown>
+}) => {
+  const { issuer, reader } = options
+  const unavailable = (reason: AuthorizationServerUnavailable["reason"], millis = coolDown) =>
+    new AuthorizationServerUnavailable({ issuer, reason, retryAfter: Duration.millis(millis) })
+
+  const breaker = new CircuitBreaker()
+  const queue = new RequestQueue(breaker, (reason, millis) => Effect.fail(unavailable(reason, millis)))
+  const failingTokens = new FailingTokens()
+  const endpoint = new Endpoint(options.endpoint)
+  const reports = new Reports(issuer)
+
+  const credentials = Effect.catchCause(Effect.map(options.credentials, read), (cause) =>
+    // The error's own text may hold what is secret.
+    Effect.andThen(reports.credentials(cause), Effect.fail<Failure>("Credentials"))
+  )
+
+  const request = (url: URL, token: string, { headers, parameters }: Read) =>
+    HttpClientRequest.post(url, { acceptJson: true, headers }).pipe(
+      HttpClientRequest.bodyUrlParams({ token, token_type_hint: "access_token", ...parameters })
+    )
+
+  const exchange = (token: string): Effect.Effect<Claims, Failure> =>
+    Effect.all([endpoint.url, credentials]).pipe(
+      Effect.flatMap(([url, credentials]) => reader(request(url, token, credentials))),
+      Effect.map(({ text }) => parseText(text)),
+      Effect.filterOrFail(isAnswer, (): Unavailable => "BadResponse"),
+      // A client that dies, or gives up by itself, is a server that does not answer.
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasFails(cause),
+        () => Effect.fail<Unavailable>("Unreachable")
+      ),
+      // A connection that was kept alive may be closed at the moment in which it is used.
+      Effect.retry({ times: 1, while: (reason) => reason === "Unreachable" })
+    )
+
+  const answered = (ticket: Ticket, clock: Clock.Clock): Effect.Effect<void> => {
+    const now = readInstant(clock)
+    const wasDoubtful = breaker.state(now) !== "closed"
+    breaker.answered(now)
+    queue.answered(ticket, now)
+    return wasDoubtful ? reports.recovery : Effect.void
+  }
+
+  /** Returns the error for the token's own request. `answersBefore` is the number of answers when the request started. */
+  const failed = (
+    reason: Failure,
+    token: string,
+    { endsEarly }: Ticket,
+    answersBefore: number | undefined,
+    clock: Clock.Clock
+  ): AuthorizationServerUnavailable => {
+    if (reason === "Credentials") return unavailable("Unspecified")
+    if (typeof reason === "object") endpoint.doubt(reason)
+    // A request that only waited for its turn has learned nothing.
+    if (!isOutage(reason) || answersBefore === undefined) return unavailable(statusIsBad(reason))
+    const now = readInstant(clock)
+    const retryAfter = retryAfterOf(reason, now.wall)
+    const isOwn = breaker.answers !== answersBefore
+    // The server might still have answered a request that had to end early.
+    if (!endsEarly) breaker.failed(now, retryAfter)
+    const millis = isOwn ? coolDown : Math.min(Math.max(retryAfter ?? 0, coolDown), maxRetryAfter)
+    const error = unavailable(statusIsBad(reason), millis)
+    failingTokens.add(token, { error, at: now, coolDown: millis, answers: isOwn ? undefined : breaker.answers })
+    return error
+  }
+
+  /** What the server says about a token. */
+  return (token: string): Effect.Effect<Claims, AuthorizationServerUnavailable> =>
+    Effect.clockWith((clock) => {
+      const now = readInstant(clock)
+      const failing = failingTokens.get(token, now, breaker.answers)
+      if (failing !== undefined) return Effect.fail(failing)
+      const ticket = new Ticket(now)
+      let answersBefore: number | undefined
+      const started = Effect.suspend(() => {
+        answersBefore = breaker.answers
+        return Effect.raceFirst(exchange(token), Effect.andThen(ticket.endedEarly, Effect.fail<Failure>("Timeout")))
+      })
+      const inTurn = Effect.andThen(queue.turn(ticket), started).pipe(
+        Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.fail<Failure>("Timeout") }),
+        Effect.tap(() => answered(ticket, clock)),
+        Effect.catch((reason) =>
+          reason instanceof AuthorizationServerUnavailable
+            ? Effect.fail(reason)
+            : Effect.suspend(() => {
+                const error = failed(reason, token, ticket, answersBefore, clock)
+                return Effect.andThen(reports.failure(reason, clock), Effect.fail(error))
+              })
+        )
+      )
+      return Effect.onExitPrimitive(inTurn, () => {
+        queue.leave(ticket, readInstant(clock))
+        return undefined
+      })
+    })
+}
+
+interface Read {
+  readonly headers: Readonly<Record<string, string>>
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+/** Credentials are somebody else's: what is none throws. */
+const read = ({ authorization, parameters = {} }: Credentials): Read => {
+  if ("token" in parameters || "token_type_hint" in parameters)
+    throw new TypeError("parameters are of the client alone")
+  return {
+    headers: authorization === undefined ? {} : { authorization: textOf(authorization) },
+    parameters: Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, textOf(value)]))
+  }
+}
+
+const textOf = (value: unknown): string => {
+  const text = Redacted.isRedacted(value) ? Redacted.value(value) : value
+  if (typeof text !== "string") throw new TypeError("a credential is no text")
+  return text
+}
+
+// RFC 7662 §2.2: the one member that every answer has.
+const isAnswer = (answer: Claims | undefined): answer is Claims => typeof answer?.["active"] === "boolean"
