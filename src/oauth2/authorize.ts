@@ -9,7 +9,7 @@ import * as Challenge from "../core/Challenge.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
 import { SecurityScopes } from "../core/SecurityScopes.ts"
 import type { Authenticator } from "../verifier/request/authenticator.ts"
-import * as demands from "../guard/requirement/policy.ts"
+import * as policies from "../guard/requirement/policy.ts"
 import * as expression from "../guard/requirement/expression.ts"
 import { decide, raise } from "../guard/requirement/refuse.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
@@ -18,13 +18,13 @@ import type { Scheme } from "../guard/scheme/scheme.ts"
 /** The members of a scheme that verify a token by themselves. */
 export const make = (scheme: Scheme) => {
   /** What a token must have where no requirement asks for more than the scopes in force. */
-  const bare = demands.part({ scheme, expression: expression.all([]), optional: false })
+  const bare = policies.part({ scheme, expression: expression.all([]), optional: false })
 
   const verify = (
     verified: ReturnType<Authenticator["fromToken"]>,
     required: ReadonlyArray<string>
   ): Effect.Effect<VerifiedToken, SecurityError> => {
-    const settings = demands.settingsOf(bare, required)
+    const settings = policies.settingsOf(bare, required)
     return Effect.matchEffect(verified, {
       onFailure: (error) => Effect.fail(Challenge.within(error, settings)),
       onSuccess: (token) =>
@@ -50,7 +50,7 @@ export const make = (scheme: Scheme) => {
         if ("verified" in credential) return Effect.map(verify(credential.verified, required), Option.some)
         return credential._tag === "NotAuthenticated"
           ? Effect.succeedNone
-          : Effect.fail(Challenge.within(credential, demands.settingsOf(bare, required)))
+          : Effect.fail(Challenge.within(credential, policies.settingsOf(bare, required)))
       })
   )
 

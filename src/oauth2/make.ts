@@ -9,7 +9,7 @@ import type { Item } from "../guard/requirement/item.ts"
 import * as requirements from "../guard/requirement/item.ts"
 import { SecurityScopes } from "../core/SecurityScopes.ts"
 import * as authorize from "./authorize.ts"
-import * as demands from "../guard/requirement/policy.ts"
+import * as policies from "../guard/requirement/policy.ts"
 import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
 import * as expression from "../guard/requirement/expression.ts"
 import * as guard from "../guard/decision/guard.ts"
@@ -67,7 +67,7 @@ const assertUrls = (where: string, urls: Readonly<Record<string, unknown>>): voi
 }
 
 /** A check reads the claims of its scheme, as that scheme's schema has decoded them. */
-const assertOwnChecks = (where: string, method: string, { expression: self, scheme }: demands.Part): void => {
+const assertOwnChecks = (where: string, method: string, { expression: self, scheme }: policies.Part): void => {
   const other = expression.checks(self).find((check) => check.scheme !== undefined && check.scheme !== scheme)
   if (other === undefined) return
   const [name, owner] = [other.name, other.scheme?.name].map((name) => JSON.stringify(name))
@@ -121,8 +121,8 @@ export const make = <
     throw new TypeError(`${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${declared}.`)
   }
 
-  const demand = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
-    const part = demands.part({ scheme, expression: expression.all(items.map(requirements.ofItem)), optional })
+  const policy = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
+    const part = policies.part({ scheme, expression: expression.all(items.map(requirements.ofItem)), optional })
     assertDeclared(method, expression.mentioned(part.expression))
     assertOwnChecks(where, method, part)
     return [[part]]
@@ -134,10 +134,10 @@ export const make = <
     description: options.description,
     flows,
     errors: scheme.errors,
-    require: (...items: ReadonlyArray<Item>) => makeRequirement(demand("require", items, false)),
-    optional: (...items: ReadonlyArray<Item>) => makeRequirement(demand("optional", items, true)),
+    require: (...items: ReadonlyArray<Item>) => makeRequirement(policy("require", items, false)),
+    optional: (...items: ReadonlyArray<Item>) => makeRequirement(policy("optional", items, true)),
     prove: (...items: ReadonlyArray<Item>) => {
-      const own = demand("prove", items, false)
+      const own = policy("prove", items, false)
       return (self: Effect.Effect<unknown, unknown, unknown>) => guard.make(own, new Map(), self)
     },
     granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),

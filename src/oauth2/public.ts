@@ -56,7 +56,7 @@ export const isPublic = (key: object): boolean => reasons.has(key)
 
 const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
   Effect.flatMap(HttpServerRequest, (request) =>
-    Effect.provideService(handler, decisions.LastDecision, new decisions.Decision(Origin.of(request)))
+    Effect.provideService(handler, decisions.LastStamp, new decisions.Stamp(Origin.of(request)))
   )
 
 /** A guard of one's own may stand inside, and refuse: that is answered here, as `guard.ts` does and for the same reason. */

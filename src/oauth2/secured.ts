@@ -13,7 +13,7 @@ import * as registry from "../guard/requirement/registry.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import type { Needs, NoLayer, OfRequest } from "./proven.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
-import { type Recorded, recorded } from "../guard/middleware/routeRecorder.ts"
+import { type RecordedRoute, recorded } from "../guard/middleware/routeRecorder.ts"
 import type { Seal } from "../guard/middleware/securityRequirement.ts"
 
 /** The sentence about an endpoint that is open without saying so, or says that it is and is not. */
@@ -148,9 +148,9 @@ export const secured = <T>(self: T & Secured<T>): T => {
   ) as T
 }
 
-const assertRoutesSecured = (routes: ReadonlyArray<Recorded>): void => assertEach(routes.map(foundOf))
+const assertRoutesSecured = (routes: ReadonlyArray<RecordedRoute>): void => assertEach(routes.map(foundOf))
 
-const foundOf = ({ endpoint, isPublic: isPublicRoute, method, path, requirements }: Recorded): Found => {
+const foundOf = ({ endpoint, isPublic: isPublicRoute, method, path, requirements }: RecordedRoute): Found => {
   const keys = Array.from(endpoint?.middlewares ?? [])
   return {
     name: `${method} ${path}`,

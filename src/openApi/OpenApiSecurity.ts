@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as registry from "../guard/requirement/registry.ts"
 import { recorded } from "../guard/middleware/routeRecorder.ts"
 import * as routesDocument from "./routesDocument.ts"
-import { ofDemand, type SecurityRequirementObject } from "./securityRequirements.ts"
+import { ofPolicy, type SecurityRequirementObject } from "./securityRequirements.ts"
 import * as expression from "../guard/requirement/expression.ts"
 import type { SecurityRequirementTypes } from "../guard/middleware/securityRequirement.ts"
 import { ConfigurationError } from "../core/SecurityError.ts"
@@ -77,7 +77,7 @@ export const maxAlternatives: number = expression.maxAlternatives
 export const of = (
   // Outermost first.
   ...requirements: ReadonlyArray<SecurityRequirementTypes<string, never, unknown, unknown>>
-): ReadonlyArray<SecurityRequirementObject> => ofDemand(registry.ofKeys(requirements))
+): ReadonlyArray<SecurityRequirementObject> => ofPolicy(registry.ofKeys(requirements))
 
 /**
  * Creates a layer that adds fields to the documented operations of the routes to which you provide it.

@@ -9,7 +9,7 @@ import { isOurs } from "../guard/scheme/errorSchemas.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 import * as openApiDocument from "./document.ts"
 import * as refusalResponses from "./refusalResponses.ts"
-import { declare, ofDemand } from "./securityRequirements.ts"
+import { declare, ofPolicy } from "./securityRequirements.ts"
 
 /**
  * Writes schemes, requirements and refusals of an `HttpApi` into its OpenAPI document.
@@ -59,15 +59,15 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint, errors, mergedAnnotations, successes }) => {
-      const { demand } = endpoints.Guarded.of(endpoint)
-      if (demand.length === 0 || Context.get(mergedAnnotations, OpenApi.Exclude)) return
-      declare(schemes, demand)
+      const { policy } = endpoints.EndpointPolicy.of(endpoint)
+      if (policy.length === 0 || Context.get(mergedAnnotations, OpenApi.Exclude)) return
+      declare(schemes, policy)
       guarded.push({
         method: endpoint.method,
         path: endpoint.path,
-        security: ofDemand(demand),
-        refusals: refusalResponses.of(demand),
-        rendered: refusalResponses.renderedStatuses(demand),
+        security: ofPolicy(policy),
+        refusals: refusalResponses.of(policy),
+        rendered: refusalResponses.renderedStatuses(policy),
         declared: statusesOf(errors, (schemas) => schemas.some(isOurs)),
         others: new Set([
           ...statusesOf(errors, (schemas) => !schemas.every(isOurs)),

@@ -2,7 +2,7 @@
 import { type HttpServerResponse, isHttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Challenge from "../core/Challenge.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
-import { type Demand, errorsOf, type Part } from "../guard/requirement/policy.ts"
+import { type Policy, errorsOf, type Part } from "../guard/requirement/policy.ts"
 import { exampleErrors } from "../core/exampleErrors.ts"
 
 /** Response of a scheme to an error. */
@@ -53,20 +53,20 @@ const descriptions: Readonly<Record<number, string>> = {
 }
 
 /** Returns the possible refusals. For example, a requirement without scopes cannot fail with `InsufficientScope`. */
-const possible = (demand: Demand): ReadonlyArray<RefusalResponse> =>
-  demand.flat().flatMap((part) => responsesOf(part).filter(({ tag }) => errorsOf(part).includes(tag)))
+const possible = (policy: Policy): ReadonlyArray<RefusalResponse> =>
+  policy.flat().flatMap((part) => responsesOf(part).filter(({ tag }) => errorsOf(part).includes(tag)))
 
 /** Returns the possible refusals by status (OpenAPI 3.1, "Responses Object"). */
-export const of = (demand: Demand): Readonly<Record<string, unknown>> =>
+export const of = (policy: Policy): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
-    Array.from(Map.groupBy(possible(demand), ({ status }) => status))
+    Array.from(Map.groupBy(possible(policy), ({ status }) => status))
       .toSorted(([a], [b]) => a - b)
       .map(([status, responses]) => [String(status), responseOf(status, responses)])
   )
 
 /** Returns the statuses of refusals with a custom renderer. */
-export const renderedStatuses = (demand: Demand): ReadonlySet<string> =>
-  new Set(possible(demand).flatMap(({ isRendered, status }) => (isRendered ? [String(status)] : [])))
+export const renderedStatuses = (policy: Policy): ReadonlySet<string> =>
+  new Set(possible(policy).flatMap(({ isRendered, status }) => (isRendered ? [String(status)] : [])))
 
 const responseOf = (status: number, responses: ReadonlyArray<RefusalResponse>): unknown => {
   const names = new Set(responses.flatMap(({ headers }) => headers))

@@ -4,15 +4,15 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Layer from "effect/Layer"
-import { Guarded } from "../guard/decision/place.ts"
-import { noteOperation, type Recorded } from "../guard/middleware/routeRecorder.ts"
+import { EndpointPolicy } from "../guard/decision/place.ts"
+import { noteOperation, type RecordedRoute } from "../guard/middleware/routeRecorder.ts"
 import type { Json } from "../core/lib/json.ts"
 import { combine } from "../guard/requirement/policy.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 import * as openApiDocument from "./document.ts"
 import * as pathTemplate from "./pathTemplate.ts"
 import * as refusalResponses from "./refusalResponses.ts"
-import { declare, ofDemand } from "./securityRequirements.ts"
+import { declare, ofPolicy } from "./securityRequirements.ts"
 
 /** Creates a layer that adds fields to the operations of its routes. `undefined` leaves the routes out of documents. */
 export const noting = (operation: Json | undefined): Layer.Layer<never> =>
@@ -37,7 +37,7 @@ const methods: ReadonlySet<string> = new Set(["GET", "PUT", "POST", "DELETE", "O
  * Adds routes to a document. Throws a `TypeError` if OpenAPI cannot describe a route, or if the document is wrong about
  * an endpoint of an `HttpApi`.
  */
-export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorded>): OpenApi.OpenAPISpec => {
+export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<RecordedRoute>): OpenApi.OpenAPISpec => {
   const schemes = new Map<string, Scheme>()
   const operations = routes.flatMap((route) => {
     const { method, operation } = route
@@ -53,14 +53,14 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
       )
     }
     const path = pathTemplate.ofRoute(route.path)
-    const demand = route.requirements.reduce(combine, [])
-    declare(schemes, demand)
+    const policy = route.requirements.reduce(combine, [])
+    declare(schemes, policy)
     return {
       ...path,
       method: method.toLowerCase(),
       operation,
-      security: demand.length === 0 ? [] : ofDemand(demand),
-      refusals: refusalResponses.of(demand)
+      security: policy.length === 0 ? [] : ofPolicy(policy),
+      refusals: refusalResponses.of(policy)
     }
   })
   return openApiDocument.add(document, { schemes, operations })
@@ -70,7 +70,7 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
 const assertShown = (
   document: OpenApi.OpenAPISpec,
   endpoint: HttpApiEndpoint.Top,
-  route: Recorded,
+  route: RecordedRoute,
   where: string
 ): void => {
   if (Context.get(endpoint.annotations, OpenApi.Exclude)) return
@@ -86,7 +86,7 @@ const assertShown = (
     )
   }
   const { security } = operation
-  if (Guarded.of(endpoint).demand.length > 0 && !(Array.isArray(security) && security.length > 0)) {
+  if (EndpointPolicy.of(endpoint).policy.length > 0 && !(Array.isArray(security) && security.length > 0)) {
     throw new TypeError(
       `${where}: the document does not show the requirements of this endpoint. Create the document from the api that OAuth2.openApi returns.`
     )

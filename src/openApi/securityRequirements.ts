@@ -1,5 +1,5 @@
 /** Converts a policy to Security Requirement Objects, one for each alternative (OpenAPI 3.1). */
-import { alternatives as alternativesOf, type Clause, type Demand } from "../guard/requirement/policy.ts"
+import { alternatives as alternativesOf, type Clause, type Policy } from "../guard/requirement/policy.ts"
 import { maxAlternatives, minimal } from "../guard/requirement/expression.ts"
 import { union } from "../core/scope.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
@@ -12,13 +12,13 @@ import type { Scheme } from "../guard/scheme/scheme.ts"
  */
 export type SecurityRequirementObject = Readonly<Record<string, ReadonlyArray<string>>>
 
-export const ofDemand = (demand: Demand): ReadonlyArray<SecurityRequirementObject> => {
-  const authenticated = demand.reduce<ReadonlyArray<SecurityRequirementObject>>(
+export const ofPolicy = (policy: Policy): ReadonlyArray<SecurityRequirementObject> => {
+  const authenticated = policy.reduce<ReadonlyArray<SecurityRequirementObject>>(
     (outer, clause) => bounded(withoutRedundant(combinations(outer, ofClause(clause)))),
     [{}]
   )
   // All schemes read the same bearer token, so a request is anonymous for all of them or for none.
-  return demand.every((clause) => clause.some((part) => part.optional)) ? [...authenticated, {}] : authenticated
+  return policy.every((clause) => clause.some((part) => part.optional)) ? [...authenticated, {}] : authenticated
 }
 
 const ofClause = (clause: Clause): ReadonlyArray<SecurityRequirementObject> =>
@@ -34,8 +34,8 @@ const bounded = <A>(of: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {
 }
 
 /** Adds the schemes of a policy to `schemes`. Throws if two different schemes have the same name. */
-export const declare = (schemes: Map<string, Scheme>, demand: Demand): void => {
-  for (const { scheme } of demand.flat()) {
+export const declare = (schemes: Map<string, Scheme>, policy: Policy): void => {
+  for (const { scheme } of policy.flat()) {
     if ((schemes.get(scheme.name) ?? scheme) !== scheme) {
       throw new TypeError(
         `Two different schemes are named ${JSON.stringify(scheme.name)}, but a document can show only one of them. Rename the other.`

@@ -3,7 +3,7 @@ import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { OAuth2, Requirement } from "effect-oauth2"
-import { combine, type Demand, part } from "../../src/guard/requirement/policy.ts"
+import { combine, type Policy, part } from "../../src/guard/requirement/policy.ts"
 import { alternatives, maxAlternatives } from "../../src/guard/requirement/expression.ts"
 import { ofItem } from "../../src/guard/requirement/item.ts"
 import * as implication from "../../src/guard/scheme/implication.ts"
@@ -111,12 +111,12 @@ const partOf = (arrows: Arrows, stack: ReadonlyArray<Tree>) => {
     implication: implication.make("test", names, implies(arrows)),
     settings: (scopes) => ({ responses: "fastapi", realm: "test", scopes, renderers: {} })
   } as Scheme
-  const demand = stack.reduce<Demand>(
+  const policy = stack.reduce<Policy>(
     (outer, tree) => combine(outer, [[part({ scheme, expression: ofItem(itemOf(tree)), optional: false })]]),
     []
   )
-  assert.strictEqual(demand.length, 1)
-  return demand[0]![0]!
+  assert.strictEqual(policy.length, 1)
+  return policy[0]![0]!
 }
 
 describe("laws", () => {

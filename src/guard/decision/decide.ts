@@ -13,11 +13,11 @@ import { type Clause, holds, type Part } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
 import { insufficient, refuse } from "../requirement/refuse.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
-import { Accepted, type Question, type Verdict } from "./guardedRequest.ts"
+import { Accepted, type GuardedRequest, type Verdict } from "./guardedRequest.ts"
 
 /** The first part that accepts; else every part's refusal. */
 export const decideClause = (
-  question: Question,
+  question: GuardedRequest,
   clause: Clause,
   index = 0,
   refusals: ReadonlyArray<Refusal> = []
@@ -32,7 +32,7 @@ export const decideClause = (
     : Effect.flatMap(verdict, (verdict) => toEffect(verdict instanceof Accepted ? verdict : next(verdict)))
 }
 
-const decidePart = (question: Question, part: Part): ValueOrEffect<Accepted | Refusal> => {
+const decidePart = (question: GuardedRequest, part: Part): ValueOrEffect<Accepted | Refusal> => {
   const { context, fiber, guard, request, required } = question
   const { scheme } = part
   const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service)

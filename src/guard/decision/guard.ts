@@ -5,7 +5,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Challenge from "../../core/Challenge.ts"
 import * as raised from "../../core/response.ts"
 import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts"
-import { combine, type Demand } from "../requirement/policy.ts"
+import { combine, type Policy } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
 import { failureOf, raise } from "../requirement/refuse.ts"
 import { decideClause } from "./decide.ts"
@@ -13,7 +13,14 @@ import * as decisions from "./stamp.ts"
 import type { Place } from "./place.ts"
 import * as Origin from "../scheme/origin.ts"
 import { provide } from "./provide.ts"
-import { Accepted, type Authentications, type Guard, type Handler, Question, type Verdict } from "./guardedRequest.ts"
+import {
+  Accepted,
+  type Authentications,
+  type Guard,
+  type Handler,
+  GuardedRequest,
+  type Verdict
+} from "./guardedRequest.ts"
 
 // The guarded effects, so that a guard put directly around another one becomes one guard with both demands: one decision, and a
 // challenge that names all scopes. Routes are wrapped from the inside out when they are built.
@@ -24,15 +31,15 @@ const guards = new WeakMap<Handler, Guard>()
  *
  * Nothing here is an effect that need not be one: where the token is known, a request is decided about in one step.
  */
-export const make = (demand: Demand, authentications: Authentications, handler: Handler): Handler => {
+export const make = (policy: Policy, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
   return inner !== undefined && inner.place === undefined && agree(inner.authentications, authentications)
     ? guarding({
         ...inner,
-        demand: combine(demand, inner.demand),
+        policy: combine(policy, inner.policy),
         authentications: both(inner.authentications, authentications)
       })
-    : guarding({ demand, authentications, handler: adopting(handler, demand), place: undefined })
+    : guarding({ policy, authentications, handler: adopting(handler, policy), place: undefined })
 }
 
 /** The same for a requirement of an endpoint. */
@@ -45,14 +52,14 @@ export const atPlace = (place: Place, authentications: Authentications, handler:
         authentications: both(inner.authentications, authentications),
         handler: inner.handler
       }
-    : { place, authentications, handler: adopting(handler, place.demand) }
-  const guarded = guarding({ ...guard, demand: guard.place.demand })
+    : { place, authentications, handler: adopting(handler, place.policy) }
+  const guarded = guarding({ ...guard, policy: guard.place.policy })
   return place.outer === 0 ? answering(guarded) : guarded
 }
 
 /** An error of this library that a handler made itself is answered as the scheme's are. */
-const adopting = (handler: Handler, demand: Demand): Handler => {
-  const scheme = demand[0]?.[0]?.scheme
+const adopting = (handler: Handler, policy: Policy): Handler => {
+  const scheme = policy[0]?.[0]?.scheme
   if (scheme === undefined) return handler
   return Effect.catchIf(
     handler,
@@ -83,8 +90,8 @@ const agree = (left: Authentications, right: Authentications): boolean =>
 const none: ReadonlyArray<never> = []
 
 const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
-  const demand = guard.place === undefined ? guard.demand : guard.place.demandOf(fiber.context)
-  return demand === undefined ? unreachable : decide(new Question(guard, demand, fiber), none)
+  const policy = guard.place === undefined ? guard.policy : guard.place.policyOf(fiber.context)
+  return policy === undefined ? unreachable : decide(new GuardedRequest(guard, policy, fiber), none)
 }
 
 const unreachable = Effect.die(
@@ -94,8 +101,8 @@ const unreachable = Effect.die(
 )
 
 /** Decides about each clause, whatever the ones before said: the challenge tells all. */
-const decide = (question: Question, before: ReadonlyArray<Verdict>): Handler => {
-  const clause = question.demand[before.length]
+const decide = (question: GuardedRequest, before: ReadonlyArray<Verdict>): Handler => {
+  const clause = question.policy[before.length]
   if (clause === undefined) return answer(question, before)
   const verdict = decideClause(question, clause)
   return verdict instanceof Accepted || verdict instanceof Refusal || !Effect.isEffect(verdict)
@@ -107,11 +114,11 @@ const decide = (question: Question, before: ReadonlyArray<Verdict>): Handler => 
 const after = (before: ReadonlyArray<Verdict>, verdict: Verdict): ReadonlyArray<Verdict> =>
   before.length === 0 ? [verdict] : [...before, verdict]
 
-const answer = (question: Question, verdicts: ReadonlyArray<Verdict>): Handler => {
+const answer = (question: GuardedRequest, verdicts: ReadonlyArray<Verdict>): Handler => {
   const [first] = verdicts
   if (verdicts.length === 1 && first instanceof Refusal) return first.failure
   if (verdicts.every((verdict) => verdict instanceof Accepted)) {
-    return proceed(question, verdicts, new decisions.Decision(Origin.of(question.request)))
+    return proceed(question, verdicts, new decisions.Stamp(Origin.of(question.request)))
   }
   const clauses = verdicts.flatMap((verdict): ReadonlyArray<ReadonlyArray<Refusal>> => {
     if (verdict instanceof Accepted) return none
@@ -120,7 +127,7 @@ const answer = (question: Question, verdicts: ReadonlyArray<Verdict>): Handler =
   return failureOf(clauses)
 }
 
-const proceed = (question: Question, accepted: ReadonlyArray<Accepted>, decision: decisions.Decision): Handler =>
+const proceed = (question: GuardedRequest, accepted: ReadonlyArray<Accepted>, decision: decisions.Stamp): Handler =>
   // Sound: what the handler needs is in the types of whoever calls the guard.
   Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
     provide(question, accepted, decision, context)

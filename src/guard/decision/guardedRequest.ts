@@ -7,7 +7,7 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type { RequiredScopes } from "../../core/requiredScopes.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
-import type { Demand, Part } from "../requirement/policy.ts"
+import type { Policy, Part } from "../requirement/policy.ts"
 import type { Refusal } from "../requirement/refusal.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
 import type { Place } from "./place.ts"
@@ -18,7 +18,7 @@ export type Handler = Effect.Effect<unknown, unknown, unknown>
 export type Authentications = ReadonlyMap<Scheme, Authentication>
 
 export interface Guard {
-  readonly demand: Demand
+  readonly policy: Policy
   readonly authentications: Authentications
   readonly handler: Handler
   /** Where it stands in an `HttpApi`. */
@@ -29,18 +29,18 @@ export interface Guard {
 // issuer's keys), and then makes the later ones where they live until the next full collection, with the whole request that they hold.
 
 /** One decision: what is demanded, and of which request. */
-export class Question {
+export class GuardedRequest {
   readonly guard: Guard
-  readonly demand: Demand
+  readonly policy: Policy
   readonly fiber: Fiber.Fiber<unknown, unknown>
   readonly context: Context.Context<never>
   readonly request: HttpServerRequest | undefined
   /** What is required further out. */
   readonly required: RequiredScopes
 
-  constructor(guard: Guard, demand: Demand, fiber: Fiber.Fiber<unknown, unknown>) {
+  constructor(guard: Guard, policy: Policy, fiber: Fiber.Fiber<unknown, unknown>) {
     this.guard = guard
-    this.demand = demand
+    this.policy = policy
     this.fiber = fiber
     this.context = fiber.context
     this.request = Context.getOrUndefined(fiber.context, HttpServerRequest)

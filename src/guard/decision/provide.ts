@@ -10,24 +10,24 @@ import * as requiredScopes from "../../core/requiredScopes.ts"
 import { Proof } from "../scheme/scheme.ts"
 import { addInPlace } from "../../core/effect/addInPlace.ts"
 import * as decisions from "./stamp.ts"
-import { Passed } from "./place.ts"
+import { DecidedPolicies } from "./place.ts"
 import * as proof from "./proof.ts"
-import type { Accepted, Question } from "./guardedRequest.ts"
+import type { Accepted, GuardedRequest } from "./guardedRequest.ts"
 
 const anonymous = Option.none<VerifiedToken>()
 
 export const provide = (
-  { guard, required: before }: Question,
+  { guard, required: before }: GuardedRequest,
   accepted: ReadonlyArray<Accepted>,
-  decision: decisions.Decision,
+  decision: decisions.Stamp,
   context: Context.Context<never>
 ): Context.Context<never> => {
   let required = before
   let optional = anonymous
   const { origin } = decision
-  let result = Context.addUnsafe<never, never, decisions.Decision>(context, decisions.LastDecision.key, decision)
+  let result = Context.addUnsafe<never, never, decisions.Stamp>(context, decisions.LastStamp.key, decision)
   const passed = guard.place?.passed(context)
-  if (passed !== undefined) result = addInPlace(result, Passed.Reference.key, passed)
+  if (passed !== undefined) result = addInPlace(result, DecidedPolicies.Reference.key, passed)
   for (const [scheme, authentication] of guard.authentications) {
     if (Context.getOrUndefined(context, scheme.service) !== authentication) {
       result = addInPlace(result, scheme.service.key, authentication)

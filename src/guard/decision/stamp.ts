@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import type { Origin } from "../scheme/origin.ts"
 
 /** That a guard has decided, or `Public`, and for which request. */
-export class Decision {
+export class Stamp {
   // What this constructor has not made is none, however alike it looks: it lacks the private name.
   readonly #genuine = true
   readonly origin: Origin
@@ -17,12 +17,12 @@ export class Decision {
   }
 }
 
-export const LastDecision = Context.Reference<Decision | undefined>("effect-oauth2/Decision", {
+export const LastStamp = Context.Reference<Stamp | undefined>("effect-oauth2/Decision", {
   defaultValue: () => undefined
 })
 
 /** The decision in the context; what is not genuine is none. */
-export const last = (context: Context.Context<never>): Decision | undefined => {
-  const decision = Context.get(context, LastDecision)
-  return decision !== undefined && Decision.isGenuine(decision) ? decision : undefined
+export const last = (context: Context.Context<never>): Stamp | undefined => {
+  const decision = Context.get(context, LastStamp)
+  return decision !== undefined && Stamp.isGenuine(decision) ? decision : undefined
 }

@@ -6,7 +6,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as routeContext from "../../core/effect/routeContext.ts"
 import type { Group, RouteMiddleware, Stack } from "../../core/effect/routeContext.ts"
 import type { Memoization } from "../../core/effect/layerMemoization.ts"
-import { describe, type Demand } from "../requirement/policy.ts"
+import { describe, type Policy } from "../requirement/policy.ts"
 import type { Authentication } from "../scheme/scheme.ts"
 
 type Services = Context.Context<never>
@@ -19,11 +19,11 @@ export const registerAuthentication = (authentication: Authentication): Authenti
   return authentication
 }
 
-const requirements = new WeakMap<RouteMiddleware, Demand>()
+const requirements = new WeakMap<RouteMiddleware, Policy>()
 
 /** Notes the function that a requirement applies to routes. */
-export const registerRequirement = (middleware: RouteMiddleware, demand: Demand): void => {
-  requirements.set(middleware, demand)
+export const registerRequirement = (middleware: RouteMiddleware, policy: Policy): void => {
+  requirements.set(middleware, policy)
 }
 
 const markers = new WeakSet<RouteMiddleware>()
@@ -37,13 +37,13 @@ export const registerMarker = <M extends RouteMiddleware>(middleware: M): M => {
 const authenticationsIn = (context: Services): ReadonlyArray<Authentication> =>
   Array.from(context.mapUnsafe.values()).filter((value) => authentications.has(value as object))
 
-const requirementsOf = (stack: Stack): ReadonlyArray<Demand> =>
+const requirementsOf = (stack: Stack): ReadonlyArray<Policy> =>
   stack.flatMap((middleware) => {
     const requirement = requirements.get(middleware)
     return requirement === undefined ? [] : [requirement]
   })
 
-const requirementsIn = (context: Services): ReadonlyArray<Demand> =>
+const requirementsIn = (context: Services): ReadonlyArray<Policy> =>
   routeContext.stacksIn(context).flatMap(requirementsOf)
 
 /**
@@ -74,7 +74,7 @@ const nameOf = (middleware: RouteMiddleware, stacks: ReadonlyArray<Stack>): stri
 }
 
 /** The requirements that are provided around the layer which a group of handlers, or a middleware, comes from. */
-const expected = new WeakMap<Group | Stack, ReadonlyArray<Demand>>()
+const expected = new WeakMap<Group | Stack, ReadonlyArray<Policy>>()
 
 /** Throws if these routes are added without a requirement that is provided to their handlers, or to the layer of a middleware around them. */
 const assertApplied = (context: Services, routes: ReadonlyArray<object>): void => {
@@ -125,7 +125,7 @@ interface Place {
   /** Whether the services hold a requirement of routes, whose checks use the services around it. */
   readonly holdsRequirement: boolean
   readonly authentications: ReadonlyArray<Authentication>
-  readonly requirements: ReadonlyArray<Demand>
+  readonly requirements: ReadonlyArray<Policy>
 }
 
 const nothing = {}
@@ -197,7 +197,7 @@ const expecting = <T extends Group | Stack>(
   original: T,
   copyOf: (original: T) => T,
   place: Place,
-  around: ReadonlyArray<Demand>
+  around: ReadonlyArray<Policy>
 ): T => {
   const before = expected.get(original) ?? []
   const inner = before.filter((requirement) => !place.requirements.includes(requirement))

@@ -7,15 +7,15 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type Group, groupsIn } from "../../core/effect/routeContext.ts"
 import type { Json } from "../../core/lib/json.ts"
-import type { Demand } from "../requirement/policy.ts"
+import type { Policy } from "../requirement/policy.ts"
 
 /** Of one route. */
-export interface Recorded {
+export interface RecordedRoute {
   readonly method: string
   /** As the router has it, with its prefixes. */
   readonly path: string
   /** Those of the route, outermost first. */
-  readonly requirements: ReadonlyArray<Demand>
+  readonly requirements: ReadonlyArray<Policy>
   /** The fields of its operation, `undefined` where no document is to show it. */
   readonly operation: Json | undefined
   /** Whether it says that it is open. */
@@ -26,7 +26,7 @@ export interface Recorded {
 
 interface Notes {
   readonly route: object
-  requirements: ReadonlyArray<Demand>
+  requirements: ReadonlyArray<Policy>
   operation: Json | undefined
   isPublic: boolean
 }
@@ -34,8 +34,8 @@ interface Notes {
 /** A router puts middleware around a route while the route is added, the innermost first, in one go. */
 let current: Notes | undefined
 
-export const noteRequirement = (demand: Demand): void => {
-  if (current !== undefined) current.requirements = [demand, ...current.requirements]
+export const noteRequirement = (policy: Policy): void => {
+  if (current !== undefined) current.requirements = [policy, ...current.requirements]
 }
 
 export const notePublic = (): void => {
@@ -85,9 +85,9 @@ const endpointOf = (route: object, context: Context.Context<never>): HttpApiEndp
 
 /** What becomes of routes that are added. */
 interface Recorder {
-  readonly record: (route: Recorded) => void
+  readonly record: (route: RecordedRoute) => void
   /** Of one that is added when the layer was built: why it is not served, if so. */
-  readonly refuseLate: (route: Recorded) => Error | undefined
+  readonly refuseLate: (route: RecordedRoute) => Error | undefined
   isBuilt: boolean
 }
 
@@ -108,7 +108,7 @@ const recording = (
         const { isPublic, operation, requirements } = notesOf(added, () =>
           Effect.runSyncWith(context)(router.addAll([added]) as Effect.Effect<void>)
         )
-        const recorded: Recorded = {
+        const recorded: RecordedRoute = {
           method: route.method,
           path: pathOf(route.path) || "/",
           requirements,
@@ -134,13 +134,13 @@ const recording = (
 /** The layer of routes, and what is made of their list, which is not empty: a layer that is built already, or elsewhere, adds none. */
 export const recorded = <A, E, R, A2, E2, R2>(
   routes: Layer.Layer<A, E, R>,
-  then: (routes: ReadonlyArray<Recorded>) => Layer.Layer<A2, E2, R2>,
+  then: (routes: ReadonlyArray<RecordedRoute>) => Layer.Layer<A2, E2, R2>,
   refuseLate: Recorder["refuseLate"] = () => undefined
 ): Layer.Layer<A | A2, E | E2, Exclude<R, HttpRouter.HttpRouter> | R2 | HttpRouter.HttpRouter> =>
   Layer.unwrap(
     Effect.map(Effect.serviceOption(HttpRouter.HttpRouter), (router) => {
       if (Option.isNone(router)) return noRoutes
-      const found: Array<Recorded> = []
+      const found: Array<RecordedRoute> = []
       const recorder: Recorder = { record: (route) => found.push(route), refuseLate, isBuilt: false }
       return routes.pipe(
         Layer.provide(Layer.succeed(HttpRouter.HttpRouter, recording(router.value, recorder))),

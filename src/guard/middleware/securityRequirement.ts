@@ -11,7 +11,7 @@ import type { BearerToken } from "../../core/BearerToken.ts"
 import type { MiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import * as registry from "../requirement/registry.ts"
-import { bindChecks, type Demand } from "../requirement/policy.ts"
+import { bindChecks, type Policy } from "../requirement/policy.ts"
 import { checks } from "../requirement/expression.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
@@ -176,12 +176,12 @@ export type Authenticated<Name extends string> =
   AccessToken | OptionalAccessToken | BearerToken | Authentication<Name> | Verified<Name>
 
 export const make = <Name extends string, Provides, E, R>(
-  demand: Demand
+  policy: Policy
 ): SecurityRequirement<Name, Provides, E, R> => {
-  const schemes = Array.from(new Set(demand.flat().map(({ scheme }) => scheme)))
+  const schemes = Array.from(new Set(policy.flat().map(({ scheme }) => scheme)))
   const [first] = schemes
   if (first === undefined) throw new TypeError("A requirement is of at least one scheme.")
-  const ownChecks = demand.flat().flatMap((part) => checks(part.expression))
+  const ownChecks = policy.flat().flatMap((part) => checks(part.expression))
   const declared = ownChecks.flatMap((check) => check.error ?? [])
   // Every requirement of a scheme has the same key, that of the scheme's `Authentication`.
   const newKey = () =>
@@ -189,19 +189,19 @@ export const make = <Name extends string, Provides, E, R>(
       error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
     })
   const key = newKey()
-  registry.register(key, demand, newKey)
+  registry.register(key, policy, newKey)
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
-      const bound = ownChecks.length === 0 ? demand : bindChecks(demand, yield* Effect.context<never>())
+      const bound = ownChecks.length === 0 ? policy : bindChecks(policy, yield* Effect.context<never>())
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
       const middleware = (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
         placement.assertOrder(middleware)
-        recording.noteRequirement(demand)
+        recording.noteRequirement(policy)
         // Sound: the guard gives what the handler gives.
         return guard.make(bound, authentications, handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
       }
-      placement.registerRequirement(middleware, demand)
+      placement.registerRequirement(middleware, policy)
       return middleware
     })
   )

@@ -53,20 +53,20 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional">):
 export type Clause = ReadonlyArray<Part>
 
 /** All of these clauses, outermost first. */
-export type Demand = ReadonlyArray<Clause>
+export type Policy = ReadonlyArray<Clause>
 
 /** Both demands as one: what is asked of the same scheme, alone, becomes one part at the place of the outermost. */
-export const combine = (outer: Demand, inner: Demand): Demand =>
-  inner.reduce((demand, clause) => {
-    const index = demand.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
-    const [before, own] = [sole(demand[index] ?? []), sole(clause)]
-    if (before === undefined || own === undefined) return [...demand, clause]
+export const combine = (outer: Policy, inner: Policy): Policy =>
+  inner.reduce((policy, clause) => {
+    const index = policy.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
+    const [before, own] = [sole(policy[index] ?? []), sole(clause)]
+    if (before === undefined || own === undefined) return [...policy, clause]
     const joined = part({
       scheme: own.scheme,
       expression: expression.all([before.expression, own.expression]),
       optional: before.optional && own.optional
     })
-    return demand.with(index, [joined])
+    return policy.with(index, [joined])
   }, outer)
 
 const sole = (clause: Clause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
@@ -96,14 +96,14 @@ export const holds = (
   return true
 }
 
-const mapChecks = (demand: Demand, f: (check: expression.Check) => expression.Check): Demand =>
-  demand.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapChecks(one.expression, f) })))
+const mapChecks = (policy: Policy, f: (check: expression.Check) => expression.Check): Policy =>
+  policy.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapChecks(one.expression, f) })))
 
 /** Gives the checks the services that are there now: each requirement's own, whatever it is combined with. A request's context comes first. */
-export const bindChecks = (demand: Demand, services: Context.Context<never>): Demand => {
+export const bindChecks = (policy: Policy, services: Context.Context<never>): Policy => {
   // The scope in which a layer is built is not that of a request.
   const own = Context.omit(Scope.Scope)(services)
-  return mapChecks(demand, (check) => ({
+  return mapChecks(policy, (check) => ({
     ...check,
     holds: (token) =>
       Effect.updateContext(check.holds(token), (request: Context.Context<never>) => Context.merge(own, request))
@@ -111,8 +111,8 @@ export const bindChecks = (demand: Demand, services: Context.Context<never>): De
 }
 
 /** The same scopes, with the checks left to a guard further in. */
-export const deferChecks = (demand: Demand): Demand =>
-  hasChecks(demand) ? mapChecks(demand, (check) => ({ ...check, isDeferred: true })) : demand
+export const deferChecks = (policy: Policy): Policy =>
+  hasChecks(policy) ? mapChecks(policy, (check) => ({ ...check, isDeferred: true })) : policy
 
 /** The errors that can come of a part, by their tags. */
 export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
@@ -135,12 +135,12 @@ export const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
   )
 
 /** Whether checks of the user's own decide too. */
-export const hasChecks = (demand: Demand): boolean =>
-  demand.some((clause) => clause.some((part) => expression.checks(part.expression).length > 0))
+export const hasChecks = (policy: Policy): boolean =>
+  policy.some((clause) => clause.some((part) => expression.checks(part.expression).length > 0))
 
 /** The demand in words, for messages to the programmer. */
-export const describe = (demand: Demand): string =>
-  demand.map((clause) => clause.map(describePart).join(" or ")).join(" and ")
+export const describe = (policy: Policy): string =>
+  policy.map((clause) => clause.map(describePart).join(" or ")).join(" and ")
 
 const describePart = ({ expression: self, optional, scheme }: Part): string => {
   const names = [...expression.mentioned(self), ...expression.checks(self).map(({ name }) => name)]

@@ -3,7 +3,7 @@
  */
 
 /** Which tokens came of late, by their hashes: about as many as there are places. Where two have one place, the later has it. */
-export class Doorkeeper {
+export class AdmissionFilter {
   readonly #places: Int32Array
 
   /** With a power of two places. */

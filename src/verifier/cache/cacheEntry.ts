@@ -8,12 +8,12 @@ import type { CacheSettings } from "./cacheSettings.ts"
 import { type Known, success } from "./directVerifier.ts"
 import { freezeAndMeasure } from "./freeze.ts"
 import type { Entry, TokenCache } from "./tokenCache.ts"
-import type { Standing, Verified } from "./verified.ts"
+import type { Validity, Verified } from "./verified.ts"
 
 export interface KeptToken extends Known, Entry {
   readonly text: string
   readonly verified: Exit.Success<VerifiedToken>
-  readonly standing: Standing
+  readonly standing: Validity
 }
 
 /** Keeps what was verified in the cache, where its time allows that and there is room. */

@@ -1,7 +1,7 @@
 /** Remembers a few tokens that are refused by their form. */
 import type { InvalidToken } from "../../core/SecurityError.ts"
 import { isToken, prefix } from "../../core/authorizationHeader.ts"
-import { Doorkeeper } from "./admission.ts"
+import { AdmissionFilter } from "./admission.ts"
 import { wholeHash } from "./sampleHash.ts"
 
 const capacity = 64
@@ -12,7 +12,7 @@ const maxLength = 256
  * and what the form refuses, it refuses for ever. Only short ones are kept, and few, when they come for the second time.
  */
 export class RefusedTokens {
-  readonly #doorkeeper = new Doorkeeper(2 ** 10)
+  readonly #doorkeeper = new AdmissionFilter(2 ** 10)
   readonly #errors = new Map<string, InvalidToken>()
 
   get(field: string): InvalidToken | undefined {

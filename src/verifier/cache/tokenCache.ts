@@ -1,6 +1,6 @@
 /** Keeps verified tokens, in a bound of tokens and of bytes. */
 import { prefix } from "../../core/authorizationHeader.ts"
-import { Doorkeeper } from "./admission.ts"
+import { AdmissionFilter } from "./admission.ts"
 import { wholeHash } from "./sampleHash.ts"
 import { TextIndex } from "./textIndex.ts"
 
@@ -39,7 +39,7 @@ export class TokenCache<E extends Entry> {
   readonly #bounds: Bounds
   readonly #kept = new Set<Kept<E>>()
   readonly #index = new TextIndex<Kept<E>>()
-  readonly #doorkeeper = new Doorkeeper(2 ** 14)
+  readonly #doorkeeper = new AdmissionFilter(2 ** 14)
   #hand: SetIterator<Kept<E>> | undefined
   #bytes = 0
   /** What is shorter was never kept. */

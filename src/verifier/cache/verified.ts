@@ -23,12 +23,12 @@ export interface Verified {
   readonly token: VerifiedToken
   /** From then on, in milliseconds since the epoch, the token is verified anew. */
   readonly until: number
-  readonly standing: Standing
+  readonly standing: Validity
 }
 
 /** Whether what does not depend on time alone still holds: the key that signed. `stands` itself where that is known at once. */
-export type Standing = (clock: Clock.Clock, now: number) => Effect.Effect<boolean, Rejection>
+export type Validity = (clock: Clock.Clock, now: number) => Effect.Effect<boolean, Rejection>
 
 export const stands: Effect.Effect<boolean> = Effect.succeed(true)
 
-export const always: Standing = () => stands
+export const always: Validity = () => stands

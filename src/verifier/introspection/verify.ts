@@ -59,7 +59,7 @@ export const make = Effect.fnUntraced(function* (
       const isPossible = isToken(token) && token.length <= policy.claims.maxTokenLength
       if (!isPossible && !isObserved(fiber)) return malformed
       return () =>
-        outcome.told(isPossible ? verify(token) : Effect.fail(malformed), "TokenIntrospection.verify", count, fiber)
+        outcome.observed(isPossible ? verify(token) : Effect.fail(malformed), "TokenIntrospection.verify", count, fiber)
     },
     refused: count
   })

@@ -9,7 +9,7 @@ import { constant } from "../../core/constantErrors.ts"
 import { isObserved } from "../../core/effect/observed.ts"
 import { refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
-import { type Rejection, type Standing, stands, type Verified } from "../cache/verified.ts"
+import { type Rejection, type Validity, stands, type Verified } from "../cache/verified.ts"
 import * as claims from "../claims/claims.ts"
 import * as compact from "./compact.ts"
 import { own, parseObject } from "../claims/strictJson.ts"
@@ -40,7 +40,7 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
       if (presented instanceof InvalidToken && !isObserved(fiber)) return presented
       return () => {
         const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check)
-        return outcome.told(verified, "JwtVerifier.verify", count, fiber)
+        return outcome.observed(verified, "JwtVerifier.verify", count, fiber)
       }
     },
     refused: count
@@ -82,7 +82,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
   const { alg, kid } = parsed.header
   const header = kid === undefined ? { alg } : { alg, kid }
   const standingOf =
-    (key: Key): Standing =>
+    (key: Key): Validity =>
     (clock, now) =>
       knownKeys(header, clock, now).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
   const verifyWith = (key: Key) =>
@@ -105,7 +105,7 @@ const accept = (
   payload: Uint8Array,
   { typ }: compact.Compact["header"],
   policy: policies.Policy,
-  standing: Standing
+  standing: Validity
 ): Effect.Effect<Verified, InvalidToken> =>
   Effect.clockWith((clock) => {
     const verified = parseObject(payload)

@@ -3,7 +3,7 @@ import { asymmetric, type KeyType, maxKidLength } from "./algorithms.ts"
 import { curveWeakness, plain, rsaWeakness, type Weakness } from "./strength.ts"
 
 /** Why a published key is not used. */
-export type Refusal =
+export type UnusableKey =
   | Weakness
   | "Type" // `kty` is none of RSA, EC, OKP
   | "Symmetric" // `kty: "oct"`: a published secret is none
@@ -36,7 +36,7 @@ export interface Candidate {
    * its type, its curve and its `y` may be wrong.
    */
   readonly base: string
-  readonly refusal: Refusal | undefined
+  readonly refusal: UnusableKey | undefined
   readonly key: PublicKey
   readonly algorithms: ReadonlyArray<string>
 }
@@ -73,7 +73,7 @@ export const readJwk = (value: unknown): Candidate => {
   }
   const keyOps = own("key_ops")
   const wrongType = members.some((name) => own(name) !== undefined && read[name] === undefined)
-  const judge = (): Refusal | undefined => {
+  const judge = (): UnusableKey | undefined => {
     if (kty === "oct") return "Symmetric"
     if (privateMembers.some((name) => own(name) !== undefined)) return "Private"
     if (kty === undefined || wrongType || (kid !== undefined && kid.length > maxKidLength)) return "Malformed"

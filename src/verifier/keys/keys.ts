@@ -1,7 +1,7 @@
 /** The usable keys of a JWK Set, by algorithm and `kid`, and those that were refused. */
 import * as Effect from "effect/Effect"
 import { maxKidLength } from "./algorithms.ts"
-import { type Candidate, isAlgorithm, readJwk, type Refusal } from "./jwk.ts"
+import { type Candidate, isAlgorithm, readJwk, type UnusableKey } from "./jwk.ts"
 
 /** How many members of a key set are read. */
 const maxKeys = 100
@@ -11,8 +11,8 @@ interface Selector {
   readonly kid?: string
 }
 
-export interface Refused {
-  readonly reason: Refusal
+export interface RefusedKeys {
+  readonly reason: UnusableKey
   readonly kty: string | undefined
   readonly kid: string | undefined
 }
@@ -24,7 +24,7 @@ export interface Keys {
   readonly byAlgorithm: ReadonlyMap<string, ReadonlyArray<CryptoKey>>
   /** What became of each member, by its text: an unchanged member is neither imported nor reported again. */
   readonly imported: ReadonlyMap<string, Imported>
-  readonly refused: ReadonlyMap<string, Refused>
+  readonly refused: ReadonlyMap<string, RefusedKeys>
 }
 
 const none: ReadonlyArray<CryptoKey> = []
@@ -40,9 +40,10 @@ export const select = (keys: Keys, { alg, kid }: Selector): ReadonlyArray<Crypto
 /** The keys of a set as it was published; `previous` is the set before it. */
 export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknown>, previous: Keys | undefined) {
   const candidates = published.slice(0, maxKeys).map(readJwk)
-  const refused = new Map<string, Refused>()
+  const refused = new Map<string, RefusedKeys>()
   const imported = new Map<string, Imported>()
-  const refuse = ({ kid, kty, text }: Candidate, reason: Refusal) => refused.set(text + reason, { reason, kty, kid })
+  const refuse = ({ kid, kty, text }: Candidate, reason: UnusableKey) =>
+    refused.set(text + reason, { reason, kty, kid })
 
   // A key whose private half is published is refused under every name that it has.
   const compromised = new Set(candidates.flatMap(({ base, refusal }) => (refusal === "Private" ? [base] : [])))

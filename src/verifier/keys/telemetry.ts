@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Unavailable } from "../authorizationServer/http.ts"
 import { otherIssuer } from "../authorizationServer/metadata.ts"
-import type { Keys, Refused } from "./keys.ts"
+import type { Keys, RefusedKeys } from "./keys.ts"
 
 const ages = Metric.gauge("oauth2_key_set_age_seconds", {
   description: "How long ago the issuer's keys that are in use were asked for"
@@ -52,7 +52,7 @@ export const countFetch = (issuer: string, outcome: Outcome): Effect.Effect<void
 export const label = (text: string | undefined): string =>
   text === undefined ? "(none)" : /^[\x21-\x7e]{1,64}$/.test(text) ? text : "(not shown)"
 
-export const reportRefused = (issuer: string, { kid, kty, reason }: Refused): Effect.Effect<void> =>
+export const reportRefused = (issuer: string, { kid, kty, reason }: RefusedKeys): Effect.Effect<void> =>
   Effect.logWarning("A published key is refused").pipe(
     Effect.annotateLogs({ issuer, reason, kty: label(kty), kid: label(kid) })
   )

@@ -29,7 +29,7 @@ export const counters = (context: Context.Context<never>): Count => {
 }
 
 /** The verification, which is counted, traced and told of. */
-export const told = <A>(
+export const observed = <A>(
   verification: Effect.Effect<A, Rejection>,
   span: string,
   count: Count,
