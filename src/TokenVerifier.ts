@@ -30,6 +30,7 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "./AccessToken.ts"
 import { redact } from "./internal/credential/authorizationHeader.ts"
 import * as cachedVerifier from "./internal/verification/cachedVerifier.ts"
+import * as invalidations from "./internal/verification/invalidations.ts"
 import { copyUnexpired } from "./internal/verification/userVerifier.ts"
 import { always } from "./internal/verification/verified.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
@@ -108,6 +109,9 @@ export class TokenVerifier extends Context.Service<
    *
    * While a token is kept, `verify` is not asked about it: choose `timeToLive` by how long a token that you have revoked may still be taken, or call
    * `invalidate`. Where `verify` reads the request (a proof of possession, an address), say `cache: false`.
+   *
+   * If `verify` calls another verifier that has a cache, `invalidate` reaches the outer cache only. Provide a service whose `invalidate` calls that of the inner
+   * verifier first, and then that of the outer one.
    *
    * **Example** (A verifier that needs a service)
    *
@@ -200,5 +204,8 @@ export class TokenVerifier extends Context.Service<
    * @since 0.1.0
    */
   static readonly invalidate = (token: Redacted.Redacted): Effect.Effect<void, never, TokenVerifier> =>
-    Effect.flatMap(TokenVerifier, (verifier) => verifier.invalidate(token))
+    Effect.flatMap(TokenVerifier, (verifier) =>
+      // A service of the user's own does not count by itself.
+      Effect.ensuring(verifier.invalidate(token), Effect.sync(invalidations.count))
+    )
 }

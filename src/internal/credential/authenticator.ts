@@ -24,6 +24,7 @@ import {
   toEffect
 } from "../verification/directVerifier.ts"
 import { freeze } from "../verification/freeze.ts"
+import * as invalidations from "../verification/invalidations.ts"
 import { shared } from "../verification/shared.ts"
 
 /** One credential and its verification, which is remembered; an `Exit` where the token is known. */
@@ -39,14 +40,13 @@ const rememberedFor = 30_000
 
 const remembered = (
   verified: Effect.Effect<VerifiedToken, Rejection>,
-  clock: Clock.Clock,
-  invalidations: DirectVerifier["invalidations"]
+  clock: Clock.Clock
 ): Effect.Effect<VerifiedToken, Rejection> => {
   let known: Exit.Exit<VerifiedToken, Rejection> | undefined
   let until = 0
   let from = 0
   const begun = Effect.suspend(() => {
-    from = invalidations()
+    from = invalidations.soFar()
     return verified
   })
   const once = shared(
@@ -59,7 +59,7 @@ const remembered = (
     })
   )
   return Effect.suspend(() =>
-    known !== undefined && clock.currentTimeMillisUnsafe() < until && invalidations() === from ? known : once
+    known !== undefined && clock.currentTimeMillisUnsafe() < until && invalidations.soFar() === from ? known : once
   )
 }
 
@@ -170,7 +170,7 @@ export class Authenticator {
     })
     const verification = {
       token: authorizationHeader.redact(text),
-      verified: remembered(verify, fiber.getRef(Clock.Clock), this.#verifier.invalidations)
+      verified: remembered(verify, fiber.getRef(Clock.Clock))
     }
     memory[place] = new Remembered(text, verification)
     return verification

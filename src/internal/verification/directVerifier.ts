@@ -8,6 +8,7 @@ import type { VerifiedToken } from "../../AccessToken.ts"
 import { type AuthorizationServerUnavailable, InvalidToken } from "../../SecurityError.ts"
 import type { TokenVerifier } from "../../TokenVerifier.ts"
 import { redact } from "../credential/authorizationHeader.ts"
+import * as invalidations from "./invalidations.ts"
 import { copyUnexpired } from "./userVerifier.ts"
 
 export type Rejection = InvalidToken | AuthorizationServerUnavailable
@@ -29,8 +30,6 @@ export interface DirectVerifier {
   readonly lookUpPresented: (field: string, fiber: Asker) => Known | InvalidToken | undefined
   /** Of a token of which nothing is kept. */
   readonly verify: (token: string, fiber: Asker) => Inspected<VerifiedToken>
-  /** How often somebody has said that a token is to be forgotten: what was verified before that is verified anew. */
-  readonly invalidations: () => number
 }
 
 /** What a look at the form says: the error of a token that it refuses, or else how to verify the token, an `Exit` where there is nothing to wait for. */
@@ -48,14 +47,10 @@ export const withoutCache = { lookUp: () => undefined, lookUpPresented: () => un
 // By the function that verifies: whoever puts another one in its place is asked for every token.
 const directVerifiers = new WeakMap<TokenVerifier["Service"]["verify"], DirectVerifier>()
 
-// So that a verifier around one of the library's is asked anew, too, when a token was invalidated.
-const invalidationCounts = new WeakMap<TokenVerifier["Service"]["invalidate"], DirectVerifier["invalidations"]>()
-
-export const directOf = ({ invalidate, verify }: TokenVerifier["Service"]): DirectVerifier =>
+export const directOf = ({ verify }: TokenVerifier["Service"]): DirectVerifier =>
   directVerifiers.get(verify) ?? {
     ...withoutCache,
-    verify: (token, fiber) => () => copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)),
-    invalidations: invalidationCounts.get(invalidate) ?? (() => 0)
+    verify: (token, fiber) => () => copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock))
   }
 
 /** What is kept of a token, or else its verification. */
@@ -63,20 +58,14 @@ const find = (direct: DirectVerifier, token: string, fiber: Asker): Effect.Effec
   direct.lookUp(token, fiber)?.verified ?? toEffect(direct.verify(token, fiber))
 
 /** The service that asks it. */
-export const toService = (
-  options: Omit<DirectVerifier, "invalidations">,
-  forget: (text: string) => void
-): TokenVerifier["Service"] => {
-  let invalidations = 0
-  const direct: DirectVerifier = { ...options, invalidations: () => invalidations }
+export const toService = (direct: DirectVerifier, forget: (text: string) => void): TokenVerifier["Service"] => {
   const verify: TokenVerifier["Service"]["verify"] = (token) =>
     Effect.withFiber((fiber) => find(direct, Redacted.value(token), fiber))
   const invalidate: TokenVerifier["Service"]["invalidate"] = (token) =>
     Effect.sync(() => {
-      invalidations++
       forget(Redacted.value(token))
+      invalidations.count()
     })
   directVerifiers.set(verify, direct)
-  invalidationCounts.set(invalidate, direct.invalidations)
   return { verify, invalidate }
 }
