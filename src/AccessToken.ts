@@ -21,7 +21,7 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
   readonly subject: string
   /** The client that got the token (`client_id`, else `azp`). */
   readonly clientId: Option.Option<string>
-  /** What the token may do: case-sensitive names. */
+  /** What the token may do: case-sensitive names. An immutable set. */
   readonly scopes: ReadonlySet<string>
   /** Who issued the token (`iss`). From `JwtVerifier` it is exactly the configured issuer. */
   readonly issuer: string

@@ -24,7 +24,7 @@ export const freezeAndMeasure = (text: string, token: VerifiedToken, most: numbe
     seen.add(value)
     if (isOwn) frozen.add(value)
     const isOurs = isOwn && isData(value)
-    for (const [name, member] of value instanceof Set ? value.entries() : Object.entries(value)) {
+    for (const [name, member] of Object.entries(value)) {
       if (size > most) return
       add(name, depth + 1, isOurs)
       add(member, depth + 1, isOurs)
