@@ -1,7 +1,6 @@
 /** The way from a scheme to its verifier without an effect: what is known of a token costs a look-up, and no step of a fiber. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../AccessToken.ts"
@@ -38,9 +37,6 @@ export type Inspected<A> = InvalidToken | (() => Effect.Effect<A, Rejection>)
 export const toEffect = <A>(inspected: Inspected<A>): Effect.Effect<A, Rejection> =>
   inspected instanceof InvalidToken ? Effect.fail(inspected) : inspected()
 
-export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
-  Exit.succeed(token) as Exit.Success<VerifiedToken>
-
 /** What a verifier says that keeps nothing. */
 export const withoutCache = { lookUp: () => undefined, lookUpPresented: () => undefined }
 
@@ -50,7 +46,8 @@ const directVerifiers = new WeakMap<TokenVerifier["Service"]["verify"], DirectVe
 export const directOf = ({ verify }: TokenVerifier["Service"]): DirectVerifier =>
   directVerifiers.get(verify) ?? {
     ...withoutCache,
-    verify: (token, fiber) => () => copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock))
+    verify: (token, fiber) => () =>
+      Effect.mapEager(copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)), ({ token }) => token)
   }
 
 /** What is kept of a token, or else its verification. */

@@ -6,7 +6,7 @@ import { sampleHash } from "./sampleHash.ts"
 export interface Bounds {
   /** Tokens. */
   readonly capacity: number
-  /** Bytes, as `freezeAndMeasure` estimates them. */
+  /** Bytes, as `freeze` estimates them. */
   readonly maxBytes: number
 }
 
