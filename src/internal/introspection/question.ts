@@ -9,6 +9,7 @@ import * as Semaphore from "effect/Semaphore"
 import { AuthorizationServerUnavailable } from "../../SecurityError.ts"
 import type { Credentials } from "../../TokenIntrospection.ts"
 import { type Reader, type Status, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
+import { freezeError } from "../exit.ts"
 import type { Claims } from "../jwt/policy.ts"
 import { parseText } from "../jwt/strictJson.ts"
 import { readInstant } from "../instant.ts"
@@ -41,7 +42,7 @@ export const make = (options: {
   let underWay = 0
 
   const unavailable = (reason: AuthorizationServerUnavailable["reason"]) =>
-    new AuthorizationServerUnavailable({ issuer, reason, retryAfter: Duration.millis(coolDown) })
+    freezeError(new AuthorizationServerUnavailable({ issuer, reason, retryAfter: Duration.millis(coolDown) }))
   const silent = unavailable("Unreachable")
   const busy = unavailable("Timeout")
 
