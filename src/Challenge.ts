@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { frozenSuccess } from "./internal/exit.ts"
 import * as raised from "./internal/scheme/raised.ts"
 import type { SecurityError } from "./SecurityError.ts"
 
@@ -294,10 +295,10 @@ const standard = (error: SecurityError, settings: Settings, more: Readonly<Recor
   const { body, headers, status } = answer(error, settings)
   const fields = Object.entries({ ...headers, ...more })
   const response = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
-  // It may serve many requests.
-  Object.freeze(response.headers)
-  Object.freeze(response)
-  return { fields, response: Effect.succeed(response) }
+  // It may serve many requests. The body encodes its text at the first use, and keeps the bytes.
+  if (response.body._tag === "Uint8Array") void response.body.body
+  for (const part of [response.headers, response.body, response]) Object.freeze(part)
+  return { fields, response: frozenSuccess(response) }
 }
 
 /** The user's response, with the fields that it lacks; the standard one where the renderer fails. */

@@ -90,7 +90,8 @@ export interface Options<
   readonly description?: string
   /**
    * What the claims of a token must be: a schema of an object. A token whose claims do not decode is refused; of one whose claims do, `claims` has the
-   * decoded value, typed where the scheme gives the token (`accessToken`, `granted`, `authorize`) and to its `check`.
+   * decoded value, typed where the scheme gives the token (`accessToken`, `granted`, `authorize`) and to its `check`. The claims of a cached token are decoded
+   * once. If they decode to a value that can change, such as a `Date` or an instance of a class, they are decoded for each request.
    * Default: any claims, as they are.
    */
   readonly claims?: Schema.Decoder<Claims>

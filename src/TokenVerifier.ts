@@ -15,6 +15,7 @@
  * | a token that was accepted, where there is no room | is kept when it comes again, in the place of one that nobody uses |
  * | a token that was refused | drops no other; what was refused by its form alone, twice, is known by it (64 tokens of at most 256 characters) |
  * | a token that many present at once | is verified once |
+ * | a token of your own verifier whose claims can change (a `Date`, an instance of a class) | is verified for each request |
  *
  * A token is found by its whole text: what is kept of one is never another's. The metric `oauth2_token_cache_lookups_total` (counter) counts by `outcome`:
  * `hit`, `miss`.
@@ -30,8 +31,9 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "./AccessToken.ts"
 import { redact } from "./internal/credential/authorizationHeader.ts"
 import * as cachedVerifier from "./internal/verification/cachedVerifier.ts"
+import * as invalidations from "./internal/verification/invalidations.ts"
 import { copyUnexpired } from "./internal/verification/userVerifier.ts"
-import { always } from "./internal/verification/verified.ts"
+import { always, isImmutable } from "./internal/verification/verified.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
 
 /**
@@ -59,6 +61,9 @@ export interface TokenCaching {
   /** `false`: every request's token is verified anew. Default: kept, within the default bounds. */
   readonly cache?: TokenCacheOptions | false
 }
+
+const notCached =
+  "A verified token is not cached. Its claims hold a value that a request could change for the next one, such as a Date, a Map or an instance of a class. Return plain data in claims, or set cache: false."
 
 type Verify = (token: Redacted.Redacted) => Effect.Effect<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>
 
@@ -109,6 +114,12 @@ export class TokenVerifier extends Context.Service<
    * While a token is kept, `verify` is not asked about it: choose `timeToLive` by how long a token that you have revoked may still be taken, or call
    * `invalidate`. Where `verify` reads the request (a proof of possession, an address), say `cache: false`.
    *
+   * All requests with a cached token get the same frozen copy. If the claims hold a value that cannot be frozen, such as a `Date`, a `Map` or an instance of a
+   * class, the token is not cached. Then `verify` runs for each request, and a warning says so once. Give plain data, `Option`, `DateTime.Utc` or `Duration`.
+   *
+   * If `verify` calls another verifier that has a cache, `invalidate` reaches the outer cache only. Provide a service whose `invalidate` calls that of the inner
+   * verifier first, and then that of the outer one.
+   *
    * **Example** (A verifier that needs a service)
    *
    * ```ts
@@ -141,14 +152,16 @@ export class TokenVerifier extends Context.Service<
     cache,
     verify
   }: TokenCaching & { readonly verify: Verify }): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
+    let isReported = cache === false
     return cachedVerifier.make({
       cache,
       verify: (text, fiber) => () =>
-        Effect.mapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (token) => ({
-          token,
-          until: token.expiresAt.epochMilliseconds,
-          standing: always
-        }))
+        Effect.flatMapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (copy) => {
+          const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, standing: always }
+          if (isReported || isImmutable(copy)) return Effect.succeed(verified)
+          isReported = true
+          return Effect.as(Effect.logWarning(notCached), verified)
+        })
     })
   }
 
@@ -200,5 +213,8 @@ export class TokenVerifier extends Context.Service<
    * @since 0.1.0
    */
   static readonly invalidate = (token: Redacted.Redacted): Effect.Effect<void, never, TokenVerifier> =>
-    Effect.flatMap(TokenVerifier, (verifier) => verifier.invalidate(token))
+    Effect.flatMap(TokenVerifier, (verifier) =>
+      // A service of the user's own does not count by itself.
+      Effect.ensuring(verifier.invalidate(token), Effect.sync(invalidations.count))
+    )
 }

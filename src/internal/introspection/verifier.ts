@@ -18,7 +18,7 @@ import { requireIssuer, requireSecureUrl } from "../url.ts"
 import { refuse } from "../verification/advice.ts"
 import * as cachedVerifier from "../verification/cachedVerifier.ts"
 import * as outcome from "../verification/outcome.ts"
-import { always } from "../verification/verified.ts"
+import { always, frozen } from "../verification/verified.ts"
 import * as answer from "./answer.ts"
 import * as introspectionRequest from "./introspectionRequest.ts"
 
@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function* (
         const token = answer.read(answered, policy, clock.currentTimeMillisUnsafe())
         return "error" in token
           ? refuse(token.error, token.advice, policy)
-          : Effect.succeed({ token, until: claims.until(token, policy.claims), standing: always })
+          : Effect.succeed({ ...frozen(token), until: claims.until(token, policy.claims), standing: always })
       })
     )
   return yield* cachedVerifier.make({

@@ -10,7 +10,7 @@ import type { Rejection } from "../verification/directVerifier.ts"
 import { isObserved } from "../observed.ts"
 import { refuse } from "../verification/advice.ts"
 import * as outcome from "../verification/outcome.ts"
-import { type Standing, stands, type Verified } from "../verification/verified.ts"
+import { frozen, type Standing, stands, type Verified } from "../verification/verified.ts"
 import * as claims from "./claims.ts"
 import * as compact from "./compact.ts"
 import { own, parseObject } from "./strictJson.ts"
@@ -119,6 +119,6 @@ const accept = (
     }
     const failing = profile.failing(typ, verified, policy)
     return failing === undefined
-      ? Effect.succeed({ token, until: claims.until(token, policy), standing })
+      ? Effect.succeed({ ...frozen(token), until: claims.until(token, policy), standing })
       : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)
   })

@@ -9,6 +9,7 @@ import type * as Metric from "effect/Metric"
 import { AuthorizationServerUnavailable } from "../../SecurityError.ts"
 import type { Published } from "./published.ts"
 import type { Unavailable } from "../authorizationServer/http.ts"
+import { freezeError } from "../exit.ts"
 import { elapsed, type Instant, readInstant } from "../instant.ts"
 import * as Keys from "./keys.ts"
 import * as telemetry from "./telemetry.ts"
@@ -172,7 +173,9 @@ export class Refresher {
   }
 
   #errorOf(reason: Unavailable): AuthorizationServerUnavailable {
-    return new AuthorizationServerUnavailable({ issuer: this.#options.issuer, reason, retryAfter: failureCoolDown })
+    return freezeError(
+      new AuthorizationServerUnavailable({ issuer: this.#options.issuer, reason, retryAfter: failureCoolDown })
+    )
   }
 }
 

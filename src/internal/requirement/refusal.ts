@@ -5,6 +5,7 @@ import * as Challenge from "../../Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../../SecurityError.ts"
 import { SecurityScopes } from "../../SecurityScopes.ts"
 import { constant, isConstant } from "../constantErrors.ts"
+import { frozenFailure } from "../exit.ts"
 import { asked, holds, type Part, settingsOf } from "./demand.ts"
 import { toEffect } from "../valueOrEffect.ts"
 import { satisfies } from "./implication.ts"
@@ -50,7 +51,7 @@ export class Refusal {
 
   /** Fails with it, where it is all that is to be said. */
   get failure(): Effect.Effect<never, SecurityError> {
-    return (this.#failure ??= Effect.fail(Challenge.within(this.error, this.settings)))
+    return (this.#failure ??= frozenFailure(Challenge.within(this.error, this.settings)))
   }
 }
 

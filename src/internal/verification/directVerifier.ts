@@ -1,13 +1,13 @@
 /** The way from a scheme to its verifier without an effect: what is known of a token costs a look-up, and no step of a fiber. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import { type AuthorizationServerUnavailable, InvalidToken } from "../../SecurityError.ts"
 import type { TokenVerifier } from "../../TokenVerifier.ts"
 import { redact } from "../credential/authorizationHeader.ts"
+import * as invalidations from "./invalidations.ts"
 import { copyUnexpired } from "./userVerifier.ts"
 
 export type Rejection = InvalidToken | AuthorizationServerUnavailable
@@ -29,8 +29,6 @@ export interface DirectVerifier {
   readonly lookUpPresented: (field: string, fiber: Asker) => Known | InvalidToken | undefined
   /** Of a token of which nothing is kept. */
   readonly verify: (token: string, fiber: Asker) => Inspected<VerifiedToken>
-  /** How often somebody has said that a token is to be forgotten: what was verified before that is verified anew. */
-  readonly invalidations: () => number
 }
 
 /** What a look at the form says: the error of a token that it refuses, or else how to verify the token, an `Exit` where there is nothing to wait for. */
@@ -39,23 +37,17 @@ export type Inspected<A> = InvalidToken | (() => Effect.Effect<A, Rejection>)
 export const toEffect = <A>(inspected: Inspected<A>): Effect.Effect<A, Rejection> =>
   inspected instanceof InvalidToken ? Effect.fail(inspected) : inspected()
 
-export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
-  Exit.succeed(token) as Exit.Success<VerifiedToken>
-
 /** What a verifier says that keeps nothing. */
 export const withoutCache = { lookUp: () => undefined, lookUpPresented: () => undefined }
 
 // By the function that verifies: whoever puts another one in its place is asked for every token.
 const directVerifiers = new WeakMap<TokenVerifier["Service"]["verify"], DirectVerifier>()
 
-// So that a verifier around one of the library's is asked anew, too, when a token was invalidated.
-const invalidationCounts = new WeakMap<TokenVerifier["Service"]["invalidate"], DirectVerifier["invalidations"]>()
-
-export const directOf = ({ invalidate, verify }: TokenVerifier["Service"]): DirectVerifier =>
+export const directOf = ({ verify }: TokenVerifier["Service"]): DirectVerifier =>
   directVerifiers.get(verify) ?? {
     ...withoutCache,
-    verify: (token, fiber) => () => copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)),
-    invalidations: invalidationCounts.get(invalidate) ?? (() => 0)
+    verify: (token, fiber) => () =>
+      Effect.mapEager(copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)), ({ token }) => token)
   }
 
 /** What is kept of a token, or else its verification. */
@@ -63,20 +55,14 @@ const find = (direct: DirectVerifier, token: string, fiber: Asker): Effect.Effec
   direct.lookUp(token, fiber)?.verified ?? toEffect(direct.verify(token, fiber))
 
 /** The service that asks it. */
-export const toService = (
-  options: Omit<DirectVerifier, "invalidations">,
-  forget: (text: string) => void
-): TokenVerifier["Service"] => {
-  let invalidations = 0
-  const direct: DirectVerifier = { ...options, invalidations: () => invalidations }
+export const toService = (direct: DirectVerifier, forget: (text: string) => void): TokenVerifier["Service"] => {
   const verify: TokenVerifier["Service"]["verify"] = (token) =>
     Effect.withFiber((fiber) => find(direct, Redacted.value(token), fiber))
   const invalidate: TokenVerifier["Service"]["invalidate"] = (token) =>
     Effect.sync(() => {
-      invalidations++
       forget(Redacted.value(token))
+      invalidations.count()
     })
   directVerifiers.set(verify, direct)
-  invalidationCounts.set(invalidate, direct.invalidations)
   return { verify, invalidate }
 }
