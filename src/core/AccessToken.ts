@@ -13,6 +13,11 @@ import * as scope from "./scope.ts"
 /**
  * A verified access token. The names in parentheses are the claims of the JWT profile for access tokens (RFC 9068 §2.2).
  *
+ * **Details**
+ *
+ * Handlers and checks get a frozen token, with all that it holds. Only values in `claims` that cannot be frozen, such as a `Date`, can change. No other request
+ * gets the same ones.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -21,7 +26,7 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
   readonly subject: string
   /** The client that got the token (`client_id`, else `azp`). */
   readonly clientId: Option.Option<string>
-  /** What the token may do: case-sensitive names. */
+  /** What the token may do: case-sensitive names. An immutable set. */
   readonly scopes: ReadonlySet<string>
   /** Who issued the token (`iss`). From `JwtVerifier` it is exactly the configured issuer. */
   readonly issuer: string

@@ -87,4 +87,6 @@ const isAuthorization = (name: unknown): boolean =>
   (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization")
 
 /** A token as it travels through a program: it prints as `<redacted:access_token>`. */
-export const redact = (token: string): Redacted.Redacted => Redacted.make(token, { label: "access_token" })
+export const redact = (token: string): Redacted.Redacted =>
+  // Frozen, since all requests with a cached token get the same one.
+  Object.freeze(Redacted.make(token, { label: "access_token" }))

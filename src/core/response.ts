@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { frozenSuccess } from "./lib/exit.ts"
 import { answer, type Failure, type Form } from "./answer.ts"
 import { severalFields } from "./effect/severalFields.ts"
 
@@ -108,10 +109,10 @@ const standard = (error: Failure, settings: Settings, more: Readonly<Record<stri
   const { body, headers, status } = answer(error, settings)
   const fields = Object.entries({ ...headers, ...more })
   const response = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
-  // It may serve many requests.
-  Object.freeze(response.headers)
-  Object.freeze(response)
-  return { fields, response: Effect.succeed(response) }
+  // Many requests may get this response. Its body encodes the text when it is first read, and keeps the bytes.
+  if (response.body._tag === "Uint8Array") void response.body.body
+  for (const part of [response.headers, response.body, response]) Object.freeze(part)
+  return { fields, response: frozenSuccess(response) }
 }
 
 /** The user's response, with the fields that it lacks; the standard one where the renderer fails. */

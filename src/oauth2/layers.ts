@@ -10,9 +10,19 @@ import { Authenticator, TestAuthenticator } from "../verifier/request/authentica
 import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts"
 import * as origin from "../guard/scheme/origin.ts"
 import { type Authentication, Proof, type Scheme } from "../guard/scheme/scheme.ts"
+import { frozenSuccess } from "../core/lib/exit.ts"
+import { copyOfData } from "../verifier/cache/userVerifier.ts"
+import { frozen, type FrozenToken, isImmutable } from "../verifier/cache/verified.ts"
 
+/** The claims are a copy, so that the library freezes no object of the test. */
 const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
-  AccessToken.make({ subject, scopes, claims, issuer: "test", expiresAt: DateTime.makeUnsafe(8.64e15) })
+  AccessToken.make({
+    subject,
+    scopes,
+    claims: copyOfData(claims),
+    issuer: "test",
+    expiresAt: DateTime.makeUnsafe(8.64e15)
+  })
 
 /** The members of a scheme that are layers. */
 export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
@@ -36,20 +46,34 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
       Layer.succeed(scheme.proof, new Proof(scheme, origin.of(undefined), verified, verified.scopes))
     )
 
-  const given = testClaims(claims, `layerTest or grant of ${JSON.stringify(scheme.name)}`)
+  const decodeGiven = testClaims(claims, `layerTest or grant of ${JSON.stringify(scheme.name)}`)
+  const given = (options: TestToken<string>) => {
+    const token = testToken(options)
+    // Suspended, since a schema may decode when it is called. Then each run would give the same value.
+    return Effect.map(
+      Effect.suspend(() => decodeGiven(token)),
+      frozen
+    )
+  }
+
+  /** As `Authenticator`: decodes the claims once or, if they decode to a value that can change, for each request. */
+  const verifiedBy = (given: Effect.Effect<FrozenToken>): Effect.Effect<Effect.Effect<VerifiedToken>> =>
+    Effect.map(given, (first) =>
+      isImmutable(first) ? frozenSuccess(first.token) : Effect.map(given, ({ token }) => token)
+    )
 
   const layerTest = (token: TestToken<string> | "anonymous") => {
     // One for each layer, wherever it is built: guards then know that they ask the same.
     let made: Authentication | undefined
     return layerOf(
       Effect.map(
-        token === "anonymous" ? Effect.undefined : given(testToken(token)),
-        (token) => (made ??= authentication.make(scheme, new TestAuthenticator(token)))
+        token === "anonymous" ? Effect.undefined : verifiedBy(given(token)),
+        (verified) => (made ??= authentication.make(scheme, new TestAuthenticator(verified)))
       )
     )
   }
 
-  const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(given(testToken(token)), proofOf))
+  const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(given(token), ({ token }) => proofOf(token)))
 
   return { layer: layerOf(Effect.map(TokenVerifier, authenticationBy)), layerTest, grant }
 }

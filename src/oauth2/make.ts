@@ -110,7 +110,8 @@ export const make = <
   const scheme = schemes.make(name, {
     definition: securitySchemeObject.make({ ...options, flows, openIdConnectUrl }),
     implication: implication.make(where, names, options.implies ?? {}),
-    settings: (scopes) => ({ responses, realm, scopes, renderers }),
+    // Frozen, since the errors of many requests hold the same list.
+    settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers }),
     errors: errorSchemas.make(responses, realm)
   })
 

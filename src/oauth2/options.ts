@@ -23,7 +23,8 @@ export interface Options<
   /**
    * What the claims of a token must be: a schema of an object. A token whose claims do not decode is refused; of one whose claims do, `claims` has the
    * decoded value, typed where the scheme gives the token (`accessToken`, `granted`, `authorize`) and to its `check`.
-   * Default: any claims, as they are.
+   * The claims of a cached token are decoded once. If they decode to a value that can change, such as a `Date` or an instance of a class, they are decoded for
+   * each request. Default: any claims, as they are.
    */
   readonly claims?: Schema.Decoder<Claims>
   /** The form of the answers (see `Challenge`). Default: `"fastapi"`. */

@@ -15,6 +15,7 @@
  * | a token that was accepted, where there is no room | is kept when it comes again, in the place of one that nobody uses |
  * | a token that was refused | drops no other; what was refused by its form alone, twice, is known by it (64 tokens of at most 256 characters) |
  * | a token that many present at once | is verified once |
+ * | a token of your own verifier whose claims can change (a `Date`, an instance of a class) | is verified for each request |
  *
  * A token is found by its whole text: what is kept of one is never another's. The metric `oauth2_token_cache_lookups_total` (counter) counts by `outcome`:
  * `hit`, `miss`.
@@ -29,11 +30,15 @@ import type * as Redacted from "effect/Redacted"
 import { redact } from "../core/authorizationHeader.ts"
 import * as cachedVerifier from "./cache/cachedVerifier.ts"
 import type { TokenCaching } from "./cache/options.ts"
+import * as invalidations from "./cache/invalidations.ts"
 import { copyUnexpired } from "./cache/userVerifier.ts"
-import { always, type VerifierService, type Verify } from "./cache/verified.ts"
+import { always, isImmutable, type VerifierService, type Verify } from "./cache/verified.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 
 export type { TokenCacheOptions, TokenCaching } from "./cache/options.ts"
+
+const notCached =
+  "A verified token is not cached. Its claims hold a value that a request could change for the next one, such as a Date, a Map or an instance of a class. Return plain data in claims, or set cache: false."
 
 /**
  * Verifies bearer tokens. A scheme's `layer` asks for it.
@@ -74,6 +79,12 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    * While a token is kept, `verify` is not asked about it: choose `timeToLive` by how long a token that you have revoked may still be taken, or call
    * `invalidate`. Where `verify` reads the request (a proof of possession, an address), say `cache: false`.
    *
+   * All requests with a cached token get the same frozen copy. If the claims hold a value that cannot be frozen, such as a `Date`, a `Map` or an instance of a
+   * class, the token is not cached. Then `verify` runs for each request, and a warning says so once. Give plain data, `Option`, `DateTime.Utc` or `Duration`.
+   *
+   * If `verify` calls another verifier that has a cache, `invalidate` reaches the outer cache only. Provide a service whose `invalidate` calls that of the inner
+   * verifier first, and then that of the outer one.
+   *
    * **Example** (A verifier that needs a service)
    *
    * ```ts
@@ -106,14 +117,16 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
     cache,
     verify
   }: TokenCaching & { readonly verify: Verify }): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
+    let isReported = cache === false
     return cachedVerifier.make({
       cache,
       verify: (text, fiber) => () =>
-        Effect.mapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (token) => ({
-          token,
-          until: token.expiresAt.epochMilliseconds,
-          standing: always
-        }))
+        Effect.flatMapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (copy) => {
+          const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, standing: always }
+          if (isReported || isImmutable(copy)) return Effect.succeed(verified)
+          isReported = true
+          return Effect.as(Effect.logWarning(notCached), verified)
+        })
     })
   }
 
@@ -165,5 +178,8 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    * @since 0.1.0
    */
   static readonly invalidate = (token: Redacted.Redacted): Effect.Effect<void, never, TokenVerifier> =>
-    Effect.flatMap(TokenVerifier, (verifier) => verifier.invalidate(token))
+    Effect.flatMap(TokenVerifier, (verifier) =>
+      // A service of the user's own does not count by itself.
+      Effect.ensuring(verifier.invalidate(token), Effect.sync(invalidations.count))
+    )
 }

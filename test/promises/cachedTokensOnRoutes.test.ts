@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, DateTime, Effect, Exit, Layer, Metric, Option, Redacted, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { BearerToken, JwtVerifier, OAuth2, TokenVerifier, type VerifiedToken } from "effect-oauth2"
+import { BearerToken, JwtVerifier, OAuth2, type SecurityError, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { accepted, later, outage, refused, verifier, ways } from "../support/scriptedVerifier.ts"
@@ -270,6 +270,86 @@ describe("what is invalidated", () => {
           Effect.provideService(HttpServerRequest.HttpServerRequest, request),
           Effect.provide(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
         )
+      })
+    )
+  }
+})
+
+describe("what is invalidated where a verifier stands around another one", () => {
+  /** A session, and a service of one's own whose verifier is asked about it. */
+  interface Around {
+    readonly service: TokenVerifier["Service"]
+    readonly end: () => void
+    /** How often the innermost verifier was asked. */
+    readonly calls: () => number
+  }
+
+  const sessions = Effect.fnUntraced(function* (cache: {} | false) {
+    let isOver = false
+    const made = yield* verifier({ cache, way: later, says: () => (isOver ? refused : accepted("a")) })
+    return { inner: made.service, end: () => (isOver = true), calls: () => made.calls.length }
+  })
+
+  const slow =
+    (verify: TokenVerifier["Service"]["verify"]): TokenVerifier["Service"]["verify"] =>
+    (token) =>
+      Effect.andThen(Effect.yieldNow, verify(token))
+
+  const arounds: Readonly<Record<string, Effect.Effect<Around, SecurityError.ConfigurationError>>> = {
+    "with the same invalidate": Effect.map(sessions({}), ({ inner, ...rest }) => ({
+      ...rest,
+      service: { ...inner, verify: slow(inner.verify) }
+    })),
+    "with an invalidate that calls it": Effect.map(sessions({}), ({ inner, ...rest }) => ({
+      ...rest,
+      service: {
+        verify: slow(inner.verify),
+        invalidate: (token) => Effect.andThen(Effect.yieldNow, inner.invalidate(token))
+      }
+    })),
+    "with an invalidate that calls it, and with the same verify": Effect.map(sessions({}), ({ inner, ...rest }) => ({
+      ...rest,
+      service: { ...inner, invalidate: (token) => inner.invalidate(token) }
+    })),
+    "with a cache of its own": Effect.flatMap(sessions({}), ({ inner, ...rest }) =>
+      Effect.map(TokenVerifier.make({ verify: slow(inner.verify) }), (outer) => ({
+        ...rest,
+        service: {
+          verify: outer.verify,
+          invalidate: (token) => Effect.andThen(inner.invalidate(token), outer.invalidate(token))
+        }
+      }))
+    ),
+    "without any cache": Effect.flatMap(sessions(false), ({ inner, ...rest }) =>
+      Effect.map(TokenVerifier.make({ verify: slow(inner.verify), cache: false }), (outer) => ({
+        ...rest,
+        service: { ...outer, invalidate: (token) => inner.invalidate(token) }
+      }))
+    ),
+    "that is none of the library's": Effect.map(sessions(false), ({ inner, ...rest }) => ({
+      ...rest,
+      service: { verify: slow(inner.verify), invalidate: () => Effect.yieldNow }
+    }))
+  }
+
+  for (const [name, way] of Object.entries(arounds)) {
+    it.effect(`is verified anew, in this request and in the next one: ${name}`, () =>
+      Effect.gen(function* () {
+        const { calls, end, service } = yield* way
+        const layer = Layer.provideMerge(auth.layer, Layer.succeed(TokenVerifier, service))
+        const ask = (request: HttpServerRequest.HttpServerRequest) =>
+          Effect.provideService(Effect.exit(auth.authorizeOption), HttpServerRequest.HttpServerRequest, request)
+        yield* Effect.gen(function* () {
+          const request = requestOf("a")
+          for (const _ of times(3)) assert(Exit.isSuccess(yield* ask(request)))
+          assert.strictEqual(calls(), 1)
+          end()
+          assert(Exit.isSuccess(yield* ask(request)), "until somebody says so")
+          yield* TokenVerifier.invalidate(Redacted.make("a"))
+          assert(Exit.isFailure(yield* ask(request)))
+          assert.strictEqual(calls(), 2)
+          assert(Exit.isFailure(yield* ask(requestOf("a"))))
+        }).pipe(Effect.provide(layer))
       })
     )
   }

@@ -20,7 +20,7 @@ interface Logged {
 }
 
 /** What the program logs. */
-export const withLogs = <A, E, R>(body: (logs: ReadonlyArray<Logged>) => Effect.Effect<A, E, R>) => {
+export const withLogs = <A, E, R>(body: (logs: Array<Logged>) => Effect.Effect<A, E, R>) => {
   const logs: Array<Logged> = []
   const logger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
     const text = Array.isArray(message) ? message.join(" ") : String(message)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { KeySet, SecurityError } from "effect-oauth2"
+import { Clock, Effect, Layer, Redacted } from "effect"
+import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as jose from "jose"
@@ -197,6 +197,42 @@ describe("KeySet", () => {
         assert.lengthOf(yield* find("ES256"), 1)
         assertUnknown(yield* Effect.exit(find("PS256")))
       })
+    )
+
+    it.effect("that nobody who has found it changes for the next", () =>
+      Effect.gen(function* () {
+        const keySet = yield* KeySet.KeySet
+        const clock = yield* Clock.Clock
+        const mint = TestIssuer.use(({ mint }) => mint({ scopes: ["a"] }))
+        const find = (header: KeySet.KeySelector) =>
+          Effect.orElseSucceed(keySet.find(header), () => keySet.known(header, clock, 0))
+        for (const header of [rs256("k1"), { alg: "RS256" }, rs256("none"), { alg: "ES256" }]) {
+          const before = [...(yield* find(header))]
+          const keys = yield* find(header)
+          for (const key of keys) {
+            assert.isFalse(Reflect.set(key.algorithm, "name", "RSA-PSS"))
+            assert.isFalse(Reflect.defineProperty(key, "algorithm", { value: { name: "RSA-PSS" } }))
+            assert.isFalse(Reflect.set(key, "extractable", false))
+          }
+          for (const value of [yield* TestIssuer.makeKey("k1"), undefined]) {
+            assert.isFalse(Reflect.set(keys, keys.length, value))
+            assert.isFalse(Reflect.set(keys, 0, value))
+          }
+          assert.isFalse(Reflect.deleteProperty(keys, 0) && before.length > 0)
+          assert.deepStrictEqual(yield* find(header), before)
+          const { subject } = yield* TokenVerifier.use((verifier) =>
+            Effect.flatMap(mint, (token) => verifier.verify(Redacted.make(token)))
+          )
+          assert.strictEqual(subject, "demo")
+        }
+      }).pipe(
+        Effect.provide(
+          JwtVerifier.layerKeySet({ issuer, audience: "https://api.test", cache: false }).pipe(
+            Layer.provideMerge(KeySet.layerStatic({ keys: [first.jwk] })),
+            Layer.provideMerge(TestIssuer.layer({ issuer, audience: "https://api.test", keys: [first] }))
+          )
+        )
+      )
     )
 
     it.effect("only for the algorithms of its type and curve, and of its alg where it has one", () =>

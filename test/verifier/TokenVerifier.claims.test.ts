@@ -1,11 +1,12 @@
 /** Claims of verified tokens that are kept: what no request changes for the next, and what schemes read from them. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Metric, Option, Redacted, Schema } from "effect"
+import { DateTime, Effect, Layer, Metric, Option, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { BearerToken, OAuth2, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 import { TestClock } from "effect/testing"
 import { accepted, later, type Verify, verifier, ways } from "../support/scriptedVerifier.ts"
 import { authorizationServer } from "../support/authorizationServer.ts"
+import { withLogs } from "../support/keySets.ts"
 import { times } from "../support/times.ts"
 import { verified } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
@@ -31,8 +32,10 @@ describe("claims of a verifier's own", () => {
         const scopes = new Set(["a"])
         const session: VerifiedToken = {
           ...verified("a", []),
+          clientId: Option.some("client"),
+          issuedAt: Option.some(DateTime.makeUnsafe(0)),
           scopes,
-          claims: { user: { role: "admin" }, list: [[1]], self: undefined }
+          claims: { user: { role: "admin" }, list: [[1]], self: undefined, since: DateTime.makeUnsafe(0) }
         }
         Object.assign(session.claims, { self: session.claims })
         const layer = yield* Layer.build(
@@ -49,8 +52,21 @@ describe("claims of a verifier's own", () => {
         const before = yield* ask
         assert.deepEqual(Option.getOrThrow(before.roles).claims, { user: { role: "admin" } })
         assert.deepEqual(Option.getOrThrow(before.auth).claims["list"], [[1]])
-        assert.isNotFrozen(session)
-        assert.isNotFrozen(session.claims["user"])
+        for (const part of [
+          session,
+          session.clientId,
+          session.issuedAt,
+          Option.getOrThrow(session.issuedAt),
+          session.expiresAt,
+          session.audience,
+          session.claims,
+          session.claims["user"],
+          session.claims["since"]
+        ]) {
+          assert.isNotFrozen(part)
+        }
+        Object.assign(session.clientId, { value: "another client" })
+        Object.assign(session.expiresAt, { epochMilliseconds: 4_200_000_000_000 })
 
         yield* TestClock.adjust("1 second")
         Object.assign(session.claims["user"] as object, { role: "reader" })
@@ -59,7 +75,10 @@ describe("claims of a verifier's own", () => {
         assert.deepEqual(Option.getOrThrow(after.roles).claims, { user: { role: "reader" } })
         assert.strictEqual(Option.getOrThrow(after.auth).scopes.size, 0)
         assert.deepEqual(Option.getOrThrow(before.roles).claims, { user: { role: "admin" } })
-        assert.strictEqual(Option.getOrThrow(before.auth).scopes.size, 1)
+        const { clientId, expiresAt, scopes: granted } = Option.getOrThrow(before.auth)
+        assert.strictEqual(granted.size, 1)
+        assert.deepStrictEqual(clientId, Option.some("client"))
+        assert.strictEqual(DateTime.formatIso(expiresAt), "2100-01-01T00:00:00.000Z")
       })
     )
   }
@@ -105,6 +124,33 @@ describe("claims of a verifier's own", () => {
     })
   )
 
+  it.effect("that can change are told of once, if there is a cache", () =>
+    withLogs((logs) =>
+      Effect.gen(function* () {
+        const says = (token: string) => accepted(token, { claims: token === "data" ? {} : { since: new Date(0) } })
+        for (const [cache, expected] of [
+          [{}, 1],
+          [false, 0]
+        ] as const) {
+          const { calls, present } = yield* verifier({ cache, says })
+          yield* present("data")
+          assert.deepStrictEqual(logs.splice(0), [])
+          for (const token of ["a", "a", "b"]) yield* present(token)
+          assert.lengthOf(calls, 4)
+          const warnings = logs.splice(0)
+          assert.lengthOf(warnings, expected)
+          for (const { level, message } of warnings) {
+            assert.strictEqual(level, "Warn")
+            assert.match(
+              message,
+              /^A verified token is not cached\. .* Return plain data in claims, or set cache: false\.$/
+            )
+          }
+        }
+      })
+    )
+  )
+
   it.effect("that a scheme refuses each time are one look-up each time", () =>
     Effect.gen(function* () {
       const strict = OAuth2.authorizationCode("Strict", {
@@ -133,7 +179,9 @@ describe("what a request is given", () => {
         const token = yield* present("a")
         assert.deepEqual(token.claims, claims())
         assert.strictEqual((yield* change(token))._tag, "Failure")
-        for (const part of [token, token.claims, token.audience, token.claims["address"]]) assert.isFrozen(part)
+        for (const part of [token, token.claims, token.audience, token.claims["address"], token.scopes]) {
+          assert.isFrozen(part)
+        }
         for (const change of ["add", "delete", "clear"] as const) {
           assert.throws(() => (token.scopes as Set<string>)[change]("admin"), TypeError)
         }
@@ -156,7 +204,7 @@ describe("what a request is given", () => {
     })
   )
 
-  it.effect("is the program's own where it is of a class", () =>
+  it.effect("is the program's own where it is of a class, and the token is verified for each request", () =>
     Effect.gen(function* () {
       class Session {
         readonly log: Array<string> = []
@@ -172,7 +220,8 @@ describe("what a request is given", () => {
         ;(claims["session"] as Session).log.push(`visit ${i}`)
         ;(claims["session"] as Session).state.visits++
       }
-      assert.deepStrictEqual([session.log.length, session.state.visits, calls.length], [3, 3, 1])
+      assert.deepStrictEqual([session.log.length, session.state.visits, calls.length], [3, 3, 3])
+      assert.isNotFrozen(roles)
     })
   )
 
@@ -192,6 +241,28 @@ describe("what a request is given", () => {
         assert.strictEqual((yield* change(token))._tag, "Failure")
       }
       assert.lengthOf(calls, 1)
+    })
+  )
+
+  it.effect("has a credential that prints as it did, whatever a request has made of it", () =>
+    Effect.gen(function* () {
+      const { service } = yield* verifier({})
+      const rename = Effect.tap(BearerToken, (token) =>
+        Effect.sync(() => {
+          for (const label of ["label", "toString"]) Reflect.set(token, label, "renamed")
+        })
+      ).pipe(
+        Effect.map(String),
+        Effect.map((text) => HttpServerResponse.text(text))
+      )
+      const send = yield* serve(
+        HttpRouter.add("GET", "/", rename).pipe(
+          Layer.provide(auth.require("a").route.layer),
+          Layer.provide(auth.layer),
+          Layer.provide(Layer.succeed(TokenVerifier, service))
+        )
+      )
+      for (const _ of times(3)) assert.strictEqual((yield* send("/", "a")).body, "<redacted:access_token>")
     })
   )
 

@@ -40,7 +40,9 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional">):
   ...options,
   required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
   settings: options.scheme.settings(asked(options, [])),
-  proves: expression.isConjunction(options.expression) ? new Set(expression.mentioned(options.expression)) : undefined,
+  proves: expression.isConjunction(options.expression)
+    ? scope.setOf(expression.mentioned(options.expression))
+    : undefined,
   scopes:
     expression.isConjunction(options.expression) && expression.checks(options.expression).length === 0
       ? expression.mentioned(options.expression)

@@ -1,6 +1,7 @@
 /** What a part of a policy says where it refuses. */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Challenge from "../../core/Challenge.ts"
+import { frozenFailure } from "../../core/lib/exit.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 
 /** An error, and how it is answered. */
@@ -16,6 +17,6 @@ export class Refusal {
 
   /** Fails with it, where it is all that is to be said. */
   get failure(): Effect.Effect<never, SecurityError> {
-    return (this.#failure ??= Effect.fail(Challenge.within(this.error, this.settings)))
+    return (this.#failure ??= frozenFailure(Challenge.within(this.error, this.settings)))
   }
 }

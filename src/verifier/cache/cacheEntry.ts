@@ -4,11 +4,14 @@ import type * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { isToken, redact } from "../../core/authorizationHeader.ts"
+import { frozenSuccess } from "../../core/lib/exit.ts"
 import type { CacheSettings } from "./cacheSettings.ts"
-import { type Known, success } from "./directVerifier.ts"
-import { freezeAndMeasure } from "./freeze.ts"
+import type { Known } from "./directVerifier.ts"
 import type { Entry, TokenCache } from "./tokenCache.ts"
 import type { Validity, Verified } from "./verified.ts"
+
+/** What an entry takes besides its token, in bytes. */
+const perEntry = 1024
 
 export interface KeptToken extends Known, Entry {
   readonly text: string
@@ -18,16 +21,18 @@ export interface KeptToken extends Known, Entry {
 
 /** Keeps what was verified in the cache, where its time allows that and there is room. */
 export const keepIn =
-  (cache: TokenCache<KeptToken>, { maxBytes, timeToLive }: CacheSettings) =>
-  (text: string, { standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
+  (cache: TokenCache<KeptToken>, { timeToLive }: CacheSettings) =>
+  (text: string, { bytes, standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
     const from = clock.currentTimeMillisUnsafe()
     const ends = Math.min(until, from + timeToLive)
     if (ends > from) {
       cache.set(text, from, () => {
         // What is kept has the form of a token: who finds it here need not look at that again.
         if (!isToken(text)) return
-        const bytes = freezeAndMeasure(text, token, maxBytes)
-        return { entry: { text, token: redact(text), verified: success(token), from, until: ends, standing }, bytes }
+        return {
+          entry: { text, token: redact(text), verified: frozenSuccess(token), from, until: ends, standing },
+          bytes: perEntry + text.length + bytes
+        }
       })
     }
     return token

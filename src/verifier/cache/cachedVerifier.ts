@@ -141,12 +141,12 @@ const cached = (
     clock: Clock.Clock
   ): Effect.Effect<VerifiedToken, Rejection> => {
     misses.count++
-    const underWay = inFlight.join(text)
+    const underWay = inFlight.join(text, verify)
     if (underWay !== undefined) return underWay
     const verified = verify()
     const keepIt = (verified: Verified) => keep(text, verified, clock)
     const exit = exitOf(verified)
-    return exit === undefined ? inFlight.begin(text, verified, keepIt) : Exit.map(exit, keepIt)
+    return exit === undefined ? inFlight.begin(text, verified, keepIt, verify) : Exit.map(exit, keepIt)
   }
 
   return toService(

@@ -1,12 +1,12 @@
 /** The way from a scheme to its verifier without an effect: what is known of a token costs a look-up, and no step of a fiber. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { redact } from "../../core/authorizationHeader.ts"
+import * as invalidations from "./invalidations.ts"
 import { copyUnexpired } from "./userVerifier.ts"
 import type { Rejection, VerifierService } from "./verified.ts"
 
@@ -27,8 +27,6 @@ export interface DirectVerifier {
   readonly lookUpPresented: (field: string, fiber: Asker) => Known | InvalidToken | undefined
   /** Of a token of which nothing is kept. */
   readonly verify: (token: string, fiber: Asker) => Inspected<VerifiedToken>
-  /** How often somebody has said that a token is to be forgotten: what was verified before that is verified anew. */
-  readonly invalidations: () => number
 }
 
 /** What a look at the form says: the error of a token that it refuses, or else how to verify the token, an `Exit` where there is nothing to wait for. */
@@ -37,23 +35,17 @@ export type Inspected<A> = InvalidToken | (() => Effect.Effect<A, Rejection>)
 export const toEffect = <A>(inspected: Inspected<A>): Effect.Effect<A, Rejection> =>
   inspected instanceof InvalidToken ? Effect.fail(inspected) : inspected()
 
-export const success = (token: VerifiedToken): Exit.Success<VerifiedToken> =>
-  Exit.succeed(token) as Exit.Success<VerifiedToken>
-
 /** What a verifier says that keeps nothing. */
 export const withoutCache = { lookUp: () => undefined, lookUpPresented: () => undefined }
 
 // By the function that verifies: whoever puts another one in its place is asked for every token.
 const directVerifiers = new WeakMap<VerifierService["verify"], DirectVerifier>()
 
-// So that a verifier around one of the library's is asked anew, too, when a token was invalidated.
-const invalidationCounts = new WeakMap<VerifierService["invalidate"], DirectVerifier["invalidations"]>()
-
-export const directOf = ({ invalidate, verify }: VerifierService): DirectVerifier =>
+export const directOf = ({ verify }: VerifierService): DirectVerifier =>
   directVerifiers.get(verify) ?? {
     ...withoutCache,
-    verify: (token, fiber) => () => copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)),
-    invalidations: invalidationCounts.get(invalidate) ?? (() => 0)
+    verify: (token, fiber) => () =>
+      Effect.mapEager(copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)), ({ token }) => token)
   }
 
 /** What is kept of a token, or else its verification. */
@@ -61,20 +53,14 @@ const find = (direct: DirectVerifier, token: string, fiber: Asker): Effect.Effec
   direct.lookUp(token, fiber)?.verified ?? toEffect(direct.verify(token, fiber))
 
 /** The service that asks it. */
-export const toService = (
-  options: Omit<DirectVerifier, "invalidations">,
-  forget: (text: string) => void
-): VerifierService => {
-  let invalidations = 0
-  const direct: DirectVerifier = { ...options, invalidations: () => invalidations }
+export const toService = (direct: DirectVerifier, forget: (text: string) => void): VerifierService => {
   const verify: VerifierService["verify"] = (token) =>
     Effect.withFiber((fiber) => find(direct, Redacted.value(token), fiber))
   const invalidate: VerifierService["invalidate"] = (token) =>
     Effect.sync(() => {
-      invalidations++
       forget(Redacted.value(token))
+      invalidations.count()
     })
   directVerifiers.set(verify, direct)
-  invalidationCounts.set(invalidate, direct.invalidations)
   return { verify, invalidate }
 }

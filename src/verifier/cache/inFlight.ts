@@ -1,55 +1,57 @@
 /** The verifications that are under way: a token that many present at once is verified once. */
 import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import { freeze } from "./freeze.ts"
+import { freezeFailure } from "../../core/lib/exit.ts"
 import { shared } from "./shared.ts"
 import { TransientMap } from "./transientMap.ts"
-import type { Rejection, Verified } from "./verified.ts"
+import { isImmutable, type Rejection, type Verified } from "./verified.ts"
 
 interface Flight {
-  readonly verified: Effect.Effect<VerifiedToken, Rejection>
-  /** Whether several requests wait for it: they are given the same token. */
-  isShared: boolean
+  readonly verified: Effect.Effect<Verified, Rejection>
+  /** The outcome that one request has taken, if its token can change: no other request gets that one. */
+  taken: Verified | undefined
 }
+
+type VerifyAlone = () => Effect.Effect<Verified, Rejection>
 
 export class InFlight {
   readonly #flights = new TransientMap<Flight>()
 
   /** What is under way already for the token: for one more request. */
-  join(text: string): Effect.Effect<VerifiedToken, Rejection> | undefined {
+  join(text: string, verifyAlone: VerifyAlone): Effect.Effect<VerifiedToken, Rejection> | undefined {
     const flight = this.#flights.get(text)
-    if (flight === undefined) return
-    flight.isShared = true
-    return flight.verified
+    return flight && tokenOf(flight, verifyAlone)
   }
 
   /** A verification that others can join from when it is run until it ends. */
   begin(
     text: string,
     verified: Effect.Effect<Verified, Rejection>,
-    keep: (verified: Verified) => VerifiedToken
+    keep: (verified: Verified) => void,
+    verifyAlone: VerifyAlone
   ): Effect.Effect<VerifiedToken, Rejection> {
     const isOwn = () => this.#flights.get(text) === flight
     const flight: Flight = {
-      isShared: false,
+      taken: undefined,
       verified: shared(
         Effect.onExitPrimitive(
           Effect.suspend(() => {
             this.#flights.set(text, flight)
             return Effect.map(verified, (verified) => {
-              if (flight.isShared) freeze(verified.token)
               // What was invalidated meanwhile is not kept.
-              return isOwn() ? keep(verified) : verified.token
+              if (isOwn()) keep(verified)
+              return verified
             })
           }),
-          () => {
+          (exit) => {
             if (isOwn()) this.#flights.delete(text)
+            freezeFailure(exit)
             return undefined
           }
         )
       )
     }
-    return flight.verified
+    return tokenOf(flight, verifyAlone)
   }
 
   /** Nobody joins it any more, and what it says is not kept. */
@@ -57,3 +59,12 @@ export class InFlight {
     this.#flights.delete(text)
   }
 }
+
+/** The token for one request. One that can change is for the first request that gets it; each other request verifies for itself. */
+const tokenOf = (flight: Flight, verifyAlone: VerifyAlone): Effect.Effect<VerifiedToken, Rejection> =>
+  Effect.flatMap(flight.verified, (verified) => {
+    if (isImmutable(verified)) return Effect.succeed(verified.token)
+    if (flight.taken === verified) return Effect.map(verifyAlone(), ({ token }) => token)
+    flight.taken = verified
+    return Effect.succeed(verified.token)
+  })

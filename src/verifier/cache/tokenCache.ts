@@ -7,7 +7,7 @@ import { TextIndex } from "./textIndex.ts"
 export interface Bounds {
   /** Tokens. */
   readonly capacity: number
-  /** Bytes, as `freezeAndMeasure` estimates them. */
+  /** Bytes, as `freeze` estimates them. */
   readonly maxBytes: number
 }
 

@@ -1,66 +1,85 @@
 /** What a `TokenVerifier` of the user's own gives. */
 import type * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
-import { constant } from "../../core/constantErrors.ts"
+import { failConstant } from "../../core/constantErrors.ts"
+import { isData, isDateTime } from "../../core/lib/freeze.ts"
+import { GrantedScopes } from "../../core/lib/grantedScopes.ts"
 import { fromClaim } from "../../core/scope.ts"
-import type { Rejection } from "./verified.ts"
+import { frozen, type FrozenToken, type Rejection } from "./verified.ts"
 
-const expired = Effect.fail(constant(new InvalidToken({ reason: "Expired" })))
+const expired = failConstant(new InvalidToken({ reason: "Expired" }))
 
 /**
- * What a verifier of the user's own gives: a copy of the token, since the user may hold on to what it is made of (a session, say) and change it; and no token
- * whose time is over.
+ * What a verifier of the user's own gives: a frozen copy of the token, since the user may hold on to what it is made of (a session, say) and change it; and no
+ * token whose time is over.
  */
 export const copyUnexpired = (
   verified: Effect.Effect<VerifiedToken, Rejection>,
   clock: Clock.Clock
-): Effect.Effect<VerifiedToken, Rejection> =>
+): Effect.Effect<FrozenToken, Rejection> =>
   Effect.flatMapEager(verified, (token) =>
-    token.expiresAt.epochMilliseconds > clock.currentTimeMillisUnsafe() ? Effect.succeed(copyOf(token)) : expired
+    token.expiresAt.epochMilliseconds > clock.currentTimeMillisUnsafe() ? Effect.succeed(frozenCopyOf(token)) : expired
   )
 
-const copyOf = (token: VerifiedToken): VerifiedToken => {
+const frozenCopyOf = (token: VerifiedToken): FrozenToken => {
   try {
-    // By name: a class of the user's may have getters.
-    return {
-      subject: token.subject,
-      clientId: token.clientId,
-      issuer: token.issuer,
-      expiresAt: token.expiresAt,
-      issuedAt: token.issuedAt,
-      tokenId: token.tokenId,
-      scopes: fromClaim(Array.from(token.scopes)),
-      audience: Array.from(token.audience),
-      claims: copyOfData(token.claims, new Map(), maxDepth)
-    }
+    return frozen(copyOfToken(token))
   } catch {
     // Claims of somebody's own making may throw when they are looked at; nothing is kept of them.
-    return token
+    return { token, bytes: Infinity }
   }
 }
 
-const maxDepth = 64
+// By name: a class of the user's may have getters.
+const copyOfToken = (token: VerifiedToken): VerifiedToken => ({
+  subject: token.subject,
+  clientId: copyOfOption(token.clientId, copyOfData),
+  issuer: token.issuer,
+  expiresAt: copyOfDateTime(token.expiresAt),
+  issuedAt: copyOfOption(token.issuedAt, copyOfDateTime),
+  tokenId: copyOfOption(token.tokenId, copyOfData),
+  scopes: GrantedScopes.is(token.scopes) ? token.scopes : fromClaim(Array.from(token.scopes)),
+  audience: Array.from(token.audience),
+  claims: copyOfData(token.claims)
+})
 
-/** Arrays, and objects that are of no class; all else is taken as it is. What is nested deeper than that is kept for no other request (`freezeAndMeasure`). */
-const copyOfData = <A>(value: A, copies: Map<unknown, unknown>, depth: number): A => {
-  if (typeof value !== "object" || value === null || depth === 0) return value
-  const known = copies.get(value)
-  if (known !== undefined) return known as A
-  const prototype: unknown = Object.getPrototypeOf(value)
-  const isArray = Array.isArray(value)
-  if (!isArray && prototype !== null && prototype !== Object.prototype) return value
-  const copy = isArray ? [] : Object.create(prototype as object | null)
-  copies.set(value, copy)
-  for (const [name, member] of Object.entries(value)) {
-    const value: unknown = copyOfData(member, copies, depth - 1)
-    // Set as every other, it would be the copy's prototype.
-    if (name === "__proto__") {
-      Object.defineProperty(copy, name, { value, enumerable: true, configurable: true, writable: true })
-    } else {
-      copy[name] = value
-    }
+const copyOfOption = <A>(option: Option.Option<A>, copyOfValue: (value: A) => A): Option.Option<A> =>
+  Option.isSome(option) ? Option.some(copyOfValue(option.value)) : Option.none()
+
+const copyOfDateTime = ({ epochMilliseconds }: DateTime.Utc): DateTime.Utc => DateTime.makeUnsafe(epochMilliseconds)
+
+/** A copy of a value and of all that it holds, as far as that is data (`isData`). The rest is taken as it is. */
+export const copyOfData = <A>(value: A): A => {
+  if (typeof value !== "object" || value === null) return value
+  // A loop adds to the map while it goes through it. A recursion would end at the depth that the stack allows.
+  const copies = new Map<object, Members>()
+  const copyOf = (member: unknown): unknown => {
+    if (typeof member !== "object" || member === null || !isData(member)) return member
+    if (isDateTime(member)) return copyOfDateTime(member)
+    const copy = copies.get(member) ?? emptyCopyOf(member)
+    copies.set(member, copy)
+    return copy
   }
-  return copy as A
+  const result = copyOf(value)
+  for (const [object, copy] of copies) {
+    for (const [name, member] of Object.entries(object)) set(copy, name, copyOf(member))
+  }
+  // Safe cast: the copy has the type of the value.
+  return result as A
+}
+
+type Members = Record<string, unknown>
+
+const emptyCopyOf = (value: object): Members =>
+  // Safe cast: members of an array have names, too.
+  Array.isArray(value) ? ([] as unknown as Members) : Object.create(Object.getPrototypeOf(value) as object | null)
+
+const set = (object: Members, name: string, value: unknown): void => {
+  // An assignment would make it the prototype of the object.
+  if (name !== "__proto__") object[name] = value
+  else Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true })
 }

@@ -3,6 +3,7 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { freeze } from "../../core/lib/freeze.ts"
 import type { AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
 
 export type Rejection = InvalidToken | AuthorizationServerUnavailable
@@ -19,8 +20,19 @@ export interface VerifierService {
   readonly invalidate: (token: Redacted.Redacted) => Effect.Effect<void>
 }
 
-export interface Verified {
+/** A token, frozen as far as `freeze` reaches. */
+export interface FrozenToken {
   readonly token: VerifiedToken
+  /** An estimate of what the token takes in memory; `Infinity` if a part of the token can still change. */
+  readonly bytes: number
+}
+
+export const frozen = (token: VerifiedToken): FrozenToken => ({ token, bytes: freeze(token) })
+
+/** Returns `true` if no request can change the token for another one. */
+export const isImmutable = ({ bytes }: FrozenToken): boolean => bytes < Infinity
+
+export interface Verified extends FrozenToken {
   /** From then on, in milliseconds since the epoch, the token is verified anew. */
   readonly until: number
   readonly standing: Validity

@@ -7,6 +7,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Redacted from "effect/Redacted"
 import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import type { Credentials } from "./options.ts"
+import { freezeError } from "../../core/lib/exit.ts"
 import { type Reader, type Status, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
 import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
 import { readInstant } from "../../core/lib/instant.ts"
@@ -44,7 +45,7 @@ export const make = (options: {
 }) => {
   const { issuer, reader } = options
   const unavailable = (reason: AuthorizationServerUnavailable["reason"], millis = coolDown) =>
-    new AuthorizationServerUnavailable({ issuer, reason, retryAfter: Duration.millis(millis) })
+    freezeError(new AuthorizationServerUnavailable({ issuer, reason, retryAfter: Duration.millis(millis) }))
 
   const breaker = new CircuitBreaker()
   const queue = new RequestQueue(breaker, (reason, millis) => Effect.fail(unavailable(reason, millis)))

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
 import type { Algorithm, SymmetricAlgorithm } from "../keys/algorithms.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
-import { constant } from "../../core/constantErrors.ts"
+import { failConstant } from "../../core/constantErrors.ts"
 import type { Check } from "./signatures.ts"
 import { atEndOfTurn } from "./atEndOfTurn.ts"
 
@@ -59,8 +59,8 @@ const symmetric: Readonly<Record<SymmetricAlgorithm, string>> = { HS256: "sha256
 const lookUp = <A>(table: Readonly<Record<string, A>>, algorithm: string): A | undefined =>
   Object.hasOwn(table, algorithm) ? table[algorithm] : undefined
 
-const otherSignature = Effect.fail(constant(new InvalidToken({ reason: "Signature" })))
-const otherKey = Effect.fail(constant(new InvalidToken({ reason: "UnknownKey" })))
+const otherSignature = failConstant(new InvalidToken({ reason: "Signature" }))
+const otherKey = failConstant(new InvalidToken({ reason: "UnknownKey" }))
 
 export const check: Check = (token, key, algorithm) => {
   const end = token.lastIndexOf(".")

@@ -9,7 +9,7 @@ import { constant } from "../../core/constantErrors.ts"
 import { isObserved } from "../../core/effect/observed.ts"
 import { refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
-import { type Rejection, type Validity, stands, type Verified } from "../cache/verified.ts"
+import { frozen, type Rejection, type Validity, stands, type Verified } from "../cache/verified.ts"
 import * as claims from "../claims/claims.ts"
 import * as compact from "./compact.ts"
 import { own, parseObject } from "../claims/strictJson.ts"
@@ -118,6 +118,6 @@ const accept = (
     }
     const failing = profile.failing(typ, verified, policy)
     return failing === undefined
-      ? Effect.succeed({ token, until: claims.until(token, policy), standing })
+      ? Effect.succeed({ ...frozen(token), until: claims.until(token, policy), standing })
       : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)
   })

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { maxKidLength } from "./algorithms.ts"
 import { type Candidate, isAlgorithm, readJwk, type UnusableKey } from "./jwk.ts"
+import { freeze } from "../../core/lib/freeze.ts"
 
 /** How many members of a key set are read. */
 const maxKeys = 100
@@ -27,7 +28,7 @@ export interface Keys {
   readonly refused: ReadonlyMap<string, RefusedKeys>
 }
 
-const none: ReadonlyArray<CryptoKey> = []
+const none: ReadonlyArray<CryptoKey> = Object.freeze([])
 
 /** Whether any key could ever answer to this header: where not, there is nothing to look for. */
 export const canExist = ({ alg, kid }: Selector): boolean =>
@@ -74,10 +75,16 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
 const importKey = ({ algorithms, key }: Candidate): Effect.Effect<Imported> =>
   Effect.forEach(algorithms, (alg) =>
     Effect.tryPromise(() => import("jose/key/import").then(({ importJWK }) => importJWK({ ...key }, alg))).pipe(
-      Effect.map((imported) => (imported instanceof Uint8Array ? [] : [[alg, imported] as const])),
+      Effect.map((imported) => (imported instanceof Uint8Array ? [] : [[alg, freezeKey(imported)] as const])),
       Effect.orElseSucceed(() => [])
     )
   ).pipe(Effect.map((keys) => new Map(keys.flat())))
+
+/** `KeySet.find` gives the same key to whoever asks, and jose looks at its algorithm. */
+const freezeKey = (key: CryptoKey): CryptoKey => {
+  freeze([key.algorithm, key.usages])
+  return Object.freeze(key)
+}
 
 const sameKey = (a: Candidate, b: Candidate) => JSON.stringify(a.key) === JSON.stringify(b.key)
 
@@ -95,11 +102,15 @@ const index = (serving: ReadonlyArray<Usable>) => {
   const distinct = new Map<string, Map<string, CryptoKey>>()
   for (const { key, keys, kid } of serving) {
     for (const [alg, cryptoKey] of keys) {
-      if (kid !== undefined) entry(byKid, alg).set(kid, [cryptoKey])
+      if (kid !== undefined) entry(byKid, alg).set(kid, Object.freeze([cryptoKey]))
       entry(distinct, alg).set(JSON.stringify(key), cryptoKey)
     }
   }
-  return { byKid, byAlgorithm: new Map([...distinct].map(([alg, keys]) => [alg, [...keys.values()]] as const)) }
+  // Frozen, since `KeySet.find` gives the same list to whoever asks.
+  return {
+    byKid,
+    byAlgorithm: new Map([...distinct].map(([alg, keys]) => [alg, Object.freeze([...keys.values()])] as const))
+  }
 }
 
 const entry = <A>(of: Map<string, Map<string, A>>, name: string): Map<string, A> => {

@@ -10,6 +10,7 @@ import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import type { Published } from "./published.ts"
 import type { Unavailable } from "../authorizationServer/http.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
+import { freezeError } from "../../core/lib/exit.ts"
 import * as Keys from "./keys.ts"
 import * as telemetry from "./telemetry.ts"
 
@@ -172,7 +173,9 @@ export class Refresher {
   }
 
   #errorOf(reason: Unavailable): AuthorizationServerUnavailable {
-    return new AuthorizationServerUnavailable({ issuer: this.#options.issuer, reason, retryAfter: failureCoolDown })
+    return freezeError(
+      new AuthorizationServerUnavailable({ issuer: this.#options.issuer, reason, retryAfter: failureCoolDown })
+    )
   }
 }
 

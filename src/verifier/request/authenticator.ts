@@ -12,19 +12,12 @@ import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../../
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import { RequestMemories, Remembered, type Verification } from "./requestMemory.ts"
 import * as authorizationHeader from "../../core/authorizationHeader.ts"
-import { constant } from "../../core/constantErrors.ts"
-import { errorOf, exitOf } from "../../core/lib/exit.ts"
-import {
-  directOf,
-  type DirectVerifier,
-  type Inspected,
-  type Known,
-  success,
-  toEffect
-} from "../cache/directVerifier.ts"
-import { freeze } from "../cache/freeze.ts"
+import { failConstant } from "../../core/constantErrors.ts"
+import { errorOf, exitOf, frozenSuccess } from "../../core/lib/exit.ts"
+import { directOf, type DirectVerifier, type Inspected, type Known, toEffect } from "../cache/directVerifier.ts"
+import * as invalidations from "../cache/invalidations.ts"
 import { shared } from "../cache/shared.ts"
-import type { Rejection } from "../cache/verified.ts"
+import { frozen, type FrozenToken, isImmutable, type Rejection } from "../cache/verified.ts"
 
 // A request's verification is remembered while the request is decided about, not for as long as a stream or a socket of it lives (nor where a
 // program has it handled twice), never for longer than the token is good, and never beyond an `invalidate`. An outage is not remembered: the next who asks
@@ -33,14 +26,13 @@ const rememberedFor = 30_000
 
 const remembered = (
   verified: Effect.Effect<VerifiedToken, Rejection>,
-  clock: Clock.Clock,
-  invalidations: DirectVerifier["invalidations"]
+  clock: Clock.Clock
 ): Effect.Effect<VerifiedToken, Rejection> => {
   let known: Exit.Exit<VerifiedToken, Rejection> | undefined
   let until = 0
   let from = 0
   const begun = Effect.suspend(() => {
-    from = invalidations()
+    from = invalidations.soFar()
     return verified
   })
   const once = shared(
@@ -53,17 +45,12 @@ const remembered = (
     })
   )
   return Effect.suspend(() =>
-    known !== undefined && clock.currentTimeMillisUnsafe() < until && invalidations() === from ? known : once
+    known !== undefined && clock.currentTimeMillisUnsafe() < until && invalidations.soFar() === from ? known : once
   )
 }
 
-const frozen = (token: VerifiedToken): VerifiedToken => {
-  freeze(token)
-  return token
-}
-
 /** What a scheme makes of a verified token: its claims decoded. */
-type Decode = (token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToken>
+type Decode<A> = (token: VerifiedToken) => Effect.Effect<A, InvalidToken>
 
 /**
  * What a scheme knows at run time: its verifier, and what it has verified. The memory is private to the instance, so nothing that a program puts into a
@@ -71,10 +58,10 @@ type Decode = (token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToke
  */
 export class Authenticator {
   readonly #verifier: DirectVerifier
-  readonly #decode: Decode | undefined
+  readonly #decode: Decode<FrozenToken> | undefined
   readonly #decoded = new WeakMap<VerifiedToken, Exit.Success<VerifiedToken>>()
 
-  constructor(verifier: TokenVerifier["Service"], decode: Decode | undefined) {
+  constructor(verifier: TokenVerifier["Service"], decode: Decode<VerifiedToken> | undefined) {
     this.#verifier = directOf(verifier)
     this.#decode = decode && ((token) => Effect.map(decode(token), frozen))
   }
@@ -124,16 +111,16 @@ export class Authenticator {
     const decode = this.#decode
     return decode === undefined || inspected instanceof InvalidToken
       ? inspected
-      : () => Effect.flatMapEager(inspected(), decode)
+      : () => Effect.mapEager(Effect.flatMapEager(inspected(), decode), ({ token }) => token)
   }
 
-  /** Of a token that is kept: its claims are decoded once. */
-  #decodedOf(token: VerifiedToken, decode: Decode): Effect.Effect<VerifiedToken, InvalidToken> {
+  /** Decodes the claims of a cached token once. If they decode to a value that can change, such as a `Date`, each request gets one of its own. */
+  #decodedOf(token: VerifiedToken, decode: Decode<FrozenToken>): Effect.Effect<VerifiedToken, InvalidToken> {
     return (
       this.#decoded.get(token) ??
       Effect.map(decode(token), (decoded) => {
-        this.#decoded.set(token, success(decoded))
-        return decoded
+        if (isImmutable(decoded)) this.#decoded.set(token, frozenSuccess(decoded.token))
+        return decoded.token
       })
     )
   }
@@ -164,30 +151,31 @@ export class Authenticator {
     })
     const verification = {
       token: authorizationHeader.redact(text),
-      verified: remembered(verify, fiber.getRef(Clock.Clock), this.#verifier.invalidations)
+      verified: remembered(verify, fiber.getRef(Clock.Clock))
     }
     memory[place] = new Remembered(text, verification)
     return verification
   }
 }
 
-/** For tests: every request, and every token, is the given one; or every request is anonymous. Scopes are still decided. */
+/** For tests: every request, and every token, is verified as given; or every request is anonymous. Scopes are still decided. */
 export class TestAuthenticator extends Authenticator {
-  readonly #verification: Verification | undefined
+  readonly #verified: Effect.Effect<VerifiedToken> | undefined
 
-  constructor(token: VerifiedToken | undefined) {
-    const verified = token === undefined ? Effect.fail(rejected) : success(token)
-    super({ verify: () => verified, invalidate: () => Effect.void }, undefined)
-    if (token !== undefined) this.#verification = { token: authorizationHeader.redact("test"), verified }
+  constructor(verified: Effect.Effect<VerifiedToken> | undefined) {
+    super({ verify: () => verified ?? rejected, invalidate: () => Effect.void }, undefined)
+    this.#verified = verified
   }
 
   override fromRequest(): Verification | NotAuthenticated {
-    return this.#verification ?? authorizationHeader.noCredentials
+    return this.#verified === undefined
+      ? authorizationHeader.noCredentials
+      : { token: authorizationHeader.redact("test"), verified: this.#verified }
   }
 
   override fromToken(): Verification["verified"] {
-    return this.#verification?.verified ?? Effect.fail(rejected)
+    return this.#verified ?? rejected
   }
 }
 
-const rejected = constant(new InvalidToken({ reason: "Rejected" }))
+const rejected = failConstant(new InvalidToken({ reason: "Rejected" }))
