@@ -10,7 +10,7 @@ import { freezeError } from "../exit.ts"
 import type { Credentials } from "../../TokenIntrospection.ts"
 import { type Reader, type Status, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
 import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
-import { readInstant } from "../instant.ts"
+import { elapsed, readInstant } from "../instant.ts"
 import type { Claims } from "../jwt/policy.ts"
 import { parseText } from "../jwt/strictJson.ts"
 import { CircuitBreaker, maxRetryAfter } from "./circuitBreaker.ts"
@@ -20,6 +20,9 @@ import { type Failure, Reports } from "./reports.ts"
 import { RequestQueue, Ticket } from "./requestQueue.ts"
 
 const timeLimit = Duration.seconds(5)
+
+/** Time that a server must have had for a response before its silence counts, in milliseconds. */
+const leastTimeForResponse = 250
 
 /** Time for which a failing token is not asked about again, in milliseconds. */
 const coolDown = 1000
@@ -89,19 +92,21 @@ export const make = (options: {
   const failed = (
     reason: Failure,
     token: string,
-    { endsEarly }: Ticket,
+    { endEarly, startedAt }: Ticket,
     answersBefore: number | undefined,
     clock: Clock.Clock
   ): AuthorizationServerUnavailable => {
     if (reason === "Credentials") return unavailable("Unspecified")
     if (typeof reason === "object") endpoint.doubt(reason)
-    // A request that only waited for its turn has learned nothing.
-    if (!isOutage(reason) || answersBefore === undefined) return unavailable(statusIsBad(reason))
     const now = readInstant(clock)
+    // A request that has spent its time waiting for its turn has learned nothing.
+    const hasWaited =
+      startedAt === undefined || (reason === "Timeout" && elapsed(startedAt, now) < leastTimeForResponse)
+    if (hasWaited || !isOutage(reason)) return unavailable(statusIsBad(reason))
     const retryAfter = retryAfterOf(reason, now.wall)
     const isOwn = breaker.answers !== answersBefore
     // The server might still have answered a request that had to end early.
-    if (!endsEarly) breaker.failed(now, retryAfter)
+    if (!endEarly.isOpen()) breaker.failed(now, retryAfter)
     const millis = isOwn ? coolDown : Math.min(Math.max(retryAfter ?? 0, coolDown), maxRetryAfter)
     const error = unavailable(statusIsBad(reason), millis)
     failingTokens.add(token, { error, at: now, coolDown: millis, answers: isOwn ? undefined : breaker.answers })
@@ -118,7 +123,7 @@ export const make = (options: {
       let answersBefore: number | undefined
       const started = Effect.suspend(() => {
         answersBefore = breaker.answers
-        return Effect.raceFirst(exchange(token), Effect.andThen(ticket.endedEarly, Effect.fail<Failure>("Timeout")))
+        return Effect.raceFirst(exchange(token), endsEarly(ticket))
       })
       const inTurn = Effect.andThen(queue.turn(ticket), started).pipe(
         Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.fail<Failure>("Timeout") }),
@@ -138,6 +143,10 @@ export const make = (options: {
       })
     })
 }
+
+/** Fails when the queue needs the request's slot. The yield keeps the queue from being called while it opens the latch. */
+const endsEarly = ({ endEarly }: Ticket): Effect.Effect<never, Failure> =>
+  endEarly.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(Effect.fail<Failure>("Timeout")))
 
 interface Read {
   readonly headers: Readonly<Record<string, string>>
