@@ -30,6 +30,7 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "./AccessToken.ts"
 import { redact } from "./internal/credential/authorizationHeader.ts"
 import * as cachedVerifier from "./internal/verification/cachedVerifier.ts"
+import { ownProperties } from "./internal/ownProperties.ts"
 import { copyUnexpired } from "./internal/verification/userVerifier.ts"
 import { always } from "./internal/verification/verified.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
@@ -137,12 +138,14 @@ export class TokenVerifier extends Context.Service<
    *
    * @since 0.1.0
    */
-  static make({
-    cache,
-    verify
-  }: TokenCaching & { readonly verify: Verify }): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
+  static make(
+    options: TokenCaching & { readonly verify: Verify }
+  ): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
+    // A class of the user's may have `verify` as a method.
+    const { verify } = options
     return cachedVerifier.make({
-      cache,
+      cache: ownProperties(options).cache,
+      refused: () => {},
       verify: (text, fiber) => () =>
         Effect.mapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (token) => ({
           token,

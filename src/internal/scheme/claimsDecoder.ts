@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import { InvalidToken } from "../../SecurityError.ts"
+import { copyOfData } from "../verification/userVerifier.ts"
 
 export type ClaimsSchema = Schema.Decoder<object>
 
@@ -12,7 +13,7 @@ const decode = (schema: ClaimsSchema | undefined) => {
   const decode = Schema.decodeUnknownEffect(schema)
   return (token: VerifiedToken) =>
     // Sound: they are an object, of whose properties this says nothing; what the schema knows of them is in the type of its scheme.
-    Effect.map(decode(token.claims), (claims) => ({ ...token, claims: claims as VerifiedToken["claims"] }))
+    Effect.map(decode(token.claims), (claims) => ({ ...token, claims: copyOfData(claims) as VerifiedToken["claims"] }))
 }
 
 /** Refuses a token whose claims do not decode. */

@@ -9,11 +9,14 @@ import * as authentication from "../guard/authentication.ts"
 import { Authenticator, TestAuthenticator } from "../credential/authenticator.ts"
 import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts"
 import * as origin from "../guard/origin.ts"
+import { ownProperties } from "../ownProperties.ts"
 import * as proof from "../guard/proof.ts"
 import type { Authentication, Scheme } from "./scheme.ts"
 
-const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
-  AccessToken.make({ subject, scopes, claims, issuer: "test", expiresAt: DateTime.makeUnsafe(8.64e15) })
+const testToken = (token: TestToken<string>): VerifiedToken => {
+  const { claims = {}, scopes = [], subject = "demo" } = ownProperties(token)
+  return AccessToken.make({ subject, scopes, claims, issuer: "test", expiresAt: DateTime.makeUnsafe(8.64e15) })
+}
 
 /** The members of a scheme that are layers. */
 export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {

@@ -33,7 +33,7 @@ const copyOf = (token: VerifiedToken): VerifiedToken => {
       tokenId: token.tokenId,
       scopes: fromClaim(Array.from(token.scopes)),
       audience: Array.from(token.audience),
-      claims: copyOfData(token.claims, new Map(), maxDepth)
+      claims: copyOfData(token.claims)
     }
   } catch {
     // Claims of somebody's own making may throw when they are looked at; nothing is kept of them.
@@ -43,15 +43,18 @@ const copyOf = (token: VerifiedToken): VerifiedToken => {
 
 const maxDepth = 64
 
-/** Arrays, and objects that are of no class; all else is taken as it is. What is nested deeper than that is kept for no other request (`freezeAndMeasure`). */
-const copyOfData = <A>(value: A, copies: Map<unknown, unknown>, depth: number): A => {
+/**
+ * Arrays, and objects that are of no class, which the copy has without a prototype: who reads a claim that is not there reads `undefined`. All else is taken as
+ * it is. What is nested deeper than that is kept for no other request (`freezeAndMeasure`).
+ */
+export const copyOfData = <A>(value: A, copies = new Map<unknown, unknown>(), depth = maxDepth): A => {
   if (typeof value !== "object" || value === null || depth === 0) return value
   const known = copies.get(value)
   if (known !== undefined) return known as A
   const prototype: unknown = Object.getPrototypeOf(value)
   const isArray = Array.isArray(value)
   if (!isArray && prototype !== null && prototype !== Object.prototype) return value
-  const copy = isArray ? [] : Object.create(prototype as object | null)
+  const copy = isArray ? [] : Object.create(null)
   copies.set(value, copy)
   for (const [name, member] of Object.entries(value)) {
     const value: unknown = copyOfData(member, copies, depth - 1)
