@@ -11,7 +11,6 @@ import type { AccessToken, OptionalAccessToken } from "../../AccessToken.ts"
 import type { BearerToken } from "../../BearerToken.ts"
 import type { SecurityError } from "../../SecurityError.ts"
 import * as endpoints from "../guard/endpoint.ts"
-import { ownProperties } from "../ownProperties.ts"
 import { bindChecks, type Demand } from "./demand.ts"
 import { checks } from "./expression.ts"
 import * as guard from "../guard/guard.ts"
@@ -184,13 +183,9 @@ export const make = <Name extends string, Provides, E, R>(
   const ownChecks = demand.flat().flatMap((part) => checks(part.expression))
   const declared = ownChecks.flatMap((check) => check.error ?? [])
   // Every requirement of a scheme has the same key, that of the scheme's `Authentication`.
-  const key = HttpApiMiddleware.Service<never>()(
-    first.service.key,
-    // Effect looks for `security` there, too: an inherited one would have Effect read the credentials.
-    ownProperties({
-      error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
-    })
-  )
+  const key = HttpApiMiddleware.Service<never>()(first.service.key, {
+    error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
+  })
   endpoints.register(key, demand)
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
