@@ -103,10 +103,17 @@ const introspected: Readonly<Record<string, object>> = {
   )
 }
 
-const { good: _, ...notAccepted } = introspected
+const textOf = (name: string): string => name.replaceAll(" ", "-")
+
+const answers = new Map(Object.entries(introspected).map(([name, answer]) => [textOf(name), answer]))
+
 export const opaque: Tokens = {
   good: "good",
-  bad: Object.fromEntries(Object.keys(notAccepted).map((name) => [name, name]))
+  bad: Object.fromEntries(
+    Object.keys(introspected)
+      .filter((name) => name !== "good")
+      .map((name) => [name, textOf(name)])
+  )
 }
 
 /** Issuers whose metadata, or whose key set, lacks what a pollution may supply. */
@@ -146,8 +153,7 @@ export const client = HttpClient.make((request, url) =>
   Effect.sync(() => {
     const form = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
     const token = new URLSearchParams(form).get("token") ?? ""
-    const isIntrospected = url.href === `${issuer}/introspect` && Object.hasOwn(introspected, token)
-    const body = isIntrospected ? introspected[token] : bodies.get(url.href)
+    const body = url.href === `${issuer}/introspect` ? answers.get(token) : bodies.get(url.href)
     return HttpClientResponse.fromWeb(
       request,
       new Response(body === undefined ? "" : JSON.stringify(body), { status: body === undefined ? 404 : 200 })
