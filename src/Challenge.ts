@@ -21,6 +21,8 @@ import * as Headers from "effect/http/Headers"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { frozenSuccess } from "./internal/exit.ts"
+import { rawFields } from "./internal/credential/rawFields.ts"
+import { rendererOf } from "./internal/renderer.ts"
 import * as raised from "./internal/scheme/raised.ts"
 import type { SecurityError } from "./SecurityError.ts"
 
@@ -163,7 +165,7 @@ export const answer = (error: SecurityError, settings: Settings): Answer => {
       return challenge(401, "Could not validate credentials", fastapi ? scope : [["error", "invalid_token"], ...scope])
     case "InsufficientScope": {
       // A client that has all scopes, and is told which, asks for them again, and again.
-      const missing = error.checks !== undefined && error.missing.length === 0 ? [] : scope
+      const missing = Object.hasOwn(error, "checks") && error.missing.length === 0 ? [] : scope
       return fastapi
         ? challenge(401, "Not enough permissions", missing)
         : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...missing])
@@ -189,13 +191,14 @@ const severalFields = (challenges: ReadonlyArray<string>, onNode: boolean): Read
 
 const isNode = (context: Context.Context<never>): boolean => {
   const request = Context.getOrUndefined(context, HttpServerRequest)
-  return request !== undefined && "rawHeaders" in request.source
+  return request !== undefined && rawFields(request.source) !== undefined
 }
 
 /** How an error answers that was raised outside every scheme. */
 const outside: raised.Raised = {
   settings: { responses: "fastapi", realm: "OAuth2", scopes: [], renderers: {} },
-  challenges: []
+  challenges: [],
+  response: undefined
 }
 
 /**
@@ -231,7 +234,7 @@ export const within = <E extends SecurityError>(
   // the one line that a log should show: where in this library a request was refused helps nobody.
   const copy: E = Object.assign(Object.create(Object.getPrototypeOf(error)), error)
   Object.defineProperty(copy, "stack", { value: `${error._tag}: ${error.message}` })
-  raised.note(copy, { settings, challenges })
+  raised.note(copy, { settings, challenges, response: undefined })
   // It may serve many requests.
   return Object.freeze(copy)
 }
@@ -281,8 +284,7 @@ const rendered = (
   { renderers }: Settings,
   { fields, response }: Standard
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const renderer = renderers[error._tag] as
-    ((error: SecurityError) => HttpServerResponse.HttpServerResponse) | undefined
+  const renderer = rendererOf(renderers, error)
   return renderer === undefined ? response : render(renderer, error, fields, response)
 }
 
@@ -303,7 +305,7 @@ const standard = (error: SecurityError, settings: Settings, more: Readonly<Recor
 
 /** The user's response, with the fields that it lacks; the standard one where the renderer fails. */
 const render = (
-  renderer: (error: SecurityError) => HttpServerResponse.HttpServerResponse,
+  renderer: (error: SecurityError) => unknown,
   error: SecurityError,
   fields: ReadonlyArray<[string, string]>,
   standard: Effect.Effect<HttpServerResponse.HttpServerResponse>

@@ -16,6 +16,7 @@ import * as Redacted from "effect/Redacted"
 import { asymmetric, secretBytes } from "./internal/jwt/algorithms.ts"
 import * as policies from "./internal/jwt/policy.ts"
 import * as verifier from "./internal/jwt/verifier.ts"
+import { ownProperties } from "./internal/ownProperties.ts"
 import { refuseSetting } from "./internal/setting.ts"
 import { requireIssuer } from "./internal/url.ts"
 import * as KeySet from "./KeySet.ts"
@@ -204,7 +205,7 @@ export const layerKeySet = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      return yield* verifier.make([yield* trust(options, yield* KeySet.KeySet)], options)
+      return yield* verifier.make([yield* trust(options, yield* KeySet.KeySet)], ownProperties(options))
     })
   )
 
@@ -258,7 +259,7 @@ export const layerIssuers = (
             )
           )
         ),
-        caching
+        ownProperties(caching)
       )
     })
   )
@@ -300,22 +301,20 @@ export const layerSecret = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      if (!Object.hasOwn(secretBytes, options.algorithm)) {
+      const own = ownProperties(options)
+      if (!Object.hasOwn(secretBytes, own.algorithm)) {
         return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
-      if (!Redacted.isRedacted(options.secret)) return yield* refuseSetting("secret", "must be Redacted")
-      const secret = new TextEncoder().encode(Redacted.value(options.secret))
-      const least = secretBytes[options.algorithm]
+      if (!Redacted.isRedacted(own.secret)) return yield* refuseSetting("secret", "must be Redacted")
+      const secret = new TextEncoder().encode(Redacted.value(own.secret))
+      const least = secretBytes[own.algorithm]
       if (secret.length < least) {
-        return yield* refuseSetting(
-          "secret",
-          `must have at least ${least} bytes for ${options.algorithm} (RFC 7518 §3.2)`
-        )
+        return yield* refuseSetting("secret", `must have at least ${least} bytes for ${own.algorithm} (RFC 7518 §3.2)`)
       }
-      yield* requireIssuer("issuer", options.issuer)
-      const policy = yield* policies.make(new Set([options.algorithm]), options)
+      yield* requireIssuer("issuer", own.issuer)
+      const policy = yield* policies.make(new Set([own.algorithm]), own)
       const keys: verifier.Keys = [secret]
-      return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), knownKeys: () => keys }], options)
+      return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), knownKeys: () => keys }], own)
     })
   )
 
@@ -332,8 +331,8 @@ const trust = Effect.fnUntraced(function* (
   options: Options,
   keySet: KeySet.KeySet["Service"]
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
-  yield* requireIssuer("issuer", options.issuer)
-  const { algorithms = known } = options
+  const { algorithms = known, issuer } = ownProperties(options)
+  yield* requireIssuer("issuer", issuer)
   if (
     !Array.isArray(algorithms) ||
     algorithms.length === 0 ||

@@ -56,6 +56,7 @@ import type { Bounds } from "./internal/keySet/cacheControl.ts"
 import * as Keys from "./internal/keySet/keys.ts"
 import { fetchKeys, type Published } from "./internal/keySet/published.ts"
 import * as telemetry from "./internal/keySet/telemetry.ts"
+import { ownProperties } from "./internal/ownProperties.ts"
 import { refuseSetting } from "./internal/setting.ts"
 import { requireIssuer, requireSecureUrl } from "./internal/url.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
@@ -70,7 +71,7 @@ export interface KeySelector {
   /** The signature's algorithm (RFC 7515 §4.1.1). */
   readonly alg: string
   /** The key's name (RFC 7515 §4.1.4). */
-  readonly kid?: string
+  readonly kid?: string | undefined
 }
 
 /**
@@ -153,7 +154,7 @@ export const layerStatic = (keys: {
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
-      const given = yield* Keys.load(keys.keys, undefined)
+      const given = yield* Keys.load(ownProperties(keys).keys, undefined)
       const refused = [...given.refused.values()]
       if (refused.length > 0 && given.byAlgorithm.size === 0) {
         const why = refused.map(
@@ -206,9 +207,10 @@ export const layerDiscovery = (
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
-      const issuer = yield* requireIssuer("issuer", options.issuer)
-      return yield* make(options, options.issuer, (reader, bounds) =>
-        Effect.flatMap(Effect.mapError(discover(reader, issuer, options.issuer, "jwks_uri"), statusIsBad), (url) =>
+      const own = ownProperties(options)
+      const issuer = yield* requireIssuer("issuer", own.issuer)
+      return yield* make(own, own.issuer, (reader, bounds) =>
+        Effect.flatMap(Effect.mapError(discover(reader, issuer, own.issuer, "jwks_uri"), statusIsBad), (url) =>
           fetchKeys(reader, url, bounds)
         )
       )
@@ -242,8 +244,9 @@ export const layerRemote = (
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
-      const url = yield* requireSecureUrl("url", options.url)
-      return yield* make(options, url.origin + url.pathname, (reader, bounds) => fetchKeys(reader, url, bounds))
+      const own = ownProperties(options)
+      const url = yield* requireSecureUrl("url", own.url)
+      return yield* make(own, url.origin + url.pathname, (reader, bounds) => fetchKeys(reader, url, bounds))
     })
   )
 

@@ -9,6 +9,7 @@ import type * as HttpRouter from "effect/http/HttpRouter"
 import type * as OpenApi from "effect/http-api/OpenApi"
 import * as Layer from "effect/Layer"
 import * as endpoints from "./internal/guard/endpoint.ts"
+import { ownProperties } from "./internal/ownProperties.ts"
 import { recorded } from "./internal/guard/recording.ts"
 import * as routesDocument from "./internal/openApi/routesDocument.ts"
 import { ofDemand } from "./internal/openApi/securityRequirements.ts"
@@ -172,8 +173,10 @@ export const documented =
   ): Layer.Layer<A | A2, E | E2 | ConfigurationError, R | R2 | HttpRouter.HttpRouter> =>
     recorded(routes, (found) => {
       const document = Effect.try({
-        try: () =>
-          routesDocument.add("document" in options ? options.document : routesDocument.empty(options.info), found),
+        try: () => {
+          const own = ownProperties(options)
+          return routesDocument.add("document" in own ? own.document : routesDocument.empty(own.info), found)
+        },
         catch: (error) => error
       })
       return Layer.unwrap(

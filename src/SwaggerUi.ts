@@ -58,6 +58,7 @@ import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import type * as Schema from "effect/Schema"
 import { isDocument as isOpenApi } from "./internal/openApi/openApiDocument.ts"
+import { ownProperties } from "./internal/ownProperties.ts"
 import * as scalar from "./internal/swaggerUi/scalar.ts"
 import type { ConfigurationError } from "./SecurityError.ts"
 
@@ -189,7 +190,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {
       const { serve } = yield* Effect.promise(() => import("./internal/swaggerUi/serve.ts"))
-      yield* serve(router, () => (isDocument(source) ? source : OpenApi.fromApi(source)), options)
+      yield* serve(router, () => (isDocument(source) ? source : OpenApi.fromApi(source)), ownProperties(options))
     })
   )
 
@@ -251,6 +252,6 @@ export const forScalar =
     const previous = Context.getOrUndefined(api.annotations, OpenApi.Transform)
     return api.annotate(OpenApi.Transform, (document) => {
       const transformed = previous === undefined ? document : previous(document)
-      return isOpenApi(transformed) ? scalar.prepare(transformed, options) : transformed
+      return isOpenApi(transformed) ? scalar.prepare(transformed, ownProperties(options)) : transformed
     })
   }

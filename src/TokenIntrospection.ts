@@ -44,6 +44,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as verifier from "./internal/introspection/verifier.ts"
+import { ownProperties } from "./internal/ownProperties.ts"
 import type * as JwtVerifier from "./JwtVerifier.ts"
 import type { ConfigurationError } from "./SecurityError.ts"
 import { type TokenCaching, TokenVerifier } from "./TokenVerifier.ts"
@@ -195,7 +196,7 @@ export interface Credentials {
 export const layer = (
   options: Policy & (ClientSecret | OtherCredentials) & TokenCaching
 ): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
-  Layer.effect(TokenVerifier, verifier.make(options))
+  Layer.effect(TokenVerifier, verifier.make(ownProperties(options)))
 
 /**
  * The same with every option from Effect's `Config`.

@@ -32,6 +32,7 @@ import type { VerifiedToken } from "./AccessToken.ts"
 import { redact } from "./internal/credential/authorizationHeader.ts"
 import * as cachedVerifier from "./internal/verification/cachedVerifier.ts"
 import * as invalidations from "./internal/verification/invalidations.ts"
+import { ownProperties } from "./internal/ownProperties.ts"
 import { copyUnexpired } from "./internal/verification/userVerifier.ts"
 import { always, isImmutable } from "./internal/verification/verified.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "./SecurityError.ts"
@@ -148,13 +149,16 @@ export class TokenVerifier extends Context.Service<
    *
    * @since 0.1.0
    */
-  static make({
-    cache,
-    verify
-  }: TokenCaching & { readonly verify: Verify }): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
+  static make(
+    options: TokenCaching & { readonly verify: Verify }
+  ): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
+    // A class of the user's may have `verify` as a method.
+    const { verify } = options
+    const { cache } = ownProperties(options)
     let isReported = cache === false
     return cachedVerifier.make({
-      cache,
+      cache: ownProperties(options).cache,
+      refused: () => {},
       verify: (text, fiber) => () =>
         Effect.flatMapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (copy) => {
           const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, standing: always }

@@ -7,6 +7,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
+import { ownProperties } from "../internal/ownProperties.ts"
 import type { Answer, Endpoint, IssuerRequest } from "./model.ts"
 import type { State } from "./state.ts"
 import type { Claims } from "./token.ts"
@@ -75,7 +76,7 @@ export const respond = Effect.fnUntraced(function* (
   const answer = (yield* Ref.get(ref)).answers[endpoint]
   if (answer === "unreachable") return yield* Effect.fail("Unreachable" as const)
   if (answer === "never") return yield* Effect.never
-  const how = answer === "normal" ? {} : answer
+  const how: Exclude<Answer, string> = ownProperties(answer === "normal" ? {} : answer)
   if (how.delay !== undefined) yield* Effect.sleep(how.delay)
   switch (endpoint) {
     case "jwks":
@@ -83,7 +84,7 @@ export const respond = Effect.fnUntraced(function* (
     case "introspection": {
       const answer = yield* introspect(request, minted)
       return answer === undefined
-        ? response({ status: 401, ...how }, { error: "invalid_client" })
+        ? response(ownProperties({ status: 401, ...how }), { error: "invalid_client" })
         : response(how, answer)
     }
     default:

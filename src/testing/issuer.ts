@@ -7,6 +7,7 @@ import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { fromClientRequest, HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Ref from "effect/Ref"
+import { ownProperties } from "../internal/ownProperties.ts"
 import { requireIssuer } from "../internal/url.ts"
 import * as endpoints from "./endpoints.ts"
 import type { Answer, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOptions } from "./model.ts"
@@ -14,7 +15,8 @@ import * as states from "./state.ts"
 import * as token from "./token.ts"
 
 /** An issuer, and a client that reaches nobody else. */
-export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
+export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
+  const options = ownProperties(given)
   const identifier = options.issuer ?? "https://issuer.test"
   yield* Effect.orDie(requireIssuer("issuer", identifier))
   const audience = options.audience ?? "https://api.test"
@@ -41,7 +43,8 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
     jwksUri: address.jwksUri,
     metadata,
     introspectionEndpoint: address.introspectionEndpoint,
-    mint: Effect.fnUntraced(function* (options = {}) {
+    mint: Effect.fnUntraced(function* (given = {}) {
+      const options = ownProperties(given)
       const key = yield* states.find(yield* state, options.key)
       const claims = token.claims(options, yield* nextDefaults(options))
       const minted = yield* token.good(options, claims, key)
@@ -50,11 +53,16 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
       if (isOwn && options.profile !== "id-token") known.set(minted, { token_type: "Bearer", ...claims })
       return minted
     }),
-    mintOpaque: Effect.fnUntraced(function* ({ claims, ...options } = {}) {
+    mintOpaque: Effect.fnUntraced(function* (given = {}) {
+      const { claims, ...rest } = ownProperties(given)
+      const options = ownProperties(rest)
       const defaults = yield* nextDefaults(options)
       // Never the same again, not after `reset` either: what is kept of one is not another's.
       const minted = `opaque-${++opaqueTokens}`
-      known.set(minted, token.claims({ ...options, claims: { token_type: "Bearer", ...claims } }, defaults))
+      known.set(
+        minted,
+        token.claims(ownProperties({ ...options, claims: { token_type: "Bearer", ...claims } }), defaults)
+      )
       return minted
     }),
     revoke: (token) =>
@@ -63,17 +71,20 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
           ? Effect.void
           : states.mistake("it has minted no access token like the one to revoke, or that is revoked already")
       ),
-    mintRaw: (raw) =>
-      state.pipe(
+    mintRaw: (given) => {
+      const raw = ownProperties(given)
+      return state.pipe(
         Effect.flatMap((state) => states.find(state, raw.key)),
         Effect.flatMap((key) => token.raw(raw, key))
-      ),
+      )
+    },
     keys: Effect.map(state, ({ keys }) => keys),
     currentKey: Effect.map(state, ({ current }) => current),
     rotate: (key) => states.rotate(ref, key),
     retire: (kid) => states.retire(ref, kid),
     publish: (jwk) => Ref.update(ref, (state) => ({ ...state, published: [...state.published, jwk] })),
-    respond: Effect.fnUntraced(function* (endpoint, answer) {
+    respond: Effect.fnUntraced(function* (endpoint, given) {
+      const answer = typeof given === "string" ? given : ownProperties(given)
       if (typeof answer !== "string") yield* states.millis("the delay of an answer", answer.delay ?? 0, 0)
       yield* Ref.update(ref, (state) => ({ ...state, answers: { ...state.answers, ...answers(endpoint, answer) } }))
     }),

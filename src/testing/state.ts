@@ -3,6 +3,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import { toMillis } from "../internal/duration.ts"
+import { own } from "../internal/jwt/strictJson.ts"
 import type { Algorithm } from "../JwtVerifier.ts"
 import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./model.ts"
 import { makeKey } from "./signingKey.ts"
@@ -96,5 +97,7 @@ export const retire = (ref: Ref.Ref<State>, kid: string): Effect.Effect<void> =>
       : mistake(`no key "${kid}" is published; these are: ${names(kids.filter((name) => name !== undefined))}`)
   })
 
-const kidOf = (jwk: unknown): string | undefined =>
-  typeof jwk === "object" && jwk !== null && "kid" in jwk && typeof jwk.kid === "string" ? jwk.kid : undefined
+const kidOf = (jwk: unknown): string | undefined => {
+  const kid = own(jwk, "kid")
+  return typeof kid === "string" ? kid : undefined
+}

@@ -1,6 +1,7 @@
 /** Makes tokens, good and bad ones. */
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
+import { ownProperties } from "../internal/ownProperties.ts"
 import type { MintOptions, RawPart, RawToken, SigningKey } from "./model.ts"
 import { sign } from "./signingKey.ts"
 
@@ -20,7 +21,7 @@ interface Defaults {
 export type Claims = Readonly<Record<string, unknown>>
 
 export const good = (options: MintOptions, claims: Claims, key: SigningKey): Effect.Effect<string> =>
-  raw({ header: JSON.stringify(header(options, key)), payload: JSON.stringify(claims) }, key)
+  raw(ownProperties({ header: JSON.stringify(header(options, key)), payload: JSON.stringify(claims) }), key)
 
 export const raw = (token: RawToken, key: SigningKey): Effect.Effect<string> => {
   const input = `${segment(token.header)}.${segment(token.payload)}`

@@ -3,6 +3,7 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import { InvalidRequest, NotAuthenticated } from "../../SecurityError.ts"
 import { constant } from "../constantErrors.ts"
+import { rawFields } from "./rawFields.ts"
 
 // RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=". To look for what is none of these is faster than to match all.
 const notToken68 = /[^\w.~+/=-]/
@@ -64,7 +65,9 @@ export const fromRequest = (request: HttpServerRequest, maxLength: number): stri
 
 /** The value of the `Authorization` field; of several the first. */
 export const fieldValue = (request: HttpServerRequest): string | undefined => {
-  const value = isAsReceived(request) ? request.source.headers["authorization"] : request.headers["authorization"]
+  const headers = isAsReceived(request) ? request.source.headers : request.headers
+  // Node's `headers` inherit from `Object.prototype`: a request without the field would have a stranger's.
+  const value = Object.hasOwn(headers, "authorization") ? headers["authorization"] : undefined
   return typeof value === "string" ? value : undefined
 }
 
@@ -122,11 +125,6 @@ const hasSeveralFields = (source: object): boolean => {
     if (isAuthorization(fields[i])) count++
   }
   return count > 1
-}
-
-const rawFields = (source: object): ReadonlyArray<unknown> | undefined => {
-  const fields: unknown = "rawHeaders" in source ? source.rawHeaders : undefined
-  return Array.isArray(fields) ? fields : undefined
 }
 
 // As clients write it; to look for it in all other ways takes a copy.

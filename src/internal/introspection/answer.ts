@@ -20,6 +20,8 @@ export interface Refused {
   readonly advice: string | undefined
 }
 
+export const isRefused = (read: VerifiedToken | Refused): read is Refused => Object.hasOwn(read, "error")
+
 const inactive: Refused = { error: constant(new InvalidToken({ reason: "Rejected" })), advice: undefined }
 
 /** How long a token counts of which the server does not say when it expires, in seconds. */

@@ -12,6 +12,7 @@ import { type Reader, type Status, statusIsBad, type Unavailable } from "../auth
 import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
 import { elapsed, readInstant } from "../instant.ts"
 import type { Claims } from "../jwt/policy.ts"
+import { ownProperties } from "../ownProperties.ts"
 import { parseText } from "../jwt/strictJson.ts"
 import { CircuitBreaker, maxRetryAfter } from "./circuitBreaker.ts"
 import { Endpoint } from "./endpoint.ts"
@@ -154,8 +155,9 @@ interface Read {
 }
 
 /** Credentials are somebody else's: what is none throws. */
-const read = ({ authorization, parameters = {} }: Credentials): Read => {
-  if ("token" in parameters || "token_type_hint" in parameters)
+const read = (given: Credentials): Read => {
+  const { authorization, parameters = {} } = ownProperties(given)
+  if (Object.hasOwn(parameters, "token") || Object.hasOwn(parameters, "token_type_hint"))
     throw new TypeError("parameters are of the client alone")
   return {
     headers: authorization === undefined ? {} : { authorization: textOf(authorization) },

@@ -4,6 +4,7 @@ import { isReadonlyObject } from "effect/Predicate"
 import type { Policy as Options } from "../../JwtVerifier.ts"
 import type { ConfigurationError } from "../../SecurityError.ts"
 import * as duration from "../duration.ts"
+import { ownProperties } from "../ownProperties.ts"
 import * as scope from "../requirement/scope.ts"
 import { refuseSetting } from "../setting.ts"
 import { otherClaims } from "./profile.ts"
@@ -40,8 +41,9 @@ export type Profile = NonNullable<Options["profile"]>
 
 export const make = Effect.fnUntraced(function* (
   algorithms: ReadonlySet<string>,
-  options: Options
+  given: Options
 ): Effect.fn.Return<Policy, ConfigurationError> {
+  const options = ownProperties(given)
   const audience = typeof options.audience === "string" ? [options.audience] : options.audience
   if (!isListOfNames(audience) || audience.length === 0) {
     return yield* refuseSetting(

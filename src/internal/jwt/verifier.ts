@@ -81,7 +81,7 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
 const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
   const { keysOf, knownKeys } = trust
   const { alg, kid } = parsed.header
-  const header = kid === undefined ? { alg } : { alg, kid }
+  const header = { alg, kid }
   const standingOf =
     (key: Key): Standing =>
     (clock, now) =>

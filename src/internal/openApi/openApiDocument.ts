@@ -3,6 +3,7 @@ import type * as OpenApi from "effect/http-api/OpenApi"
 import { isReadonlyObject } from "effect/Predicate"
 import type { SecurityRequirementObject } from "../../OpenApiSecurity.ts"
 import { field, type Json, mapValues, membersOf } from "../json.ts"
+import { ownProperties } from "../ownProperties.ts"
 import * as pathTemplate from "./pathTemplate.ts"
 import { both } from "./securityRequirements.ts"
 import type { Scheme } from "../scheme/scheme.ts"
@@ -40,7 +41,7 @@ export interface SecuredOperation {
 }
 
 /** A document, as opposed to the tag of a group: an api that is added to another one gives its annotations to its groups. */
-export const isDocument = (value: Json): boolean => "openapi" in value && "paths" in value
+export const isDocument = (value: Json): boolean => Object.hasOwn(value, "openapi") && Object.hasOwn(value, "paths")
 
 /** The document with the security of these endpoints, each of which must be there. */
 export const secure = (document: Json, endpoints: ReadonlyArray<SecuredOperation>): Json => {
@@ -93,7 +94,7 @@ const secured = (operation: Json, { declared, others, refusals, rendered, securi
 // The fields of an answer that the user has written himself are his own.
 const isRefusal = (response: unknown): boolean => {
   const headers = membersOf(field(response, "headers"))
-  return "www-authenticate" in headers || "retry-after" in headers
+  return Object.hasOwn(headers, "www-authenticate") || Object.hasOwn(headers, "retry-after")
 }
 
 /** A response of this status that is one or the other. The body of a media type that both have may be anything. */
@@ -141,7 +142,7 @@ export const add = (
     if (Object.hasOwn(item, method)) throw new TypeError(`The document has ${where} already.`)
     if (same !== path) throw new TypeError(`${where} is ${same} for OpenAPI: give the parameters the same names.`)
     templates.set(pathTemplate.normalize(path), path)
-    const { parameters: own, responses, ...rest } = operation
+    const { parameters: own, responses, ...rest } = ownProperties(operation)
     const given = isReadonlyObject(responses) ? responses : { "200": { description: "Success" } }
     paths.set(path, {
       ...item,

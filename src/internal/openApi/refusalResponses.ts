@@ -4,6 +4,7 @@ import * as Challenge from "../../Challenge.ts"
 import type { SecurityError } from "../../SecurityError.ts"
 import { type Demand, errorsOf, type Part } from "../requirement/demand.ts"
 import { exampleErrors } from "../exampleErrors.ts"
+import { rendererOf } from "../renderer.ts"
 
 /** How a scheme answers an error, for a document. */
 interface Answer {
@@ -29,9 +30,8 @@ const answersOf = ({ scheme }: Part): ReadonlyArray<Answer> => {
 }
 
 const render = (renderers: Challenge.Renderers, error: SecurityError): HttpServerResponse | undefined => {
-  const renderer = renderers[error._tag] as ((error: SecurityError) => unknown) | undefined
   try {
-    const response = renderer?.(error)
+    const response = rendererOf(renderers, error)?.(error)
     return isHttpServerResponse(response) ? response : undefined
   } catch {
     // Where a renderer fails, the standard answer is sent.

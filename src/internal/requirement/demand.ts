@@ -61,7 +61,7 @@ export type Demand = ReadonlyArray<Clause>
 export const combine = (outer: Demand, inner: Demand): Demand =>
   inner.reduce((demand, clause) => {
     const index = demand.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
-    const [before, own] = [sole(demand[index] ?? []), sole(clause)]
+    const [before, own] = [index === -1 ? undefined : sole(demand[index] ?? []), sole(clause)]
     if (before === undefined || own === undefined) return [...demand, clause]
     const joined = part({
       scheme: own.scheme,

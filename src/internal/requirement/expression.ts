@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../AccessToken.ts"
 import type { Item, Requirement } from "../../Requirement.ts"
+import { ownProperties } from "../ownProperties.ts"
 import { andThen, type ValueOrEffect } from "../valueOrEffect.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
@@ -32,8 +33,8 @@ export interface Check {
   readonly error: Schema.Top | undefined
   /** The scheme whose claims it reads; `undefined` where it is for every scheme. */
   readonly scheme: schemes.Scheme | undefined
-  /** It is asked further in, and holds until then. */
-  readonly isDeferred?: boolean
+  /** It runs further in, and holds until then. Always an own property: an inherited `isDeferred` would skip the check. */
+  readonly isDeferred: boolean
 }
 
 export const all = (of: ReadonlyArray<Expression>): Expression =>
@@ -57,10 +58,17 @@ export const wrap = <Scope extends string, Proves, E, R, Scheme extends string>(
 export const check = <E, R, Scheme extends string>(
   name: string,
   holds: (token: never) => Effect.Effect<boolean, E, R>,
-  error: Schema.Top | undefined,
-  scheme?: schemes.Scheme
+  options: { readonly error: Schema.Top } | undefined,
+  scheme: schemes.Scheme | undefined
 ): Requirement<never, never, E, R, Scheme> =>
-  wrap({ _tag: "Check", name, holds: holds as unknown as Check["holds"], error, scheme })
+  wrap({
+    _tag: "Check",
+    name,
+    holds: holds as unknown as Check["holds"],
+    error: options && ownProperties(options).error,
+    scheme,
+    isDeferred: false
+  })
 
 export const ofItem = (item: Item<string, string>): Expression => {
   if (typeof item === "string") return { _tag: "Scope", scope: item }
@@ -207,7 +215,7 @@ export const decide = (
     case "Scope":
       return holds(self.scope)
     case "Check":
-      if (self.isDeferred === true) return true
+      if (self.isDeferred) return true
       // Only `true` is yes: claims are `unknown`, and a check that was made of them may give anything.
       return Effect.map(self.holds(token), (result: unknown) => {
         if (result !== true) failed.push(self.name)

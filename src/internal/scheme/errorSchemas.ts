@@ -15,6 +15,7 @@ import {
   type SecurityError
 } from "../../SecurityError.ts"
 import { exampleErrors } from "../exampleErrors.ts"
+import { own } from "../jwt/strictJson.ts"
 
 /** The errors as an `HttpApi` declares them: for its document and for its typed client. */
 export type ErrorSchemasByTag = {
@@ -37,7 +38,7 @@ export const isOurs = (schema: Schema.Top): boolean => settingsOf(schema) !== un
 
 /** How the scheme answers whose error this is. */
 export const settingsOf = (schema: Schema.Top): Challenge.Settings | undefined =>
-  SchemaAST.resolve(schema.ast)?.[mark] as Challenge.Settings | undefined
+  own(SchemaAST.resolve(schema.ast), mark) as Challenge.Settings | undefined
 
 export const make = (responses: Challenge.Responses, realm: string): ErrorSchemasByTag => {
   const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {} }

@@ -7,6 +7,7 @@ import type { VerifiedToken } from "../../AccessToken.ts"
 import type { Options } from "../../OAuth2.ts"
 import type { Item } from "../../Requirement.ts"
 import { SecurityScopes } from "../../SecurityScopes.ts"
+import { ownProperties } from "../ownProperties.ts"
 import * as authorize from "./authorize.ts"
 import * as demands from "../requirement/demand.ts"
 import * as errorSchemas from "./errorSchemas.ts"
@@ -107,7 +108,7 @@ export const make = <
   })
 
   const scheme = schemes.make(name, {
-    definition: securitySchemeObject.make({ ...options, flows, openIdConnectUrl }),
+    definition: securitySchemeObject.make(ownProperties({ ...options, flows, openIdConnectUrl })),
     implication: implication.make(where, names, options.implies ?? {}),
     // Frozen, since the errors of many requests hold the same list.
     settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers }),
@@ -147,7 +148,7 @@ export const make = <
       name: string,
       holds: (token: VerifiedToken) => Effect.Effect<boolean, unknown, unknown>,
       options?: { readonly error: Schema.Top }
-    ) => expression.check(name, holds, options?.error, scheme),
+    ) => expression.check(name, holds, options, scheme),
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims),
     withScopes: (...scopes: ReadonlyArray<string>) => {

@@ -9,7 +9,7 @@ export interface Raised {
   readonly settings: Challenge.Settings
   readonly challenges: ReadonlyArray<string>
   /** Once it was asked for, where it is the same each time. */
-  response?: Effect.Effect<HttpServerResponse>
+  response: Effect.Effect<HttpServerResponse> | undefined
 }
 
 // Beside the error: where it was raised is not known to whoever constructed it (a verifier, say).

@@ -12,18 +12,21 @@ import { frozenSuccess } from "../exit.ts"
 import { copyOfData } from "../verification/userVerifier.ts"
 import { frozen, type FrozenToken, isImmutable } from "../verification/verified.ts"
 import * as origin from "../guard/origin.ts"
+import { ownProperties } from "../ownProperties.ts"
 import * as proof from "../guard/proof.ts"
 import type { Authentication, Scheme } from "./scheme.ts"
 
 /** The claims are a copy, so that the library freezes no object of the test. */
-const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
-  AccessToken.make({
+const testToken = (token: TestToken<string>): VerifiedToken => {
+  const { claims = {}, scopes = [], subject = "demo" } = ownProperties(token)
+  return AccessToken.make({
     subject,
     scopes,
     claims: copyOfData(claims),
     issuer: "test",
     expiresAt: DateTime.makeUnsafe(8.64e15)
   })
+}
 
 /** The members of a scheme that are layers. */
 export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { ConfigurationError } from "../../SecurityError.ts"
 import type { InitOAuth, Options } from "../../SwaggerUi.ts"
+import { ownProperties } from "../ownProperties.ts"
 import { origin, scopes } from "./document.ts"
 
 /** FastAPI's. */
@@ -52,7 +53,9 @@ export const check = Effect.fnUntraced(function* (options: Options, document: ob
     return yield* refuse("url", "with openApiPath: false, say where the page finds the document")
   }
   const declared = scopes(document)
-  const unknown = options.initOAuth?.scopes?.find((scope) => declared?.includes(scope) === false)
+  const unknown = ownProperties<Partial<InitOAuth>>(options.initOAuth ?? {}).scopes?.find(
+    (scope) => declared?.includes(scope) === false
+  )
   if (unknown !== undefined) {
     return yield* refuse(
       "initOAuth.scopes",
@@ -68,7 +71,7 @@ export const check = Effect.fnUntraced(function* (options: Options, document: ob
 
 /** What Swagger UI's `initOAuth` is called with. It is called even where nothing is given: PKCE does not wait for a client id. */
 export const initOAuth = (given: InitOAuth | undefined) => {
-  const { unsafeClientSecret, usePkce, ...rest } = given ?? {}
+  const { unsafeClientSecret, usePkce, ...rest } = ownProperties<Partial<InitOAuth>>(given ?? {})
   return {
     ...rest,
     ...(unsafeClientSecret === undefined ? undefined : { clientSecret: unsafeClientSecret }),

@@ -1,5 +1,6 @@
 /** What the page has to know of the document that it shows. */
 import { field, type Json, membersOf } from "../json.ts"
+import { ownProperties } from "../ownProperties.ts"
 import { relative } from "./relative.ts"
 
 const values = (value: unknown): ReadonlyArray<unknown> =>
@@ -10,7 +11,7 @@ const values = (value: unknown): ReadonlyArray<unknown> =>
  * so that it is right behind a prefix that the program does not know.
  */
 export const servedAt = (path: string, document: object): object => {
-  const { servers, ...rest } = document as Json
+  const { servers, ...rest } = ownProperties(document as Json)
   return Array.isArray(servers) && servers.length > 0
     ? document
     : { ...rest, servers: [{ url: relative(path, "/").replace(/\/$/, "") }] }

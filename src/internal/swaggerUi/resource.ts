@@ -12,7 +12,7 @@ export interface Resource {
   readonly body: Uint8Array<ArrayBuffer>
   readonly contentType: string
   readonly cacheControl: string
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** For what has its version in its URL. */

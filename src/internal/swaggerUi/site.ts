@@ -73,7 +73,8 @@ const ofPackage = ({ files, notice, version }: assets.Assets, below: (name: stri
     path: below(`swagger-ui-dist@${version}/${name}`),
     body,
     contentType,
-    cacheControl: immutable
+    cacheControl: immutable,
+    headers: {}
   })
   const file = (name: assets.FileName) => one(name, files[name], assets.contentTypes[name])
   return {
@@ -91,7 +92,8 @@ const ofText = (below: (name: string) => Path, name: string, text: string) => {
     path: below(`${name}-${hash.slice(0, 16)}.js`),
     body,
     contentType: "text/javascript; charset=utf-8",
-    cacheControl: immutable
+    cacheControl: immutable,
+    headers: {}
   }))
 }
 
@@ -107,5 +109,6 @@ const openApi = (path: Path, document: Document): Resource => ({
   path,
   body: encode(JSON.stringify(documents.servedAt(path, document))),
   contentType: "application/json",
-  cacheControl: revalidated
+  cacheControl: revalidated,
+  headers: {}
 })

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { ConfigurationError } from "../../SecurityError.ts"
 import type { TokenCacheOptions } from "../../TokenVerifier.ts"
 import * as duration from "../duration.ts"
+import { ownProperties } from "../ownProperties.ts"
 import { refuseSetting } from "../setting.ts"
 import type { Bounds } from "./tokenCache.ts"
 
@@ -14,8 +15,8 @@ export interface CacheSettings extends Bounds {
 export const readSettings = Effect.fnUntraced(function* (
   options: TokenCacheOptions
 ): Effect.fn.Return<CacheSettings, ConfigurationError> {
-  const { capacity = 10_000, maxBytes = 16 * 1024 * 1024 } = options
-  const timeToLive = duration.toMillis(options.timeToLive ?? "1 minute")
+  const { capacity = 10_000, maxBytes = 16 * 1024 * 1024, timeToLive: input = "1 minute" } = ownProperties(options)
+  const timeToLive = duration.toMillis(input)
   const refuse = (setting: string, message: string) =>
     refuseSetting(setting, `${message}; cache: false switches the cache off`)
   if (!Number.isSafeInteger(capacity) || capacity < 1) {

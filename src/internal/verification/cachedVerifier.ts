@@ -34,13 +34,13 @@ type Refused = (error: InvalidToken) => void
 
 interface Options {
   readonly verify: Verify
-  readonly refused?: Refused
+  readonly refused: Refused
   readonly cache: TokenCacheOptions | false | undefined
 }
 
 export const make = Effect.fnUntraced(function* ({
   cache = {},
-  refused = () => {},
+  refused,
   verify
 }: Options): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError> {
   if (cache === false) {
