@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as scope from "./scope.ts"
+import { ownProperties } from "./lib/ownProperties.ts"
 
 /**
  * A verified access token. The names in parentheses are the claims of the JWT profile for access tokens (RFC 9068 §2.2).
@@ -100,17 +101,18 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
     /** What checks and handlers may read besides. Default: none. */
     readonly claims?: Readonly<Record<string, unknown>>
   }): VerifiedToken {
-    const { audience = [], claims = {}, expiresAt, issuer, scopes, subject } = options
+    const own = ownProperties(options)
+    const { audience = [], claims = {}, expiresAt, issuer, scopes, subject } = own
     return {
       subject,
-      clientId: Option.fromUndefinedOr(options.clientId),
+      clientId: Option.fromUndefinedOr(own.clientId),
       scopes: scope.fromClaim(typeof scopes === "string" ? scopes : Array.from(scopes)),
       issuer,
       audience,
       expiresAt,
-      issuedAt: Option.fromUndefinedOr(options.issuedAt),
-      tokenId: Option.fromUndefinedOr(options.tokenId),
-      claims: Object.assign(Object.create(null), claims)
+      issuedAt: Option.fromUndefinedOr(own.issuedAt),
+      tokenId: Option.fromUndefinedOr(own.tokenId),
+      claims: ownProperties(claims)
     }
   }
 }

@@ -145,7 +145,7 @@ export class InvalidToken extends Data.TaggedError("InvalidToken")<
 > {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
-    return `The access token was refused: ${this.reason}${this.claim === undefined ? "" : ` (${this.claim})`}`
+    return `The access token was refused: ${this.reason}${Object.hasOwn(this, "claim") ? ` (${this.claim})` : ""}`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
     return respond(this)
@@ -191,7 +191,7 @@ export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
   override get message(): string {
     return this.missing.length > 0
       ? `The access token lacks a required scope: ${this.missing.join(" ")}`
-      : `The access token does not satisfy a requirement${this.checks === undefined ? "" : `: ${this.checks.join(", ")}`}`
+      : `The access token does not satisfy a requirement${Object.hasOwn(this, "checks") ? `: ${this.checks?.join(", ")}` : ""}`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
     return respond(this)
@@ -230,7 +230,7 @@ export class AuthorizationServerUnavailable extends Data.TaggedError("Authorizat
 }> {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
-    return `The authorization server${this.issuer === undefined ? "" : ` ${this.issuer}`} is unavailable: ${this.reason} (retry after ${Duration.format(this.retryAfter)})`
+    return `The authorization server${Object.hasOwn(this, "issuer") ? ` ${this.issuer}` : ""} is unavailable: ${this.reason} (retry after ${Duration.format(this.retryAfter)})`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
     return respond(this)

@@ -90,7 +90,7 @@ export const answer = (error: Failure, settings: Form): Answer => {
       return challenge(401, "Could not validate credentials", fastapi ? scope : [["error", "invalid_token"], ...scope])
     case "InsufficientScope": {
       // A client that has all scopes, and is told which, asks for them again, and again.
-      const missing = error.checks !== undefined && error.missing.length === 0 ? [] : scope
+      const missing = Object.hasOwn(error, "checks") && error.missing.length === 0 ? [] : scope
       return fastapi
         ? challenge(401, "Not enough permissions", missing)
         : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...missing])

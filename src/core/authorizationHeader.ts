@@ -65,7 +65,9 @@ export const fromRequest = (request: HttpServerRequest, maxLength: number): stri
 
 /** The value of the `Authorization` field; of several the first. */
 export const fieldValue = (request: HttpServerRequest): string | undefined => {
-  const value = isAsReceived(request) ? request.source.headers["authorization"] : request.headers["authorization"]
+  const headers = isAsReceived(request) ? request.source.headers : request.headers
+  // Node's `headers` inherit from `Object.prototype`: a request without the field would have a stranger's.
+  const value = Object.hasOwn(headers, "authorization") ? headers["authorization"] : undefined
   return typeof value === "string" ? value : undefined
 }
 

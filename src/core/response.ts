@@ -5,13 +5,14 @@
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { type Renderers, rendererOf } from "./renderer.ts"
 import { frozenSuccess } from "./lib/exit.ts"
 import { answer, type Failure, type Form } from "./answer.ts"
 import { severalFields } from "./effect/severalFields.ts"
 
 /** `Challenge.Settings`, whose renderers take the errors themselves. */
 interface Settings extends Form {
-  readonly renderers: { readonly [Tag in Failure["_tag"]]?: (error: never) => HttpServerResponse.HttpServerResponse }
+  readonly renderers: Renderers
 }
 
 /** How a scheme answers an error that it has raised. */
@@ -19,7 +20,7 @@ export interface Raised {
   readonly settings: Settings
   readonly challenges: ReadonlyArray<string>
   /** Once it was asked for, where it is the same each time. */
-  response?: Effect.Effect<HttpServerResponse.HttpServerResponse>
+  response: Effect.Effect<HttpServerResponse.HttpServerResponse> | undefined
 }
 
 // Beside the error: where it was raised is not known to whoever constructed it (a verifier, say).
@@ -53,7 +54,8 @@ export const notHandled = new Error(
 /** How an error answers that was raised outside every scheme. */
 const outside: Raised = {
   settings: { responses: "fastapi", realm: "OAuth2", scopes: [], renderers: {} },
-  challenges: []
+  challenges: [],
+  response: undefined
 }
 
 /** A copy of an error that responds with the given settings, as `Challenge.within` describes it. */
@@ -66,7 +68,7 @@ export const within = <E extends Failure & Error>(
   // the one line that a log should show: where in this library a request was refused helps nobody.
   const copy: E = Object.assign(Object.create(Object.getPrototypeOf(error)), error)
   Object.defineProperty(copy, "stack", { value: `${error._tag}: ${error.message}` })
-  note(copy, { settings, challenges })
+  note(copy, { settings, challenges, response: undefined })
   // It may serve many requests.
   return Object.freeze(copy)
 }
@@ -96,7 +98,7 @@ const rendered = (
   { renderers }: Settings,
   { fields, response }: Standard
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const renderer = renderers[error._tag] as ((error: Failure) => HttpServerResponse.HttpServerResponse) | undefined
+  const renderer = rendererOf(renderers, error)
   return renderer === undefined ? response : render(renderer, error, fields, response)
 }
 
@@ -117,7 +119,7 @@ const standard = (error: Failure, settings: Settings, more: Readonly<Record<stri
 
 /** The user's response, with the fields that it lacks; the standard one where the renderer fails. */
 const render = (
-  renderer: (error: Failure) => HttpServerResponse.HttpServerResponse,
+  renderer: (error: Failure) => unknown,
   error: Failure,
   fields: ReadonlyArray<[string, string]>,
   standard: Effect.Effect<HttpServerResponse.HttpServerResponse>

@@ -104,7 +104,7 @@ export const check = <R = never, Error extends Schema.Top = never>(
   name: string,
   holds: (token: VerifiedToken) => Effect.Effect<boolean, Error["Type"], R>,
   options?: { readonly error: Error }
-): Requirement<never, never, Error["Type"], R, never> => requirements.check(name, holds, options?.error)
+): Requirement<never, never, Error["Type"], R, never> => requirements.check(name, holds, options, undefined)
 
 const assertScopes = (where: string, items: ReadonlyArray<Item<string, string>>): void =>
   assertScopeTokens(

@@ -34,6 +34,7 @@ import type { Implications } from "../guard/scheme/implication.ts"
 import type { OAuth2Scheme, UnknownClaims } from "./oauth2Scheme.ts"
 import type { Options, RequiredOptions } from "./options.ts"
 import { make as scheme } from "./make.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 import type {
   AuthorizationCodeFlow,
   ClientCredentialsFlow,
@@ -102,10 +103,10 @@ const ofFlow =
     flow: Name,
     fields: ReadonlyArray<keyof Required<Flows>[Name]>
   ): Constructor<Required<Flows>[Name]> =>
-  (name, options) =>
-    scheme(`OAuth2.${flow}`, name, options, {
-      [flow]: Struct.pick(options as Required<Flows>[Name], fields)
-    })
+  (name, options) => {
+    const own = ownProperties(options)
+    return scheme(`OAuth2.${flow}`, name, own, { [flow]: Struct.pick(own as Required<Flows>[Name], fields) })
+  }
 
 /**
  * A scheme for the authorization-code flow (RFC 6749 §4.1): FastAPI's `OAuth2AuthorizationCodeBearer`.
@@ -241,10 +242,11 @@ export const implicit: Constructor<ImplicitFlow> = ofFlow("implicit", ["authoriz
  * @since 0.1.0
  */
 export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
-  if (Object.keys(options.flows ?? {}).length === 0) {
+  const own = ownProperties(options)
+  if (Object.keys(own.flows ?? {}).length === 0) {
     throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): name at least one flow.`)
   }
-  return scheme("OAuth2.make", name, options, options.flows)
+  return scheme("OAuth2.make", name, own, own.flows)
 }
 
 /**
@@ -267,4 +269,7 @@ export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
 export const openIdConnect: Constructor<{
   readonly openIdConnectUrl: string
   readonly oauth2MetadataUrl?: never
-}> = (name, options) => scheme("OAuth2.openIdConnect", name, options, {}, options.openIdConnectUrl)
+}> = (name, options) => {
+  const own = ownProperties(options)
+  return scheme("OAuth2.openIdConnect", name, own, {}, own.openIdConnectUrl)
+}

@@ -47,7 +47,7 @@ export const make = (scheme: Scheme) => {
     ([{ authenticator }, request, required]) =>
       Effect.withFiber((fiber) => {
         const credential = authenticator.fromRequest(request, fiber)
-        if ("verified" in credential) return Effect.map(verify(credential.verified, required), Option.some)
+        if (!(credential instanceof Error)) return Effect.map(verify(credential.verified, required), Option.some)
         return credential._tag === "NotAuthenticated"
           ? Effect.succeedNone
           : Effect.fail(Challenge.within(credential, policies.settingsOf(bare, required)))

@@ -3,8 +3,19 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../core/AccessToken.ts"
 import { InvalidToken } from "../core/SecurityError.ts"
+import { copyOfData } from "../verifier/cache/userVerifier.ts"
 
 export type ClaimsSchema = Schema.Decoder<object>
+
+/** A check may read a claim that is absent: it is `undefined`, whatever a program adds to `Object.prototype`. */
+const withoutPrototype = (claims: object): object => {
+  try {
+    return copyOfData(claims)
+  } catch {
+    // A proxy may throw. Then the claims are as the schema gives them, and no other request gets them.
+    return claims
+  }
+}
 
 /** Puts decoded claims in the place of a token's own. */
 const decode = (schema: ClaimsSchema | undefined) => {
@@ -12,7 +23,10 @@ const decode = (schema: ClaimsSchema | undefined) => {
   const decode = Schema.decodeUnknownEffect(schema)
   return (token: VerifiedToken) =>
     // Sound: they are an object, of whose properties this says nothing; what the schema knows of them is in the type of its scheme.
-    Effect.map(decode(token.claims), (claims) => ({ ...token, claims: claims as VerifiedToken["claims"] }))
+    Effect.map(decode(token.claims), (claims) => ({
+      ...token,
+      claims: withoutPrototype(claims) as VerifiedToken["claims"]
+    }))
 }
 
 /** Refuses a token whose claims do not decode. */

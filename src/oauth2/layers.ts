@@ -13,16 +13,19 @@ import { type Authentication, Proof, type Scheme } from "../guard/scheme/scheme.
 import { frozenSuccess } from "../core/lib/exit.ts"
 import { copyOfData } from "../verifier/cache/userVerifier.ts"
 import { frozen, type FrozenToken, isImmutable } from "../verifier/cache/verified.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 
 /** The claims are a copy, so that the library freezes no object of the test. */
-const testToken = ({ claims = {}, scopes = [], subject = "demo" }: TestToken<string>): VerifiedToken =>
-  AccessToken.make({
+const testToken = (token: TestToken<string>): VerifiedToken => {
+  const { claims = {}, scopes = [], subject = "demo" } = ownProperties(token)
+  return AccessToken.make({
     subject,
     scopes,
     claims: copyOfData(claims),
     issuer: "test",
     expiresAt: DateTime.makeUnsafe(8.64e15)
   })
+}
 
 /** The members of a scheme that are layers. */
 export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {

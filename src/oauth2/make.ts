@@ -8,6 +8,7 @@ import type { Options } from "./options.ts"
 import type { Item } from "../guard/requirement/item.ts"
 import * as requirements from "../guard/requirement/item.ts"
 import { SecurityScopes } from "../core/SecurityScopes.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as authorize from "./authorize.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
@@ -108,7 +109,7 @@ export const make = <
   })
 
   const scheme = schemes.make(name, {
-    definition: securitySchemeObject.make({ ...options, flows, openIdConnectUrl }),
+    definition: securitySchemeObject.make(ownProperties({ ...options, flows, openIdConnectUrl })),
     implication: implication.make(where, names, options.implies ?? {}),
     // Frozen, since the errors of many requests hold the same list.
     settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers }),
@@ -148,7 +149,7 @@ export const make = <
       name: string,
       holds: (token: VerifiedToken) => Effect.Effect<boolean, unknown, unknown>,
       options?: { readonly error: Schema.Top }
-    ) => requirements.check(name, holds, options?.error, scheme),
+    ) => requirements.check(name, holds, options, scheme),
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims),
     withScopes: (...scopes: ReadonlyArray<string>) => {

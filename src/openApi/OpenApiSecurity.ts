@@ -16,6 +16,7 @@ import { ofPolicy, type SecurityRequirementObject } from "./securityRequirements
 import * as expression from "../guard/requirement/expression.ts"
 import type { SecurityRequirementTypes } from "../guard/middleware/securityRequirement.ts"
 import { ConfigurationError } from "../core/SecurityError.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 
 export type { SecurityRequirementObject } from "./securityRequirements.ts"
 
@@ -198,8 +199,10 @@ export const documented =
   ): Layer.Layer<A | A2, E | E2 | ConfigurationError, R | R2 | HttpRouter.HttpRouter> =>
     recorded(routes, (found) => {
       const document = Effect.try({
-        try: () =>
-          routesDocument.add("document" in options ? options.document : routesDocument.empty(options.info), found),
+        try: () => {
+          const own = ownProperties(options)
+          return routesDocument.add("document" in own ? own.document : routesDocument.empty(own.info), found)
+        },
         catch: (error) => error
       })
       return Layer.unwrap(

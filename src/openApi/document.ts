@@ -2,6 +2,7 @@
 import type * as OpenApi from "effect/http-api/OpenApi"
 import { isReadonlyObject } from "effect/Predicate"
 import { field, type Json, mapValues, membersOf } from "../core/lib/json.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as pathTemplate from "./pathTemplate.ts"
 import { combinations, type SecurityRequirementObject } from "./securityRequirements.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
@@ -41,7 +42,7 @@ export interface SecuredOperation {
 }
 
 // `addHttpApi` copies an api's annotations to its groups. Effect then passes the tag of a group to the transformation.
-export const isDocument = (value: Json): boolean => "openapi" in value && "paths" in value
+export const isDocument = (value: Json): boolean => Object.hasOwn(value, "openapi") && Object.hasOwn(value, "paths")
 
 /** Adds the security of the endpoints. Throws if the document lacks the operation of an endpoint. */
 export const secure = (document: Json, endpoints: ReadonlyArray<SecuredOperation>): Json => {
@@ -97,7 +98,7 @@ const secured = (operation: Json, { declared, others, refusals, rendered, securi
 // A response without these headers is the app's own, even if its status is that of a refusal.
 const isRefusal = (response: unknown): boolean => {
   const headers = membersOf(field(response, "headers"))
-  return "www-authenticate" in headers || "retry-after" in headers
+  return Object.hasOwn(headers, "www-authenticate") || Object.hasOwn(headers, "retry-after")
 }
 
 // A media type that both responses have gets the schema `{}`, because its body may come from either response.
@@ -151,7 +152,7 @@ export const add = (
       throw new TypeError(`${where} has the same path as ${same} in OpenAPI. Give the parameters the same names.`)
     }
     templates.set(pathTemplate.normalize(path), path)
-    const { parameters: own, responses, ...rest } = operation
+    const { parameters: own, responses, ...rest } = ownProperties(operation)
     const given = isReadonlyObject(responses) ? responses : { "200": { description: "Success" } }
     paths.set(path, {
       ...item,

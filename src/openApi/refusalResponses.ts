@@ -4,6 +4,7 @@ import * as Challenge from "../core/Challenge.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
 import { type Policy, errorsOf, type Part } from "../guard/requirement/policy.ts"
 import { exampleErrors } from "../core/exampleErrors.ts"
+import { rendererOf } from "../core/renderer.ts"
 
 /** Response of a scheme to an error. */
 interface RefusalResponse {
@@ -29,9 +30,8 @@ const responsesOf = ({ scheme }: Part): ReadonlyArray<RefusalResponse> => {
 }
 
 const render = (renderers: Challenge.Renderers, error: SecurityError): HttpServerResponse | undefined => {
-  const renderer = renderers[error._tag] as ((error: SecurityError) => unknown) | undefined
   try {
-    const response = renderer?.(error)
+    const response = rendererOf(renderers, error)?.(error)
     return isHttpServerResponse(response) ? response : undefined
   } catch {
     // If a custom renderer throws, the scheme sends the standard response.

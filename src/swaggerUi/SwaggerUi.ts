@@ -50,6 +50,7 @@ import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import { isDocument as isOpenApi } from "../openApi/document.ts"
 import type { Document, Options } from "./options.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as scalar from "./scalar.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 
@@ -106,7 +107,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {
       const { serve } = yield* Effect.promise(() => import("./serve.ts"))
-      yield* serve(router, () => (isDocument(source) ? source : OpenApi.fromApi(source)), options)
+      yield* serve(router, () => (isDocument(source) ? source : OpenApi.fromApi(source)), ownProperties(options))
     })
   )
 
@@ -178,6 +179,6 @@ export const forScalar =
     const previous = Context.getOrUndefined(api.annotations, OpenApi.Transform)
     return api.annotate(OpenApi.Transform, (document) => {
       const transformed = previous === undefined ? document : previous(document)
-      return isOpenApi(transformed) ? scalar.prepare(transformed, options) : transformed
+      return isOpenApi(transformed) ? scalar.prepare(transformed, ownProperties(options)) : transformed
     })
   }

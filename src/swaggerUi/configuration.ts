@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { ConfigurationError } from "../core/SecurityError.ts"
 import type { InitOAuth, Options } from "./options.ts"
 import { origin, scopes } from "./servedDocument.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 
 // FastAPI's defaults.
 const defaults = { layout: "BaseLayout", deepLinking: true, showExtensions: true, showCommonExtensions: true }
@@ -52,7 +53,9 @@ export const check = Effect.fnUntraced(function* (options: Options, document: ob
     return yield* refuse("url", "must be set, because openApiPath is false. Set it to the URL of the document.")
   }
   const declared = scopes(document)
-  const unknown = options.initOAuth?.scopes?.find((scope) => declared?.includes(scope) === false)
+  const unknown = ownProperties<Partial<InitOAuth>>(options.initOAuth ?? {}).scopes?.find(
+    (scope) => declared?.includes(scope) === false
+  )
   if (unknown !== undefined) {
     return yield* refuse(
       "initOAuth.scopes",
@@ -71,7 +74,7 @@ export const check = Effect.fnUntraced(function* (options: Options, document: ob
 
 /** Argument of Swagger UI's `initOAuth`. The page always calls it: PKCE must be on even if the option is not set. */
 export const initOAuth = (given: InitOAuth | undefined) => {
-  const { unsafeClientSecret, usePkce, ...rest } = given ?? {}
+  const { unsafeClientSecret, usePkce, ...rest } = ownProperties<Partial<InitOAuth>>(given ?? {})
   return {
     ...rest,
     ...(unsafeClientSecret === undefined ? undefined : { clientSecret: unsafeClientSecret }),

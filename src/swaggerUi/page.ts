@@ -72,7 +72,8 @@ const packageResources = ({ files, notice, version }: assets.Assets, below: (nam
     path: below(`swagger-ui-dist@${version}/${name}`),
     body,
     contentType,
-    cacheControl: immutable
+    cacheControl: immutable,
+    headers: {}
   })
   const file = (name: assets.FileName) => one(name, files[name], assets.contentTypes[name])
   return {
@@ -90,7 +91,8 @@ const scriptResource = (below: (name: string) => Path, name: string, text: strin
     path: below(`${name}-${hash.slice(0, 16)}.js`),
     body,
     contentType: "text/javascript; charset=utf-8",
-    cacheControl: immutable
+    cacheControl: immutable,
+    headers: {}
   }))
 }
 
@@ -106,5 +108,6 @@ const documentResource = (path: Path, document: Document): Resource => ({
   path,
   body: encode(JSON.stringify(documents.servedAt(path, document))),
   contentType: "application/json",
-  cacheControl: revalidated
+  cacheControl: revalidated,
+  headers: {}
 })

@@ -11,7 +11,7 @@ export interface Resource {
   readonly body: Uint8Array<ArrayBuffer>
   readonly contentType: string
   readonly cacheControl: string
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** `Cache-Control` of a resource whose URL contains its version. */

@@ -1,5 +1,6 @@
 /** Reads servers, origins and scopes from the document that the page shows. */
 import { field, type Json, membersOf } from "../core/lib/json.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 import { relative } from "./relative.ts"
 
 const values = (value: unknown): ReadonlyArray<unknown> =>
@@ -11,7 +12,7 @@ const values = (value: unknown): ReadonlyArray<unknown> =>
  * A relative URL stays correct behind a prefix that the program cannot see.
  */
 export const servedAt = (path: string, document: object): object => {
-  const { servers, ...rest } = document as Json
+  const { servers, ...rest } = ownProperties(document as Json)
   return Array.isArray(servers) && servers.length > 0
     ? document
     : { ...rest, servers: [{ url: relative(path, "/").replace(/\/$/, "") }] }

@@ -7,6 +7,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { Answer, Endpoint, IssuerRequest } from "./issuerModel.ts"
 import type { State } from "./state.ts"
 import type { Claims } from "./token.ts"
@@ -77,7 +78,7 @@ export const respond = Effect.fnUntraced(function* (
   const answer = (yield* Ref.get(ref)).answers[endpoint]
   if (answer === "unreachable") return yield* Effect.fail("Unreachable" as const)
   if (answer === "never") return yield* Effect.never
-  const overrides = answer === "normal" ? {} : answer
+  const overrides: Exclude<Answer, string> = ownProperties(answer === "normal" ? {} : answer)
   if (overrides.delay !== undefined) yield* Effect.sleep(overrides.delay)
   switch (endpoint) {
     case "jwks":
@@ -85,7 +86,7 @@ export const respond = Effect.fnUntraced(function* (
     case "introspection": {
       const tokenState = yield* introspect(request, minted)
       return tokenState === undefined
-        ? response({ status: 401, ...overrides }, { error: "invalid_client" })
+        ? response(ownProperties({ status: 401, ...overrides }), { error: "invalid_client" })
         : response(overrides, tokenState)
     }
     default:

@@ -8,13 +8,15 @@ import { fromClientRequest, HttpServerRequest } from "effect/http/HttpServerRequ
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Ref from "effect/Ref"
 import { requireIssuer } from "../core/url.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as endpoints from "./endpoints.ts"
 import type { Answer, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOptions } from "./issuerModel.ts"
 import * as states from "./state.ts"
 import * as token from "./token.ts"
 
 /** Returns an issuer, and an `HttpClient` that reaches only this issuer. */
-export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
+export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
+  const options = ownProperties(given)
   const identifier = options.issuer ?? "https://issuer.test"
   yield* Effect.orDie(requireIssuer("issuer", identifier))
   const audience = options.audience ?? "https://api.test"
@@ -41,7 +43,8 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
     jwksUri: address.jwksUri,
     metadata,
     introspectionEndpoint: address.introspectionEndpoint,
-    mint: Effect.fnUntraced(function* (options = {}) {
+    mint: Effect.fnUntraced(function* (given = {}) {
+      const options = ownProperties(given)
       const key = yield* states.find(yield* state, options.key)
       const claims = token.claims(options, yield* nextDefaults(options))
       const jwt = yield* token.sign(options, claims, key)
@@ -50,11 +53,16 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
       if (isOwn && options.profile !== "id-token") minted.set(jwt, { token_type: "Bearer", ...claims })
       return jwt
     }),
-    mintOpaque: Effect.fnUntraced(function* ({ claims, ...options } = {}) {
+    mintOpaque: Effect.fnUntraced(function* (given = {}) {
+      const { claims, ...rest } = ownProperties(given)
+      const options = ownProperties(rest)
       const defaults = yield* nextDefaults(options)
       // `reset` does not restart this number. A repeated token would match the cache entry of an earlier token.
       const opaque = `opaque-${++opaqueTokens}`
-      minted.set(opaque, token.claims({ ...options, claims: { token_type: "Bearer", ...claims } }, defaults))
+      minted.set(
+        opaque,
+        token.claims(ownProperties({ ...options, claims: { token_type: "Bearer", ...claims } }), defaults)
+      )
       return opaque
     }),
     revoke: (token) =>
@@ -63,17 +71,20 @@ export const make = Effect.fnUntraced(function* (options: TestIssuerOptions) {
           ? Effect.void
           : states.mistake("revoke received a token that is not active. Revoke an access token of this issuer once.")
       ),
-    mintRaw: (raw) =>
-      state.pipe(
+    mintRaw: (given) => {
+      const raw = ownProperties(given)
+      return state.pipe(
         Effect.flatMap((state) => states.find(state, raw.key)),
         Effect.flatMap((key) => token.raw(raw, key))
-      ),
+      )
+    },
     keys: Effect.map(state, ({ keys }) => keys),
     currentKey: Effect.map(state, ({ current }) => current),
     rotate: (key) => states.rotate(ref, key),
     retire: (kid) => states.retire(ref, kid),
     publish: (jwk) => Ref.update(ref, (state) => ({ ...state, published: [...state.published, jwk] })),
-    respond: Effect.fnUntraced(function* (endpoint, answer) {
+    respond: Effect.fnUntraced(function* (endpoint, given) {
+      const answer = typeof given === "string" ? given : ownProperties(given)
       if (typeof answer !== "string") yield* states.millis("delay", answer.delay ?? 0, 0)
       yield* Ref.update(ref, (state) => ({ ...state, answers: { ...state.answers, ...answers(endpoint, answer) } }))
     }),

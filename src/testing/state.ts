@@ -5,6 +5,7 @@ import * as Ref from "effect/Ref"
 import { toMillis } from "../core/duration.ts"
 import type { Algorithm } from "../verifier/keys/algorithms.ts"
 import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./issuerModel.ts"
+import { own } from "../core/lib/ownProperties.ts"
 import { makeKey } from "./signingKey.ts"
 
 export interface State {
@@ -99,5 +100,7 @@ export const retire = (ref: Ref.Ref<State>, kid: string): Effect.Effect<void> =>
         )
   })
 
-const kidOf = (jwk: unknown): string | undefined =>
-  typeof jwk === "object" && jwk !== null && "kid" in jwk && typeof jwk.kid === "string" ? jwk.kid : undefined
+const kidOf = (jwk: unknown): string | undefined => {
+  const kid = own(jwk, "kid")
+  return typeof kid === "string" ? kid : undefined
+}

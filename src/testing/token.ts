@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Jose from "jose"
 import type { MintOptions, RawPart, RawToken, SigningKey } from "./issuerModel.ts"
 import * as signingKey from "./signingKey.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 
 const clientId = "test-client"
 
@@ -20,7 +21,7 @@ interface Defaults {
 export type Claims = Readonly<Record<string, unknown>>
 
 export const sign = (options: MintOptions, claims: Claims, key: SigningKey): Effect.Effect<string> =>
-  raw({ header: JSON.stringify(header(options, key)), payload: JSON.stringify(claims) }, key)
+  raw(ownProperties({ header: JSON.stringify(header(options, key)), payload: JSON.stringify(claims) }), key)
 
 export const raw = (token: RawToken, key: SigningKey): Effect.Effect<string> => {
   const input = `${segment(token.header)}.${segment(token.payload)}`

@@ -20,6 +20,7 @@ import * as policies from "./claims/policy.ts"
 import * as verifier from "./jwt/verify.ts"
 import { refuseSetting } from "../core/setting.ts"
 import { requireIssuer } from "../core/url.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as KeySet from "./KeySet.ts"
 import { ConfigurationError } from "../core/SecurityError.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
@@ -135,7 +136,7 @@ export const layerKeySet = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      return yield* verifier.make([yield* trust(options, yield* KeySet.KeySet)], options)
+      return yield* verifier.make([yield* trust(options, yield* KeySet.KeySet)], ownProperties(options))
     })
   )
 
@@ -189,7 +190,7 @@ export const layerIssuers = (
             )
           )
         ),
-        caching
+        ownProperties(caching)
       )
     })
   )
@@ -231,22 +232,20 @@ export const layerSecret = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      if (!Object.hasOwn(secretBytes, options.algorithm)) {
+      const own = ownProperties(options)
+      if (!Object.hasOwn(secretBytes, own.algorithm)) {
         return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
-      if (!Redacted.isRedacted(options.secret)) return yield* refuseSetting("secret", "must be Redacted")
-      const secret = new TextEncoder().encode(Redacted.value(options.secret))
-      const least = secretBytes[options.algorithm]
+      if (!Redacted.isRedacted(own.secret)) return yield* refuseSetting("secret", "must be Redacted")
+      const secret = new TextEncoder().encode(Redacted.value(own.secret))
+      const least = secretBytes[own.algorithm]
       if (secret.length < least) {
-        return yield* refuseSetting(
-          "secret",
-          `must have at least ${least} bytes for ${options.algorithm} (RFC 7518 §3.2)`
-        )
+        return yield* refuseSetting("secret", `must have at least ${least} bytes for ${own.algorithm} (RFC 7518 §3.2)`)
       }
-      yield* requireIssuer("issuer", options.issuer)
-      const policy = yield* policies.make(new Set([options.algorithm]), options)
+      yield* requireIssuer("issuer", own.issuer)
+      const policy = yield* policies.make(new Set([own.algorithm]), own)
       const keys: verifier.Keys = [secret]
-      return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), knownKeys: () => keys }], options)
+      return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), knownKeys: () => keys }], own)
     })
   )
 
@@ -263,8 +262,8 @@ const trust = Effect.fnUntraced(function* (
   options: Options,
   keySet: KeySet.KeySet["Service"]
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
-  yield* requireIssuer("issuer", options.issuer)
-  const { algorithms = known } = options
+  const { algorithms = known, issuer } = ownProperties(options)
+  yield* requireIssuer("issuer", issuer)
   if (
     !Array.isArray(algorithms) ||
     algorithms.length === 0 ||

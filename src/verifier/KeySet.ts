@@ -59,6 +59,7 @@ import * as telemetry from "./keys/telemetry.ts"
 import { refuseSetting } from "../core/setting.ts"
 import { requireIssuer, requireSecureUrl } from "../core/url.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../core/SecurityError.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 
 export type { CacheOptions, KeySelector } from "./keys/options.ts"
 
@@ -124,7 +125,7 @@ export const layerStatic = (keys: {
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
-      const given = yield* Keys.load(keys.keys, undefined)
+      const given = yield* Keys.load(ownProperties(keys).keys, undefined)
       const refused = [...given.refused.values()]
       if (refused.length > 0 && given.byAlgorithm.size === 0) {
         const why = refused.map(
@@ -177,9 +178,10 @@ export const layerDiscovery = (
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
-      const issuer = yield* requireIssuer("issuer", options.issuer)
-      return yield* make(options, options.issuer, (reader, bounds) =>
-        Effect.flatMap(Effect.mapError(discover(reader, issuer, options.issuer, "jwks_uri"), statusIsBad), (url) =>
+      const own = ownProperties(options)
+      const issuer = yield* requireIssuer("issuer", own.issuer)
+      return yield* make(own, own.issuer, (reader, bounds) =>
+        Effect.flatMap(Effect.mapError(discover(reader, issuer, own.issuer, "jwks_uri"), statusIsBad), (url) =>
           fetchKeys(reader, url, bounds)
         )
       )
@@ -213,8 +215,9 @@ export const layerRemote = (
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
-      const url = yield* requireSecureUrl("url", options.url)
-      return yield* make(options, url.origin + url.pathname, (reader, bounds) => fetchKeys(reader, url, bounds))
+      const own = ownProperties(options)
+      const url = yield* requireSecureUrl("url", own.url)
+      return yield* make(own, url.origin + url.pathname, (reader, bounds) => fetchKeys(reader, url, bounds))
     })
   )
 

@@ -19,6 +19,7 @@
  * @since 0.1.0
  */
 import { otherClaims } from "./claims/profile.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { Options } from "./JwtVerifier.ts"
 
 type Audience = Options["audience"]
@@ -82,7 +83,7 @@ export const auth0 = (options: {
   profile: "jwt",
   // A token that was asked for without scopes has none.
   accessTokenClaims: { scope: true, azp: true, client_id: true },
-  ...(options.permissions === true ? { scopesPath: ["permissions"] as const } : undefined)
+  ...(ownProperties(options).permissions === true ? { scopesPath: ["permissions"] as const } : undefined)
 })
 
 /**
@@ -114,7 +115,7 @@ export const okta = (options: {
 }): Options => ({
   issuer: `https://${domain("okta", options.domain, "example.okta.com")}/oauth2/${checked(
     "okta: authorizationServer",
-    options.authorizationServer ?? "default",
+    ownProperties(options).authorizationServer ?? "default",
     /^\w+$/,
     "the id of a custom authorization server, such as default"
   )}`,
@@ -160,7 +161,7 @@ export const keycloak = (options: {
   /** Where the scopes are: `scope`, the roles of the realm, or the roles of a client. Default: `scope`. */
   readonly scopesFrom?: "scope" | "realm" | { readonly client: string }
 }): Options => {
-  const { audience, realm, scopesFrom = "scope" } = options
+  const { audience, realm, scopesFrom = "scope" } = ownProperties(options)
   const url = checked(
     "keycloak: url",
     options.url,
@@ -229,7 +230,7 @@ export const entra = (options: {
   /** `"delegated"` reads `scp` (a user is there), `"application"` reads `roles` (an application for itself: a token with `scp` is refused). Default: `"delegated"`. */
   readonly permissions?: "delegated" | "application"
 }): Options => {
-  const { audience, permissions = "delegated", tenant } = options
+  const { audience, permissions = "delegated", tenant } = ownProperties(options)
   assertOneOf("entra: permissions", permissions, ["delegated", "application"])
   return {
     issuer: `https://login.microsoftonline.com/${checked(

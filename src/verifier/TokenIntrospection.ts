@@ -47,6 +47,7 @@ import type { ClientSecret, OtherCredentials, Policy } from "./introspection/opt
 import * as verifier from "./introspection/verify.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 
 export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./introspection/options.ts"
 
@@ -93,7 +94,7 @@ export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./intr
 export const layer = (
   options: Policy & (ClientSecret | OtherCredentials) & TokenCaching
 ): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
-  Layer.effect(TokenVerifier, verifier.make(options))
+  Layer.effect(TokenVerifier, verifier.make(ownProperties(options)))
 
 /**
  * The same with every option from Effect's `Config`.

@@ -34,6 +34,7 @@ import * as invalidations from "./cache/invalidations.ts"
 import { copyUnexpired } from "./cache/userVerifier.ts"
 import { always, isImmutable, type VerifierService, type Verify } from "./cache/verified.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 
 export type { TokenCacheOptions, TokenCaching } from "./cache/options.ts"
 
@@ -113,13 +114,16 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    *
    * @since 0.1.0
    */
-  static make({
-    cache,
-    verify
-  }: TokenCaching & { readonly verify: Verify }): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
+  static make(
+    options: TokenCaching & { readonly verify: Verify }
+  ): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
+    // A class of the user's may have `verify` as a method.
+    const { verify } = options
+    const { cache } = ownProperties(options)
     let isReported = cache === false
     return cachedVerifier.make({
-      cache,
+      cache: ownProperties(options).cache,
+      refused: () => {},
       verify: (text, fiber) => () =>
         Effect.flatMapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (copy) => {
           const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, standing: always }

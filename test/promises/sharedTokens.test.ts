@@ -240,7 +240,8 @@ describe("claims that a schema decodes", () => {
         const { auth, calls } = schemes(kind)
         const { layer, token } = yield* signed(kind)
         yield* askAll(auth, token, layer)
-        assert.strictEqual(calls(), 6, seenOf(kind.encoded))
+        // What a getter gives is copied.
+        assert.strictEqual(calls(), kind === accessors ? 2 : 6, seenOf(kind.encoded))
       }
     }).pipe(Effect.scoped, Effect.provide(Issuer))
   )

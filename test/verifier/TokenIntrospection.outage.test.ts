@@ -152,6 +152,13 @@ describe("TokenIntrospection, if the server does not answer", () => {
         assert.strictEqual(server.questions.length, 257)
         yield* Effect.flip(verify("token-0"))
         assert.strictEqual(server.questions.length, 258)
+        yield* TestClock.adjust("1 second")
+        // The oldest one becomes the newest one when it fails again.
+        yield* Effect.flip(verify("token-2"))
+        for (const token of many(255, "more")) yield* Effect.flip(verify(token))
+        assert.strictEqual(server.questions.length, 258 + 256)
+        yield* Effect.flip(verify("token-2"))
+        assert.strictEqual(server.questions.length, 258 + 256)
       }).pipe(Effect.provide(server.layer))
     })
   )
@@ -209,7 +216,10 @@ describe("TokenIntrospection, while no token is answered", () => {
         assert.strictEqual(waiting.length, server.progress.now)
         assert.strictEqual(waiting.length, 12)
         assertUnavailable(yield* Effect.flatten(Fiber.join(fibers[499]!)).pipe(Effect.flip), "Unreachable")
-        yield* TestClock.adjust("4 seconds")
+        // A probe has the whole time limit.
+        yield* TestClock.adjust("3999 millis")
+        assert(waiting.every((fiber) => fiber.pollUnsafe() === undefined))
+        yield* TestClock.adjust("1 milli")
         for (const fiber of waiting.slice(0, 4)) {
           assertUnavailable(yield* Effect.flatten(Fiber.join(fiber)).pipe(Effect.flip), "Timeout")
         }
@@ -251,8 +261,9 @@ describe("TokenIntrospection, while no token is answered", () => {
 
   it.effect("does not do so if no request has failed since the last answer, however old that answer is", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "good" ? good : never))
+      const server = answering((token) => (token === "good" ? good : token === "bad" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
+        yield* Effect.flip(verify("bad"))
         yield* verify("good")
         yield* TestClock.adjust("1 hour")
         yield* verifyAll(many(64))
@@ -467,6 +478,21 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
     })
   )
 
+  it.effect("asks again after one minute, even if the server says that it takes an hour", () =>
+    Effect.gen(function* () {
+      const server = answering(() => refusal("3600"))
+      yield* Effect.gen(function* () {
+        yield* eachSecond(31, "down")
+        yield* TestClock.adjust(58_999)
+        assert.strictEqual(retryAfterOf(yield* Effect.flip(verify("open"))), 1)
+        assert.strictEqual(server.questions.length, 31)
+        yield* TestClock.adjust(1)
+        yield* Effect.flip(verify("open"))
+        assert.strictEqual(server.questions.length, 32)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
   it.effect("waits again as soon as a probe is refused after that", () =>
     Effect.gen(function* () {
       const server = answering(() => refusal("20"))
@@ -507,6 +533,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
         const slow = yield* verifyAll(["slow"])
         yield* eachSecond(2, "more")
         assert.strictEqual(yield* counted(slow), 1)
+        yield* Effect.flip(verify("refused"))
         assert.strictEqual((yield* verify("next")).subject, "demo")
       }).pipe(Effect.provide(server.layer))
     })
@@ -539,7 +566,10 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
       const lines: Array<unknown> = []
       yield* Effect.gen(function* () {
         const fibers = yield* verifyAll(many(400))
-        for (let i = 0; i < 6; i++) yield* TestClock.adjust("1 second")
+        for (let i = 0; i < 5; i++) yield* TestClock.adjust("1 second")
+        const again = yield* verifyAll(["token-399"])
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* counted(again), 1)
         assert.strictEqual(yield* counted(fibers), 4 * 64)
         // Those that were asked about when time was over, and none that only waited, are told of: once.
         assert.strictEqual(lines.length, 1)
@@ -597,6 +627,47 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
     })
   )
 
+  it.effect("ends as many requests early as wait", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
+      yield* Effect.gen(function* () {
+        for (const token of many(40, "good")) {
+          yield* verifyAll([token])
+          yield* TestClock.adjust("100 millis")
+        }
+        const hanging = yield* verifyAll(many(64, "hang"))
+        yield* TestClock.adjust("300 millis")
+        const waiting = yield* verifyAll(many(50, "waiting"))
+        yield* settle
+        assert.strictEqual(hanging.filter((fiber) => fiber.pollUnsafe() !== undefined).length, 50)
+        yield* TestClock.adjust("20 millis")
+        assert.strictEqual(yield* counted(waiting), 50)
+        assert.strictEqual(server.progress.most, 64)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("ends at most 10 requests a second early 3 seconds after the last answer", () =>
+    Effect.gen(function* () {
+      const server = answering((token) => (token.startsWith("good") ? good : never))
+      yield* Effect.gen(function* () {
+        // The next answer is expected in a second, or in 8 seconds at most.
+        for (const token of many(40, "good")) {
+          yield* verify(token)
+          yield* TestClock.adjust("1 second")
+        }
+        yield* TestClock.adjust("1950 millis")
+        yield* verifyAll(many(64, "hang"))
+        yield* TestClock.adjust("300 millis")
+        yield* verifyAll(many(50, "waiting"))
+        assert.strictEqual(server.questions.length, 40 + 64)
+        yield* TestClock.adjust("150 millis")
+        yield* settle
+        assert.strictEqual(server.questions.length, 40 + 64 + 4)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
   it.effect("ends no request early that is younger than 250 ms", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 1 }))
@@ -624,6 +695,8 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
       let delay = 20
       const server = answering(() => ({ ...good, delay }))
       yield* Effect.gen(function* () {
+        yield* verifyAll(["before-a-pause"])
+        yield* TestClock.adjust("1 hour")
         for (const token of many(50, "good")) {
           yield* verifyAll([token])
           yield* TestClock.adjust("20 millis")

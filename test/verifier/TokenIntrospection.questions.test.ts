@@ -424,6 +424,24 @@ describe("TokenIntrospection", () => {
       })
     )
 
+    it.effect("no more than one recovery for each warning, whoever makes the circuit half-open how often", () =>
+      Effect.gen(function* () {
+        const lines = yield* logged(
+          Effect.gen(function* () {
+            for (let i = 0; i < 10; i++) {
+              yield* respond("introspection", { status: 503 })
+              yield* Effect.exit(verify(yield* mint()))
+              yield* respond("introspection", "normal")
+              yield* verify(yield* mint())
+              yield* TestClock.adjust("90 seconds")
+            }
+          })
+        )
+        const kinds = lines.map((line) => line.split(" ")[0])
+        assert.deepStrictEqual(kinds, ["Warn", "Info", "Warn", "Info"])
+      })
+    )
+
     it.effect("that credentials are none", () =>
       Effect.gen(function* () {
         for (const credentials of [

@@ -1,6 +1,7 @@
 /** Sends one field of a response several times. */
 import * as Context from "effect/Context"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { rawFields } from "./receivedRequest.ts"
 
 // One field for each challenge: a client may not split a list of challenges right (RFC 9110 §11.6.1). Effect's headers are typed as strings, and
 // those of a response are handed on to Node as they are, which writes a field for each member of an array. Elsewhere a list is joined. The response
@@ -10,5 +11,5 @@ export const severalFields = (values: ReadonlyArray<string>, context: Context.Co
 
 const isNode = (context: Context.Context<never>): boolean => {
   const request = Context.getOrUndefined(context, HttpServerRequest)
-  return request !== undefined && "rawHeaders" in request.source
+  return request !== undefined && rawFields(request.source) !== undefined
 }

@@ -5,10 +5,13 @@ import * as Option from "effect/Option"
 import { GrantedScopes } from "./grantedScopes.ts"
 
 const perValue = 32
+const perDateTime = 128
 
 const prototypeOf = (value: object): unknown => Object.getPrototypeOf(value)
 
-const dateTime = prototypeOf(DateTime.makeUnsafe(0))
+const sample = DateTime.makeUnsafe(0)
+const dateTime = prototypeOf(sample)
+const keysOfDateTime = Reflect.ownKeys(sample).length
 
 // Objects with these prototypes have no state but their properties. An object of another class may have private fields, or internal slots as a `Date` has,
 // which `Object.freeze` does not reach. `None` is one object for the whole program, and Effect never writes to it.
@@ -40,20 +43,19 @@ export const freeze = (value: object): number => {
     else if (typeof member === "object" && member !== null) objects.add(member)
     else if (typeof member === "function") bytes = Infinity
   }
-  const freezeData = (object: object, parts?: object): void => {
+  const freezeData = (object: object): void => {
     // Symbols and hidden properties hold values, too.
     for (const key of Reflect.ownKeys(object)) {
       const { get, value } = Reflect.getOwnPropertyDescriptor(object, key) ?? {}
       measure(key)
       // A getter may return another value each time. It counts as a function, and is not called.
-      if (value === undefined) measure(get)
-      else if (value !== parts) measure(value)
+      measure(get ?? value)
     }
     Object.freeze(object)
   }
   try {
     for (const object of objects) {
-      if (isDateTime(object)) freezeData(object, freezePartsOf(object))
+      if (isDateTime(object) && freezeDateTime(object)) bytes += perDateTime
       else if (isData(object)) freezeData(object)
       else if (GrantedScopes.is(object)) object.forEach(measure)
       else bytes = Infinity
@@ -65,5 +67,12 @@ export const freeze = (value: object): number => {
   }
 }
 
-/** Effect computes the parts of a date when they are first used, and writes them into the date. That would throw if the date were frozen without them. */
-const freezePartsOf = (date: DateTime.Utc): object => Object.freeze(DateTime.toPartsUtc(date))
+/**
+ * Effect computes the parts of a date when they are first used, and writes them into the date. That would throw if the date were frozen without them. Returns
+ * `false` if the date has members besides those of every date.
+ */
+const freezeDateTime = (date: DateTime.Utc): boolean => {
+  Object.freeze(DateTime.toPartsUtc(date))
+  Object.freeze(date)
+  return Reflect.ownKeys(date).length === keysOfDateTime
+}

@@ -8,7 +8,8 @@ export type Json = Readonly<Record<string, unknown>>
 export const membersOf = (value: unknown): Json => (isReadonlyObject(value) ? value : {})
 
 /** A member of an object; anything else has none. */
-export const field = (value: unknown, name: string): unknown => (isReadonlyObject(value) ? value[name] : undefined)
+export const field = (value: unknown, name: string): unknown =>
+  isReadonlyObject(value) && Object.hasOwn(value, name) ? value[name] : undefined
 
 export const mapValues = (object: unknown, f: (value: unknown, key: string) => unknown): Json =>
   Object.fromEntries(Object.entries(membersOf(object)).map(([key, value]) => [key, f(value, key)]))

@@ -22,7 +22,7 @@ export const decideClause = (
   index = 0,
   refusals: ReadonlyArray<Refusal> = []
 ): ValueOrEffect<Verdict> => {
-  const part = clause[index]
+  const part = clause.at(index)
   if (part === undefined) return refusals
   const verdict = decidePart(question, part)
   if (verdict instanceof Accepted || (verdict instanceof Refusal && clause.length === 1)) return verdict
@@ -42,7 +42,7 @@ const decidePart = (question: GuardedRequest, part: Part): ValueOrEffect<Accepte
   }
   const outer = requiredScopes.ofScheme(required, scheme)
   const credential = credentialOf(authentication.authenticator, request, fiber)
-  if (!("verified" in credential)) {
+  if (credential instanceof Error) {
     return part.optional && credential._tag === "NotAuthenticated"
       ? new Accepted(part, undefined, undefined)
       : refuse(part, outer, credential)

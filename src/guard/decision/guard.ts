@@ -102,7 +102,7 @@ const unreachable = Effect.die(
 
 /** Decides about each clause, whatever the ones before said: the challenge tells all. */
 const decide = (question: GuardedRequest, before: ReadonlyArray<Verdict>): Handler => {
-  const clause = question.policy[before.length]
+  const clause = question.policy.at(before.length)
   if (clause === undefined) return answer(question, before)
   const verdict = decideClause(question, clause)
   return verdict instanceof Accepted || verdict instanceof Refusal || !Effect.isEffect(verdict)

@@ -31,8 +31,8 @@ export interface Check {
   readonly error: Schema.Top | undefined
   /** The scheme whose claims it reads; `undefined` where it is for every scheme. */
   readonly scheme: schemes.Scheme | undefined
-  /** It is asked further in, and holds until then. */
-  readonly isDeferred?: boolean
+  /** It runs further in, and holds until then. Always an own property: an inherited `isDeferred` would skip the check. */
+  readonly isDeferred: boolean
 }
 
 export const all = (of: ReadonlyArray<Expression>): Expression =>
@@ -178,7 +178,7 @@ export const decide = (
     case "Scope":
       return holds(self.scope)
     case "Check":
-      if (self.isDeferred === true) return true
+      if (self.isDeferred) return true
       // Only `true` is yes: claims are `unknown`, and a check that was made of them may give anything.
       return Effect.map(self.holds(token), (result: unknown) => {
         if (result !== true) failed.push(self.name)

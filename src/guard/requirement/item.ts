@@ -1,4 +1,5 @@
 /** A requirement as users hold it: types that say what it proves, around an expression that only this module finds. */
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
@@ -124,10 +125,17 @@ export const wrap = <Scope extends string, Proves, E, R, Scheme extends string>(
 export const check = <E, R, Scheme extends string>(
   name: string,
   holds: (token: never) => Effect.Effect<boolean, E, R>,
-  error: Schema.Top | undefined,
-  scheme?: schemes.Scheme
+  options: { readonly error: Schema.Top } | undefined,
+  scheme: schemes.Scheme | undefined
 ): Requirement<never, never, E, R, Scheme> =>
-  wrap({ _tag: "Check", name, holds: holds as unknown as Check["holds"], error, scheme })
+  wrap({
+    _tag: "Check",
+    name,
+    holds: holds as unknown as Check["holds"],
+    error: options && ownProperties(options).error,
+    scheme,
+    isDeferred: false
+  })
 
 export const ofItem = (item: Item<string, string>): Expression => {
   if (typeof item === "string") return { _tag: "Scope", scope: item }

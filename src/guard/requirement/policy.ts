@@ -61,7 +61,7 @@ export type Policy = ReadonlyArray<Clause>
 export const combine = (outer: Policy, inner: Policy): Policy =>
   inner.reduce((policy, clause) => {
     const index = policy.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
-    const [before, own] = [sole(policy[index] ?? []), sole(clause)]
+    const [before, own] = [index === -1 ? undefined : sole(policy[index] ?? []), sole(clause)]
     if (before === undefined || own === undefined) return [...policy, clause]
     const joined = part({
       scheme: own.scheme,

@@ -16,6 +16,7 @@ import {
   type SecurityError
 } from "../../core/SecurityError.ts"
 import { exampleErrors } from "../../core/exampleErrors.ts"
+import { own } from "../../core/lib/ownProperties.ts"
 
 /** The errors as an `HttpApi` declares them: for its document and for its typed client. */
 export type ErrorSchemasByTag = {
@@ -38,7 +39,7 @@ export const isOurs = (schema: Schema.Top): boolean => settingsOf(schema) !== un
 
 /** How the scheme answers whose error this is. */
 export const settingsOf = (schema: Schema.Top): Challenge.Settings | undefined =>
-  SchemaAST.resolve(schema.ast)?.[mark] as Challenge.Settings | undefined
+  own(SchemaAST.resolve(schema.ast), mark) as Challenge.Settings | undefined
 
 export const make = (responses: Challenge.Responses, realm: string): ErrorSchemasByTag => {
   const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {} }

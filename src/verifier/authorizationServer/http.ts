@@ -5,9 +5,11 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
+import { isReadonlyObject } from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
+import type { Json } from "../../core/lib/json.ts"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 
 export type Unavailable = AuthorizationServerUnavailable["reason"]
 
@@ -86,11 +88,12 @@ const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect
   )
 }
 
-const decoded = (decode: () => string) => Effect.try({ try: decode, catch: (): Unavailable => "BadResponse" })
+const decoded = <A>(decode: () => A) => Effect.try({ try: decode, catch: (): Unavailable => "BadResponse" })
 
-/** What is no such JSON is no answer. */
-export const parse = <A>(schema: Schema.Decoder<A>) => {
-  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
-  return ({ text }: Answer): Effect.Effect<A, Unavailable> =>
-    Effect.mapError(decode(text), (): Unavailable => "BadResponse")
-}
+/** The members of the object that an answer is in JSON, on an object without a prototype: a member that is not there is not inherited either. */
+export const parse = ({ text }: Answer): Effect.Effect<Json, Unavailable> =>
+  Effect.filterOrFail(
+    decoded((): unknown => JSON.parse(text)),
+    isReadonlyObject,
+    (): Unavailable => "BadResponse"
+  ).pipe(Effect.map(ownProperties))

@@ -1,7 +1,6 @@
 /** What an authorization server says of itself (OpenID Connect Discovery 1.0 §4, RFC 8414 §3). */
 import * as Effect from "effect/Effect"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as Schema from "effect/Schema"
 import { nearness } from "../../core/nearness.ts"
 import { requireSecureUrl } from "../../core/url.ts"
 import { parse, type Reader, type Status, type Unavailable } from "./http.ts"
@@ -30,15 +29,13 @@ export const discover = (
         ? metadataAt(`/.well-known/oauth-authorization-server${path}`)
         : Effect.fail(reason)
     ),
-    Effect.flatMap(parse(Schema.Struct({ issuer: Schema.String, [name]: Schema.String }))),
-    // RFC 8414 §3.3: exactly the issuer that was asked for, or else nothing of it is used.
-    Effect.filterOrFail(
-      (metadata) => metadata.issuer === identifier,
-      (): Unavailable => "IssuerMismatch"
-    ),
-    Effect.flatMap((metadata) =>
-      Effect.mapError(requireSecureUrl(name, metadata[name] ?? ""), (): Unavailable => "BadResponse")
-    ),
+    Effect.flatMap(parse),
+    Effect.flatMap(({ issuer, [name]: url }): Effect.Effect<URL, Unavailable> => {
+      if (typeof issuer !== "string" || typeof url !== "string") return Effect.fail("BadResponse")
+      // RFC 8414 §3.3: exactly the issuer that was asked for, or else nothing of it is used.
+      if (issuer !== identifier) return Effect.fail("IssuerMismatch")
+      return Effect.mapError(requireSecureUrl(name, url), () => "BadResponse")
+    }),
     // An issuer on the network cannot send its reader to a port of this machine, nor to the metadata service of this
     // machine's cloud, nor where nothing is encrypted.
     Effect.filterOrFail(

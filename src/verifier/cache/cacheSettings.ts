@@ -4,6 +4,7 @@ import type { ConfigurationError } from "../../core/SecurityError.ts"
 import * as duration from "../../core/duration.ts"
 import { refuseSetting } from "../../core/setting.ts"
 import type { TokenCacheOptions } from "./options.ts"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import type { Bounds } from "./tokenCache.ts"
 
 export interface CacheSettings extends Bounds {
@@ -14,8 +15,8 @@ export interface CacheSettings extends Bounds {
 export const readSettings = Effect.fnUntraced(function* (
   options: TokenCacheOptions
 ): Effect.fn.Return<CacheSettings, ConfigurationError> {
-  const { capacity = 10_000, maxBytes = 16 * 1024 * 1024 } = options
-  const timeToLive = duration.toMillis(options.timeToLive ?? "1 minute")
+  const { capacity = 10_000, maxBytes = 16 * 1024 * 1024, timeToLive: input = "1 minute" } = ownProperties(options)
+  const timeToLive = duration.toMillis(input)
   const refuse = (setting: string, message: string) =>
     refuseSetting(setting, `${message}; cache: false switches the cache off`)
   if (!Number.isSafeInteger(capacity) || capacity < 1) {

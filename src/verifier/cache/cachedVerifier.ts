@@ -33,13 +33,13 @@ type Refused = (error: InvalidToken) => void
 
 interface Options {
   readonly verify: Verify
-  readonly refused?: Refused
+  readonly refused: Refused
   readonly cache: TokenCacheOptions | false | undefined
 }
 
 export const make = Effect.fnUntraced(function* ({
   cache = {},
-  refused = () => {},
+  refused,
   verify
 }: Options): Effect.fn.Return<VerifierService, ConfigurationError> {
   if (cache === false) {

@@ -74,9 +74,13 @@ export const copyOfData = <A>(value: A): A => {
 
 type Members = Record<string, unknown>
 
-const emptyCopyOf = (value: object): Members =>
+const emptyCopyOf = (value: object): Members => {
+  const prototype: unknown = Object.getPrototypeOf(value)
   // Safe cast: members of an array have names, too.
-  Array.isArray(value) ? ([] as unknown as Members) : Object.create(Object.getPrototypeOf(value) as object | null)
+  if (Array.isArray(value)) return [] as unknown as Members
+  // A plain object gets no prototype, so a claim that is absent reads as `undefined`, whatever a program adds to `Object.prototype`.
+  return Object.create(prototype === Object.prototype ? null : (prototype as object | null)) as Members
+}
 
 const set = (object: Members, name: string, value: unknown): void => {
   // An assignment would make it the prototype of the object.

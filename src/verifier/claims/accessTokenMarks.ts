@@ -1,7 +1,7 @@
 /** Tells access tokens from other JWTs of an issuer (RFC 8725 §3.11). */
 import type { Claims, Policy } from "./policy.ts"
 import { otherClaims, type Profile, types } from "./profile.ts"
-import { own } from "./strictJson.ts"
+import { own } from "../../core/lib/ownProperties.ts"
 
 /** The header parameter or the claim by which a token is not what the profile takes (RFC 8725 §3.11, RFC 9068 §4). */
 export const failing = (

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { type Claims, has, type Policy } from "./policy.ts"
-import { own } from "./strictJson.ts"
+import { own } from "../../core/lib/ownProperties.ts"
 
 /** What the claims say, where the policy takes them. They are the issuer's: signed, or by its own answer. `now` is in milliseconds. */
 export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken | InvalidToken => {

@@ -1,4 +1,5 @@
 /** What is decided once of the options of a verifier. */
+import { ownProperties, own } from "../../core/lib/ownProperties.ts"
 import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
@@ -7,7 +8,6 @@ import * as scope from "../../core/scope.ts"
 import { refuseSetting } from "../../core/setting.ts"
 import type { Policy as Options } from "./options.ts"
 import { otherClaims, type Profile } from "./profile.ts"
-import { own } from "./strictJson.ts"
 
 /** What is decided once, when a verifier is built. */
 export interface Policy {
@@ -37,8 +37,9 @@ export type Claims = Readonly<Record<string, unknown>>
 
 export const make = Effect.fnUntraced(function* (
   algorithms: ReadonlySet<string>,
-  options: Options
+  given: Options
 ): Effect.fn.Return<Policy, ConfigurationError> {
+  const options = ownProperties(given)
   const audience = typeof options.audience === "string" ? [options.audience] : options.audience
   if (!isListOfNames(audience) || audience.length === 0) {
     return yield* refuseSetting(

@@ -15,24 +15,26 @@ export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>
 }
 
 /**
- * An object in JSON, without a prototype, and strictly: no member twice (RFC 7519 §4 lets a parser take the last, and two parsers may take two), and bounded
- * depth. `undefined` for everything else.
+ * An object in JSON, and strictly: no member twice (RFC 7519 §4 lets a parser take the last, and two parsers may take two), and bounded depth. `undefined` for
+ * everything else. Neither the object nor any object in it has a prototype: who reads a member that is not there reads `undefined`.
  */
 export const parseText = (text: string): Readonly<Record<string, unknown>> | undefined => {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== "object" || value === null || Array.isArray(value) || !isStrict(text, value)) return
-    return Object.setPrototypeOf(value, null) as Readonly<Record<string, unknown>>
+    takePrototypes(value)
+    return value as Readonly<Record<string, unknown>>
   } catch {
     return
   }
 }
 
-/** A member of an object, itself and not its prototype's; anything else has none. */
-export const own = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null && Object.hasOwn(value, name)
-    ? (value as Readonly<Record<string, unknown>>)[name]
-    : undefined
+// A claim that a token does not have would otherwise have the value that a program has put on `Object.prototype`.
+const takePrototypes = (value: unknown): void => {
+  if (typeof value !== "object" || value === null) return
+  for (const member of Object.values(value)) takePrototypes(member)
+  if (!Array.isArray(value)) Object.setPrototypeOf(value, null)
+}
 
 // `JSON.parse` keeps one of several members with the same name: then the text names more than the value has.
 const isStrict = (text: string, value: object): boolean => membersOf(value, maxDepth) === namesIn(text)

@@ -4,7 +4,7 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
 import * as claims from "../claims/claims.ts"
 import { type Claims, has, type Policy as ClaimsPolicy } from "../claims/policy.ts"
-import { own } from "../claims/strictJson.ts"
+import { own } from "../../core/lib/ownProperties.ts"
 import type { Policy as Options } from "./options.ts"
 
 /** What is decided once of the options. */
@@ -19,6 +19,8 @@ export interface Refused {
   readonly error: InvalidToken
   readonly advice: string | undefined
 }
+
+export const isRefused = (read: VerifiedToken | Refused): read is Refused => Object.hasOwn(read, "error")
 
 const inactive: Refused = { error: constant(new InvalidToken({ reason: "Rejected" })), advice: undefined }
 

@@ -26,17 +26,14 @@ export class FailingTokens {
     if (failure === undefined) return
     const isOver =
       elapsed(failure.at, now) >= failure.coolDown || (failure.answers !== undefined && failure.answers !== answers)
-    if (!isOver) return failure.error
-    this.#failures.delete(token)
-    return
+    return isOver ? undefined : failure.error
   }
 
   add(token: string, failure: Failure): void {
+    // A map keeps the order in which keys were added: the token becomes the newest one.
     this.#failures.delete(token)
-    for (const oldest of this.#failures.keys()) {
-      if (this.#failures.size < capacity) break
-      this.#failures.delete(oldest)
-    }
     this.#failures.set(token, failure)
+    const [oldest = token] = this.#failures.keys()
+    if (this.#failures.size > capacity) this.#failures.delete(oldest)
   }
 }

@@ -10,9 +10,10 @@ import type { Credentials } from "./options.ts"
 import { freezeError } from "../../core/lib/exit.ts"
 import { type Reader, type Status, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
 import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
-import { readInstant } from "../../core/lib/instant.ts"
+import { elapsed, readInstant } from "../../core/lib/instant.ts"
 import type { Claims } from "../claims/policy.ts"
 import { parseText } from "../claims/strictJson.ts"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import { CircuitBreaker, maxRetryAfter } from "./circuitBreaker.ts"
 import { Endpoint } from "./endpoint.ts"
 import { FailingTokens } from "./failingTokens.ts"
@@ -20,6 +21,9 @@ import { type Failure, Reports } from "./reports.ts"
 import { RequestQueue, Ticket } from "./requestQueue.ts"
 
 const timeLimit = Duration.seconds(5)
+
+/** Time that a server must have had for a response before its silence counts, in milliseconds. */
+const leastTimeForResponse = 250
 
 /** Time for which a failing token is not asked about again, in milliseconds. */
 const coolDown = 1000
@@ -89,19 +93,21 @@ export const make = (options: {
   const failed = (
     reason: Failure,
     token: string,
-    { endsEarly }: Ticket,
+    { endEarly, startedAt }: Ticket,
     answersBefore: number | undefined,
     clock: Clock.Clock
   ): AuthorizationServerUnavailable => {
     if (reason === "Credentials") return unavailable("Unspecified")
     if (typeof reason === "object") endpoint.doubt(reason)
-    // A request that only waited for its turn has learned nothing.
-    if (!isOutage(reason) || answersBefore === undefined) return unavailable(statusIsBad(reason))
     const now = readInstant(clock)
+    // A request that has spent its time waiting for its turn has learned nothing.
+    const hasWaited =
+      startedAt === undefined || (reason === "Timeout" && elapsed(startedAt, now) < leastTimeForResponse)
+    if (hasWaited || !isOutage(reason)) return unavailable(statusIsBad(reason))
     const retryAfter = retryAfterOf(reason, now.wall)
     const isOwn = breaker.answers !== answersBefore
     // The server might still have answered a request that had to end early.
-    if (!endsEarly) breaker.failed(now, retryAfter)
+    if (!endEarly.isOpen()) breaker.failed(now, retryAfter)
     const millis = isOwn ? coolDown : Math.min(Math.max(retryAfter ?? 0, coolDown), maxRetryAfter)
     const error = unavailable(statusIsBad(reason), millis)
     failingTokens.add(token, { error, at: now, coolDown: millis, answers: isOwn ? undefined : breaker.answers })
@@ -118,7 +124,7 @@ export const make = (options: {
       let answersBefore: number | undefined
       const started = Effect.suspend(() => {
         answersBefore = breaker.answers
-        return Effect.raceFirst(exchange(token), Effect.andThen(ticket.endedEarly, Effect.fail<Failure>("Timeout")))
+        return Effect.raceFirst(exchange(token), endsEarly(ticket))
       })
       const inTurn = Effect.andThen(queue.turn(ticket), started).pipe(
         Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.fail<Failure>("Timeout") }),
@@ -139,14 +145,19 @@ export const make = (options: {
     })
 }
 
+/** Fails when the queue needs the request's slot. The yield keeps the queue from being called while it opens the latch. */
+const endsEarly = ({ endEarly }: Ticket): Effect.Effect<never, Failure> =>
+  endEarly.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(Effect.fail<Failure>("Timeout")))
+
 interface Read {
   readonly headers: Readonly<Record<string, string>>
   readonly parameters: Readonly<Record<string, string>>
 }
 
 /** Credentials are somebody else's: what is none throws. */
-const read = ({ authorization, parameters = {} }: Credentials): Read => {
-  if ("token" in parameters || "token_type_hint" in parameters)
+const read = (given: Credentials): Read => {
+  const { authorization, parameters = {} } = ownProperties(given)
+  if (Object.hasOwn(parameters, "token") || Object.hasOwn(parameters, "token_type_hint"))
     throw new TypeError("parameters are of the client alone")
   return {
     headers: authorization === undefined ? {} : { authorization: textOf(authorization) },

@@ -47,10 +47,7 @@ export class Ticket {
   readonly latch = Latch.makeUnsafe()
   decision: Decision | undefined
   startedAt: Instant | undefined
-  endsEarly = false
   readonly endEarly = Latch.makeUnsafe()
-  /** Succeeds when the request must end early. */
-  readonly endedEarly = Effect.andThen(this.endEarly.await, Effect.yieldNow)
 
   constructor(joinedAt: Instant) {
     this.joinedAt = joinedAt
@@ -62,6 +59,8 @@ export class RequestQueue {
   readonly #unavailable: (reason: AuthorizationServerUnavailable["reason"], millis?: number) => Decision
   /** In the order in which they started. */
   readonly #inProgress = new Set<Ticket>()
+  /** Requests that must end early, and have not ended yet. */
+  readonly #ending = new Set<Ticket>()
   readonly #waiting = new Set<Ticket>()
   #first: Ticket | undefined
   readonly #times = new ResponseTimes()
@@ -91,6 +90,7 @@ export class RequestQueue {
   leave(ticket: Ticket, now: Instant): void {
     this.#waiting.delete(ticket)
     this.#inProgress.delete(ticket)
+    this.#ending.delete(ticket)
     this.#advance(now)
   }
 
@@ -120,7 +120,7 @@ export class RequestQueue {
       ticket.decision = decision
       ticket.latch.openUnsafe()
     }
-    if (this.#waiting.size > 0) this.#endEarly(now)
+    this.#endEarly(now)
     const [first] = this.#waiting
     if (first === this.#first) return
     this.#first = first
@@ -130,7 +130,7 @@ export class RequestQueue {
   #decide(ticket: Ticket, now: Instant): Decision | undefined {
     const state = this.#breaker.state(now)
     if (state === "open") return this.#unavailable("Unreachable", this.#breaker.opensFor(now))
-    if (this.#inProgress.size < slots && (state === "closed" || this.#young(now) < probes)) {
+    if (this.#hasSlot && (state === "closed" || this.#young(now) < probes)) {
       ticket.startedAt = now
       this.#inProgress.add(ticket)
       return Effect.void
@@ -140,26 +140,26 @@ export class RequestQueue {
       : undefined
   }
 
-  /** Ends as many requests as are waiting for a slot. Their slots are free when they have ended. */
+  get #hasSlot(): boolean {
+    return this.#inProgress.size + this.#ending.size < slots
+  }
+
+  /** Ends at most as many requests as are waiting for a slot. Their slots are free when they have ended. */
   #endEarly(now: Instant): void {
-    if (this.#inProgress.size < slots) return
-    let ending = 0
-    for (const { endsEarly } of this.#inProgress) if (endsEarly) ending++
+    if (this.#hasSlot) return
     for (const ticket of this.#inProgress) {
-      if (ending >= this.#waiting.size) return
-      if (ticket.endsEarly) continue
-      if (!this.#mayEndEarly(ticket, now, ending)) return
-      ending++
-      ticket.endsEarly = true
+      if (this.#ending.size >= this.#waiting.size || !this.#mayEndEarly(ticket, now)) return
+      this.#inProgress.delete(ticket)
+      this.#ending.add(ticket)
       ticket.endEarly.openUnsafe()
     }
   }
 
-  #mayEndEarly({ startedAt }: Ticket, now: Instant, ending: number): boolean {
+  #mayEndEarly({ startedAt }: Ticket, now: Instant): boolean {
     return (
       startedAt !== undefined &&
       this.#times.isLate(startedAt, now) &&
-      (!this.#times.isOverdue(now) || this.#young(now) + ending < probes)
+      (!this.#times.isOverdue(now) || this.#young(now) + this.#ending.size < probes)
     )
   }
 

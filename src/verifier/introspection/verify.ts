@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.flatMap(introspect(token), (answered) =>
       Effect.clockWith((clock) => {
         const token = answer.read(answered, policy, clock.currentTimeMillisUnsafe())
-        return "error" in token
+        return answer.isRefused(token)
           ? refuse(token.error, token.advice, policy)
           : Effect.succeed({ ...frozen(token), until: claims.until(token, policy.claims), standing: always })
       })

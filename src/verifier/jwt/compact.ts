@@ -1,7 +1,8 @@
 /** Reads the compact form of a JWS (RFC 7515 §7.1), strictly. */
 import * as base64url from "jose/base64url"
 import { maxKidLength } from "../keys/algorithms.ts"
-import { own, parseObject } from "../claims/strictJson.ts"
+import { own } from "../../core/lib/ownProperties.ts"
+import { parseObject } from "../claims/strictJson.ts"
 
 /** What a header says (RFC 7515 §4.1). */
 interface Header {

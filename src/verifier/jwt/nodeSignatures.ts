@@ -4,39 +4,44 @@ import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:
 import type { Algorithm, SymmetricAlgorithm } from "../keys/algorithms.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { failConstant } from "../../core/constantErrors.ts"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import type { Check } from "./signatures.ts"
 import { atEndOfTurn } from "./atEndOfTurn.ts"
 
 /** What a key must be for an algorithm (RFC 7518 §3.1, RFC 8037 §3.1), and what Node is told. */
 interface Asymmetric {
   readonly name: string
-  readonly hash?: string
-  readonly namedCurve?: string
+  readonly hash: string | undefined
+  readonly namedCurve: string | undefined
   readonly digest: string | null
-  readonly options?: { readonly padding?: number; readonly saltLength?: number; readonly dsaEncoding?: "ieee-p1363" }
+  readonly options: { readonly padding?: number; readonly saltLength?: number; readonly dsaEncoding?: "ieee-p1363" }
 }
 
 const rsa = (bits: number): Asymmetric => ({
   name: "RSASSA-PKCS1-v1_5",
   hash: `SHA-${bits}`,
-  digest: `sha${bits}`
+  namedCurve: undefined,
+  digest: `sha${bits}`,
+  options: {}
 })
 
 const pss = (bits: number): Asymmetric => ({
   name: "RSA-PSS",
   hash: `SHA-${bits}`,
+  namedCurve: undefined,
   digest: `sha${bits}`,
   options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
 })
 
 const ecdsa = (namedCurve: string, bits: number): Asymmetric => ({
   name: "ECDSA",
+  hash: undefined,
   namedCurve,
   digest: `sha${bits}`,
   options: { dsaEncoding: "ieee-p1363" }
 })
 
-const ed25519: Asymmetric = { name: "Ed25519", digest: null }
+const ed25519: Asymmetric = { name: "Ed25519", hash: undefined, namedCurve: undefined, digest: null, options: {} }
 
 // Typed by the algorithms that there are: the compiler finds one that is missing here.
 const asymmetric: Readonly<Record<Algorithm, Asymmetric>> = {
@@ -102,13 +107,15 @@ const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => 
   return made
 }
 
-const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => {
-  const keyObject = KeyObject.from(key)
-  return { digest, key: options === undefined ? keyObject : { key: keyObject, ...options } }
-}
+// Node reads `padding`, `saltLength` and `dsaEncoding` from whatever object it is given, inherited ones too.
+const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => ({
+  digest,
+  key: ownProperties({ key: KeyObject.from(key), ...options })
+})
 
 const isFor = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
-  const { hash, modulusLength, name, namedCurve } = algorithm as Partial<RsaHashedKeyAlgorithm & EcKeyAlgorithm>
+  const { hash, modulusLength, name, namedCurve } =
+    ownProperties<Partial<RsaHashedKeyAlgorithm & EcKeyAlgorithm>>(algorithm)
   return (
     usages.includes("verify") &&
     name === kind.name &&

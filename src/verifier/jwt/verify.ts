@@ -12,7 +12,8 @@ import * as outcome from "../report/telemetry.ts"
 import { frozen, type Rejection, type Validity, stands, type Verified } from "../cache/verified.ts"
 import * as claims from "../claims/claims.ts"
 import * as compact from "./compact.ts"
-import { own, parseObject } from "../claims/strictJson.ts"
+import { own } from "../../core/lib/ownProperties.ts"
+import { parseObject } from "../claims/strictJson.ts"
 import * as policies from "../claims/policy.ts"
 import * as profile from "../claims/accessTokenMarks.ts"
 import { type Check, type Key, Signatures } from "./signatures.ts"
@@ -80,7 +81,7 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
 const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
   const { keysOf, knownKeys } = trust
   const { alg, kid } = parsed.header
-  const header = kid === undefined ? { alg } : { alg, kid }
+  const header = { alg, kid }
   const standingOf =
     (key: Key): Validity =>
     (clock, now) =>

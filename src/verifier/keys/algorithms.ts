@@ -3,17 +3,17 @@
 /** What a public key must be. */
 export interface KeyType {
   readonly kty: string
-  readonly crv?: string
+  readonly crv: string | undefined
 }
 
 /** Which key each asymmetric algorithm takes (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
 export const asymmetric = {
-  RS256: { kty: "RSA" },
-  RS384: { kty: "RSA" },
-  RS512: { kty: "RSA" },
-  PS256: { kty: "RSA" },
-  PS384: { kty: "RSA" },
-  PS512: { kty: "RSA" },
+  RS256: { kty: "RSA", crv: undefined },
+  RS384: { kty: "RSA", crv: undefined },
+  RS512: { kty: "RSA", crv: undefined },
+  PS256: { kty: "RSA", crv: undefined },
+  PS384: { kty: "RSA", crv: undefined },
+  PS512: { kty: "RSA", crv: undefined },
   ES256: { kty: "EC", crv: "P-256" },
   ES384: { kty: "EC", crv: "P-384" },
   ES512: { kty: "EC", crv: "P-521" },

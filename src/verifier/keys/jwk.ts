@@ -1,5 +1,6 @@
 /** Reads one member of a JWK Set (RFC 7517 §4): which algorithms it may verify, or why none. */
 import { asymmetric, type KeyType, maxKidLength } from "./algorithms.ts"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import { curveWeakness, plain, rsaWeakness, type Weakness } from "./strength.ts"
 
 /** Why a published key is not used. */
@@ -54,11 +55,13 @@ type Members = { readonly [name in (typeof members)[number]]?: string }
 export const readJwk = (value: unknown): Candidate => {
   const given: object = typeof value === "object" && value !== null ? value : {}
   const own = (name: string): unknown => (Object.hasOwn(given, name) ? Reflect.get(given, name) : undefined)
-  const read: Members = Object.fromEntries(
-    members.flatMap((name) => {
-      const member = own(name)
-      return typeof member === "string" ? [[name, member]] : []
-    })
+  const read: Members = ownProperties(
+    Object.fromEntries(
+      members.flatMap((name) => {
+        const member = own(name)
+        return typeof member === "string" ? [[name, member]] : []
+      })
+    )
   )
   const { alg, crv, e, kid, kty, n, use, x, y } = read
   const fitting = [...algorithms].flatMap(([name, needs]) =>

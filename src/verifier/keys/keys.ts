@@ -9,7 +9,7 @@ const maxKeys = 100
 
 interface Selector {
   readonly alg: string
-  readonly kid?: string
+  readonly kid?: string | undefined
 }
 
 export interface RefusedKeys {

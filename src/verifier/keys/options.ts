@@ -11,7 +11,7 @@ export interface KeySelector {
   /** The signature's algorithm (RFC 7515 §4.1.1). */
   readonly alg: string
   /** The key's name (RFC 7515 §4.1.4). */
-  readonly kid?: string
+  readonly kid?: string | undefined
 }
 
 /**

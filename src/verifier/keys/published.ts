@@ -1,11 +1,8 @@
 /** The key set as its issuer publishes it (RFC 7517 §5). */
 import * as Effect from "effect/Effect"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as Schema from "effect/Schema"
 import { parse, type Reader, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
 import { type Bounds, freshFor } from "./cacheControl.ts"
-
-const readKeys = parse(Schema.Struct({ keys: Schema.Array(Schema.Unknown) }))
 
 export interface Published {
   readonly keys: ReadonlyArray<unknown>
@@ -18,6 +15,10 @@ export const fetchKeys = (reader: Reader, url: URL, bounds: Bounds): Effect.Effe
   reader(HttpClientRequest.get(url, { acceptJson: true })).pipe(
     Effect.mapError(statusIsBad),
     Effect.flatMap((answer) =>
-      Effect.map(readKeys(answer), ({ keys }) => ({ keys, freshFor: freshFor(answer.headers, bounds) }))
+      Effect.flatMap(parse(answer), ({ keys }): Effect.Effect<Published, Unavailable> =>
+        Array.isArray(keys)
+          ? Effect.succeed({ keys, freshFor: freshFor(answer.headers, bounds) })
+          : Effect.fail("BadResponse")
+      )
     )
   )

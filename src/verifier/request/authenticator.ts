@@ -93,7 +93,7 @@ export class Authenticator {
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
     if (request === undefined) return toEffect(this.#inspect(text, known, fiber))
     const remembered = this.#remembered(text, known, request, "last", fiber)
-    return "verified" in remembered ? remembered.verified : Effect.fail(remembered)
+    return remembered instanceof Error ? Effect.fail(remembered) : remembered.verified
   }
 
   /** What is kept of a token, where nothing has to be waited for. */

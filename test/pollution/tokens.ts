@@ -1,0 +1,162 @@
+/** Tokens that no verifier accepts, a good one, and what the servers of the tests answer. */
+import { Effect } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
+import { TestIssuer, type SigningKey } from "effect-oauth2/testing"
+import * as jose from "jose"
+
+export const issuer = "https://issuer.test"
+export const audience = "https://api.test"
+export const secret = "0123456789abcdef0123456789abcdef"
+
+/** Where a polluted program may be sent to: the attacker's server has the attacker's key, and calls each token active. */
+export const attackersUrl = "https://attacker.test/"
+
+const keys = await Effect.runPromise(
+  Effect.all({
+    issuers: TestIssuer.makeKey("key", "ES256"),
+    attackers: TestIssuer.makeKey("key", "ES256"),
+    shared: TestIssuer.makeSecretKey("key", secret),
+    guessed: TestIssuer.makeSecretKey("key", secret.toUpperCase())
+  })
+)
+
+export const jwk = keys.issuers.jwk
+
+const mintRaw = await Effect.runPromise(
+  Effect.provide(
+    TestIssuer.useSync(({ mintRaw }) => mintRaw),
+    TestIssuer.layer({ keys: [keys.issuers] })
+  )
+)
+
+const now = Math.floor(Date.now() / 1000)
+
+const claims = {
+  iss: issuer,
+  aud: audience,
+  sub: "good",
+  client_id: "client",
+  scope: "read",
+  iat: now,
+  exp: now + 3600
+}
+
+const without = (name: string) => Object.fromEntries(Object.entries(claims).filter(([other]) => other !== name))
+
+const badClaims: Readonly<Record<string, object>> = {
+  "that has expired": { ...claims, exp: now - 600 },
+  "for another API": { ...claims, aud: "https://other.test" },
+  "of another issuer": { ...claims, iss: "https://other.test" },
+  "bound to a key": { ...claims, cnf: { jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } },
+  "of tomorrow": { ...claims, nbf: now + 86_400 },
+  "without exp": without("exp"),
+  "without iss": without("iss"),
+  "without aud": without("aud"),
+  "without sub": without("sub"),
+  "without client_id": without("client_id")
+}
+
+const mint = (key: SigningKey, payload: object, header: object = {}): Promise<string> =>
+  Effect.runPromise(
+    mintRaw({
+      header: JSON.stringify({ alg: key.alg, kid: key.kid, typ: "at+jwt", ...header }),
+      payload: JSON.stringify(payload),
+      key
+    })
+  )
+
+export interface Tokens {
+  readonly good: string | undefined
+  readonly bad: Readonly<Record<string, string>>
+}
+
+const jwtsOf = async (key: SigningKey, other: SigningKey): Promise<Tokens> => {
+  const good = await mint(key, claims)
+  const bad: Record<string, string> = {
+    "by another key": await mint(other, claims),
+    "by another key, without kid": await mint(other, claims, { kid: undefined }),
+    "by a key with another name": await mint(other, claims, { kid: "other" }),
+    "without alg": await mint(key, claims, { alg: undefined }),
+    "without typ": await mint(key, claims, { typ: undefined }),
+    "with crit": await mint(key, claims, { crit: ["exp"] }),
+    "without a signature": `${jose.base64url.encode('{"alg":"none","typ":"at+jwt"}')}.${good.split(".")[1]}.`,
+    "that is none": "none"
+  }
+  for (const [name, payload] of Object.entries(badClaims)) bad[name] = await mint(key, payload)
+  return { good, bad }
+}
+
+export const jwts = await jwtsOf(keys.issuers, keys.attackers)
+export const hmacs = await jwtsOf(keys.shared, keys.guessed)
+
+/** What the authorization server says of each token. */
+const introspected: Readonly<Record<string, object>> = {
+  good: { active: true, token_type: "Bearer", ...claims },
+  "of which it does not say active": { token_type: "Bearer", ...claims },
+  "that is inactive": { active: false, token_type: "Bearer", ...claims },
+  "without token_type": { active: true, ...claims },
+  "of another type": { active: true, token_type: "refresh_token", ...claims },
+  ...Object.fromEntries(
+    ["that has expired", "for another API", "of another issuer", "bound to a key", "without aud", "without sub"].map(
+      (name) => [name, { active: true, token_type: "Bearer", ...badClaims[name] }]
+    )
+  )
+}
+
+const textOf = (name: string): string => name.replaceAll(" ", "-")
+
+const answers = new Map(Object.entries(introspected).map(([name, answer]) => [textOf(name), answer]))
+
+export const opaque: Tokens = {
+  good: "good",
+  bad: Object.fromEntries(
+    Object.keys(introspected)
+      .filter((name) => name !== "good")
+      .map((name) => [name, textOf(name)])
+  )
+}
+
+/** Issuers whose metadata, or whose key set, lacks what a pollution may supply. */
+export const lacking: Readonly<Record<string, string>> = {
+  issuer: "https://without-issuer.test",
+  jwks_uri: "https://without-jwks-uri.test",
+  keys: "https://without-keys.test"
+}
+
+/** Tokens of those issuers, signed with the attacker's key. */
+export const ofLacking = new Map(
+  await Promise.all(
+    Object.values(lacking).map(async (iss) => [iss, await mint(keys.attackers, { ...claims, iss })] as const)
+  )
+)
+
+const bodies: ReadonlyMap<string, object> = new Map<string, object>([
+  [
+    `${issuer}/.well-known/openid-configuration`,
+    { issuer, jwks_uri: `${issuer}/jwks`, introspection_endpoint: `${issuer}/introspect` }
+  ],
+  [`${issuer}/jwks`, { keys: [jwk] }],
+  [`${lacking["issuer"]}/.well-known/openid-configuration`, { jwks_uri: attackersUrl }],
+  [`${lacking["jwks_uri"]}/.well-known/openid-configuration`, { issuer: lacking["jwks_uri"] }],
+  [
+    `${lacking["keys"]}/.well-known/openid-configuration`,
+    { issuer: lacking["keys"], jwks_uri: `${lacking["keys"]}/jwks` }
+  ],
+  [`${lacking["keys"]}/jwks`, {}],
+  [attackersUrl, { keys: [keys.attackers.jwk], active: true, token_type: "Bearer", ...claims }]
+])
+
+export const attackersKey = keys.attackers.jwk
+
+/** The servers, which no pollution of this program reaches. */
+export const client = HttpClient.make((request, url) =>
+  Effect.sync(() => {
+    const form = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+    const token = new URLSearchParams(form).get("token") ?? ""
+    const body = url.href === `${issuer}/introspect` ? answers.get(token) : bodies.get(url.href)
+    return HttpClientResponse.fromWeb(
+      request,
+      new Response(body === undefined ? "" : JSON.stringify(body), { status: body === undefined ? 404 : 200 })
+    )
+  })
+)

@@ -1,0 +1,437 @@
+/** Programs that refuse, for every reason that there is, and what is asked of them. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { DateTime, Effect, Exit, Layer, Logger, Redacted, Schema, Scope } from "effect"
+import { HttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
+import {
+  AccessToken,
+  BearerToken,
+  JwtVerifier,
+  KeySet,
+  OAuth2,
+  Requirement,
+  SecurityError,
+  TokenIntrospection,
+  TokenVerifier
+} from "effect-oauth2"
+import * as NodeSignatures from "effect-oauth2/NodeSignatures"
+import type * as jose from "jose"
+import { IncomingMessage, ServerResponse } from "node:http"
+import { Socket } from "node:net"
+import { authorizationServer } from "../support/authorizationServer.ts"
+import {
+  audience,
+  client,
+  hmacs,
+  issuer,
+  jwk,
+  jwts,
+  lacking,
+  ofLacking,
+  opaque,
+  secret,
+  type Tokens
+} from "./tokens.ts"
+
+export type Outcome = "accepted" | "refused" | "failed"
+
+/** A question to a program. */
+export interface Probe {
+  readonly name: string
+  /** Whether a program that is not polluted accepts it. */
+  readonly isGood: boolean
+  readonly run: (end: (outcome: Outcome) => void) => void
+}
+
+/** A program that was built. */
+export interface World {
+  readonly probes: ReadonlyArray<Probe>
+  readonly dispose: () => void
+}
+
+/** How programs are built. */
+export type Worlds = Readonly<Record<string, () => World>>
+
+/** Options that nothing adds to. What tests hand to Effect is not what they are about. */
+const bare = <A extends object>(options: A): A => Object.assign(Object.create(null), options) as A
+
+const Quiet = Logger.layer([])
+
+// -- guards ----------------------------------------------------------------------------------------------------------
+
+const scopesOf: ReadonlyMap<string, string> = new Map([
+  ["reader", "read"],
+  ["nobody", ""]
+])
+const expiresAt = DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+
+const verify: TokenVerifier["Service"]["verify"] = (token) => {
+  const subject = Redacted.value(token)
+  const scopes = scopesOf.get(subject)
+  return scopes === undefined
+    ? Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
+    : Effect.succeed(AccessToken.make({ subject, scopes, issuer, expiresAt, claims: { tenant: "t", nested: {} } }))
+}
+
+type Handler = Effect.Effect<HttpServerResponse.HttpServerResponse>
+type AnyLayer = Layer.Layer<never, never, any>
+
+/** Some of these programs would not compile. */
+const cast = (effect: Effect.Effect<unknown, unknown, any>): Handler =>
+  Effect.as(effect as Effect.Effect<unknown>, HttpServerResponse.text("in"))
+
+class Between extends HttpApiMiddleware.Service<Between>()("test/Between") {}
+
+const between = <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+  Effect.andThen(Effect.void, handler)
+
+/** A flag of a program of its own, which it should have set: that the tests find a pollution shows here. */
+const flags: { readonly isOpenToAll?: boolean } = {}
+
+const claims = Schema.Struct({
+  tenant: Schema.String,
+  admin: Schema.optionalKey(Schema.Unknown),
+  nested: Schema.Struct({ admin: Schema.optionalKey(Schema.Unknown) })
+})
+
+/** An `HttpRouter` app with an `HttpApi` in it, and what is asked of it: all that there is, or only what depends on the verifier. */
+const appOf = (isWhole: boolean) => {
+  const auth = OAuth2.authorizationCode("Auth", { ...authorizationServer, scopes: { read: "", write: "" }, claims })
+  const other = OAuth2.clientCredentials("Other", {
+    tokenUrl: authorizationServer.tokenUrl,
+    scopes: { write: "" },
+    responses: "rfc6750"
+  })
+  const never = Requirement.check("never", () => Effect.succeed(false))
+  const later = auth.check("later", () => Effect.sync(() => false))
+
+  const requirements = {
+    scope: [auth.require("read"), ["nobody", "stranger", undefined]],
+    check: [auth.require("read", never), ["reader"]],
+    any: [auth.require(Requirement.any("write", never, Requirement.all("read", later))), ["reader"]],
+    either: [OAuth2.either(auth.require("write"), other.require(never)), ["reader", undefined]],
+    optional: [auth.optional("read"), ["nobody", "stranger"]],
+    "optional-check": [auth.optional(never), ["reader"]],
+    claim: [auth.require(auth.check("admin", ({ claims }) => Effect.succeed(claims.admin !== undefined))), ["reader"]],
+    "nested-claim": [
+      auth.require(auth.check("admin", ({ claims }) => Effect.succeed(claims.nested.admin !== undefined))),
+      ["reader"]
+    ],
+    "unknown-claim": [
+      other.require(Requirement.check("admin", ({ claims }) => Effect.succeed(claims["admin"] !== undefined))),
+      ["reader"]
+    ],
+    flag: [auth.require(Requirement.check("flag", () => Effect.sync(() => flags.isOpenToAll === true))), ["reader"]]
+  } as const
+
+  const asked: Array<{ readonly path: string; readonly token: string | undefined; readonly isGood: boolean }> = []
+  const ask = (path: string, ...refused: ReadonlyArray<string | undefined>) => {
+    for (const token of refused) asked.push({ path, token, isGood: false })
+  }
+
+  const endpoint = (name: string) => HttpApiEndpoint.get(name, `/api/${name}`, { success: Schema.String })
+  const endpoints: Array<any> = []
+  const routes: Array<AnyLayer> = []
+  const route = (name: string, ...around: ReadonlyArray<{ readonly layer: unknown }>) =>
+    around.reduce<AnyLayer>(
+      (route, { layer }) => Layer.provide(route, layer as AnyLayer),
+      HttpRouter.add("GET", `/route/${name}`, cast(Effect.void))
+    )
+
+  const addOthers = () => {
+    routes.push(route("inner", auth.require(never).route, HttpRouter.middleware(between), auth.require("read").route))
+    endpoints.push(
+      endpoint("inner").middleware(auth.require(never)).middleware(Between).middleware(auth.require("read")),
+      endpoint("outer").middleware(auth.require("read")).middleware(Between).middleware(auth.require(never))
+    )
+    ask("/route/inner", "reader")
+    ask("/api/inner", "reader")
+    ask("/api/outer", "reader")
+
+    const handlers = {
+      granted: [auth.granted("read"), "reader"],
+      accessToken: [auth.accessToken, "reader"],
+      prove: [auth.prove("write")(Effect.void), "reader", undefined],
+      "prove-check": [auth.prove(never)(Effect.void), "reader"],
+      authorize: [
+        Effect.provide(auth.authorize, BearerToken.layer).pipe(auth.withScopes("write")),
+        "reader",
+        "stranger"
+      ],
+      authorizeOption: [auth.authorizeOption.pipe(auth.withScopes("write")), "reader", "stranger"],
+      extract: [BearerToken.extract, undefined]
+    } as const
+    for (const [name, [effect, ...refused]] of Object.entries(handlers)) {
+      routes.push(HttpRouter.add("GET", `/handler/${name}`, cast(effect)))
+      ask(`/handler/${name}`, ...refused)
+    }
+    routes.push(OAuth2.route("GET", "/route/sealed", cast(Effect.void)) as AnyLayer)
+    ask("/route/sealed", "reader", undefined)
+  }
+
+  for (const [name, [requirement, refused]] of Object.entries(requirements)) {
+    if (!isWhole && name !== "scope") continue
+    routes.push(route(name, requirement.route))
+    const open: any = endpoint(name)
+    endpoints.push(open.middleware(requirement))
+    ask(`/route/${name}`, ...refused)
+    ask(`/api/${name}`, ...refused)
+  }
+  for (const path of ["/route/scope", "/api/scope"]) asked.push({ path, token: "reader", isGood: true })
+  if (isWhole) addOthers()
+
+  const Api: any = HttpApi.make("api").add(
+    endpoints.reduce<any>((group, endpoint) => group.add(endpoint), HttpApiGroup.make("group"))
+  )
+  const Group = HttpApiBuilder.group(Api, "group", (handlers) =>
+    endpoints.reduce<any>(
+      (handlers, { identifier }) => handlers.handle(identifier, () => Effect.succeed("in")),
+      handlers
+    )
+  )
+  const app = Layer.mergeAll(
+    Layer.empty,
+    ...routes,
+    HttpApiBuilder.layer(Api).pipe(
+      Layer.provide(Group as unknown as AnyLayer),
+      Layer.provide([HttpServer.layerServices, Layer.succeed(Between, between as any)])
+    ) as AnyLayer
+  ).pipe(Layer.provide([auth.layer, other.layer]))
+  return { app, asked }
+}
+
+const outcomeOf = (status: number): Outcome => (status < 400 ? "accepted" : status < 500 ? "refused" : "failed")
+
+/** How requests come in. */
+interface Server {
+  readonly send: (path: string, token: string | undefined) => (end: (outcome: Outcome) => void) => void
+  readonly dispose: () => Promise<void>
+}
+
+type App = Layer.Layer<never, never, HttpRouter.HttpRouter>
+
+const web = (app: App): Server => {
+  const { dispose, handler } = HttpRouter.toWebHandler(app, bare({ disableLogger: true }))
+  return {
+    send: (path, token) => {
+      const request = requestOf(path, token)
+      return (end) =>
+        void handler(request).then(
+          ({ status }) => end(outcomeOf(status)),
+          () => end("failed")
+        )
+    },
+    dispose
+  }
+}
+
+// A request without a body can be sent again. To make one reads options, too, which are not what the tests are about.
+const requests = new Map<string, Request>()
+
+const requestOf = (path: string, token: string | undefined): Request => {
+  const key = `${token} ${path}`
+  const headers: HeadersInit = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const request = requests.get(key) ?? new Request(`http://localhost${path}`, { headers })
+  requests.set(key, request)
+  return request
+}
+
+type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void
+
+const socket = new Socket()
+
+/** A request as Node hands it over, without a server. */
+const sendOnNode = (
+  handler: NodeHandler,
+  path: string,
+  token: string | undefined,
+  end: (outcome: Outcome) => void
+): void => {
+  const request = new IncomingMessage(socket)
+  request.method = "GET"
+  request.url = path
+  request.headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const response = new ServerResponse(request)
+  response.writeHead = (status: number) => {
+    end(outcomeOf(status))
+    return response
+  }
+  handler(request, response)
+}
+
+const node = (app: App): Server => {
+  const scope = Scope.makeUnsafe()
+  const handler = Effect.runPromise(
+    Effect.flatMap(HttpRouter.toHttpEffect(app), (effect) => NodeHttpServer.makeHandler(effect, bare({ scope }))).pipe(
+      Effect.provideService(Scope.Scope, scope)
+    )
+  )
+  return {
+    send: (path, token) => (end) =>
+      void handler.then(
+        (handler) => sendOnNode(handler, path, token, end),
+        () => end("failed")
+      ),
+    dispose: () => Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+}
+
+const guard = (
+  isWhole: boolean,
+  verifier: Layer.Layer<TokenVerifier, unknown>,
+  server: (app: App) => Server
+): World => {
+  const { app, asked } = appOf(isWhole)
+  const { dispose, send } = server(app.pipe(Layer.provide(verifier), Layer.provideMerge(Quiet)) as App)
+  return {
+    probes: asked.map(({ isGood, path, token }) => ({
+      name: `${path} with ${token ?? "no token"}`,
+      isGood,
+      run: send(path, token)
+    })),
+    dispose: () => void dispose().catch(() => {})
+  }
+}
+
+/** What does not depend on the verifier is asked of the first app. */
+export const guards: Worlds = {
+  "an app": () => guard(true, TokenVerifier.layer({ verify, cache: false }), web),
+  "an app with a cache": () => guard(false, TokenVerifier.layer({ verify }), web),
+  "an app on Node, with a service": () =>
+    guard(false, Layer.succeed(TokenVerifier, { verify, invalidate: () => Effect.void }), node),
+  "OAuth2.secured": () => ({ probes: sealing(), dispose: () => {} })
+}
+
+/** Programs with an open endpoint or route, which `OAuth2.secured` does not let start. */
+const sealing = (): ReadonlyArray<Probe> => {
+  const open = HttpApi.make("api").add(HttpApiGroup.make("group").add(HttpApiEndpoint.get("open", "/open")))
+  const route = HttpRouter.add("GET", "/open", cast(Effect.void)) as AnyLayer
+  const secured = OAuth2.secured as (self: unknown) => AnyLayer
+  return [
+    {
+      name: "an api with an open endpoint",
+      isGood: false,
+      run: (end) => {
+        secured(open)
+        end("accepted")
+      }
+    },
+    {
+      name: "an open route",
+      isGood: false,
+      run: (end) =>
+        void Effect.runCallback(
+          Effect.scoped(
+            Layer.build(secured(route).pipe(Layer.provide([HttpRouter.layer, Quiet])) as Layer.Layer<never>)
+          ),
+          bare({ onExit: (exit: Exit.Exit<unknown>) => end(Exit.isSuccess(exit) ? "accepted" : "refused") })
+        )
+    }
+  ]
+}
+
+// -- verifiers -------------------------------------------------------------------------------------------------------
+
+const Client = Layer.succeed(HttpClient.HttpClient, client)
+
+const some = ({ bad, good }: Tokens, ...names: ReadonlyArray<string>): Tokens => ({
+  good,
+  bad: Object.fromEntries(Object.entries(bad).filter(([name]) => names.includes(name)))
+})
+
+const policy = { issuer, audience }
+
+const verifier =
+  (make: () => Layer.Layer<TokenVerifier, SecurityError.ConfigurationError>, { bad, good }: Tokens) =>
+  (): World => {
+    const scope = Scope.makeUnsafe()
+    const built = Effect.runPromise(
+      Layer.buildWithScope(Layer.fresh(Layer.provideMerge(make(), Quiet)), scope) as Effect.Effect<any>
+    )
+    const probe = (name: string, token: string, isGood: boolean): Probe => ({
+      name: `a token ${name}`,
+      isGood,
+      run: (end) =>
+        void built.then(
+          (context) =>
+            void Effect.runCallback(
+              Effect.flatMap(TokenVerifier, ({ verify }) => verify(Redacted.make(token))).pipe(
+                Effect.provideContext(context)
+              ),
+              bare({
+                onExit: (exit: Exit.Exit<unknown, unknown>) => end(Exit.isSuccess(exit) ? "accepted" : "refused")
+              })
+            ),
+          () => end("failed")
+        )
+    })
+    return {
+      probes: [
+        ...(good === undefined ? [] : [probe("that is good", good, true)]),
+        ...Object.entries(bad).map(([name, token]) => probe(name, token, false))
+      ],
+      dispose: () => void Effect.runPromise(Scope.close(scope, Exit.void)).catch(() => {})
+    }
+  }
+
+const secretLayer = () => JwtVerifier.layerSecret({ ...policy, secret: Redacted.make(secret), algorithm: "HS256" })
+
+/** Each is asked by itself: the one that takes no time is asked all. */
+export const verifiers: Worlds = {
+  "JwtVerifier.layer": verifier(
+    () => Layer.provide(JwtVerifier.layer(policy), Client),
+    some(
+      jwts,
+      "by another key",
+      "by another key, without kid",
+      "by a key with another name",
+      "without alg",
+      "with crit",
+      "without a signature",
+      "that is none",
+      "that has expired"
+    )
+  ),
+  "JwtVerifier.layer, with NodeSignatures": verifier(
+    () => Layer.provide(JwtVerifier.layer(policy), [Client, NodeSignatures.layer]),
+    some(jwts, "by another key", "by another key, without kid", "that has expired")
+  ),
+  "JwtVerifier.layerIssuers": verifier(
+    () => Layer.provide(JwtVerifier.layerIssuers([policy, { ...policy, issuer: "https://other.test" }]), Client),
+    some(jwts, "by another key", "without iss", "of another issuer")
+  ),
+  "JwtVerifier.layerKeySet": verifier(
+    () => Layer.provide(JwtVerifier.layerKeySet({ ...policy, cache: false }), KeySet.layerStatic({ keys: [jwk] })),
+    some(jwts, "by another key", "for another API")
+  ),
+  "JwtVerifier.layerSecret": verifier(secretLayer, some(hmacs, "by another key", "without a signature")),
+  "JwtVerifier.layerSecret, with NodeSignatures": verifier(
+    () => Layer.provide(secretLayer(), NodeSignatures.layer),
+    hmacs
+  ),
+  "a key set with a private key": verifier(
+    () => Layer.provide(JwtVerifier.layerKeySet(policy), KeySet.layerStatic({ keys: [privateJwk] })),
+    { good: undefined, bad: { "of that key": jwts.good ?? "" } }
+  ),
+  TokenIntrospection: verifier(
+    () =>
+      TokenIntrospection.layer({
+        ...policy,
+        clientId: "api",
+        clientSecret: Redacted.make("secret"),
+        cache: false
+      }).pipe(Layer.provide(Client)),
+    opaque
+  ),
+  ...Object.fromEntries(
+    Object.entries(lacking).map(([member, issuer]) => [
+      `an issuer that does not say ${member}`,
+      verifier(() => Layer.provide(JwtVerifier.layer({ ...policy, issuer }), Client), {
+        good: undefined,
+        bad: { "by the attacker's key": ofLacking.get(issuer) ?? "" }
+      })
+    ])
+  )
+}
+
+const privateJwk: jose.JWK = { ...jwk, d: "AAAA" }
