@@ -10,14 +10,15 @@
  * A token is accepted if the server reports all of these facts:
  *
  * - The token is active and is an access token.
- * - It is from exactly this issuer and for this audience. If the server reports no audience, set `audience: false`.
+ * - Its `iss`, if the response has one, is exactly this issuer.
+ * - It is for this audience. If the server reports no audience, set `audience: false`.
  * - It has a subject, and it has not expired. Effect's `Clock` is the only source of time.
  *
  * | failure | cause |
  * |---|---|
  * | `ConfigurationError`, at start-up | an option has an invalid value; the message names the option |
  * | `InvalidToken` (401) | the token failed a check |
- * | `AuthorizationServerUnavailable` (503) | the server is unreachable, or refuses your API's credentials |
+ * | `AuthorizationServerUnavailable` (503) | the server is unreachable, refuses your API's credentials, or sends an invalid response |
  *
  * | situation | bound |
  * |---|---|

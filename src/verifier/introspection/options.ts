@@ -42,7 +42,7 @@ export interface Policy extends Pick<
    * If the response has `token_type`, `token_use`, `typ` or `purpose`, that member must name an access token. If you
    * give such a member a value here, it must have that value. If you give it `true`, it may have any value.
    *
-   * If your server reports refresh tokens exactly like access tokens, do not use it with `TokenIntrospection`.
+   * If your server reports refresh tokens exactly like access tokens, do not use that server with `TokenIntrospection`.
    */
   readonly accessTokenClaims?: Readonly<Record<string, string | true>>
   /**

@@ -15,7 +15,7 @@
  * oldest request in progress ends early. That request must be late, and one of these conditions must be true:
  *
  * - The next answer is not overdue. The server answers other requests, but not this one. If the whole server becomes
- *   slow, the next answer is overdue, too, and its requests do not end early.
+ *   slow, the next answer is overdue, and this condition is false.
  * - Fewer than 4 requests are younger than 400 ms. Without new requests, the queue cannot see whether the server
  *   answers.
  */

@@ -5,7 +5,7 @@ import { elapsed, type Instant } from "../../core/lib/instant.ts"
 const patience = 4
 const minPatience = 250
 
-/** The next answer is overdue after this many times the usual gap between two answers, or after 3 seconds. */
+/** The next answer is overdue after this many times the usual gap, and at the latest after 3 seconds. */
 const expectancy = 8
 const maxExpectancy = 3000
 
