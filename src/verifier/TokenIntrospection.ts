@@ -1,40 +1,53 @@
 /**
- * Verifies opaque tokens, and any others, by asking the authorization server about them (OAuth 2.0 Token Introspection, RFC 7662).
+ * Verifies access tokens by OAuth 2.0 Token Introspection (RFC 7662).
  *
- * A token is accepted where the server says that it is active and an access token, of exactly this issuer, for this audience, with a subject, and not
- * expired. What the server does not say is not assumed: where it names no audience, `audience: false` takes that on purpose. All time is read from
- * Effect's `Clock`.
+ * **When to use**
+ *
+ * Use when your authorization server issues opaque tokens, or when revoked tokens must be refused before they expire.
  *
  * **Details**
  *
- * | what | bound |
+ * A token is accepted if the server reports all of these facts:
+ *
+ * - The token is active and is an access token.
+ * - Its `iss`, if the response has one, is exactly this issuer.
+ * - It is for this audience. If the server reports no audience, set `audience: false`.
+ * - It has a subject, and it has not expired. Effect's `Clock` is the only source of time.
+ *
+ * | failure | cause |
  * |---|---|
- * | a token that was accepted is not asked about again | as `TokenVerifier` says: for 1 minute (`cache.timeToLive`), never from its `exp` on |
- * | a token that was revoked is accepted | for as long, in each process that has it; `TokenVerifier.invalidate` forgets it in one |
- * | a token without `exp` | counts for 1 minute, and is then asked about again |
- * | introspection requests at a time | 64; 1000 wait for their turn; with the cache one for each token |
- * | an introspection request, with the wait for its turn | 5 seconds; 512 KiB an answer; no redirects; https (http on loopback) |
- * | a token without an answer (no response, 429, 502, 503, 504) | not asked about again for 1 second, or for `Retry-After` |
+ * | `ConfigurationError`, at start-up | an option has an invalid value; the message names the option |
+ * | `InvalidToken` (401) | the token failed a check |
+ * | `AuthorizationServerUnavailable` (503) | the server is unreachable, refuses your API's credentials, or sends an invalid response |
+ *
+ * | situation | bound |
+ * |---|---|
+ * | a cached token needs no request | 1 minute (`cache.timeToLive`), never past its `exp` |
+ * | a revoked token is accepted | as long as it is cached; `TokenVerifier.invalidate` removes it from the cache of one process |
+ * | a token without `exp` | valid for 1 minute, then the next introspection request |
+ * | introspection requests at a time | 64; 1000 more wait; with the cache, one for each token |
+ * | an introspection request, including the wait | 5 seconds; responses of 512 KiB; no redirects; https (http on loopback) |
+ * | a token without an answer (no response, 429, 502, 503, 504) | no new request for 1 second, or for `Retry-After` |
  * | a token without a response, if 64 are in progress and others wait | ends after 4 times the usual response time, at least 250 ms |
  * | no token was answered for 3 seconds, and one has failed | 4 probes at a time; a request waits for 1 second at most |
  * | every token was refused with `Retry-After` for 30 seconds | no introspection request before that time |
  * | `Retry-After` (429, 503) | 60 seconds at most |
  *
- * The failure of one token does not affect other tokens: the server, or a gateway in front of it, may drop every token of one form. The first answer ends an
- * outage.
+ * The failure of one token does not affect other tokens, because a server or gateway may drop every token of one form.
+ * The first answer ends an outage.
  *
- * An outage is never a rejection: where the server cannot be asked, or refuses this API's own credentials, the answer is
- * `AuthorizationServerUnavailable`. Each verification is the span `TokenIntrospection.verify` where a tracer listens, and counted by its outcome in
- * `oauth2_token_verifications_total`. Why a question failed is a warning that says what to look at, each kind once in ten minutes. No token and no secret is in
- * any of them.
+ * Each verification creates a `TokenIntrospection.verify` span if a tracer listens. The counter
+ * `oauth2_token_verifications_total` counts verifications by outcome. A failed introspection request logs a warning,
+ * once in 10 minutes for each kind of failure. Spans, counters and logs contain no token and no secret.
  *
  * **Gotchas**
  *
- * Give it an `HttpClient` that does not follow redirects: not `HttpClient.followRedirects`. With `FetchHttpClient` they are switched off here.
- *
- * A new token cannot be told from an attacker's before the server has answered. Limit the requests of a client in front of the API if the server does not
- * respond to some tokens at all. About 200 such tokens a second are tolerated while genuine tokens are answered every second, and 10 a second while no token
- * is answered. Beyond these limits, genuine tokens get 503, too.
+ * - Do not provide an `HttpClient` with `HttpClient.followRedirects`. This module switches redirects off for
+ *   `FetchHttpClient`.
+ * - Only the server can tell a new token from an attacker's. Limit the requests of each client in front of your API if
+ *   the server does not respond to some tokens at all. The verifier tolerates about 200 such tokens a second if genuine
+ *   tokens are answered every second, and 10 a second if no token is answered. Beyond these limits, genuine tokens get
+ *   503, too.
  *
  * @since 0.1.0
  */
@@ -52,9 +65,9 @@ import { ownProperties } from "../core/lib/ownProperties.ts"
 export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./introspection/options.ts"
 
 /**
- * Verifies the tokens of an authorization server by asking it about each.
+ * Creates a `TokenVerifier` that sends an introspection request for each uncached token.
  *
- * **Example** (Opaque tokens)
+ * **Example** (Verifying opaque tokens)
  *
  * ```ts
  * import { Layer, Redacted } from "effect"
@@ -70,7 +83,7 @@ export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./intr
  * }).pipe(Layer.provide(FetchHttpClient.layer))
  * ```
  *
- * **Example** (A server that wants a bearer token of the API)
+ * **Example** (Authenticating with a bearer token)
  *
  * ```ts
  * import { Config, Effect, Layer, Redacted } from "effect"
@@ -88,6 +101,7 @@ export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./intr
  * )
  * ```
  *
+ * @see {@link layerConfig} for options from Effect's `Config`
  * @category layers
  * @since 0.1.0
  */
@@ -97,9 +111,10 @@ export const layer = (
   Layer.effect(TokenVerifier, verifier.make(ownProperties(options)))
 
 /**
- * The same with every option from Effect's `Config`.
+ * Creates a `TokenVerifier` like `layer`, with every option from Effect's `Config`. A missing option fails with a
+ * `ConfigError`.
  *
- * **Example** (Settings from the environment)
+ * **Example** (Reading options from the environment)
  *
  * ```ts
  * import { Config } from "effect"
@@ -113,13 +128,14 @@ export const layer = (
  * })
  * ```
  *
+ * @see {@link layer} for options as values
  * @category layers
  * @since 0.1.0
  */
 export const layerConfig = (
   options: Config.Wrap<Policy & ClientSecret & TokenCaching>
 ): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, HttpClient.HttpClient> =>
-  // Loaded where it is asked for: it takes a tenth of the time in which the library is loaded.
+  // Load Config on demand, because it takes a tenth of the library's load time.
   Layer.unwrap(
     Effect.flatMap(
       Effect.promise(() => import("effect/Config")),

@@ -1,3 +1,4 @@
+/** OpenAPI documents of random apis and routes allow exactly the requests that the server accepts. */
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Layer, Schema } from "effect"
@@ -9,7 +10,7 @@ import { documentOfRoutes } from "../support/routesDocument.ts"
 import { Verifier } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
 
-// Two schemes with the same names of scopes, so that one may be mistaken for the other; in the first, one scope implies another.
+// Two schemes with the same scope names, so that a mix-up would be noticed. In the first, one scope implies another.
 const declared = { a: "", b: "", c: "", never: "Nobody has it" }
 const schemes = {
   First: OAuth2.authorizationCode("First", { ...authorizationServer, scopes: declared, implies: { c: ["a"] } }),
@@ -17,13 +18,13 @@ const schemes = {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// random apis and tokens, as data
+// data of random apis and tokens
 // ---------------------------------------------------------------------------------------------------------------------
 
 const Scope = Schema.Literals(["a", "b", "c"])
 const SchemeName = Schema.Literals(["First", "Second"])
 const Leaf = Schema.Struct({ of: Schema.Array(Scope) })
-/** A check, and whether it answers at once. */
+/** A check that returns its result either at once or later. */
 const Check = Schema.Struct({ atOnce: Schema.Boolean })
 const Choice = Schema.Struct({ any: Schema.NonEmptyArray(Schema.Union([Scope, Leaf, Check])) })
 const Item = Schema.Union([Scope, Leaf, Choice, Check])
@@ -42,19 +43,19 @@ const tokens = Arbitrary.array(Arbitrary.schema(Token), { minLength: 1, maxLengt
 
 type AnyItem = Requirement.Item<"a" | "b" | "c" | "never">
 
-/** What every check says. */
-let checksSay = true
-const says = Effect.sync(() => checksSay)
+/** Result of every check. */
+let checkResult = true
+const readCheckResult = Effect.sync(() => checkResult)
 
-/** A check that is asked; no document can show what it says. */
-const asked = ({ atOnce }: typeof Check.Type): AnyItem =>
-  Requirement.check("check", () => (atOnce ? says : Effect.andThen(Effect.yieldNow, says)))
+/** Creates a check that runs. Documents do not show checks. */
+const runningCheck = ({ atOnce }: typeof Check.Type): AnyItem =>
+  Requirement.check("check", () => (atOnce ? readCheckResult : Effect.andThen(Effect.yieldNow, readCheckResult)))
 
-/** In the place of a check that says no. */
-const never = (): AnyItem => "never"
+/** Replaces a check that returns `false` with a scope that no token has. */
+const ungrantedScope = (): AnyItem => "never"
 
 const itemOf =
-  (checkOf: typeof asked) =>
+  (checkOf: typeof runningCheck) =>
   (item: typeof Item.Type): AnyItem => {
     if (typeof item === "string") return item
     if ("of" in item) return Requirement.all(...item.of)
@@ -64,15 +65,15 @@ const itemOf =
   }
 
 const single =
-  (checkOf: typeof asked) =>
+  (checkOf: typeof runningCheck) =>
   ({ items, optional, scheme }: typeof Single.Type): OAuth2.SecurityRequirement<string, unknown> => {
-    // A scheme's requirements take its own checks, so what is called here is one of two functions.
+    // The two schemes have different types, and TypeScript cannot call their union.
     const auth = schemes[scheme] as typeof schemes.First
     const of = items.map(itemOf(checkOf))
     return (optional ? auth.optional(...of) : auth.require(...of)) as never
   }
 
-const requirementOf = (requires: typeof Requires.Type, checkOf: typeof asked) => {
+const requirementOf = (requires: typeof Requires.Type, checkOf: typeof runningCheck) => {
   const of = single(checkOf)
   if ("scheme" in requires) return of(requires)
   const [first, ...others] = requires.either
@@ -87,9 +88,9 @@ interface Groups {
   }>
 }
 
-const apiOf = ({ groups, outer }: Groups, checkOf: typeof asked): HttpApi.Top => {
+const apiOf = ({ groups, outer }: Groups, checkOf: typeof runningCheck): HttpApi.Top => {
   const withAll = <T extends { middleware: (key: never) => unknown }>(self: T, requires: Groups["outer"]): T =>
-    // The set of an endpoint has the innermost first: what is added later is further out.
+    // Middleware that is added later wraps earlier middleware, so add the innermost first.
     requires
       .toReversed()
       .reduce((self, requires) => self.middleware(requirementOf(requires, checkOf) as never) as T, self)
@@ -108,8 +109,8 @@ const apiOf = ({ groups, outer }: Groups, checkOf: typeof asked): HttpApi.Top =>
   return withAll(plain, outer).pipe(OAuth2.openApi)
 }
 
-/** The same requirements around the routes of a router. */
-const routesOf = ({ groups, outer }: Groups, checkOf: typeof asked): Layer.Layer<never> => {
+/** Builds routes of an `HttpRouter` with the same requirements. */
+const routesOf = ({ groups, outer }: Groups, checkOf: typeof runningCheck): Layer.Layer<never> => {
   const withAll = (self: Layer.Layer<never>, requires: Groups["outer"]): Layer.Layer<never> =>
     requires
       .toReversed()
@@ -131,7 +132,7 @@ const routesOf = ({ groups, outer }: Groups, checkOf: typeof asked): Layer.Layer
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// what a document says, read by somebody who knows OpenAPI and nothing of this library
+// an independent reading of a document, by the rules of OpenAPI alone
 // ---------------------------------------------------------------------------------------------------------------------
 
 const allows = (
@@ -148,26 +149,29 @@ const allows = (
         })
   )
 
-/** The official schema of OpenAPI 3.1. */
+/** Validates documents with the official schema of OpenAPI 3.1. */
 const validator = new Validator()
 
-/** One verifier for each scheme: a token is `t0`, `t1`, …, known to the schemes that give it scopes. */
+/**
+ * Builds one verifier for each scheme. The tokens are `t0`, `t1`, …, and a scheme accepts those that have scopes for
+ * it.
+ */
 const authentication = (tokens: ReadonlyArray<typeof Token.Type>) => {
-  const known = (scheme: "First" | "Second") =>
+  const verifierOf = (scheme: "First" | "Second") =>
     new Verifier(
       Object.fromEntries(tokens.flatMap((token, i) => (token[scheme] === null ? [] : [[`t${i}`, token[scheme]]])))
     ).layer
   return Layer.merge(
-    schemes.First.layer.pipe(Layer.provide(known("First"))),
-    schemes.Second.layer.pipe(Layer.provide(known("Second")))
+    schemes.First.layer.pipe(Layer.provide(verifierOf("First"))),
+    schemes.Second.layer.pipe(Layer.provide(verifierOf("Second")))
   )
 }
 
-/** Whether the app answers as its document says, and as the other one does where checks say no. */
+/** Asserts that the app agrees with `document` if checks return `true`, and with `ifRefused` if they return `false`. */
 const assertTrue = Effect.fnUntraced(function* (
   app: Layer.Layer<never>,
   document: OpenApi.OpenAPISpec,
-  whereNo: OpenApi.OpenAPISpec,
+  ifRefused: OpenApi.OpenAPISpec,
   tokens: ReadonlyArray<typeof Token.Type>
 ) {
   const validity = yield* Effect.promise(() => validator.validate({ ...structuredClone(document) }))
@@ -175,30 +179,30 @@ const assertTrue = Effect.fnUntraced(function* (
   const send = yield* serve(app as never)
   for (const path of Object.keys(document.paths)) {
     for (const i of [undefined, ...tokens.keys()]) {
-      for (const [say, of] of [
+      for (const [result, expected] of [
         [true, document],
-        [false, whereNo]
+        [false, ifRefused]
       ] as const) {
-        checksSay = say
+        checkResult = result
         const { status } = yield* send(path, i === undefined ? undefined : `t${i}`)
-        const { security = [] } = of.paths[path as `/${string}`]?.get ?? {}
+        const { security = [] } = expected.paths[path as `/${string}`]?.get ?? {}
         const allowed = allows(security, i === undefined ? undefined : tokens[i])
-        const what = `${path} ${JSON.stringify(security)} token ${i}, where checks say ${say}: ${status}`
-        assert.strictEqual(status === 200, allowed, what)
+        const message = `${path} ${JSON.stringify(security)} token ${i}, checks return ${result}: ${status}`
+        assert.strictEqual(status === 200, allowed, message)
       }
     }
   }
 })
 
-const what =
-  "allows a request if and only if the server answers it, with checks that say yes, or with a scope that nobody has for each that says no"
+const claim =
+  "allows a request if and only if the server accepts it, with an ungranted scope in place of each check that returns false"
 
 describe("the document", () => {
   it.effect.prop(
-    `of an api ${what}`,
+    `of an HttpApi ${claim}`,
     { outer: stack, groups, tokens },
     Effect.fnUntraced(function* ({ groups, outer, tokens }) {
-      const api = apiOf({ groups, outer }, asked)
+      const api = apiOf({ groups, outer }, runningCheck)
       const handlers = groups.map((_, g) =>
         HttpApiBuilder.group(
           api,
@@ -215,21 +219,21 @@ describe("the document", () => {
         Layer.provide(authentication(tokens)),
         Layer.provide(HttpServer.layerServices)
       ) as Layer.Layer<never>
-      yield* assertTrue(app, OpenApi.fromApi(api), OpenApi.fromApi(apiOf({ groups, outer }, never)), tokens)
+      yield* assertTrue(app, OpenApi.fromApi(api), OpenApi.fromApi(apiOf({ groups, outer }, ungrantedScope)), tokens)
     }),
     { arbitrary: { runs: 150, seed: 1 } }
   )
 
   it.effect.prop(
-    `of a router's routes ${what}`,
+    `of an HttpRouter ${claim}`,
     { outer: stack, groups, tokens },
     Effect.fnUntraced(function* ({ groups, outer, tokens }) {
-      const appOf = (checkOf: typeof asked) =>
+      const appOf = (checkOf: typeof runningCheck) =>
         routesOf({ groups, outer }, checkOf).pipe(Layer.provide(authentication(tokens)))
       yield* assertTrue(
-        appOf(asked),
-        yield* documentOfRoutes(appOf(asked)),
-        yield* documentOfRoutes(appOf(never)),
+        appOf(runningCheck),
+        yield* documentOfRoutes(appOf(runningCheck)),
+        yield* documentOfRoutes(appOf(ungrantedScope)),
         tokens
       )
     }),

@@ -1,4 +1,4 @@
-/** What stands between requirements, or around them, opens no door. */
+/** Middleware between or around requirements never authorizes a request. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Headers, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -21,8 +21,8 @@ import {
   verifier
 } from "../support/untypedApps.ts"
 
-describe("a requirement's route layer and an HttpApi", () => {
-  it.effect("around a whole api guards all of its endpoints", () =>
+describe("a requirement's route layer that wraps an HttpApi", () => {
+  it.effect("protects all endpoints of the HttpApi", () =>
     Effect.gen(function* () {
       const app = api.make([{ path: "/", handler: secret }]).pipe(Layer.provide(auth.require("a").route.layer)) as App
       const { send } = yield* serveWithLog(app)
@@ -33,14 +33,14 @@ describe("a requirement's route layer and an HttpApi", () => {
   )
 })
 
-describe("a middleware between two requirements that changes the credentials", () => {
+describe("middleware between two requirements that changes the credentials", () => {
   const swapped = (token: string | undefined) =>
     Effect.updateService(HttpServerRequest.HttpServerRequest, (request: HttpServerRequest.HttpServerRequest) =>
       request.modify({ headers: Headers.fromInput(token === undefined ? {} : { authorization: `Bearer ${token}` }) })
     )
 
   for (const token of [undefined, "none", "bad", "a", "b"]) {
-    it.effect(`to ${token} is seen by the inner one, in HttpRouter`, () =>
+    it.effect(`the inner requirement reads the new token ${token}, in HttpRouter`, () =>
       Effect.gen(function* () {
         const app = HttpRouter.add("GET", "/", secretless).pipe(
           Layer.provide(auth.require("b").route.layer),
@@ -52,7 +52,7 @@ describe("a middleware between two requirements that changes the credentials", (
       })
     )
 
-    it.effect(`to ${token} is seen by the inner one, in HttpApi`, () =>
+    it.effect(`the inner requirement reads the new token ${token}, in HttpApi`, () =>
       Effect.gen(function* () {
         const endpoint = HttpApiEndpoint.get("get", "/", { success: Schema.String })
           .middleware(auth.require("b"))
@@ -116,7 +116,7 @@ describe("a stub between two requirements", () => {
 })
 
 describe("a check in HttpRouter", () => {
-  it.effect("has the services that were provided to its own requirement", () =>
+  it.effect("uses the services that were provided to its own requirement", () =>
     Effect.gen(function* () {
       class Tenants extends Context.Service<Tenants, ReadonlyArray<string>>()("test/Tenants") {}
       const tenant = Requirement.check("tenant", (token) =>
@@ -136,8 +136,8 @@ describe("a check in HttpRouter", () => {
   )
 })
 
-describe("requirements that stand around each other in an HttpApi", () => {
-  it.effect("ask a check once", () =>
+describe("nested requirements in an HttpApi", () => {
+  it.effect("run a check once", () =>
     Effect.gen(function* () {
       let calls = 0
       const counting = Requirement.check("counting", () => Effect.sync(() => ++calls > 0))
@@ -163,8 +163,8 @@ describe("requirements that stand around each other in an HttpApi", () => {
 })
 
 describe("a check that reads the request", () => {
-  // Nothing is cast here: what every request has needs no layer.
-  it.effect("compares what is asked for with the token, in HttpRouter and in HttpApi", () =>
+  // Nothing is cast here: a check may use HttpServerRequest, because every request provides it.
+  it.effect("compares the URL with the token, in HttpRouter and in HttpApi", () =>
     Effect.gen(function* () {
       const own = Requirement.check("own", (token) =>
         Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) => url.endsWith(`/${token.subject}`))
@@ -189,7 +189,7 @@ describe("a check that reads the request", () => {
   )
 })
 
-describe("what requirements further out have decided, in an HttpApi", () => {
+describe("the decision of outer requirements in an HttpApi", () => {
   const passed = reference("effect-oauth2/Passed")
   class First extends HttpApiMiddleware.Service<First>()("First") {}
   class Second extends HttpApiMiddleware.Service<Second>()("Second") {}
@@ -197,7 +197,7 @@ describe("what requirements further out have decided, in an HttpApi", () => {
 
   type Between = (handler: Effect.Effect<any, any, any>) => Effect.Effect<any, any, any>
 
-  /** Three requirements, with middleware between them. */
+  /** Serves three nested requirements with middleware between them. */
   const served = (first: Between, second: Between) => {
     const Api = HttpApi.make("api").add(
       HttpApiGroup.make("g").add(
@@ -225,7 +225,7 @@ describe("what requirements further out have decided, in an HttpApi", () => {
     (handler) =>
       Effect.updateService(handler, passed, f)
 
-  it.effect("counts where the middleware between them leaves it alone", () =>
+  it.effect("reaches the inner requirements if the middleware between them leaves it unchanged", () =>
     Effect.gen(function* () {
       const { send } = yield* served(asIs, asIs)
       assert.strictEqual((yield* send("/", "ab")).status, 200)
@@ -233,20 +233,23 @@ describe("what requirements further out have decided, in an HttpApi", () => {
     })
   )
 
-  const kept: { passed?: unknown } = {}
+  const captured: { passed?: unknown } = {}
   const cases: Readonly<Record<string, readonly [Between, Between]>> = {
-    "is taken away": [change(() => undefined), asIs],
-    "is a number": [change(() => 7), asIs],
-    "is null": [change(() => null), asIs],
-    "only looks like it": [change((real) => ({ ...(real as object) })), asIs],
-    "only looks like it, with its prototype": [
-      change((real) => Object.assign(Object.create(Object.getPrototypeOf(real)), real)),
+    "is removed": [change(() => undefined), asIs],
+    "is replaced with a number": [change(() => 7), asIs],
+    "is replaced with null": [change(() => null), asIs],
+    "is replaced with a look-alike": [change((genuine) => ({ ...(genuine as object) })), asIs],
+    "is replaced with a look-alike that has its prototype": [
+      change((genuine) => Object.assign(Object.create(Object.getPrototypeOf(genuine)), genuine)),
       asIs
     ],
-    "is of fewer requirements": [change((real) => (kept.passed = real)), change(() => kept.passed)]
+    "is replaced with the decision of fewer requirements": [
+      change((genuine) => (captured.passed = genuine)),
+      change(() => captured.passed)
+    ]
   }
   for (const [what, [first, second]] of Object.entries(cases)) {
-    it.effect(`lets nobody in where it ${what}`, () =>
+    it.effect(`authorizes no request if it ${what}`, () =>
       Effect.gen(function* () {
         const { send } = yield* served(first, second)
         assert.strictEqual((yield* send("/", "ab")).status, 500)

@@ -1,4 +1,4 @@
-/** What `auth.prove` takes for proof. */
+/** `auth.prove` proves only the scopes of a token that it has verified itself. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -12,7 +12,7 @@ describe("auth.prove", () => {
     .pipe(Effect.map((token) => token.subject))
   const answer = cast(Effect.map(proven, HttpServerResponse.text))
 
-  it.effect("within a request takes the request's own token, whatever BearerToken there is", () =>
+  it.effect("uses the request's own token within a request, even if a BearerToken is provided", () =>
     Effect.gen(function* () {
       const app = HttpRouter.add("GET", "/", Effect.provide(answer, BearerToken.layerTest("ab"))).pipe(
         HttpRouter.provideRequest(Layer.provide(auth.layer, verifier().layer))
@@ -23,7 +23,7 @@ describe("auth.prove", () => {
     })
   )
 
-  it.effect("without a request verifies the BearerToken, each time", () =>
+  it.effect("verifies the BearerToken each time outside of a request", () =>
     Effect.gen(function* () {
       const tokens = verifier()
       const run = (token: string) =>
@@ -35,7 +35,7 @@ describe("auth.prove", () => {
     })
   )
 
-  it.effect("without a request proves nothing of another token further in", () =>
+  it.effect("does not prove the scopes of the outer token for a nested prove with another token", () =>
     Effect.gen(function* () {
       const inner = cast(auth.prove("b")(auth.granted("a"))).pipe(
         Effect.provide(BearerToken.layerTest("b")),
@@ -52,7 +52,7 @@ describe("auth.prove", () => {
     [["a", "b"], "Success"],
     [["b"], "Failure"]
   ] as const) {
-    it.effect(`keeps what was proven further out where the token, verified anew, has the scopes ${scopes.join()}`, () =>
+    it.effect(`ends in ${expected} if the nested prove verifies the token with the scopes ${scopes.join()}`, () =>
       Effect.gen(function* () {
         let verifications = 0
         const tokens = TokenVerifier.layer({
@@ -74,8 +74,8 @@ describe("auth.prove", () => {
   }
 })
 
-describe("auth.prove of one of several scopes", () => {
-  it.effect("proves nothing more that a token, verified anew further in, does not have", () =>
+describe("auth.prove of any of several scopes", () => {
+  it.effect("proves only the scopes that the token has when a nested prove verifies it again", () =>
     Effect.gen(function* () {
       let verifications = 0
       const tokens = TokenVerifier.layer({

@@ -1,4 +1,4 @@
-/** What was proven for one request is nothing to another. */
+/** A proof for one request never authorizes another request. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted } from "effect"
 import { Headers, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -7,8 +7,8 @@ import { Verifier, verified } from "../support/TestVerifier.ts"
 import { adapters, auth, cast, type Handler, other, secret, serveWithLog } from "../support/untypedApps.ts"
 
 for (const [name, adapter] of Object.entries(adapters)) {
-  describe(`${name}: each request is its own`, () => {
-    it.effect("concurrent requests see their own tokens and grants", () =>
+  describe(`${name}: requests are isolated`, () => {
+    it.effect("each concurrent request reads its own token and scopes", () =>
       Effect.gen(function* () {
         const slow = cast(
           Effect.gen(function* () {
@@ -35,19 +35,19 @@ for (const [name, adapter] of Object.entries(adapters)) {
       })
     )
 
-    describe("a request that a handler dispatches inside of its own", () => {
+    describe("a request that a handler dispatches within its own request", () => {
       type Rewrite = (request: HttpServerRequest.HttpServerRequest) => HttpServerRequest.HttpServerRequest
 
       const headersOf = (token: string | undefined): Record<string, string> =>
         token === undefined ? {} : { authorization: `Bearer ${token}` }
       const kinds: Readonly<Record<string, (path: string, token: string | undefined) => Rewrite>> = {
-        "a new one": (path, token) => () =>
+        "a new request": (path, token) => () =>
           HttpServerRequest.fromWeb(new Request(`http://localhost${path}`, { headers: headersOf(token) })),
-        "a modified one": (path, token) => (request) =>
+        "a modified request": (path, token) => (request) =>
           request.modify({ url: path, headers: Headers.fromInput(headersOf(token)) })
       }
 
-      /** `send` from `/a` with the token `a`, whose handler dispatches what `rewrite` makes of its request. */
+      /** Returns a function that sends a request to `/a`, whose handler dispatches the rewritten request. */
       const forwarding = Effect.gen(function* () {
         let rewrite: Rewrite = (request) => request
         let app: Effect.Effect<HttpServerResponse.HttpServerResponse, any, any> | undefined
@@ -86,7 +86,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
 
       for (const [kind, to] of Object.entries(kinds)) {
         for (const path of ["/a", "/shared", "/equal"]) {
-          it.effect(`${kind}, to ${path}: is decided by its own token`, () =>
+          it.effect(`${kind} to ${path} is authorized by its own token`, () =>
             Effect.gen(function* () {
               const forward = yield* forwarding
               assert.strictEqual(yield* forward(to(path, undefined)), 401)
@@ -98,7 +98,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
           )
         }
 
-        it.effect(`${kind}, to one that requires more: is decided by its own token`, () =>
+        it.effect(`${kind} to a route with more scopes is authorized by its own token`, () =>
           Effect.gen(function* () {
             const forward = yield* forwarding
             assert.strictEqual(yield* forward(to("/both", "a"), "ab"), 401)
@@ -107,18 +107,18 @@ for (const [name, adapter] of Object.entries(adapters)) {
         )
       }
 
-      it.effect("a new one, to one without a requirement: has no grant of the outer one", () =>
+      it.effect("a new request to a route without a requirement has no grant of the outer request", () =>
         Effect.gen(function* () {
           const forward = yield* forwarding
           for (const token of [undefined, "a"]) {
-            assert.strictEqual(yield* forward(kinds["a new one"]!("/open", token)), 500)
+            assert.strictEqual(yield* forward(kinds["a new request"]!("/open", token)), 500)
           }
         })
       )
     })
 
-    describe("a request that is forwarded with the same credentials", () => {
-      it.effect("to another route of the same requirement: its check reads the new URL", () =>
+    describe("a request that a handler forwards with the same credentials", () => {
+      it.effect("runs the check of the same requirement with the new URL", () =>
         Effect.gen(function* () {
           let app: Effect.Effect<HttpServerResponse.HttpServerResponse, any, any> | undefined
           const here = Requirement.check("here", () =>
@@ -137,19 +137,19 @@ for (const [name, adapter] of Object.entries(adapters)) {
             { path: "/seen", handler: secret, requirement },
             { path: "/forward", handler: forward, requirement }
           ])
-          const keep = HttpRouter.use((router) =>
+          const capture = HttpRouter.use((router) =>
             Effect.sync(() => {
               app = router.asHttpEffect()
             })
           )
-          const { send } = yield* serveWithLog(Layer.merge(routes, keep))
+          const { send } = yield* serveWithLog(Layer.merge(routes, capture))
           assert.strictEqual((yield* send("/seen", "a")).status, 200)
           assert.strictEqual((yield* send("/hidden", "a")).status, 401)
           assert.strictEqual((yield* send("/forward", "a")).status, 401)
         })
       )
 
-      it.effect("to another app: that one's verifier decides", () =>
+      it.effect("is verified by the verifier of the other app", () =>
         Effect.gen(function* () {
           const requirement = auth.require("a")
           const strict = new Verifier({})
@@ -171,7 +171,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
       )
     })
 
-    it.effect("one request value that is served twice is verified twice", () =>
+    it.effect("a request object that is served twice is verified twice", () =>
       Effect.gen(function* () {
         let revoked = false
         const tokens = TokenVerifier.layer({

@@ -1,4 +1,6 @@
-/** A sealed route runs only where a guard has decided, or a layer for tests stands for one. */
+/**
+ * A route of `OAuth2.route` runs only if a requirement, `OAuth2.Public`, or a test layer has authorized the request.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Logger, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -18,31 +20,31 @@ import {
   stubToken
 } from "../support/untypedApps.ts"
 
-describe("sealing", () => {
+describe("the `OAuth2.secured` check", () => {
   const handled: Array<string> = []
   const handler = Effect.sync(() => {
     handled.push("handled")
     return HttpServerResponse.text("the secret")
   })
-  /** Provides what a decision about this request looks like. */
+  /** Provides a look-alike of a decision about this request. */
   const lookAlike = HttpRouter.middleware((effect) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
       Effect.provideService(effect, reference("effect-oauth2/Decision"), { origin: { request } })
     )
   )
-  const sealed = (path: `/${string}`) => OAuth2.route("GET", path, handler) as App
+  const secured = (path: `/${string}`) => OAuth2.route("GET", path, handler) as App
   const provided = (layer: unknown) => Layer.provide(layer as App)
 
-  it.effect("a sealed route runs only where a requirement or Public stands around it", () =>
+  it.effect("a route of OAuth2.route runs only if a requirement or Public wraps it", () =>
     Effect.gen(function* () {
       handled.length = 0
       const { log, send } = yield* serveWithLog(
         Layer.mergeAll(
-          sealed("/cast"),
-          sealed("/stub").pipe(HttpRouter.provideRequest(stubs["AccessToken"]!), provided(lookAlike.layer)),
-          sealed("/required").pipe(provided(auth.require("a").route.layer)),
-          sealed("/optional").pipe(provided(auth.optional("a").route.layer)),
-          sealed("/public").pipe(provided(OAuth2.Public("it is a test").route.layer))
+          secured("/cast"),
+          secured("/stub").pipe(HttpRouter.provideRequest(stubs["AccessToken"]!), provided(lookAlike.layer)),
+          secured("/required").pipe(provided(auth.require("a").route.layer)),
+          secured("/optional").pipe(provided(auth.optional("a").route.layer)),
+          secured("/public").pipe(provided(OAuth2.Public("it is a test").route.layer))
         ) as App
       )
       for (const token of [undefined, "a"]) {
@@ -61,7 +63,7 @@ describe("sealing", () => {
     })
   )
 
-  it.effect("a sealed route takes no decision about another request", () =>
+  it.effect("a route of OAuth2.route does not accept a decision about another request", () =>
     Effect.gen(function* () {
       handled.length = 0
       const forwarding = HttpRouter.middleware((effect) =>
@@ -70,7 +72,7 @@ describe("sealing", () => {
         )
       )
       const { log, send } = yield* serveWithLog(
-        sealed("/forwarded").pipe(provided(forwarding.layer), provided(auth.require("a").route.layer)) as App
+        secured("/forwarded").pipe(provided(forwarding.layer), provided(auth.require("a").route.layer)) as App
       )
       assert.strictEqual((yield* send("/forwarded", "a")).status, 500)
       assert.deepStrictEqual(handled, [])
@@ -78,12 +80,12 @@ describe("sealing", () => {
     })
   )
 
-  it.effect("an authentication with the scheme of a real one, and another authenticator, opens nothing", () =>
+  it.effect("an authentication with a genuine scheme and a foreign authenticator authorizes no request", () =>
     Effect.gen(function* () {
       const key = reference("effect-oauth2/OAuth2/OAuth2")
-      const real = Context.get(yield* Layer.build(auth.layerTest("anonymous")), key) as object
+      const genuine = Context.get(yield* Layer.build(auth.layerTest("anonymous")), key) as object
       const verified = Effect.succeed(stubToken)
-      const fake = Object.assign((effect: unknown) => effect, real, {
+      const fake = Object.assign((effect: unknown) => effect, genuine, {
         authenticator: {
           fromRequest: () => ({ token: Redacted.make("x"), verified }),
           fromToken: () => verified
@@ -95,17 +97,17 @@ describe("sealing", () => {
     })
   )
 
-  it.effect("Public inside of a requirement opens nothing", () =>
+  it.effect("Public inside a requirement authorizes no request", () =>
     Effect.gen(function* () {
-      const open = OAuth2.Public("it is a test")
+      const publicEndpoint = OAuth2.Public("it is a test")
       const group = HttpApiGroup.make("group")
-        .add(HttpApiEndpoint.get("get", "/api", { success: Schema.String }).middleware(open))
+        .add(HttpApiEndpoint.get("get", "/api", { success: Schema.String }).middleware(publicEndpoint))
         .middleware(auth.require("a"))
       const Api = HttpApi.make("api").add(group)
       const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.succeed("x")))
       const { send } = yield* serveWithLog(
         Layer.merge(
-          sealed("/route").pipe(provided(open.route.layer), provided(auth.require("a").route.layer)),
+          secured("/route").pipe(provided(publicEndpoint.route.layer), provided(auth.require("a").route.layer)),
           HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(HttpServer.layerServices))
         ) as App
       )
@@ -116,7 +118,7 @@ describe("sealing", () => {
     })
   )
 
-  it("an api with an open endpoint throws, and names each", () => {
+  it("secured throws for unprotected endpoints of an HttpApi and names each one", () => {
     const get = (name: string) => HttpApiEndpoint.get(name, `/${name}`)
     const group = HttpApiGroup.make("items")
       .add(get("guarded"))
@@ -128,11 +130,11 @@ describe("sealing", () => {
       TypeError,
       `neither secured nor Public: "items.late", "items.later". Give each auth.require, auth.optional or OAuth2.Public.`
     )
-    const closed = () => OAuth2.secured(Api.middleware(auth.require("a")) as never)
-    assert.throws(closed, TypeError, `Public inside of a requirement, which closes them: "items.public".`)
+    const withPublicInside = () => OAuth2.secured(Api.middleware(auth.require("a")) as never)
+    assert.throws(withPublicInside, TypeError, `Public inside of a requirement, which closes them: "items.public".`)
   })
 
-  it("an api with a middleware that only looks like a requirement throws", () => {
+  it("secured throws for a middleware that only looks like a requirement", () => {
     class Fake extends HttpApiMiddleware.Service<Fake>()("effect-oauth2/OAuth2/OAuth2") {}
     const Api = HttpApi.make("api").add(
       HttpApiGroup.make("items").add(HttpApiEndpoint.get("get", "/").middleware(Fake))
@@ -140,7 +142,7 @@ describe("sealing", () => {
     assert.throws(() => OAuth2.secured(Api as never), TypeError, `"items.get"`)
   })
 
-  it("Public takes a reason", () => {
+  it("Public throws without a reason, and keeps a given reason", () => {
     assert.throws(() => OAuth2.Public(" "), TypeError, "why")
     assert.strictEqual(OAuth2.Public("health checks").reason, "health checks")
   })
@@ -154,7 +156,7 @@ describe("test layers", () => {
   })
   const subject = Effect.map(scheme.granted("read"), (token) => token.subject)
 
-  it.effect("grant proves its scopes, and what they imply, to domain code", () =>
+  it.effect("grant proves its scopes and the implied scopes to domain code, and no others", () =>
     Effect.gen(function* () {
       const provided = (scope: "read" | "write" | "admin") =>
         Effect.provide(cast(subject), scheme.grant({ subject: "demo", scopes: [scope] }))
@@ -174,7 +176,7 @@ describe("test layers", () => {
   )
 
   for (const [name, adapter] of Object.entries(adapters)) {
-    it.effect(`${name}: layerTest authenticates every request, and its scopes are decided as ever`, () =>
+    it.effect(`${name}: layerTest authenticates every request, and its scopes are checked as usual`, () =>
       Effect.gen(function* () {
         const handler = cast(
           Effect.map(scheme.granted("read"), ({ claims, subject }) =>

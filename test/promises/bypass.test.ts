@@ -1,4 +1,7 @@
-/** Nothing but what a scheme verified for this very request opens a door; mistakes that the types would show fail closed. */
+/**
+ * Only a token that the scheme verified for the same request authorizes it. Mistakes that the types would show fail
+ * closed.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -22,7 +25,7 @@ import {
   verifier
 } from "../support/untypedApps.ts"
 
-/** Another scheme with the name of the first. */
+/** A different scheme with the same name. */
 const twin = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
 
 const ofTwin: Handler = cast(Effect.as(twin.accessToken, HttpServerResponse.text("an answer")))
@@ -40,22 +43,22 @@ for (const [name, adapter] of Object.entries(adapters)) {
     { path: "/own/open", handler: own }
   ]
 
-  describe(`${name}: a stub is no proof`, () => {
+  describe(`${name}: a stub`, () => {
     for (const [what, layer] of Object.entries(stubs)) {
       for (const place of adapter.places) {
-        it.effect(`${what}, provided to ${place}`, () =>
+        it.effect(`never authorizes a request: ${what}, provided to ${place}`, () =>
           Effect.gen(function* () {
             const { send } = yield* serveWithLog(adapter.make(endpoints, { place, layer }))
-            // One that stands in the way of the real one may close the door, never open it.
-            const closed = (status: number) => assert.include([401, 500], status)
-            closed((yield* send("/a")).status)
-            closed((yield* send("/a", "none")).status)
-            closed((yield* send("/a", "b")).status)
-            closed((yield* send("/a", "bad")).status)
-            closed((yield* send("/own")).status)
-            closed((yield* send("/own", "bad")).status)
+            // A stub that replaces the genuine service may cause a refusal, but never an acceptance.
+            const assertRefused = (status: number) => assert.include([401, 500], status)
+            assertRefused((yield* send("/a")).status)
+            assertRefused((yield* send("/a", "none")).status)
+            assertRefused((yield* send("/a", "b")).status)
+            assertRefused((yield* send("/a", "bad")).status)
+            assertRefused((yield* send("/own")).status)
+            assertRefused((yield* send("/own", "bad")).status)
             for (const path of ["/b", "/optional", "/other", "/open", "/own/optional", "/own/other", "/own/open"]) {
-              for (const token of [undefined, "none", "a", "b", "ab"]) closed((yield* send(path, token)).status)
+              for (const token of [undefined, "none", "a", "b", "ab"]) assertRefused((yield* send(path, token)).status)
             }
             for (const [path, answer] of [
               ["/a", "the secret of a"],
@@ -75,7 +78,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
     }
   })
 
-  describe(`${name}: a grant that is missing fails closed`, () => {
+  describe(`${name}: a handler that relies on an unproven scope or token`, () => {
     const anyOf = cast(
       Effect.map(auth.grantedAny("a", "b"), (scope) => HttpServerResponse.text(`the secret of ${scope}`))
     )
@@ -84,33 +87,54 @@ for (const [name, adapter] of Object.entries(adapters)) {
 
     for (const [title, requirement, handler, token, scopes, why] of [
       ["without a requirement", undefined, secret, "ab", `"a"`, noRequirement],
-      ["with a requirement of another scope", auth.require("b"), secret, "ab", `"a"`, otherScopes],
-      ["with a requirement of no scope", auth.require(), secret, "ab", `"a"`, otherScopes],
-      ["with one of another scheme", other.require("a"), secret, "ab", `"a"`, noRequirement],
-      ["where the token is optional, and sent", auth.optional("a"), secret, "ab", `"a"`, noRequirement],
+      ["if the requirement has another scope", auth.require("b"), secret, "ab", `"a"`, otherScopes],
+      ["if the requirement has no scope", auth.require(), secret, "ab", `"a"`, otherScopes],
+      ["if the requirement is of another scheme", other.require("a"), secret, "ab", `"a"`, noRequirement],
       [
-        "where any of two is required, and the other one had",
+        "if the token is optional, even if the request has a token",
+        auth.optional("a"),
+        secret,
+        "ab",
+        `"a"`,
+        noRequirement
+      ],
+      [
+        "if any of two scopes is required, and the token has the other scope",
         auth.require(Requirement.any("a", "b")),
         secret,
         "b",
         `"a"`,
         otherScopes
       ],
-      ["any of several, without a requirement", undefined, anyOf, "ab", `"a", "b"`, noRequirement],
-      ["any of several, with a requirement of none of them", auth.require(), anyOf, "ab", `"a", "b"`, otherScopes],
-      ["the token, without a requirement", undefined, own, "ab", "a token", noRequirement],
-      ["the token, with a requirement of another scheme", other.require("a"), own, "ab", "a token", noRequirement],
+      ["if it relies on any of two scopes without a requirement", undefined, anyOf, "ab", `"a", "b"`, noRequirement],
       [
-        "the token, with one of another scheme of the same name",
+        "if it relies on any of two scopes, and the requirement has neither",
+        auth.require(),
+        anyOf,
+        "ab",
+        `"a", "b"`,
+        otherScopes
+      ],
+      ["if it relies on the token without a requirement", undefined, own, "ab", "a token", noRequirement],
+      [
+        "if it relies on the token, and the requirement is of another scheme",
+        other.require("a"),
+        own,
+        "ab",
+        "a token",
+        noRequirement
+      ],
+      [
+        "if it relies on the token, and the requirement is of another scheme with the same name",
         auth.require(),
         ofTwin,
         "ab",
         "a token",
         noRequirement
       ],
-      ["the token, where it is optional, and sent", auth.optional("a"), own, "ab", "a token", noRequirement],
+      ["if it relies on the token, and the token is optional", auth.optional("a"), own, "ab", "a token", noRequirement],
       [
-        "the token, where it may be that of another scheme, and is",
+        "if it relies on the token, and another scheme of OAuth2.either accepted the request",
         OAuth2.either(other.require("a"), auth.require("a")),
         own,
         "a",
@@ -118,7 +142,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
         noRequirement
       ]
     ] as const) {
-      it.effect(title, () =>
+      it.effect(`responds with 500 ${title}`, () =>
         Effect.gen(function* () {
           const { log, send } = yield* serveWithLog(
             adapter.make([{ path: "/", handler, ...(requirement === undefined ? {} : { requirement }) }])
@@ -133,7 +157,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
       )
     }
 
-    it.effect("where a union-typed variable promised more than it held", () =>
+    it.effect("responds with 500 if a cast promises a scope that the requirement does not have", () =>
       Effect.gen(function* () {
         const scope: string = "b"
         const { log, send } = yield* serveWithLog(
@@ -144,26 +168,26 @@ for (const [name, adapter] of Object.entries(adapters)) {
       })
     )
 
-    it.effect("and what was decided for one request is nothing to the next, however its context got there", () =>
+    it.effect("responds with 500 if its proof is from another request's context", () =>
       Effect.gen(function* () {
-        let kept: Context.Context<never> = Context.empty()
-        const keep = Effect.map(Effect.context<never>(), (context) => {
-          kept = Context.makeUnsafe(
+        let saved: Context.Context<never> = Context.empty()
+        const capture = Effect.map(Effect.context<never>(), (context) => {
+          saved = Context.makeUnsafe(
             new Map(Array.from(context.mapUnsafe).filter(([key]) => key.startsWith("effect-oauth2/")))
           )
           return HttpServerResponse.empty()
         })
-        const replay = HttpRouter.middleware((effect) => Effect.suspend(() => Effect.provideContext(effect, kept)), {
+        const replay = HttpRouter.middleware((effect) => Effect.suspend(() => Effect.provideContext(effect, saved)), {
           global: true
         })
         const requirement = auth.require("a")
         const routes = adapter.make([
-          { path: "/keep", handler: keep, requirement },
+          { path: "/capture", handler: capture, requirement },
           { path: "/same", handler: secret, requirement },
           { path: "/b", handler: secret, requirement: auth.require("b") },
           { path: "/open", handler: secret }
         ])
-        // A verifier that caches gives one value to many requests.
+        // A caching verifier returns one value to many requests, so the token alone does not identify the request.
         const ab = verified("ab", ["a", "b"])
         const caching = Layer.effect(
           TokenVerifier,
@@ -173,8 +197,8 @@ for (const [name, adapter] of Object.entries(adapters)) {
           }))
         ).pipe(Layer.provide(verifier().layer))
         const { log, send } = yield* serveWithLog(Layer.merge(routes, replay) as App, caching)
-        assert.strictEqual((yield* send("/keep", "ab")).status, 204)
-        assert.isTrue(kept.mapUnsafe.has("effect-oauth2/OAuth2/OAuth2/Proof"))
+        assert.strictEqual((yield* send("/capture", "ab")).status, 204)
+        assert.isTrue(saved.mapUnsafe.has("effect-oauth2/OAuth2/OAuth2/Proof"))
         for (const token of [undefined, "bad", "none"]) assert.strictEqual((yield* send("/same", token)).status, 401)
         assert.strictEqual((yield* send("/same", "mallory")).body, "the secret of mallory")
         assert.strictEqual((yield* send("/b", "ab")).status, 500)
@@ -185,24 +209,24 @@ for (const [name, adapter] of Object.entries(adapters)) {
   })
 
   describe(`${name}: a forged proof`, () => {
-    const forgeries: Readonly<Record<string, (real: object, origin: object) => object>> = {
-      "with the fields of a real one": (real, origin) => ({ ...real, origin }),
-      "with the prototype of a real one too": (real, origin) =>
-        Object.assign(Object.create(Object.getPrototypeOf(real)), real, { origin })
+    const forgeries: Readonly<Record<string, (genuine: object, origin: object) => object>> = {
+      "with the fields of a genuine proof": (genuine, origin) => ({ ...genuine, origin }),
+      "with the fields and the prototype of a genuine proof": (genuine, origin) =>
+        Object.assign(Object.create(Object.getPrototypeOf(genuine)), genuine, { origin })
     }
     for (const [how, forge] of Object.entries(forgeries)) {
-      it.effect(`${how} proves nothing`, () =>
+      it.effect(`${how} does not prove a scope`, () =>
         Effect.gen(function* () {
           const key = reference("effect-oauth2/OAuth2/OAuth2/Proof")
           const granted = yield* Layer.build(auth.grant({ subject: "forged", scopes: ["a", "b"] }))
-          const real = Context.get(granted, key) as object
+          const genuine = Context.get(granted, key) as object
           const handler = cast(
             Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-              Effect.provideService(secret, key, forge(real, { request }))
+              Effect.provideService(secret, key, forge(genuine, { request }))
             )
           )
-          assert.hasAllKeys(real, ["scheme", "origin", "token", "scopes"])
-          assert.hasAllKeys((real as { readonly origin: object }).origin, ["request"])
+          assert.hasAllKeys(genuine, ["scheme", "origin", "token", "scopes"])
+          assert.hasAllKeys((genuine as { readonly origin: object }).origin, ["request"])
           const { send } = yield* serveWithLog(
             adapter.make([
               { path: "/open", handler },
@@ -216,8 +240,8 @@ for (const [name, adapter] of Object.entries(adapters)) {
     }
   })
 
-  describe(`${name}: schemes are apart`, () => {
-    it.effect("the layer of a scheme does not open what another scheme of the same name guards", () =>
+  describe(`${name}: two schemes with one name`, () => {
+    it.effect("the layer of one scheme does not authorize a request for the other scheme", () =>
       Effect.gen(function* () {
         const { send } = yield* serveWithLog(
           adapter.make([
@@ -234,11 +258,11 @@ for (const [name, adapter] of Object.entries(adapters)) {
   })
 
   describe(`${name}: a check`, () => {
-    for (const says of [undefined, null, 0, "", "no", {}]) {
-      it.effect(`that says ${JSON.stringify(says)} has not said yes`, () =>
+    for (const result of [undefined, null, 0, "", "no", {}]) {
+      it.effect(`that returns ${JSON.stringify(result)} refuses the token`, () =>
         Effect.gen(function* () {
-          const check = Requirement.check("odd", () => Effect.succeed(says as boolean))
-          const late = Requirement.check("late", () => Effect.as(Effect.yieldNow, says as boolean))
+          const check = Requirement.check("odd", () => Effect.succeed(result as boolean))
+          const late = Requirement.check("late", () => Effect.as(Effect.yieldNow, result as boolean))
           const { send } = yield* serveWithLog(
             adapter.make([
               { path: "/alone", handler: secretless, requirement: auth.require(check) },
@@ -255,7 +279,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
       )
     }
 
-    it.effect("that dies is no answer", () =>
+    it.effect("that dies or throws ends in a 500", () =>
       Effect.gen(function* () {
         const check = Requirement.check("broken", () => Effect.die("broken"))
         const thrown = Requirement.check("thrown", () => {

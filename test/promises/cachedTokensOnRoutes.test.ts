@@ -1,4 +1,4 @@
-/** Verified tokens that are kept, behind the routes and the programs of a scheme. */
+/** Cached tokens in the routes and programs of a scheme. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, DateTime, Effect, Exit, Layer, Metric, Option, Redacted, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -20,9 +20,9 @@ const route = HttpRouter.add("GET", "/", subject).pipe(Layer.provide(auth.requir
 const requestOf = (token: string) =>
   HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { authorization: `Bearer ${token}` } }))
 
-describe("behind a scheme", () => {
+describe("a verifier of a scheme", () => {
   for (const [name, way] of Object.entries(ways)) {
-    it.effect(`a token is verified once, by a verifier that decides ${name}`, () =>
+    it.effect(`verifies a token once if it decides ${name}`, () =>
       Effect.gen(function* () {
         const { calls, invalidate, service } = yield* verifier({ way })
         const send = yield* serve(
@@ -38,7 +38,7 @@ describe("behind a scheme", () => {
       }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
     )
 
-    it.effect(`a token is answered in its time, by a verifier that decides ${name}`, () =>
+    it.effect(`verifies a token again after it expires or the clock moves back, if it decides ${name}`, () =>
       Effect.gen(function* () {
         const says = (token: string) => accepted(token, { expiresAt: DateTime.makeUnsafe(10_000) })
         const { calls, service } = yield* verifier({ way, says })
@@ -67,12 +67,12 @@ describe("behind a scheme", () => {
     )
   }
 
-  it.effect("a verifier around one that keeps tokens is asked about every token", () =>
+  it.effect("runs for every token if it wraps a caching verifier", () =>
     Effect.gen(function* () {
       const { calls, service } = yield* verifier({})
       const asked: Array<string> = []
       const revoked = new Set<string>()
-      const around: TokenVerifier["Service"] = {
+      const wrapper: TokenVerifier["Service"] = {
         ...service,
         verify: (token) => {
           asked.push(Redacted.value(token))
@@ -80,7 +80,7 @@ describe("behind a scheme", () => {
         }
       }
       const send = yield* serve(
-        route.pipe(Layer.provide(auth.layer), Layer.provide(Layer.succeed(TokenVerifier, around)))
+        route.pipe(Layer.provide(auth.layer), Layer.provide(Layer.succeed(TokenVerifier, wrapper)))
       )
       for (const _ of times(3)) assert.strictEqual((yield* send("/", "a")).status, 200)
       assert.deepStrictEqual([asked, calls], [["a", "a", "a"], ["a"]])
@@ -90,7 +90,7 @@ describe("behind a scheme", () => {
   )
 
   for (const text of ["", "=", "a b", "a,b", "a\tb", 'a"b', "a=b", "ä"]) {
-    it.effect(`what is no token by its form gets in by no other way: ${JSON.stringify(text)}`, () =>
+    it.effect(`does not make a malformed token acceptable to routes: ${JSON.stringify(text)}`, () =>
       Effect.gen(function* () {
         const { calls, service } = yield* verifier({})
         const scheme = yield* Layer.build(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
@@ -106,15 +106,15 @@ describe("behind a scheme", () => {
   }
 })
 
-describe("a token that is kept", () => {
+describe("a cached token", () => {
   const jwts = JwtVerifier.layer({ issuer: "https://issuer.test", audience: "https://api.test" }).pipe(
     Layer.provideMerge(TestIssuer.layer({ issuer: "https://issuer.test", audience: "https://api.test" }))
   )
-  /** How it has ended when it was begun: `undefined` where it waits for anything, if only for its turn. */
-  const atOnce = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  /** Returns the exit of an effect if the effect ends synchronously, or `undefined`. */
+  const runSynchronously = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.map(Effect.context<R>(), (context) => Effect.runForkWith(context)(effect).pollUnsafe())
 
-  it.effect("is decided about in the very step in which its request comes, whether it opens the route or not", () =>
+  it.effect("is authorized or refused synchronously", () =>
     Effect.gen(function* () {
       const app = yield* HttpRouter.toHttpEffect(route)
       const { mint } = yield* TestIssuer
@@ -128,14 +128,14 @@ describe("a token that is kept", () => {
             Effect.provideService(HttpServerRequest.HttpServerRequest, requestOf(token))
           )
         )
-        assert.isUndefined(yield* atOnce(send), "the first time its key is waited for")
+        assert.isUndefined(yield* runSynchronously(send), "the first verification must wait for the key")
         yield* send
-        for (const _ of times(3)) assert.deepStrictEqual(yield* atOnce(send), Exit.succeed(expected))
+        for (const _ of times(3)) assert.deepStrictEqual(yield* runSynchronously(send), Exit.succeed(expected))
       }
     }).pipe(Effect.provide(Layer.provideMerge(auth.layer, Layer.merge(jwts, HttpRouter.layer))))
   )
 
-  it.effect("costs the steps of a guard that looks, provides, and sees what the handler fails with, and no more", () =>
+  it.effect("costs only the steps of a minimal guard", () =>
     Effect.gen(function* () {
       const { mint } = yield* TestIssuer
       const steps: Effect.Effect<number> = Effect.withFiber((fiber) => Effect.succeed(fiber.currentOpCount))
@@ -151,15 +151,15 @@ describe("a token that is kept", () => {
       ]
       for (const context of contexts) {
         yield* Effect.provideContext(guarded, context)
-        const expected = yield* Effect.provideContext(atOnce(least), context)
-        assert.deepStrictEqual(yield* Effect.provideContext(atOnce(guarded), context), expected)
+        const expected = yield* Effect.provideContext(runSynchronously(least), context)
+        assert.deepStrictEqual(yield* Effect.provideContext(runSynchronously(guarded), context), expected)
       }
     }).pipe(Effect.provide(Layer.provideMerge(auth.layer, jwts)))
   )
 })
 
-describe("a verifier that looks at the request, and keeps nothing", () => {
-  it.effect("is asked again where the request was changed", () =>
+describe("a verifier that reads the request, without a cache", () => {
+  it.effect("runs again if the request was changed", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
       const tokens = TokenVerifier.layer({
@@ -168,7 +168,7 @@ describe("a verifier that looks at the request, and keeps nothing", () => {
           Effect.gen(function* () {
             const request = Context.getOrUndefined(yield* Effect.context<never>(), HttpServerRequest.HttpServerRequest)
             asked.push(request?.url ?? "")
-            return yield* request?.url === "/closed" ? refused : accepted("a")
+            return yield* request?.url === "/refused" ? refused : accepted("a")
           })
       })
       const request = HttpServerRequest.fromWeb(
@@ -182,18 +182,18 @@ describe("a verifier that looks at the request, and keeps nothing", () => {
       yield* Effect.gen(function* () {
         assert.isTrue(yield* ask(request))
         assert.isTrue(yield* ask(request))
-        assert.isFalse(yield* ask(request.modify({ url: "/closed" })))
+        assert.isFalse(yield* ask(request.modify({ url: "/refused" })))
         assert.isTrue(yield* ask(request.modify({ remoteAddress: Option.some("6.6.6.6") })))
         assert.isTrue(yield* ask(request))
       }).pipe(Effect.provide(Layer.provide(auth.layer, tokens)), Effect.scoped)
-      assert.deepStrictEqual(asked, ["/open", "/closed", "/open"])
+      assert.deepStrictEqual(asked, ["/open", "/refused", "/open"])
     })
   )
 })
 
 describe("a long request", () => {
   for (const cache of [false, {}] as const) {
-    it.effect(`asks again when the token has expired (cache: ${JSON.stringify(cache)})`, () =>
+    it.effect(`verifies the token again after it has expired (cache: ${JSON.stringify(cache)})`, () =>
       Effect.gen(function* () {
         let calls = 0
         const tokens = TokenVerifier.layer({
@@ -223,7 +223,7 @@ describe("a long request", () => {
 
 describe("an outage", () => {
   for (const cache of [false, {}] as const) {
-    it.effect(`is not remembered within a request, as a refusal is (cache: ${JSON.stringify(cache)})`, () =>
+    it.effect(`is not remembered within a request, unlike a refusal (cache: ${JSON.stringify(cache)})`, () =>
       Effect.gen(function* () {
         let says = outage
         const { calls, service } = yield* verifier({ cache, way: later, says: () => says })
@@ -250,9 +250,9 @@ describe("an outage", () => {
   }
 })
 
-describe("what is invalidated", () => {
+describe("an invalidated token", () => {
   for (const cache of [false, {}] as const) {
-    it.effect(`is verified anew in the very request that has verified it (cache: ${JSON.stringify(cache)})`, () =>
+    it.effect(`is verified again in the same request (cache: ${JSON.stringify(cache)})`, () =>
       Effect.gen(function* () {
         let session = accepted("a")
         const { calls, invalidate, service } = yield* verifier({ cache, way: later, says: () => session })
@@ -275,12 +275,12 @@ describe("what is invalidated", () => {
   }
 })
 
-describe("what is invalidated where a verifier stands around another one", () => {
-  /** A session, and a service of one's own whose verifier is asked about it. */
-  interface Around {
+describe("an invalidated token of a wrapped verifier", () => {
+  /** A session, and a custom service that verifies its token. */
+  interface Wrapper {
     readonly service: TokenVerifier["Service"]
     readonly end: () => void
-    /** How often the innermost verifier was asked. */
+    /** Number of calls of the innermost verifier. */
     readonly calls: () => number
   }
 
@@ -295,23 +295,23 @@ describe("what is invalidated where a verifier stands around another one", () =>
     (token) =>
       Effect.andThen(Effect.yieldNow, verify(token))
 
-  const arounds: Readonly<Record<string, Effect.Effect<Around, SecurityError.ConfigurationError>>> = {
-    "with the same invalidate": Effect.map(sessions({}), ({ inner, ...rest }) => ({
+  const wrappers: Readonly<Record<string, Effect.Effect<Wrapper, SecurityError.ConfigurationError>>> = {
+    "with the inner invalidate": Effect.map(sessions({}), ({ inner, ...rest }) => ({
       ...rest,
       service: { ...inner, verify: slow(inner.verify) }
     })),
-    "with an invalidate that calls it": Effect.map(sessions({}), ({ inner, ...rest }) => ({
+    "with its own invalidate that calls the inner one": Effect.map(sessions({}), ({ inner, ...rest }) => ({
       ...rest,
       service: {
         verify: slow(inner.verify),
         invalidate: (token) => Effect.andThen(Effect.yieldNow, inner.invalidate(token))
       }
     })),
-    "with an invalidate that calls it, and with the same verify": Effect.map(sessions({}), ({ inner, ...rest }) => ({
+    "with its own invalidate and the inner verify": Effect.map(sessions({}), ({ inner, ...rest }) => ({
       ...rest,
       service: { ...inner, invalidate: (token) => inner.invalidate(token) }
     })),
-    "with a cache of its own": Effect.flatMap(sessions({}), ({ inner, ...rest }) =>
+    "with its own cache": Effect.flatMap(sessions({}), ({ inner, ...rest }) =>
       Effect.map(TokenVerifier.make({ verify: slow(inner.verify) }), (outer) => ({
         ...rest,
         service: {
@@ -326,16 +326,16 @@ describe("what is invalidated where a verifier stands around another one", () =>
         service: { ...outer, invalidate: (token) => inner.invalidate(token) }
       }))
     ),
-    "that is none of the library's": Effect.map(sessions(false), ({ inner, ...rest }) => ({
+    "with a verify and an invalidate that are not the library's": Effect.map(sessions(false), ({ inner, ...rest }) => ({
       ...rest,
       service: { verify: slow(inner.verify), invalidate: () => Effect.yieldNow }
     }))
   }
 
-  for (const [name, way] of Object.entries(arounds)) {
-    it.effect(`is verified anew, in this request and in the next one: ${name}`, () =>
+  for (const [name, wrapper] of Object.entries(wrappers)) {
+    it.effect(`is verified again, in the same request and in the next one, by a wrapper ${name}`, () =>
       Effect.gen(function* () {
-        const { calls, end, service } = yield* way
+        const { calls, end, service } = yield* wrapper
         const layer = Layer.provideMerge(auth.layer, Layer.succeed(TokenVerifier, service))
         const ask = (request: HttpServerRequest.HttpServerRequest) =>
           Effect.provideService(Effect.exit(auth.authorizeOption), HttpServerRequest.HttpServerRequest, request)
@@ -344,7 +344,7 @@ describe("what is invalidated where a verifier stands around another one", () =>
           for (const _ of times(3)) assert(Exit.isSuccess(yield* ask(request)))
           assert.strictEqual(calls(), 1)
           end()
-          assert(Exit.isSuccess(yield* ask(request)), "until somebody says so")
+          assert(Exit.isSuccess(yield* ask(request)), "the token must be accepted until it is invalidated")
           yield* TokenVerifier.invalidate(Redacted.make("a"))
           assert(Exit.isFailure(yield* ask(request)))
           assert.strictEqual(calls(), 2)
@@ -355,8 +355,8 @@ describe("what is invalidated where a verifier stands around another one", () =>
   }
 })
 
-describe("a token of a class of one's own", () => {
-  it.effect("is what its getters say", () =>
+describe("a token of a custom class", () => {
+  it.effect("has the values of its getters", () =>
     Effect.gen(function* () {
       const { audience, claims, clientId, issuedAt, issuer, scopes, tokenId } = verified("x", ["a"])
       class Session implements VerifiedToken {

@@ -1,4 +1,7 @@
-/** One table of requirements and answers, run through `HttpRouter` and `HttpApi`, in both forms of the answers, with tokens that are kept and without. */
+/**
+ * Runs one table of requirements and responses with `HttpRouter` and `HttpApi`, both `responses` options, with and
+ * without a cache.
+ */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Option, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
@@ -12,7 +15,7 @@ import { type Send, serve } from "../support/web.ts"
 // the adapters
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** Says who acts, which scopes it sees as required, and which grants it can rely on. */
+/** Returns the subject, the required scopes that it reads, and the scopes that are proven. */
 const handler = ({ A, B }: Schemes) =>
   Effect.gen(function* () {
     const token = yield* OptionalAccessToken
@@ -26,11 +29,11 @@ const handler = ({ A, B }: Schemes) =>
     }
     const subject = Option.match(token, { onNone: () => "anonymous", onSome: ({ subject }) => subject })
     return HttpServerResponse.text([subject, `[${scopeStr}]`, ...grants].join(" "))
-    // What is not proven is a defect that is logged.
+    // Each unproven scope is a defect that would be logged.
   }).pipe(Effect.provide(Logger.layer([])))
 
 type Stack = ReturnType<Case["stack"]>
-// The stacks of the table have many types; what they prove is the business of test/types.
+// The stacks of the table have many types. The tests in test/types check what the types prove.
 type App = Layer.Layer<never, never, any>
 type Adapter = (schemes: Schemes, stack: Stack) => App
 
@@ -53,7 +56,7 @@ interface Guardable {
 const guarded = <A>(self: A & Guardable, stack: Stack): A =>
   stack.reduceRight<any>((self, item) => self.middleware(item === "other middleware" ? Between : item), self)
 
-/** `counts`: how many of the stack are put on the api, and on the group; the rest are on the endpoint. */
+/** `counts` returns how many items of the stack the api and the group get. The endpoint gets the rest. */
 const api =
   (counts: (length: number) => readonly [api: number, group: number]): Adapter =>
   (schemes, stack) => {
@@ -90,7 +93,7 @@ const expected = (answer: string | Expected, responses: Challenge.Responses) => 
   const challenges = answer.challenges[responses]
   return {
     status: answer.status[responses],
-    // A web-standard response joins fields with a comma.
+    // A web-standard response joins several headers of one name with a comma.
     challenges: challenges.length === 0 ? null : challenges.join(", "),
     body: detail(answer.detail[responses])
   }
@@ -118,19 +121,19 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
             const [send, sendCached] = [yield* serving({ cache: false }), yield* serving({})]
             for (const [token, answer, verifies = token === undefined || token.includes(" ") ? "" : "A"] of answers) {
               const right = expected(answer, responses)
-              const isKept = (scheme: string) => !/bad|outage/.test(saysAt(scheme as "A" | "B", token ?? ""))
+              const isCached = (scheme: string) => !/bad|outage/.test(saysAt(scheme as "A" | "B", token ?? ""))
               const assertAnswer = Effect.fnUntraced(function* (send: Send, name: string, verifies?: string) {
                 calls.length = 0
                 const { body, challenge, status } = yield* send("/", token)
                 assert.deepStrictEqual({ status, challenges: challenge, body }, right, `${token}, ${name}`)
                 if (verifies !== undefined) assert.strictEqual(calls.join(""), verifies, `${token}, ${name}`)
               })
-              yield* assertAnswer(send, "not kept", verifies)
-              yield* assertAnswer(sendCached, "cold")
+              yield* assertAnswer(send, "no cache", verifies)
+              yield* assertAnswer(sendCached, "cache miss")
               yield* assertAnswer(
                 sendCached,
-                "warm",
-                verifies.replace(/[AB]/g, (scheme) => (isKept(scheme) ? "" : scheme))
+                "cache hit",
+                verifies.replace(/[AB]/g, (scheme) => (isCached(scheme) ? "" : scheme))
               )
             }
           })

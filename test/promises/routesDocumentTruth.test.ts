@@ -1,3 +1,4 @@
+/** OpenAPI documents show the true requirements, even after renames, transforms and overrides. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
@@ -7,21 +8,21 @@ import { authorizationServer } from "../support/authorizationServer.ts"
 import { documentOfRoutes } from "../support/routesDocument.ts"
 import { apiOf, assertValid, auth, documentOf, get, other, route, scopes, securityOf } from "../support/apiDocuments.ts"
 
-describe("a document tells the truth, whatever else is done to it", () => {
-  const closed = get("list").middleware(auth.require("a"))
+describe("an OpenAPI document", () => {
+  const protectedEndpoint = get("list").middleware(auth.require("a"))
   const security = [{ OAuth2: ["a"] }]
-  const upper = (operation: Record<string, any>) => ({ ...operation, operationId: "renamed" })
+  const renameOperation = (operation: Record<string, any>) => ({ ...operation, operationId: "renamed" })
 
-  it("where operations are renamed", () => {
+  it("shows the requirements of renamed operations", () => {
     const renamed = (document: Record<string, any>) => ({
       ...document,
-      paths: { "/list": { get: upper(document["paths"]["/list"].get) } }
+      paths: { "/list": { get: renameOperation(document["paths"]["/list"].get) } }
     })
     for (const api of [
-      apiOf(closed).annotate(OpenApi.Transform, renamed),
-      apiOf(closed.annotate(OpenApi.Transform, upper)),
-      apiOf(closed.annotate(OpenApi.Override, { operationId: "renamed" })),
-      apiOf(closed.annotate(OpenApi.Identifier, "renamed"))
+      apiOf(protectedEndpoint).annotate(OpenApi.Transform, renamed),
+      apiOf(protectedEndpoint.annotate(OpenApi.Transform, renameOperation)),
+      apiOf(protectedEndpoint.annotate(OpenApi.Override, { operationId: "renamed" })),
+      apiOf(protectedEndpoint.annotate(OpenApi.Identifier, "renamed"))
     ]) {
       const document = documentOf(api)
       assert.deepStrictEqual(securityOf(document, "/list"), security)
@@ -29,7 +30,7 @@ describe("a document tells the truth, whatever else is done to it", () => {
     }
   })
 
-  it("where paths have parameters, patterns, prefixes and colons", () => {
+  it("shows the requirements of paths with parameters, patterns, prefixes and colons", () => {
     const params = { id: Schema.String }
     const item = HttpApiEndpoint.get("item", "/items/:id", { params, success: Schema.String })
     const pattern = HttpApiEndpoint.get("pattern", "/numbers/:id(\\d+)/:page", { params, success: Schema.String })
@@ -44,14 +45,14 @@ describe("a document tells the truth, whatever else is done to it", () => {
     )
   })
 
-  it("where an operation was taken out: it does not pass in silence", () => {
-    const api = apiOf(closed).annotate(OpenApi.Override, { paths: {} })
+  it("throws if an override removes a protected operation", () => {
+    const api = apiOf(protectedEndpoint).annotate(OpenApi.Override, { paths: {} })
     assert.throws(() => documentOf(api), TypeError, "GET /list")
   })
 
-  it.effect("where an api is added to another one", () =>
+  it.effect("shows the requirements of an HttpApi that is added to another one", () =>
     Effect.gen(function* () {
-      const inner = apiOf(closed).pipe(OAuth2.openApi, SwaggerUi.forScalar({ clientId: "docs" }))
+      const inner = apiOf(protectedEndpoint).pipe(OAuth2.openApi, SwaggerUi.forScalar({ clientId: "docs" }))
       const document = documentOf(HttpApi.make("all").addHttpApi(inner))
       assert.deepStrictEqual(securityOf(document, "/list"), security)
       assert.deepStrictEqual(document.tags, [{ name: "g" }])
@@ -59,21 +60,21 @@ describe("a document tells the truth, whatever else is done to it", () => {
     })
   )
 
-  it("where it is written twice", () => {
+  it("is the same if OAuth2.openApi is applied twice", () => {
     const either = get("either").middleware(OAuth2.either(auth.require("a"), other.require("x")))
     const api = apiOf(either, get("optional").middleware(auth.optional("a")))
     assert.deepStrictEqual(documentOf(OAuth2.openApi(api)), documentOf(api))
   })
 
-  it("and says nothing of what is excluded from it", () => {
+  it("omits the schemes of excluded endpoints", () => {
     const secret = OAuth2.clientCredentials("Internal", { tokenUrl: "https://internal.test/token", scopes: { s: "" } })
     const document = documentOf(
-      apiOf(closed, get("hidden").middleware(secret.require("s")).annotate(OpenApi.Exclude, true))
+      apiOf(protectedEndpoint, get("hidden").middleware(secret.require("s")).annotate(OpenApi.Exclude, true))
     )
     assert.deepStrictEqual(Object.keys(document.components.securitySchemes), ["OAuth2"])
   })
 
-  it.effect("where a refusal is rendered as a success, or has a status that a user has documented", () =>
+  it.effect("merges refusals with other responses of the same status", () =>
     Effect.gen(function* () {
       const graphql = OAuth2.authorizationCode("Graphql", {
         ...authorizationServer,
@@ -123,7 +124,7 @@ describe("a document tells the truth, whatever else is done to it", () => {
     })
   )
 
-  it("and names only the refusals that can happen", () => {
+  it("names only the refusals that can happen", () => {
     const strict = OAuth2.authorizationCode("Strict", { ...authorizationServer, scopes, responses: "rfc6750" })
     const forbidden = { description: "The quota is used up" }
     const document = documentOf(

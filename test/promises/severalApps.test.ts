@@ -1,4 +1,4 @@
-/** Several apps in one build, each with a verifier of its own: Effect remembers a layer by reference, and no app is guarded by another's. */
+/** Several apps in one layer build: each app uses its own verifier, although Effect memoizes layers by reference. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { HttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
@@ -19,17 +19,17 @@ const subject = Effect.map(AccessToken, (token) => token.subject)
 const shared = auth.require("read")
 const combined = shared.route.combine(HttpRouter.middleware((handler) => handler))
 
-/** Ways to guard a route; the last two hold a requirement that several routes share. */
-const ways: Readonly<Record<string, (path: `/${string}`) => Layer.Layer<never, never, any>>> = {
-  "a requirement of its own": (path) =>
+/** Ways to protect a route. In the last three, several routes share one requirement. */
+const protections: Readonly<Record<string, (path: `/${string}`) => Layer.Layer<never, never, any>>> = {
+  "its own requirement": (path) =>
     HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(
       Layer.provide(auth.require("read").route.layer)
     ),
-  "a requirement that all share": (path) =>
+  "a shared requirement": (path) =>
     HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(Layer.provide(shared.route.layer)),
-  "a requirement that all share, combined with other middleware": (path) =>
+  "a shared requirement combined with other middleware": (path) =>
     HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(Layer.provide(combined.layer)),
-  "an HttpApi": (path) => {
+  "an HttpApi with a shared requirement": (path) => {
     const Api = HttpApi.make(path).add(
       HttpApiGroup.make(path).add(HttpApiEndpoint.get("get", path, { success: Schema.String }).middleware(shared))
     )
@@ -40,13 +40,13 @@ const ways: Readonly<Record<string, (path: `/${string}`) => Layer.Layer<never, n
   }
 }
 
-for (const [way, route] of Object.entries(ways)) {
-  describe(`guarded by ${way}`, () => {
+for (const [name, route] of Object.entries(protections)) {
+  describe(`apps that are protected by ${name}`, () => {
     const app = (path: `/${string}`, authentication: Layer.Layer<OAuth2.Authentication<"OAuth2">>) =>
       route(path).pipe(Layer.provide(authentication)) as Layer.Layer<never, never, HttpRouter.HttpRouter>
     const by = (verifier: Layer.Layer<TokenVerifier>) => Layer.provide(auth.layer, verifier)
 
-    it.effect("each takes the tokens of its own verifier", () =>
+    it.effect("accept only the tokens of their own verifier", () =>
       Effect.gen(function* () {
         const send = yield* serve(
           Layer.merge(
@@ -65,7 +65,7 @@ for (const [way, route] of Object.entries(ways)) {
       })
     )
 
-    it.live("each takes the tokens for its own audience", () =>
+    it.live("accept only the tokens for their own audience", () =>
       Effect.gen(function* () {
         const issuer = yield* TestIssuer
         const client = Layer.succeed(HttpClient.HttpClient, yield* HttpClient.HttpClient)
@@ -82,7 +82,7 @@ for (const [way, route] of Object.entries(ways)) {
       }).pipe(Effect.provide(TestIssuer.layer()))
     )
 
-    it.effect("a stub of one is nothing to another", () =>
+    it.effect("are not affected by the test layer of another app", () =>
       Effect.gen(function* () {
         const real = by(new Verifier({ a: ["read"] }).layer)
         const stub = auth.layerTest({ scopes: ["read"] })
@@ -98,7 +98,7 @@ for (const [way, route] of Object.entries(ways)) {
       })
     )
 
-    it.effect("one verifier of both verifies a token once for each request", () =>
+    it.effect("verify a token once for each request if they share a verifier", () =>
       Effect.gen(function* () {
         const tokens = new Verifier({ a: ["read"] })
         const both = by(tokens.layer)
@@ -112,7 +112,7 @@ for (const [way, route] of Object.entries(ways)) {
   })
 }
 
-it.effect("requirements that are each given the scheme's layer are one, where the verifier is one", () =>
+it.effect("merges requirements that each have the scheme's layer if they share a verifier", () =>
   Effect.gen(function* () {
     const tokens = new Verifier({ both: ["read", "write"], none: [] })
     const given = (scope: "read" | "write") => Layer.provide(auth.require(scope).route.layer, auth.layer)

@@ -1,6 +1,6 @@
 /**
- * An attacker sends tokens that the authorization server, or a gateway in front of it, does not answer, while clients send genuine tokens. The verifier
- * cannot tell the two apart before it has asked.
+ * An attacker sends tokens that the authorization server or its gateway does not answer, while clients send genuine
+ * tokens. The verifier cannot tell them apart without an introspection request.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger } from "effect"
@@ -9,7 +9,7 @@ import { type Answer, answering, good, never, verify } from "../support/introspe
 import { settle } from "../support/settle.ts"
 import { times } from "../support/times.ts"
 
-/** Milliseconds of one step of the test's clock. */
+/** Milliseconds of one step of the test clock. */
 const step = 5
 const roundTrip = 20
 
@@ -21,16 +21,16 @@ const status = (code: number, retryAfter?: string): Answer => ({
 })
 
 interface Traffic {
-  /** What the server does with the attacker's tokens, in turn. */
+  /** Outcomes of the attacker's tokens, in turn. */
   readonly bad: ReadonlyArray<Answer>
-  /** Milliseconds between two tokens of the attacker, who does not wait for the responses. */
+  /** Milliseconds between two tokens of the attacker, who does not wait for responses. */
   readonly badEvery: number
-  /** Milliseconds between two genuine tokens, on average. Each pause is half as long to one and a half times as long. */
+  /** Average milliseconds between two genuine tokens. Each pause is 0.5 to 1.5 times as long. */
   readonly goodEvery: number
   readonly seconds?: number
 }
 
-/** Returns the share of genuine tokens that were accepted, and how many requests were in progress at most. */
+/** Returns the share of accepted genuine tokens, and the largest number of requests in progress. */
 const run = ({ bad, badEvery, goodEvery, seconds = 8 }: Traffic) =>
   Effect.gen(function* () {
     const server = answering((token) =>
@@ -60,7 +60,7 @@ const run = ({ bad, badEvery, goodEvery, seconds = 8 }: Traffic) =>
     }).pipe(Effect.provide(server.layer), Effect.provide(Logger.layer([])))
   })
 
-describe("TokenIntrospection, while an attacker sends tokens that are not answered", () => {
+describe("TokenIntrospection, while an attacker sends tokens that the server does not answer", () => {
   const everything = [never, broken, status(503), status(429, "60"), status(502), status(504)]
   const rows: ReadonlyArray<readonly [name: string, traffic: Traffic]> = [
     ["1 dropped connection a second", { bad: [broken], badEvery: 1000, goodEvery: 250 }],
@@ -86,7 +86,7 @@ describe("TokenIntrospection, while an attacker sends tokens that are not answer
   ]
   for (const [name, traffic] of rows) {
     it.effect(
-      `accepts 95 % of the genuine tokens: ${name}`,
+      `accepts at least 95 % of the genuine tokens, with ${name}`,
       () =>
         Effect.gen(function* () {
           const { accepted, most } = yield* run(traffic)

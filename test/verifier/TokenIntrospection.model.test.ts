@@ -1,6 +1,6 @@
 /**
- * Random sequences of genuine tokens, tokens that the server does not answer, outages and recoveries, against a model that knows only what the server
- * has seen.
+ * Random sequences of genuine tokens, unanswered tokens, outages and recoveries, compared with a model that knows only
+ * what the server has seen.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Clock, Effect, Exit, Fiber, Layer, Logger, Schema } from "effect"
@@ -11,27 +11,27 @@ import { settle } from "../support/settle.ts"
 import { times } from "../support/times.ts"
 
 const second = 1000
-/** The bounds that `TokenIntrospection` states. */
+/** The documented bounds of `TokenIntrospection`, in milliseconds where they are times. */
 const maxAtATime = 64
 const probes = 4
-const probeTime = 400
+const youngUntil = 400
 const maxWait = second
 const timeLimit = 5 * second
 const silenceLimit = 3 * second
 const refusalPeriod = 30 * second
 const retryAfter = 40 * second
-/** Time in which the first waiting request notices what changes by time alone. */
+/** Time in which the first waiting request notices changes that only time causes. */
 const tick = 50
 
 const roundTrip = 20
 /** Milliseconds by which the clock moves while a request is pending. */
 const step = 20
 
-/** What the server does with a token: `up` answers it. */
+/** Outcomes of a token at the server: `up` answers it. */
 const behaviors = ["up", "drops", "503", "refuses", "hangs", "500"] as const
 type Behavior = (typeof behaviors)[number]
 
-// A command that is listed twice comes twice as often.
+// A command that is listed twice is twice as frequent.
 const Command = Schema.Union([
   Schema.TaggedStruct("Genuine", { count: Schema.Literals([1, 1, 3, 10]) }),
   Schema.TaggedStruct("Genuine", { count: Schema.Literals([1, 2, 3, 4]) }),
@@ -58,12 +58,12 @@ interface Request {
 interface Pending {
   readonly token: string
   readonly at: number
-  /** Whether the token must be accepted, because nothing that the server saw allows another outcome. */
+  /** `true` if nothing that the server saw allows another outcome than acceptance. */
   mustSucceed: boolean
   readonly fiber: Fiber.Fiber<unknown, unknown>
 }
 
-/** The server, and what is known for certain from what it has seen. */
+/** The server, and the facts that follow with certainty from its requests. */
 class World {
   server: Behavior = "up"
   readonly tokens: Array<string> = []
@@ -71,13 +71,13 @@ class World {
   readonly asked = new Set<string>()
   pending: Array<Pending> = []
   readonly hanging: Array<number> = []
-  /** When the first attempt of an introspection request was dropped. The second attempt follows at once. */
+  /** Time at which the first attempt of an introspection request was dropped. The second attempt follows at once. */
   readonly dropped = new Map<string, number>()
   answeredAt: number | undefined
   failedAt: number | undefined
   refusingSince: number | undefined
   refusedAt: number | undefined
-  /** The requests that were given up in an outage: the model cannot tell a time-out from a client that went away. */
+  /** `true` after a request was aborted: the model cannot tell a time-out from an interrupted caller. */
   isUncertain = false
   readonly violations: Array<string> = []
 
@@ -104,7 +104,7 @@ class World {
     this.refusedAt = now
   }
 
-  /** Since when the circuit is certainly not closed. */
+  /** Time since which the circuit is certainly not closed. */
   get doubtedSince(): number | undefined {
     return this.failedAt === undefined
       ? undefined
@@ -115,7 +115,7 @@ class World {
     return this.doubtedSince !== undefined && now >= this.doubtedSince
   }
 
-  /** Whether the last refusal may hold for all tokens. */
+  /** Returns `true` if the last refusal may apply to all tokens. */
   mayBeOpen(now: number): boolean {
     return this.refusedAt !== undefined && now < this.refusedAt + retryAfter
   }
@@ -133,9 +133,9 @@ class World {
     this.inProgress.add(request)
     this.asked.add(request.token)
     const { at } = request
-    if (this.inProgress.size > maxAtATime) this.violations.push(`${this.inProgress.size} requests at ${at}`)
+    if (this.inProgress.size > maxAtATime) this.violations.push(`${this.inProgress.size} requests in progress at ${at}`)
     if (this.isOpen(at)) this.violations.push(`a request at ${at}, in spite of Retry-After`)
-    const young = [...this.inProgress].filter((other) => at - other.at < probeTime).length
+    const young = [...this.inProgress].filter((other) => at - other.at < youngUntil).length
     const isSecondAttempt = this.dropped.get(request.token) === at
     if (this.isDoubted(at) && young > probes && !isSecondAttempt) this.violations.push(`${young} probes at ${at}`)
     if (this.behaviorOf(request.token) === "hangs") this.hanging.push(at)
@@ -156,7 +156,7 @@ const clientOf = (world: World) =>
           case "up":
             return respond(good.body, {})
           case "drops": {
-            // At once, so that the second attempt falls into the same moment.
+            // Without a delay, so that the second attempt happens at the same time.
             const reason = new HttpClientError.TransportError({ request })
             return Effect.fail(new HttpClientError.HttpClientError({ reason }))
           }
@@ -182,7 +182,7 @@ const clientOf = (world: World) =>
     })
   )
 
-/** Few enough tokens that the server does not respond to, and few enough others that wait, for a genuine token to have its turn within a second. */
+/** Returns `true` if so few tokens hang or wait that a genuine token starts within a second. */
 const isServed = (world: World, now: number): boolean =>
   world.server === "up" &&
   !world.mayBeOpen(now) &&
@@ -224,7 +224,7 @@ const checkAll = (world: World) =>
     }
   })
 
-/** Moves the clock. While a request is pending, it stops often. */
+/** Moves the clock, in small steps while a request is pending. */
 const advance = (world: World, millis: number): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (let left = millis; left > 0;) {
@@ -259,7 +259,7 @@ const run = (world: World, command: Command, number: number) =>
       case "Advance":
         return yield* advance(world, command.millis)
       case "Outage":
-        // Long enough for Retry-After to hold for all tokens.
+        // 34 seconds are long enough for Retry-After to apply to all tokens.
         world.server = command.behavior
         for (const i of times(34)) {
           yield* ask(world, `outage-${number}-${i}`, true)
@@ -268,7 +268,7 @@ const run = (world: World, command: Command, number: number) =>
     }
   })
 
-/** Once the server is back, one answer is enough: all other tokens are answered, too, those from the outage among them. */
+/** Checks that one answer ends an outage: all other tokens, including those of the outage, are answered at once. */
 const recover = (world: World) =>
   Effect.gen(function* () {
     world.server = "up"
@@ -291,9 +291,9 @@ const recover = (world: World) =>
 
 const totals = { sequences: 0, commands: 0, accepted: 0, requests: 0, doubted: 0, open: 0 }
 
-describe("TokenIntrospection, against a model", () => {
+describe("TokenIntrospection, compared with a model", () => {
   it.effect.prop(
-    "keeps its bounds, and accepts genuine tokens while the server answers",
+    "never exceeds its bounds, and accepts genuine tokens while the server answers",
     { commands: Arbitrary.array(Arbitrary.schema(Command), { minLength: 8, maxLength: 40 }) },
     ({ commands }) =>
       Effect.gen(function* () {
@@ -322,7 +322,7 @@ describe("TokenIntrospection, against a model", () => {
     }
   )
 
-  it("went far enough", () => {
+  it("covers pending, doubtful and open states often enough", () => {
     assert.isAbove(totals.commands / totals.sequences, 10)
     assert.isAbove(totals.requests / totals.sequences, 10)
     assert.isAbove(totals.accepted / totals.sequences, 2)

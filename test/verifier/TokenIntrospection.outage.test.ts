@@ -1,3 +1,4 @@
+/** Tests of `TokenIntrospection` while the authorization server is unavailable, slow or overloaded. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
@@ -30,7 +31,10 @@ const many = (count: number, name = "token") => Array.from({ length: count }, (_
 const counted = (fibers: ReadonlyArray<Fiber.Fiber<Exit.Exit<unknown, unknown>>>) =>
   Effect.map(Effect.forEach(fibers, Fiber.join), (exits) => exits.filter(Exit.isSuccess).length)
 
-/** Failures that may be the server's, with the reason that the error has, and the number of HTTP requests of one introspection request. */
+/**
+ * Failures that may be an outage, with the error's reason and the number of HTTP requests that each introspection
+ * request sends.
+ */
 const failures: ReadonlyArray<readonly [name: string, answer: Answer, reason: string, requests: number]> = [
   ["drops the connection", { isBroken: true }, "Unreachable", 2],
   ["responds with 429", { status: 429 }, "BadResponse", 1],
@@ -41,9 +45,9 @@ const failures: ReadonlyArray<readonly [name: string, answer: Answer, reason: st
 
 const refusal = (retryAfter: string, status = 503): Answer => ({ status, headers: { "retry-after": retryAfter } })
 
-describe("TokenIntrospection, if the server does not answer", () => {
+describe("TokenIntrospection, if the server does not answer a token", () => {
   for (const [name, answer, reason, requests] of failures) {
-    it.effect(`does not ask about a token again for one second if the server ${name}`, () =>
+    it.effect(`sends no new request for the token within one second if the server ${name}`, () =>
       Effect.gen(function* () {
         const server = answering((_, number) => (number <= requests ? answer : good))
         yield* Effect.gen(function* () {
@@ -57,7 +61,7 @@ describe("TokenIntrospection, if the server does not answer", () => {
       })
     )
 
-    it.effect(`asks about another token at once if the server ${name}`, () =>
+    it.effect(`sends a request for another token at once if the server ${name}`, () =>
       Effect.gen(function* () {
         const server = answering((token) => (token === "bad" ? answer : good))
         yield* Effect.gen(function* () {
@@ -68,7 +72,7 @@ describe("TokenIntrospection, if the server does not answer", () => {
     )
   }
 
-  it.effect("counts a time-out against the token alone", () =>
+  it.effect("counts a time-out only against its own token", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "slow" ? never : good))
       yield* Effect.gen(function* () {
@@ -84,7 +88,7 @@ describe("TokenIntrospection, if the server does not answer", () => {
     })
   )
 
-  it.effect("answers other tokens while one kind of token is never answered", () =>
+  it.effect("accepts other tokens while one kind of token is never answered", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token.startsWith("slow") ? never : good))
       yield* Effect.gen(function* () {
@@ -97,7 +101,7 @@ describe("TokenIntrospection, if the server does not answer", () => {
     })
   )
 
-  it.effect("answers other tokens while a gateway responds with 503 to one token again and again", () =>
+  it.effect("accepts other tokens while a gateway responds to one token with 503 each time", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "odd" ? { status: 503 } : good))
       yield* Effect.gen(function* () {
@@ -110,7 +114,7 @@ describe("TokenIntrospection, if the server does not answer", () => {
     })
   )
 
-  it.effect("asks about a token again after the next answer if the failure may have been the server's", () =>
+  it.effect("sends a new request for the token after the next answer if the server may have caused the failure", () =>
     Effect.gen(function* () {
       const server = answering((_, number) => (number <= 2 ? { status: 503 } : good))
       yield* Effect.gen(function* () {
@@ -123,7 +127,7 @@ describe("TokenIntrospection, if the server does not answer", () => {
     })
   )
 
-  it.effect("waits one second if another token was answered during the token's own request", () =>
+  it.effect("waits one second for the next request if another token was answered during the failed request", () =>
     Effect.gen(function* () {
       const server = answering((token) =>
         token === "bad" ? { status: 503, delay: 10 } : { ...good, delay: token === "during" ? 5 : 0 }
@@ -165,7 +169,7 @@ describe("TokenIntrospection, if the server does not answer", () => {
 })
 
 describe("TokenIntrospection, while no token is answered", () => {
-  it.effect("asks about 4 tokens at a time, and about 4 others as soon as those have failed", () =>
+  it.effect("sends 4 requests at a time, and the next 4 as soon as these have failed", () =>
     Effect.gen(function* () {
       const server = answering(() => ({ status: 503, delay: 100 }))
       yield* Effect.gen(function* () {
@@ -184,7 +188,7 @@ describe("TokenIntrospection, while no token is answered", () => {
     })
   )
 
-  it.effect("asks about 4 others after 400 ms if the server does not respond", () =>
+  it.effect("sends the next 4 requests after 400 ms if the server does not respond", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "first" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
@@ -202,7 +206,7 @@ describe("TokenIntrospection, while no token is answered", () => {
     })
   )
 
-  it.effect("lets no request wait for its turn for longer than one second", () =>
+  it.effect("refuses a token that has waited for one second", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "first" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
@@ -227,7 +231,7 @@ describe("TokenIntrospection, while no token is answered", () => {
     })
   )
 
-  it.effect("asks about all waiting tokens as soon as one is answered", () =>
+  it.effect("sends the requests of all waiting tokens as soon as one token is answered", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "first" ? { status: 503 } : { ...good, delay: 100 }))
       yield* Effect.gen(function* () {
@@ -242,7 +246,7 @@ describe("TokenIntrospection, while no token is answered", () => {
     })
   )
 
-  it.effect("begins to do so 3 seconds after the last answer", () =>
+  it.effect("limits the requests only from 3 seconds after the last answer", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "good" ? good : token.startsWith("bad") ? { status: 503 } : never))
       yield* Effect.gen(function* () {
@@ -259,7 +263,7 @@ describe("TokenIntrospection, while no token is answered", () => {
     })
   )
 
-  it.effect("does not do so if no request has failed since the last answer, however old that answer is", () =>
+  it.effect("does not limit the requests if none has failed since the last answer, even after one hour", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "good" ? good : token === "bad" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
@@ -272,7 +276,7 @@ describe("TokenIntrospection, while no token is answered", () => {
     })
   )
 
-  it.effect("does not do so after a client has gone away", () =>
+  it.effect("does not limit the requests after callers were interrupted", () =>
     Effect.gen(function* () {
       const server = answering(() => never)
       yield* Effect.gen(function* () {
@@ -284,7 +288,7 @@ describe("TokenIntrospection, while no token is answered", () => {
     })
   )
 
-  it.effect("starts the next probe when the client of the first one goes away", () =>
+  it.effect("starts the next probe when the caller of the first probe is interrupted", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token === "first" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
@@ -293,7 +297,7 @@ describe("TokenIntrospection, while no token is answered", () => {
         yield* settle
         assert.strictEqual(server.progress.now, 4)
         assert.strictEqual(server.questions.length, 1 + 8)
-        // A request that has not started leaves the queue, too.
+        // An interrupted request that has not started leaves the queue, too.
         const [waiting, ...others] = yield* verifyAll(many(3, "more"))
         assert(waiting !== undefined)
         yield* Fiber.interrupt(waiting)
@@ -309,9 +313,9 @@ describe("TokenIntrospection, while no token is answered", () => {
 describe("TokenIntrospection, if a response says nothing about the server's availability", () => {
   const neutral: ReadonlyArray<readonly [name: string, answer: Answer]> = [
     ["a 500", { status: 500 }],
-    ["a 401 for this API's own credentials", { status: 401, body: { error: "invalid_client" } }],
+    ["a 401 that refuses the API's own credentials", { status: 401, body: { error: "invalid_client" } }],
     ["a 400", { status: 400 }],
-    ["a 200 that is not an answer", { body: { error: "invalid_client" } }]
+    ["a 200 with an invalid body", { body: { error: "invalid_client" } }]
   ]
   for (const [name, answer] of neutral) {
     it.effect(`does not count ${name} as a failure`, () =>
@@ -343,7 +347,7 @@ describe("TokenIntrospection, if a response says nothing about the server's avai
     )
   }
 
-  /** A verifier whose credentials fail as often as they are asked for while `isFailing` is set. */
+  /** Builds a verifier whose credentials effect fails while `isFailing` is set. */
   const withCredentials = (server: ReturnType<typeof answering>, state: { isFailing: boolean }) =>
     TokenIntrospection.layer({
       issuer,
@@ -353,7 +357,7 @@ describe("TokenIntrospection, if a response says nothing about the server's avai
       credentials: Effect.suspend(() => (state.isFailing ? Effect.fail("no credentials") : Effect.succeed({})))
     }).pipe(Layer.provide(server.client))
 
-  it.effect("does not count credentials that fail as a failure of the server", () =>
+  it.effect("does not count failed credentials as a failure of the server", () =>
     Effect.gen(function* () {
       const state = { isFailing: true }
       const server = answering((token) => (token === "token" ? good : never))
@@ -367,7 +371,7 @@ describe("TokenIntrospection, if a response says nothing about the server's avai
     })
   )
 
-  it.effect("does not count credentials that fail as an answer of the server", () =>
+  it.effect("does not count failed credentials as an answer of the server", () =>
     Effect.gen(function* () {
       const state = { isFailing: false }
       const server = answering((token) => (token === "bad" ? { status: 503 } : never))
@@ -392,15 +396,15 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
   }
 
   const second = 1000
-  /** The header is written at the start of the test's clock, in 1970. */
+  /** The dates count from the start of the test clock, in 1970. */
   const cases: ReadonlyArray<readonly [name: string, answer: Answer, coolDown: number]> = [
     ["503 with 20 seconds", refusal("20"), 20 * second],
     ["429 with 20 seconds", refusal("20", 429), 20 * second],
     ["503 with a date", refusal("Thu, 01 Jan 1970 00:00:20 GMT"), 20 * second],
     ["503 with a date in the past", refusal("Wed, 31 Dec 1969 23:59:00 GMT"), second],
     ["503 with 0 seconds", refusal("0"), second],
-    ["503 with an hour: one minute at most", refusal("3600"), 60 * second],
-    ["503 with a text", refusal("soon"), second],
+    ["503 with an hour, which counts as one minute", refusal("3600"), 60 * second],
+    ["503 with a word", refusal("soon"), second],
     ["503 with a negative number", refusal("-20"), second],
     ["503 with a fraction", refusal("20.5"), second],
     ["503 with another form of date", refusal("1970-01-01T00:00:20Z"), second],
@@ -408,7 +412,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
     ["502, which has no Retry-After", refusal("20", 502), second]
   ]
   for (const [name, answer, coolDown] of cases) {
-    it.effect(`does not ask about the token again before that: ${name}`, () =>
+    it.effect(`sends no new request for the token before the cool-down ends: ${name}`, () =>
       Effect.gen(function* () {
         const server = answering((_, number) => (number === 1 ? answer : good))
         yield* Effect.gen(function* () {
@@ -423,7 +427,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
     )
   }
 
-  it.effect("asks about the token again after the next answer", () =>
+  it.effect("sends a new request for the token after the next answer", () =>
     Effect.gen(function* () {
       const server = answering((_, number) => (number === 1 ? refusal("60") : good))
       yield* Effect.gen(function* () {
@@ -434,7 +438,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
     })
   )
 
-  it.effect("waits one second, not longer, if another token was answered during the token's own request", () =>
+  it.effect("waits only one second if another token was answered during the failed request", () =>
     Effect.gen(function* () {
       const server = answering((token, number) =>
         token === "bad" && number === 1 ? { ...refusal("60"), delay: 10 } : { ...good, delay: 5 }
@@ -450,13 +454,13 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
     })
   )
 
-  /** Asks about a new token each second. */
+  /** Verifies a new token each second. */
   const eachSecond = (seconds: number, name: string) =>
     Effect.forEach(many(seconds, name), (token) =>
       Effect.andThen(Effect.flip(verify(token)), TestClock.adjust("1 second"))
     )
 
-  it.effect("asks about no token before that if the server has refused every token for 30 seconds", () =>
+  it.effect("sends no request before Retry-After ends if the server has refused every token for 30 seconds", () =>
     Effect.gen(function* () {
       let isUp = false
       const server = answering(() => (isUp ? good : refusal("20")))
@@ -493,19 +497,19 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
     })
   )
 
-  it.effect("waits again as soon as a probe is refused after that", () =>
+  it.effect("waits again if the first probe after Retry-After is refused", () =>
     Effect.gen(function* () {
       const server = answering(() => refusal("20"))
       yield* Effect.gen(function* () {
         yield* eachSecond(30, "down")
         yield* eachSecond(121, "open")
-        // One at 30 seconds, and one each 20 seconds.
+        // One request at 30 seconds, then one every 20 seconds.
         assert.strictEqual(server.questions.length, 30 + 7)
       }).pipe(Effect.provide(server.layer))
     })
   )
 
-  it.effect("tells waiting requests at once", () =>
+  it.effect("refuses waiting tokens at once when the circuit opens", () =>
     Effect.gen(function* () {
       const server = answering(() => ({ ...refusal("20"), delay: 100 }))
       yield* Effect.gen(function* () {
@@ -523,7 +527,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
     })
   )
 
-  it.effect("asks again as soon as a request from before is answered", () =>
+  it.effect("sends requests again as soon as an earlier request is answered", () =>
     Effect.gen(function* () {
       const server = answering((token) =>
         token === "slow" ? { ...good, delay: 2000 } : token === "next" ? good : refusal("60")
@@ -543,7 +547,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
     ["another failure", { status: 503 }],
     ["an answer", good]
   ] as ReadonlyArray<readonly [string, Answer]>) {
-    it.effect(`counts the 30 seconds anew after ${name}`, () =>
+    it.effect(`restarts the 30 seconds after ${name}`, () =>
       Effect.gen(function* () {
         const server = answering((token) => (token === "other" ? other : refusal("20")))
         yield* Effect.gen(function* () {
@@ -559,8 +563,8 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
   }
 })
 
-describe("TokenIntrospection, with more tokens than it asks about at a time", () => {
-  it.effect("takes those that wait in vain for no outage", () =>
+describe("TokenIntrospection, with more than 64 tokens at a time", () => {
+  it.effect("does not count requests that time out in the queue as an outage", () =>
     Effect.gen(function* () {
       const server = answering(() => ({ ...good, delay: 1000 }))
       const lines: Array<unknown> = []
@@ -571,7 +575,7 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
         yield* TestClock.adjust("1 second")
         assert.strictEqual(yield* counted(again), 1)
         assert.strictEqual(yield* counted(fibers), 4 * 64)
-        // Those that were asked about when time was over, and none that only waited, are told of: once.
+        // The started requests that timed out cause one warning. Requests that only waited cause none.
         assert.strictEqual(lines.length, 1)
         const next = yield* verifyAll(["next"])
         yield* TestClock.adjust("1 second")
@@ -583,7 +587,7 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
     })
   )
 
-  it.effect("asks an overloaded server about 4 tokens at a time, and refuses the others within a second", () =>
+  it.effect("sends an overloaded server 4 requests at a time, and refuses the other tokens within a second", () =>
     Effect.gen(function* () {
       const server = answering(() => ({ status: 503, delay: 100 }))
       yield* Effect.gen(function* () {
@@ -603,7 +607,7 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
       const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
       yield* Effect.gen(function* () {
         const hanging = yield* verifyAll(many(63, "hang"))
-        // The usual response time is 20 ms from now on: four times as long is less than 250 ms.
+        // The usual response time becomes 20 ms. Four times as long is less than 250 ms.
         for (const token of many(40, "good")) {
           const fiber = yield* verifyAll([token])
           yield* TestClock.adjust("20 millis")
@@ -611,7 +615,7 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
         }
         assert(
           hanging.every((fiber) => fiber.pollUnsafe() === undefined),
-          "a free slot is left"
+          "one slot must still be free"
         )
         const more = yield* verifyAll(["hang-more"])
         const waiting = yield* verifyAll(["last"])
@@ -668,7 +672,7 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
     })
   )
 
-  it.effect("ends no request early that is younger than 250 ms", () =>
+  it.effect("never ends a request early that is younger than 250 ms", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 1 }))
       yield* Effect.gen(function* () {
@@ -711,14 +715,14 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
           const exit = fiber.pollUnsafe()
           return exit !== undefined && Exit.isSuccess(exit) && Exit.isSuccess(exit.value)
         })
-        // 64 every 2 seconds, without the first 20. After the first answers, the server is known to be slow, and no request ends early.
+        // 64 answers every 2 seconds, without the first 20. After the first slow answers, no request ends early.
         assert.isAtLeast(answered.length, 2 * 64 - 20)
         assert.isAtMost(server.progress.most, 64)
       }).pipe(Effect.provide(server.layer))
     })
   )
 
-  it.effect("ends up to 10 requests a second early if none is answered", () =>
+  it.effect("ends about 10 requests a second early if none is answered", () =>
     Effect.gen(function* () {
       const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
       yield* Effect.gen(function* () {
@@ -740,9 +744,9 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
     })
   )
 
-  it.effect("lets a slow server answer every request, whatever the order of its answers", () =>
+  it.effect("lets a slow server answer every request, in any order", () =>
     Effect.gen(function* () {
-      // Between 700 and 900 ms: the first guess allows one second, and later four times the average.
+      // 700 to 900 ms. The first guess allows one second. Later limits are four times the average.
       const server = answering((_, number) => ({ ...good, delay: 700 + ((number * 83) % 200) }))
       yield* Effect.gen(function* () {
         const fibers = yield* verifyAll(many(300))
@@ -755,7 +759,7 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
     })
   )
 
-  it.effect("lets a thousand wait, and tells the others at once", () =>
+  it.effect("lets 1000 requests wait, and refuses further tokens at once", () =>
     Effect.gen(function* () {
       const server = answering(() => never)
       yield* Effect.gen(function* () {
@@ -771,9 +775,9 @@ describe("TokenIntrospection, with more tokens than it asks about at a time", ()
   )
 })
 
-describe("TokenIntrospection, where its endpoint is not known", () => {
+describe("TokenIntrospection, if it must discover its endpoint", () => {
   test(
-    "looks for it once, whoever asks at the same time",
+    "discovers the endpoint once for concurrent callers",
     Effect.gen(function* () {
       yield* respond("discovery", { delay: "1 second" })
       const fibers = yield* verifyAll([yield* mint(), yield* mint(), yield* mint()])
@@ -784,7 +788,7 @@ describe("TokenIntrospection, where its endpoint is not known", () => {
   )
 
   test(
-    "asks for metadata once a second while it is down",
+    "requests the metadata once a second while discovery fails",
     Effect.gen(function* () {
       yield* respond("discovery", { status: 503 })
       for (let i = 0; i < 5; i++) assertUnavailable(yield* Effect.flip(verify(yield* mint())), "BadResponse")
@@ -801,7 +805,7 @@ describe("TokenIntrospection, where its endpoint is not known", () => {
   )
 
   test(
-    "keeps it, whatever is said of a token there, and while its metadata is down",
+    "keeps the endpoint if requests to it fail and the metadata is unavailable",
     Effect.gen(function* () {
       yield* verify(yield* mint())
       yield* respond("discovery", { status: 500 })
@@ -817,7 +821,7 @@ describe("TokenIntrospection, where its endpoint is not known", () => {
 
   for (const status of [301, 404, 405, 410]) {
     test(
-      `looks for it again, once a minute, where it is there no longer (${status})`,
+      `discovers the endpoint again, once a minute, if it responds with ${status}`,
       Effect.gen(function* () {
         yield* verify(yield* mint())
         yield* respond("introspection", { status })
@@ -829,7 +833,7 @@ describe("TokenIntrospection, where its endpoint is not known", () => {
         assert.strictEqual(yield* lookups, 2)
         yield* respond("introspection", "normal")
         yield* verify(yield* mint())
-        // It was not there when it was asked last: once more, and then no more.
+        // The last rediscovery came before the endpoint worked again, so exactly one more follows.
         for (let i = 0; i < 3; i++) {
           yield* TestClock.adjust("1 minute")
           yield* verify(yield* mint())
@@ -841,7 +845,7 @@ describe("TokenIntrospection, where its endpoint is not known", () => {
 
   for (const endpoint of ["http://127.0.0.1/", "https://localhost:8443/", "ftp://idp.example.com", "/introspect"]) {
     test(
-      `sends no secret to ${endpoint}, whatever its metadata says`,
+      `sends no secret to ${endpoint} from the metadata`,
       Effect.gen(function* () {
         yield* respond("discovery", { body: JSON.stringify({ issuer, introspection_endpoint: endpoint }) })
         assertUnavailable(yield* Effect.flip(verify(yield* mint())), "BadResponse")

@@ -1,4 +1,4 @@
-/** Against a real authorization server (the package `oidc-provider`), over a socket. */
+/** Tests of `TokenIntrospection` with a real authorization server (the package `oidc-provider`), over a socket. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
@@ -20,11 +20,11 @@ const clients = {
 
 interface Server {
   readonly issuer: string
-  /** A user's tokens, as the authorization code grant gives them. */
+  /** Issues a user's tokens, as in the authorization code grant. */
   readonly grant: (scope: string, audience?: string) => Promise<{ readonly access: string; readonly refresh: string }>
-  /** A token of the client's own (client credentials), over HTTP. */
+  /** Issues a token to the client itself (client credentials), over HTTP. */
   readonly ownToken: (scope: string) => Promise<string>
-  /** RFC 7009, over HTTP. */
+  /** Revokes a token (RFC 7009), over HTTP. */
   readonly revoke: (token: string) => Promise<void>
   readonly close: () => Promise<void>
 }
@@ -132,9 +132,9 @@ const errorOf = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.flip(self)
 const grant = (scope: string, audience?: string) =>
   AuthorizationServer.use(({ grant }) => Effect.promise(() => grant(scope, audience)))
 
-describe("TokenIntrospection, at a real server", () => {
+describe("TokenIntrospection, with a real authorization server", () => {
   layer(AuthorizationServer.layer, { excludeTestServices: true })((it) => {
-    it.effect("finds its endpoint, and reads what it says", () =>
+    it.effect("discovers the endpoint and reads the introspection response", () =>
       Effect.gen(function* () {
         const { access } = yield* grant("items:read me")
         const token = yield* verifyWith(access)
@@ -143,11 +143,11 @@ describe("TokenIntrospection, at a real server", () => {
           [token.subject, token.issuer, Array.from(token.scopes), token.audience],
           ["alice", issuer, ["items:read", "me"], [audience]]
         )
-        assert.notInclude(access, ".", "it is opaque")
+        assert.notInclude(access, ".", "the token must be opaque")
       })
     )
 
-    it.effect("shows its secret in the body, where the client is registered so", () =>
+    it.effect("sends the client secret in the body if the client is registered for client_secret_post", () =>
       Effect.gen(function* () {
         const { access } = yield* grant("me")
         const verified = yield* verifyWith(access, { ...clients.post, authMethod: "client_secret_post" })
@@ -155,7 +155,7 @@ describe("TokenIntrospection, at a real server", () => {
       })
     )
 
-    it.effect("refuses a refresh token, which is active, too", () =>
+    it.effect("refuses a refresh token, although it is active", () =>
       Effect.gen(function* () {
         const { refresh } = yield* grant("me")
         for (const setting of [audience, false] as const) {
@@ -176,7 +176,7 @@ describe("TokenIntrospection, at a real server", () => {
       })
     )
 
-    it.effect("takes a client's own token where its identifier may be the subject", () =>
+    it.effect("accepts a client credentials token if subjectClaims contains client_id", () =>
       Effect.gen(function* () {
         const { ownToken } = yield* AuthorizationServer
         const token = yield* Effect.promise(() => ownToken("items:read"))
@@ -188,7 +188,7 @@ describe("TokenIntrospection, at a real server", () => {
       })
     )
 
-    it.effect("refuses what was revoked, or never issued", () =>
+    it.effect("refuses tokens that were revoked or never issued", () =>
       Effect.gen(function* () {
         const { revoke } = yield* AuthorizationServer
         const { access } = yield* grant("me")
@@ -201,7 +201,7 @@ describe("TokenIntrospection, at a real server", () => {
       })
     )
 
-    it.effect("refuses nobody where this API's own secret is wrong: it cannot tell", () =>
+    it.effect("fails with AuthorizationServerUnavailable if the client secret is wrong", () =>
       Effect.gen(function* () {
         const { access } = yield* grant("me")
         const error = yield* errorOf(verifyWith(access, { clientSecret: Redacted.make("wrong") }))
@@ -210,7 +210,7 @@ describe("TokenIntrospection, at a real server", () => {
       })
     )
 
-    it.effect("cannot tell when the server is gone", () =>
+    it.effect("fails with AuthorizationServerUnavailable if the server is gone", () =>
       Effect.gen(function* () {
         const { access } = yield* grant("me")
         const { close } = yield* AuthorizationServer

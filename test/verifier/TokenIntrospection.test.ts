@@ -1,3 +1,4 @@
+/** Tests of `TokenIntrospection`: which tokens it accepts, which it refuses, and its options. */
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Context, DateTime, Effect, Exit, Layer, Option, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
@@ -24,7 +25,7 @@ import { serve } from "../support/web.ts"
 
 describe("TokenIntrospection", () => {
   test(
-    "reads what the server says of an active token",
+    "reads an active token from the introspection response",
     Effect.gen(function* () {
       yield* TestClock.setTime(1_700_000_000_000)
       const token = yield* verify(yield* mint({ claims: { username: "demo", tenant: "t1" } }))
@@ -42,12 +43,12 @@ describe("TokenIntrospection", () => {
   )
 
   test(
-    "takes a JWT as it takes any token: by what the server says",
+    "decides about a JWT by the introspection response alone",
     Effect.gen(function* () {
       const { mint, revoke } = yield* TestIssuer
-      const [kept, revoked] = [yield* mint(), yield* mint()]
+      const [active, revoked] = [yield* mint(), yield* mint()]
       yield* revoke(revoked)
-      assert.strictEqual((yield* verify(kept)).subject, "demo")
+      assert.strictEqual((yield* verify(active)).subject, "demo")
       assertRefused(yield* Effect.flip(verify(revoked)), { reason: "Rejected" })
     })
   )
@@ -55,26 +56,26 @@ describe("TokenIntrospection", () => {
   describe("refuses a token", () => {
     const cases: ReadonlyArray<readonly [name: string, options: OpaqueOptions, reason: string, claim?: string]> = [
       ["that has expired", { lifetime: 0 }, "Rejected"],
-      ["of another issuer", { claims: { iss: "https://evil.example.com" } }, "Claim", "iss"],
-      ["whose issuer is an array", { claims: { iss: [issuer] } }, "Claim", "iss"],
+      ["from another issuer", { claims: { iss: "https://evil.example.com" } }, "Claim", "iss"],
+      ["whose iss is an array", { claims: { iss: [issuer] } }, "Claim", "iss"],
       ["for another audience", { audience: "https://other.test" }, "Claim", "aud"],
       ["without an audience", { without: ["aud"] }, "Claim", "aud"],
       ["without a subject", { without: ["sub"] }, "Claim", "sub"],
       ["whose subject is empty", { claims: { sub: "" } }, "Claim", "sub"],
       ["whose subject is a number", { claims: { sub: 7 } }, "Claim", "sub"],
-      ["whose expiry is no time", { claims: { exp: "soon" } }, "Claim", "exp"],
-      ["whose time has not come", { claims: { nbf: 6 } }, "Claim", "nbf"],
-      ["that is a refresh token: the server marks it as nothing", { without: ["token_type"] }, "Claim", "token_type"],
-      ["that is a refresh token: the server says so", { claims: { token_use: "refresh_token" } }, "Claim", "token_use"],
-      ["that is bound to a key, by its type", { claims: { token_type: "DPoP" } }, "Claim", "token_type"],
-      ["that is bound to a key, by its confirmation", { claims: { cnf: { jkt: "abc" } } }, "Claim", "cnf"],
-      ["that is a refresh token of Keycloak's", { claims: { typ: "Refresh" } }, "Claim", "typ"],
-      ["that is an ID token by its type", { claims: { typ: "ID" } }, "Claim", "typ"],
-      ["that is for refreshing", { claims: { purpose: "refresh_token" } }, "Claim", "purpose"],
-      ["that is an ID token by its claims", { claims: { at_hash: "x" } }, "Claim", "at_hash"],
-      ["that is a logout token", { claims: { events: {} } }, "Claim", "events"],
-      ["that is bound to a key of which nothing is said", { claims: { cnf: null } }, "Claim", "cnf"],
-      ["whose type is no text", { claims: { token_type: ["Bearer"] } }, "Claim", "token_type"]
+      ["whose exp is a string", { claims: { exp: "soon" } }, "Claim", "exp"],
+      ["whose nbf is in the future", { claims: { nbf: 6 } }, "Claim", "nbf"],
+      ["that is a refresh token without token_type", { without: ["token_type"] }, "Claim", "token_type"],
+      ["that is a refresh token by its token_use", { claims: { token_use: "refresh_token" } }, "Claim", "token_use"],
+      ["that is bound to a key by its token_type", { claims: { token_type: "DPoP" } }, "Claim", "token_type"],
+      ["that is bound to a key by its cnf", { claims: { cnf: { jkt: "abc" } } }, "Claim", "cnf"],
+      ["that is a Keycloak refresh token by its typ", { claims: { typ: "Refresh" } }, "Claim", "typ"],
+      ["that is an ID token by its typ", { claims: { typ: "ID" } }, "Claim", "typ"],
+      ["that is a refresh token by its purpose", { claims: { purpose: "refresh_token" } }, "Claim", "purpose"],
+      ["that is an ID token by its at_hash", { claims: { at_hash: "x" } }, "Claim", "at_hash"],
+      ["that is a logout token by its events", { claims: { events: {} } }, "Claim", "events"],
+      ["whose cnf is null", { claims: { cnf: null } }, "Claim", "cnf"],
+      ["whose token_type is an array", { claims: { token_type: ["Bearer"] } }, "Claim", "token_type"]
     ]
     for (const [name, options, reason, claim] of cases) {
       test(
@@ -87,7 +88,7 @@ describe("TokenIntrospection", () => {
     }
 
     for (const exp of [1_699_999_995, 1, 0, -1, -1_800_000_000]) {
-      it.effect(`whose exp is ${exp}, even if the server calls it active`, () =>
+      it.effect(`whose exp is ${exp}, even if the server reports it as active`, () =>
         Effect.gen(function* () {
           yield* TestClock.setTime(1_700_000_000_000)
           const { layer } = answering(() => ({ body: { ...good.body, exp } }))
@@ -97,7 +98,7 @@ describe("TokenIntrospection", () => {
       )
     }
 
-    // RFC 7662 §2.2 has an integer number of seconds.
+    // RFC 7662 §2.2 requires an integer number of seconds.
     const malformed = [
       "1700000600.5",
       "-1.5",
@@ -111,7 +112,7 @@ describe("TokenIntrospection", () => {
       "{}"
     ]
     for (const exp of malformed) {
-      it.effect(`whose exp is ${exp}, even if the server calls it active`, () =>
+      it.effect(`whose exp is ${exp}, even if the server reports it as active`, () =>
         Effect.gen(function* () {
           yield* TestClock.setTime(1_700_000_000_000)
           const text = JSON.stringify({ ...good.body, exp: "EXP" }).replace('"EXP"', exp)
@@ -123,14 +124,14 @@ describe("TokenIntrospection", () => {
     }
 
     test(
-      "that the server does not know",
+      "that the server never issued",
       Effect.gen(function* () {
         assertRefused(yield* Effect.flip(verify("never-minted")), { reason: "Rejected" })
       })
     )
 
     test(
-      "that is none by its form, without asking",
+      "that is malformed, without an introspection request",
       Effect.gen(function* () {
         for (const token of ["", "a b", "a\nb", "ü", "=", "a&b", "x".repeat(8193)]) {
           assertRefused(yield* Effect.flip(verify(token)), { reason: "Malformed" })
@@ -140,96 +141,141 @@ describe("TokenIntrospection", () => {
     )
   })
 
-  describe("takes what its settings say", () => {
+  describe("applies its options:", () => {
     const cases: ReadonlyArray<
       readonly [name: string, options: OpaqueOptions, settings: Parameters<typeof verifier>[0], refused: boolean]
     > = [
-      ["any audience", { audience: "https://other.test" }, { audience: false }, false],
-      ["an audience of several", { audience: ["a", "b"] }, { audience: ["b", "c"] }, false],
+      ["accepts any audience if audience is false", { audience: "https://other.test" }, { audience: false }, false],
+      ["accepts one of several audiences", { audience: ["a", "b"] }, { audience: ["b", "c"] }, false],
       [
-        "the client for an audience",
+        "accepts the client ID as the audience if audienceClaim is client_id",
         { without: ["aud"] },
         { audience: "test-client", audienceClaim: "client_id" },
         false
       ],
-      ["a bearer token in lower case", { claims: { token_type: "bearer" } }, {}, false],
-      ["a use that is an access token's", { claims: { token_use: "access_token" } }, {}, false],
-      ["an answer that names no issuer", { without: ["iss"] }, {}, false],
-      ["a use that is access", { claims: { token_use: "access" } }, {}, false],
-      ["a type of Keycloak's", { claims: { typ: "Bearer" } }, {}, false],
-      ["a type of a JWT", { claims: { typ: "at+jwt" } }, {}, false],
-      ["a token_type that is access_token", { claims: { token_type: "access_token" } }, {}, false],
-      ["members that say nothing", { claims: { iss: null, exp: null, nbf: null, iat: null, jti: null } }, {}, false],
+      ["accepts token_type bearer in lower case", { claims: { token_type: "bearer" } }, {}, false],
+      ["accepts token_use access_token", { claims: { token_use: "access_token" } }, {}, false],
+      ["accepts a response without iss", { without: ["iss"] }, {}, false],
+      ["accepts token_use access", { claims: { token_use: "access" } }, {}, false],
+      ["accepts typ Bearer of Keycloak", { claims: { typ: "Bearer" } }, {}, false],
+      ["accepts typ at+jwt", { claims: { typ: "at+jwt" } }, {}, false],
+      ["accepts token_type access_token", { claims: { token_type: "access_token" } }, {}, false],
       [
-        "the client where the subject says nothing",
+        "accepts members that are null",
+        { claims: { iss: null, exp: null, nbf: null, iat: null, jti: null } },
+        {},
+        false
+      ],
+      [
+        "accepts the client ID as the subject if sub is null",
         { claims: { sub: null } },
         { subjectClaims: ["sub", "client_id"] },
         false
       ],
       [
-        "no refresh token where its use is named",
+        "refuses a refresh token if accessTokenClaims requires a token_use",
         { claims: { token_use: "refresh_token" } },
         { accessTokenClaims: { client_id: true, token_use: "access_token" } },
         true
       ],
       [
-        "no refresh token where its type is named",
+        "refuses a refresh token if accessTokenClaims requires a token_type",
         { claims: { token_type: "refresh_token" } },
         { accessTokenClaims: { client_id: true, token_type: "Bearer" } },
         true
       ],
       [
-        "no token bound to a key where its type is named",
+        "refuses a token that is bound to a key if accessTokenClaims requires a token_type",
         { claims: { token_type: "DPoP" } },
         { accessTokenClaims: { client_id: true, token_type: "Bearer" } },
         true
       ],
       [
-        "the type in any case",
+        "compares the token_type of accessTokenClaims without case",
         { claims: { token_type: "bEARER" } },
         { accessTokenClaims: { token_type: "Bearer" } },
         false
       ],
       [
-        "any type, where that is said",
+        "accepts any token_type if accessTokenClaims allows it",
         { claims: { token_type: "x" } },
         { accessTokenClaims: { token_type: true } },
         false
       ],
       [
-        "no token without any of the marks",
+        "refuses a token without any of the accessTokenClaims",
         { without: ["token_type"] },
         { accessTokenClaims: { token_type: true } },
         true
       ],
       [
-        "claims of ID tokens, where they are not forbidden",
+        "accepts claims of ID tokens if forbiddenClaims is empty",
         { claims: { at_hash: "x" } },
         { forbiddenClaims: [] },
         false
       ],
-      ["a mark of one's own", { without: ["token_type"] }, { accessTokenClaims: { client_id: true } }, false],
-      ["no token without the mark", { claims: { kind: "refresh" } }, { accessTokenClaims: { kind: "access" } }, true],
-      ["no other type beside the mark", { claims: { token_type: "mac" } }, { accessTokenClaims: { jti: true } }, true],
       [
-        "the type that is the mark",
+        "accepts a token with a custom access token claim",
+        { without: ["token_type"] },
+        { accessTokenClaims: { client_id: true } },
+        false
+      ],
+      [
+        "refuses a token with another value in the custom access token claim",
+        { claims: { kind: "refresh" } },
+        { accessTokenClaims: { kind: "access" } },
+        true
+      ],
+      [
+        "refuses another token_type in addition to a custom access token claim",
+        { claims: { token_type: "mac" } },
+        { accessTokenClaims: { jti: true } },
+        true
+      ],
+      [
+        "accepts a custom token_type",
         { claims: { token_type: "at" } },
         { accessTokenClaims: { token_type: "at" } },
         false
       ],
-      ["a claim that is required", { claims: { tenant: "t1" } }, { requiredClaims: { tenant: "t1" } }, false],
-      ["no end that the server does not say itself", { without: ["exp"] }, { requiredClaims: { exp: true } }, true],
       [
-        "no issuer that the server does not say itself",
+        "accepts a token with a required claim",
+        { claims: { tenant: "t1" } },
+        { requiredClaims: { tenant: "t1" } },
+        false
+      ],
+      [
+        "refuses a response without exp if requiredClaims requires exp",
+        { without: ["exp"] },
+        { requiredClaims: { exp: true } },
+        true
+      ],
+      [
+        "refuses a response without iss if requiredClaims requires iss",
         { without: ["iss"] },
         { requiredClaims: { iss: issuer } },
         true
       ],
-      ["none without it", { claims: { tenant: "t2" } }, { requiredClaims: { tenant: "t1" } }, true],
-      ["none with one that is forbidden", { claims: { act: {} } }, { forbiddenClaims: ["act"] }, true],
-      ["a client for a subject", { without: ["sub"] }, { subjectClaims: ["sub", "client_id"] }, false],
-      ["a clock that is behind", { claims: { nbf: 30 } }, { clockTolerance: "30 seconds" }, false],
-      ["no token that is too old", { claims: { iat: -3600 } }, { maxTokenAge: "30 minutes" }, true]
+      [
+        "refuses a token with another value in a required claim",
+        { claims: { tenant: "t2" } },
+        { requiredClaims: { tenant: "t1" } },
+        true
+      ],
+      ["refuses a token with a forbidden claim", { claims: { act: {} } }, { forbiddenClaims: ["act"] }, true],
+      [
+        "accepts the client ID as the subject if there is no sub",
+        { without: ["sub"] },
+        { subjectClaims: ["sub", "client_id"] },
+        false
+      ],
+      ["accepts an nbf within the clock tolerance", { claims: { nbf: 30 } }, { clockTolerance: "30 seconds" }, false],
+      [
+        "refuses a token that is older than maxTokenAge",
+        { claims: { iat: -3600 } },
+        { maxTokenAge: "30 minutes" },
+        true
+      ]
     ]
     for (const [name, options, settings, refused] of cases) {
       test(
@@ -242,7 +288,7 @@ describe("TokenIntrospection", () => {
       )
     }
 
-    it.effect("an exp within the clock tolerance", () =>
+    it.effect("accepts an exp within the clock tolerance", () =>
       Effect.gen(function* () {
         yield* TestClock.setTime(1_700_000_000_000)
         for (const exp of [1_699_999_996, 1_700_000_600, 8_640_000_000_000]) {
@@ -254,7 +300,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "the client for a subject, even if the answer has a sub",
+      "reads the subject from client_id, even if the response has a sub",
       Effect.gen(function* () {
         assert.strictEqual((yield* verify(yield* mint({ subject: "alice" }))).subject, "test-client")
       }),
@@ -262,7 +308,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "the client for a subject, before the user",
+      "prefers client_id to sub if subjectClaims lists client_id first",
       Effect.gen(function* () {
         assert.strictEqual((yield* verify(yield* mint({ subject: "alice" }))).subject, "test-client")
       }),
@@ -270,7 +316,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "the user for a subject, where both are named",
+      "prefers sub to client_id if subjectClaims lists sub first",
       Effect.gen(function* () {
         assert.strictEqual((yield* verify(yield* mint({ subject: "alice" }))).subject, "alice")
         assert.strictEqual((yield* verify(yield* mint({ without: ["sub"] }))).subject, "test-client")
@@ -283,7 +329,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "scopes from where they are",
+      "reads the scopes from scopesPath",
       Effect.gen(function* () {
         const token = yield* verify(yield* mint({ claims: { realm: { roles: ["admin", "not a scope"] } } }))
         assert.deepStrictEqual(Array.from(token.scopes), ["admin"])
@@ -292,7 +338,7 @@ describe("TokenIntrospection", () => {
     )
   })
 
-  describe("refuses at the start", () => {
+  describe("refuses at start-up", () => {
     const cases: ReadonlyArray<readonly [setting: string, settings: object]> = [
       ["issuer", { issuer: "http://idp.example.com" }],
       ["issuer", { issuer: `${issuer}/.well-known/openid-configuration` }],
@@ -306,7 +352,7 @@ describe("TokenIntrospection", () => {
       ["clientSecret", { clientSecret: Redacted.make("") }],
       ["clientSecret", { clientSecret: "plain" }],
       ["clientSecret", { clientSecret: undefined }],
-      ["clientSecret", { clientSecret: Redacted.make("of a file\n") }],
+      ["clientSecret", { clientSecret: Redacted.make("ends-with-a-line-break\n") }],
       ["clientId", { clientId: "ü" }],
       ["authMethod", { authMethod: "private_key_jwt" }],
       ["endpoint", { endpoint: `${issuer}/introspect#part` }],
@@ -339,7 +385,7 @@ describe("TokenIntrospection", () => {
   })
 
   test(
-    "takes its settings from the environment",
+    "reads its options from the environment",
     Effect.gen(function* () {
       assert.strictEqual((yield* verify(yield* mint())).subject, "demo")
     }),
@@ -358,7 +404,7 @@ describe("TokenIntrospection", () => {
     )
   )
 
-  it.live("guards routes", () =>
+  it.live("protects routes", () =>
     Effect.gen(function* () {
       const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { me: "", admin: "" } })
       const route = (path: `/${string}`, requirement: "me" | "admin") =>

@@ -5,28 +5,34 @@
  * |---|---|---|
  * | `closed` | if no request has failed since the last answer, and for 3 seconds after each answer | start at once |
  * | `half-open` | if a request has failed, and the last answer is at least 3 seconds old | a few probes start at a time |
- * | `open` | after 10 seconds of refusals with `Retry-After`, for as long as the last of them says | none starts |
+ * | `open` | after 30 seconds of refusals with `Retry-After`, until the last `Retry-After` ends | none starts |
  *
- * A failure alone does not open the circuit. The server, or a gateway in front of it, may drop the connection for one kind of token only, and any
- * client can send such tokens. A failure therefore counts against its own token (`FailingTokens`). Only the absence of answers counts against the server,
- * and one answer closes the circuit.
+ * A failure alone does not open the circuit. A server or gateway may drop the connection for one kind of token only,
+ * and any client can send such tokens. A failure therefore counts against its own token (`FailingTokens`).
+ * Only the absence of answers counts against the server, and one answer closes the circuit.
  *
  * Three outcomes count:
  *
- * - The server has answered the question (RFC 7662 §2.2).
+ * - The server has answered: it sent a valid introspection response (RFC 7662 §2.2).
  * - The request has failed without an answer.
  * - The request has failed with 429 or 503 and a `Retry-After` header.
  *
- * Other outcomes say nothing about the server's availability: a 500, a 401 that refuses this API's own credentials, or credentials that cannot be read.
+ * Other outcomes say nothing about the server's availability: a 500, a 401 that refuses this API's own credentials,
+ * or credentials that cannot be read.
  */
 import { elapsed, type Instant } from "../../core/lib/instant.ts"
 
 export type State = "closed" | "half-open" | "open"
 
-/** Duration without an answer that makes the server doubtful, in milliseconds. Fewer genuine tokens than one in 3 seconds need a probe. */
+/**
+ * Duration without an answer after which a failure makes the circuit half-open, in milliseconds.
+ * If genuine tokens arrive more rarely than every 3 seconds, each one may have to be a probe.
+ */
 const silenceLimit = 3000
 
-/** Duration in which every failure must be a refusal with `Retry-After` before it holds for all tokens, in milliseconds. */
+/**
+ * Every failure must be a refusal with `Retry-After` for this long before one applies to all tokens, in milliseconds.
+ */
 const refusalPeriod = 30_000
 
 /** Longest time for which `Retry-After` is respected, in milliseconds. */
@@ -39,7 +45,7 @@ export class CircuitBreaker {
   #refusingSince: Instant | undefined
   #opened: { readonly at: Instant; readonly millis: number } | undefined
 
-  /** Number of answers so far. A request that compares it with an earlier value knows whether other requests were answered meanwhile. */
+  /** Number of answers so far. A request compares two values to see whether other requests were answered meanwhile. */
   get answers(): number {
     return this.#answers
   }

@@ -1,15 +1,18 @@
-/** Where the authorization server is asked about tokens: found once, and looked for again where it is there no longer. */
+/** Discovers the introspection endpoint once, and again if the endpoint has moved. */
 import * as Effect from "effect/Effect"
 import type { Status, Unavailable } from "../authorizationServer/http.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import { shared } from "../cache/shared.ts"
 
-const lookAgainAfter = 60_000
+/** Minimum time between two discoveries of a moved endpoint, in milliseconds. */
+const rediscoverAfter = 60_000
 
-/** Pause after metadata that could not be read, in milliseconds. No token causes such a failure, so the pause holds for all tokens. */
+/**
+ * Pause after failed discovery, in milliseconds. No token causes such a failure, so the pause applies to all tokens.
+ */
 const coolDown = 1000
 
-const moved = ({ status }: Status): boolean =>
+const isMoved = ({ status }: Status): boolean =>
   status === 404 || status === 405 || status === 410 || (status >= 300 && status < 400)
 
 export class Endpoint {
@@ -43,13 +46,13 @@ export class Endpoint {
         : this.#find
     }
     const { at, url } = this.#found
-    if (!this.#isDoubted || elapsed(at, readInstant(clock)) < lookAgainAfter) return Effect.succeed(url)
+    if (!this.#isDoubted || elapsed(at, readInstant(clock)) < rediscoverAfter) return Effect.succeed(url)
     this.#found = { url, at: readInstant(clock) }
     return Effect.orElseSucceed(this.#find, () => url)
   })
 
-  /** It answered with this status there. */
+  /** Starts a new discovery with a later token if the endpoint responded with a status such as 404. */
   doubt(status: Status): void {
-    if (moved(status)) this.#isDoubted = true
+    if (isMoved(status)) this.#isDoubted = true
   }
 }

@@ -1,8 +1,8 @@
-/** Remembers the tokens whose introspection request failed without an answer, so that they are not asked about again at once. */
+/** Remembers tokens whose introspection request failed without an answer, so that the next request waits. */
 import type { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import { elapsed, type Instant } from "../../core/lib/instant.ts"
 
-/** An attacker can make up any number of tokens. If the map is full, the oldest entry goes, and its token may be asked about again. */
+/** Bounds the memory for tokens that an attacker invents. If the map is full, it evicts the oldest entry. */
 const capacity = 256
 
 interface Failure {
@@ -10,7 +10,9 @@ interface Failure {
   readonly at: Instant
   /** In milliseconds. */
   readonly coolDown: number
-  /** Number of answers at the time of the failure. `undefined` if other requests were answered while this one was not. */
+  /**
+   * Number of answers at the time of the failure. `undefined` if other requests were answered while this one was not.
+   */
   readonly answers: number | undefined
 }
 
@@ -18,8 +20,8 @@ export class FailingTokens {
   readonly #failures = new Map<string, Failure>()
 
   /**
-   * Returns the error of the last request for the token during its cool-down. If no other request was answered meanwhile, the failure may have been the
-   * server's, and the next answer ends the cool-down.
+   * Returns the error of the token's last request during its cool-down. If no other request was answered during that
+   * request, the server may have caused the failure. The next answer then ends the cool-down.
    */
   get(token: string, now: Instant, answers: number): AuthorizationServerUnavailable | undefined {
     const failure = this.#failures.get(token)

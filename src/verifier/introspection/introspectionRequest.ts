@@ -25,10 +25,12 @@ const timeLimit = Duration.seconds(5)
 /** Time that a server must have had for a response before its silence counts, in milliseconds. */
 const leastTimeForResponse = 250
 
-/** Time for which a failing token is not asked about again, in milliseconds. */
+/** Pause after a failed request before the next request for the same token, in milliseconds. */
 const coolDown = 1000
 
-/** Statuses of an overloaded server, and of a gateway without a server. Another error status says nothing about the server's availability. */
+/**
+ * Statuses of an overloaded server, or of a gateway that cannot reach the server. Other statuses do not show an outage.
+ */
 const overloaded: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
 /** Statuses whose `Retry-After` header says when the server is available again (RFC 6585 §4, RFC 9110 §15.6.4). */
@@ -41,7 +43,7 @@ const retryAfterOf = (reason: Failure, now: number): number | undefined =>
   typeof reason === "object" && withRetryAfter.has(reason.status) ? readRetryAfter(reason.retryAfter, now) : undefined
 
 export const make = (options: {
-  /** Names the server in errors and logs. */
+  /** Appears in errors and logs. */
   readonly issuer: string
   readonly reader: Reader
   readonly endpoint: Effect.Effect<URL, Unavailable | Status>
@@ -57,12 +59,12 @@ export const make = (options: {
   const endpoint = new Endpoint(options.endpoint)
   const reports = new Reports(issuer)
 
-  const credentials = Effect.catchCause(Effect.map(options.credentials, read), (cause) =>
-    // The error's own text may hold what is secret.
+  const credentials = Effect.catchCause(Effect.map(options.credentials, toRequestParts), (cause) =>
+    // The error's message may contain a secret, so only its name is logged.
     Effect.andThen(reports.credentials(cause), Effect.fail<Failure>("Credentials"))
   )
 
-  const request = (url: URL, token: string, { headers, parameters }: Read) =>
+  const request = (url: URL, token: string, { headers, parameters }: RequestParts) =>
     HttpClientRequest.post(url, { acceptJson: true, headers }).pipe(
       HttpClientRequest.bodyUrlParams({ token, token_type_hint: "access_token", ...parameters })
     )
@@ -72,12 +74,12 @@ export const make = (options: {
       Effect.flatMap(([url, credentials]) => reader(request(url, token, credentials))),
       Effect.map(({ text }) => parseText(text)),
       Effect.filterOrFail(isAnswer, (): Unavailable => "BadResponse"),
-      // A client that dies, or gives up by itself, is a server that does not answer.
+      // A defect or an interrupt of the HttpClient says as much as a server that does not respond.
       Effect.catchCauseIf(
         (cause) => !Cause.hasFails(cause),
         () => Effect.fail<Unavailable>("Unreachable")
       ),
-      // A connection that was kept alive may be closed at the moment in which it is used.
+      // The server may close a kept-alive connection at the moment when the request is sent.
       Effect.retry({ times: 1, while: (reason) => reason === "Unreachable" })
     )
 
@@ -89,7 +91,9 @@ export const make = (options: {
     return wasDoubtful ? reports.recovery : Effect.void
   }
 
-  /** Returns the error for the token's own request. `answersBefore` is the number of answers when the request started. */
+  /**
+   * Returns the error for the token's own request. `answersBefore` is the number of answers when the request started.
+   */
   const failed = (
     reason: Failure,
     token: string,
@@ -105,16 +109,20 @@ export const make = (options: {
       startedAt === undefined || (reason === "Timeout" && elapsed(startedAt, now) < leastTimeForResponse)
     if (hasWaited || !isOutage(reason)) return unavailable(statusIsBad(reason))
     const retryAfter = retryAfterOf(reason, now.wall)
-    const isOwn = breaker.answers !== answersBefore
+    const isTokensFailure = breaker.answers !== answersBefore
     // The server might still have answered a request that had to end early.
     if (!endEarly.isOpen()) breaker.failed(now, retryAfter)
-    const millis = isOwn ? coolDown : Math.min(Math.max(retryAfter ?? 0, coolDown), maxRetryAfter)
+    const millis = isTokensFailure ? coolDown : Math.min(Math.max(retryAfter ?? 0, coolDown), maxRetryAfter)
     const error = unavailable(statusIsBad(reason), millis)
-    failingTokens.add(token, { error, at: now, coolDown: millis, answers: isOwn ? undefined : breaker.answers })
+    failingTokens.add(token, {
+      error,
+      at: now,
+      coolDown: millis,
+      answers: isTokensFailure ? undefined : breaker.answers
+    })
     return error
   }
 
-  /** What the server says about a token. */
   return (token: string): Effect.Effect<Claims, AuthorizationServerUnavailable> =>
     Effect.clockWith((clock) => {
       const now = readInstant(clock)
@@ -149,16 +157,16 @@ export const make = (options: {
 const endsEarly = ({ endEarly }: Ticket): Effect.Effect<never, Failure> =>
   endEarly.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(Effect.fail<Failure>("Timeout")))
 
-interface Read {
+interface RequestParts {
   readonly headers: Readonly<Record<string, string>>
   readonly parameters: Readonly<Record<string, string>>
 }
 
-/** Credentials are somebody else's: what is none throws. */
-const read = (given: Credentials): Read => {
+/** Throws if the custom credentials are invalid. The caller logs the error's name. */
+const toRequestParts = (given: Credentials): RequestParts => {
   const { authorization, parameters = {} } = ownProperties(given)
   if (Object.hasOwn(parameters, "token") || Object.hasOwn(parameters, "token_type_hint"))
-    throw new TypeError("parameters are of the client alone")
+    throw new TypeError("credentials must not set the parameters token and token_type_hint.")
   return {
     headers: authorization === undefined ? {} : { authorization: textOf(authorization) },
     parameters: Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, textOf(value)]))
@@ -167,9 +175,9 @@ const read = (given: Credentials): Read => {
 
 const textOf = (value: unknown): string => {
   const text = Redacted.isRedacted(value) ? Redacted.value(value) : value
-  if (typeof text !== "string") throw new TypeError("a credential is no text")
+  if (typeof text !== "string") throw new TypeError("credentials must contain only strings and redacted strings.")
   return text
 }
 
-// RFC 7662 §2.2: the one member that every answer has.
+// The only required member of an introspection response (RFC 7662 §2.2).
 const isAnswer = (answer: Claims | undefined): answer is Claims => typeof answer?.["active"] === "boolean"

@@ -1,10 +1,10 @@
-/** What a verifier by introspection can be told. */
+/** Defines the options of `TokenIntrospection`. */
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { Policy as ClaimsPolicy } from "../claims/options.ts"
 
 /**
- * What the authorization server must say of a token.
+ * Options that decide which tokens `TokenIntrospection` accepts.
  *
  * @category models
  * @since 0.1.0
@@ -19,36 +19,50 @@ export interface Policy extends Pick<
   | "requiredClaims"
   | "scopesPath"
 > {
-  /** The issuer's identifier, compared as an exact string with `iss` where the answer has one. An https URL (http on loopback). */
+  /**
+   * Identifier of the issuer, an https URL (http on loopback). If the response has `iss`, `iss` must equal it exactly.
+   */
   readonly issuer: string
   /**
-   * This API's identifier, or several: one of them must be in `aud`. `false`: any token of the server will do here, or it tells this API of no others (RFC 7662
-   * §4): otherwise a token that was made for another API opens this one.
+   * Identifier of your API, or several. The token's `aud` must contain one of them.
+   *
+   * `false` accepts a token for any audience, also a token that was issued for another API. Use `false` only if your
+   * API accepts every token of the server, or if the server reports no tokens of other APIs to your API (RFC 7662 §4).
    */
   readonly audience: string | ReadonlyArray<string> | false
-  /** Where the server is asked (`introspection_endpoint`): an https URL (http on loopback). Default: as its metadata says (RFC 8414 §2). */
+  /**
+   * Introspection endpoint, an https URL (http on loopback).
+   * Default: `introspection_endpoint` of the server's metadata (RFC 8414 §2).
+   */
   readonly endpoint?: string
   /**
-   * What tells the server's access tokens from its other tokens, which are active, too: members of the answer of which there is at least one, with a value, or
-   * `true` for any. Default: a `token_type` of `Bearer` (or `access_token`), in any case: a refresh token has none.
+   * Members of the response that mark an access token. At least one must have the given value, or any value for `true`.
+   * Default: `token_type` is `Bearer` or `access_token`, in upper or lower case. A refresh token has no `token_type`.
    *
-   * Whatever is named here, a member that says what kind of token it is must not say another one: `token_type`; `token_use` and `typ` and `purpose`, which
-   * some servers have. Named with a value, it has to be that one where it is there; named with `true`, it may be anything.
+   * If the response has `token_type`, `token_use`, `typ` or `purpose`, that member must name an access token. If you
+   * give such a member a value here, it must have that value. If you give it `true`, it may have any value.
    *
-   * A server that says the same of a refresh token as of an access token cannot be used: nothing tells them apart.
+   * If your server reports refresh tokens exactly like access tokens, do not use that server with `TokenIntrospection`.
    */
   readonly accessTokenClaims?: Readonly<Record<string, string | true>>
-  /** Members that the answer must not have. Default: what only ID tokens and logout tokens have (`at_hash`, `c_hash`, `s_hash`, `events`). */
+  /**
+   * Members that the response must not have.
+   * Default: members of ID tokens and logout tokens (`at_hash`, `c_hash`, `s_hash`, `events`).
+   */
   readonly forbiddenClaims?: ReadonlyArray<string>
   /**
-   * The members that name who acts: the first that is there counts. Default: `["sub"]`. For servers that name nobody where a client acts for itself:
-   * `["sub", "client_id"]`, if no client can choose an identifier that is a user's (RFC 9068 §5).
+   * Members that name the subject. The first one in the response counts. Default: `["sub"]`.
+   *
+   * If your server reports no `sub` for a client that acts for itself, use `["sub", "client_id"]`. No client may then
+   * be able to choose the identifier of a user as its own (RFC 9068 §5).
    */
   readonly subjectClaims?: readonly [string, ...ReadonlyArray<string>]
 }
 
 /**
- * What this API shows the authorization server (RFC 7662 §2.1): the identifier and secret of a client of its own (RFC 6749 §2.3.1).
+ * Client ID and client secret with which your API authenticates to the authorization server (RFC 7662 §2.1).
+ *
+ * Both may contain only spaces and visible ASCII characters (RFC 6749 §A.1, §A.2).
  *
  * @category models
  * @since 0.1.0
@@ -56,22 +70,28 @@ export interface Policy extends Pick<
 export interface ClientSecret {
   readonly clientId: string
   readonly clientSecret: Redacted.Redacted
-  /** How they are sent: in the `Authorization` field, each encoded as RFC 6749 §2.3.1 has it, or in the body. Default: `"client_secret_basic"`. */
+  /**
+   * Where the ID and the secret are sent: `client_secret_basic` uses the `Authorization` header, with each of them
+   * form-encoded (RFC 6749 §2.3.1), and `client_secret_post` the body.
+   *
+   * @default "client_secret_basic"
+   */
   readonly authMethod?: "client_secret_basic" | "client_secret_post"
   readonly credentials?: never
 }
 
 /**
- * … or whatever else the server wants to see.
+ * Custom credentials with which your API authenticates to the authorization server, instead of a `ClientSecret`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface OtherCredentials {
   /**
-   * Asked for each question. Where it fails nobody can be asked: the answer is `AuthorizationServerUnavailable`, and the log has the error's name.
+   * Effect that runs for each attempt of an introspection request. If it fails, verification fails with
+   * `AuthorizationServerUnavailable`, and the log contains the error's name.
    *
-   * **Example** (A signed assertion, RFC 7523 §2.2)
+   * **Example** (Sending a signed assertion, RFC 7523 §2.2)
    *
    * ```ts
    * import { Effect } from "effect"
@@ -95,14 +115,15 @@ export interface OtherCredentials {
 }
 
 /**
- * What is sent with a question. Nothing, where the connection says who asks (RFC 8705).
+ * Credentials that one introspection request contains. Leave them empty if the TLS connection authenticates your API
+ * (RFC 8705).
  *
  * @category models
  * @since 0.1.0
  */
 export interface Credentials {
-  /** The value of the `Authorization` field. */
+  /** Value of the `Authorization` header. */
   readonly authorization?: string | Redacted.Redacted
-  /** Sent in the body, beside the token. */
+  /** Parameters of the body, in addition to `token` and `token_type_hint`. */
   readonly parameters?: Readonly<Record<string, string | Redacted.Redacted>>
 }

@@ -1,4 +1,4 @@
-/** What the log says of questions that fail: nothing of tokens, secrets and answers. */
+/** Logs failed introspection requests, without content of tokens, secrets and responses. */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -6,11 +6,12 @@ import type { Status, Unavailable } from "../authorizationServer/http.ts"
 import { otherIssuer } from "../authorizationServer/metadata.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 
-/** Why a question has no answer. */
 export type Failure = Unavailable | Status | "Credentials"
 
-/** Somebody who sends many tokens could fill the log: each kind of failure is a warning so often, in milliseconds. */
-const warnAfter = 600_000
+/**
+ * Time between two warnings of one kind, in milliseconds. Otherwise, an attacker could fill the log with many tokens.
+ */
+const warningInterval = 600_000
 
 export class Reports {
   readonly #issuer: string
@@ -25,45 +26,49 @@ export class Reports {
     const now = readInstant(clock)
     const kind = typeof reason === "object" ? reason.status : reason
     const before = this.#warned.get(kind)
-    const isNew = before === undefined || elapsed(before, now) >= warnAfter
+    const isNew = before === undefined || elapsed(before, now) >= warningInterval
     if (isNew) {
       this.#warned.set(kind, now)
       this.#mayReportRecovery = true
     }
     return (isNew ? Effect.logWarning : Effect.logDebug)(
-      `The authorization server could not be asked about a token${adviceAbout(kind)}`
+      `An introspection request to the authorization server failed${adviceAbout(kind)}`
     ).pipe(Effect.annotateLogs({ issuer: this.#issuer, reason: kind }))
   }
 
-  /** Of an error only its name is told. */
+  /** Logs only the name of the error, because its message may contain a secret. */
   credentials(cause: Cause.Cause<unknown>): Effect.Effect<void> {
     const error = Cause.squash(cause)
-    return Effect.logDebug("The credentials for introspection could not be had").pipe(
+    return Effect.logDebug("The credentials option of TokenIntrospection failed.").pipe(
       Effect.annotateLogs({ issuer: this.#issuer, error: error instanceof Error ? error.name : typeof error })
     )
   }
 
-  /** An attacker can make the circuit half-open at any time. Each warning is followed by at most one message at the level Info. */
+  /**
+   * Logs at most one Info message after each warning, because an attacker can make the circuit half-open at any time.
+   */
   get recovery(): Effect.Effect<void> {
     const log = this.#mayReportRecovery ? Effect.logInfo : Effect.logDebug
     this.#mayReportRecovery = false
-    return Effect.annotateLogs(log("The authorization server is asked about tokens again"), { issuer: this.#issuer })
+    return Effect.annotateLogs(log("Introspection requests to the authorization server work again."), {
+      issuer: this.#issuer
+    })
   }
 }
 
 const adviceAbout = (kind: string | number): string => {
   switch (kind) {
     case "Credentials":
-      return ": credentials has failed. At the level Debug the log has the name of its error"
+      return ". The credentials option failed. The Debug log contains the name of the error."
     case 400:
     case 401:
     case 403:
-      return ": it refuses the question. Look at the clientId and the clientSecret, and at how they are sent (authMethod); and whether this client may introspect"
+      return ". The server refused the request. Check clientId, clientSecret and authMethod, and whether this client may introspect tokens."
     case "IssuerMismatch":
       return `: ${otherIssuer}`
     case "BadResponse":
-      return ": where its answer, or its metadata, should be is something else; or its metadata names no introspection_endpoint. endpoint says where to ask"
+      return ". The introspection response or the server metadata is invalid, or the metadata has no introspection_endpoint. Check the endpoint option."
     default:
-      return ""
+      return "."
   }
 }

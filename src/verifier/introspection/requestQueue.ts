@@ -7,15 +7,17 @@
  * | `half-open` | if also fewer than 4 of them are younger than 400 ms | after 1 second |
  * | `open` | never | at once |
  *
- * The 4 probes of a half-open circuit never stop: if the server drops them, the next ones start at once, and if it does not respond, the next ones start
- * after 400 ms. A probe has the whole time limit: 5 seconds of such probes are 52 requests, which are fewer than 64.
+ * The probes of a half-open circuit never stop. If the server drops 4 probes, the next ones start at once. If the
+ * server does not respond, the next ones start after 400 ms. Each probe may last for the whole time limit of 5 seconds:
+ * in this time 52 probes start, which is fewer than 64.
  *
- * Tokens to which the server never responds could occupy all 64 slots. If a request waits and no slot is free, the oldest request in progress ends early,
- * provided that it takes much longer than answers usually take, and that one of these holds:
+ * Tokens to which the server never responds could occupy all 64 slots. If a request waits and no slot is free, the
+ * oldest request in progress ends early. That request must be late, and one of these conditions must be true:
  *
- * - The next answer is not overdue: the server answers, but not this request. A server that becomes slow misses the next answers, too, and its requests
- *   may take as long as they need.
- * - Fewer than 4 requests are younger than 400 ms. Nothing has started for a while, and nobody knows whether the server answers.
+ * - The next answer is not overdue. The server answers other requests, but not this one. If the whole server becomes
+ *   slow, the next answer is overdue, and this condition is false.
+ * - Fewer than 4 requests are younger than 400 ms. Without new requests, the queue cannot see whether the server
+ *   answers.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -25,23 +27,23 @@ import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import type { CircuitBreaker } from "./circuitBreaker.ts"
 import { ResponseTimes } from "./responseTimes.ts"
 
-/** Requests in progress at a time. */
+/** Maximum number of requests in progress. */
 const slots = 64
 const maxWaiting = 1000
 
-/** Probes at a time while the circuit is half-open. */
+/** Maximum number of young requests while the circuit is half-open. */
 const probes = 4
-/** A request of this age no longer counts as a new probe, in milliseconds. */
-const probeTime = 400
-/** Longest wait for a turn while the circuit is half-open, in milliseconds. */
+/** Age at which a request is no longer young, in milliseconds. */
+const youngUntil = 400
+/** Longest wait while the circuit is half-open, in milliseconds. */
 const maxWait = 1000
 
-/** The first waiting request checks this often for what changes by time alone. */
+/** The first waiting request checks this often for changes that only time causes. */
 const tick = "50 millis"
 
 type Decision = Effect.Effect<void, AuthorizationServerUnavailable>
 
-/** Place of one request in the queue. */
+/** State of one request, from the queue to its end. */
 export class Ticket {
   readonly joinedAt: Instant
   readonly latch = Latch.makeUnsafe()
@@ -73,7 +75,7 @@ export class RequestQueue {
     this.#unavailable = unavailable
   }
 
-  /** Succeeds when the request may start. The caller must call `leave` when the request has ended, even if it has not started. */
+  /** Succeeds when the request may start. Call `leave` when the request has ended, even if it has not started. */
   turn(ticket: Ticket): Decision {
     return Clock.clockWith((clock) => {
       if (this.#waiting.size >= maxWaiting) return this.#unavailable("Timeout")
@@ -100,7 +102,8 @@ export class RequestQueue {
       ticket.latch.closeUnsafe()
       const woken =
         ticket === this.#first ? Effect.raceFirst(ticket.latch.await, this.#tick(clock)) : ticket.latch.await
-      // A latch runs who waits for it at once. Without the yield, each refused request would refuse the next one on the same stack.
+      // A latch resumes a waiting fiber at once. Without the yield, each refused request would refuse the next one on
+      // the same stack.
       return woken.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(this.#wait(ticket, clock)))
     })
   }
@@ -130,7 +133,7 @@ export class RequestQueue {
   #decide(ticket: Ticket, now: Instant): Decision | undefined {
     const state = this.#breaker.state(now)
     if (state === "open") return this.#unavailable("Unreachable", this.#breaker.opensFor(now))
-    if (this.#hasSlot && (state === "closed" || this.#young(now) < probes)) {
+    if (this.#hasSlot && (state === "closed" || this.#countYoung(now) < probes)) {
       ticket.startedAt = now
       this.#inProgress.add(ticket)
       return Effect.void
@@ -144,7 +147,7 @@ export class RequestQueue {
     return this.#inProgress.size + this.#ending.size < slots
   }
 
-  /** Ends at most as many requests as are waiting for a slot. Their slots are free when they have ended. */
+  /** Ends at most as many requests as are waiting for a slot. Each slot is free when its request has ended. */
   #endEarly(now: Instant): void {
     if (this.#hasSlot) return
     for (const ticket of this.#inProgress) {
@@ -159,14 +162,14 @@ export class RequestQueue {
     return (
       startedAt !== undefined &&
       this.#times.isLate(startedAt, now) &&
-      (!this.#times.isOverdue(now) || this.#young(now) + this.#ending.size < probes)
+      (!this.#times.isOverdue(now) || this.#countYoung(now) + this.#ending.size < probes)
     )
   }
 
-  #young(now: Instant): number {
+  #countYoung(now: Instant): number {
     let count = 0
     for (const { startedAt } of this.#inProgress) {
-      if (startedAt !== undefined && elapsed(startedAt, now) < probeTime) count++
+      if (startedAt !== undefined && elapsed(startedAt, now) < youngUntil) count++
     }
     return count
   }

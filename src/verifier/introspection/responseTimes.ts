@@ -1,24 +1,26 @@
-/** Learns from the answers how fast the authorization server usually is, and when its next answer is overdue. */
+/** Measures how fast the authorization server usually answers, and when its next answer is overdue. */
 import { elapsed, type Instant } from "../../core/lib/instant.ts"
 
-/** A request is late after this many times the usual response time, and not before 250 ms. */
+/** A request is late after this many times the usual response time, but not before 250 ms. */
 const patience = 4
 const minPatience = 250
 
-/** The next answer is overdue after this many times the usual time between two answers, and at the latest after 3 seconds. */
+/** The next answer is overdue after this many times the usual gap, and at the latest after 3 seconds. */
 const expectancy = 8
 const maxExpectancy = 3000
 
-/** Share of the last answer in what is usual. */
+/** Weight of the last answer in the moving averages. */
 const weight = 1 / 8
 
 export class ResponseTimes {
   #answeredAt: Instant | undefined
-  /** Usual response time in milliseconds. It begins as a guess. */
+  /** Moving average of the response times in milliseconds. The first value is a guess. */
   #usual = 250
-  /** Response time of the last answer in milliseconds. The first slow answer shows that the server has become slow. */
+  /**
+   * Response time of the last answer in milliseconds. One slow answer must be enough to raise the limit in `isLate`.
+   */
   #last = 0
-  /** Usual time between two answers in milliseconds. */
+  /** Moving average of the time between two answers in milliseconds. */
   #gap = maxExpectancy
 
   answered(startedAt: Instant, now: Instant): void {
@@ -29,12 +31,12 @@ export class ResponseTimes {
     this.#gap += (gap - this.#gap) * weight
   }
 
-  /** Whether a request takes much longer than usual. */
+  /** Returns `true` if a request takes much longer than usual. */
   isLate(startedAt: Instant, now: Instant): boolean {
     return elapsed(startedAt, now) > Math.max(minPatience, patience * Math.max(this.#usual, this.#last))
   }
 
-  /** Whether the server should have answered some request by now. */
+  /** Returns `true` if the server should have answered some request by now. */
   isOverdue(now: Instant): boolean {
     return (
       this.#answeredAt === undefined ||

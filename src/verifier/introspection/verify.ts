@@ -1,4 +1,4 @@
-/** Verifies tokens by what the authorization server says of them. */
+/** Builds the verifier of `TokenIntrospection` from its options. */
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -45,9 +45,9 @@ export const make = Effect.fnUntraced(function* (
     credentials: yield* credentialsOf(options)
   })
   const verify = (token: string) =>
-    Effect.flatMap(introspect(token), (answered) =>
+    Effect.flatMap(introspect(token), (response) =>
       Effect.clockWith((clock) => {
-        const token = answer.read(answered, policy, clock.currentTimeMillisUnsafe())
+        const token = answer.read(response, policy, clock.currentTimeMillisUnsafe())
         return answer.isRefused(token)
           ? refuse(token.error, token.advice, policy)
           : Effect.succeed({ ...frozen(token), until: claims.until(token, policy.claims), standing: always })
@@ -67,22 +67,22 @@ export const make = Effect.fnUntraced(function* (
 
 const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<answer.Policy, ConfigurationError> {
   const { accessTokenClaims, audience, subjectClaims = ["sub"] } = options
-  const given =
+  const claimsPolicy =
     audience === false
       ? { ...(yield* policies.make(new Set(), { ...options, audience: options.issuer })), audience: undefined }
       : yield* policies.make(new Set(), { ...options, audience })
   if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {
     return yield* refuseSetting("subjectClaims", policies.mustNameClaims)
   }
-  return { claims: given, accessTokenClaims, subjectClaims }
+  return { claims: claimsPolicy, accessTokenClaims, subjectClaims }
 })
 
 const requireEndpoint = (value: string) =>
   Effect.flatMap(requireSecureUrl("endpoint", value), (url) =>
-    url.hash === "" ? Effect.succeed(url) : refuseSetting("endpoint", "must have no fragment")
+    url.hash === "" ? Effect.succeed(url) : refuseSetting("endpoint", "must not have a fragment.")
   )
 
-// Options may be otherwise than their types say.
+// JavaScript callers can pass options that contradict the types.
 const credentialsOf = (
   options: Partial<ClientSecret> | OtherCredentials
 ): Effect.Effect<Effect.Effect<Credentials, unknown>, ConfigurationError> => {
@@ -90,16 +90,16 @@ const credentialsOf = (
   if (credentials !== undefined) {
     return Effect.isEffect(credentials) && clientId === undefined && clientSecret === undefined
       ? Effect.succeed(credentials)
-      : refuseSetting("credentials", "must be an effect, in the place of clientId and clientSecret")
+      : refuseSetting("credentials", "must be an effect. Remove clientId and clientSecret if you pass credentials.")
   }
   if (!isVisible(clientId)) {
-    return refuseSetting("clientId", `must be this API's identifier at the authorization server: ${visible}`)
+    return refuseSetting("clientId", `must be your API's client ID at the authorization server. ${visibleOnly}`)
   }
   const secret = Redacted.isRedacted(clientSecret) ? Redacted.value(clientSecret) : undefined
-  if (!isVisible(secret)) return refuseSetting("clientSecret", `must be Redacted: ${visible}`)
+  if (!isVisible(secret)) return refuseSetting("clientSecret", `must be Redacted. ${visibleOnly}`)
   switch (authMethod) {
     case "client_secret_basic": {
-      // RFC 6749 §2.3.1: both are encoded as a form's values first.
+      // Both are form-encoded before they are joined (RFC 6749 §2.3.1).
       const value = Base64.encode(`${encoded(clientId)}:${encoded(secret)}`)
       return Effect.succeed(Effect.succeed({ authorization: Redacted.make(`Basic ${value}`) }))
     }
@@ -108,12 +108,12 @@ const credentialsOf = (
         Effect.succeed({ parameters: { client_id: clientId, client_secret: Redacted.make(secret) } })
       )
     default:
-      return refuseSetting("authMethod", "must be client_secret_basic or client_secret_post")
+      return refuseSetting("authMethod", "must be client_secret_basic or client_secret_post.")
   }
 }
 
-// RFC 6749 §A.1 and §A.2. What is read from a file often ends in a line break.
-const visible = "characters of ASCII that can be seen, and spaces"
+// RFC 6749 §A.1 and §A.2. A value that was read from a file often ends with a line break.
+const visibleOnly = "It may contain only spaces and visible ASCII characters."
 const isVisible = (value: unknown): value is string => typeof value === "string" && /^[\x20-\x7e]+$/.test(value)
 
 const encoded = (value: string): string => new URLSearchParams({ _: value }).toString().slice(2)

@@ -1,3 +1,4 @@
+/** Tests of `TokenIntrospection`: its requests, its cache, outages, and what it reports. */
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Fiber, Layer, Logger, Metric, Option, Redacted, References, Tracer } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest } from "effect/http"
@@ -25,9 +26,9 @@ import {
 import { settle } from "../support/settle.ts"
 
 describe("TokenIntrospection", () => {
-  describe("asks", () => {
-    /** The questions, as they were sent. */
-    const recorded = (options: Options) => {
+  describe("requests", () => {
+    /** Returns the introspection requests that the verifier sends for one token. */
+    const sentRequests = (options: Options) => {
       const sent: Array<HttpClientRequest.HttpClientRequest> = []
       const Recording = Layer.effect(
         HttpClient.HttpClient,
@@ -42,23 +43,23 @@ describe("TokenIntrospection", () => {
       }).pipe(Effect.provide(TokenIntrospection.layer(options).pipe(Layer.provideMerge(Recording))))
     }
 
-    it.effect("with the client's identifier and secret, each encoded (RFC 6749 §2.3.1)", () =>
+    it.effect("sends the client ID and the secret form-encoded in the Authorization header (RFC 6749 §2.3.1)", () =>
       Effect.gen(function* () {
-        const [question, ...others] = yield* recorded(options)
-        assert(question !== undefined && others.length === 0)
-        assert.strictEqual(question.url, `${issuer}/introspect`)
-        assert.strictEqual(question.headers["accept"], "application/json")
-        assert.strictEqual(question.headers["authorization"], `Basic ${btoa("items+api:s3cret%3A+%26+%2B")}`)
-        assert.deepStrictEqual(formOf(question), { token: "opaque-1", token_type_hint: "access_token" })
+        const [request, ...others] = yield* sentRequests(options)
+        assert(request !== undefined && others.length === 0)
+        assert.strictEqual(request.url, `${issuer}/introspect`)
+        assert.strictEqual(request.headers["accept"], "application/json")
+        assert.strictEqual(request.headers["authorization"], `Basic ${btoa("items+api:s3cret%3A+%26+%2B")}`)
+        assert.deepStrictEqual(formOf(request), { token: "opaque-1", token_type_hint: "access_token" })
       })
     )
 
-    it.effect("with both in the body", () =>
+    it.effect("sends the client ID and the secret in the body for client_secret_post", () =>
       Effect.gen(function* () {
-        const [question] = yield* recorded({ ...options, authMethod: "client_secret_post" })
-        assert(question !== undefined)
-        assert.strictEqual(question.headers["authorization"], undefined)
-        assert.deepStrictEqual(formOf(question), {
+        const [request] = yield* sentRequests({ ...options, authMethod: "client_secret_post" })
+        assert(request !== undefined)
+        assert.strictEqual(request.headers["authorization"], undefined)
+        assert.deepStrictEqual(formOf(request), {
           token: "opaque-1",
           token_type_hint: "access_token",
           client_id: "items api",
@@ -67,9 +68,9 @@ describe("TokenIntrospection", () => {
       })
     )
 
-    it.effect("with whatever the server wants to see, where it is said to be", () =>
+    it.effect("sends custom credentials to the configured endpoint", () =>
       Effect.gen(function* () {
-        const [question] = yield* recorded({
+        const [request] = yield* sentRequests({
           issuer,
           audience,
           endpoint: `${issuer}/introspect?tenant=1`,
@@ -78,10 +79,10 @@ describe("TokenIntrospection", () => {
             parameters: { client_assertion: Redacted.make("signed"), client_assertion_type: "jwt" }
           })
         })
-        assert(question !== undefined)
-        assert.strictEqual(Option.getOrThrow(HttpClientRequest.toUrl(question)).href, `${issuer}/introspect?tenant=1`)
-        assert.strictEqual(question.headers["authorization"], "Bearer of-the-api")
-        assert.deepStrictEqual(formOf(question), {
+        assert(request !== undefined)
+        assert.strictEqual(Option.getOrThrow(HttpClientRequest.toUrl(request)).href, `${issuer}/introspect?tenant=1`)
+        assert.strictEqual(request.headers["authorization"], "Bearer of-the-api")
+        assert.deepStrictEqual(formOf(request), {
           token: "opaque-1",
           token_type_hint: "access_token",
           client_assertion: "signed",
@@ -91,7 +92,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "for its metadata once, and about each token once",
+      "requests the metadata once, and introspects each token once",
       Effect.gen(function* () {
         const tokens = [yield* mint(), yield* mint()]
         for (const token of [...tokens, ...tokens]) yield* verify(token)
@@ -104,7 +105,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "once about a token that many present at once, whoever of them goes",
+      "shares one introspection request between callers with the same token, even if one caller is interrupted",
       Effect.gen(function* () {
         const token = yield* mint()
         yield* respond("introspection", { delay: "1 second" })
@@ -114,12 +115,12 @@ describe("TokenIntrospection", () => {
         yield* TestClock.adjust("3 seconds")
         for (const fiber of fibers.slice(1)) assert.strictEqual((yield* Fiber.join(fiber)).subject, "demo")
         assert(Exit.hasInterrupts(yield* Fiber.await(fibers[0]!)))
-        assert.strictEqual(yield* asked, 2, "the first question ended with who asked it")
+        assert.strictEqual(yield* asked, 2, "the interrupt of the first caller must end its request")
       })
     )
 
     test(
-      "64 at a time at most",
+      "sends at most 64 introspection requests at a time",
       Effect.gen(function* () {
         const tokens = yield* Effect.forEach(Array.from({ length: 100 }), () => mint())
         yield* respond("introspection", { delay: "1 second" })
@@ -135,9 +136,9 @@ describe("TokenIntrospection", () => {
     )
   })
 
-  describe("keeps", () => {
+  describe("caches", () => {
     test(
-      "what was accepted for a minute, and no longer",
+      "caches an accepted token for exactly one minute",
       Effect.gen(function* () {
         const token = yield* mint()
         yield* verify(token)
@@ -150,7 +151,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "nothing past its expiry",
+      "caches no token past its expiry",
       Effect.gen(function* () {
         const token = yield* mint({ lifetime: "30 seconds" })
         yield* verify(token)
@@ -163,7 +164,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "nothing past the age that it may have",
+      "caches no token past maxTokenAge",
       Effect.gen(function* () {
         const token = yield* mint()
         yield* verify(token)
@@ -177,7 +178,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "nothing that is invalidated",
+      "forgets an invalidated token",
       Effect.gen(function* () {
         const token = yield* mint()
         yield* verify(token)
@@ -188,7 +189,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "nothing where it is told so",
+      "caches nothing if cache is false",
       Effect.gen(function* () {
         const token = yield* mint()
         yield* verify(token)
@@ -199,7 +200,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "a token of which no expiry is known for a minute",
+      "accepts a token without exp for one minute, then introspects it again",
       Effect.gen(function* () {
         yield* TestClock.setTime(1_700_000_000_000)
         const token = yield* mint({ without: ["exp"] })
@@ -216,7 +217,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "nothing of what was refused",
+      "does not cache refused tokens",
       Effect.gen(function* () {
         yield* Effect.flip(verify("never-minted"))
         yield* Effect.flip(verify("never-minted"))
@@ -225,39 +226,39 @@ describe("TokenIntrospection", () => {
     )
   })
 
-  describe("an outage is not a rejection", () => {
+  describe("outages", () => {
     const cases: ReadonlyArray<readonly [name: string, answer: Parameters<TestIssuer["Service"]["respond"]>[1]]> = [
-      ["an error", { status: 500 }],
-      ["a page", { body: "<html>" }],
-      ["nothing", { body: "" }],
-      ["null", { body: "null" }],
-      ["a list", { body: "[true]" }],
-      ["an object that says nothing", { body: "{}" }],
-      ["a text for active", { body: '{"active":"true","sub":"demo","token_type":"Bearer"}' }],
-      ["two answers", { body: '{"active":false,"active":true}' }],
-      ["a member named as a prototype", { body: '{"__proto__":{"active":true}}' }],
-      ["no UTF-8", { body: new Uint8Array([0x7b, 0xff, 0x7d]) }],
-      ["more than it reads", { body: `{"active":true,"x":"${"x".repeat(512 * 1024)}"}` }],
-      ["a redirect", { status: 302, headers: { location: `${issuer}/elsewhere` } }],
-      ["a good answer with another status", { status: 201 }],
-      ["that it does not know this API", { status: 401 }],
-      ["that this API may not ask", { status: 403 }]
+      ["with status 500", { status: 500 }],
+      ["with an HTML page", { body: "<html>" }],
+      ["with an empty body", { body: "" }],
+      ["with null", { body: "null" }],
+      ["with an array", { body: "[true]" }],
+      ["with an object without active", { body: "{}" }],
+      ["with a string for active", { body: '{"active":"true","sub":"demo","token_type":"Bearer"}' }],
+      ["with active twice", { body: '{"active":false,"active":true}' }],
+      ["with a member named __proto__", { body: '{"__proto__":{"active":true}}' }],
+      ["with invalid UTF-8", { body: new Uint8Array([0x7b, 0xff, 0x7d]) }],
+      ["with a body above the limit", { body: `{"active":true,"x":"${"x".repeat(512 * 1024)}"}` }],
+      ["with a redirect", { status: 302, headers: { location: `${issuer}/elsewhere` } }],
+      ["with status 201 and a valid body", { status: 201 }],
+      ["with status 401", { status: 401 }],
+      ["with status 403", { status: 403 }]
     ]
     for (const [name, answer] of cases) {
       test(
-        `where the server answers ${name}`,
+        `fails with AuthorizationServerUnavailable if the server responds ${name}`,
         Effect.gen(function* () {
           const token = yield* mint()
           yield* respond("introspection", answer)
           assertUnavailable(yield* Effect.flip(verify(token)), "BadResponse")
           yield* respond("introspection", "normal")
-          assert.strictEqual((yield* verify(token)).subject, "demo", "one bad answer is asked past at once")
+          assert.strictEqual((yield* verify(token)).subject, "demo", "the next call must send a new request at once")
         })
       )
     }
 
     test(
-      "where it never answers",
+      "fails with a Timeout after 5 seconds if the server never responds",
       Effect.gen(function* () {
         const token = yield* mint()
         yield* respond("introspection", "never")
@@ -269,7 +270,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "where its metadata is another's",
+      "fails with an IssuerMismatch if the metadata names another issuer",
       Effect.gen(function* () {
         yield* respond("discovery", { body: JSON.stringify({ issuer: `${issuer}/`, introspection_endpoint: issuer }) })
         assertUnavailable(yield* Effect.flip(verify(yield* mint())), "IssuerMismatch")
@@ -277,7 +278,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "where its metadata sends the secret elsewhere without encryption",
+      "sends no secret to an http endpoint from the metadata",
       Effect.gen(function* () {
         yield* respond("discovery", { body: JSON.stringify({ issuer, introspection_endpoint: "http://127.0.0.1/" }) })
         assertUnavailable(yield* Effect.flip(verify(yield* mint())), "BadResponse")
@@ -286,7 +287,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "and a connection that breaks once is none",
+      "sends the request again if the connection breaks once",
       Effect.gen(function* () {
         const token = yield* mint()
         assert.strictEqual((yield* verify(token)).subject, "demo")
@@ -310,7 +311,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "and who goes away has not seen one",
+      "counts no failure if the caller is interrupted",
       Effect.gen(function* () {
         yield* respond("introspection", "never")
         const fiber = yield* Effect.forkChild(verify(yield* mint()))
@@ -322,10 +323,10 @@ describe("TokenIntrospection", () => {
     )
 
     for (const [how, broken] of [
-      ["dies", Effect.die(new Error("a client's own"))],
-      ["gives up by itself", Effect.interrupt]
+      ["dies with a defect", Effect.die(new Error("defect of the HttpClient"))],
+      ["interrupts itself", Effect.interrupt]
     ] as const) {
-      it.effect(`where the client ${how}`, () =>
+      it.effect(`fails with Unreachable if the HttpClient ${how}`, () =>
         Effect.gen(function* () {
           const client = HttpClient.make(() => broken)
           const layer = verifier({ endpoint: `${issuer}/introspect` }).pipe(
@@ -337,8 +338,8 @@ describe("TokenIntrospection", () => {
     }
   })
 
-  describe("tells", () => {
-    /** What is logged, with its annotations. */
+  describe("logs, spans and metrics", () => {
+    /** Returns the log lines with their annotations. */
     const logged = (
       body: Effect.Effect<unknown, unknown, TestIssuer | TokenVerifier>,
       level: "Info" | "Debug" = "Info",
@@ -357,7 +358,7 @@ describe("TokenIntrospection", () => {
         )
       })
 
-    it.effect("each kind of failure once, with what to look at, whoever sends how many tokens", () =>
+    it.effect("warns once in ten minutes for each kind of failure, with advice", () =>
       Effect.gen(function* () {
         const lines = yield* logged(
           Effect.gen(function* () {
@@ -378,17 +379,17 @@ describe("TokenIntrospection", () => {
           })
         )
         const refused = (status: number) =>
-          `Warn The authorization server could not be asked about a token: it refuses the question. Look at the clientId and the clientSecret, and at how they are sent (authMethod); and whether this client may introspect {"issuer":"${issuer}","reason":${status}}`
+          `Warn An introspection request to the authorization server failed. The server refused the request. Check clientId, clientSecret and authMethod, and whether this client may introspect tokens. {"issuer":"${issuer}","reason":${status}}`
         assert.deepStrictEqual(lines, [
           refused(401),
           refused(403),
-          `Warn The authorization server could not be asked about a token: where its answer, or its metadata, should be is something else; or its metadata names no introspection_endpoint. endpoint says where to ask {"issuer":"${issuer}","reason":"BadResponse"}`,
+          `Warn An introspection request to the authorization server failed. The introspection response or the server metadata is invalid, or the metadata has no introspection_endpoint. Check the endpoint option. {"issuer":"${issuer}","reason":"BadResponse"}`,
           refused(403)
         ])
       })
     )
 
-    it.effect("what lasts once in ten minutes", () =>
+    it.effect("repeats the warning every ten minutes while the failure lasts", () =>
       Effect.gen(function* () {
         const lines = yield* logged(
           Effect.gen(function* () {
@@ -403,7 +404,7 @@ describe("TokenIntrospection", () => {
       })
     )
 
-    it.effect("that it cannot be reached, and that it can be again", () =>
+    it.effect("warns once when the server becomes unreachable, and logs the recovery", () =>
       Effect.gen(function* () {
         const lines = yield* logged(
           Effect.gen(function* () {
@@ -418,8 +419,8 @@ describe("TokenIntrospection", () => {
           })
         )
         assert.deepStrictEqual(lines, [
-          `Warn The authorization server could not be asked about a token {"issuer":"${issuer}","reason":"Unreachable"}`,
-          `Info The authorization server is asked about tokens again {"issuer":"${issuer}"}`
+          `Warn An introspection request to the authorization server failed. {"issuer":"${issuer}","reason":"Unreachable"}`,
+          `Info Introspection requests to the authorization server work again. {"issuer":"${issuer}"}`
         ])
       })
     )
@@ -442,7 +443,7 @@ describe("TokenIntrospection", () => {
       })
     )
 
-    it.effect("that credentials are none", () =>
+    it.effect("warns if the custom credentials are invalid, and sends no request", () =>
       Effect.gen(function* () {
         for (const credentials of [
           undefined,
@@ -464,12 +465,12 @@ describe("TokenIntrospection", () => {
             "Info",
             layer
           )
-          assert.include(lines[0], "credentials has failed")
+          assert.include(lines[0], "The credentials option failed.")
         }
       })
     )
 
-    it.effect("of credentials that cannot be had the error's name alone", () =>
+    it.effect("logs only the name of the error if the credentials effect fails", () =>
       Effect.gen(function* () {
         class SecretError extends Error {
           override readonly name = "SecretError"
@@ -496,7 +497,7 @@ describe("TokenIntrospection", () => {
       })
     )
 
-    it.effect("once, which setting fits tokens that are refused for what they are", () =>
+    it.effect("advises once which option accepts the refused tokens", () =>
       Effect.gen(function* () {
         const lines = yield* logged(
           Effect.gen(function* () {
@@ -513,9 +514,9 @@ describe("TokenIntrospection", () => {
       })
     )
 
-    it.effect("nothing of tokens and secrets", () =>
+    it.effect("logs no tokens and no secrets", () =>
       Effect.gen(function* () {
-        const token = "opaque-token-of-somebody"
+        const token = "opaque-token-content"
         const lines = yield* logged(
           Effect.gen(function* () {
             yield* respond("introspection", { status: 400, body: token })
@@ -535,7 +536,7 @@ describe("TokenIntrospection", () => {
       })
     )
 
-    it.effect("no wrong advice", () =>
+    it.effect("gives no advice for claims that requiredClaims or forbiddenClaims refuse", () =>
       Effect.gen(function* () {
         const layer = verifier({ audience: false, requiredClaims: { aud: "other" }, forbiddenClaims: ["sub"] })
         const lines = yield* logged(
@@ -548,11 +549,11 @@ describe("TokenIntrospection", () => {
           layer
         )
         assert.strictEqual(lines.length, 1)
-        assert.include(lines[0], "the answer has no sub.")
+        assert.include(lines[0], "The introspection response has no sub.")
       })
     )
 
-    it.effect("a span of each verification, with the outcome, of malformed tokens too", () =>
+    it.effect("creates a span with the outcome of each verification, including malformed tokens", () =>
       Effect.gen(function* () {
         const spans: Array<string> = []
         const tracer = Tracer.make({
@@ -580,7 +581,7 @@ describe("TokenIntrospection", () => {
     )
 
     test(
-      "the metrics of each outcome",
+      "counts verifications by outcome",
       Effect.gen(function* () {
         yield* verify(yield* mint())
         yield* Effect.flip(verify("never-minted"))
