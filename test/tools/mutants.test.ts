@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import ts from "@typescript/typescript6"
-import { readFileSync } from "node:fs"
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { afterAll } from "vitest"
 import { chooseFiles, readChangedLines } from "../../tools/mutants/files.ts"
 import { apply, findMutants, instrument } from "../../tools/mutants/mutate.ts"
 import { writeReport } from "../../tools/mutants/report.ts"
+import { Results } from "../../tools/mutants/results.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 
@@ -72,12 +75,11 @@ describe("mutants", () => {
 describe("the instrumentation for coverage", () => {
   const hits = (source: string): ReadonlyArray<number> => {
     const units: Array<number> = []
-    // The source is JavaScript of this test.
+    // A call in brackets would continue a line that has no semicolon.
+    const code = instrument(source, (unit) => `(hit(${unit}))`)
+    // The code is JavaScript of this test.
     // oxlint-disable-next-line typescript/no-implied-eval
-    new Function(
-      "hit",
-      instrument(source, (unit) => `hit(${unit})`)
-    )((unit: number) => units.push(unit))
+    new Function("hit", code)((unit: number) => units.push(unit))
     return units
   }
 
@@ -147,11 +149,36 @@ describe("the files to mutate", () => {
     assert.isFalse(isValid("const a ="))
     for (const file of chooseFiles([])) {
       const source = readFileSync(join(root, file), "utf8")
-      assert.isTrue(isValid(instrument(source, (unit) => `hit(${unit})`)), file)
+      assert.isTrue(isValid(instrument(source, (unit) => `(hit(${unit}))`)), file)
       for (const [index, mutant] of findMutants(source).entries()) {
         if (index % 50 === 0) assert.isTrue(isValid(apply(source, mutant)), `${file}:${mutant.line} ${mutant.operator}`)
       }
     }
+  })
+})
+
+describe("the results of earlier runs", () => {
+  const folder = mkdtempSync(join(tmpdir(), "effect-oauth2-mutants-"))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it("keep killed mutants, and survivors until sources or tests change", () => {
+    const file = join(folder, "results.jsonl")
+    const first = new Results(file)
+    first.add({ key: "a", version: "1", status: "killed", killer: "a test" })
+    first.add({ key: "b", version: "1", status: "survived" })
+    first.add({ key: "c", version: "1", status: "not covered" })
+    // The process ended while it wrote a line.
+    appendFileSync(file, '{"key":"d"')
+    new Results(file).add({ key: "e", version: "1", status: "timeout" })
+    const second = new Results(file)
+    assert.deepStrictEqual(
+      ["a", "b", "c", "d", "e"].map((key) => second.get(key, "1")?.status),
+      ["killed", "survived", "not covered", undefined, "timeout"]
+    )
+    assert.deepStrictEqual(
+      ["a", "b", "c"].map((key) => second.get(key, "2")?.status),
+      ["killed", undefined, undefined]
+    )
   })
 })
 

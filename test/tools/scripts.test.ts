@@ -72,6 +72,19 @@ describe("package scripts", () => {
   )
 })
 
+describe("the scripts that a document names", () => {
+  const documents = globSync(["*.md", "docs/**/*.md"], { cwd: root, exclude: ["CHANGELOG.md"] })
+  const names = Object.keys(manifest("package.json").scripts ?? {})
+
+  it.each(documents)("%s: are in package.json", (file) => {
+    const named = Array.from(read(file).matchAll(/\bnpm run ([\w:]+)/g), ([, name]) => name)
+    assert.deepStrictEqual(
+      named.filter((name) => !names.includes(name!)),
+      []
+    )
+  })
+})
+
 const folder = mkdtempSync(join(tmpdir(), "effect-oauth2-scripts-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

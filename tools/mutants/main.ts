@@ -108,7 +108,7 @@ const main = async (): Promise<void> => {
   if (pending.length > 0) {
     const sources = new Map(pending.map(({ file, source }) => [file, source] as const))
     console.log(`Running the tests of ${sources.size} files without a mutant.`)
-    const coverage = await measureCoverage(sources, folder, workers)
+    const coverage = await measureCoverage(sources, version, folder, workers)
     const queue = pending.values()
     let done = 0
     const work = async (worker: string): Promise<void> => {

@@ -16,7 +16,7 @@ export interface Mutant {
 
 const { SyntaxKind } = ts
 
-/** Operators without their neighbors: each is replaced by one that differs for few values, or by the opposite. */
+/** Each operator, with the operator that replaces it. */
 const operators = new Map<ts.SyntaxKind, string>([
   [SyntaxKind.EqualsEqualsEqualsToken, "!=="],
   [SyntaxKind.ExclamationEqualsEqualsToken, "==="],
@@ -36,7 +36,7 @@ const isLogical = (kind: ts.SyntaxKind): boolean =>
   kind === SyntaxKind.BarBarToken ||
   kind === SyntaxKind.QuestionQuestionToken
 
-/** Code that runs later or again: coverage is counted for each. */
+/** Code that does not run when the module loads. Coverage is recorded for each unit. */
 const isUnit = (node: ts.Node): node is ts.FunctionLikeDeclaration | ts.PropertyDeclaration =>
   (ts.isFunctionLike(node) && (node as ts.FunctionLikeDeclaration).body !== undefined) ||
   (ts.isPropertyDeclaration(node) && node.initializer !== undefined)
@@ -101,23 +101,23 @@ const changes = (node: ts.Node, text: (node: ts.Node) => string): ReadonlyArray<
   return found
 }
 
-/** A constructor without `super()` fails always: every test notices. */
+/** A derived class without `super()` cannot be constructed, so every test would notice. */
 const isSuperCall = ({ expression }: ts.ExpressionStatement): boolean =>
   ts.isCallExpression(expression) && expression.expression.kind === SyntaxKind.SuperKeyword
 
-/** `[a, b] = …` assigns, and has no elements to leave out. */
+/** In `[a, b] = …` the array is a pattern, not a value. */
 const isPattern = (node: ts.ArrayLiteralExpression): boolean =>
   ts.isBinaryExpression(node.parent) &&
   node.parent.left === node &&
   node.parent.operatorToken.kind === SyntaxKind.EqualsToken
 
-/** Keys of properties are names, and so are the identifiers of services and spans, which begin with the package's name. */
+/** Returns `true` for keys of properties, and for identifiers of services and types, which begin with the package's name. */
 const isName = (node: ts.StringLiteralLike): boolean =>
   (node.parent as ts.NamedDeclaration).name === node ||
   ts.isTaggedTemplateExpression(node.parent) ||
   /^~?effect-oauth2\//.test(node.text)
 
-/** A pattern without its first or last anchor also matches longer texts. */
+/** A pattern without its first or last anchor also matches in longer texts. */
 const anchors = (node: ts.RegularExpressionLiteral): ReadonlyArray<Change> => {
   const [, source = "", flags = ""] = /^\/(.*)\/([a-z]*)$/.exec(node.text) ?? []
   return [
@@ -134,7 +134,7 @@ const isText = ([operator]: Change): boolean => operator === "other string"
 
 interface Found {
   readonly mutants: ReadonlyArray<Mutant>
-  /** The functions of the file: `undefined` stands for the module itself. */
+  /** The functions of the file. The first element, `undefined`, stands for the module. */
   readonly units: ReadonlyArray<ts.Node | undefined>
   readonly file: ts.SourceFile
 }

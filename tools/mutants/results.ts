@@ -30,18 +30,26 @@ export const currentVersion = (): string =>
       .flatMap((file) => [file, readFileSync(join(root, file), "utf8")])
   )
 
+const parse = (line: string): Result | undefined => {
+  try {
+    return JSON.parse(line) as Result
+  } catch {
+    return
+  }
+}
+
 export class Results {
   readonly #file: string
   readonly #results = new Map<string, Result>()
 
   constructor(file: string) {
     this.#file = file
-    const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : []
-    for (const line of lines) {
-      // The last line is incomplete if the process ended while it wrote the line.
-      if (!line.endsWith("}")) continue
-      const result = JSON.parse(line) as Result
-      this.#results.set(result.key, result)
+    const text = existsSync(file) ? readFileSync(file, "utf8") : ""
+    // The last line is incomplete if the process ended while it wrote the line.
+    if (text !== "" && !text.endsWith("\n")) appendFileSync(file, "\n")
+    for (const line of text.split("\n")) {
+      const result = parse(line)
+      if (result !== undefined) this.#results.set(result.key, result)
     }
   }
 

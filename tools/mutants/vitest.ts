@@ -1,6 +1,6 @@
 // Runs vitest in a process of its own.
 import { spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync, rmSync } from "node:fs"
 import { join, sep } from "node:path"
 import { type Task, writeTask } from "./task.ts"
 
@@ -39,6 +39,7 @@ export const stop = (): void => {
 /** Runs the test files of a task, or those that import one of its sources. Ends after `limit` milliseconds. */
 export const runVitest = (folder: string, task: Task, args: ReadonlyArray<string>, limit: number): Promise<Outcome> => {
   const report = join(folder, "report.json")
+  rmSync(report, { force: true })
   const controller = new AbortController()
   running.add(controller)
   return new Promise((resolve, reject) => {
@@ -73,11 +74,11 @@ export const runVitest = (folder: string, task: Task, args: ReadonlyArray<string
       clearTimeout(timer)
       running.delete(controller)
       if (isLate) return resolve({ status: "timeout" })
-      try {
-        resolve(outcome(JSON.parse(readFileSync(report, "utf8")) as VitestReport, code))
-      } catch (error) {
-        reject(new Error(`vitest wrote no report.\n${errors}`, { cause: error }))
+      if (!existsSync(report)) {
+        const reason = errors.split("\n").find((line) => line.trim() !== "") ?? "no message"
+        return resolve({ status: "failed", test: "", name: `vitest ended with code ${code}: ${reason}` })
       }
+      resolve(outcome(JSON.parse(readFileSync(report, "utf8")) as VitestReport, code))
     })
   })
 }
