@@ -11,7 +11,7 @@ import { SecurityScopes } from "../core/SecurityScopes.ts"
 import type { Authenticator } from "../verifier/request/authenticator.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as expression from "../guard/requirement/expression.ts"
-import { decide, raise } from "../guard/requirement/refuse.ts"
+import { decide, failWith } from "../guard/requirement/refuse.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
@@ -57,7 +57,7 @@ export const make = (scheme: Scheme) => {
   return {
     authorize,
     authorizeOption,
-    refuse: (error: SecurityError) => raise(scheme, error),
+    refuse: (error: SecurityError) => failWith(scheme, error),
     layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer))
   }
 }

@@ -89,7 +89,7 @@ export const either = <const Requirements extends readonly [AnyRequirement, ...R
   Types<Requirements[number]>["services"]
 > => {
   const parts = (requirements as ReadonlyArray<AnyRequirement>).flatMap((requirement) => {
-    const [clause, ...more] = registry.ofKey(requirement) ?? []
+    const [clause, ...more] = registry.policyOfKey(requirement) ?? []
     if (clause === undefined || more.length > 0) {
       throw new TypeError(
         "OAuth2.either: takes requirements as auth.require, auth.optional and OAuth2.either give them."

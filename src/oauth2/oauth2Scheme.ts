@@ -537,11 +537,11 @@ type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope ext
 
 /** One of them is enough where each is known; where one may be any of several, or not be there, whichever it is must be proven. */
 type GrantOfAny<Name extends string, Implies, Scopes extends ReadonlyArray<string>> =
-  Known<Scopes> extends true
+  AreCertain<Scopes> extends true
     ? Granted<Name, ImpliedBy<Implies, Scopes[number]>>
     : GrantOfEach<Name, Implies, Scopes[number]>
 
-type Known<Scopes extends ReadonlyArray<string>> = number extends Scopes["length"]
+type AreCertain<Scopes extends ReadonlyArray<string>> = number extends Scopes["length"]
   ? false
   : true extends IsUnion<Scopes>
     ? false

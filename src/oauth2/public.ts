@@ -54,19 +54,19 @@ const reasons = new WeakMap<object, string>()
 /** Whether a middleware key is `Public`. */
 export const isPublic = (key: object): boolean => reasons.has(key)
 
-const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
+const authorizeAnyone = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
   Effect.flatMap(HttpServerRequest, (request) =>
     Effect.provideService(handler, decisions.LastStamp, new decisions.Stamp(Origin.of(request)))
   )
 
 /** A guard of one's own may stand inside, and refuse: that is answered here, as `guard.ts` does and for the same reason. */
-const openEndpoint = <E, R>(
+const authorizeAnyoneAt = <E, R>(
   handler: Effect.Effect<HttpServerResponse, E, R>,
   { endpoint }: { readonly endpoint: HttpApiEndpoint.Top }
 ) => {
   assertOutsideOfRequests()
   const declared = Array.from(endpoint.error).flatMap((schema) => errorSchemas.settingsOf(schema) ?? [])[0]
-  return Effect.catch(open(handler), (error) => {
+  return Effect.catch(authorizeAnyone(handler), (error) => {
     if (!isSecurityError(error)) return Effect.fail(error)
     const isHandlersOwn = !raised.isRaised(error) && !raised.isReceived(error)
     return Challenge.respond(isHandlersOwn && declared !== undefined ? Challenge.within(error, declared) : error)
@@ -94,7 +94,7 @@ export const Public = (reason: string): Public => {
   if (reason.trim() === "") throw new TypeError("OAuth2.Public: say why it is open.")
   // A reference has a default, so that `HttpApi` finds the middleware without a layer of its own.
   const key = Object.assign(
-    Context.Reference<typeof openEndpoint>("effect-oauth2/Public", { defaultValue: () => openEndpoint }),
+    Context.Reference<typeof authorizeAnyoneAt>("effect-oauth2/Public", { defaultValue: () => authorizeAnyoneAt }),
     HttpApiMiddleware.Service<never>()("effect-oauth2/Public")
   )
   reasons.set(key, reason)
@@ -102,7 +102,7 @@ export const Public = (reason: string): Public => {
     registerMarker((handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
       recording.notePublic()
       // Sound: what it needs is the request, which every route has.
-      return open(handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
+      return authorizeAnyone(handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
     })
   )
   return Object.assign(key, { reason, route })

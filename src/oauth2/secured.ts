@@ -17,7 +17,7 @@ import { type RecordedRoute, recorded } from "../guard/middleware/routeRecorder.
 import type { Seal } from "../guard/middleware/securityRequirement.ts"
 
 /** The sentence about an endpoint that is open without saying so, or says that it is and is not. */
-type OpenEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
+type UnprotectedEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
   ? [Has<Endpoint, PublicEndpoint>, Has<Endpoint, AnyAuthentication>] extends [infer IsPublic, infer IsSecured]
     ? [IsPublic, IsSecured] extends [false, false]
       ? NeitherSentence<HttpApiEndpoint.Identifier<Endpoint>>
@@ -37,17 +37,17 @@ interface AnyAuthentication {
   readonly "~effect-oauth2/Authentication": unknown
 }
 
-type OpenGroup<Group> = Group extends HttpApiGroup.Constraint ? OpenEndpoint<HttpApiGroup.Endpoints<Group>> : never
+type UnprotectedGroup<Group> = Group extends HttpApiGroup.Constraint ? UnprotectedEndpoint<HttpApiGroup.Endpoints<Group>> : never
 
-type UnsecuredRoute<R> =
+type UnprotectedRoute<R> =
   R extends Seal<infer Route>
     ? RouteSentence<Route>
     : R extends NoLayer
       ? "OAuth2.secured takes an api or a layer of routes"
       : never
 
-type Open<T> =
-  T extends HttpApi.HttpApi<infer _Id, infer Groups> ? OpenGroup<Groups> : UnsecuredRoute<OfRequest<Needs<T>>>
+type Unprotected<T> =
+  T extends HttpApi.HttpApi<infer _Id, infer Groups> ? UnprotectedGroup<Groups> : UnprotectedRoute<OfRequest<Needs<T>>>
 
 type NeitherSentence<Name extends string> =
   `The endpoint \`${Name}\` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
@@ -64,7 +64,7 @@ type RouteSentence<Name extends string> =
  * @category utility types
  * @since 0.1.0
  */
-export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
+export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotected<T>
 
 /**
  * The same api, or the same layer of routes; where an endpoint carries neither a requirement nor `Public`, it does not compile, and the message
@@ -172,7 +172,7 @@ const assertSecured = (api: HttpApi.Top): void => {
   assertEach(found)
 }
 
-const isSecuring = (key: object): boolean => registry.ofKey(key) !== undefined
+const isSecuring = (key: object): boolean => registry.policyOfKey(key) !== undefined
 
 /** An endpoint or a route, and what it says. */
 interface Found {

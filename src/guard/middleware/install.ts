@@ -1,7 +1,7 @@
 /** Puts into place, once, what guards need of Effect: see the modules that are called here. */
 import { extendEndpointMiddleware } from "../../core/effect/endpointMiddleware.ts"
 import { extendMemoization } from "../../core/effect/layerMemoization.ts"
-import { another } from "../requirement/registry.ts"
+import { copyOfKey } from "../requirement/registry.ts"
 import { memoization } from "./placement.ts"
 
 let isInstalled = false
@@ -10,6 +10,6 @@ let isInstalled = false
 export const install = (): void => {
   if (isInstalled) return
   extendMemoization(memoization)
-  extendEndpointMiddleware(another)
+  extendEndpointMiddleware(copyOfKey)
   isInstalled = true
 }

@@ -121,7 +121,7 @@ const watched = (router: HttpRouter.HttpRouter): HttpRouter.HttpRouter => {
 }
 
 /** Where a layer was built whose services hold guards. */
-interface Place {
+interface BuildPlace {
   /** Whether the services hold a requirement of routes, whose checks use the services around it. */
   readonly holdsRequirement: boolean
   readonly authentications: ReadonlyArray<Authentication>
@@ -137,7 +137,7 @@ const ofScheme = (context: Services, { scheme }: Authentication): object =>
  * Builds handlers of an `HttpApi` once for each set of authentications around them, and a requirement of routes wherever it is provided: a guard asks the
  * verifier that is provided innermost around its layer, and a check uses the services there.
  */
-export const memoization: Memoization<Place> = {
+export const memoization: Memoization<BuildPlace> = {
   building: (build, context) => {
     const router = Context.getOrUndefined(context, HttpRouter.HttpRouter)
     return router === undefined || isComplete(context)
@@ -196,7 +196,7 @@ const copyOfStack = (stack: Stack): Stack => Array.from(stack)
 const expecting = <T extends Group | Stack>(
   original: T,
   copyOf: (original: T) => T,
-  place: Place,
+  place: BuildPlace,
   around: ReadonlyArray<Policy>
 ): T => {
   const before = expected.get(original) ?? []
