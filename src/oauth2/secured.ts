@@ -37,7 +37,9 @@ interface AnyAuthentication {
   readonly "~effect-oauth2/Authentication": unknown
 }
 
-type UnprotectedGroup<Group> = Group extends HttpApiGroup.Constraint ? UnprotectedEndpoint<HttpApiGroup.Endpoints<Group>> : never
+type UnprotectedGroup<Group> = Group extends HttpApiGroup.Constraint
+  ? UnprotectedEndpoint<HttpApiGroup.Endpoints<Group>>
+  : never
 
 type UnprotectedRoute<R> =
   R extends Seal<infer Route>

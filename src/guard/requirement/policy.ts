@@ -75,7 +75,10 @@ export const combine = (outer: Policy, inner: Policy): Policy =>
 const sole = (clause: Clause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
 
 /** Returns the scopes for a part's challenge: first the scopes that outer guards require, then those of the part. */
-export const scopesToRequest = (part: Pick<Part, "scheme" | "expression">, outer: ReadonlyArray<string>): ReadonlyArray<string> =>
+export const scopesToRequest = (
+  part: Pick<Part, "scheme" | "expression">,
+  outer: ReadonlyArray<string>
+): ReadonlyArray<string> =>
   part.scheme.implication.minimal(scope.union(outer, expression.scopesToRequest(part.expression)))
 
 /** Returns the challenge settings of a part, including the scopes that outer guards require. */
