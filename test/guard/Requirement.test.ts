@@ -314,15 +314,15 @@ describe("constructors", () => {
   })
 
   it("refuse scopes that imply each other in a circle, and show it", () => {
-    assert.throws(implying({ a: ["a"] }), TypeError, "implies goes in a circle: a → a.")
-    assert.throws(implying({ a: ["b"], b: ["a"] }), TypeError, "implies goes in a circle: a → b → a.")
+    assert.throws(implying({ a: ["a"] }), TypeError, "a scope implies itself in implies (a → a).")
+    assert.throws(implying({ a: ["b"], b: ["a"] }), TypeError, "a scope implies itself in implies (a → b → a).")
     assert.throws(implying({ d: ["a"], a: ["b"], b: ["c"], c: ["a"] }), TypeError, "a → b → c → a")
     assert.doesNotThrow(implying({ a: ["b", "c"], b: ["d"], c: ["d"] }))
   })
 
   it("refuse to imply, and to be implied, undeclared, and say what", () => {
-    assert.throws(implying({ a: ["x"] }), TypeError, `implies names "x", which is not declared`)
-    assert.throws(implying({ x: ["a"] }), TypeError, `implies names "x", which is not declared`)
+    assert.throws(implying({ a: ["x"] }), TypeError, `implies names the scope "x", which is not declared`)
+    assert.throws(implying({ x: ["a"] }), TypeError, `implies names the scope "x", which is not declared`)
     assert.throws(implying({ a: ["toString"] }), TypeError, `"toString"`)
   })
 })

@@ -50,7 +50,10 @@ describe("sealing", () => {
         assert.deepStrictEqual((yield* send("/stub", token)).status, 500)
       }
       assert.deepStrictEqual(handled, [])
-      assert.include(log, `Error The route "GET /cast" is neither secured nor Public: no requirement stands around it.`)
+      assert.include(
+        log,
+        `Error The route "GET /cast" has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
+      )
       assert.strictEqual((yield* send("/required")).status, 401)
       assert.strictEqual((yield* send("/optional", "bad")).status, 401)
       assert.deepStrictEqual(handled, [])
@@ -126,10 +129,10 @@ describe("sealing", () => {
     assert.throws(
       () => OAuth2.secured(Api as never),
       TypeError,
-      `neither secured nor Public: "items.late", "items.later". Give each auth.require, auth.optional or OAuth2.Public.`
+      `these endpoints have neither a requirement nor OAuth2.Public: "items.late", "items.later". Add auth.require, auth.optional or OAuth2.Public to each.`
     )
     const closed = () => OAuth2.secured(Api.middleware(auth.require("a")) as never)
-    assert.throws(closed, TypeError, `Public inside of a requirement, which closes them: "items.public".`)
+    assert.throws(closed, TypeError, `a requirement protects these Public endpoints: "items.public".`)
   })
 
   it("an api with a middleware that only looks like a requirement throws", () => {
