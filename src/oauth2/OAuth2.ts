@@ -78,8 +78,8 @@ type NoImplications = {}
  *
  * **Details**
  *
- * Throws a `TypeError` that names the mistake when a scope's name is no scope-token (RFC 6749 §3.3), when scopes imply each other in a
- * circle, when a URL of the flow is missing, or when the scheme's name or the realm cannot be written.
+ * Throws a `TypeError` that names the mistake when a scope's name is no scope-token (RFC 6749 §3.3), when scopes imply
+ * each other in a circle, when a URL of the flow is missing, or when the scheme's name or the realm cannot be written.
  *
  * @category models
  * @since 0.1.0
@@ -155,7 +155,8 @@ export const clientCredentials: Constructor<ClientCredentialsFlow> = ofFlow("cli
 ])
 
 /**
- * A scheme for the device flow (RFC 8628): devices without a browser. OpenAPI 3.2 knows it; in a document of 3.1 it stands in an extension.
+ * A scheme for the device flow (RFC 8628): devices without a browser. OpenAPI 3.2 knows it; in a document of 3.1 it
+ * stands in an extension.
  *
  * **Example** (An app on television sets)
  *
@@ -248,7 +249,8 @@ export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
 }
 
 /**
- * A scheme whose flows are found by OpenID Connect Discovery: FastAPI's `OpenIdConnect`. The URL is written into documents as it is given.
+ * A scheme whose flows are found by OpenID Connect Discovery: FastAPI's `OpenIdConnect`. The URL is written into
+ * documents as it is given.
  *
  * **Example** (A scheme that names its metadata)
  *

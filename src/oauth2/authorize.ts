@@ -1,4 +1,4 @@
-/** Verification where no guard stands: a scheme's `authorize` and what goes with it, against the `SecurityScopes` in force. */
+/** Creates `authorize` and the related members of a scheme, which work without a guard. */
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
@@ -15,9 +15,8 @@ import { decide, failWith } from "../guard/requirement/refuse.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
-/** The members of a scheme that verify a token by themselves. */
 export const make = (scheme: Scheme) => {
-  /** What a token must have where no requirement asks for more than the scopes in force. */
+  /** Requires a valid token only. The scopes in force come from `SecurityScopes`. */
   const bare = policies.part({ scheme, expression: expression.all([]), optional: false })
 
   const verify = (

@@ -76,7 +76,9 @@ const assertOwnChecks = (where: string, method: string, { expression: self, sche
   )
 }
 
-/** A scheme: what its options say, and how it guards. `constructor` is what was called, for the messages about mistakes. */
+/**
+ * A scheme: what its options say, and how it guards. `constructor` is what was called, for the messages about mistakes.
+ */
 export const make = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
@@ -156,7 +158,7 @@ export const make = <
       return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, scheme))
     }
   }
-  // Sound: what the members prove is computed in types from the very items that make their demand. The services that the layers provide are those that
-  // requirements of the scheme need, and `Public` has a default.
+  // Sound: what the members prove is computed in types from the very items that make their demand. The services that
+  // the layers provide are those that requirements of the scheme need, and `Public` has a default.
   return self as unknown as OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
 }
