@@ -299,7 +299,7 @@ describe("constructors", () => {
       assert.throws(
         () => scheme[method](deep as never),
         TypeError,
-        `${method}("items:delete") is not declared; declared are "a", "b".`
+        `${method} names the scope "items:delete", which is not declared. Declared scopes are "a", "b".`
       )
       assert.throws(() => scheme[method](Requirement.any("a", "toString") as never), TypeError, `"toString"`)
     }
@@ -307,8 +307,8 @@ describe("constructors", () => {
 
   it("refuse what only looks like a requirement", () => {
     for (const item of [{}, Object.create(Requirement.all("a")), () => true, 1, ["a"]]) {
-      assert.throws(() => scheme.require(item as never), TypeError, "Requirement.all, any or check")
-      assert.throws(() => Requirement.all(item as never), TypeError, "Requirement.all, any or check")
+      assert.throws(() => scheme.require(item as never), TypeError, "neither a scope nor a requirement")
+      assert.throws(() => Requirement.all(item as never), TypeError, "neither a scope nor a requirement")
     }
     assert.throws(() => OAuth2.either({} as never), TypeError, "OAuth2.either")
   })

@@ -144,7 +144,7 @@ describe("sealing", () => {
   })
 
   it("Public takes a reason", () => {
-    assert.throws(() => OAuth2.Public(" "), TypeError, "why")
+    assert.throws(() => OAuth2.Public(" "), TypeError, "the reason must not be empty")
     assert.strictEqual(OAuth2.Public("health checks").reason, "health checks")
   })
 })
