@@ -1,8 +1,12 @@
 /**
- * What a route demands of a token: scopes, all or any of them, nested, and checks of the user's own. One value, three readings: the decision
- * (does a token satisfy it?), the challenge (which scopes should a client ask for?), and OpenAPI (which alternatives are there?).
+ * Combines scopes and custom checks into requirements.
  *
- * Plain strings mean all: `auth.require("a", "b")` is `auth.require(Requirement.all("a", "b"))`.
+ * **Details**
+ *
+ * A requirement decides whether a token is accepted. It also gives the scopes in the challenge and the alternatives in
+ * OpenAPI documents.
+ *
+ * `auth.require("a", "b")` is `auth.require(Requirement.all("a", "b"))`.
  *
  * @since 0.1.0
  */
@@ -17,17 +21,18 @@ import { assertScopeTokens } from "../core/scope.ts"
 export type { Clause, Item, Requirement } from "./requirement/item.ts"
 
 /**
- * Holds where all of the items hold.
+ * Creates a requirement that holds if all of the items hold.
  *
  * **Example** (Nesting)
  *
  * ```ts
  * import { Requirement } from "effect-oauth2"
  *
- * // items:read, and one of items:write and admin
+ * // items:read and (items:write or admin)
  * export const edit = Requirement.all("items:read", Requirement.any("items:write", "admin"))
  * ```
  *
+ * @see {@link any} for alternatives
  * @category constructors
  * @since 0.1.0
  */
@@ -45,18 +50,23 @@ export const all = <const Items extends ReadonlyArray<Item<string, string>>>(
 }
 
 /**
- * Holds where one of the items holds. The challenge asks for the first: put the one first that a client should ask for. Without an item it throws a
- * `TypeError`.
+ * Creates a requirement that holds if one of the items holds.
  *
- * **Example** (Two ways in)
+ * **Details**
+ *
+ * The challenge names the scopes of the first item without checks, or else of the first item. So put the item first
+ * whose scopes a client should request. Without an item, the function throws a `TypeError`.
+ *
+ * **Example** (Accepting one of two scopes)
  *
  * ```ts
  * import { Requirement } from "effect-oauth2"
  *
- * // Whoever has neither is told to ask for items:write.
+ * // If a token has neither scope, the challenge names items:write.
  * export const edit = Requirement.any("items:write", "admin")
  * ```
  *
+ * @see {@link all} for a requirement of several items at once
  * @category constructors
  * @since 0.1.0
  */
@@ -71,24 +81,33 @@ export const any = <const Items extends readonly [Item<string, string>, ...Reado
 > => {
   assertScopes("Requirement.any", items)
   if ((items as ReadonlyArray<unknown>).length === 0)
-    throw new TypeError("Requirement.any: without an item it can never hold.")
+    throw new TypeError("Requirement.any: there are no items, so no token could be accepted. Pass at least one item.")
   return requirements.wrap(expression.any(items.map(requirements.ofItem)))
 }
 
 /**
- * Holds where the user's own check of the token says so: for roles, tenants and claims. It runs after the scopes that stand before it.
+ * Creates a requirement that runs your own check on the verified token.
+ *
+ * **When to use**
+ *
+ * Use for rules that scopes cannot express, such as roles, tenants, or the value of a claim.
  *
  * **Details**
  *
- * `false` is an `InsufficientScope` that names the check (to the server, not to the client). An error that the check fails with is kept, typed: give
- * its schema, by which an `HttpApi` declares and answers it. On a route of `HttpRouter` it is answered as every error of a handler: with the response that it
- * gives itself (`HttpServerRespondable`), else with 500. On routes and endpoints a check may read the `HttpServerRequest`.
+ * - The check runs for every request, also if the token is cached. It runs after the scopes that stand before it.
+ * - The check can use the services that are available where you add the requirement. On routes and endpoints, it can
+ *   use
+ *   `HttpServerRequest`, too.
+ * - `true` accepts the token. `false` refuses it with `InsufficientScope`, whose `checks` field holds `name`. Clients
+ *   do not see the name.
+ * - To fail with your own error, pass its schema as `error`. An `HttpApi` declares and encodes the error. On a route of
+ *   `HttpRouter`, the error responds with its `HttpServerRespondable` response, or with 500 if it has none.
  *
- * It runs where its requirement stands, with the services that are there, each time that the requirement is decided.
+ * **Gotchas**
  *
- * It is for every scheme, so it knows nothing of the claims: where a scheme has a schema for them, `auth.check` is the same with its claims, typed.
+ * The claims of the token are `unknown`, because the check works with every scheme. Use `auth.check` for typed claims.
  *
- * **Example** (Only for the tenant)
+ * **Example** (Accepting the tokens of one tenant)
  *
  * ```ts
  * import { Effect } from "effect"

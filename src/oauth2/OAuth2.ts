@@ -1,7 +1,8 @@
 /**
- * OAuth 2 security schemes: declared once, they guard routes, verify tokens in any effect, and write the challenge.
+ * Declares OAuth 2 security schemes that protect routes, verify tokens in any effect, and describe themselves in
+ * OpenAPI.
  *
- * **Example** (A protected API)
+ * **Example** (Protecting a route)
  *
  * ```ts
  * import { Effect, Layer } from "effect"
@@ -75,12 +76,19 @@ export type {
 type NoImplications = {}
 
 /**
- * A constructor of schemes: it takes a name, and the options of every scheme with those of its flow.
+ * Constructor of schemes, with the options of one flow.
  *
  * **Details**
  *
- * Throws a `TypeError` that names the mistake when a scope's name is no scope-token (RFC 6749 §3.3), when scopes imply each other in a
- * circle, when a URL of the flow is missing, or when the scheme's name or the realm cannot be written.
+ * Throws a `TypeError` that names the mistake:
+ *
+ * | option | cause |
+ * |---|---|
+ * | `name` | OpenAPI does not allow the name |
+ * | `scopes` | a scope is not a scope token (RFC 6749 §3.3) |
+ * | `implies` | a scope is not declared, or a scope implies itself |
+ * | `realm` | the realm is empty, or is not printable ASCII |
+ * | URLs | a required URL is missing, or a URL contains white space |
  *
  * @category models
  * @since 0.1.0
@@ -97,7 +105,7 @@ export interface Constructor<Flow> {
   ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
 }
 
-/** The constructor of schemes with one flow, whose fields are picked out of the options. */
+/** Creates the constructor of schemes with one flow. Picks the fields of the flow from the options. */
 const ofFlow =
   <Name extends keyof Flows>(
     flow: Name,
@@ -109,7 +117,8 @@ const ofFlow =
   }
 
 /**
- * A scheme for the authorization-code flow (RFC 6749 §4.1): FastAPI's `OAuth2AuthorizationCodeBearer`.
+ * Creates a scheme for the authorization-code flow (RFC 6749 §4.1). Equivalent to FastAPI's
+ * `OAuth2AuthorizationCodeBearer`.
  *
  * **Example** (Declaring a scheme)
  *
@@ -134,9 +143,13 @@ export const authorizationCode: Constructor<AuthorizationCodeFlow> = ofFlow("aut
 ])
 
 /**
- * A scheme for the client-credentials flow (RFC 6749 §4.4): programs that act for themselves.
+ * Creates a scheme for the client-credentials flow (RFC 6749 §4.4).
  *
- * **Example** (Jobs that run at night)
+ * **When to use**
+ *
+ * Use for programs that act on their own behalf.
+ *
+ * **Example** (Declaring a scheme for nightly jobs)
  *
  * ```ts
  * import { OAuth2 } from "effect-oauth2"
@@ -156,9 +169,17 @@ export const clientCredentials: Constructor<ClientCredentialsFlow> = ofFlow("cli
 ])
 
 /**
- * A scheme for the device flow (RFC 8628): devices without a browser. OpenAPI 3.2 knows it; in a document of 3.1 it stands in an extension.
+ * Creates a scheme for the device flow (RFC 8628).
  *
- * **Example** (An app on television sets)
+ * **When to use**
+ *
+ * Use for devices without a browser.
+ *
+ * **Details**
+ *
+ * Documents of OpenAPI 3.2 contain the flow as `deviceAuthorization`, and documents of 3.1 as `x-deviceAuthorization`.
+ *
+ * **Example** (Declaring a scheme for television sets)
  *
  * ```ts
  * import { OAuth2 } from "effect-oauth2"
@@ -180,9 +201,9 @@ export const deviceAuthorization: Constructor<DeviceAuthorizationFlow> = ofFlow(
 ])
 
 /**
- * A scheme for the password flow (RFC 6749 §4.3): FastAPI's `OAuth2PasswordBearer`.
+ * Creates a scheme for the password flow (RFC 6749 §4.3). Equivalent to FastAPI's `OAuth2PasswordBearer`.
  *
- * **Example** (FastAPI's tutorial, whose clients cannot change yet)
+ * **Example** (Declaring the scheme of FastAPI's tutorial)
  *
  * ```ts
  * import { OAuth2 } from "effect-oauth2"
@@ -193,16 +214,16 @@ export const deviceAuthorization: Constructor<DeviceAuthorizationFlow> = ofFlow(
  * })
  * ```
  *
- * @deprecated OAuth 2.1 has removed this flow: it hands the user's password to the client. Use `authorizationCode`.
+ * @deprecated OAuth 2.1 removes this flow, because the client sees the user's password. Use `authorizationCode`.
  * @category constructors
  * @since 0.1.0
  */
 export const password: Constructor<PasswordFlow> = ofFlow("password", ["tokenUrl", "refreshUrl"])
 
 /**
- * A scheme for the implicit flow (RFC 6749 §4.2).
+ * Creates a scheme for the implicit flow (RFC 6749 §4.2).
  *
- * **Example** (A page that cannot change yet)
+ * **Example** (Declaring a scheme for an old web page)
  *
  * ```ts
  * import { OAuth2 } from "effect-oauth2"
@@ -213,16 +234,16 @@ export const password: Constructor<PasswordFlow> = ofFlow("password", ["tokenUrl
  * })
  * ```
  *
- * @deprecated OAuth 2.1 has removed this flow: it puts access tokens into URLs. Use `authorizationCode`.
+ * @deprecated OAuth 2.1 removes this flow, because it puts access tokens into URLs. Use `authorizationCode`.
  * @category constructors
  * @since 0.1.0
  */
 export const implicit: Constructor<ImplicitFlow> = ofFlow("implicit", ["authorizationUrl", "refreshUrl"])
 
 /**
- * A scheme with several flows: FastAPI's `OAuth2(flows=…)`.
+ * Creates a scheme with several flows. Equivalent to FastAPI's `OAuth2(flows=…)`.
  *
- * **Example** (People and programs)
+ * **Example** (Declaring a scheme for users and programs)
  *
  * ```ts
  * import { OAuth2 } from "effect-oauth2"
@@ -244,15 +265,19 @@ export const implicit: Constructor<ImplicitFlow> = ofFlow("implicit", ["authoriz
 export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
   const own = ownProperties(options)
   if (Object.keys(own.flows ?? {}).length === 0) {
-    throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): name at least one flow.`)
+    throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): flows is empty. Name at least one flow.`)
   }
   return scheme("OAuth2.make", name, own, own.flows)
 }
 
 /**
- * A scheme whose flows are found by OpenID Connect Discovery: FastAPI's `OpenIdConnect`. The URL is written into documents as it is given.
+ * Creates a scheme whose clients find the flows by OpenID Connect Discovery. Equivalent to FastAPI's `OpenIdConnect`.
  *
- * **Example** (A scheme that names its metadata)
+ * **Details**
+ *
+ * Documents contain the URL unchanged.
+ *
+ * **Example** (Declaring a scheme with a discovery URL)
  *
  * ```ts
  * import { OAuth2 } from "effect-oauth2"

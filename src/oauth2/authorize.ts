@@ -1,4 +1,4 @@
-/** Verification where no guard stands: a scheme's `authorize` and what goes with it, against the `SecurityScopes` in force. */
+/** Creates `authorize` and the related members of a scheme, which work without a guard. */
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
@@ -11,13 +11,12 @@ import { SecurityScopes } from "../core/SecurityScopes.ts"
 import type { Authenticator } from "../verifier/request/authenticator.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as expression from "../guard/requirement/expression.ts"
-import { decide, raise } from "../guard/requirement/refuse.ts"
+import { decide, failWith } from "../guard/requirement/refuse.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
-/** The members of a scheme that verify a token by themselves. */
 export const make = (scheme: Scheme) => {
-  /** What a token must have where no requirement asks for more than the scopes in force. */
+  /** Requires a valid token only. The scopes in force come from `SecurityScopes`. */
   const bare = policies.part({ scheme, expression: expression.all([]), optional: false })
 
   const verify = (
@@ -57,7 +56,7 @@ export const make = (scheme: Scheme) => {
   return {
     authorize,
     authorizeOption,
-    refuse: (error: SecurityError) => raise(scheme, error),
+    refuse: (error: SecurityError) => failWith(scheme, error),
     layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer))
   }
 }

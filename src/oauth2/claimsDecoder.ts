@@ -1,4 +1,4 @@
-/** Decodes a token's claims by the schema of a scheme. */
+/** Decodes the claims of a token with the `claims` schema of a scheme. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../core/AccessToken.ts"
@@ -7,22 +7,22 @@ import { copyOfData } from "../verifier/cache/userVerifier.ts"
 
 export type ClaimsSchema = Schema.Decoder<object>
 
-/** A check may read a claim that is absent: it is `undefined`, whatever a program adds to `Object.prototype`. */
+/** Removes prototypes: an absent claim then reads as `undefined`, whatever a program adds to `Object.prototype`. */
 const withoutPrototype = (claims: object): object => {
   try {
     return copyOfData(claims)
   } catch {
-    // A proxy may throw. Then the claims are as the schema gives them, and no other request gets them.
+    // A proxy may throw. The claims then stay as the schema returned them, and no other request gets them.
     return claims
   }
 }
 
-/** Puts decoded claims in the place of a token's own. */
+/** Replaces the claims of a token by the decoded claims. */
 const decode = (schema: ClaimsSchema | undefined) => {
   if (schema === undefined) return Effect.succeed<VerifiedToken>
   const decode = Schema.decodeUnknownEffect(schema)
   return (token: VerifiedToken) =>
-    // Sound: they are an object, of whose properties this says nothing; what the schema knows of them is in the type of its scheme.
+    // Safe cast: the decoded claims are an object, and the scheme's type holds the schema's output type.
     Effect.map(decode(token.claims), (claims) => ({
       ...token,
       claims: withoutPrototype(claims) as VerifiedToken["claims"]
@@ -34,11 +34,11 @@ export const claimsDecoder = (
   schema: ClaimsSchema
 ): ((token: VerifiedToken) => Effect.Effect<VerifiedToken, InvalidToken>) => {
   const decoded = decode(schema)
-  // The issue's text may hold what a claim holds: only that a claim was refused is told.
+  // The text of the issue may contain a claim's value, so the error does not contain the issue.
   return (token) => Effect.mapError(decoded(token), () => new InvalidToken({ reason: "Claim" }))
 }
 
-/** Claims that a test gives, and that do not decode, are the test's mistake: a defect that says what is wrong with them. */
+/** Decodes the claims of a test token. Dies with an explanation if the schema cannot decode the claims. */
 export const testClaims = (
   schema: ClaimsSchema | undefined,
   where: string
@@ -46,6 +46,10 @@ export const testClaims = (
   const decoded = decode(schema)
   return (token) =>
     Effect.catch(decoded(token), (issue) =>
-      Effect.die(new Error(`The claims given to ${where} are not those of the scheme: ${issue.message}`))
+      Effect.die(
+        new Error(
+          `The claims schema cannot decode the claims given to ${where}. Pass claims as the issuer encodes them. ${issue.message}`
+        )
+      )
     )
 }

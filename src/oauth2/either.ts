@@ -1,4 +1,4 @@
-/** `OAuth2.either`: one of several requirements. */
+/** Defines `OAuth2.either`, which requires one of several requirements. */
 import * as registry from "../guard/requirement/registry.ts"
 import {
   type Authentication,
@@ -13,10 +13,12 @@ type AnyRequirement = SecurityRequirementTypes<string, never, unknown, unknown>
 
 type Types<R extends AnyRequirement> = R["~effect-oauth2/SecurityRequirement"]
 
-/** What a handler has whichever requirement held. A requirement, or a list of them, held in a variable of a union type gives nothing. */
+// The services that a handler has, whichever requirement held. Below, RequireA is a requirement that provides A.
+// Common<[RequireAB, RequireBC]> -> B. A list of a union type -> never
 type Common<Requirements extends ReadonlyArray<unknown>> =
   IsUnion<Requirements> extends false ? CommonOf<Requirements> : never
 
+// CommonOf<[RequireAB, RequireBC, RequireB]> -> Either<A | B, Either<B | C, B>> -> B
 type CommonOf<Requirements extends ReadonlyArray<unknown>> = Requirements extends readonly [
   infer First extends AnyRequirement,
   ...infer Rest
@@ -26,12 +28,14 @@ type CommonOf<Requirements extends ReadonlyArray<unknown>> = Requirements extend
     : Either<Provided<First>, CommonOf<Rest>>
   : never
 
+// Provided<RequireAB> -> A | B. A requirement of a union type -> never
 type Provided<R extends AnyRequirement> =
   IsUnion<R> extends false ? (Types<R>["provides"] extends (_: infer Provides) => void ? Provides : never) : never
 
-/** Services that both give, and of each pair of their grants the one that holds either way. */
+// Either<A | Granted<"OAuth2", "a">, A | Granted<"OAuth2", "b">> -> A | Granted<"OAuth2", "a" | "b">
 type Either<Left, Right> = Extract<Left, Right> | EitherGrant<Left, Right>
 
+// EitherGrant<Granted<"OAuth2", "a">, Granted<"OAuth2", "b">> -> Granted<"OAuth2", "a" | "b">. Two schemes -> never
 type EitherGrant<Left, Right> =
   Left extends Granted<infer Name, infer L>
     ? Right extends Granted<Name, infer R>
@@ -42,20 +46,24 @@ type EitherGrant<Left, Right> =
 type AuthenticationOfEach<Name extends string> = Name extends string ? Authentication<Name> : never
 
 /**
- * Requires one of several requirements, of one scheme or of several: alternatives.
+ * Creates a requirement that holds if one of several requirements holds, of one scheme or of several.
  *
  * **Details**
  *
- * They are tried in their order. Where none holds, the best error wins (a token that is known and too weak, before one that cannot be checked now,
- * before one that is refused, before none at all), and each scheme's challenge is sent in a field of its own. Handlers get the `AccessToken` of the
- * one that held, and the grants that all of them prove. `Effect.option(users.authorize)` says whether it was a token of `users`, with its typed claims.
+ * - The requirements are tried in order. Handlers can use the `AccessToken` of the first one that holds, and the scopes
+ *   that every requirement proves.
+ * - `Effect.option(users.authorize)` returns the token with typed claims if it is a token of `users`.
+ * - If none holds, the response sends each scheme's challenge in a separate header.
+ * - The status is that of the first of these errors: `InsufficientScope`, `AuthorizationServerUnavailable`,
+ *   `InvalidToken`,
+ *   `InvalidRequest`, `NotAuthenticated`. `AuthorizationServerUnavailable` has no challenge.
  *
  * **Gotchas**
  *
- * Give each scheme the verifier of its own issuer, `users.layer.pipe(Layer.provide(JwtVerifier.layer({ … })))`. With one verifier for several issuers each of
- * them vouches for every scope of both schemes.
+ * Provide each scheme with a verifier for its own issuer: `users.layer.pipe(Layer.provide(JwtVerifier.layer({ … })))`.
+ * With one verifier for several issuers, each issuer can grant every scope of both schemes.
  *
- * **Example** (Users of one issuer, partners of another)
+ * **Example** (Accepting users of one issuer and partners of another)
  *
  * ```ts
  * import { HttpApiEndpoint } from "effect/http-api"
@@ -89,10 +97,10 @@ export const either = <const Requirements extends readonly [AnyRequirement, ...R
   Types<Requirements[number]>["services"]
 > => {
   const parts = (requirements as ReadonlyArray<AnyRequirement>).flatMap((requirement) => {
-    const [clause, ...more] = registry.ofKey(requirement) ?? []
+    const [clause, ...more] = registry.policyOfKey(requirement) ?? []
     if (clause === undefined || more.length > 0) {
       throw new TypeError(
-        "OAuth2.either: takes requirements as auth.require, auth.optional and OAuth2.either give them."
+        "OAuth2.either: an argument is not a requirement. Pass the results of auth.require, auth.optional or OAuth2.either."
       )
     }
     return clause

@@ -1,4 +1,4 @@
-/** The layers of a scheme: authentication by a verifier, and what stands for it in tests. */
+/** Creates the layers of a scheme: `layer`, and `layerTest` and `grant` for tests. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,7 +15,7 @@ import { copyOfData } from "../verifier/cache/userVerifier.ts"
 import { frozen, type FrozenToken, isImmutable } from "../verifier/cache/verified.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
-/** The claims are a copy, so that the library freezes no object of the test. */
+/** Copies the claims, so that the library does not freeze an object of the test. */
 const testToken = (token: TestToken<string>): VerifiedToken => {
   const { claims = {}, scopes = [], subject = "demo" } = ownProperties(token)
   return AccessToken.make({
@@ -27,16 +27,16 @@ const testToken = (token: TestToken<string>): VerifiedToken => {
   })
 }
 
-/** The members of a scheme that are layers. */
 export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
-  // Fresh: one build may hold several apps, each with a verifier of its own; a layer that is remembered would guard all of them with the first.
+  // Not memoized: one build may contain several apps, each with its own verifier. A memoized layer would use the first
+  // verifier for every app.
   const layerOf = <R>(authentication: Effect.Effect<Authentication, never, R>) =>
     Layer.fresh(Layer.effect(scheme.service, authentication))
 
   const decode = claims && claimsDecoder(claims)
   const authentications = new WeakMap<TokenVerifier["Service"], Authentication>()
 
-  /** One for each verifier, so that guards know that they ask the same. */
+  /** Returns one `Authentication` for each verifier, so that guards recognize a shared verifier. */
   const authenticationBy = (verifier: TokenVerifier["Service"]): Authentication => {
     const known = authentications.get(verifier) ?? authentication.make(scheme, new Authenticator(verifier, decode))
     authentications.set(verifier, known)
@@ -52,21 +52,21 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
   const decodeGiven = testClaims(claims, `layerTest or grant of ${JSON.stringify(scheme.name)}`)
   const given = (options: TestToken<string>) => {
     const token = testToken(options)
-    // Suspended, since a schema may decode when it is called. Then each run would give the same value.
+    // A schema may decode when it is called. Without `suspend`, every run would return the same mutable value.
     return Effect.map(
       Effect.suspend(() => decodeGiven(token)),
       frozen
     )
   }
 
-  /** As `Authenticator`: decodes the claims once or, if they decode to a value that can change, for each request. */
+  /** Decodes like `Authenticator`: immutable claims once, mutable claims for each request. */
   const verifiedBy = (given: Effect.Effect<FrozenToken>): Effect.Effect<Effect.Effect<VerifiedToken>> =>
     Effect.map(given, (first) =>
       isImmutable(first) ? frozenSuccess(first.token) : Effect.map(given, ({ token }) => token)
     )
 
   const layerTest = (token: TestToken<string> | "anonymous") => {
-    // One for each layer, wherever it is built: guards then know that they ask the same.
+    // One `Authentication` for each layer, however often the layer is built, so that guards recognize it.
     let made: Authentication | undefined
     return layerOf(
       Effect.map(

@@ -1,4 +1,4 @@
-/** Puts a scheme together: checks its options, and hands it to what guards, verifies and documents. */
+/** Creates a scheme: validates its options and assembles its members. */
 import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
 import type * as Schema from "effect/Schema"
@@ -27,20 +27,22 @@ import { make as makeRequirement } from "../guard/middleware/securityRequirement
 import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
 
-// OpenAPI 3.1 "Components Object": the keys are of this form.
+// The pattern of keys (OpenAPI 3.1, "Components Object").
 const assertName = (where: string, name: string): void => {
   if (!/^[A-Za-z0-9._-]+$/.test(name)) {
-    throw new TypeError(`${where}: a scheme's name has one or more of A-Z a-z 0-9 . _ - (OpenAPI, Components Object).`)
+    throw new TypeError(
+      `${where}: OpenAPI does not allow this name of a scheme (Components Object). Use one or more of the characters A-Z a-z 0-9 . _ -.`
+    )
   }
 }
 
 const assertRealm = (where: string, realm: string): void => {
   if (!/^[\x20-\x7E]+$/.test(realm)) {
-    throw new TypeError(`${where}: the realm has one or more printable ASCII characters (RFC 9110 §11.5).`)
+    throw new TypeError(`${where}: realm must be one or more printable ASCII characters (RFC 9110 §11.5).`)
   }
 }
 
-/** The fields that a flow must have (OpenAPI, "OAuth Flow Object"). */
+/** The required fields of each flow (OpenAPI, "OAuth Flow Object"). */
 const required: Readonly<Record<keyof Flows, ReadonlyArray<string>>> = {
   authorizationCode: ["authorizationUrl", "tokenUrl"],
   clientCredentials: ["tokenUrl"],
@@ -52,14 +54,16 @@ const required: Readonly<Record<keyof Flows, ReadonlyArray<string>>> = {
 const assertFlows = (where: string, flows: Flows): void => {
   for (const [name, flow] of Object.entries(flows)) {
     if (!Object.hasOwn(required, name)) {
-      throw new TypeError(`${where}: ${name} is no flow; flows are ${Object.keys(required).join(", ")}.`)
+      throw new TypeError(
+        `${where}: flows names the unknown flow ${JSON.stringify(name)}. Use ${Object.keys(required).join(", ")}.`
+      )
     }
     const none = Object.fromEntries(required[name as keyof Flows].map((field) => [field, undefined]))
     assertUrls(where, { ...none, ...flow })
   }
 }
 
-/** They are written as they are given, and may be relative to the document. */
+/** Accepts relative URLs, because documents contain URLs unchanged and clients resolve them. */
 const assertUrls = (where: string, urls: Readonly<Record<string, unknown>>): void => {
   for (const [name, url] of Object.entries(urls)) {
     if (typeof url === "string" && /^\S+$/.test(url)) continue
@@ -67,17 +71,17 @@ const assertUrls = (where: string, urls: Readonly<Record<string, unknown>>): voi
   }
 }
 
-/** A check reads the claims of its scheme, as that scheme's schema has decoded them. */
+/** Throws if a check belongs to another scheme. Its code expects claims that the other scheme's schema decoded. */
 const assertOwnChecks = (where: string, method: string, { expression: self, scheme }: policies.Part): void => {
   const other = expression.checks(self).find((check) => check.scheme !== undefined && check.scheme !== scheme)
   if (other === undefined) return
   const [name, owner] = [other.name, other.scheme?.name].map((name) => JSON.stringify(name))
   throw new TypeError(
-    `${where}: ${method} was given the check ${name} of another scheme, ${owner}, whose claims it reads; make it with this scheme's own check, or with Requirement.check, which is for every scheme.`
+    `${where}: ${method} was given the check ${name}, which reads the claims of another scheme, ${owner}. Make the check with this scheme's own check method, or with Requirement.check.`
   )
 }
 
-/** A scheme: what its options say, and how it guards. `constructor` is what was called, for the messages about mistakes. */
+/** Creates a scheme. Error messages begin with `constructor`, the name of the called function. */
 export const make = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
@@ -91,7 +95,9 @@ export const make = <
   openIdConnectUrl?: string
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
   const where = `${constructor}(${JSON.stringify(name)})`
-  if (!isReadonlyObject(options.scopes)) throw new TypeError(`${where}: scopes says of each scope what it is for.`)
+  if (!isReadonlyObject(options.scopes)) {
+    throw new TypeError(`${where}: scopes must be an object that maps each scope to a description.`)
+  }
   const names = Object.keys(options.scopes)
   const { realm = name, renderers = {}, responses = "fastapi" } = options
   install()
@@ -103,7 +109,7 @@ export const make = <
   }
   assertFlows(where, flows)
   assertUrls(where, {
-    // Who names no flow names where they are found.
+    // A scheme without flows needs the URL of OpenID Connect Discovery.
     ...(Object.keys(flows).length === 0 ? { openIdConnectUrl } : undefined),
     ...Struct.pick(options, ["oauth2MetadataUrl"])
   })
@@ -111,7 +117,7 @@ export const make = <
   const scheme = schemes.make(name, {
     definition: securitySchemeObject.make(ownProperties({ ...options, flows, openIdConnectUrl })),
     implication: implication.make(where, names, options.implies ?? {}),
-    // Frozen, since the errors of many requests hold the same list.
+    // Frozen, because the errors of many requests share the list.
     settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers }),
     errors: errorSchemas.make(responses, realm)
   })
@@ -120,7 +126,9 @@ export const make = <
     const unknown = scopes.find((scope) => !names.includes(scope))
     if (unknown === undefined) return
     const declared = names.map((scope) => JSON.stringify(scope)).join(", ")
-    throw new TypeError(`${where}: ${method}(${JSON.stringify(unknown)}) is not declared; declared are ${declared}.`)
+    throw new TypeError(
+      `${where}: ${method} names the scope ${JSON.stringify(unknown)}, which is not declared. Declared scopes are ${declared}.`
+    )
   }
 
   const policy = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
@@ -157,7 +165,7 @@ export const make = <
       return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, scheme))
     }
   }
-  // Sound: what the members prove is computed in types from the very items that make their demand. The services that the layers provide are those that
-  // requirements of the scheme need, and `Public` has a default.
+  // Safe cast: types and policies are computed from the same items. The layers provide the services that requirements
+  // need, and `Public` has a default.
   return self as unknown as OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
 }

@@ -1,4 +1,4 @@
-/** A security scheme as users see it: what its members need, give and prove. */
+/** Defines the public type of a security scheme. */
 import type * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as Layer from "effect/Layer"
@@ -22,11 +22,11 @@ import type { IsLiteral, IsUnion } from "../core/lib/types.ts"
 import type { ErrorSchemasByTag } from "../guard/scheme/errorSchemas.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
 
-/** The claims of a scheme without a schema for them. */
+/** The claims of a scheme without a `claims` schema. */
 export type UnknownClaims = Readonly<Record<string, unknown>>
 
 /**
- * The grants of the scheme `Name` that proven clauses give.
+ * Proofs of scopes of the scheme `Name`, one for each clause that a requirement proves.
  *
  * @category utility types
  * @since 0.1.0
@@ -34,22 +34,22 @@ export type UnknownClaims = Readonly<Record<string, unknown>>
 export type Grants<Name extends string, Proves> = Proves extends Clause<infer Scope> ? Granted<Name, Scope> : never
 
 /**
- * A token for tests. Default: the subject `demo`, no scopes, and no claims.
+ * Token for tests.
  *
  * @category models
  * @since 0.1.0
  */
 export interface TestToken<Scope extends string> {
-  /** Who acts (`sub`). */
+  /** The subject (`sub`). Default: `"demo"`. */
   readonly subject?: string
-  /** What the token may do: scopes that the scheme declares. */
+  /** The granted scopes. The scheme must declare them. Default: none. */
   readonly scopes?: ReadonlyArray<Scope>
-  /** As an issuer writes them: the scheme's schema decodes them. */
+  /** The claims as the issuer encodes them. The scheme's `claims` schema decodes them. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>
 }
 
 /**
- * A security scheme with the declared scopes `Scope`, of which some imply others.
+ * Security scheme with the declared scopes `Scope`.
  *
  * @category models
  * @since 0.1.0
@@ -62,18 +62,22 @@ export interface OAuth2Scheme<
 > {
   /** The scheme's name in OpenAPI's `components.securitySchemes`. */
   readonly name: Name
-  /** Its flows; none where it is found by OpenID Connect Discovery. */
+  /** The scheme's flows. Empty if the scheme uses OpenID Connect Discovery. */
   readonly flows: Flows
   /** The declared scopes with their descriptions. */
   readonly scopes: Readonly<Record<Scope, string>>
-  /** What documents say of it. */
+  /** The scheme's description in OpenAPI documents. */
   readonly description: string | undefined
 
   /**
-   * Requires a valid token with all of the given scopes and requirements; with none, any valid token. Handlers get the `AccessToken`, and grants of
-   * what is proven.
+   * Requires a valid token that satisfies all of the given scopes and requirements.
    *
-   * **Example** (On a route and on an endpoint)
+   * **Details**
+   *
+   * Without arguments, every valid token is accepted. Handlers can use `AccessToken`, `accessToken`, and `granted` with
+   * the proven scopes.
+   *
+   * **Example** (Protecting a route and an endpoint)
    *
    * ```ts
    * import { Effect, Layer } from "effect"
@@ -104,11 +108,19 @@ export interface OAuth2Scheme<
   >
 
   /**
-   * Takes anonymous requests too: handlers get an `OptionalAccessToken`, `None` where no bearer token was sent. A token that was sent must be
-   * valid and have all that is given: a bad one is refused, never taken for none. Inside or outside of `require` it is not optional any more.
-   * `authorizeOption` gives the same token with typed claims.
+   * Requires the token of a request to satisfy everything given, but accepts requests without a token, too.
    *
-   * **Example** (A page for everybody)
+   * **Details**
+   *
+   * Handlers can use `OptionalAccessToken`. It is `None` if the request has no bearer token. An invalid token is
+   * refused; the request does not become anonymous.
+   *
+   * **Gotchas**
+   *
+   * - Nested with `require`, the token is not optional anymore.
+   * - For typed claims, use `authorizeOption`.
+   *
+   * **Example** (Greeting users and anonymous visitors)
    *
    * ```ts
    * import { Effect, Layer, Option } from "effect"
@@ -140,10 +152,21 @@ export interface OAuth2Scheme<
   >
 
   /**
-   * States that whoever calls this has proven all of the scopes, and gives the token. The route's requirement discharges it; without one the
-   * program does not compile. At run time, where types were cast away, it is a defect that the log explains, and no answer.
+   * Requires that the caller's token has all of the given scopes, and returns the verified token.
    *
-   * **Example** (Domain code)
+   * **When to use**
+   *
+   * Use in domain code that must run only for callers with certain scopes, at any distance from the route.
+   *
+   * **Details**
+   *
+   * The scopes appear in the effect's type as `Granted<Scheme, Scope>`. A requirement on the route provides them.
+   * Without it, the program does not compile.
+   *
+   * If types were cast away, the effect dies with a defect. The log names the missing scope, and the code after
+   * `granted` does not run.
+   *
+   * **Example** (Requiring a scope in domain code)
    *
    * ```ts
    * import { Effect } from "effect"
@@ -167,9 +190,9 @@ export interface OAuth2Scheme<
   ) => Effect.Effect<VerifiedToken<Claims>, never, GrantOfEach<Name, Implies, Scopes[number]>>
 
   /**
-   * The same for at least one of the scopes, and says which: the first that is proven.
+   * Requires that the caller's token has at least one of the given scopes, and returns the first proven one.
    *
-   * **Example** (Which of the two it was)
+   * **Example** (Choosing by scope)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -181,7 +204,8 @@ export interface OAuth2Scheme<
    *   scopes: { "items:write": "Modify your items", admin: "Modify all items" }
    * })
    *
-   * const mayModify = Effect.map(auth.grantedAny("admin", "items:write"), (scope) => (scope === "admin" ? "all" : "own"))
+   * const mayModify = Effect.map(auth.grantedAny("admin", "items:write"), (scope) => (scope === "admin" ? "all" :
+   * "own"))
    *
    * Effect.runSync(Effect.provide(mayModify, auth.grant({ scopes: ["items:write"] }))) // => "own"
    * ```
@@ -191,14 +215,18 @@ export interface OAuth2Scheme<
   ) => Effect.Effect<Scopes[number], never, GrantOfAny<Name, Implies, Scopes>>
 
   /**
-   * The request's token as this scheme verified it, with its claims typed by the scheme's schema. A requirement of this scheme that is not optional
-   * discharges it; without one the program does not compile, as with `granted`.
+   * Returns the token that this scheme verified, with claims typed by the scheme's `claims` schema.
    *
    * **When to use**
    *
-   * Where the claims matter, or which scheme it was: the service `AccessToken` is one for all schemes, and its claims are `unknown`.
+   * Use when you need typed claims, or the token of a certain scheme. The service `AccessToken` serves all schemes, and
+   * its claims are `unknown`.
    *
-   * **Example** (Typed claims)
+   * **Details**
+   *
+   * A requirement of this scheme provides the token, unless it is optional. Without it, the program does not compile.
+   *
+   * **Example** (Reading typed claims)
    *
    * ```ts import.meta.vitest
    * import { Effect, Schema } from "effect"
@@ -220,10 +248,14 @@ export interface OAuth2Scheme<
   readonly accessToken: Effect.Effect<VerifiedToken<Claims>, never, Verified<Name>>
 
   /**
-   * `Requirement.check` with this scheme's claims, typed: for requirements of this scheme. In one of another scheme it does not compile, and where types
-   * were cast away it throws a `TypeError`.
+   * Creates a requirement like `Requirement.check`, whose check receives the typed claims of this scheme.
    *
-   * **Example** (Only for the tenant)
+   * **Gotchas**
+   *
+   * Use the requirement only with this scheme. With another scheme, the program does not compile. If types were cast
+   * away, the other scheme throws a `TypeError`.
+   *
+   * **Example** (Accepting the tokens of one tenant)
    *
    * ```ts
    * import { Effect, Schema } from "effect"
@@ -249,10 +281,17 @@ export interface OAuth2Scheme<
   ) => Requirement<never, never, Error["Type"], R, Name>
 
   /**
-   * Verifies the `BearerToken` in the context against the `SecurityScopes` in force: what guards are made of, in HTTP or not. The errors
-   * respond by themselves in an `HttpRouter` app.
+   * Verifies the `BearerToken` in the context, and requires the `SecurityScopes` in force.
    *
-   * **Example** (FastAPI's `get_current_user`)
+   * **When to use**
+   *
+   * Use to write your own guard, with or without HTTP.
+   *
+   * **Details**
+   *
+   * In an `HttpRouter` app, the errors are responses (`HttpServerRespondable`).
+   *
+   * **Example** (Loading the current user, like FastAPI's `get_current_user`)
    *
    * ```ts
    * import { Effect } from "effect"
@@ -272,9 +311,13 @@ export interface OAuth2Scheme<
   readonly authorize: Effect.Effect<VerifiedToken<Claims>, SecurityError, BearerToken | Authentication<Name>>
 
   /**
-   * The same for the request in the context, `None` where it carries no bearer token. A bad token is refused, never taken for none.
+   * Authorizes the request in the context like `authorize`, and returns `None` if the request has no bearer token.
    *
-   * **Example** (How many results a page has)
+   * **Details**
+   *
+   * An invalid token is refused; the request does not become anonymous.
+   *
+   * **Example** (Choosing the size of a page)
    *
    * ```ts
    * import { Effect, Option } from "effect"
@@ -296,9 +339,15 @@ export interface OAuth2Scheme<
   >
 
   /**
-   * `SecurityScopes.require` with the scheme's declared scopes, for guards of one's own: this scheme's tokens must have them.
+   * Adds scopes of this scheme to the `SecurityScopes` in force, for your own guards.
    *
-   * **Example** (FastAPI's `Security(get_current_user, scopes=["items:read"])` in a dependency)
+   * **Details**
+   *
+   * Works like `SecurityScopes.require`, but only for tokens of this scheme. An undeclared scope does not compile, and
+   * throws a
+   * `TypeError` at run time.
+   *
+   * **Example** (Requiring a scope, like FastAPI's `Security(get_current_user, scopes=["items:read"])`)
    *
    * ```ts
    * import { Effect } from "effect"
@@ -320,10 +369,13 @@ export interface OAuth2Scheme<
   ) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
   /**
-   * Fails with an error of a guard's own, answered as this scheme answers: with its settings, its renderers, and a challenge that names the
-   * `SecurityScopes` in force.
+   * Fails with a `SecurityError` of your own guard, and responds as this scheme does.
    *
-   * **Example** (A valid token of nobody)
+   * **Details**
+   *
+   * The response uses the scheme's options, such as `renderers`. The challenge names the `SecurityScopes` in force.
+   *
+   * **Example** (Refusing a valid token of an unknown user)
    *
    * ```ts
    * import { Effect } from "effect"
@@ -345,10 +397,14 @@ export interface OAuth2Scheme<
   readonly refuse: <E extends SecurityError>(error: E) => Effect.Effect<never, E>
 
   /**
-   * The errors as an `HttpApi` declares them, by tag: for an endpoint or a middleware of one's own that fails with them. They are answered as those of the
-   * scheme's requirements are, and the typed client receives them without a reason.
+   * Schemas of the scheme's errors by tag, for your own endpoints and middleware of an `HttpApi` that fail with these
+   * errors.
    *
-   * **Example** (A middleware that knows the current user)
+   * **Details**
+   *
+   * The errors respond like those of the scheme's requirements. The typed client receives the errors without a reason.
+   *
+   * **Example** (Writing middleware that loads the current user)
    *
    * ```ts
    * import { Context, Effect, Layer } from "effect"
@@ -382,10 +438,18 @@ export interface OAuth2Scheme<
   readonly errors: ErrorSchemasByTag
 
   /**
-   * What `require` is to a route, for any effect: runs it only where the token has all that is given, and with the grants of what is proven. In
-   * a program without HTTP the token is the `BearerToken` in the context; within a request it is the request's own, whatever the context has.
+   * Runs an effect only if the token satisfies the given requirements.
    *
-   * **Example** (A message that carries a token)
+   * **When to use**
+   *
+   * Use for code outside `HttpRouter`, such as queue workers. For routes and endpoints, use `require`.
+   *
+   * **Details**
+   *
+   * The effect can use `granted` with the proven scopes. Without HTTP, the token is the `BearerToken` in the context.
+   * During an HTTP request, the token is always that of the request.
+   *
+   * **Example** (Handling a message that carries a token)
    *
    * ```ts
    * import { Effect } from "effect"
@@ -417,9 +481,13 @@ export interface OAuth2Scheme<
   >
 
   /**
-   * Authenticates requests with the `TokenVerifier` in the context: what requirements and `authorize` need. It serves `OAuth2.Public`, too.
+   * Layer that authenticates requests with the `TokenVerifier` in the context.
    *
-   * **Example** (A scheme and its verifier)
+   * **Details**
+   *
+   * Requirements, `authorize` and `OAuth2.Public` need this layer.
+   *
+   * **Example** (Providing a verifier to a scheme)
    *
    * ```ts
    * import { Layer } from "effect"
@@ -441,10 +509,13 @@ export interface OAuth2Scheme<
   readonly layer: Layer.Layer<Authentication<Name> | PublicEndpoint, never, TokenVerifier>
 
   /**
-   * Authentication as a layer, for an effect that is given a request: `BearerToken` and `AccessToken`, verified against the
-   * `SecurityScopes` in force. Built anew for each use.
+   * Layer that authorizes the request in the context, and provides `BearerToken` and `AccessToken`.
    *
-   * **Example** (A handler that authenticates by itself)
+   * **Details**
+   *
+   * The token must have the `SecurityScopes` in force. The layer is not memoized.
+   *
+   * **Example** (Authorizing in a handler)
    *
    * ```ts
    * import { Effect } from "effect"
@@ -469,14 +540,20 @@ export interface OAuth2Scheme<
   readonly layerRequest: Layer.Layer<BearerToken | AccessToken, SecurityError, HttpServerRequest | Authentication<Name>>
 
   /**
-   * For tests, in place of `layer`: every request is authenticated as the given token, without cryptography and whatever it carries; or every one is
-   * `"anonymous"`. Scopes are decided as ever. Claims that the scheme's schema does not decode are a defect of the layer.
+   * Layer for tests that replaces `layer`, and authenticates every request with the given token.
+   *
+   * **Details**
+   *
+   * - The credentials of the request do not matter, and no signature is verified. Scopes and checks are decided as
+   *   usual.
+   * - With `"anonymous"`, every request is treated as a request without a token.
+   * - If the scheme's `claims` schema cannot decode the claims, the layer dies with a defect.
    *
    * **Gotchas**
    *
-   * `BearerToken.layer`, with which guards of one's own read the credential, reads the request as ever: give it some `Authorization` header.
+   * `BearerToken.layer` still reads the request. If your own guard uses it, send an `Authorization` header in the test.
    *
-   * **Example** (A test of a route)
+   * **Example** (Testing a route)
    *
    * ```ts import.meta.vitest
    * import { Effect, Layer } from "effect"
@@ -507,9 +584,13 @@ export interface OAuth2Scheme<
   readonly layerTest: (token: TestToken<Scope> | "anonymous") => Layer.Layer<Authentication<Name> | PublicEndpoint>
 
   /**
-   * For tests of domain code without HTTP: proof of the token's scopes. A request does not take it for proof.
+   * Layer for tests of domain code without HTTP that proves the scopes of the given token.
    *
-   * **Example** (A unit test of domain code)
+   * **Gotchas**
+   *
+   * HTTP requests do not accept this proof.
+   *
+   * **Example** (Testing domain code)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"
@@ -530,18 +611,22 @@ export interface OAuth2Scheme<
   ) => Layer.Layer<AccessToken | Verified<Name> | (S extends string ? Granted<Name, S> : never)>
 }
 
-/** A scope whose name the types do not know is proven by nothing. */
+// GrantOfEach<"OAuth2", {}, "a" | "b"> -> Granted<"OAuth2", "a"> | Granted<"OAuth2", "b">. A scope of type `string` ->
+// Granted<"OAuth2", never>
 type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope extends string
   ? Granted<Name, IsLiteral<Scope> extends true ? ImpliedBy<Implies, Scope> : never>
   : never
 
-/** One of them is enough where each is known; where one may be any of several, or not be there, whichever it is must be proven. */
+// GrantOfAny<"OAuth2", {}, ["a", "b"]> -> Granted<"OAuth2", "a" | "b">. A list of type Array<"a" | "b"> -> the result
+// of GrantOfEach
 type GrantOfAny<Name extends string, Implies, Scopes extends ReadonlyArray<string>> =
-  Known<Scopes> extends true
+  AreCertain<Scopes> extends true
     ? Granted<Name, ImpliedBy<Implies, Scopes[number]>>
     : GrantOfEach<Name, Implies, Scopes[number]>
 
-type Known<Scopes extends ReadonlyArray<string>> = number extends Scopes["length"]
+// AreCertain<["a", "b"]> -> true. AreCertain<Array<"a">>, AreCertain<["a" | "b"]> and AreCertain<["a"] | ["b"]> ->
+// false
+type AreCertain<Scopes extends ReadonlyArray<string>> = number extends Scopes["length"]
   ? false
   : true extends IsUnion<Scopes>
     ? false

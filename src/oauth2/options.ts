@@ -1,10 +1,10 @@
-/** What every constructor of schemes takes. */
+/** Defines the options that all constructors of schemes have in common. */
 import type * as Schema from "effect/Schema"
 import type * as Challenge from "../core/Challenge.ts"
 import type { UnknownClaims } from "./oauth2Scheme.ts"
 
 /**
- * What every constructor takes besides its flow.
+ * Options for every constructor of schemes, in addition to the options of its flow.
  *
  * @category models
  * @since 0.1.0
@@ -14,36 +14,53 @@ export interface Options<
   Implies,
   Claims extends object = UnknownClaims
 > {
-  /** Scope names with a description for people. Write them as a literal: of a `Record<string, string>` the compiler knows none, and checks none. */
+  /**
+   * The scope names, each with a description for users. Write them as a literal. With a `Record<string, string>`, the
+   * compiler cannot check scopes.
+   */
   readonly scopes: Scopes
-  /** Which scopes imply which others: a token with `items:write` then satisfies `items:read`. Default: none. */
+  /**
+   * Scopes that imply other scopes. With `{ "items:write": ["items:read"] }`, a token with `items:write` satisfies
+   * `items:read`. Default: none.
+   */
   readonly implies?: Implies
-  /** What documents say of the scheme (CommonMark). Default: nothing. */
+  /** The description in OpenAPI documents (CommonMark). Default: none. */
   readonly description?: string
   /**
-   * What the claims of a token must be: a schema of an object. A token whose claims do not decode is refused; of one whose claims do, `claims` has the
-   * decoded value, typed where the scheme gives the token (`accessToken`, `granted`, `authorize`) and to its `check`.
-   * The claims of a cached token are decoded once. If they decode to a value that can change, such as a `Date` or an instance of a class, they are decoded for
-   * each request. Default: any claims, as they are.
+   * The schema of the claims, which decodes an object. A token whose claims do not decode is refused. The tokens of
+   * `accessToken`, `granted`, `authorize` and `check` have the decoded, typed claims.
+   *
+   * The claims of a cached token are decoded once. If the decoded value is mutable, such as a `Date` or a class
+   * instance, they are decoded for each request. Default: any claims, not decoded.
    */
   readonly claims?: Schema.Decoder<Claims>
-  /** The form of the answers (see `Challenge`). Default: `"fastapi"`. */
+  /** The style of error responses (see `Challenge`). Default: `"fastapi"`. */
   readonly responses?: Challenge.Responses
-  /** The protection space that a challenge names (RFC 9110 §11.5): printable ASCII. Default: the scheme's name. */
+  /** The `realm` of challenges, in printable ASCII characters (RFC 9110 §11.5). Default: the scheme's name. */
   readonly realm?: string
   /**
-   * The user's own responses, by the error's tag. Documents say their status and media type; the typed client of an `HttpApi` knows the standard ones, and sees
-   * of others the status.
+   * Custom responses, by the error's tag. Documents contain their status and media type. The typed client of an
+   * `HttpApi` decodes only standard responses, and reports the status of others. Default: standard responses.
    */
   readonly renderers?: Challenge.Renderers
-  /** Where the authorization server's metadata is (RFC 8414), for documents: `oauth2MetadataUrl` in OpenAPI 3.2, `x-oauth2MetadataUrl` in 3.1. */
+  /**
+   * The URL of the authorization server's metadata (RFC 8414). Documents of OpenAPI 3.2 contain it as
+   * `oauth2MetadataUrl`, and documents of 3.1 as `x-oauth2MetadataUrl`. Default: none.
+   */
   readonly oauth2MetadataUrl?: string
-  /** Whether documents mark the scheme as deprecated (OpenAPI 3.2). Default: `false`. */
+  /**
+   * Whether documents mark the scheme as deprecated: `deprecated` in OpenAPI 3.2, `x-deprecated` in 3.1. Default:
+   * `false`.
+   */
   readonly deprecated?: boolean
 }
 
 /**
- * Makes `implies` and `claims` required where the type arguments name them: a scheme's type says nothing that its options do not.
+ * Options `implies` and `claims` as required properties, if type arguments name them.
+ *
+ * **Details**
+ *
+ * Without this, explicit type arguments could describe implications or claims that the options do not have.
  *
  * @category utility types
  * @since 0.1.0

@@ -1,4 +1,4 @@
-/** `OAuth2.Public`: the mark of what is open on purpose. */
+/** Defines `OAuth2.Public`, which marks public endpoints and routes. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -20,7 +20,7 @@ import * as recording from "../guard/middleware/routeRecorder.ts"
 import type { Seal } from "../guard/middleware/securityRequirement.ts"
 
 /**
- * The identifier of `Public`. Every scheme's layer provides it.
+ * Identifier of the `Public` middleware, which every scheme's layer provides.
  *
  * @category models
  * @since 0.1.0
@@ -30,15 +30,15 @@ export interface PublicEndpoint extends MiddlewareTypes<never, never, never> {
 }
 
 /**
- * An endpoint, group, api or route that is open on purpose.
+ * Mark of a public endpoint, group, api or route.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Public extends Context.Key<PublicEndpoint, HttpApiMiddleware.HttpApiMiddleware<never, never, never>> {
-  /** Why it is open, for the reader of the code. */
+  /** The reason why the endpoint is public, for readers of the code. */
   readonly reason: string
-  /** The same for routes of `OAuth2.route`: `Layer.provide(OAuth2.Public("…").route.layer)`. */
+  /** The mark for routes of `HttpRouter`: `Layer.provide(OAuth2.Public("…").route.layer)`. */
   readonly route: HttpRouter.Middleware<{
     provides: Seal<string>
     handles: never
@@ -51,22 +51,25 @@ export interface Public extends Context.Key<PublicEndpoint, HttpApiMiddleware.Ht
 
 const reasons = new WeakMap<object, string>()
 
-/** Whether a middleware key is `Public`. */
+/** Returns `true` if a middleware key is `Public`. */
 export const isPublic = (key: object): boolean => reasons.has(key)
 
-const open = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
+const authorizeAnyone = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
   Effect.flatMap(HttpServerRequest, (request) =>
     Effect.provideService(handler, decisions.LastStamp, new decisions.Stamp(Origin.of(request)))
   )
 
-/** A guard of one's own may stand inside, and refuse: that is answered here, as `guard.ts` does and for the same reason. */
-const openEndpoint = <E, R>(
+/**
+ * A custom guard inside `Public` may fail with a `SecurityError`. Responds to it here, like `guard.ts` and for the same
+ * reason.
+ */
+const authorizeAnyoneAt = <E, R>(
   handler: Effect.Effect<HttpServerResponse, E, R>,
   { endpoint }: { readonly endpoint: HttpApiEndpoint.Top }
 ) => {
   assertOutsideOfRequests()
   const declared = Array.from(endpoint.error).flatMap((schema) => errorSchemas.settingsOf(schema) ?? [])[0]
-  return Effect.catch(open(handler), (error) => {
+  return Effect.catch(authorizeAnyone(handler), (error) => {
     if (!isSecurityError(error)) return Effect.fail(error)
     const isHandlersOwn = !raised.isRaised(error) && !raised.isReceived(error)
     return Challenge.respond(isHandlersOwn && declared !== undefined ? Challenge.within(error, declared) : error)
@@ -74,9 +77,17 @@ const openEndpoint = <E, R>(
 }
 
 /**
- * Marks an endpoint, a group, an api or a sealed route as open on purpose, and says why.
+ * Marks an endpoint, a group, an api or a route as public, with a reason.
  *
- * **Example** (A health check)
+ * **When to use**
+ *
+ * Use for endpoints without a requirement, because `OAuth2.secured` refuses unprotected endpoints without this mark.
+ *
+ * **Details**
+ *
+ * An empty reason throws a `TypeError`.
+ *
+ * **Example** (Marking a health check)
  *
  * ```ts
  * import { HttpApiEndpoint } from "effect/http-api"
@@ -91,18 +102,22 @@ const openEndpoint = <E, R>(
  * @since 0.1.0
  */
 export const Public = (reason: string): Public => {
-  if (reason.trim() === "") throw new TypeError("OAuth2.Public: say why it is open.")
-  // A reference has a default, so that `HttpApi` finds the middleware without a layer of its own.
+  if (reason.trim() === "") {
+    throw new TypeError(
+      'OAuth2.Public: the reason must not be empty. Pass a short explanation, such as OAuth2.Public("health check").'
+    )
+  }
+  // A reference has a default value, so `HttpApi` finds the middleware without a layer.
   const key = Object.assign(
-    Context.Reference<typeof openEndpoint>("effect-oauth2/Public", { defaultValue: () => openEndpoint }),
+    Context.Reference<typeof authorizeAnyoneAt>("effect-oauth2/Public", { defaultValue: () => authorizeAnyoneAt }),
     HttpApiMiddleware.Service<never>()("effect-oauth2/Public")
   )
   reasons.set(key, reason)
   const route = HttpRouter.middleware(
     registerMarker((handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
       recording.notePublic()
-      // Sound: what it needs is the request, which every route has.
-      return open(handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
+      // Safe cast: the handler additionally needs only the request, which every route has.
+      return authorizeAnyone(handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
     })
   )
   return Object.assign(key, { reason, route })

@@ -1,4 +1,4 @@
-/** `OAuth2.secured` and `OAuth2.route`: nothing is open without saying so, for the compiler and when the program runs. */
+/** Defines `OAuth2.secured` and `OAuth2.route`, which refuse unprotected endpoints at compile time and at run time. */
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -16,8 +16,8 @@ import { isPublic, type PublicEndpoint } from "./public.ts"
 import { type RecordedRoute, recorded } from "../guard/middleware/routeRecorder.ts"
 import type { Seal } from "../guard/middleware/securityRequirement.ts"
 
-/** The sentence about an endpoint that is open without saying so, or says that it is and is not. */
-type OpenEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
+// An endpoint `list` without middleware -> "The endpoint `list` has neither …". An endpoint with a requirement -> never
+type UnprotectedEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
   ? [Has<Endpoint, PublicEndpoint>, Has<Endpoint, AnyAuthentication>] extends [infer IsPublic, infer IsSecured]
     ? [IsPublic, IsSecured] extends [false, false]
       ? NeitherSentence<HttpApiEndpoint.Identifier<Endpoint>>
@@ -37,54 +37,69 @@ interface AnyAuthentication {
   readonly "~effect-oauth2/Authentication": unknown
 }
 
-type OpenGroup<Group> = Group extends HttpApiGroup.Constraint ? OpenEndpoint<HttpApiGroup.Endpoints<Group>> : never
+type UnprotectedGroup<Group> = Group extends HttpApiGroup.Constraint
+  ? UnprotectedEndpoint<HttpApiGroup.Endpoints<Group>>
+  : never
 
-type UnsecuredRoute<R> =
+type UnprotectedRoute<R> =
   R extends Seal<infer Route>
     ? RouteSentence<Route>
     : R extends NoLayer
-      ? "OAuth2.secured takes an api or a layer of routes"
+      ? "OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these."
       : never
 
-type Open<T> =
-  T extends HttpApi.HttpApi<infer _Id, infer Groups> ? OpenGroup<Groups> : UnsecuredRoute<OfRequest<Needs<T>>>
+type Unprotected<T> =
+  T extends HttpApi.HttpApi<infer _Id, infer Groups> ? UnprotectedGroup<Groups> : UnprotectedRoute<OfRequest<Needs<T>>>
 
 type NeitherSentence<Name extends string> =
-  `The endpoint \`${Name}\` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
+  `The endpoint \`${Name}\` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
 
 type BothSentence<Name extends string> =
-  `The endpoint \`${Name}\` is Public inside of a requirement, which closes it: add it after .middleware(), or take Public away`
+  `The endpoint \`${Name}\` is Public, but a requirement protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.`
 
 type RouteSentence<Name extends string> =
-  `The route \`${Name}\` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public`
+  `The route \`${Name}\` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
 
 /**
- * The sentence that says which endpoint or route is open without saying so; nothing where none is.
+ * Messages about the unprotected endpoints or routes, as a type. It is `unknown` if every endpoint is protected or
+ * public.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
+export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotected<T>
 
 /**
- * The same api, or the same layer of routes; where an endpoint carries neither a requirement nor `Public`, it does not compile, and the message
- * names the endpoint.
+ * Checks that every endpoint of an `HttpApi`, or every route of a layer, has a requirement or is marked
+ * `OAuth2.Public`.
+ *
+ * **When to use**
+ *
+ * Use around every api and every layer of routes, so that nobody adds an unprotected endpoint unnoticed.
  *
  * **Details**
  *
- * An api is looked at again when the program runs, in case types were cast away: an open endpoint throws a `TypeError` that names it. So is each route of a
- * layer, and each endpoint of an `HttpApi` in it, while the layer is built: then the program ends at its start, with the same `TypeError` for a defect. The
- * compiler knows of routes that `OAuth2.route` made. What is `Public` inside of a requirement is closed, which its code does not say: it is refused, too.
+ * Returns the given api, or a layer of the same type.
+ *
+ * | argument | an unprotected endpoint is found |
+ * |---|---|
+ * | an `HttpApi` | at compile time, and again by a `TypeError` when you call the function |
+ * | routes of `OAuth2.route` | at compile time, and at start-up |
+ * | other routes of `HttpRouter`, an `HttpApi` in a layer | at start-up: the program stops with a `TypeError` as defect |
+ *
+ * Each message names the endpoint or route. A `Public` endpoint inside a requirement is an error, too, because it is
+ * protected.
  *
  * **Gotchas**
  *
- * Put it inside of `HttpRouter.serve`, around the routes: where it sees none, the program does not start. An open route that is added later is not served. It sees what
- * stands around a route, and not what other middleware does: one that answers by itself, in the place of the handler, answers before a requirement inside of it.
+ * - In an `HttpApi`, call `secured` last. `.middleware()` covers only the endpoints that were added before it.
+ * - Build handlers (`HttpApiBuilder.group`) for the api that `secured` returns. Handlers of an earlier api with the
+ *   same names run without the later middleware.
+ * - For routes, call `secured` inside `HttpRouter.serve`. If it finds no route, the program does not start.
+ * - An unprotected route that is added after start-up is not served.
+ * - Other middleware is not checked. A middleware outside a requirement can respond before the requirement runs.
  *
- * In `HttpApi`, `.middleware()` covers only the endpoints that were added before it. Call `secured` last, and build handlers (`HttpApiBuilder.group`) for
- * the api that it gives: an api that was made before some middleware is another one with the same names, and its handlers run without it.
- *
- * **Example** (A sealed api)
+ * **Example** (Checking an api)
  *
  * ```ts
  * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
@@ -101,12 +116,11 @@ export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
  *     HttpApiGroup.make("items")
  *       .add(HttpApiEndpoint.get("list", "/items"))
  *       .middleware(auth.require("items:read"))
- *       .add(HttpApiEndpoint.get("health", "/health").middleware(OAuth2.Public("the load balancer has no credentials")))
- *   )
- *   .pipe(OAuth2.secured)
+ *       .add(HttpApiEndpoint.get("health", "/health").middleware(OAuth2.Public("the load balancer has no
+ * credentials"))) ) .pipe(OAuth2.secured)
  * ```
  *
- * **Example** (Routes, of which none is open)
+ * **Example** (Checking routes)
  *
  * ```ts
  * import { Layer } from "effect"
@@ -126,6 +140,7 @@ export type Secured<T> = [Open<T>] extends [never] ? unknown : Open<T>
  * export const Routes = Layer.mergeAll(List).pipe(OAuth2.secured)
  * ```
  *
+ * @see {@link Public} to mark a public endpoint
  * @category combinators
  * @since 0.1.0
  */
@@ -134,8 +149,10 @@ export const secured = <T>(self: T & Secured<T>): T => {
     assertSecured(self)
     return self
   }
-  if (!Layer.isLayer(self)) throw new TypeError("OAuth2.secured takes an api or a layer of routes.")
-  // Sound: it is the same layer, looked at while it is built.
+  if (!Layer.isLayer(self)) {
+    throw new TypeError("OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.")
+  }
+  // Safe cast: the layer gives and needs the same services. It is only checked while it is built.
   return recorded(
     self,
     (routes) => Layer.effectDiscard(Effect.sync(() => assertRoutesSecured(routes))),
@@ -143,7 +160,9 @@ export const secured = <T>(self: T & Secured<T>): T => {
       const { isPublic, isSecured, name } = foundOf(route)
       return isSecured !== isPublic
         ? undefined
-        : new Error(`The route ${JSON.stringify(name)} is neither secured nor Public.`)
+        : new Error(
+            `The route ${JSON.stringify(name)} is not served. Give it either a requirement or OAuth2.Public, and not both.`
+          )
     }
   ) as T
 }
@@ -172,40 +191,44 @@ const assertSecured = (api: HttpApi.Top): void => {
   assertEach(found)
 }
 
-const isSecuring = (key: object): boolean => registry.ofKey(key) !== undefined
+const isSecuring = (key: object): boolean => registry.policyOfKey(key) !== undefined
 
-/** An endpoint or a route, and what it says. */
+/** An endpoint or a route, and whether it is protected and public. */
 interface Found {
   readonly name: string
   readonly isSecured: boolean
   readonly isPublic: boolean
 }
 
-/** Each says one of the two. */
+/** Throws unless each endpoint is either protected or public. */
 const assertEach = (found: ReadonlyArray<Found>): void => {
   const named = (are: (one: Found) => boolean) => found.filter(are).map(({ name }) => JSON.stringify(name))
   const open = named(({ isPublic, isSecured }) => !isSecured && !isPublic)
   const closed = named(({ isPublic, isSecured }) => isSecured && isPublic)
   if (closed.length > 0) {
     throw new TypeError(
-      `OAuth2.secured: Public inside of a requirement, which closes them: ${closed.join(", ")}. Put them outside of it (in an api, add them after .middleware()), or take Public away.`
+      `OAuth2.secured: a requirement protects these Public endpoints: ${closed.join(", ")}. Put them outside the requirement (in an HttpApi, add them after .middleware()), or remove OAuth2.Public.`
     )
   }
   if (open.length > 0) {
     throw new TypeError(
-      `OAuth2.secured: neither secured nor Public: ${open.join(", ")}. Give each auth.require, auth.optional or OAuth2.Public.`
+      `OAuth2.secured: these endpoints have neither a requirement nor OAuth2.Public: ${open.join(", ")}. Add auth.require, auth.optional or OAuth2.Public to each.`
     )
   }
 }
 
 /**
- * A sealed route: as `HttpRouter.add`, and it is served only where a requirement or `Public` stands around it. `OAuth2.secured` says so in words.
+ * Adds a route that is served only inside a requirement or `OAuth2.Public`.
  *
  * **Details**
  *
- * At run time, where types were cast away, a request to an open route is a defect that the log explains, and the handler does not run.
+ * The parameters are those of `HttpRouter.add`. An unprotected route does not compile. Pipe the routes through
+ * `OAuth2.secured` for a message that names the route.
  *
- * **Example** (Every route says who may use it)
+ * If types were cast away, a request to an unprotected route dies with a defect. The log names the route, and the
+ * handler does not run.
+ *
+ * **Example** (Adding a public route)
  *
  * ```ts
  * import { Effect, Layer } from "effect"
@@ -218,6 +241,7 @@ const assertEach = (found: ReadonlyArray<Found>): void => {
  * )
  * ```
  *
+ * @see {@link secured} to check routes of `HttpRouter.add`, too
  * @category constructors
  * @since 0.1.0
  */
@@ -242,10 +266,10 @@ export const route = <
     const decision = decisions.last(context)
     if (decision !== undefined && Origin.same(decision.origin, Origin.of(request))) return handler
     const defect = new Error(
-      `The route "${method} ${path}" is neither secured nor Public: no requirement stands around it.`
+      `The route "${method} ${path}" has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
     )
     return Effect.andThen(Effect.logError(defect.message), Effect.die(defect))
   })
-  // Sound: `Seal` is a demand on the route's layer alone; nothing reads it at run time.
+  // Safe cast: `Seal` exists only in types.
   return HttpRouter.add(method, path, sealed)
 }

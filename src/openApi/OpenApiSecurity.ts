@@ -78,7 +78,7 @@ export const maxAlternatives: number = expression.maxAlternatives
 export const of = (
   // Outermost first.
   ...requirements: ReadonlyArray<SecurityRequirementTypes<string, never, unknown, unknown>>
-): ReadonlyArray<SecurityRequirementObject> => ofPolicy(registry.ofKeys(requirements))
+): ReadonlyArray<SecurityRequirementObject> => ofPolicy(registry.policyOfKeys(requirements))
 
 /**
  * Creates a layer that adds fields to the documented operations of the routes to which you provide it.

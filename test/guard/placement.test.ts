@@ -284,7 +284,7 @@ describe("a middleware that is provided inside of a requirement", () => {
       const routes = list.pipe(Layer.provide(combined.layer), signedIn, Layer.provide(verifiedBy("one")))
       assert.strictEqual(
         yield* refusal(routes),
-        `The middleware "cache" (number 2 of 2 that are combined) is provided inside of the requirement "a" of the scheme "OAuth2", but HttpRouter would run it outside, for every request: it puts the members of a.combine(b) around all middleware that is not combined. Provide the members one by one, Layer.provide(a.layer), Layer.provide(b.layer), and then the requirement; or combine the requirement, too: a.combine(b).combine(requirement.route).`
+        `HttpRouter would run the middleware "cache" (number 2 of 2 that are combined) outside the requirement "a" of the scheme "OAuth2", although the program provides it inside. HttpRouter puts the members of a.combine(b) around all middleware that is not combined. Provide the members one by one, Layer.provide(a.layer), Layer.provide(b.layer), and then the requirement. Or combine the requirement too: a.combine(b).combine(requirement.route).`
       )
     })
   )
@@ -313,7 +313,7 @@ describe("a requirement that guards no route", () => {
       for (const users of [Layer.provide(Users, signedIn), Layer.provide(Layer.mergeAll(Users), signedIn)]) {
         assert.strictEqual(
           yield* refusal(mount("/1", verifiedBy("one"), users as typeof Users)),
-          `The layer of the requirement "a", "b" of the scheme "OAuth2" is provided to handlers ("me"), which do not apply it, and not to their routes. Provide it to HttpApiBuilder.layer, outside of the handlers; or give the requirement itself to the endpoint, the group or the api: .middleware(requirement).`
+          `The layer of the requirement "a", "b" of the scheme "OAuth2" is provided to handlers ("me"). Handlers do not apply a requirement, so the routes would lack the requirement. Provide the layer to HttpApiBuilder.layer, outside the handlers. Or give the requirement to the endpoint, the group or the api: .middleware(requirement).`
         )
       }
     })
@@ -325,7 +325,7 @@ describe("a requirement that guards no route", () => {
       const routes = HttpRouter.add("GET", "/", HttpServerResponse.text("in")).pipe(Layer.provide(timing))
       assert.strictEqual(
         yield* refusal(Layer.provide(routes, verifiedBy("one"))),
-        `The layer of the requirement "a", "b" of the scheme "OAuth2" is provided to the layer of a middleware, which does not apply it, and not to the routes. Provide each to the routes: Layer.provide(middleware.layer), Layer.provide(requirement.route.layer).`
+        `The layer of the requirement "a", "b" of the scheme "OAuth2" is provided to the layer of a middleware. A middleware does not apply a requirement, so the routes would lack the requirement. Provide both layers to the routes: Layer.provide(middleware.layer), Layer.provide(requirement.route.layer).`
       )
     })
   )

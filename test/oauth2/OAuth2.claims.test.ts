@@ -57,7 +57,7 @@ describe("claims", () => {
         const { message } = Cause.squash(exit.cause) as Error
         assert.match(
           message,
-          /^The claims given to layerTest or grant of "Typed" are not those of the scheme: .*"tenant"/s
+          /^The claims schema cannot decode the claims given to layerTest or grant of "Typed"\. .*"tenant"/s
         )
       }
     })
@@ -231,7 +231,7 @@ describe("claims", () => {
       const twin = OAuth2.authorizationCode("Typed", { ...authorizationServer, scopes: { a: "" } })
       const foreign = Requirement.any("a", Requirement.all(tenant("t1")))
       const why = (scheme: string, method: string) =>
-        `OAuth2.authorizationCode("${scheme}"): ${method} was given the check "tenant" of another scheme, "Typed", whose claims it reads; make it with this scheme's own check, or with Requirement.check, which is for every scheme.`
+        `OAuth2.authorizationCode("${scheme}"): ${method} was given the check "tenant", which reads the claims of another scheme, "Typed". Make the check with this scheme's own check method, or with Requirement.check.`
       assert.throws(() => twin.require(foreign), TypeError, why("Typed", "require"))
       assert.throws(() => twin.optional(foreign), TypeError, why("Typed", "optional"))
       assert.throws(() => twin.prove(foreign), TypeError, why("Typed", "prove"))

@@ -3,18 +3,18 @@ import { OAuth2 } from "effect-oauth2"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { auth } from "../support/schemeWithFourScopes.ts"
 
-describe("declaring", () => {
+describe("declaring a scheme", () => {
   const declare = (scope: string) =>
     OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { [scope]: "" } })
 
-  it("refuses a scope that is no scope-token, and says which", () => {
+  it("refuses a scope that is not a scope token, and names the scope", () => {
     for (const scope of ["", " ", "a b", `a"b`, "a\\b", "a\tb", "a\u00a0b", "ä", "a\n"]) {
       assert.throws(() => declare(scope), TypeError, JSON.stringify(scope))
     }
     for (const scope of ["a", "!", "items:read", "https://example.com/.default", "[]^_`{|}~", "#"]) declare(scope)
   })
 
-  it("refuses a flow whose URLs are not there", () => {
+  it("refuses a flow without a required URL, and a URL with white space", () => {
     const scopes = {}
     const bad: Readonly<Record<string, () => unknown>> = {
       tokenUrl: () => OAuth2.clientCredentials("S", { tokenUrl: undefined as never, scopes }),
@@ -34,20 +34,21 @@ describe("declaring", () => {
     OAuth2.clientCredentials("S", { tokenUrl: "token", scopes })
   })
 
-  it("refuses options that are none, past their types", () => {
+  it("refuses invalid options if types are cast away", () => {
     const flow = { tokenUrl: "/token" }
     const bad: Readonly<Record<string, () => unknown>> = {
-      "name at least one flow": () => OAuth2.make("S", { scopes: {} } as never),
-      "clientCredential is no flow": () => OAuth2.make("S", { flows: { clientCredential: flow } as never, scopes: {} }),
-      "scopes says of each scope": () => OAuth2.clientCredentials("S", flow as never),
-      "scopes says of each scope ": () => OAuth2.clientCredentials("S", { ...flow, scopes: ["a"] as never }),
+      "flows is empty. Name at least one flow.": () => OAuth2.make("S", { scopes: {} } as never),
+      'flows names the unknown flow "clientCredential"': () =>
+        OAuth2.make("S", { flows: { clientCredential: flow } as never, scopes: {} }),
+      "scopes must be an object": () => OAuth2.clientCredentials("S", flow as never),
+      "scopes must be an object ": () => OAuth2.clientCredentials("S", { ...flow, scopes: ["a"] as never }),
       "responses must be": () =>
         OAuth2.clientCredentials("S", { ...flow, scopes: {}, responses: "FastAPI" as "fastapi" })
     }
     for (const [message, declare] of Object.entries(bad)) assert.throws(declare, TypeError, message.trim())
   })
 
-  it("refuses names and realms that cannot be written", () => {
+  it("refuses a name that OpenAPI does not allow, and a realm with control characters", () => {
     assert.throws(() => OAuth2.authorizationCode("a b", { ...authorizationServer, scopes: {} }), TypeError, "a b")
     assert.throws(
       () => OAuth2.authorizationCode("A", { ...authorizationServer, scopes: {}, realm: "a\r\nx: y" }),
@@ -56,13 +57,13 @@ describe("declaring", () => {
     )
   })
 
-  it("refuses to require what is not declared, and lists what is", () => {
+  it("refuses a requirement with an undeclared scope, and lists the declared scopes", () => {
     const undeclared = "items:delete" as "a"
-    assert.throws(() => auth.require(undeclared), TypeError, `declared are "a", "b", "c", "d"`)
+    assert.throws(() => auth.require(undeclared), TypeError, `Declared scopes are "a", "b", "c", "d"`)
     assert.throws(() => auth.optional("toString" as "a"), TypeError, "toString")
   })
 
-  it("keeps the URLs as they are given, relative ones too", () => {
+  it("keeps absolute and relative URLs unchanged", () => {
     const scheme = OAuth2.authorizationCode("OAuth2", {
       authorizationUrl: "authorize",
       tokenUrl: "/token",

@@ -39,7 +39,7 @@ const refusal = <A, E, R>(routes: Layer.Layer<A, E, R>): Effect.Effect<string | 
   )
 
 const neither = (...names: ReadonlyArray<string>) =>
-  `OAuth2.secured: neither secured nor Public: ${names.map((name) => JSON.stringify(name)).join(", ")}. Give each auth.require, auth.optional or OAuth2.Public.`
+  `OAuth2.secured: these endpoints have neither a requirement nor OAuth2.Public: ${names.map((name) => JSON.stringify(name)).join(", ")}. Add auth.require, auth.optional or OAuth2.Public to each.`
 
 describe("OAuth2.secured, for a layer of routes", () => {
   it.effect("lets an app start of which each route says who may use it", () =>
@@ -84,7 +84,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
       for (const routes of [route("/x").pipe(open, guarded), route("/x").pipe(guarded, open)]) {
         assert.include(
           yield* refusal(OAuth2.secured(routes)),
-          'Public inside of a requirement, which closes them: "GET /x"'
+          'a requirement protects these Public endpoints: "GET /x"'
         )
       }
     })
@@ -147,7 +147,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
         const App = HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), open)
         assert.include(
           yield* refusal(OAuth2.secured(App)),
-          'Public inside of a requirement, which closes them: "GET /closed"'
+          'a requirement protects these Public endpoints: "GET /closed"'
         )
       })
     )
@@ -171,7 +171,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
 
   it.effect("does not take the absence of routes for their being closed", () =>
     Effect.gen(function* () {
-      const seen = "has seen no route"
+      const seen = "found no route"
       assert.include(yield* refusal(OAuth2.secured(Layer.empty)), seen)
       // The same layer is built once: its routes are in the router already.
       const Shared = route("/shared")
@@ -239,7 +239,11 @@ describe("OAuth2.secured, for a layer of routes", () => {
   )
 
   it("takes an api or a layer, and nothing else", () => {
-    assert.throws(() => OAuth2.secured({} as never), TypeError, "takes an api or a layer of routes")
+    assert.throws(
+      () => OAuth2.secured({} as never),
+      TypeError,
+      "the argument is neither an HttpApi nor a layer of routes"
+    )
   })
 })
 

@@ -52,7 +52,10 @@ describe("the `OAuth2.secured` check", () => {
         assert.deepStrictEqual((yield* send("/stub", token)).status, 500)
       }
       assert.deepStrictEqual(handled, [])
-      assert.include(log, `Error The route "GET /cast" is neither secured nor Public: no requirement stands around it.`)
+      assert.include(
+        log,
+        `Error The route "GET /cast" has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
+      )
       assert.strictEqual((yield* send("/required")).status, 401)
       assert.strictEqual((yield* send("/optional", "bad")).status, 401)
       assert.deepStrictEqual(handled, [])
@@ -128,10 +131,10 @@ describe("the `OAuth2.secured` check", () => {
     assert.throws(
       () => OAuth2.secured(Api as never),
       TypeError,
-      `neither secured nor Public: "items.late", "items.later". Give each auth.require, auth.optional or OAuth2.Public.`
+      `these endpoints have neither a requirement nor OAuth2.Public: "items.late", "items.later". Add auth.require, auth.optional or OAuth2.Public to each.`
     )
     const withPublicInside = () => OAuth2.secured(Api.middleware(auth.require("a")) as never)
-    assert.throws(withPublicInside, TypeError, `Public inside of a requirement, which closes them: "items.public".`)
+    assert.throws(withPublicInside, TypeError, `a requirement protects these Public endpoints: "items.public".`)
   })
 
   it("secured throws for a middleware that only looks like a requirement", () => {
@@ -143,7 +146,7 @@ describe("the `OAuth2.secured` check", () => {
   })
 
   it("Public throws without a reason, and keeps a given reason", () => {
-    assert.throws(() => OAuth2.Public(" "), TypeError, "why")
+    assert.throws(() => OAuth2.Public(" "), TypeError, "the reason must not be empty")
     assert.strictEqual(OAuth2.Public("health checks").reason, "health checks")
   })
 })

@@ -63,7 +63,7 @@ describe("implication", () => {
       scopes: { a: "", b: "" },
       implies: { a: implied }
     })
-    // @ts-expect-error A handler needs the scope `b` of the scheme `Scheme`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `b` of the scheme `Scheme`, but no requirement around it proves this. Use auth.require.
     get(scheme.granted("b")).pipe(Layer.provide(scheme.require("a").route.layer), OAuth2.proven)
   })
 
@@ -89,9 +89,9 @@ describe("either", () => {
     const any = Effect.andThen(auth.grantedAny("items:read", "items:write"), auth.grantedAny("items:read", "me"))
     expect(get(any).pipe(Layer.provide(left.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(get(any).pipe(Layer.provide(right.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.granted("items:read")).pipe(Layer.provide(left.route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.granted("items:read")).pipe(Layer.provide(right.route.layer), OAuth2.proven)
     const same = OAuth2.either(narrow, auth.require("me", "items:read"))
     expect(get(auth.granted("items:read")).pipe(Layer.provide(same.route.layer))).type.toBeAssignableTo<Guarded>()
@@ -128,11 +128,11 @@ describe("the types prove nothing through a union or a wide type", () => {
       implies: condition ? { w: ["r"] } : { w: ["r2"] }
     })
     const maybe = OAuth2.authorizationCode("Maybe", { ...urls, scopes, implies: condition ? { w: ["r"] } : {} })
-    // @ts-expect-error A handler needs the scope `r` of the scheme `One`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `r` of the scheme `One`, but no requirement around it proves this. Use auth.require.
     get(one.granted("r")).pipe(Layer.provide(one.require("w").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `r` of the scheme `Other`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `r` of the scheme `Other`, but no requirement around it proves this. Use auth.require.
     get(other.granted("r")).pipe(Layer.provide(other.require("w").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `r` of the scheme `Maybe`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `r` of the scheme `Maybe`, but no requirement around it proves this. Use auth.require.
     get(maybe.granted("r")).pipe(Layer.provide(maybe.require("w").route.layer), OAuth2.proven)
   })
 
@@ -140,11 +140,11 @@ describe("the types prove nothing through a union or a wide type", () => {
     const given: Record<string, string> = {}
     const wide = OAuth2.authorizationCode("Wide", { ...urls, scopes: given })
     const [one, other] = [String(condition), String(condition)]
-    // @ts-expect-error A handler needs a scope of the scheme `Wide` whose name the types do not know, which no requirement proves: write it as a literal
+    // @ts-expect-error A handler needs a scope of the scheme `Wide`, but the types do not know which. Write the scope as a literal.
     get(wide.granted(other)).pipe(Layer.provide(wide.require(one).route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a scope of the scheme `Wide` whose name the types do not know, which no requirement proves: write it as a literal
+    // @ts-expect-error A handler needs a scope of the scheme `Wide`, but the types do not know which. Write the scope as a literal.
     get(wide.grantedAny(other)).pipe(Layer.provide(wide.require("a").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `a` of the scheme `Wide`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `a` of the scheme `Wide`, but no requirement around it proves this. Use auth.require.
     get(wide.granted("a")).pipe(Layer.provide(wide.require(one).route.layer), OAuth2.proven)
     expect(
       get(wide.granted("a")).pipe(Layer.provide(wide.require("a").route.layer), OAuth2.proven)
@@ -180,11 +180,11 @@ describe("OAuth2.proven", () => {
     const read = HttpRouter.add("GET", "/", subject)
     const readOptional = HttpRouter.add("GET", "/", Effect.as(OptionalAccessToken, HttpServerResponse.empty()))
     const optional = auth.optional().route.layer
-    // @ts-expect-error A handler needs the `AccessToken`, and its route or endpoint requires no token: give it auth.require
+    // @ts-expect-error A handler needs the `AccessToken`, but its route or endpoint does not require a token. Use auth.require.
     read.pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs the `AccessToken`, and its route or endpoint requires no token: give it auth.require
+    // @ts-expect-error A handler needs the `AccessToken`, but its route or endpoint does not require a token. Use auth.require.
     read.pipe(Layer.provide(optional), OAuth2.proven)
-    // @ts-expect-error A handler needs the `OptionalAccessToken`, and its route or endpoint takes no token: give it auth.optional
+    // @ts-expect-error A handler needs the `OptionalAccessToken`, but no requirement is around it. Use auth.optional.
     readOptional.pipe(OAuth2.proven)
     expect(readOptional.pipe(Layer.provide(optional), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(read.pipe(Layer.provide(auth.require().route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
@@ -192,9 +192,9 @@ describe("OAuth2.proven", () => {
 
   test("accepts only layers of routes or handlers, and the handlers of a group", () => {
     const granted = auth.granted("me")
-    // @ts-expect-error OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group
+    // @ts-expect-error OAuth2.proven: the argument is neither a layer of routes or handlers nor the handlers of a group. Pass one of these.
     OAuth2.proven(granted)
-    // @ts-expect-error OAuth2.proven takes a layer of routes or of handlers, or the handlers of a group
+    // @ts-expect-error OAuth2.proven: the argument is neither a layer of routes or handlers nor the handlers of a group. Pass one of these.
     granted.pipe(OAuth2.proven)
   })
 })
@@ -203,11 +203,11 @@ describe("OAuth2.secured", () => {
   test("accepts only an api or a layer of routes", () => {
     const list = HttpApiEndpoint.get("list", "/items")
     const items = HttpApiGroup.make("items")
-    // @ts-expect-error OAuth2.secured takes an api or a layer of routes
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
     OAuth2.secured(items.add(list))
-    // @ts-expect-error OAuth2.secured takes an api or a layer of routes
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
     items.add(list).pipe(OAuth2.secured)
-    // @ts-expect-error OAuth2.secured takes an api or a layer of routes
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
     OAuth2.secured(list)
   })
 })

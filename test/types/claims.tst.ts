@@ -68,34 +68,34 @@ describe("a scheme's access token", () => {
   })
 
   test("does not compile without a requirement of the scheme", () => {
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(get(tenant))
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(Layer.provide(typed.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(Layer.provide(typed.layerTest({})), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(Layer.provide(typed.grant({})), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(Layer.provide(typed.optional("a").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(Layer.provide(auth.require("me").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(Layer.provide(OAuth2.Public("why not").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(Effect.provide(tenant, typed.layerRequest)).pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(Effect.provideService(tenant, AccessToken, Option.getOrThrow(Option.none()))).pipe(OAuth2.proven)
   })
 
   test("does not compile if an alternative has another scheme or is optional", () => {
     const other = OAuth2.either(typed.require("a"), auth.require("me"))
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(Layer.provide(other.route.layer), OAuth2.proven)
     const none = OAuth2.either(typed.require("a"), typed.optional("b"))
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(Layer.provide(none.route.layer), OAuth2.proven)
   })
 
@@ -103,9 +103,9 @@ describe("a scheme's access token", () => {
     const both = get(Effect.all([typed.accessToken, auth.accessToken]))
     const app = both.pipe(Layer.provide(typed.require().route.layer), Layer.provide(auth.require().route.layer))
     expect(app.pipe(OAuth2.proven)).type.toBeAssignableTo<Guarded<"OAuth2" | "Typed">>()
-    // @ts-expect-error A handler needs a token of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     both.pipe(Layer.provide(typed.require().route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+    // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     both.pipe(Layer.provide(auth.require().route.layer), OAuth2.proven)
   })
 
@@ -149,17 +149,17 @@ describe("a scheme's access token in an HttpApi", () => {
   test("does not compile without a requirement of the scheme", () => {
     const Open = HttpApi.make("api").add(group)
     HttpApiBuilder.group(Open, "items", (h) =>
-      // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+      // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
       h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
     )
     const Optional = Open.middleware(typed.optional())
     HttpApiBuilder.group(Optional, "items", (h) =>
-      // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+      // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
       h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
     )
     const Other = Open.middleware(auth.require("me"))
     HttpApiBuilder.group(Other, "items", (h) =>
-      // @ts-expect-error A handler needs a token of the scheme `Typed`, which no requirement around it proves
+      // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
       h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
     )
   })

@@ -37,30 +37,30 @@ describe("a requirement around a route proves a grant", () => {
   })
 
   test("but not if it requires another scope", () => {
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(write).pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(get(write))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(write).pipe(Layer.provide(auth.require("items:read").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(Layer.provide(get(write), auth.require("items:read").route.layer))
     const app = get(auth.granted("items:read", "items:write"))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     app.pipe(Layer.provide(auth.require("items:read").route.layer), OAuth2.proven)
   })
 
   test("but not if it wraps another route", () => {
     const open = get(write)
     const guarded = get(write).pipe(Layer.provide(auth.require("items:write").route.layer))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     Layer.merge(open, guarded).pipe(OAuth2.proven)
   })
 
   test("but not if it is optional, and the layer of the scheme proves nothing", () => {
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(write).pipe(Layer.provide(auth.optional("items:write").route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(write).pipe(Layer.provide(auth.layer), OAuth2.proven)
   })
 
@@ -129,9 +129,9 @@ describe("a grant in the type of a service", () => {
   })
 
   test("does not compile without the requirement", () => {
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     app.pipe(Layer.provide(auth.require("me").route.layer), HttpRouter.provideRequest(Baskets.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(Layer.provide(app, auth.require("items:write").route.layer))
   })
 
@@ -153,13 +153,13 @@ describe("Requirement.any", () => {
   })
 
   test("does not prove one of its scopes, or grantedAny of fewer scopes", () => {
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.granted("items:read")).pipe(any, OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(get(auth.granted("items:read")).pipe(any))
-    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.grantedAny("items:read", "me")).pipe(any, OAuth2.proven)
-    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(get(auth.grantedAny("items:read", "me")).pipe(any))
   })
 
@@ -175,7 +175,7 @@ describe("Requirement.any", () => {
     )
     expect(get(auth.grantedAny("items:read", "me")).pipe(nested, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(get(auth.grantedAny("items:write", "me")).pipe(nested, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.grantedAny("items:read", "items:write")).pipe(nested, OAuth2.proven)
   })
 
@@ -206,21 +206,21 @@ describe("implication", () => {
     expect(get(implying.granted("items:read", "items:write")).pipe(any, OAuth2.proven)).type.toBeAssignableTo<
       Guarded<"Implying">
     >()
-    // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, but no requirement around it proves this. Use auth.require.
     get(implying.granted("admin")).pipe(any, OAuth2.proven)
   })
 
   test("does not prove an implying scope", () => {
     const read = Layer.provide(implying.require("items:read").route.layer)
-    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `Implying`, which no requirement around it proves
+    // @ts-expect-error A handler needs one of the scopes `...` of the scheme `Implying`, but no requirement around it proves this. Use auth.require.
     get(implying.granted("items:write")).pipe(read, OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(get(implying.granted("admin")).pipe(read))
   })
 
   test("does not apply to another scheme", () => {
     const write = Layer.provide(auth.require("items:write").route.layer)
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.granted("items:read")).pipe(write, OAuth2.proven)
   })
 })
@@ -231,7 +231,7 @@ describe("a requirement with a union type", () => {
   test("proves grantedAny of a union of scopes, but no single scope", () => {
     const one = Layer.provide(auth.require(scope).route.layer)
     expect(get(auth.grantedAny("items:read", "items:write")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.granted("items:read")).pipe(one, OAuth2.proven)
   })
 

@@ -52,22 +52,22 @@ describe("a grant that no requirement proves does not compile", () => {
   test("in a layer of handlers", () => {
     const Items = HttpApiBuilder.group(open, "items", (h) => h.handle("remove", () => write))
     expect<ServicesOf<typeof Items>>().type.not.toBe<never>()
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(Items)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     Items.pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     HttpApiBuilder.group(open, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
   })
 
   test("in the handlers of one group", () => {
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     HttpApiBuilder.group(Read, "items", (h) => OAuth2.proven(h.handle("remove", () => write)))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => write).pipe(OAuth2.proven))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     HttpApiBuilder.group(Read, "items", (h) => h.handleAll({ remove: () => write }).pipe(OAuth2.proven))
   })
 
@@ -80,7 +80,7 @@ describe("a grant that no requirement proves does not compile", () => {
         return h.handle("remove", () => write)
       })
     )
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     Items.pipe(OAuth2.proven)
   })
 
@@ -100,9 +100,9 @@ describe("a grant that no requirement proves does not compile", () => {
     const Handlers = HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => close)).pipe(
       Layer.provide(Shop.layer)
     )
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     Handlers.pipe(OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(Handlers)
   })
 
@@ -114,7 +114,7 @@ describe("a grant that no requirement proves does not compile", () => {
       )
     )
     HttpApiBuilder.group(Api, "items", (h) =>
-      // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+      // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
       h.handleAll({ remove: () => write, clear: () => write }).pipe(OAuth2.proven)
     )
     HttpApiBuilder.group(Api, "items", (h) =>
@@ -124,7 +124,7 @@ describe("a grant that no requirement proves does not compile", () => {
 
   test("if the endpoint was added after the group's requirement", () => {
     const Api = api(HttpApiGroup.make("items").middleware(auth.require("items:write")).add(remove))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
   })
 
@@ -136,7 +136,7 @@ describe("a grant that no requirement proves does not compile", () => {
     )
     const any = Effect.asVoid(auth.grantedAny("items:write", "me"))
     HttpApiBuilder.group(Any, "items", (h) => h.handle("remove", () => any).pipe(OAuth2.proven))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     HttpApiBuilder.group(Any, "items", (h) => h.handle("remove", () => write).pipe(OAuth2.proven))
   })
 })

@@ -23,7 +23,7 @@ describe("OAuth2.Public", () => {
   test("proves nothing to a handler", () => {
     expect<HttpApiMiddleware.Provides<OAuth2.PublicEndpoint>>().type.toBe<never>()
     const route = HttpRouter.add("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     route.pipe(Layer.provide(open.route.layer), OAuth2.proven)
   })
 })
@@ -53,12 +53,12 @@ describe("OAuth2.secured accepts an api", () => {
 describe("a public endpoint inside of a requirement does not compile, and the message names the endpoint", () => {
   test("if the requirement is on the group, the api or the endpoint", () => {
     const group = items.add(list, health.middleware(open)).middleware(required)
-    // @ts-expect-error The endpoint `health` is Public inside of a requirement, which closes it: add it after .middleware(), or take Public away
+    // @ts-expect-error The endpoint `health` is Public, but a requirement protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
     OAuth2.secured(HttpApi.make("api").add(group))
     const Api = HttpApi.make("api").add(items.add(health.middleware(open)))
-    // @ts-expect-error The endpoint `health` is Public inside of a requirement, which closes it: add it after .middleware(), or take Public away
+    // @ts-expect-error The endpoint `health` is Public, but a requirement protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
     Api.middleware(auth.optional()).pipe(OAuth2.secured)
-    // @ts-expect-error The endpoint `health` is Public inside of a requirement, which closes it: add it after .middleware(), or take Public away
+    // @ts-expect-error The endpoint `health` is Public, but a requirement protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
     OAuth2.secured(HttpApi.make("api").add(items.add(health.middleware(required).middleware(open))))
   })
 })
@@ -66,57 +66,57 @@ describe("a public endpoint inside of a requirement does not compile, and the me
 describe("an unprotected endpoint does not compile, and the message names the endpoint", () => {
   test("in a direct call", () => {
     const Api = HttpApi.make("api").add(items.add(list))
-    // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `list` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     OAuth2.secured(Api)
   })
 
   test("in a pipe", () => {
-    // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `list` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     HttpApi.make("api").add(items.add(list)).pipe(OAuth2.secured)
   })
 
   test("if it was added after .middleware()", () => {
     const Api = HttpApi.make("api").add(items.add(list).middleware(required).add(create))
-    // @ts-expect-error The endpoint `create` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `create` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     OAuth2.secured(Api)
-    // @ts-expect-error The endpoint `create` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `create` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     Api.pipe(OAuth2.secured)
   })
 
   test("if its group was added after .middleware()", () => {
     const Api = HttpApi.make("api").add(items.add(list)).middleware(required).add(HttpApiGroup.make("ops").add(health))
-    // @ts-expect-error The endpoint `health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `health` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     OAuth2.secured(Api)
-    // @ts-expect-error The endpoint `health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `health` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     Api.pipe(OAuth2.secured)
   })
 
   test("if it came with another api", () => {
     const Other = HttpApi.make("other").add(HttpApiGroup.make("ops").add(health))
     const Api = HttpApi.make("api").add(items.add(list)).middleware(required).addHttpApi(Other)
-    // @ts-expect-error The endpoint `health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `health` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     Api.pipe(OAuth2.secured)
   })
 
   test("if it has another middleware", () => {
     class Log extends HttpApiMiddleware.Service<Log>()("test/Log") {}
     const Api = HttpApi.make("api").add(items.add(list.middleware(Log)))
-    // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `list` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     Api.pipe(OAuth2.secured)
   })
 
   test("if it is declared as classes", () => {
     class Items extends items.add(list) {}
     class Api extends HttpApi.make("api").add(Items) {}
-    // @ts-expect-error The endpoint `list` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `list` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     OAuth2.secured(Api)
   })
 
   test("if there are several, and the message names one", () => {
     const Api = HttpApi.make("api").add(items.add(list, create))
-    // @ts-expect-error The endpoint `...` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `...` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     OAuth2.secured(Api)
-    // @ts-expect-error The endpoint `...` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The endpoint `...` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     Api.pipe(OAuth2.secured)
   })
 })
@@ -135,14 +135,14 @@ describe("OAuth2.secured and a route", () => {
   })
 
   test("do not compile otherwise, and the message names the route", () => {
-    // @ts-expect-error The route `GET /items` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The route `GET /items` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     OAuth2.secured(route)
-    // @ts-expect-error The route `GET /items` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The route `GET /items` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     route.pipe(OAuth2.secured)
-    // @ts-expect-error The route `GET /items` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The route `GET /items` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     route.pipe(Layer.provide(auth.layer), OAuth2.secured)
     const health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.empty()))
-    // @ts-expect-error The route `GET /health` is neither secured nor Public: give it auth.require, auth.optional or OAuth2.Public
+    // @ts-expect-error The route `GET /health` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     route.pipe(Layer.provide(required.route.layer), Layer.merge(health), OAuth2.secured)
   })
 
@@ -154,7 +154,7 @@ describe("OAuth2.secured and a route", () => {
 
   test("keep the scopes that the handler needs", () => {
     const granted = OAuth2.route("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     granted.pipe(Layer.provide(required.route.layer), OAuth2.secured, OAuth2.proven)
     expect(
       granted.pipe(Layer.provide(auth.require("me").route.layer), OAuth2.secured, OAuth2.proven)

@@ -13,10 +13,10 @@ describe("two schemes", () => {
 
   test("do not share grants", () => {
     expect<OAuth2.Granted<"Partners", "items:read">>().type.not.toBeAssignableTo<Grant<"items:read">>()
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.granted("items:read")).pipe(Layer.provide(partners.require("items:read").route.layer), OAuth2.proven)
     const app = get(partners.granted("items:read"))
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(Layer.provide(app, auth.require("items:read").route.layer))
   })
 
@@ -55,9 +55,9 @@ describe("OAuth2.either", () => {
 
   test("does not prove a grant that only one alternative proves", () => {
     expect<GrantsOf<typeof one>>().type.toBe<never>()
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.granted("me")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, but no requirement around it proves this. Use auth.require.
     get(partners.granted("items:read")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
   })
 

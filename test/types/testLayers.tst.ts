@@ -36,9 +36,9 @@ describe("auth.grant", () => {
 
   test("does not replace the requirement of a route", () => {
     const app = get(auth.granted("me"))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     app.pipe(Layer.provide(auth.grant({ scopes: ["me"] })), OAuth2.proven)
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(Layer.provide(app, auth.grant({ scopes: ["me"] })))
   })
 })
@@ -46,7 +46,7 @@ describe("auth.grant", () => {
 describe("BearerToken.layerTest", () => {
   test("proves no scope", () => {
     const app = get(auth.granted("me")).pipe(HttpRouter.provideRequest(BearerToken.layerTest("stub")))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     app.pipe(OAuth2.proven)
   })
 })
@@ -62,7 +62,7 @@ describe("auth.layerTest", () => {
 
   test("proves nothing without a requirement", () => {
     const app = get(auth.granted("me"))
-    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, which no requirement around it proves
+    // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     app.pipe(Layer.provide(auth.layerTest({ scopes: ["me"] })), OAuth2.proven)
   })
 })

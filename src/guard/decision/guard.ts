@@ -7,7 +7,7 @@ import * as raised from "../../core/response.ts"
 import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts"
 import { combine, type Policy } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
-import { failureOf, raise } from "../requirement/refuse.ts"
+import { failureOf, failWith } from "../requirement/refuse.ts"
 import { decideClause } from "./decide.ts"
 import * as decisions from "./stamp.ts"
 import type { Place } from "./place.ts"
@@ -64,7 +64,7 @@ const adopting = (handler: Handler, policy: Policy): Handler => {
   return Effect.catchIf(
     handler,
     (error) => isSecurityError(error) && !raised.isRaised(error) && !raised.isReceived(error),
-    (error) => raise(scheme, error as SecurityError)
+    (error) => failWith(scheme, error as SecurityError)
   )
 }
 

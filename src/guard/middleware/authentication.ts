@@ -5,7 +5,7 @@ import * as guard from "../decision/guard.ts"
 import { registerAuthentication } from "./placement.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
 
-/** The middleware that `HttpApi` calls for each requirement of the scheme on an endpoint. */
+/** Creates the middleware that `HttpApi` calls for each requirement of the scheme on an endpoint. */
 export const make = (scheme: Scheme, authenticator: Authenticator): Authentication => {
   const self: Authentication = Object.assign(
     (...[handler, options]: Parameters<Authentication>) => {

@@ -1,15 +1,18 @@
-/** Puts into place, once, what guards need of Effect: see the modules that are called here. */
+/** Installs the extensions of Effect that guards need. */
 import { extendEndpointMiddleware } from "../../core/effect/endpointMiddleware.ts"
 import { extendMemoization } from "../../core/effect/layerMemoization.ts"
-import { another } from "../requirement/registry.ts"
+import { copyOfKey } from "../requirement/registry.ts"
 import { memoization } from "./placement.ts"
 
 let isInstalled = false
 
-/** Extends Effect when the first scheme is made, which is before any layer or endpoint can hold a guard. An import alone changes nothing. */
+/**
+ * Extends Effect once. Every scheme calls this function, and no guard exists before its scheme. Imports have no side
+ * effect.
+ */
 export const install = (): void => {
   if (isInstalled) return
   extendMemoization(memoization)
-  extendEndpointMiddleware(another)
+  extendEndpointMiddleware(copyOfKey)
   isInstalled = true
 }

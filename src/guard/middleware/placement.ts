@@ -1,4 +1,7 @@
-/** Keeps each guard where the program puts it, and with the verifier of its own app, while layers are built. */
+/**
+ * Keeps each guard at the place where the program provides it, with the verifier of its own app, while layers are
+ * built.
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -13,7 +16,7 @@ type Services = Context.Context<never>
 
 const authentications = new WeakSet<object>()
 
-/** Notes an `Authentication`, so that it is found in a context. */
+/** Registers an `Authentication`, so that `authenticationsIn` finds it in a context. */
 export const registerAuthentication = (authentication: Authentication): Authentication => {
   authentications.add(authentication)
   return authentication
@@ -21,14 +24,14 @@ export const registerAuthentication = (authentication: Authentication): Authenti
 
 const requirements = new WeakMap<RouteMiddleware, Policy>()
 
-/** Notes the function that a requirement applies to routes. */
+/** Registers the function that a requirement applies to routes. */
 export const registerRequirement = (middleware: RouteMiddleware, policy: Policy): void => {
   requirements.set(middleware, policy)
 }
 
 const markers = new WeakSet<RouteMiddleware>()
 
-/** Notes a middleware of this library that only leaves a mark on routes: it may run outside of a requirement. */
+/** Registers a middleware that only marks routes. Such a middleware may run outside a requirement. */
 export const registerMarker = <M extends RouteMiddleware>(middleware: M): M => {
   markers.add(middleware)
   return middleware
@@ -47,8 +50,8 @@ const requirementsIn = (context: Services): ReadonlyArray<Policy> =>
   routeContext.stacksIn(context).flatMap(requirementsOf)
 
 /**
- * Throws if `HttpRouter` would run a middleware outside of the requirement, although the program provides it inside. The requirement calls this while
- * it is applied to a route.
+ * Throws if `HttpRouter` would run a middleware outside the requirement, although the program provides the middleware
+ * inside. The requirement calls this function when `HttpRouter` applies the requirement to a route.
  */
 export const assertOrder = (requirement: RouteMiddleware): void =>
   assertInside(requirement, routeContext.stacksIn(Fiber.getCurrent()?.context ?? Context.empty()))
@@ -60,10 +63,10 @@ const assertInside = (requirement: RouteMiddleware, stacks: ReadonlyArray<Stack>
   const inside = declared.slice(declared.indexOf(requirement) + 1)
   const misplaced = applied
     .slice(0, Math.max(0, applied.indexOf(requirement)))
-    .find((one) => inside.includes(one) && !requirements.has(one) && !markers.has(one))
+    .find((middleware) => inside.includes(middleware) && !requirements.has(middleware) && !markers.has(middleware))
   if (misplaced === undefined) return
   throw new TypeError(
-    `The middleware ${nameOf(misplaced, stacks)} is provided inside of the requirement ${describe(requirements.get(requirement) ?? [])}, but HttpRouter would run it outside, for every request: it puts the members of a.combine(b) around all middleware that is not combined. Provide the members one by one, Layer.provide(a.layer), Layer.provide(b.layer), and then the requirement; or combine the requirement, too: a.combine(b).combine(requirement.route).`
+    `HttpRouter would run the middleware ${nameOf(misplaced, stacks)} outside the requirement ${describe(requirements.get(requirement) ?? [])}, although the program provides it inside. HttpRouter puts the members of a.combine(b) around all middleware that is not combined. Provide the members one by one, Layer.provide(a.layer), Layer.provide(b.layer), and then the requirement. Or combine the requirement too: a.combine(b).combine(requirement.route).`
   )
 }
 
@@ -73,10 +76,13 @@ const nameOf = (middleware: RouteMiddleware, stacks: ReadonlyArray<Stack>): stri
   return middleware.name === "" ? `(${place})` : `${JSON.stringify(middleware.name)} (${place})`
 }
 
-/** The requirements that are provided around the layer which a group of handlers, or a middleware, comes from. */
+/** The requirements that are provided to the layer of a group of handlers or of a middleware. */
 const expected = new WeakMap<Group | Stack, ReadonlyArray<Policy>>()
 
-/** Throws if these routes are added without a requirement that is provided to their handlers, or to the layer of a middleware around them. */
+/**
+ * Throws if a requirement is provided to the handlers of these routes, or to a middleware around them, but not to the
+ * routes.
+ */
 const assertApplied = (context: Services, routes: ReadonlyArray<object>): void => {
   const applied = requirementsIn(context)
   const missing = (of: Group | Stack) => expected.get(of)?.find((requirement) => !applied.includes(requirement))
@@ -85,14 +91,14 @@ const assertApplied = (context: Services, routes: ReadonlyArray<object>): void =
     if (requirement === undefined) continue
     const handlers = Array.from(group.handlers.keys(), (name) => JSON.stringify(name)).join(", ")
     throw new TypeError(
-      `The layer of the requirement ${describe(requirement)} is provided to handlers (${handlers}), which do not apply it, and not to their routes. Provide it to HttpApiBuilder.layer, outside of the handlers; or give the requirement itself to the endpoint, the group or the api: .middleware(requirement).`
+      `The layer of the requirement ${describe(requirement)} is provided to handlers (${handlers}). Handlers do not apply a requirement, so the routes would lack the requirement. Provide the layer to HttpApiBuilder.layer, outside the handlers. Or give the requirement to the endpoint, the group or the api: .middleware(requirement).`
     )
   }
   for (const stack of routeContext.stacksIn(context)) {
     const requirement = missing(stack)
     if (requirement === undefined) continue
     throw new TypeError(
-      `The layer of the requirement ${describe(requirement)} is provided to the layer of a middleware, which does not apply it, and not to the routes. Provide each to the routes: Layer.provide(middleware.layer), Layer.provide(requirement.route.layer).`
+      `The layer of the requirement ${describe(requirement)} is provided to the layer of a middleware. A middleware does not apply a requirement, so the routes would lack the requirement. Provide both layers to the routes: Layer.provide(middleware.layer), Layer.provide(requirement.route.layer).`
     )
   }
 }
@@ -104,14 +110,14 @@ const isComplete = (context: Services): boolean => {
   )
 }
 
-/** The same router, which looks at what surrounds each route that is added. */
+/** Wraps a router, so that adding a route fails if a requirement is provided at the wrong place. */
 const watched = (router: HttpRouter.HttpRouter): HttpRouter.HttpRouter => {
   const addAll = (routes: ReadonlyArray<HttpRouter.Route<unknown, unknown>>) =>
     Effect.contextWith((context: Services) => {
       assertApplied(context, routes)
       return router.addAll(routes)
     })
-  // Safe cast: the types of a route's needs are those of the router that it is passed on to.
+  // Safe cast: the wrapped router receives the routes unchanged.
   return HttpRouter.HttpRouter.of({
     ...router,
     addAll,
@@ -120,9 +126,9 @@ const watched = (router: HttpRouter.HttpRouter): HttpRouter.HttpRouter => {
   } as HttpRouter.HttpRouter)
 }
 
-/** Where a layer was built whose services hold guards. */
-interface Place {
-  /** Whether the services hold a requirement of routes, whose checks use the services around it. */
+/** The guards around a layer when the layer was built. */
+interface BuildPlace {
+  /** Whether the layer gives a requirement of routes. Its checks use the services around the layer. */
   readonly holdsRequirement: boolean
   readonly authentications: ReadonlyArray<Authentication>
   readonly requirements: ReadonlyArray<Policy>
@@ -134,10 +140,11 @@ const ofScheme = (context: Services, { scheme }: Authentication): object =>
   Context.getOrUndefined(context, scheme.service) ?? nothing
 
 /**
- * Builds handlers of an `HttpApi` once for each set of authentications around them, and a requirement of routes wherever it is provided: a guard asks the
- * verifier that is provided innermost around its layer, and a check uses the services there.
+ * Builds handlers of an `HttpApi` once for each set of authentications around them. Builds a requirement of routes at
+ * every place where it is provided. So a guard uses the innermost verifier around its layer, and a check uses the
+ * services there.
  */
-export const memoization: Memoization<Place> = {
+export const memoization: Memoization<BuildPlace> = {
   building: (build, context) => {
     const router = Context.getOrUndefined(context, HttpRouter.HttpRouter)
     return router === undefined || isComplete(context)
@@ -151,7 +158,7 @@ export const memoization: Memoization<Place> = {
     if (!holdsRequirement && !holdsGroup && !keys.some(routeContext.isStackKey)) return
     return {
       holdsRequirement,
-      // Other middleware captures no authentication of this library: it stays shared, with all that it holds.
+      // Other middleware captures no authentication, so its layer stays memoized.
       authentications: holdsGroup ? authenticationsIn(context) : [],
       requirements: requirementsIn(context)
     }
@@ -175,8 +182,8 @@ export const memoization: Memoization<Place> = {
 }
 
 /**
- * Throws as `assertOrder` does, before `combine` makes one stack of all: a stack that is nested in another one, `a.combine(b.combine(c))`, no longer shows
- * what was provided inside of what.
+ * Throws like `assertOrder`, but before `combine` merges the stacks. The merged stack of `a.combine(b.combine(c))` no
+ * longer shows which middleware was provided inside which.
  */
 const assertProvidedInside = (services: Services, context: Services): void => {
   const outer = routeContext.stacksIn(context)
@@ -192,11 +199,11 @@ const copyOfGroup = (group: Group): Group => ({ ...group })
 
 const copyOfStack = (stack: Stack): Stack => Array.from(stack)
 
-/** Notes what is provided further in, and what surrounds the services here instead of at the first place. */
+/** Copies a group or stack, and replaces the requirements of the first place by the requirements around this place. */
 const expecting = <T extends Group | Stack>(
   original: T,
   copyOf: (original: T) => T,
-  place: Place,
+  place: BuildPlace,
   around: ReadonlyArray<Policy>
 ): T => {
   const before = expected.get(original) ?? []
@@ -211,8 +218,8 @@ const keys = new WeakMap<RouteMiddleware, string>()
 let count = 0
 
 /**
- * A key of its own for each requirement that is built. `HttpRouter` gives a middleware one key, so the same requirement at a second place would take the
- * first one's place in the context, whatever is provided between them and whichever verifier each has.
+ * Returns a separate key for each built requirement. `HttpRouter` gives a middleware one key. With that key, a
+ * requirement at a second place would replace the first one in the context, although their verifiers can differ.
  */
 const keyOf = (key: string, stack: Stack): string => {
   const requirement = stack.find((middleware) => requirements.has(middleware))

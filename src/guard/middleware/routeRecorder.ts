@@ -1,4 +1,4 @@
-/** What stands around a route: requirements, `Public` and the fields of its operation are told while it is added to a router. */
+/** Records which requirements, `Public` marks and operation fields wrap each route, while a router adds the route. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -9,18 +9,18 @@ import { type Group, groupsIn } from "../../core/effect/routeContext.ts"
 import type { Json } from "../../core/lib/json.ts"
 import type { Policy } from "../requirement/policy.ts"
 
-/** Of one route. */
+/** A route with everything that wraps it. */
 export interface RecordedRoute {
   readonly method: string
-  /** As the router has it, with its prefixes. */
+  /** The path with the router's prefixes. */
   readonly path: string
-  /** Those of the route, outermost first. */
+  /** The requirements around the route, outermost first. */
   readonly requirements: ReadonlyArray<Policy>
-  /** The fields of its operation, `undefined` where no document is to show it. */
+  /** The fields of the OpenAPI operation. `undefined` if documents must not show the route. */
   readonly operation: Json | undefined
-  /** Whether it says that it is open. */
+  /** Whether the route is marked `Public`. */
   readonly isPublic: boolean
-  /** Where it is one of an `HttpApi`, which has requirements of its own. */
+  /** The endpoint, with its own requirements, if the route belongs to an `HttpApi`. */
   readonly endpoint: HttpApiEndpoint.Top | undefined
 }
 
@@ -31,7 +31,7 @@ interface Notes {
   isPublic: boolean
 }
 
-/** A router puts middleware around a route while the route is added, the innermost first, in one go. */
+// A module variable works, because a router applies all middleware of a route synchronously, the innermost first.
 let current: Notes | undefined
 
 export const noteRequirement = (policy: Policy): void => {
@@ -42,7 +42,7 @@ export const notePublic = (): void => {
   if (current !== undefined) current.isPublic = true
 }
 
-/** What stands further in counts. */
+/** Adds fields to the operation. The fields of the inner middleware win. */
 export const noteOperation = (fields: Json | undefined): void => {
   if (current === undefined) return
   current.operation =
@@ -51,7 +51,7 @@ export const noteOperation = (fields: Json | undefined): void => {
 
 const notesOf = (route: object, add: () => void): Notes => {
   const outer = current
-  // A router that records may stand in front of another one: both add the same route.
+  // Two nested recording routers add the same route, and both need its notes.
   const notes = outer?.route === route ? outer : { route, requirements: [], operation: {}, isPublic: false }
   current = notes
   try {
@@ -74,7 +74,7 @@ const endpointsOf = (group: Group): Endpoints => {
   return found
 }
 
-/** The endpoint that a route is of, where it is one of an `HttpApi`. */
+/** Returns the endpoint of a route that belongs to an `HttpApi`. */
 const endpointOf = (route: object, context: Context.Context<never>): HttpApiEndpoint.Top | undefined => {
   for (const group of groupsIn(context)) {
     const endpoint = endpointsOf(group).get(route)
@@ -83,15 +83,15 @@ const endpointOf = (route: object, context: Context.Context<never>): HttpApiEndp
   return
 }
 
-/** What becomes of routes that are added. */
+/** Receives the routes that are added. */
 interface Recorder {
   readonly record: (route: RecordedRoute) => void
-  /** Of one that is added when the layer was built: why it is not served, if so. */
+  /** Returns an error if a route that is added after the layer was built must not be served. */
   readonly refuseLate: (route: RecordedRoute) => Error | undefined
   isBuilt: boolean
 }
 
-/** The router, which tells of each route that is added to it. */
+/** Wraps a router, so that a recorder receives each added route. */
 const recording = (
   router: HttpRouter.HttpRouter,
   recorder: Recorder,
@@ -101,7 +101,8 @@ const recording = (
     Effect.contextWith((context: Context.Context<never>) => {
       for (const route of routes) {
         let refusal: Error | undefined
-        // Middleware is seen only while the route is added, and then it is there: one that is refused does not run.
+        // The router shows the middleware of a route only while it adds the route. So add a late route, but block its
+        // handler if the route is refused.
         const added = recorder.isBuilt
           ? { ...route, handler: Effect.suspend(() => (refusal === undefined ? route.handler : Effect.die(refusal))) }
           : route
@@ -121,7 +122,7 @@ const recording = (
       }
       return Effect.void
     })
-  // Sound: what a route needs is in the types of whoever adds it.
+  // Safe cast: the wrapped router receives the routes unchanged.
   return HttpRouter.HttpRouter.of({
     ...router,
     addAll,
@@ -131,7 +132,7 @@ const recording = (
   } as HttpRouter.HttpRouter)
 }
 
-/** The layer of routes, and what is made of their list, which is not empty: a layer that is built already, or elsewhere, adds none. */
+/** Builds a layer of routes, and then a layer from the recorded routes. Dies if no route was recorded. */
 export const recorded = <A, E, R, A2, E2, R2>(
   routes: Layer.Layer<A, E, R>,
   then: (routes: ReadonlyArray<RecordedRoute>) => Layer.Layer<A2, E2, R2>,
@@ -150,13 +151,13 @@ export const recorded = <A, E, R, A2, E2, R2>(
         })
       )
     })
-    // Sound: the router is asked for as an option so that its absence can be told.
+    // Safe cast: the result type requires the router. It is read as an option to give an explanation if it is missing.
   ) as Layer.Layer<A | A2, E | E2, Exclude<R, HttpRouter.HttpRouter> | R2 | HttpRouter.HttpRouter>
 
 const noRoutes = Layer.effectDiscard(
   Effect.die(
     new TypeError(
-      "OAuth2.secured, or OpenApiSecurity.documented, has seen no route. Put it around the layer of routes, inside of HttpRouter.serve; routes that are built outside of it, too, or have a router of their own, are added without it."
+      "OAuth2.secured or OpenApiSecurity.documented found no route. It does not find routes that have their own router or that are also built outside it. Put it around the layer of routes, inside HttpRouter.serve."
     )
   )
 )

@@ -1,4 +1,6 @@
-/** What `auth.require` gives: the types of a requirement, and the middleware for `HttpApi` and `HttpRouter`. */
+/**
+ * Defines the result of `auth.require`: the types of a requirement, and the middleware for `HttpApi` and `HttpRouter`.
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -20,7 +22,11 @@ import type { ErrorSchemas } from "../scheme/errorSchemas.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
 /**
- * The service that authenticates requests for the scheme `Name`: `auth.layer` provides it, requirements and `auth.authorize` need it.
+ * Service that authenticates requests for the scheme `Name`.
+ *
+ * **Details**
+ *
+ * `auth.layer` provides the service. Requirements and `auth.authorize` need it.
  *
  * @category services
  * @since 0.1.0
@@ -30,10 +36,13 @@ export interface Authentication<in out Name extends string> {
 }
 
 /**
- * Proof that the request's token has at least one of the scopes `Scope` of the scheme `Name`: what `auth.granted` needs, and what a requirement
- * provides. A proof of `"a"` is one of `"a" | "b"` too.
+ * Proof that the request's token has at least one of the scopes `Scope` of the scheme `Name`.
  *
- * **Example** (A service that demands proof of its callers)
+ * **Details**
+ *
+ * A requirement provides the proof. `auth.granted` needs it. A proof of `"a"` is also a proof of `"a" | "b"`.
+ *
+ * **Example** (Requiring a proof from callers of a service)
  *
  * ```ts
  * import { Context, type Effect } from "effect"
@@ -56,7 +65,11 @@ export interface Granted<in out Name extends string, in Scope extends string> {
 }
 
 /**
- * Proof that the request's token was verified by the scheme `Name`: what `auth.accessToken` needs, and what a requirement that is not optional provides.
+ * Proof that the scheme `Name` verified the request's token.
+ *
+ * **Details**
+ *
+ * A requirement that is not optional provides the proof. `auth.accessToken` needs it.
  *
  * @category services
  * @since 0.1.0
@@ -66,7 +79,7 @@ export interface Verified<in out Name extends string> {
 }
 
 /**
- * What a sealed route needs: that a requirement or `Public` stands around it. `Route` is its method and path.
+ * Proof that a requirement or `OAuth2.Public` wraps a route of `OAuth2.route`. `Route` is the method and the path.
  *
  * @category services
  * @since 0.1.0
@@ -75,9 +88,13 @@ export interface Seal<out Route extends string> {
   readonly "~effect-oauth2/Seal": Route
 }
 
+// Three types hold one requirement. For auth.require("a") of the scheme "OAuth2":
+// SecurityRequirementTypes -> the type parameters, which OAuth2.either reads
+// Requires -> the identifier of the middleware key, which HttpApi reads
+// SecurityRequirement -> the value: both of these, and `route`
+
 /**
- * The service of one requirement. Its layer is that of its scheme: whatever a requirement of the scheme demands, an `Authentication` of the
- * scheme serves it.
+ * Service of one requirement, which the scheme's `Authentication` implements.
  *
  * @category services
  * @since 0.1.0
@@ -92,7 +109,8 @@ export interface Requires<in out Name extends string, Provides, E, R>
     > {}
 
 /**
- * The types of a requirement: its schemes' names, what it provides to handlers, the errors of its checks, and the services that these need.
+ * Types of a requirement: the names of its schemes, the services that it provides to handlers, and the errors and
+ * services of its checks.
  *
  * @category models
  * @since 0.1.0
@@ -100,7 +118,7 @@ export interface Requires<in out Name extends string, Provides, E, R>
 export interface SecurityRequirementTypes<out Name, in Provides, out E, out R> {
   readonly "~effect-oauth2/SecurityRequirement": {
     readonly name: Name
-    // What provides more can stand for what provides less, never the other way.
+    // A requirement that provides more is assignable to one that provides less.
     readonly provides: Types.Contravariant<Provides>
     readonly error: E
     readonly services: R
@@ -108,12 +126,12 @@ export interface SecurityRequirementTypes<out Name, in Provides, out E, out R> {
 }
 
 /**
- * What an endpoint or a route demands of a request.
+ * Requirement that protects endpoints and routes.
  *
  * **Details**
  *
- * It is a middleware of `HttpApi`: `endpoint.middleware(auth.require("a"))`, and likewise for a group and an api. `route` is the same for
- * `HttpRouter`. Requirements accumulate, outermost first, and are decided together.
+ * In an `HttpApi`, add the requirement to an endpoint, a group or an api: `endpoint.middleware(auth.require("a"))`. For
+ * `HttpRouter`, use `route`. Nested requirements accumulate, outermost first, and are decided together.
  *
  * @category models
  * @since 0.1.0
@@ -121,7 +139,7 @@ export interface SecurityRequirementTypes<out Name, in Provides, out E, out R> {
 export interface SecurityRequirement<Name extends string, Provides, E = never, R = never>
   extends
     SecurityRequirementTypes<Name, Provides, E, R>,
-    // One identifier for each scheme: all of their layers are needed.
+    // One identifier for each scheme, so that the program must provide the layer of every scheme.
     Context.Key<
       Name extends string ? Requires<Name, Provides, E, R> : never,
       HttpApiMiddleware.HttpApiMiddleware<Provides, ErrorSchemas, R>
@@ -131,13 +149,15 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
    *
    * **Gotchas**
    *
-   * Of nested `Layer.provide` the later is the outer one, of the members of `Layer.provide([a, b])` the first. Requirements that stand next to each
-   * other become one; with other middleware between them (`HttpRouter.provideRequest` too) the outer one answers first, with its own scopes.
+   * - A later `Layer.provide` wraps an earlier one. In `Layer.provide([a, b])`, `a` wraps `b`.
+   * - Directly nested requirements become one. If other middleware separates two requirements, the outer one is checked
+   *   first, and its challenge names only its own scopes. `HttpRouter.provideRequest` counts as middleware.
+   * - The program does not start if the layer is provided to handlers or to another middleware, because these do not
+   *   apply the requirement. Provide the layer to routes.
+   * - The program does not start if `HttpRouter` would run a middleware outside the requirement that the program
+   *   provides inside. This happens with `a.combine(b)`.
    *
-   * The program does not start if the layer is provided to handlers or to another middleware, which do not apply it, instead of to routes; or if
-   * `HttpRouter` would run a middleware outside of the requirement that is provided inside of it, as it does with `a.combine(b)`.
-   *
-   * **Example** (One requirement around several routes)
+   * **Example** (Protecting several routes with one requirement)
    *
    * ```ts
    * import { Effect, Layer } from "effect"
@@ -167,7 +187,7 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
 }
 
 /**
- * What every requirement that cannot be anonymous gives to handlers.
+ * Services that a requirement provides to handlers, unless it is optional.
  *
  * @category utility types
  * @since 0.1.0
@@ -180,10 +200,10 @@ export const make = <Name extends string, Provides, E, R>(
 ): SecurityRequirement<Name, Provides, E, R> => {
   const schemes = Array.from(new Set(policy.flat().map(({ scheme }) => scheme)))
   const [first] = schemes
-  if (first === undefined) throw new TypeError("A requirement is of at least one scheme.")
+  if (first === undefined) throw new TypeError("A requirement has no scheme. Pass at least one requirement.")
   const ownChecks = policy.flat().flatMap((part) => checks(part.expression))
   const declared = ownChecks.flatMap((check) => check.error ?? [])
-  // Every requirement of a scheme has the same key, that of the scheme's `Authentication`.
+  // Every requirement of a scheme has the key of the scheme's `Authentication`.
   const newKey = () =>
     HttpApiMiddleware.Service<never>()(first.service.key, {
       error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
@@ -198,13 +218,13 @@ export const make = <Name extends string, Provides, E, R>(
       const middleware = (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
         placement.assertOrder(middleware)
         recording.noteRequirement(policy)
-        // Sound: the guard gives what the handler gives.
+        // Safe cast: the guard returns the handler's response.
         return guard.make(bound, authentications, handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
       }
       placement.registerRequirement(middleware, policy)
       return middleware
     })
   )
-  // Sound: the demand is the one that the type parameters are computed from, by the caller (`OAuth2`).
+  // Safe cast: the caller computes the type parameters from the items of this policy.
   return Object.assign(key, { route }) as unknown as SecurityRequirement<Name, Provides, E, R>
 }

@@ -1,11 +1,13 @@
-/** Requirements as data, and all that is read off them: decision, challenge, document. */
+/**
+ * Represents requirements as data, and derives the decision, the challenge and the OpenAPI alternatives from the data.
+ */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { andThen, type ValueOrEffect } from "../../core/lib/valueOrEffect.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
-/** A requirement as data: the one value that the decision, the challenge and the document are read from. */
+/** A requirement as data. */
 export type Expression = Scope | All | Any | Check
 
 export interface Scope {
@@ -26,12 +28,12 @@ export interface Any {
 export interface Check {
   readonly _tag: "Check"
   readonly name: string
-  // The services and errors are in the type of the requirement that holds this expression.
+  // The type of the requirement around this expression holds the services and errors.
   readonly holds: (token: VerifiedToken) => Effect.Effect<boolean, never>
   readonly error: Schema.Top | undefined
-  /** The scheme whose claims it reads; `undefined` where it is for every scheme. */
+  /** The scheme whose claims the check reads. `undefined` if the check works with every scheme. */
   readonly scheme: schemes.Scheme | undefined
-  /** It runs further in, and holds until then. Always an own property: an inherited `isDeferred` would skip the check. */
+  /** Whether an inner guard runs the check. Here the check then counts as passed. Always an own property: an inherited value would skip the check. */
   readonly isDeferred: boolean
 }
 
@@ -43,7 +45,7 @@ export const any = (of: ReadonlyArray<Expression>): Expression =>
 
 const concat = <A>(lists: ReadonlyArray<ReadonlyArray<A>>): ReadonlyArray<A> => Array.from(new Set(lists.flat()))
 
-/** The scopes of all parts, in order; which of alternatives' count, `ofAny` says. */
+/** Returns the scopes of all parts, in order. `ofAny` chooses the scopes of alternatives. */
 const scopesOf = (
   self: Expression,
   ofAny: (of: ReadonlyArray<Expression>) => ReadonlyArray<string>
@@ -60,20 +62,20 @@ const scopesOf = (
   }
 }
 
-/** Every scope that is mentioned, in order, each once. */
+/** Returns every mentioned scope once, in order. */
 export const mentioned = (self: Expression): ReadonlyArray<string> => scopesOf(self, (of) => concat(of.map(mentioned)))
 
-/** Whether a valid token may be refused. */
+/** Returns `true` if the expression can refuse a valid token. */
 export const decides = (self: Expression): boolean =>
   self._tag === "Scope" ||
   self._tag === "Check" ||
   (self._tag === "All" ? self.of.some(decides) : self.of.every(decides))
 
-/** Whether every part must hold, however it is nested. */
+/** Returns `true` if the expression has no alternatives at any depth. */
 export const isConjunction = (self: Expression): boolean =>
   self._tag === "All" ? self.of.every(isConjunction) : self._tag !== "Any"
 
-/** With one of several scopes in the place of each. */
+/** Replaces each scope by a choice of scopes. */
 export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<string>): Expression => {
   switch (self._tag) {
     case "Scope":
@@ -85,7 +87,7 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
   }
 }
 
-/** With the checks replaced. */
+/** Replaces each check. */
 export const mapChecks = (self: Expression, f: (check: Check) => Check): Expression => {
   switch (self._tag) {
     case "Scope":
@@ -97,7 +99,7 @@ export const mapChecks = (self: Expression, f: (check: Check) => Check): Express
   }
 }
 
-/** The checks, in order. */
+/** Returns the checks, in order. */
 export const checks = (self: Expression): ReadonlyArray<Check> => {
   switch (self._tag) {
     case "Scope":
@@ -109,24 +111,29 @@ export const checks = (self: Expression): ReadonlyArray<Check> => {
   }
 }
 
-/** The scopes without which it never holds, in order: what a guard further in may rely on. */
+/** Returns the scopes that every accepted token has, in order. Inner guards may rely on these scopes. */
 export const necessary = (self: Expression): ReadonlyArray<string> =>
   scopesOf(self, (of) => {
     const [first = [], ...others] = of.map(necessary)
     return first.filter((scope) => others.every((scopes) => scopes.includes(scope)))
   })
 
-/** The scopes that a client should ask for: with them granted it holds, as far as scopes decide. Of alternatives, the first that scopes decide. */
-export const asked = (self: Expression): ReadonlyArray<string> =>
+/**
+ * Returns the scopes that a client should request. Of alternatives, the first one without checks counts, or else the
+ * first.
+ */
+export const scopesToRequest = (self: Expression): ReadonlyArray<string> =>
   scopesOf(self, (of) => {
     const first = of.find((part) => checks(part).length === 0) ?? of[0]
-    return first === undefined ? [] : asked(first)
+    return first === undefined ? [] : scopesToRequest(first)
   })
 
-/** The most alternatives that are written out: an expression of n two-way choices has 2^n. */
+/** The maximum number of alternatives in a document. An expression of n two-way choices has 2^n alternatives. */
 export const maxAlternatives = 64
 
-/** Disjunctive normal form, without alternatives that another one includes; `undefined` where there are over `maxAlternatives`. */
+/**
+ * Returns the minimal disjunctive normal form. Returns `undefined` if it has more than `maxAlternatives` alternatives.
+ */
 export const alternatives = (self: Expression): ReadonlyArray<ReadonlyArray<string>> | undefined => {
   switch (self._tag) {
     case "Scope":
@@ -153,7 +160,10 @@ const bounded = (of: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<Readon
   return least.length > maxAlternatives ? undefined : least
 }
 
-/** The alternatives without those that include another one: who satisfies these satisfies that one too. Of equal ones the first. */
+/**
+ * Removes each alternative that includes another one, because the smaller alternative accepts more. Keeps the first of
+ * equal ones.
+ */
 export const minimal = <A>(
   alternatives: ReadonlyArray<A>,
   includes: (left: A, right: A) => boolean
@@ -165,8 +175,8 @@ export const minimal = <A>(
   )
 
 /**
- * The decision. The parts are asked in order, and only as far as they matter; the names of the checks that said no are put into `failed`.
- * What needs no check stays a plain boolean.
+ * Decides whether a token satisfies the expression. Runs the parts in order and stops early. Adds the names of failed
+ * checks to `failed`. Returns a plain boolean if no check runs.
  */
 export const decide = (
   self: Expression,
@@ -179,7 +189,7 @@ export const decide = (
       return holds(self.scope)
     case "Check":
       if (self.isDeferred) return true
-      // Only `true` is yes: claims are `unknown`, and a check that was made of them may give anything.
+      // Only `true` passes: a check may return an unvalidated claim, such as the string "false".
       return Effect.map(self.holds(token), (result: unknown) => {
         if (result !== true) failed.push(self.name)
         return result === true
@@ -191,7 +201,7 @@ export const decide = (
   }
 }
 
-// Stops at the first part that decides: `false` of all, `true` of any.
+// Stops at the first decisive part: `false` for All, `true` for Any.
 const sequence = (
   of: ReadonlyArray<Expression>,
   from: number,

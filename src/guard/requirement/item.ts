@@ -1,4 +1,4 @@
-/** A requirement as users hold it: types that say what it proves, around an expression that only this module finds. */
+/** Defines the opaque `Requirement`: its types say what it proves, and only this module can read its expression. */
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
@@ -8,7 +8,7 @@ import type * as schemes from "../scheme/scheme.ts"
 import type { Check, Expression } from "./expression.ts"
 
 /**
- * That at least one of `Scope` is proven. A requirement proves a union of clauses: each of them holds.
+ * Type-level fact that a token has at least one of the scopes `Scope`. A requirement proves every clause of a union.
  *
  * @category models
  * @since 0.1.0
@@ -18,8 +18,12 @@ export interface Clause<in out Scope extends string> {
 }
 
 /**
- * A requirement that mentions the scopes `Scope`, proves the clauses `Proves`, and whose checks fail with `E` and need `R`. `Scheme` is the name of
- * the scheme that its checks are of; `never` where they are for every one (see `auth.check`).
+ * Requirement over the scopes `Scope` that proves the clauses `Proves`.
+ *
+ * **Details**
+ *
+ * The checks of the requirement fail with `E` and need the services `R`. `Scheme` is the name of the scheme whose
+ * claims the checks read (see `auth.check`). `Scheme` is `never` if the checks work with every scheme.
  *
  * @category models
  * @since 0.1.0
@@ -33,7 +37,7 @@ export interface Requirement<
 > {
   readonly "~effect-oauth2/Requirement": {
     readonly scope: Scope
-    // What proves more can stand for what proves less, never the other way.
+    // A requirement that proves more is assignable to one that proves less.
     readonly proves: Types.Contravariant<Proves>
     readonly error: E
     readonly services: R
@@ -42,7 +46,7 @@ export interface Requirement<
 }
 
 /**
- * A scope, or a requirement whose checks are for every scheme or for the scheme `Scheme`.
+ * Scope, or requirement whose checks work with every scheme or with the scheme `Scheme`.
  *
  * @category models
  * @since 0.1.0
@@ -51,7 +55,7 @@ export type Item<Scope extends string = string, Scheme extends string = never> =
   Scope | Requirement<Scope, never, unknown, unknown, Scheme>
 
 /**
- * Types that are read off items.
+ * Types that are derived from items.
  *
  * @category utility types
  * @since 0.1.0
@@ -70,12 +74,12 @@ export declare namespace Item {
   /** The services that an item's checks need. */
   export type Services<I> = I extends Requirement<string, never, unknown, infer R, string> ? R : never
 
-  /** The name of the scheme that an item's checks are of; `never` where they are for every one. */
+  /** The name of the scheme whose claims an item's checks read. `never` if the checks work with every scheme. */
   export type Scheme<I> = I extends Requirement<string, never, unknown, unknown, infer Name> ? Name : never
 
   /**
-   * The clauses that one item proves. A scope held in a variable of a union type proves "one of them", and no more; a requirement held in one proves
-   * nothing.
+   * The clauses that one item proves. A scope of type `"a" | "b"` proves only that the token has one of the two. A
+   * requirement of a union type proves nothing.
    */
   export type Proves<I> = [I] extends [string]
     ? AreLiterals<I> extends true
@@ -87,32 +91,34 @@ export declare namespace Item {
         : never
       : never
 
-  /** Whether each member of a union is a literal: a scope of a name that the types do not know proves nothing. */
+  // AreLiterals<"a" | "b"> -> true; AreLiterals<string> -> false. A scope without a literal type proves nothing.
   type AreLiterals<S> = false extends (S extends string ? IsLiteral<S> : never) ? false : true
 
-  /** The clauses that hold where all items do. A list that may be longer or shorter, or one of several, proves nothing. */
+  /** The clauses that hold if all items hold. A list of unknown length or of a union type proves nothing. */
   export type AllOf<Items extends ReadonlyArray<unknown>> = number extends Items["length"]
     ? never
     : IsUnion<Items> extends false
       ? { readonly [K in keyof Items]: Proves<Items[K]> }[number]
       : never
 
-  /** The clauses that hold where any item does: one of each item's, joined. */
+  /** The clauses that hold if one item holds: `AnyOf<["a", "b"]>` is `Clause<"a" | "b">`. */
   export type AnyOf<Items extends ReadonlyArray<unknown>> = IsUnion<Items> extends false ? AnyOfThese<Items> : never
 
+  // AnyOfThese<["a", "b", "c"]> -> Join<Clause<"a">, Join<Clause<"b">, Clause<"c">>> -> Clause<"a" | "b" | "c">
   type AnyOfThese<Items> = Items extends readonly [infer Only]
     ? Proves<Only>
     : Items extends readonly [infer First, ...infer Rest]
       ? Join<Proves<First>, AnyOfThese<Rest>>
       : never
 
+  // Join<Clause<"a"> | Clause<"b">, Clause<"c">> -> Clause<"a" | "c"> | Clause<"b" | "c">
   type Join<Left, Right> =
     Left extends Clause<infer L> ? (Right extends Clause<infer R> ? Clause<L | R> : never) : never
 }
 
 const expressions = new WeakMap<object, Expression>()
 
-/** A requirement is opaque to users: its type parameters are chosen by the constructor that calls this. */
+/** Creates the opaque value for an expression. The calling constructor chooses the type parameters. */
 export const wrap = <Scope extends string, Proves, E, R, Scheme extends string>(
   expression: Expression
 ): Requirement<Scope, Proves, E, R, Scheme> => {
@@ -121,7 +127,10 @@ export const wrap = <Scope extends string, Proves, E, R, Scheme extends string>(
   return requirement
 }
 
-/** A check. Sound: what it fails with and needs is in the requirement's type, and what is of a scheme is given that scheme's tokens only. */
+/**
+ * Creates a check. Safe cast: the requirement's type holds the errors and services. A check of a scheme receives only
+ * tokens of that scheme.
+ */
 export const check = <E, R, Scheme extends string>(
   name: string,
   holds: (token: never) => Effect.Effect<boolean, E, R>,
@@ -141,6 +150,8 @@ export const ofItem = (item: Item<string, string>): Expression => {
   if (typeof item === "string") return { _tag: "Scope", scope: item }
   const expression = expressions.get(item)
   if (expression === undefined)
-    throw new TypeError("A requirement is made by Requirement.all, any or check, or by a scheme's check.")
+    throw new TypeError(
+      "A value is neither a scope nor a requirement. Pass a string, or make a requirement with Requirement.all, Requirement.any, Requirement.check or auth.check."
+    )
   return expression
 }

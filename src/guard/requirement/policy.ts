@@ -1,4 +1,4 @@
-/** What a route or an endpoint asks of a request: requirements, with the schemes that they are of. */
+/** Represents what a route or an endpoint requires of a request: expressions, each with its scheme. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
@@ -14,32 +14,30 @@ import type { RequiredScopes } from "../../core/requiredScopes.ts"
 import * as scope from "../../core/scope.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
-/**
- * What one scheme is asked: an expression over its scopes, of a token that may be absent where it is optional. What follows from that alone is computed
- * when the route is built.
- */
+/** A requirement of one scheme. Everything that does not depend on the request is computed when the route is built. */
 export interface Part {
   readonly scheme: Scheme
   readonly expression: expression.Expression
+  /** Whether a request without a token satisfies this part. */
   readonly optional: boolean
-  /** What `SecurityScopes` is inside, where nothing was required outside. */
+  /** The `SecurityScopes` inside this part, if no outer guard requires scopes. */
   readonly required: RequiredScopes
-  /** How a refusal is answered, where nothing was required outside. */
+  /** The challenge settings, if no outer guard requires scopes. */
   readonly settings: Challenge.Settings
-  /** What is proven by the very fact that it holds; `undefined` where that depends on the token. */
+  /** The scopes that every accepted token has. `undefined` if they depend on the token. */
   readonly proves: ReadonlySet<string> | undefined
-  /** The scopes that are all there is to it; `undefined` where alternatives or checks decide, too. */
+  /** The required scopes. `undefined` if the expression has alternatives or checks. */
   readonly scopes: ReadonlyArray<string> | undefined
-  /** Its errors so far, by the scopes that were missing. */
+  /** The errors created so far, by their missing scopes. */
   readonly insufficient: Map<string, InsufficientScope>
-  /** Its refusals so far, of errors that are made once, where nothing was required outside. */
+  /** The refusals created so far for constant errors, if no outer guard requires scopes. */
   readonly refusals: Map<SecurityError, Refusal>
 }
 
 export const part = (options: Pick<Part, "scheme" | "expression" | "optional">): Part => ({
   ...options,
   required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
-  settings: options.scheme.settings(asked(options, [])),
+  settings: options.scheme.settings(scopesToRequest(options, [])),
   proves: expression.isConjunction(options.expression)
     ? scope.setOf(expression.mentioned(options.expression))
     : undefined,
@@ -51,13 +49,16 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional">):
   refusals: new Map()
 })
 
-/** One of these parts. */
+/** Holds if one part holds. */
 export type Clause = ReadonlyArray<Part>
 
-/** All of these clauses, outermost first. */
+/** Holds if every clause holds. The outermost clause is the first. */
 export type Policy = ReadonlyArray<Clause>
 
-/** Both demands as one: what is asked of the same scheme, alone, becomes one part at the place of the outermost. */
+/**
+ * Combines two policies. Two clauses with a single part of the same scheme become one clause, at the outer clause's
+ * index.
+ */
 export const combine = (outer: Policy, inner: Policy): Policy =>
   inner.reduce((policy, clause) => {
     const index = policy.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
@@ -73,15 +74,20 @@ export const combine = (outer: Policy, inner: Policy): Policy =>
 
 const sole = (clause: Clause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
 
-/** The scopes that a part's challenge names, after those that were asked further out. */
-export const asked = (part: Pick<Part, "scheme" | "expression">, outer: ReadonlyArray<string>): ReadonlyArray<string> =>
-  part.scheme.implication.minimal(scope.union(outer, expression.asked(part.expression)))
+/** Returns the scopes for a part's challenge: first the scopes that outer guards require, then those of the part. */
+export const scopesToRequest = (
+  part: Pick<Part, "scheme" | "expression">,
+  outer: ReadonlyArray<string>
+): ReadonlyArray<string> =>
+  part.scheme.implication.minimal(scope.union(outer, expression.scopesToRequest(part.expression)))
 
-/** How a refusal is answered, after what was required further out. */
+/** Returns the challenge settings of a part, including the scopes that outer guards require. */
 export const settingsOf = (part: Part, outer: ReadonlyArray<string>): Challenge.Settings =>
-  outer.length === 0 ? part.settings : part.scheme.settings(asked(part, outer))
+  outer.length === 0 ? part.settings : part.scheme.settings(scopesToRequest(part, outer))
 
-/** Whether a verified token satisfies the part, and what was required further out. The names of the checks that said no are put into `failed`. */
+/**
+ * Returns `true` if a token satisfies the part and has the `outer` scopes. Adds the names of failed checks to `failed`.
+ */
 export const holds = (
   part: Part,
   outer: ReadonlyArray<string>,
@@ -101,9 +107,9 @@ export const holds = (
 const mapChecks = (policy: Policy, f: (check: expression.Check) => expression.Check): Policy =>
   policy.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapChecks(one.expression, f) })))
 
-/** Gives the checks the services that are there now: each requirement's own, whatever it is combined with. A request's context comes first. */
+/** Provides the services around a requirement to its checks. Services of the request take precedence. */
 export const bindChecks = (policy: Policy, services: Context.Context<never>): Policy => {
-  // The scope in which a layer is built is not that of a request.
+  // The layer's scope lives as long as the program, so a check must use the request's scope.
   const own = Context.omit(Scope.Scope)(services)
   return mapChecks(policy, (check) => ({
     ...check,
@@ -112,11 +118,11 @@ export const bindChecks = (policy: Policy, services: Context.Context<never>): Po
   }))
 }
 
-/** The same scopes, with the checks left to a guard further in. */
+/** Leaves the checks to an inner guard. The scopes stay. */
 export const deferChecks = (policy: Policy): Policy =>
   hasChecks(policy) ? mapChecks(policy, (check) => ({ ...check, isDeferred: true })) : policy
 
-/** The errors that can come of a part, by their tags. */
+/** Returns the tags of the errors that a part can cause. */
 export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
   ...(part.optional ? [] : (["NotAuthenticated"] as const)),
   "InvalidRequest",
@@ -125,22 +131,22 @@ export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
   "AuthorizationServerUnavailable"
 ]
 
-/** The alternatives of a part, those by implied scopes among them; `undefined` where there are too many. */
+/** Returns the alternatives of a part, including implying scopes. Returns `undefined` if there are too many. */
 export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<ReadonlyArray<string>> | undefined =>
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
 
-/** What is proven where a token satisfies the part: the scopes that it mentions and the token has. */
+/** Returns the scopes that a part mentions and an accepted token has. */
 export const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
   part.proves ??
   new Set(
     expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))
   )
 
-/** Whether checks of the user's own decide too. */
+/** Returns `true` if a policy has custom checks. */
 export const hasChecks = (policy: Policy): boolean =>
   policy.some((clause) => clause.some((part) => expression.checks(part.expression).length > 0))
 
-/** The demand in words, for messages to the programmer. */
+/** Describes a policy in messages: `"a", "b" of the scheme "OAuth2"`. */
 export const describe = (policy: Policy): string =>
   policy.map((clause) => clause.map(describePart).join(" or ")).join(" and ")
 

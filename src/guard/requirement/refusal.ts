@@ -1,10 +1,10 @@
-/** What a part of a policy says where it refuses. */
+/** Pairs an error with its challenge settings, and caches the failure that both make. */
 import type * as Effect from "effect/Effect"
 import * as Challenge from "../../core/Challenge.ts"
 import { frozenFailure } from "../../core/lib/exit.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 
-/** An error, and how it is answered. */
+/** The refusal of one part of a policy. */
 export class Refusal {
   readonly error: SecurityError
   readonly settings: Challenge.Settings
@@ -15,7 +15,7 @@ export class Refusal {
     this.settings = settings
   }
 
-  /** Fails with it, where it is all that is to be said. */
+  /** Fails with this refusal alone. Created once, because many requests share a constant refusal. */
   get failure(): Effect.Effect<never, SecurityError> {
     return (this.#failure ??= frozenFailure(Challenge.within(this.error, this.settings)))
   }

@@ -1,11 +1,11 @@
-/** The errors with which a demand refuses, and how each is answered. Those that are the same for many requests are made once. */
+/** Creates the refusals of a policy. Refusals that are equal for many requests are created once. */
 import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import * as Challenge from "../../core/Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
-import { asked, holds, type Part, settingsOf } from "./policy.ts"
+import { scopesToRequest, holds, type Part, settingsOf } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
 import { toEffect } from "../../core/lib/valueOrEffect.ts"
 import { satisfies } from "../scheme/implication.ts"
@@ -13,20 +13,20 @@ import * as requiredScopes from "../../core/requiredScopes.ts"
 import * as scope from "../../core/scope.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
-/** The error that names all that is asked. */
+/** Creates the error that names the required scopes, the missing scopes and the failed checks. */
 export const insufficient = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
   failed: ReadonlyArray<string>
 ): InsufficientScope => {
-  const required = outer.length === 0 ? part.settings.scopes : asked(part, outer)
+  const required = outer.length === 0 ? part.settings.scopes : scopesToRequest(part, outer)
   const missing = required.filter((name) => !satisfies(part.scheme.implication, token.scopes, name))
   if (failed.length > 0) return new InsufficientScope({ required, missing, checks: failed })
   return outer.length === 0 ? constantOf(part, missing) : new InsufficientScope({ required, missing })
 }
 
-// Few different sets of scopes are missing, and clients do not choose how many.
+// Bounds the memory: an expression over n scopes has up to 2^n sets of missing scopes.
 const maxConstants = 64
 
 const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<string>): InsufficientScope => {
@@ -47,15 +47,21 @@ export const refuse = (part: Part, outer: ReadonlyArray<string>, error: Security
   return refusal
 }
 
-/** Fails with an error that was made elsewhere, answered as the scheme does: with the scopes that are required of it here, and those that the error names. */
-export const raise = <E extends SecurityError>(scheme: Scheme, error: E): Effect.Effect<never, E> =>
+/**
+ * Fails with an error of user code. The challenge names the `SecurityScopes` in force and the scopes that the error
+ * requires.
+ */
+export const failWith = <E extends SecurityError>(scheme: Scheme, error: E): Effect.Effect<never, E> =>
   Effect.flatMap(SecurityScopes, (required) => {
     const own = error._tag === "InsufficientScope" ? error.required : []
     const scopes = scope.union(requiredScopes.ofScheme(required, scheme), own)
     return Effect.fail(Challenge.within(error, scheme.settings(scheme.implication.minimal(scopes))))
   })
 
-/** The decision about a verified token: nothing, or the error. */
+/**
+ * Decides about a verified token. Succeeds with `undefined` if the token satisfies the part, and with the error
+ * otherwise.
+ */
 export const decide = (
   part: Part,
   outer: ReadonlyArray<string>,
@@ -67,17 +73,17 @@ export const decide = (
   )
 }
 
-/** The failure of a demand, of whose clauses these were refused, each with the refusals of all its parts. */
+/** Returns the failure of a policy. Each list holds the refusals of all parts of one refused clause. */
 export const failureOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Effect.Effect<never, SecurityError> => {
-  // Every clause has to hold: where one is refused, it does not help to wait for another.
+  // Every clause must hold. If one clause is certainly refused, retrying after another clause's outage does not help.
   const certain = clauses.filter((refusals) => !isOutage(best(refusals)))
   const refusals = (certain.length > 0 ? certain : clauses).flat()
   const [refusal] = refusals
   return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
 }
 
-// A token that one scheme knows and finds too weak says more than one that another scheme does not know; and while a scheme cannot tell, the
-// token is not refused.
+// InsufficientScope comes first, because one scheme has verified the token. AuthorizationServerUnavailable comes before
+// the other errors, because an outage must not refuse a token that may be valid.
 const precedence: ReadonlyArray<SecurityError["_tag"]> = [
   "InsufficientScope",
   "AuthorizationServerUnavailable",
@@ -88,7 +94,7 @@ const precedence: ReadonlyArray<SecurityError["_tag"]> = [
 
 const best = (refusals: ReadonlyArray<Refusal>): Refusal => {
   const [best] = refusals.toSorted((a, b) => precedence.indexOf(a.error._tag) - precedence.indexOf(b.error._tag))
-  if (best === undefined) throw new Error("There is no refusal to answer with.")
+  if (best === undefined) throw new Error("A refused clause has no refusals. This is a bug in effect-oauth2.")
   return best
 }
 

@@ -1,4 +1,4 @@
-/** The errors of a scheme as an `HttpApi` declares them. */
+/** Creates the schemas with which an `HttpApi` declares, encodes and decodes the errors of a scheme. */
 import * as Duration from "effect/Duration"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
@@ -18,12 +18,12 @@ import {
 import { exampleErrors } from "../../core/exampleErrors.ts"
 import { own } from "../../core/lib/ownProperties.ts"
 
-/** The errors as an `HttpApi` declares them: for its document and for its typed client. */
+/** Schemas of a scheme's errors by tag, for the OpenAPI document and the typed client of an `HttpApi`. */
 export type ErrorSchemasByTag = {
   readonly [Tag in SecurityError["_tag"]]: Schema.Codec<Extract<SecurityError, { readonly _tag: Tag }>, unknown>
 }
 
-/** The same, as the types of a requirement hold them. */
+/** Schemas of a scheme's errors as a tuple, for the type of a requirement. */
 export type ErrorSchemas = readonly [
   ErrorSchemasByTag["NotAuthenticated"],
   ErrorSchemasByTag["InvalidRequest"],
@@ -34,17 +34,20 @@ export type ErrorSchemas = readonly [
 
 const mark = "~effect-oauth2/ErrorSchema"
 
-/** Whether a schema of an endpoint's errors is one of these. */
+/** Returns `true` if a schema is an error schema of a scheme. */
 export const isOurs = (schema: Schema.Top): boolean => settingsOf(schema) !== undefined
 
-/** How the scheme answers whose error this is. */
+/** Returns the challenge settings of the scheme that an error schema belongs to. */
 export const settingsOf = (schema: Schema.Top): Challenge.Settings | undefined =>
   own(SchemaAST.resolve(schema.ast), mark) as Challenge.Settings | undefined
 
 export const make = (responses: Challenge.Responses, realm: string): ErrorSchemasByTag => {
   const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {} }
 
-  /** Status and detail are those of the answer to `example`; `received` makes the error from the headers that came with it. */
+  /**
+   * `example` gives the status and the detail. `received` creates the error of a typed client from the response's
+   * header.
+   */
   const declare = <E extends SecurityError>(
     example: E,
     header: "www-authenticate" | "retry-after",
@@ -66,7 +69,7 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
           decode: ({ headers }) => raised.receive(received(headers[header] ?? "")),
           encode: (error) => {
             if (raised.isReceived(error)) throw raised.notHandled
-            // As the scheme has raised it; or, where a program made it, as this scheme answers where nothing is asked.
+            // If user code created the error, respond as this scheme does without required scopes.
             return { body, headers: answer(error, raised.of(error)?.settings ?? settings).headers }
           }
         }
@@ -107,8 +110,8 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
   }
 }
 
-// Of several schemes' challenges the one that says insufficient_scope. A scope holds neither quotation marks nor backslashes (RFC 6750 §3), so
-// the parameter ends at the next mark.
+// If several schemes sent challenges, use the insufficient_scope challenge. A scope contains neither quotation marks
+// nor backslashes (RFC 6750 §3), so the parameter ends at the next quotation mark.
 const scopesOf = (challenge: string): ReadonlyArray<string> => {
   const scope =
     /error="insufficient_scope", scope="([^"]*)"/.exec(challenge) ?? /(?:^|[ ,])scope="([^"]*)"/.exec(challenge)

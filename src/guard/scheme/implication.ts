@@ -1,8 +1,8 @@
-/** Which scopes imply which others: as a scheme declares it, as the types know it, and as tokens are decided about. */
+/** Defines which scopes imply other scopes, in types and at run time. */
 import type { IsLiteral, IsUnion } from "../../core/lib/types.ts"
 
 /**
- * Which scopes imply which others: `{ "items:write": ["items:read"] }`, transitively.
+ * Scopes that imply other scopes, transitively: `{ "items:write": ["items:read"] }`.
  *
  * @category models
  * @since 0.1.0
@@ -10,7 +10,7 @@ import type { IsLiteral, IsUnion } from "../../core/lib/types.ts"
 export type Implications<Scope extends string> = { readonly [S in Scope]?: ReadonlyArray<Scope> }
 
 /**
- * A scope and those that imply it.
+ * Union of a scope and the scopes that imply it.
  *
  * @category utility types
  * @since 0.1.0
@@ -19,7 +19,8 @@ export type ImpliedBy<Implies, Scope extends string, Seen extends string = never
   ? never
   : Scope | ImpliedBy<Implies, DirectlyImpliedBy<Implies, Scope>, Seen | Scope>
 
-/** Of what is optional, or a union, the types do not know what is there: it implies nothing. */
+// DirectlyImpliedBy<{ write: ["read"] }, "read"> -> "write". An optional property, or one of a union type, implies
+// nothing.
 type DirectlyImpliedBy<Implies, Scope extends string> =
   IsUnion<Implies> extends true
     ? never
@@ -31,6 +32,7 @@ type DirectlyImpliedBy<Implies, Scope extends string> =
             : never
       }[keyof Implies]
 
+// Certain<["a", string]> -> "a"; Certain<Array<"a">> -> never
 type Certain<Scopes> =
   IsUnion<Scopes> extends true
     ? never
@@ -40,11 +42,11 @@ type Certain<Scopes> =
         : { readonly [K in keyof Scopes]: IsLiteral<Scopes[K]> extends true ? Scopes[K] : never }[number]
       : never
 
-/** Which scopes imply which others, as a scheme declares it: `{ "items:write": ["items:read"] }`, transitively. */
+/** The transitive implications of a scheme, prepared for lookups. */
 export interface Implication {
-  /** The scope itself and those that imply it: a token with one of them satisfies it. */
+  /** Returns the scope and the scopes that imply it. A token with one of them satisfies the scope. */
   readonly impliedBy: (scope: string) => ReadonlyArray<string>
-  /** Without the scopes that others of the list imply. */
+  /** Removes the scopes that other scopes of the list imply. */
   readonly minimal: (scopes: ReadonlyArray<string>) => ReadonlyArray<string>
 }
 
@@ -53,11 +55,13 @@ type Declared = Readonly<Record<string, ReadonlyArray<string> | undefined>>
 const impliesOf = (declared: Declared, scope: string): ReadonlyArray<string> =>
   Object.hasOwn(declared, scope) ? (declared[scope] ?? []) : []
 
-/** Throws where an undeclared scope is named, or a scope implies itself in a circle. */
+/** Throws a `TypeError` if `declared` names an undeclared scope, or if a scope implies itself. */
 export const make = (where: string, scopes: ReadonlyArray<string>, declared: Declared): Implication => {
   for (const scope of [...Object.keys(declared), ...Object.values(declared).flatMap((implied) => implied ?? [])]) {
     if (!scopes.includes(scope)) {
-      throw new TypeError(`${where}: implies names ${JSON.stringify(scope)}, which is not declared.`)
+      throw new TypeError(
+        `${where}: implies names the scope ${JSON.stringify(scope)}, which is not declared. Add the scope to scopes.`
+      )
     }
   }
   const implied = new Map<string, ReadonlySet<string>>()
@@ -65,7 +69,9 @@ export const make = (where: string, scopes: ReadonlyArray<string>, declared: Dec
     const known = implied.get(scope)
     if (known !== undefined) return known
     if (path.includes(scope)) {
-      throw new TypeError(`${where}: implies goes in a circle: ${[...path, scope].join(" → ")}.`)
+      throw new TypeError(
+        `${where}: a scope implies itself in implies (${[...path, scope].join(" → ")}). Remove one of these implications.`
+      )
     }
     const direct = impliesOf(declared, scope)
     const all = new Set([...direct, ...direct.flatMap((next) => Array.from(closure(next, [...path, scope])))])
@@ -82,6 +88,6 @@ export const make = (where: string, scopes: ReadonlyArray<string>, declared: Dec
   }
 }
 
-/** Whether a token with the scopes `granted` has `scope`, by itself or by implication. */
+/** Returns `true` if a token with the scopes `granted` has `scope`, directly or by implication. */
 export const satisfies = (implication: Implication, granted: ReadonlySet<string>, scope: string): boolean =>
   granted.has(scope) || implication.impliedBy(scope).some((other) => granted.has(other))

@@ -1,10 +1,10 @@
-/** Tells requests apart, so that what was decided for one is nothing to another. */
+/** Identifies requests, so that a decision about one request is never used for another. */
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { fieldValue } from "../../core/authorizationHeader.ts"
 
 /**
- * Which request something was decided for: the one that the server received, with the credentials that it has. `modify` keeps the source, so a program
- * that forwards a request with other credentials, or with none, has another origin. A program without HTTP has none.
+ * The request of a decision, with its credentials. A program outside HTTP has no request. `request.modify` keeps the
+ * source and can change the `Authorization` header, so `same` compares both.
  */
 export class Origin {
   readonly request: HttpServerRequest | undefined

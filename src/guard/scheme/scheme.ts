@@ -1,4 +1,4 @@
-/** A scheme as all other modules know it, without the types of its scopes; and what is proven to it. */
+/** Defines a scheme and its proofs for internal modules, without the types of the scopes. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -10,22 +10,22 @@ import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
 import type { Origin } from "./origin.ts"
 
-/** What a scheme is to the guard: how it answers, which scopes imply which, and where its services are. */
+/** A security scheme as guards use it. */
 export interface Scheme {
   readonly name: string
-  /** Its Security Scheme Object in OpenAPI. */
+  /** The scheme's Security Scheme Object in OpenAPI. */
   readonly definition: Definition
   readonly implication: Implication
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
-  /** Its errors as an `HttpApi` declares them. */
+  /** The schemas with which an `HttpApi` declares the scheme's errors. */
   readonly errors: ErrorSchemasByTag
-  /** The key of its `Authentication`, which every requirement of the scheme shares. */
+  /** The key of the scheme's `Authentication`. Every requirement of the scheme has this key. */
   readonly service: Context.Service<unknown, Authentication>
-  /** What has been proven to it for the current request. */
+  /** The proof for the current request. */
   readonly proof: Context.Reference<Proof | undefined>
 }
 
-/** The run-time value of an `Authentication`: the middleware that `HttpApi` calls, which carries its authenticator. */
+/** The run-time value of `Authentication`: the middleware that `HttpApi` calls, with its authenticator. */
 export interface Authentication {
   (
     handler: Effect.Effect<unknown, unknown, unknown>,
@@ -35,14 +35,17 @@ export interface Authentication {
   readonly authenticator: Authenticator
 }
 
-/** That a token of this scheme was verified, with these scopes, for a request. Only the guard and `auth.grant` make one. */
+/**
+ * Proves that this scheme verified a token with these scopes for a request. Only the guard and `auth.grant` create
+ * proofs.
+ */
 export class Proof {
-  // What this constructor has not made is no proof, however alike it looks: it lacks the private name.
+  // A look-alike object must not pass as a proof: only this constructor sets the private field.
   readonly #genuine = true
   readonly scheme: Scheme
   readonly origin: Origin
   readonly token: VerifiedToken
-  /** Those that a requirement demanded and the token has: what the types know, not all that the token could do. */
+  /** The scopes that a requirement mentions and the token has. The token may have more scopes. */
   readonly scopes: ReadonlySet<string>
 
   constructor(scheme: Scheme, origin: Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {

@@ -1,6 +1,11 @@
+/** Defines the OAuth flows of a scheme and creates its Security Scheme Object. */
+
 /**
- * The authorization-code flow (RFC 6749 §4.1), as OpenAPI describes it. URLs are written into documents as they are given; relative ones are the
- * client's to resolve.
+ * Options for the authorization-code flow (RFC 6749 §4.1).
+ *
+ * **Details**
+ *
+ * Documents contain the URLs unchanged. Clients resolve relative URLs.
  *
  * @category models
  * @since 0.1.0
@@ -10,12 +15,12 @@ export interface AuthorizationCodeFlow {
   readonly authorizationUrl: string
   /** The token endpoint (RFC 6749 §3.2). */
   readonly tokenUrl: string
-  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and clients use the token endpoint. */
+  /** The URL for refresh requests (RFC 6749 §6). Default: none, so clients use the token endpoint. */
   readonly refreshUrl?: string
 }
 
 /**
- * The client-credentials flow (RFC 6749 §4.4).
+ * Options for the client-credentials flow (RFC 6749 §4.4).
  *
  * @category models
  * @since 0.1.0
@@ -23,12 +28,12 @@ export interface AuthorizationCodeFlow {
 export interface ClientCredentialsFlow {
   /** The token endpoint (RFC 6749 §3.2). */
   readonly tokenUrl: string
-  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and clients use the token endpoint. */
+  /** The URL for refresh requests (RFC 6749 §6). Default: none, so clients use the token endpoint. */
   readonly refreshUrl?: string
 }
 
 /**
- * The device flow (RFC 8628).
+ * Options for the device flow (RFC 8628).
  *
  * @category models
  * @since 0.1.0
@@ -38,12 +43,12 @@ export interface DeviceAuthorizationFlow {
   readonly deviceAuthorizationUrl: string
   /** The token endpoint (RFC 6749 §3.2). */
   readonly tokenUrl: string
-  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and clients use the token endpoint. */
+  /** The URL for refresh requests (RFC 6749 §6). Default: none, so clients use the token endpoint. */
   readonly refreshUrl?: string
 }
 
 /**
- * The password flow (RFC 6749 §4.3), which OAuth 2.1 has removed.
+ * Options for the password flow (RFC 6749 §4.3). OAuth 2.1 removes this flow.
  *
  * @category models
  * @since 0.1.0
@@ -51,12 +56,12 @@ export interface DeviceAuthorizationFlow {
 export interface PasswordFlow {
   /** The token endpoint (RFC 6749 §3.2). */
   readonly tokenUrl: string
-  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and clients use the token endpoint. */
+  /** The URL for refresh requests (RFC 6749 §6). Default: none, so clients use the token endpoint. */
   readonly refreshUrl?: string
 }
 
 /**
- * The implicit flow (RFC 6749 §4.2), which OAuth 2.1 has removed.
+ * Options for the implicit flow (RFC 6749 §4.2). OAuth 2.1 removes this flow.
  *
  * @category models
  * @since 0.1.0
@@ -64,32 +69,32 @@ export interface PasswordFlow {
 export interface ImplicitFlow {
   /** The authorization endpoint (RFC 6749 §3.1). */
   readonly authorizationUrl: string
-  /** Where tokens are refreshed (RFC 6749 §6). Default: none, and tokens are not refreshed. */
+  /** The URL for refresh requests (RFC 6749 §6). Default: none, so clients do not refresh tokens. */
   readonly refreshUrl?: string
 }
 
 /**
- * The flows of a scheme (OpenAPI, "OAuth Flows Object").
+ * OAuth flows of a scheme (OpenAPI, "OAuth Flows Object").
  *
  * @category models
  * @since 0.1.0
  */
 export interface Flows {
-  /** For people, in a browser. */
+  /** For users in a browser. */
   readonly authorizationCode?: AuthorizationCodeFlow
-  /** For programs that act for themselves. */
+  /** For programs that act on their own behalf. */
   readonly clientCredentials?: ClientCredentialsFlow
   /** For devices without a browser. */
   readonly deviceAuthorization?: DeviceAuthorizationFlow
-  /** For clients from before OAuth 2.1. */
+  /** For clients that are older than OAuth 2.1. */
   readonly password?: PasswordFlow
-  /** For pages from before OAuth 2.1. */
+  /** For web pages that are older than OAuth 2.1. */
   readonly implicit?: ImplicitFlow
 }
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** A Security Scheme Object, for a document of the given OpenAPI version. */
+/** Creates a Security Scheme Object for a document of the given OpenAPI version. */
 export type Definition = (version: string) => Fields
 
 const present = (fields: Fields): Fields =>
@@ -106,7 +111,8 @@ export const make =
   }): Definition =>
   (version) => {
     const { deprecated = false, description, flows, oauth2MetadataUrl, openIdConnectUrl, scopes } = options
-    // What OpenAPI 3.2 has added is an extension before: tools of 3.1 refuse unknown fields that do not begin with "x-".
+    // Write the fields that OpenAPI 3.2 added as extensions in 3.1: tools refuse unknown fields that do not begin with
+    // "x-".
     const added = (name: string) => (/^3\.[01]\./.test(version) ? `x-${name}` : name)
     const common = present({ description, [added("deprecated")]: deprecated ? true : undefined })
     if (openIdConnectUrl !== undefined) return { type: "openIdConnect", ...common, openIdConnectUrl }
