@@ -32,7 +32,7 @@ export const advice = (typ: string | undefined, claims: Claims, policy: Policy):
   const fits = (profile: Profile) => failing(typ, claims, policy, profile) === undefined
   if (fits("at+jwt")) return `${subject} The token is marked as an access token (RFC 9068). Set profile: "at+jwt".`
   if (fits("jwt")) {
-    return `${subject} The token has no access token mark in its header. If the issuer does not mark its access tokens, set profile: "jwt".`
+    return `${subject} If the issuer does not mark its access tokens and this token is one, set profile: "jwt".`
   }
   return fits("id-token")
     ? `${subject} The token looks like an ID token. Clients must send their access token. If clients of this issuer have to send ID tokens, set profile: "id-token". If the token is an unmarked access token, set profile: "jwt", and set accessTokenClaims to claims that only access tokens have.`

@@ -1,4 +1,4 @@
-/** Checks signatures with `node:crypto`. */
+/** Verifies signatures with `node:crypto`. */
 import * as Effect from "effect/Effect"
 import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
 import type { Algorithm, SymmetricAlgorithm } from "../keys/algorithms.ts"
@@ -7,7 +7,7 @@ import { failConstant } from "../../core/constantErrors.ts"
 import type { Check } from "./signatures.ts"
 import { atEndOfTurn } from "./atEndOfTurn.ts"
 
-/** What a key must be for an algorithm (RFC 7518 §3.1, RFC 8037 §3.1), and what Node is told. */
+/** Required key of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1), and the matching arguments for Node. */
 interface Asymmetric {
   readonly name: string
   readonly hash?: string
@@ -38,7 +38,7 @@ const ecdsa = (namedCurve: string, bits: number): Asymmetric => ({
 
 const ed25519: Asymmetric = { name: "Ed25519", digest: null }
 
-// Typed by the algorithms that there are: the compiler finds one that is missing here.
+// `Record<Algorithm, …>` makes a missing algorithm a compile error.
 const asymmetric: Readonly<Record<Algorithm, Asymmetric>> = {
   RS256: rsa(256),
   RS384: rsa(384),
@@ -55,7 +55,7 @@ const asymmetric: Readonly<Record<Algorithm, Asymmetric>> = {
 
 const symmetric: Readonly<Record<SymmetricAlgorithm, string>> = { HS256: "sha256", HS384: "sha384", HS512: "sha512" }
 
-/** What a table says of an algorithm, which may be none of its own. */
+/** Ignores inherited names such as `constructor`. */
 const lookUp = <A>(table: Readonly<Record<string, A>>, algorithm: string): A | undefined =>
   Object.hasOwn(table, algorithm) ? table[algorithm] : undefined
 
@@ -78,7 +78,7 @@ export const check: Check = (token, key, algorithm) => {
   const prepared = preparedOf(key, algorithm)
   if (prepared === undefined) return otherKey
   return atEndOfTurn((resume) => {
-    // What Node reports as an error is a signature that it cannot read.
+    // Node reports an error if the signature is malformed.
     verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
       resume(error === null && valid ? payload : otherSignature)
     )
@@ -90,7 +90,7 @@ interface Prepared {
   readonly key: Parameters<typeof verify>[2]
 }
 
-// To look at a key takes Node longer than to hand out a signature: each is looked at once.
+// Converting a key takes longer than starting a verification, so each key is converted once per algorithm.
 const prepared = new WeakMap<CryptoKey, Map<string, Prepared | undefined>>()
 
 const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => {

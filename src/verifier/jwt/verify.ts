@@ -1,4 +1,4 @@
-/** Verifies JWTs: form, key, signature, claims, profile, in this order. */
+/** Verifies JWTs in this order: form, key, signature, claims, profile. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { KeySelector } from "../keys/options.ts"
@@ -19,15 +19,15 @@ import { type Check, type Key, Signatures } from "./signatures.ts"
 
 export type Keys = ReadonlyArray<Key>
 
-/** Whose tokens are taken, and with which keys. */
+/** One accepted issuer: its policy and its keys. */
 export interface Trust {
   readonly policy: policies.Policy
   readonly keysOf: (header: KeySelector) => Effect.Effect<Keys, Rejection>
-  /** The same without an effect; none where something has to be waited for. */
+  /** Returns keys synchronously. Returns an empty array if `keysOf` would have to wait, fail or fetch. */
   readonly knownKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
 }
 
-/** The verifier of several issuers' tokens: one for each. */
+/** Creates a cached verifier for the tokens of all given issuers. */
 export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { cache }: TokenCaching) {
   const count = outcome.counters(yield* Effect.context<never>())
   const check = yield* Signatures
@@ -36,7 +36,7 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
     cache,
     verify: (token, fiber) => {
       const presented = read(token, trusted, maxTokenLength)
-      // A span and a log have to be told even of what needs no effect.
+      // Refuse at once, unless a span or a debug log must record the refusal.
       if (presented instanceof InvalidToken && !isObserved(fiber)) return presented
       return () => {
         const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check)
@@ -47,7 +47,7 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
   })
 })
 
-/** A token of the right form, and whose it says it is. */
+/** Well-formed token, and the issuer that it claims to be from. */
 interface Presented {
   readonly token: string
   readonly parsed: compact.Compact
@@ -59,7 +59,7 @@ const otherIssuer = constant(new InvalidToken({ reason: "Claim", claim: "iss" })
 const wrongAlgorithm = constant(new InvalidToken({ reason: "Algorithm" }))
 const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
 
-/** What needs no key. With several issuers the unverified `iss` names the one whose keys must then have signed it. */
+/** Runs the checks that need no key. With several issuers, the unverified `iss` selects the keys that must match. */
 const read = (token: string, trusted: ReadonlyArray<Trust>, maxTokenLength: number): Presented | InvalidToken => {
   const parsed = compact.parse(token, maxTokenLength)
   if (parsed === undefined) return malformed
@@ -87,7 +87,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
       knownKeys(header, clock, now).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
   const verifyWith = (key: Key) =>
     Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, standingOf(key)))
-  // Without a `kid` several keys may fit the algorithm: the next is tried only where the signature was another key's.
+  // Without a `kid`, several keys can fit the algorithm. Try the next key only if the signature does not match.
   const verifyWithEach = ([first, ...others]: Keys) =>
     others.reduce(
       (result, key) =>
@@ -100,7 +100,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
   })
 }
 
-/** What the signed claims say, if it is what the policy asks for. One that the issuer did not sign never gets here: it causes no advice. */
+/** Validates signed claims. Only tokens with a valid signature can cause advice in the log. */
 const accept = (
   payload: Uint8Array,
   { typ }: compact.Compact["header"],
