@@ -1,4 +1,4 @@
-/** Keeps an issuer's keys: fetched anew ahead of expiry; stale keys serve in an outage, for a bounded time. */
+/** Caches an issuer's keys, refreshes them before they expire, and serves stale keys in an outage for a bounded time. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -9,7 +9,7 @@ import * as Keys from "./keys.ts"
 import { type Fetched, makeRefresher, type Refresher, type RefresherOptions } from "./refresher.ts"
 import * as telemetry from "./telemetry.ts"
 
-/** The part of its life after which a set is fetched anew in the background. */
+/** Fraction of `freshFor` after which a set is refreshed in the background. */
 const refreshAhead = 0.8
 
 type Selector = Parameters<typeof Keys.select>[1]
@@ -34,11 +34,11 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }
 })
 
-/** Which keys are asked for, and when. */
+/** One lookup of keys by a token header. */
 interface Question {
   readonly header: Selector
   readonly now: Instant
-  /** Whether a fetch has ended since it came, and its outcome decides. */
+  /** `true` after one fetch: the lookup must then end without another one. */
   readonly waited: boolean
 }
 
@@ -53,7 +53,7 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
 
   const answerFresh = (question: Question, { freshFor, keys }: Fetched, age: number): Found => {
     const found = Keys.select(keys, question.header)
-    // Who could not be asked has not refused the key.
+    // If the search for a new key failed, the key may exist. Report the outage instead of refusing the token.
     if (found.length === 0) return waitForSearch(question) ?? Effect.fail(refresher.error ?? unknownKey)
     if (age >= freshFor * refreshAhead) refresher.fetch(question.now)
     return Effect.succeed(found)
@@ -102,9 +102,9 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
     Clock.clockWith((clock) => answer({ header, now: readInstant(clock), waited: false }))
 }
 
-/** The keys while they are fresh, and need not be fetched anew either. */
+/** Returns the keys if they are fresh and no refresh is due. */
 const freshKeysOf = (refresher: Refresher) => {
-  // Kept tokens ask for each request, and the monotonic clock takes longer to read than all else: what was so in this millisecond still is.
+  // Avoids reading the monotonic clock twice in a millisecond: each cache hit asks for the keys, and the read dominates.
   let looked: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly now: number } | undefined
 
   return (clock: Clock.Clock, now: number): Keys.Keys | undefined => {

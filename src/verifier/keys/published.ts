@@ -1,4 +1,4 @@
-/** The key set as its issuer publishes it (RFC 7517 §5). */
+/** Fetches a key set from its URL (RFC 7517 §5). */
 import * as Effect from "effect/Effect"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Schema from "effect/Schema"
@@ -9,11 +9,10 @@ const readKeys = parse(Schema.Struct({ keys: Schema.Array(Schema.Unknown) }))
 
 export interface Published {
   readonly keys: ReadonlyArray<unknown>
-  /** In milliseconds. */
+  /** Milliseconds. */
   readonly freshFor: number
 }
 
-/** The key set at a URL. */
 export const fetchKeys = (reader: Reader, url: URL, bounds: Bounds): Effect.Effect<Published, Unavailable> =>
   reader(HttpClientRequest.get(url, { acceptJson: true })).pipe(
     Effect.mapError(statusIsBad),

@@ -1,4 +1,4 @@
-/** Tells of each verification: a metric, and where somebody listens, the log and a span. */
+/** Records each verification: a metric, and if enabled, a debug log and a span. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,7 +14,7 @@ const verifications = Metric.counter("oauth2_token_verifications_total", {
   incremental: true
 })
 
-/** Counts an outcome. An interruption is none. */
+/** Counts an outcome. An interruption (`undefined`) is not counted. */
 export type Count = (outcome: "Accepted" | Rejection | undefined) => void
 
 export const counters = (context: Context.Context<never>): Count => {
@@ -28,7 +28,7 @@ export const counters = (context: Context.Context<never>): Count => {
   }
 }
 
-/** The verification, which is counted, traced and told of. */
+/** Adds metric, debug log and span to a verification. */
 export const observed = <A>(
   verification: Effect.Effect<A, Rejection>,
   span: string,
@@ -43,5 +43,5 @@ export const observed = <A>(
   return isTraced(fiber) ? Effect.withSpan(told, span) : told
 }
 
-/** Its message says which check failed, and holds nothing of the token. */
+/** The message names the failed check and never contains token content. */
 const tell = (error: Rejection) => Effect.logDebug(error.message)
