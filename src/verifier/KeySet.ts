@@ -18,7 +18,7 @@
  * | size of a response | 512 KiB (`maxBytes`) |
  * | redirects | not followed |
  * | URLs | `https` (`http` on loopback) |
- * | hosts that metadata may name | not this machine and not a link-local address, unless the issuer is as near |
+ * | hosts that metadata may name | not this machine or a link-local address, in any spelling, unless the issuer has one |
  * | keys in a set | 100 |
  * | length of a `kid` | 256 characters |
  *
