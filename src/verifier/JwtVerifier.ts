@@ -9,8 +9,8 @@
  * - It has a `sub`, and an `exp` in the future (within `maxLifetime`).
  * - It has the marks of an access token (`profile`).
  *
- * Before the signature is verified, only the header is read. With several issuers, `iss` is read, too, to select the keys.
- * Time comes from Effect's `Clock`.
+ * Before the signature is verified, only the header is read. With several issuers, `iss` is read, too, to select the
+ * keys. Time comes from Effect's `Clock`.
  *
  * @since 0.1.0
  */
@@ -174,13 +174,13 @@ export const layerKeySet = (
  *
  * **Details**
  *
- * The token's `iss` selects the issuer with exactly the same `issuer` option. Keys, audiences, algorithms and profiles of
- * different issuers never mix.
+ * The token's `iss` selects the issuer with exactly the same `issuer` option. Keys, audiences, algorithms and profiles
+ * of different issuers never mix.
  *
  * **Gotchas**
  *
- * Every issuer can grant every scope of each scheme that uses this verifier. If issuers need different permissions, use one
- * scheme and one verifier for each. `OAuth2.either` shows how.
+ * Every issuer can grant every scope of each scheme that uses this verifier. If issuers need different permissions, use
+ * one scheme and one verifier for each. `OAuth2.either` shows how.
  *
  * **Example** (Verifying tokens of employees and customers)
  *
@@ -205,20 +205,22 @@ export const layerIssuers = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      const urls = yield* Effect.forEach(issuers, ({ issuer }, i) => ofIssuer(i, requireIssuer("issuer", issuer)))
-      const twice = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
-      if (twice !== undefined) {
+      const urls = yield* Effect.forEach(issuers, ({ issuer }, i) =>
+        withIssuerIndex(i, requireIssuer("issuer", issuer))
+      )
+      const duplicate = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
+      if (duplicate !== undefined) {
         return yield* refuseSetting(
           "issuer",
-          `${twice.href} must be named once. For two policies of one issuer, use two schemes and one verifier for each`
+          `${duplicate.href} must be named once. For two policies of one issuer, use two schemes and one verifier for each`
         )
       }
       return yield* verifier.make(
         yield* Effect.forEach(issuers, (options, i) =>
           // Not memoized, because each issuer needs its own key set.
-          Effect.flatMap(ofIssuer(i, Layer.build(Layer.fresh(KeySet.layerDiscovery(options)))), (context) =>
+          Effect.flatMap(withIssuerIndex(i, Layer.build(Layer.fresh(KeySet.layerDiscovery(options)))), (context) =>
             Effect.provideContext(
-              Effect.flatMap(KeySet.KeySet, (keySet) => ofIssuer(i, trust(options, keySet))),
+              Effect.flatMap(KeySet.KeySet, (keySet) => withIssuerIndex(i, trust(options, keySet))),
               context
             )
           )
@@ -284,35 +286,35 @@ export const layerSecret = (
       yield* requireIssuer("issuer", options.issuer)
       const policy = yield* policies.make(new Set([options.algorithm]), options)
       const keys: verifier.Keys = [secret]
-      return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), knownKeys: () => keys }], options)
+      return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), availableKeys: () => keys }], options)
     })
   )
 
 /** Adds the index of the issuer to the option name in an error. */
-const ofIssuer = <A, R>(index: number, self: Effect.Effect<A, ConfigurationError, R>) =>
+const withIssuerIndex = <A, R>(index: number, self: Effect.Effect<A, ConfigurationError, R>) =>
   Effect.mapError(self, ({ message, setting }) => {
     const where = `issuers[${index}].`
     return new ConfigurationError({ setting: where + setting, message: where + message })
   })
 
-const known: ReadonlyArray<string> = Object.keys(asymmetric)
+const allAlgorithms: ReadonlyArray<string> = Object.keys(asymmetric)
 
 const trust = Effect.fnUntraced(function* (
   options: Options,
   keySet: KeySet.KeySet["Service"]
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
   yield* requireIssuer("issuer", options.issuer)
-  const { algorithms = known } = options
+  const { algorithms = allAlgorithms } = options
   if (
     !Array.isArray(algorithms) ||
     algorithms.length === 0 ||
-    !algorithms.every((algorithm) => known.includes(algorithm))
+    !algorithms.every((algorithm) => allAlgorithms.includes(algorithm))
   ) {
-    return yield* refuseSetting("algorithms", `must be some of ${known.join(", ")}`)
+    return yield* refuseSetting("algorithms", `must be some of ${allAlgorithms.join(", ")}`)
   }
   return {
     policy: yield* policies.make(new Set(algorithms), options),
     keysOf: keySet.find,
-    knownKeys: keySet.known
+    availableKeys: keySet.known
   }
 })

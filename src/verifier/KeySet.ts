@@ -5,7 +5,7 @@
  *
  * | what | bound |
  * |---|---|
- * | a fetched set is fresh | for `Cache-Control: max-age`, from 60 seconds to 1 hour; otherwise 10 minutes (`freshFor`) |
+ * | a fetched set is fresh | for `Cache-Control: max-age`, 60 seconds to 1 hour; default 10 minutes (`freshFor`) |
  * | background refresh | by the first request after 80 % of that time |
  * | stale keys serve in an outage | for 1 more hour (`staleFor`); then `AuthorizationServerUnavailable` |
  * | a removed key is accepted | while the set is fresh; in an outage, for `staleFor` longer |
@@ -18,12 +18,13 @@
  * | size of a response | 512 KiB (`maxBytes`) |
  * | redirects | not followed |
  * | URLs | `https` (`http` on loopback) |
- * | hosts that metadata may name | not this machine or a link-local address, in any spelling, unless the issuer has one |
+ * | hosts that metadata may name | no loopback or link-local address, in any spelling, unless the issuer has one |
  * | keys in a set | 100 |
  * | length of a `kid` | 256 characters |
  *
  * If the issuer is unreachable, lookups of a missing key fail with `AuthorizationServerUnavailable` (503), never with
- * `InvalidToken` (401). This also holds if the issuer is unreachable at start-up. The keys serve as soon as it responds.
+ * `InvalidToken` (401). This also holds if the issuer is unreachable at start-up. The keys serve as soon as it
+ * responds.
  *
  * A refused key causes one warning. The other keys of the set serve. The warning has one of these reasons:
  *
@@ -137,8 +138,8 @@ export class KeySet extends Context.Service<
  *
  * **Details**
  *
- * An unusable key causes a warning. If every key is unusable, the layer fails with a `ConfigurationError` that lists the
- * reasons.
+ * An unusable key causes a warning. If every key is unusable, the layer fails with a `ConfigurationError` that lists
+ * the reasons.
  *
  * **Example** (Configuring fixed keys)
  *

@@ -1,9 +1,9 @@
 /**
  * Verifies the signatures of JWTs with `node:crypto` instead of jose.
  *
- * jose is the default and runs on every platform with Web Cryptography. On Node.js, OpenSSL does the arithmetic either way.
- * `node:crypto` reduces the overhead around it. Both accept the same algorithms, keys and tokens, and
- * the tests of verification run with both.
+ * jose is the default and runs on every platform with Web Cryptography. On Node.js, OpenSSL does the arithmetic either
+ * way. `node:crypto` reduces the overhead around it. Both accept the same algorithms, keys and tokens, and the tests of
+ * verification run with both.
  *
  * @since 0.1.0
  */

@@ -3,7 +3,7 @@
  *
  * **Details**
  *
- * Each function returns a plain object that you can change: `{ ...Provider.auth0({ … }), clockTolerance: "10 seconds" }`.
+ * Each function returns a plain object. Change it with a spread: `{ ...Provider.auth0({ … }), maxTokenAge: "1 hour" }`.
  *
  * | your provider | use |
  * |---|---|
@@ -58,10 +58,11 @@ const domain = (provider: string, value: string, example: string): string =>
  *
  * - The issuer ends in a slash.
  * - The `typ` header is `JWT`, unless the API's token profile is RFC 9068. `azp` names the client.
- * - With role-based access control and "Add Permissions in the Access Token", `permissions` holds the user's permissions.
- *   `scope` then holds only the scopes that the client requested.
+ * - With role-based access control and "Add Permissions in the Access Token", `permissions` holds the user's
+ *   permissions. `scope` then holds only the scopes that the client requested.
  *
- * Source: Auth0 documentation, "Access Token Profiles", "Validate Access Tokens", "Enable Role-Based Access Control for APIs".
+ * Source: Auth0 documentation, "Access Token Profiles", "Validate Access Tokens", "Enable Role-Based Access Control for
+ * APIs".
  *
  * **Example** (Reading permissions of role-based access control)
  *
@@ -147,14 +148,16 @@ export const okta = (options: {
  *
  * **Details**
  *
- * - The `typ` header is `JWT`. The claim `typ` is `Bearer` in access tokens and `ID` in ID tokens. `azp` names the client.
+ * - The `typ` header is `JWT`. The claim `typ` is `Bearer` in access tokens and `ID` in ID tokens. `azp` names the
+ *   client.
  * - Roles are nested in `realm_access.roles` or `resource_access.CLIENT.roles`.
  *
  * **Gotchas**
  *
  * Tokens have an audience only if a client scope has an audience mapper.
  *
- * Source: Keycloak documentation, "Server Administration Guide": "Audience support", "Role mappings"; "Securing applications": "OpenID Connect".
+ * Source: Keycloak documentation, "Server Administration Guide": "Audience support", "Role mappings"; "Securing
+ * applications": "OpenID Connect".
  *
  * **Example** (Reading the roles of a client as scopes)
  *
@@ -202,8 +205,8 @@ export const keycloak = (options: {
     audience,
     profile: "jwt",
     accessTokenClaims: { typ: "Bearer" },
-    // The claim `typ` is a sufficient mark. Before version 25, and with the mapper "Nonce backwards compatible", access tokens
-    // have a nonce, too.
+    // The claim `typ` is a sufficient mark. Before version 25, and with the mapper "Nonce backwards compatible", access
+    // tokens have a nonce, too.
     forbiddenClaims: [],
     ...(client === undefined ? undefined : { scopesPath: ["resource_access", client, "roles"] as const }),
     ...(scopesFrom === "realm" ? { scopesPath: ["realm_access", "roles"] as const } : undefined)
@@ -221,11 +224,12 @@ export const keycloak = (options: {
  *
  * **Gotchas**
  *
- * - Set `requestedAccessTokenVersion: 2` in the API's manifest. The default is version 1.0, whose tokens are refused because
- *   their issuer is `https://sts.windows.net/…`.
+ * - Set `requestedAccessTokenVersion: 2` in the API's manifest. The default is version 1.0, whose tokens are refused
+ *   because their issuer is `https://sts.windows.net/…`.
  * - To accept both users and applications, declare two schemes and give each its own verifier.
  *
- * Source: Microsoft identity platform documentation, "Access tokens", "Access token claims reference", "Verify scopes and app roles".
+ * Source: Microsoft identity platform documentation, "Access tokens", "Access token claims reference", "Verify scopes
+ * and app roles".
  *
  * **Example** (Accepting users and daemons)
  *
@@ -352,14 +356,15 @@ export const cognito = (options: {
  *
  * **Details**
  *
- * Google's access tokens are opaque and only for Google's APIs. Cloud Run, Identity-Aware clients and service accounts send
- * ID tokens to your API instead.
+ * Google's access tokens are opaque and only for Google's APIs. Cloud Run, Identity-Aware clients and service accounts
+ * send ID tokens to your API instead.
  *
  * **Gotchas**
  *
  * ID tokens have no scopes. Authorize by subject, or with a custom check of `email` or `hd`.
  *
- * Source: Google documentation, "OpenID Connect: Validating an ID token", "Cloud Run: Authenticating service-to-service".
+ * Source: Google documentation, "OpenID Connect: Validating an ID token", "Cloud Run: Authenticating
+ * service-to-service".
  *
  * **Example** (Accepting users of one Workspace domain)
  *
@@ -392,8 +397,8 @@ export const google = (options: {
  *
  * **Details**
  *
- * An access token must have `scope`, `scp` or `client_id`. It must not have `nonce`, `at_hash`, `c_hash` or `s_hash`, which
- * only ID tokens have, or `events`, which only logout tokens have.
+ * An access token must have `scope`, `scp` or `client_id`. It must not have `nonce`, `at_hash`, `c_hash` or `s_hash`,
+ * which only ID tokens have, or `events`, which only logout tokens have.
  *
  * **Gotchas**
  *

@@ -21,7 +21,8 @@ export const discover = (
   name: "jwks_uri" | "introspection_endpoint"
 ): Effect.Effect<URL, Unavailable | Status> => {
   const path = issuer.pathname.replace(/\/$/, "")
-  // OpenID Connect Discovery appends the well-known path to the issuer. RFC 8414 §3.1 inserts it before the issuer's path.
+  // OpenID Connect Discovery appends the well-known path to the issuer. RFC 8414 §3.1 inserts it before the issuer's
+  // path.
   const metadataAt = (pathname: string) =>
     reader(HttpClientRequest.get(Object.assign(new URL(issuer), { pathname }), { acceptJson: true }))
   return metadataAt(`${path}/.well-known/openid-configuration`).pipe(

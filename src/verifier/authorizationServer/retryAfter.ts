@@ -2,7 +2,9 @@
 
 const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/
 
-/** Returns the delay in milliseconds. `now` is in milliseconds. Returns `undefined` if the header is missing or malformed. */
+/**
+ * Returns the delay in milliseconds, or `undefined` if the header is missing or malformed. `now` is in milliseconds.
+ */
 export const readRetryAfter = (value: string | undefined, now: number): number | undefined => {
   if (value === undefined) return
   if (/^\d{1,10}$/.test(value)) return Number(value) * 1000

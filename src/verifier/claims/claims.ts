@@ -35,8 +35,9 @@ export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = In
   )
 
 /**
- * Returns `true` if a token expires later than the policy allows. An `exp` in milliseconds is tens of thousands of years
- * ahead. Introspection does not need this bound, because the authorization server reports whether a token is active.
+ * Returns `true` if a token expires later than the policy allows. An `exp` in milliseconds is tens of thousands of
+ * years ahead. Introspection does not need this bound, because the authorization server reports whether a token is
+ * active.
  */
 export const livesTooLong = (
   { expiresAt }: VerifiedToken,

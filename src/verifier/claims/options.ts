@@ -9,8 +9,8 @@ import type * as Duration from "effect/Duration"
  */
 export interface Policy {
   /**
-   * The issuer's identifier, an `https` URL (`http` on loopback). It must equal `iss` exactly, including a trailing slash
-   * (RFC 9068 §4).
+   * The issuer's identifier, an `https` URL (`http` on loopback). It must equal `iss` exactly, including a trailing
+   * slash (RFC 9068 §4).
    */
   readonly issuer: string
   /** One or more identifiers of this API. `aud` must contain at least one of them (RFC 9068 §4). */

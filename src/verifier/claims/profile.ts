@@ -4,7 +4,7 @@ import type { Policy } from "./options.ts"
 /** Kind of JWT that a verifier accepts. */
 export type Profile = NonNullable<Policy["profile"]>
 
-// These claims occur only in ID tokens (OpenID Connect Core §2, §3.3.2.11) and logout tokens (Back-Channel Logout §2.4).
+// Only ID tokens (OpenID Connect Core §2, §3.3.2.11) and logout tokens (Back-Channel Logout §2.4) have these claims.
 export const otherClaims: Readonly<Record<Profile, ReadonlyArray<string>>> = {
   "at+jwt": [],
   jwt: ["nonce", "at_hash", "c_hash", "s_hash", "events"],

@@ -21,7 +21,7 @@ export interface Compact {
 
 // These parameters could change which key, bytes or rules apply (RFC 8725 §3.10, RFC 7515 §4.1.11, RFC 7797, RFC 7516).
 // A token with one of them is refused before any key lookup.
-const refused = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
+const refusedParameters = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
 
 /** Maximum length of a header in base64url characters, which is 1024 bytes. Typical headers have 100 bytes. */
 const maxHeaderLength = 1366
@@ -46,24 +46,24 @@ export const parse = (token: string, maxLength: number): Compact | undefined => 
 }
 
 // Avoids parsing the same header again: an issuer uses one header per key.
-const maxHeaders = 64
-const headers = new Map<string, Header>()
+const maxCachedHeaders = 64
+const cachedHeaders = new Map<string, Header>()
 
 const headerOf = (encoded: string): Header | undefined => {
-  const known = headers.get(encoded)
-  if (known !== undefined) return known
+  const cached = cachedHeaders.get(encoded)
+  if (cached !== undefined) return cached
   const header = readHeader(encoded)
-  if (header === undefined || encoded.length > maxKeptHeaderLength) return header
-  if (headers.size >= maxHeaders) headers.clear()
-  headers.set(encoded, header)
+  if (header === undefined || encoded.length > maxCachedHeaderLength) return header
+  if (cachedHeaders.size >= maxCachedHeaders) cachedHeaders.clear()
+  cachedHeaders.set(encoded, header)
   return header
 }
 
-const maxKeptHeaderLength = 512
+const maxCachedHeaderLength = 512
 
 const readHeader = (encoded: string): Header | undefined => {
   const header = parseObject(base64url.decode(encoded))
-  if (header === undefined || refused.some((name) => Object.hasOwn(header, name))) return
+  if (header === undefined || refusedParameters.some((name) => Object.hasOwn(header, name))) return
   const alg = own(header, "alg")
   const kid = own(header, "kid")
   const typ = own(header, "typ")
@@ -94,6 +94,6 @@ const endsCanonically = (segment: string): boolean => {
   }
 }
 
-const otherCharacter = /[^\w-]/
+const nonBase64url = /[^\w-]/
 
-const isBase64url = (segment: string): boolean => !otherCharacter.test(segment)
+const isBase64url = (segment: string): boolean => !nonBase64url.test(segment)

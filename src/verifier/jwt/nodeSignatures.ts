@@ -59,8 +59,8 @@ const symmetric: Readonly<Record<SymmetricAlgorithm, string>> = { HS256: "sha256
 const lookUp = <A>(table: Readonly<Record<string, A>>, algorithm: string): A | undefined =>
   Object.hasOwn(table, algorithm) ? table[algorithm] : undefined
 
-const otherSignature = failConstant(new InvalidToken({ reason: "Signature" }))
-const otherKey = failConstant(new InvalidToken({ reason: "UnknownKey" }))
+const wrongSignature = failConstant(new InvalidToken({ reason: "Signature" }))
+const unsuitableKey = failConstant(new InvalidToken({ reason: "UnknownKey" }))
 
 export const check: Check = (token, key, algorithm) => {
   const end = token.lastIndexOf(".")
@@ -70,17 +70,17 @@ export const check: Check = (token, key, algorithm) => {
 
   if (key instanceof Uint8Array) {
     const digest = lookUp(symmetric, algorithm)
-    if (digest === undefined) return otherKey
+    if (digest === undefined) return unsuitableKey
     const expected = createHmac(digest, key).update(input).digest()
-    return signature.length === expected.length && timingSafeEqual(signature, expected) ? payload : otherSignature
+    return signature.length === expected.length && timingSafeEqual(signature, expected) ? payload : wrongSignature
   }
 
   const prepared = preparedOf(key, algorithm)
-  if (prepared === undefined) return otherKey
+  if (prepared === undefined) return unsuitableKey
   return atEndOfTurn((resume) => {
     // Node reports an error if the signature is malformed.
     verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
-      resume(error === null && valid ? payload : otherSignature)
+      resume(error === null && valid ? payload : wrongSignature)
     )
   })
 }
@@ -94,11 +94,11 @@ interface Prepared {
 const prepared = new WeakMap<CryptoKey, Map<string, Prepared | undefined>>()
 
 const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => {
-  const known = prepared.get(key)
-  if (known?.has(algorithm) === true) return known.get(algorithm)
+  const cached = prepared.get(key)
+  if (cached?.has(algorithm) === true) return cached.get(algorithm)
   const kind = lookUp(asymmetric, algorithm)
   const made = kind !== undefined && isFor(key, kind) ? prepare(key, kind) : undefined
-  prepared.set(key, (known ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
+  prepared.set(key, (cached ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
   return made
 }
 

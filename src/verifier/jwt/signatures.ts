@@ -10,8 +10,9 @@ import { atEndOfTurn } from "./atEndOfTurn.ts"
 export type Key = CryptoKey | Uint8Array
 
 /**
- * Verifies a token's signature with one key and returns the payload. The caller checked the compact form and the algorithm.
- * Fails with `"Signature"` if another key made the signature, and with `"UnknownKey"` if the key does not fit the algorithm.
+ * Verifies a token's signature with one key and returns the payload. The caller checked the compact form and the
+ * algorithm. Fails with `"Signature"` if another key made the signature, and with `"UnknownKey"` if the key does not
+ * fit the algorithm.
  */
 export type Check = (token: string, key: Key, algorithm: string) => Effect.Effect<Uint8Array, InvalidToken>
 

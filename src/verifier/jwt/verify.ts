@@ -24,7 +24,7 @@ export interface Trust {
   readonly policy: policies.Policy
   readonly keysOf: (header: KeySelector) => Effect.Effect<Keys, Rejection>
   /** Returns keys synchronously. Returns an empty array if `keysOf` would have to wait, fail or fetch. */
-  readonly knownKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
+  readonly availableKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
 }
 
 /** Creates a cached verifier for the tokens of all given issuers. */
@@ -78,15 +78,17 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
 }
 
 const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
-  const { keysOf, knownKeys } = trust
+  const { keysOf, availableKeys } = trust
   const { alg, kid } = parsed.header
   const header = kid === undefined ? { alg } : { alg, kid }
-  const standingOf =
+  const validityOf =
     (key: Key): Validity =>
     (clock, now) =>
-      knownKeys(header, clock, now).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
+      availableKeys(header, clock, now).includes(key)
+        ? stands
+        : Effect.map(keysOf(header), (keys) => keys.includes(key))
   const verifyWith = (key: Key) =>
-    Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, standingOf(key)))
+    Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, validityOf(key)))
   // Without a `kid`, several keys can fit the algorithm. Try the next key only if the signature does not match.
   const verifyWithEach = ([first, ...others]: Keys) =>
     others.reduce(
@@ -95,8 +97,8 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
       first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
     )
   return Effect.clockWith((clock) => {
-    const known = knownKeys(header, clock, clock.currentTimeMillisUnsafe())
-    return known.length > 0 ? verifyWithEach(known) : Effect.flatMap(keysOf(header), verifyWithEach)
+    const available = availableKeys(header, clock, clock.currentTimeMillisUnsafe())
+    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(keysOf(header), verifyWithEach)
   })
 }
 

@@ -88,7 +88,7 @@ const freezeKey = (key: CryptoKey): CryptoKey => {
 
 const sameKey = (a: Candidate, b: Candidate) => JSON.stringify(a.key) === JSON.stringify(b.key)
 
-// Keys of different types may share a `kid` (RFC 7517 §4.5). Keys for the same algorithm may not: the `kid` is ambiguous.
+// Keys of different types may share a `kid` (RFC 7517 §4.5). Keys for one algorithm may not.
 const clash = (a: Candidate, b: Candidate): boolean =>
   a.kid !== undefined && a.kid === b.kid && a.algorithms.some((alg) => b.algorithms.includes(alg)) && !sameKey(a, b)
 

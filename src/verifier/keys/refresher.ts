@@ -53,17 +53,17 @@ export class Refresher {
   readonly #options: RefresherOptions
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** Error if no fetch failed and none may start, because the layer is closed. */
-  readonly #closed: AuthorizationServerUnavailable
+  readonly #closedError: AuthorizationServerUnavailable
   #outage: Outage | undefined
   /** Start of the last successful fetch for an unknown key. */
-  #soughtAt: Instant | undefined
-  #underWay: Fiber.Fiber<void> | undefined
+  #unknownKeyFetchedAt: Instant | undefined
+  #pending: Fiber.Fiber<void> | undefined
   #isClosed = false
   #age: Metric.Registration | undefined
 
   constructor(options: RefresherOptions, context: Context.Context<never>) {
     this.#options = options
-    this.#closed = this.#errorOf("Unreachable")
+    this.#closedError = this.#errorOf("Unreachable")
     // Run fetches in the layer's context. The issuer receives nothing from a request, such as its trace headers, and an
     // interrupted request does not stop a fetch that others wait for.
     this.#fork = Effect.runForkWith(context)
@@ -75,55 +75,58 @@ export class Refresher {
   }
 
   get unavailable(): AuthorizationServerUnavailable {
-    return this.#outage?.error ?? this.#closed
+    return this.#outage?.error ?? this.#closedError
   }
 
   isOutage(now: Instant): boolean {
     return this.#outage !== undefined && elapsed(this.#outage.failedAt, now) < Duration.toMillis(outageMemory)
   }
 
-  /** Joins the pending fetch or starts one. Returns `undefined` during a cool-down. */
+  /** Joins the pending fetch or starts one. Returns `undefined` during a cool-down and after `close`. */
   fetch(now: Instant): Fiber.Fiber<void> | undefined {
-    return this.#underWay ?? (this.#mayStart(now) ? this.#start(now, false) : undefined)
+    return this.#pending ?? (this.#mayStart(now) ? this.#start(now, false) : undefined)
   }
 
-  /** Like `fetch`, for an unknown key: has a longer cool-down. */
-  seek(now: Instant): Fiber.Fiber<void> | undefined {
-    return this.#underWay ?? (this.#maySeek(now) ? this.#start(now, true) : undefined)
+  /** Joins the pending fetch or starts one for an unknown key, with a longer cool-down. */
+  fetchUnknownKey(now: Instant): Fiber.Fiber<void> | undefined {
+    return this.#pending ?? (this.#mayFetchUnknownKey(now) ? this.#start(now, true) : undefined)
   }
 
   close(): Effect.Effect<void> {
     this.#isClosed = true
     this.#age?.remove()
-    return this.#underWay === undefined ? Effect.void : Fiber.interrupt(this.#underWay)
+    return this.#pending === undefined ? Effect.void : Fiber.interrupt(this.#pending)
   }
 
   #mayStart(now: Instant): boolean {
     return !this.#isClosed && (this.#outage === undefined || hasPassed(failureCoolDown, this.#outage.failedAt, now))
   }
 
-  // An outage needs no exception from this cool-down: a successful fetch makes the keys fresh for at least 60 seconds, so
-  // no other fetch can fail during the cool-down.
-  #maySeek(now: Instant): boolean {
-    return this.#mayStart(now) && (this.#soughtAt === undefined || hasPassed(unknownKeyCoolDown, this.#soughtAt, now))
+  // An outage needs no exception from this cool-down: a successful fetch makes the keys fresh for at least 60 seconds,
+  // so no other fetch can fail during the cool-down.
+  #mayFetchUnknownKey(now: Instant): boolean {
+    return (
+      this.#mayStart(now) &&
+      (this.#unknownKeyFetchedAt === undefined || hasPassed(unknownKeyCoolDown, this.#unknownKeyFetchedAt, now))
+    )
   }
 
-  /** Sets `#underWay` synchronously, so that two fetches never run at a time. */
-  #start(now: Instant, isSeeking: boolean): Fiber.Fiber<void> {
-    const fiber = this.#fork(Effect.andThen(Effect.yieldNow, this.#run(now, isSeeking)))
-    this.#underWay = fiber
+  /** Sets `#pending` synchronously, so that two fetches never run at a time. */
+  #start(now: Instant, isUnknownKey: boolean): Fiber.Fiber<void> {
+    const fiber = this.#fork(Effect.andThen(Effect.yieldNow, this.#run(now, isUnknownKey)))
+    this.#pending = fiber
     fiber.addObserver(() => {
-      this.#underWay = undefined
+      this.#pending = undefined
     })
     return fiber
   }
 
-  #run(askedAt: Instant, isSeeking: boolean): Effect.Effect<void> {
+  #run(askedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
     const { fetch, issuer } = this.#options
     return fetch.pipe(
       Effect.timeoutOrElse({ duration: fetchTimeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
-      Effect.flatMap((published) => this.#succeeded(published, askedAt, isSeeking)),
-      // Treat a defect or an interruption of the client as an outage, so that the cool-down applies. Log the cause once.
+      Effect.flatMap((published) => this.#succeeded(published, askedAt, isUnknownKey)),
+      // Treat a defect or an interruption of the client as an outage with a cool-down. Log the cause once.
       Effect.catchCauseIf(
         (cause) => !Cause.hasFails(cause),
         (cause) =>
@@ -139,14 +142,14 @@ export class Refresher {
     )
   }
 
-  #succeeded(published: Published, askedAt: Instant, isSeeking: boolean): Effect.Effect<void> {
+  #succeeded(published: Published, askedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const { issuer } = this.#options
       const previous = this.fetched?.keys
       const keys = yield* Keys.load(published.keys, previous)
       const recovered = this.#outage !== undefined
       this.fetched = { keys, askedAt, freshFor: published.freshFor, reported: undefined }
-      if (isSeeking) this.#soughtAt = askedAt
+      if (isUnknownKey) this.#unknownKeyFetchedAt = askedAt
       this.#outage = undefined
       yield* Effect.annotateCurrentSpan({ keys: keys.imported.size, refused: keys.refused.size })
       yield* telemetry.reportKeys(issuer, keys, previous)

@@ -2,8 +2,8 @@
  * Detects ROCA keys (CVE-2017-15361): RSA moduli from a faulty Infineon library, which attackers can factor.
  *
  * Modulo each small prime, a ROCA modulus is a power of 65537, and the exponent is the same for all primes (M. Nemec,
- * M. Sys, P. Svenda, D. Klinec, V. Matyas: "The Return of Coppersmith's Attack", CCS 2017, §2.2 and §3). About one random
- * modulus in 2^27 is a power modulo each of these primes, and almost none has one common exponent.
+ * M. Sys, P. Svenda, D. Klinec, V. Matyas: "The Return of Coppersmith's Attack", CCS 2017, §2.2 and §3). About one
+ * random modulus in 2^27 is a power modulo each of these primes, and almost none has one common exponent.
  */
 
 /** Odd primes up to 167, as in the paper. */

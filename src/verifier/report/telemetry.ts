@@ -18,12 +18,13 @@ const verifications = Metric.counter("oauth2_token_verifications_total", {
 export type Count = (outcome: "Accepted" | Rejection | undefined) => void
 
 export const counters = (context: Context.Context<never>): Count => {
-  const known = new Map<string, counter.Counter>()
+  const countersByOutcome = new Map<string, counter.Counter>()
   return (outcome) => {
     if (outcome === undefined) return
     const name = outcome === "Accepted" ? outcome : outcome._tag === "InvalidToken" ? outcome.reason : outcome._tag
-    let count = known.get(name)
-    if (count === undefined) known.set(name, (count = counter.make(verifications, { outcome: name }, context)))
+    let count = countersByOutcome.get(name)
+    if (count === undefined)
+      countersByOutcome.set(name, (count = counter.make(verifications, { outcome: name }, context)))
     count.count++
   }
 }
@@ -39,9 +40,9 @@ export const observed = <A>(
     count(Exit.isSuccess(exit) ? "Accepted" : errorOf(exit))
     return undefined
   })
-  const told = isDebugged(fiber) ? Effect.tapError(counted, tell) : counted
-  return isTraced(fiber) ? Effect.withSpan(told, span) : told
+  const logged = isDebugged(fiber) ? Effect.tapError(counted, logRefusal) : counted
+  return isTraced(fiber) ? Effect.withSpan(logged, span) : logged
 }
 
 /** The message names the failed check and never contains token content. */
-const tell = (error: Rejection) => Effect.logDebug(error.message)
+const logRefusal = (error: Rejection) => Effect.logDebug(error.message)
