@@ -145,7 +145,7 @@ describe("KeySet", () => {
   })
 
   describe("isolates failures", () => {
-    it.effect("and completes a fetch for other requests if the request that started it is interrupted", () =>
+    it.effect("completes a fetch for other requests if the request that started it is interrupted", () =>
       withDiscovery(({ requests, respond }, keySet) =>
         Effect.gen(function* () {
           yield* respond("jwks", { delay: "3 seconds" })
@@ -162,7 +162,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("and completes a fetch if the request is interrupted while the body is read", () => {
+    it.effect("completes a fetch if the request is interrupted while the body is read", () => {
       let asked = 0
       const { promise: opened, resolve: open } = Promise.withResolvers<void>()
       const source: UnderlyingDefaultSource<Uint8Array> = {
@@ -191,7 +191,7 @@ describe("KeySet", () => {
       )
     })
 
-    it.effect("and treats a defect of the client as an unreachable issuer, logging the cause once", () => {
+    it.effect("treats a defect of the client as an unreachable issuer, logging the cause once", () => {
       const dies = () => {
         throw new Error("broken")
       }
@@ -211,7 +211,7 @@ describe("KeySet", () => {
       )
     })
 
-    it.effect("and treats an interruption of the client as an unreachable issuer, with a cool-down", () => {
+    it.effect("treats an interruption of the client as an unreachable issuer, with a cool-down", () => {
       let asked = 0
       const client = HttpClient.make(() =>
         Effect.andThen(
@@ -234,7 +234,7 @@ describe("KeySet", () => {
       )
     })
 
-    it.effect("and imports a key again with the next fetch if its import failed", () =>
+    it.effect("imports a key again with the next fetch if its import failed", () =>
       Effect.gen(function* () {
         const keySet = yield* KeySet.KeySet
         const importKey = vi.spyOn(crypto.subtle, "importKey")
@@ -249,7 +249,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("and imports a key again for all algorithms if its import failed for one", () =>
+    it.effect("imports a key again for all algorithms if its import failed for one", () =>
       Effect.gen(function* () {
         const keySet = yield* KeySet.KeySet
         const importKey = vi.spyOn(crypto.subtle, "importKey")
@@ -278,7 +278,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("and interrupts its fetch when the layer closes, but still responds", () =>
+    it.effect("interrupts its fetch and is unavailable when the layer closes", () =>
       Effect.gen(function* () {
         const { requests } = yield* TestIssuer
         yield* respondAll("never")

@@ -288,7 +288,7 @@ describe("KeySet, compared with a model", () => {
     { timeout: 60_000, arbitrary: { runs: Number(process.env["KEY_SET_RUNS"] ?? 2000), seed: "key set", size: 60 } }
   )
 
-  it("reaches every kind of state in the sequences", () => {
+  it("covers enough commands, fetches and failures", () => {
     assert.isAbove(totals.commands / totals.sequences, 10)
     assert.isAbove(totals.fetches / totals.sequences, 2)
     assert.isAbove(totals.failures / totals.sequences, 0.5)

@@ -20,7 +20,7 @@ describe("KeySet", () => {
     const littleEndian = (y: bigint) =>
       base64url((y.toString(16).padStart(64, "0").match(/../g) ?? []).toReversed().join(""))
 
-    it("has the fingerprint of ROCA only if one exponent fits every prime", () => {
+    it("with the fingerprint of ROCA only if one exponent fits every prime", () => {
       assert.isTrue(hasRocaFingerprint(BigInt(`0x${roca}`)))
       assert.isFalse(hasRocaFingerprint(BigInt(`0x${roca}`) + 2n))
       // From the same test data: a power of 65537 modulo each small prime, but with different exponents.
@@ -136,7 +136,7 @@ describe("KeySet", () => {
       )
     }
 
-    it("of small order, for every point of small order", () => {
+    it("of small order, and order8 is the y of points of order 8", () => {
       const power = (base: bigint, exponent: bigint): bigint =>
         exponent === 0n ? 1n : (power((base * base) % p, exponent / 2n) * (exponent % 2n === 1n ? base : 1n)) % p
       const d = (p - 121665n) * power(121666n, p - 2n)
