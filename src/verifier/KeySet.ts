@@ -18,7 +18,7 @@
  * | size of a response | 512 KiB (`maxBytes`) |
  * | redirects | not followed |
  * | URLs | `https` (`http` on loopback) |
- * | hosts that metadata may name | no loopback or link-local address, in any spelling, unless the issuer has one |
+ * | hosts that metadata may name | no host of this machine or its link, in any spelling, unless the issuer is there |
  * | keys in a set | 100 |
  * | length of a `kid` | 256 characters |
  *
@@ -278,7 +278,7 @@ const make = Effect.fnUntraced(function* (
   fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Unavailable>
 ) {
   const freshFor = duration.toMillis(options.freshFor ?? "10 minutes")
-  const otherwise = yield* within("freshFor", freshFor, minute, hour, '60 seconds and 1 hour, such as "10 minutes"')
+  const fallback = yield* within("freshFor", freshFor, minute, hour, '60 seconds and 1 hour, such as "10 minutes"')
   const staleFor = duration.toMillis(options.staleFor ?? hour)
   yield* within("staleFor", staleFor, 0, 24 * hour, '0 and 24 hours, such as "1 hour"')
   const maxBytes = options.maxBytes ?? 512 * 1024
@@ -286,7 +286,7 @@ const make = Effect.fnUntraced(function* (
   const reader = yield* makeReader(maxBytes)
   const kept = yield* cache.make({
     issuer: name,
-    fetch: fetch(reader, { least: minute, most: hour, otherwise }),
+    fetch: fetch(reader, { min: minute, max: hour, fallback }),
     staleFor
   })
   return KeySet.of(kept)

@@ -36,7 +36,7 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   const reader: Reader = (request) =>
     client.execute(request).pipe(
       Effect.mapError((): Unavailable => "Unreachable"),
-      Effect.filterOrFail(isAnswer, ({ headers, status }) =>
+      Effect.filterOrFail(isFinalResponse, ({ headers, status }) =>
         status === 200 ? "BadResponse" : { status, retryAfter: headers["retry-after"] }
       ),
       Effect.flatMap((response) =>
@@ -53,7 +53,7 @@ export const statusIsBad = (reason: Unavailable | Status): Unavailable =>
   typeof reason === "object" ? "BadResponse" : reason
 
 // A custom `fetch` may ignore `redirect: "manual"`. The response URL then differs from the request URL.
-const isAnswer = (response: HttpClientResponse): boolean => {
+const isFinalResponse = (response: HttpClientResponse): boolean => {
   const asked = Option.getOrUndefined(HttpClientRequest.toUrl(response.request))
   if (asked !== undefined) asked.hash = ""
   return response.status === 200 && (response.url === "" || response.url === asked?.href)

@@ -7,7 +7,7 @@ import { requireSecureUrl } from "../../core/url.ts"
 import { parse, type Reader, type Status, type Unavailable } from "./http.ts"
 
 /** Statuses that servers and gateways use for a missing document. */
-const notThere: ReadonlySet<number> = new Set([400, 403, 404, 405, 410])
+const missingStatuses: ReadonlySet<number> = new Set([400, 403, 404, 405, 410])
 
 /** Advice for an `IssuerMismatch`. */
 export const otherIssuer =
@@ -27,7 +27,7 @@ export const discover = (
     reader(HttpClientRequest.get(Object.assign(new URL(issuer), { pathname }), { acceptJson: true }))
   return metadataAt(`${path}/.well-known/openid-configuration`).pipe(
     Effect.catch((reason) =>
-      typeof reason === "object" && notThere.has(reason.status)
+      typeof reason === "object" && missingStatuses.has(reason.status)
         ? metadataAt(`/.well-known/oauth-authorization-server${path}`)
         : Effect.fail(reason)
     ),

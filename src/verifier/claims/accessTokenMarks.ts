@@ -4,7 +4,7 @@ import { otherClaims, type Profile, types } from "./profile.ts"
 import { own } from "./strictJson.ts"
 
 /** Returns the header parameter or claim that violates the profile, or `undefined` if none does (RFC 9068 §4). */
-export const failing = (
+export const findViolation = (
   typ: string | undefined,
   claims: Claims,
   policy: Policy,
@@ -29,7 +29,7 @@ export const failing = (
 /** Returns a log message that names the `profile` option for such tokens. The message never contains token content. */
 export const advice = (typ: string | undefined, claims: Claims, policy: Policy): string => {
   const subject = `A token of ${policy.issuer} was refused, because profile ${JSON.stringify(policy.profile)} does not accept it.`
-  const fits = (profile: Profile) => failing(typ, claims, policy, profile) === undefined
+  const fits = (profile: Profile) => findViolation(typ, claims, policy, profile) === undefined
   if (fits("at+jwt")) return `${subject} The token is marked as an access token (RFC 9068). Set profile: "at+jwt".`
   if (fits("jwt")) {
     return `${subject} If the issuer does not mark its access tokens and this token is one, set profile: "jwt".`

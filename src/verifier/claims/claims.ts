@@ -8,13 +8,13 @@ import { own } from "./strictJson.ts"
 
 /** Reads claims that the issuer signed or sent in an introspection response. `now` is in milliseconds. */
 export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken | InvalidToken => {
-  const claim = failing(claims, policy, now)
+  const claim = findInvalidClaim(claims, policy, now)
   if (claim !== undefined) {
     return new InvalidToken({ reason: claim === "exp" && isPast(claims, policy, now) ? "Expired" : "Claim", claim })
   }
   const audience = own(claims, policy.audienceClaim)
   return {
-    // `failing` checked `sub`, `exp` and `iss`.
+    // `findInvalidClaim` checked `sub`, `exp` and `iss`.
     subject: text(claims, "sub") ?? "",
     expiresAt: Option.getOrThrow(instant(own(claims, "exp"))),
     issuer: policy.issuer,
@@ -46,7 +46,7 @@ export const livesTooLong = (
 ): boolean => expiresAt.epochMilliseconds - now > maxLifetime + clockTolerance
 
 /** Returns the name of the first claim that is missing or invalid. */
-const failing = (claims: Claims, policy: Policy, now: number): string | undefined => {
+const findInvalidClaim = (claims: Claims, policy: Policy, now: number): string | undefined => {
   if (own(claims, "iss") !== policy.issuer) return "iss"
   if (policy.audience !== undefined && !hasAudience(own(claims, policy.audienceClaim), policy.audience)) {
     return policy.audienceClaim

@@ -97,7 +97,7 @@ const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => 
   const cached = prepared.get(key)
   if (cached?.has(algorithm) === true) return cached.get(algorithm)
   const kind = lookUp(asymmetric, algorithm)
-  const made = kind !== undefined && isFor(key, kind) ? prepare(key, kind) : undefined
+  const made = kind !== undefined && fits(key, kind) ? prepare(key, kind) : undefined
   prepared.set(key, (cached ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
   return made
 }
@@ -107,7 +107,7 @@ const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => {
   return { digest, key: options === undefined ? keyObject : { key: keyObject, ...options } }
 }
 
-const isFor = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
+const fits = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
   const { hash, modulusLength, name, namedCurve } = algorithm as Partial<RsaHashedKeyAlgorithm & EcKeyAlgorithm>
   return (
     usages.includes("verify") &&

@@ -118,7 +118,7 @@ const accept = (
     if (claims.livesTooLong(token, policy, now)) {
       return refuse(new InvalidToken({ reason: "Claim", claim: "exp" }), claims.adviceAboutLifetime(policy), policy)
     }
-    const failing = profile.failing(typ, verified, policy)
+    const failing = profile.findViolation(typ, verified, policy)
     return failing === undefined
       ? Effect.succeed({ ...frozen(token), until: claims.until(token, policy), standing })
       : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)

@@ -47,7 +47,7 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
     if (!Keys.canExist(lookup.header)) return Effect.fail(unknownKey)
     const { fetched } = refresher
     if (fetched === undefined) return waitForFetch(lookup) ?? Effect.fail(refresher.unavailable)
-    const age = elapsed(fetched.askedAt, lookup.now)
+    const age = elapsed(fetched.startedAt, lookup.now)
     return age < fetched.freshFor ? fromFreshKeys(lookup, fetched, age) : fromStaleKeys(lookup, fetched, age)
   }
 
@@ -110,9 +110,9 @@ const freshKeysOf = (refresher: Refresher) => {
   return (clock: Clock.Clock, now: number): Keys.Keys | undefined => {
     const { fetched } = refresher
     if (fetched === undefined) return
-    const { askedAt, freshFor, keys } = fetched
+    const { startedAt, freshFor, keys } = fetched
     if (lastFresh?.keys === keys && lastFresh.now === now && lastFresh.clock === clock) return keys
-    if (elapsed(askedAt, readInstant(clock)) >= freshFor * refreshAhead) return
+    if (elapsed(startedAt, readInstant(clock)) >= freshFor * refreshAhead) return
     lastFresh = { keys, clock, now }
     return keys
   }
@@ -129,4 +129,4 @@ const refresh = (refresher: Refresher): Effect.Effect<void, AuthorizationServerU
   })
 
 const isFresh = ({ fetched }: Refresher, now: Instant): boolean =>
-  fetched !== undefined && elapsed(fetched.askedAt, now) < fetched.freshFor
+  fetched !== undefined && elapsed(fetched.startedAt, now) < fetched.freshFor

@@ -1,4 +1,4 @@
-/** Fetches an issuer's keys, one fetch at a time, and waits for a cool-down between fetches. */
+/** Fetches an issuer's keys, one fetch at a time, with a cool-down between fetches. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -24,7 +24,7 @@ const outageMemory = Duration.minutes(1)
 export interface Fetched {
   readonly keys: Keys.Keys
   /** Start of the fetch. The keys may be that old. */
-  readonly askedAt: Instant
+  readonly startedAt: Instant
   readonly freshFor: number
   /** Last logged state of these keys, so that each state is logged once. */
   reported: "stale" | "expired" | undefined
@@ -121,11 +121,11 @@ export class Refresher {
     return fiber
   }
 
-  #run(askedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
+  #run(startedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
     const { fetch, issuer } = this.#options
     return fetch.pipe(
       Effect.timeoutOrElse({ duration: fetchTimeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
-      Effect.flatMap((published) => this.#succeeded(published, askedAt, isUnknownKey)),
+      Effect.flatMap((published) => this.#succeeded(published, startedAt, isUnknownKey)),
       // Treat a defect or an interruption of the client as an outage with a cool-down. Log the cause once.
       Effect.catchCauseIf(
         (cause) => !Cause.hasFails(cause),
@@ -142,21 +142,21 @@ export class Refresher {
     )
   }
 
-  #succeeded(published: Published, askedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
+  #succeeded(published: Published, startedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const { issuer } = this.#options
       const previous = this.fetched?.keys
       const keys = yield* Keys.load(published.keys, previous)
       const recovered = this.#outage !== undefined
-      this.fetched = { keys, askedAt, freshFor: published.freshFor, reported: undefined }
-      if (isUnknownKey) this.#unknownKeyFetchedAt = askedAt
+      this.fetched = { keys, startedAt, freshFor: published.freshFor, reported: undefined }
+      if (isUnknownKey) this.#unknownKeyFetchedAt = startedAt
       this.#outage = undefined
       yield* Effect.annotateCurrentSpan({ keys: keys.imported.size, refused: keys.refused.size })
       yield* telemetry.reportKeys(issuer, keys, previous)
       if (recovered) yield* telemetry.reportRecovery(issuer)
       yield* telemetry.countFetch(issuer, "success")
       this.#age ??= yield* telemetry.registerAge(issuer, (clock) =>
-        this.fetched === undefined ? Infinity : elapsed(this.fetched.askedAt, readInstant(clock))
+        this.fetched === undefined ? Infinity : elapsed(this.fetched.startedAt, readInstant(clock))
       )
     })
   }
