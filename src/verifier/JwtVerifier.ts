@@ -1,9 +1,16 @@
 /**
- * Verifies JWT access tokens (RFC 7519, RFC 9068) with jose.
+ * Verifies JWT access tokens with jose (RFC 7519, RFC 9068).
  *
- * A token is accepted only in the strict compact form, with a signature by one of the issuer's keys under an algorithm of the allow-list, exactly the
- * configured `iss`, a configured `aud`, a `sub`, an `exp` in the future (within `maxLifetime`), and the marks of an access token. Nothing but its header
- * (and, with several issuers, `iss`, to choose whose keys count) is looked at before the signature is valid. All time is read from Effect's `Clock`.
+ * A token is accepted if it meets all of these conditions:
+ *
+ * - It has the strict compact form.
+ * - One of the issuer's keys signed it with an allowed algorithm.
+ * - Its `iss` equals the `issuer` option, and its `aud` contains one of the configured audiences.
+ * - It has a `sub`, and an `exp` in the future (within `maxLifetime`).
+ * - It has the marks of an access token (`profile`).
+ *
+ * Before the signature is verified, only the header is read. With several issuers, `iss` is read, too, to select the
+ * keys. Time comes from Effect's `Clock`.
  *
  * @since 0.1.0
  */
@@ -28,22 +35,22 @@ import { TokenVerifier } from "./TokenVerifier.ts"
 export type { Policy } from "./claims/options.ts"
 export type { Algorithm, SymmetricAlgorithm } from "./keys/algorithms.ts"
 
-/** There is one cache in front of all issuers, which is not one issuer's to set. */
+/** All issuers share one token cache, so a single issuer has no `cache` option. */
 type Issuer = DiscoveryOptions & { readonly cache?: never }
 
 /**
- * The policy for an issuer with asymmetric keys.
+ * Options for an issuer with asymmetric keys.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options extends Policy {
-  /** The algorithms that a token may be signed with (RFC 8725 §3.1). Default: every `Algorithm`. */
+  /** Allowed signature algorithms (RFC 8725 §3.1). Default: every `Algorithm`. */
   readonly algorithms?: ReadonlyArray<Algorithm>
 }
 
 /**
- * The same for an issuer whose keys are found by discovery: with how they are kept.
+ * Options for an issuer whose keys are found by discovery, including the options of the key cache.
  *
  * @category models
  * @since 0.1.0
@@ -51,14 +58,27 @@ export interface Options extends Policy {
 export interface DiscoveryOptions extends Options, CacheOptions {}
 
 /**
- * Verifies the JWTs of an issuer whose keys are found by discovery. They are fetched when the first token comes.
+ * Creates a `TokenVerifier` for JWT access tokens whose issuer publishes its keys by discovery.
+ *
+ * **When to use**
+ *
+ * Use when one issuer signs the tokens of your API.
  *
  * **Details**
  *
- * A setting that cannot work fails the layer with a `ConfigurationError`. A token that is refused is an `InvalidToken`, one that nobody can check since the
- * keys are not known an `AuthorizationServerUnavailable`.
+ * The keys are fetched for the first token, not at start-up. Verified tokens are cached (`cache`).
  *
- * **Example** (An API for one identity provider)
+ * | failure | cause |
+ * |---|---|
+ * | `ConfigurationError`, at start-up | an option has an invalid value |
+ * | `InvalidToken` (401) | the token is refused |
+ * | `AuthorizationServerUnavailable` (503) | the keys cannot be loaded |
+ *
+ * **Gotchas**
+ *
+ * `issuer` must equal the token's `iss` claim exactly, including a trailing slash.
+ *
+ * **Example** (Verifying tokens of one identity provider)
  *
  * ```ts
  * import { Layer } from "effect"
@@ -71,6 +91,8 @@ export interface DiscoveryOptions extends Options, CacheOptions {}
  * }).pipe(Layer.provide(FetchHttpClient.layer))
  * ```
  *
+ * @see {@link layerIssuers} for several issuers
+ * @see {@link layerKeySet} for keys that discovery does not find
  * @category layers
  * @since 0.1.0
  */
@@ -80,9 +102,13 @@ export const layer = (
   layerKeySet(options).pipe(Layer.provide(KeySet.layerDiscovery(options)))
 
 /**
- * The same with every option from Effect's `Config`, or with one `Config` of all of them. What is missing fails the layer with a `ConfigError`.
+ * Creates the `TokenVerifier` of `layer` with options from Effect's `Config`: one `Config` per option, or one for all.
  *
- * **Example** (Settings from the environment)
+ * **Details**
+ *
+ * A missing value fails the layer with a `ConfigError`.
+ *
+ * **Example** (Reading options from the environment)
  *
  * ```ts
  * import { Config } from "effect"
@@ -100,7 +126,7 @@ export const layer = (
 export const layerConfig = (
   options: Config.Wrap<DiscoveryOptions & TokenCaching>
 ): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, HttpClient.HttpClient> =>
-  // Loaded where it is asked for: it takes a tenth of the time in which the library is loaded.
+  // Imported on demand, because `Config` takes a tenth of the library's load time.
   Layer.unwrap(
     Effect.flatMap(
       Effect.promise(() => import("effect/Config")),
@@ -109,9 +135,13 @@ export const layerConfig = (
   )
 
 /**
- * Verifies JWTs with the keys of the `KeySet` in the context: for keys that discovery does not find.
+ * Creates a `TokenVerifier` for JWTs that uses the `KeySet` in the context.
  *
- * **Example** (Keys at a known address)
+ * **When to use**
+ *
+ * Use when discovery does not find the keys of the issuer.
+ *
+ * **Example** (Using keys at a fixed URL)
  *
  * ```ts
  * import { Layer } from "effect"
@@ -141,15 +171,19 @@ export const layerKeySet = (
   )
 
 /**
- * Verifies the JWTs of several issuers. The one is taken whose `issuer` is exactly the token's `iss`; keys, audiences, algorithms and profiles of
- * different issuers never mix.
+ * Creates a `TokenVerifier` for the JWTs of several issuers.
+ *
+ * **Details**
+ *
+ * The token's `iss` selects the issuer with exactly the same `issuer` option. Keys, audiences, algorithms and profiles
+ * of different issuers never mix.
  *
  * **Gotchas**
  *
- * Who is trusted here is trusted with every scope of each scheme that this verifier serves: a token of one issuer opens what is meant for those of another.
- * Where the issuers' tokens are to open different things, give each scheme the verifier of its issuer (`OAuth2.either` shows how).
+ * Every issuer can grant every scope of each scheme that uses this verifier. If issuers need different permissions, use
+ * one scheme and one verifier for each. `OAuth2.either` shows how.
  *
- * **Example** (Employees and customers)
+ * **Example** (Verifying tokens of employees and customers)
  *
  * ```ts
  * import { JwtVerifier } from "effect-oauth2"
@@ -172,20 +206,22 @@ export const layerIssuers = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      const urls = yield* Effect.forEach(issuers, ({ issuer }, i) => ofIssuer(i, requireIssuer("issuer", issuer)))
-      const twice = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
-      if (twice !== undefined) {
+      const urls = yield* Effect.forEach(issuers, ({ issuer }, i) =>
+        withIssuerIndex(i, requireIssuer("issuer", issuer))
+      )
+      const duplicate = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
+      if (duplicate !== undefined) {
         return yield* refuseSetting(
           "issuer",
-          `${twice.href} must be named once: two policies for one issuer are two verifiers, each of a scheme of its own`
+          `${duplicate.href} must be named once. For two policies of one issuer, use two schemes and one verifier for each`
         )
       }
       return yield* verifier.make(
         yield* Effect.forEach(issuers, (options, i) =>
-          // Fresh: each issuer has a key set of its own.
-          Effect.flatMap(ofIssuer(i, Layer.build(Layer.fresh(KeySet.layerDiscovery(options)))), (context) =>
+          // Not memoized, because each issuer needs its own key set.
+          Effect.flatMap(withIssuerIndex(i, Layer.build(Layer.fresh(KeySet.layerDiscovery(options)))), (context) =>
             Effect.provideContext(
-              Effect.flatMap(KeySet.KeySet, (keySet) => ofIssuer(i, trust(options, keySet))),
+              Effect.flatMap(KeySet.KeySet, (keySet) => withIssuerIndex(i, trust(options, keySet))),
               context
             )
           )
@@ -196,10 +232,13 @@ export const layerIssuers = (
   )
 
 /**
- * Verifies JWTs that are signed with a shared secret. It cannot be combined with published keys: no token of the one kind is ever tried with a key of the
- * other (RFC 8725 §3.1).
+ * Creates a `TokenVerifier` for JWTs that are signed with a shared secret.
  *
- * **Example** (FastAPI's tutorial, with an issuer and an audience)
+ * **Details**
+ *
+ * A verifier uses either a shared secret or public keys, never both. This prevents algorithm confusion (RFC 8725 §3.1).
+ *
+ * **Example** (Verifying tokens as in FastAPI's tutorial, with an issuer and an audience)
  *
  * ```ts
  * import { Config, Effect, Layer } from "effect"
@@ -223,9 +262,9 @@ export const layerIssuers = (
 export const layerSecret = (
   options: Policy &
     TokenCaching & {
-      /** At least as long as the algorithm's hash: 32, 48 or 64 bytes (RFC 7518 §3.2), taken as UTF-8. */
+      /** Shared secret. Its UTF-8 form has at least 32 (HS256), 48 (HS384) or 64 (HS512) bytes (RFC 7518 §3.2). */
       readonly secret: Redacted.Redacted
-      /** The only one that a token may be signed with. */
+      /** The only allowed signature algorithm. */
       readonly algorithm: SymmetricAlgorithm
     }
 ): Layer.Layer<TokenVerifier, ConfigurationError> =>
@@ -236,7 +275,8 @@ export const layerSecret = (
       if (!Object.hasOwn(secretBytes, own.algorithm)) {
         return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
-      if (!Redacted.isRedacted(own.secret)) return yield* refuseSetting("secret", "must be Redacted")
+      if (!Redacted.isRedacted(own.secret))
+        return yield* refuseSetting("secret", "must be a Redacted value, such as Redacted.make(secret)")
       const secret = new TextEncoder().encode(Redacted.value(own.secret))
       const least = secretBytes[own.algorithm]
       if (secret.length < least) {
@@ -245,35 +285,35 @@ export const layerSecret = (
       yield* requireIssuer("issuer", own.issuer)
       const policy = yield* policies.make(new Set([own.algorithm]), own)
       const keys: verifier.Keys = [secret]
-      return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), knownKeys: () => keys }], own)
+      return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), availableKeys: () => keys }], own)
     })
   )
 
-/** Says of which issuer a setting is that cannot work. */
-const ofIssuer = <A, R>(index: number, self: Effect.Effect<A, ConfigurationError, R>) =>
+/** Adds the index of the issuer to the option name in an error. */
+const withIssuerIndex = <A, R>(index: number, self: Effect.Effect<A, ConfigurationError, R>) =>
   Effect.mapError(self, ({ message, setting }) => {
     const where = `issuers[${index}].`
     return new ConfigurationError({ setting: where + setting, message: where + message })
   })
 
-const known: ReadonlyArray<string> = Object.keys(asymmetric)
+const allAlgorithms: ReadonlyArray<string> = Object.keys(asymmetric)
 
 const trust = Effect.fnUntraced(function* (
   options: Options,
   keySet: KeySet.KeySet["Service"]
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
-  const { algorithms = known, issuer } = ownProperties(options)
+  const { algorithms = allAlgorithms, issuer } = ownProperties(options)
   yield* requireIssuer("issuer", issuer)
   if (
     !Array.isArray(algorithms) ||
     algorithms.length === 0 ||
-    !algorithms.every((algorithm) => known.includes(algorithm))
+    !algorithms.every((algorithm) => allAlgorithms.includes(algorithm))
   ) {
-    return yield* refuseSetting("algorithms", `must be some of ${known.join(", ")}`)
+    return yield* refuseSetting("algorithms", `must be some of ${allAlgorithms.join(", ")}`)
   }
   return {
     policy: yield* policies.make(new Set(algorithms), options),
     keysOf: keySet.find,
-    knownKeys: keySet.known
+    availableKeys: keySet.known
   }
 })

@@ -1,43 +1,65 @@
 /**
- * The issuer's keys (JWK Set, RFC 7517): found by discovery, fetched over `HttpClient`, checked, kept, and looked up by a token's header.
+ * Provides the keys of an issuer (JWK Set, RFC 7517).
  *
  * **Details**
  *
  * | what | bound |
  * |---|---|
- * | a fetched set is fresh | as `Cache-Control: max-age` says, within 60 seconds and 1 hour; 10 minutes where it says nothing (`freshFor`) |
- * | it is fetched ahead of expiry, in the background | by the first request after 80 % of that time |
- * | it serves in an outage, after it was fresh | 1 hour (`staleFor`); then `AuthorizationServerUnavailable` |
- * | a key that the issuer removed is accepted | while the set is fresh; in an outage, `staleFor` longer |
- * | a new key is refused | at most 30 seconds and a fetch, whatever else is asked for meanwhile |
- * | fetches at a time | 1, whatever asks for it; a request that is interrupted does not stop it |
+ * | a fetched set is fresh | for `Cache-Control: max-age`, 60 seconds to 1 hour; default 10 minutes (`freshFor`) |
+ * | background refresh | by the first request after 80 % of that time |
+ * | stale keys serve in an outage | for 1 more hour (`staleFor`); then `AuthorizationServerUnavailable` |
+ * | a removed key is accepted | while the set is fresh; in an outage, for `staleFor` longer |
+ * | a new key is refused | for at most 30 seconds and the duration of a fetch |
+ * | fetches at a time | 1; an interrupted request does not stop it |
  * | fetches for a `kid` that is not in the set | 1 in 30 seconds |
- * | fetches while the issuer answers | 2 in 30 seconds |
+ * | fetches while the issuer responds | 2 in 30 seconds |
  * | fetches in an outage | 1 in 5 seconds |
- * | a fetch (of metadata and keys) | 5 seconds; 512 KiB an answer (`maxBytes`); no redirects; https (http on loopback) |
- * | the host that metadata may name | not this machine, and not a link-local address, in any spelling (unless the issuer is as near) |
- * | keys in a set, length of a `kid` | 100, 256 characters |
+ * | duration of a fetch (metadata and keys) | 5 seconds |
+ * | size of a response | 512 KiB (`maxBytes`) |
+ * | redirects | not followed |
+ * | URLs | `https` (`http` on loopback) |
+ * | hosts that metadata may name | no host of this machine or its link, in any spelling, unless the issuer is there |
+ * | keys in a set | 100 |
+ * | length of a `kid` | 256 characters |
  *
- * An outage is never a rejection: whether or not a key is known, who could not be asked has not refused it. Without an issuer at the start
- * requests are answered `AuthorizationServerUnavailable`, and as soon as it answers, they are served.
+ * If the issuer is unreachable, lookups of a missing key fail with `AuthorizationServerUnavailable` (503), never with
+ * `InvalidToken` (401). This also holds if the issuer is unreachable at start-up. The keys serve as soon as it
+ * responds.
  *
- * A key is refused, with one warning in the log, and the others serve, where it is an RSA key under 2048 or over 8192 bits, or with a small
- * factor, an exponent that is even, 1 or over 32 bits, or the fingerprint of ROCA (CVE-2017-15361); where its point is not on its curve, or
- * of small order; where `use` is not `"sig"`, or `key_ops` lacks `"verify"`; where `alg` does not fit `kty` and `crv`; where it is symmetric,
- * or its private half is published; and where another key of the same set has its `kid` and an algorithm in common (the same key twice is
- * one key). A key serves only the algorithms that its `kty`, `crv` and `alg` allow.
+ * A refused key causes one warning. The other keys of the set serve. The warning has one of these reasons:
  *
- * A fetch is the span `KeySet.refresh`. The metrics are `oauth2_key_set_age_seconds` (gauge; `issuer`) and `oauth2_key_set_fetches_total`
- * (counter; `issuer`, `outcome`: `success`, `unreachable`, `timeout`, `bad_response`, `issuer_mismatch`). The first failed fetch of an outage,
- * and stale keys that serve, are warnings, once an outage.
+ * | reason | refused key |
+ * |---|---|
+ * | `ModulusSize` | RSA key under 2048 or over 8192 bits |
+ * | `ModulusFactor` | RSA modulus with a small factor |
+ * | `Exponent` | RSA exponent that is even, 1, or over 32 bits |
+ * | `Roca` | RSA key with the fingerprint of ROCA (CVE-2017-15361) |
+ * | `SmallOrder` | Ed25519 point of small order |
+ * | `Invalid` | key that Web Cryptography refuses, such as a point that is not on its curve |
+ * | `Purpose` | `use` is not `"sig"`, or `key_ops` lacks `"verify"` |
+ * | `Type`, `Curve` | `kty` or `crv` is not supported |
+ * | `Algorithm` | `alg` does not fit `kty` and `crv` |
+ * | `Symmetric`, `Private` | the secret or the private key is published |
+ * | `DuplicateKid` | another key has the same `kid` and an algorithm in common |
+ * | `Malformed` | a member has the wrong type, length or encoding |
+ * | `TooMany` | keys after the hundredth |
+ *
+ * Two copies of one key count as one key. A key serves only the algorithms that its `kty`, `crv` and `alg` allow.
+ *
+ * | telemetry | content |
+ * |---|---|
+ * | span `KeySet.refresh` | one fetch |
+ * | gauge `oauth2_key_set_age_seconds` | age of the keys; attribute `issuer` |
+ * | counter `oauth2_key_set_fetches_total` | fetches; attributes `issuer`, `outcome` |
+ * | warnings, once per outage | the first failed fetch, and the use of stale keys |
+ *
+ * `outcome` is `success`, `unreachable`, `timeout`, `bad_response` or `issuer_mismatch`.
  *
  * **Gotchas**
  *
- * Give it an `HttpClient` that does not follow redirects: not `HttpClient.followRedirects`. With `FetchHttpClient` redirects are switched off
- * here, through its `RequestInit`; other fields of a `RequestInit` count where the layer is given one itself.
- *
- * Metadata may name any host name. The library does not resolve names, so it does not notice a name whose address in
- * DNS is one of this machine.
+ * - The `HttpClient` must not follow redirects, so do not use `HttpClient.followRedirects`. With `FetchHttpClient`, the
+ *   layer switches redirects off. Provide your own `RequestInit` to the layer to set its other fields.
+ * - The library does not resolve host names. Metadata may name a host whose DNS address is this machine.
  *
  * @since 0.1.0
  */
@@ -64,9 +86,9 @@ import { ownProperties } from "../core/lib/ownProperties.ts"
 export type { CacheOptions, KeySelector } from "./keys/options.ts"
 
 /**
- * The keys that an issuer signs with.
+ * Service that finds the public keys of an issuer.
  *
- * **Example** (A readiness probe)
+ * **Example** (Writing a readiness probe)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -86,27 +108,41 @@ export class KeySet extends Context.Service<
   KeySet,
   {
     /**
-     * The keys that may have signed a token with this header, never none: one by its `kid`, or each that fits the algorithm. `InvalidToken` where
-     * the issuer has no such key, `AuthorizationServerUnavailable` where it could not be asked.
+     * Returns the key with the header's `kid`, or without a `kid` every key that fits `alg`. The result is never empty.
+     *
+     * | failure | cause |
+     * |---|---|
+     * | `InvalidToken` | the issuer has no such key |
+     * | `AuthorizationServerUnavailable` | the issuer is unavailable |
      */
     readonly find: (
       header: KeySelector
     ) => Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>
     /**
-     * What `find` would give at once, without an effect. None where it would wait, fail, or have to refresh or report something: then `find` says what is
-     * so. A verified token that is kept counts only while its key is among these. `now` is what the clock says, in milliseconds since the epoch.
+     * Returns the matching keys synchronously. Returns an empty array if `find` would have to wait, fail, fetch or log.
+     * Call `find` in that case. `now` is the time of `clock`, in milliseconds since the epoch.
+     *
+     * A cached token is accepted while its key is among the keys that `known` or `find` returns.
      */
     readonly known: (header: KeySelector, clock: Clock.Clock, now: number) => ReadonlyArray<CryptoKey>
-    /** Fetches the keys unless they are fresh: a service that wants to fail at start-up rather than answer 503 runs it first. */
+    /** Fetches the keys unless they are fresh. Run it at start-up if the program must not start without keys. */
     readonly refresh: Effect.Effect<void, AuthorizationServerUnavailable>
   }
 >()("effect-oauth2/KeySet") {}
 
 /**
- * Keys that are given, for issuers without a key set endpoint and for tests. They never change. A key that cannot be used is refused as a
- * published one is; where that is so of each, the layer fails and says why.
+ * Creates a `KeySet` from fixed keys.
  *
- * **Example** (Given keys)
+ * **When to use**
+ *
+ * Use for issuers without a key set endpoint, and in tests.
+ *
+ * **Details**
+ *
+ * An unusable key causes a warning. If every key is unusable, the layer fails with a `ConfigurationError` that lists
+ * the reasons.
+ *
+ * **Example** (Configuring fixed keys)
  *
  * ```ts
  * import { KeySet } from "effect-oauth2"
@@ -133,7 +169,7 @@ export const layerStatic = (keys: {
         )
         return yield* refuseSetting(
           "keys",
-          `must hold a public key for signatures (JWK, RFC 7517), and each given one is refused: ${why.join(", ")}`
+          `must contain a usable public key for signatures (JWK, RFC 7517), but each key is refused: ${why.join(", ")}`
         )
       }
       if (given.byAlgorithm.size === 0) yield* telemetry.reportNoKeys("(given keys)")
@@ -150,10 +186,14 @@ export const layerStatic = (keys: {
   )
 
 /**
- * The keys of an issuer, found by its metadata: OpenID Connect Discovery 1.0 §4, else RFC 8414 §3. The metadata's `issuer` must be
- * exactly the given one (RFC 8414 §3.3).
+ * Creates a `KeySet` that finds the keys of an issuer by its metadata.
  *
- * **Example** (An issuer whose keys are needed at the start)
+ * **Details**
+ *
+ * OpenID Connect Discovery 1.0 §4 is tried first, then RFC 8414 §3. The `issuer` in the metadata must equal the option
+ * exactly (RFC 8414 §3.3). An invalid option fails the layer with a `ConfigurationError`.
+ *
+ * **Example** (Fetching the keys at start-up)
  *
  * ```ts
  * import { Effect, Layer } from "effect"
@@ -171,7 +211,7 @@ export const layerStatic = (keys: {
  */
 export const layerDiscovery = (
   options: CacheOptions & {
-    /** The issuer's identifier: an https URL (http on loopback) without query and fragment. */
+    /** The issuer's identifier, an `https` URL (`http` on loopback) without query and fragment. */
     readonly issuer: string
   }
 ): Layer.Layer<KeySet, ConfigurationError, HttpClient.HttpClient> =>
@@ -189,9 +229,17 @@ export const layerDiscovery = (
   )
 
 /**
- * The keys at a URL (`jwks_uri`), for issuers without metadata.
+ * Creates a `KeySet` that fetches the keys from a fixed URL (`jwks_uri`).
  *
- * **Example** (A key set at a known address)
+ * **When to use**
+ *
+ * Use for issuers without metadata.
+ *
+ * **Details**
+ *
+ * An invalid option fails the layer with a `ConfigurationError`.
+ *
+ * **Example** (Fetching keys from a fixed URL)
  *
  * ```ts
  * import { Layer } from "effect"
@@ -208,7 +256,7 @@ export const layerDiscovery = (
  */
 export const layerRemote = (
   options: CacheOptions & {
-    /** Where the JWK Set is: an https URL (http on loopback). Its query is not in errors, logs and metrics. */
+    /** URL of the JWK Set, `https` (`http` on loopback). Errors, logs and metrics omit its query. */
     readonly url: string
   }
 ): Layer.Layer<KeySet, ConfigurationError, HttpClient.HttpClient> =>
@@ -233,7 +281,7 @@ const make = Effect.fnUntraced(function* (
   fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Unavailable>
 ) {
   const freshFor = duration.toMillis(options.freshFor ?? "10 minutes")
-  const otherwise = yield* within("freshFor", freshFor, minute, hour, '60 seconds and 1 hour, such as "10 minutes"')
+  const fallback = yield* within("freshFor", freshFor, minute, hour, '60 seconds and 1 hour, such as "10 minutes"')
   const staleFor = duration.toMillis(options.staleFor ?? hour)
   yield* within("staleFor", staleFor, 0, 24 * hour, '0 and 24 hours, such as "1 hour"')
   const maxBytes = options.maxBytes ?? 512 * 1024
@@ -241,7 +289,7 @@ const make = Effect.fnUntraced(function* (
   const reader = yield* makeReader(maxBytes)
   const kept = yield* cache.make({
     issuer: name,
-    fetch: fetch(reader, { least: minute, most: hour, otherwise }),
+    fetch: fetch(reader, { min: minute, max: hour, fallback }),
     staleFor
   })
   return KeySet.of(kept)

@@ -1,9 +1,9 @@
 /**
- * Checks the signatures of JWTs with Node's own `node:crypto`, in place of jose: for servers that see many tokens for the first time.
+ * Verifies the signatures of JWTs with `node:crypto` instead of jose.
  *
- * jose runs wherever Web Cryptography does, and is the default. On Node the same library (OpenSSL) does the arithmetic either way, and most of the time that
- * a signature takes besides is spent around it. Which algorithms, keys and tokens are accepted is the same: every test of verification, and every attack,
- * runs with both.
+ * jose is the default and runs on every platform with Web Cryptography. On Node.js, OpenSSL does the arithmetic either
+ * way. `node:crypto` reduces the overhead around it. Both accept the same algorithms, keys and tokens, and the tests of
+ * verification run with both.
  *
  * @since 0.1.0
  */
@@ -13,9 +13,13 @@ import { check } from "./jwt/nodeSignatures.ts"
 import { Signatures } from "./jwt/signatures.ts"
 
 /**
- * Verifiers that are built with it check signatures with `node:crypto`, asymmetric ones in Node's thread pool.
+ * Layer that makes verifiers use `node:crypto`. Asymmetric signatures are verified in Node's thread pool.
  *
- * **Example** (A verifier on Node)
+ * **When to use**
+ *
+ * Use on Node.js if your server receives many uncached tokens.
+ *
+ * **Example** (Verifying signatures on Node.js)
  *
  * ```ts
  * import { Layer } from "effect"

@@ -1,12 +1,19 @@
 /**
- * Policies for well-known identity providers: what their access tokens really look like, as options of `JwtVerifier`.
+ * Options of `JwtVerifier` for well-known identity providers.
  *
- * Each is a plain value to look at and to change: `{ ...Provider.auth0({ … }), clockTolerance: "10 seconds" }`. Any other provider that follows OpenID
- * Connect Discovery is `oidc`; one that marks its access tokens (RFC 9068) needs none: `JwtVerifier.layer({ issuer, audience })` is stricter.
+ * **Details**
  *
- * A value that no issuer of the provider can have (a domain with a scheme, a tenant that is no GUID) is a `TypeError` that says what it must be.
+ * Each function returns a plain object. Change it with a spread: `{ ...Provider.auth0({ … }), maxTokenAge: "1 hour" }`.
  *
- * **Example** (An API for users of Auth0)
+ * | your provider | use |
+ * |---|---|
+ * | has a function in this module | that function |
+ * | marks its access tokens (RFC 9068) | `JwtVerifier.layer({ issuer, audience })`, which is stricter |
+ * | follows OpenID Connect Discovery | `oidc` |
+ *
+ * An impossible value, such as a domain with a scheme, throws a `TypeError` that names the option and its form.
+ *
+ * **Example** (Verifying tokens of Auth0)
  *
  * ```ts
  * import { JwtVerifier, Provider } from "effect-oauth2"
@@ -24,16 +31,16 @@ import type { Options } from "./JwtVerifier.ts"
 
 type Audience = Options["audience"]
 
-/** A value that an issuer's identifier is made of: one that is not of the right form would make another one's. */
-const checked = (what: string, value: string, form: RegExp, words: string): string => {
-  // Of `undefined` an expression tests the word.
+/** Validates a part of an issuer's identifier. A malformed part could produce the identifier of another issuer. */
+const checked = (option: string, value: string, form: RegExp, description: string): string => {
+  // `RegExp.test(undefined)` tests the string "undefined", so check the type first.
   if (typeof value === "string" && form.test(value)) return value
-  throw new TypeError(`Provider.${what} must be ${words}.`)
+  throw new TypeError(`Provider.${option} must be ${description}.`)
 }
 
-const assertOneOf = (what: string, value: unknown, values: ReadonlyArray<string>): void => {
-  if (values.some((one) => one === value)) return
-  throw new TypeError(`Provider.${what} must be ${values.join(" or ")}.`)
+const assertOneOf = (option: string, value: unknown, values: ReadonlyArray<string>): void => {
+  if (values.some((allowed) => allowed === value)) return
+  throw new TypeError(`Provider.${option} must be ${values.map((allowed) => JSON.stringify(allowed)).join(" or ")}.`)
 }
 
 const domainName = /^[a-z0-9-]+(\.[a-z0-9-]+)+(:\d+)?$/i
@@ -46,12 +53,19 @@ const domain = (provider: string, value: string, example: string): string =>
   ).toLowerCase()
 
 /**
- * Auth0. The issuer ends in a slash. Access tokens have `typ: JWT` unless the API's token profile is RFC 9068, and name the client in `azp`. With role-based
- * access control and "Add Permissions in the Access Token" what a user may do is in `permissions`, and `scope` is only what the client asked for.
+ * Creates options for Auth0.
  *
- * Source: Auth0 documentation, "Access Token Profiles", "Validate Access Tokens", "Enable Role-Based Access Control for APIs".
+ * **Details**
  *
- * **Example** (What a user may do, by role-based access control)
+ * - The issuer ends in a slash.
+ * - The `typ` header is `JWT`, unless the API's token profile is RFC 9068. `azp` names the client.
+ * - With role-based access control and "Add Permissions in the Access Token", `permissions` holds the user's
+ *   permissions. `scope` then holds only the scopes that the client requested.
+ *
+ * Source: Auth0 documentation, "Access Token Profiles", "Validate Access Tokens", "Enable Role-Based Access Control for
+ * APIs".
+ *
+ * **Example** (Reading permissions of role-based access control)
  *
  * ```ts import.meta.vitest
  * import { Provider } from "effect-oauth2"
@@ -70,29 +84,33 @@ const domain = (provider: string, value: string, example: string): string =>
  * @since 0.1.0
  */
 export const auth0 = (options: {
-  /** The tenant's domain or a custom domain, without a scheme: `example.eu.auth0.com`. */
+  /** Domain of the tenant, or your custom domain, without a scheme: `example.eu.auth0.com`. */
   readonly domain: string
-  /** The API's identifier. */
+  /** Identifier of the API. */
   readonly audience: Audience
-  /** Read scopes from `permissions`. Default: `false`. */
+  /** Reads the scopes from `permissions`. @default false */
   readonly permissions?: boolean
 }): Options => ({
   issuer: `https://${domain("auth0", options.domain, "example.eu.auth0.com")}/`,
   audience: options.audience,
   algorithms: ["RS256", "PS256"],
   profile: "jwt",
-  // A token that was asked for without scopes has none.
+  // If a client requests no scopes, its token has no `scope` claim.
   accessTokenClaims: { scope: true, azp: true, client_id: true },
   ...(ownProperties(options).permissions === true ? { scopesPath: ["permissions"] as const } : undefined)
 })
 
 /**
- * Okta, with a custom authorization server (the tokens of the org server are not for APIs of one's own). Access tokens have no mark in the header; they name
- * the client in `cid` and hold scopes in the array `scp`.
+ * Creates options for a custom authorization server of Okta.
+ *
+ * **Details**
+ *
+ * - `cid` names the client, and the array `scp` holds the scopes. The header does not mark access tokens.
+ * - Your API cannot verify tokens of the org authorization server.
  *
  * Source: Okta documentation, "Validate access tokens", "OpenID Connect & OAuth 2.0 API: Access token".
  *
- * **Example** (The default authorization server, and its audience)
+ * **Example** (Using the default authorization server)
  *
  * ```ts import.meta.vitest
  * import { Provider } from "effect-oauth2"
@@ -106,18 +124,18 @@ export const auth0 = (options: {
  * @since 0.1.0
  */
 export const okta = (options: {
-  /** The org's domain without a scheme: `example.okta.com`. */
+  /** Domain of the org without a scheme: `example.okta.com`. */
   readonly domain: string
-  /** The id of the custom authorization server. Default: `default`. */
+  /** ID of the custom authorization server. @default "default" */
   readonly authorizationServer?: string
-  /** The audience of the authorization server. Okta's default server has `api://default`. */
+  /** Audience of the authorization server. Okta's default server has `api://default`. */
   readonly audience: Audience
 }): Options => ({
   issuer: `https://${domain("okta", options.domain, "example.okta.com")}/oauth2/${checked(
     "okta: authorizationServer",
     ownProperties(options).authorizationServer ?? "default",
     /^\w+$/,
-    "the id of a custom authorization server, such as default"
+    "the ID of a custom authorization server, such as default"
   )}`,
   audience: options.audience,
   algorithms: ["RS256"],
@@ -127,12 +145,22 @@ export const okta = (options: {
 })
 
 /**
- * Keycloak. Access tokens have `typ: JWT` in the header and `Bearer` in the claim `typ` (ID tokens have `ID` there), and name the client in `azp`. An audience is
- * there only where a client scope has an audience mapper. Roles are nested: `realm_access.roles`, or `resource_access.CLIENT.roles`.
+ * Creates options for Keycloak.
  *
- * Source: Keycloak documentation, "Server Administration Guide": "Audience support", "Role mappings"; "Securing applications": "OpenID Connect".
+ * **Details**
  *
- * **Example** (Roles of a client as scopes)
+ * - The `typ` header is `JWT`. The claim `typ` is `Bearer` in access tokens and `ID` in ID tokens. `azp` names the
+ *   client.
+ * - Roles are nested in `realm_access.roles` or `resource_access.CLIENT.roles`.
+ *
+ * **Gotchas**
+ *
+ * Tokens have an audience only if a client scope has an audience mapper.
+ *
+ * Source: Keycloak documentation, "Server Administration Guide": "Audience support", "Role mappings"; "Securing
+ * applications": "OpenID Connect".
+ *
+ * **Example** (Reading the roles of a client as scopes)
  *
  * ```ts import.meta.vitest
  * import { Provider } from "effect-oauth2"
@@ -152,13 +180,13 @@ export const okta = (options: {
  * @since 0.1.0
  */
 export const keycloak = (options: {
-  /** The server's base URL, without the realm: `https://sso.example.com`. */
+  /** Base URL of the server, without the realm: `https://sso.example.com`. */
   readonly url: string
-  /** The realm's name, as its URL writes it before it is encoded: no path. */
+  /** Name of the realm, not URL-encoded and not a path. */
   readonly realm: string
-  /** What the audience mapper puts into `aud`: the id of the API's client, as a rule. */
+  /** Audience that the audience mapper adds to `aud`, usually the ID of the API's client. */
   readonly audience: Audience
-  /** Where the scopes are: `scope`, the roles of the realm, or the roles of a client. Default: `scope`. */
+  /** Source of the scopes: the claim `scope`, the roles of the realm, or the roles of a client. @default "scope" */
   readonly scopesFrom?: "scope" | "realm" | { readonly client: string }
 }): Options => {
   const { audience, realm, scopesFrom = "scope" } = ownProperties(options)
@@ -178,7 +206,8 @@ export const keycloak = (options: {
     audience,
     profile: "jwt",
     accessTokenClaims: { typ: "Bearer" },
-    // That tells; before version 25, and with the mapper "Nonce backwards compatible", access tokens have a nonce, too.
+    // The claim `typ` is a sufficient mark. Before version 25, and with the mapper "Nonce backwards compatible", access
+    // tokens have a nonce, too.
     forbiddenClaims: [],
     ...(client === undefined ? undefined : { scopesPath: ["resource_access", client, "roles"] as const }),
     ...(scopesFrom === "realm" ? { scopesPath: ["realm_access", "roles"] as const } : undefined)
@@ -186,17 +215,24 @@ export const keycloak = (options: {
 }
 
 /**
- * Microsoft Entra ID, tokens of version 2.0 (`requestedAccessTokenVersion: 2` in the API's manifest). The audience is the API's application id. Delegated
- * permissions are in `scp`; those of an application that acts for itself are in `roles`. One tenant: tokens of others have another issuer.
+ * Creates options for one tenant of Microsoft Entra ID with tokens of version 2.0.
+ *
+ * **Details**
+ *
+ * - The audience is the API's application ID.
+ * - `scp` holds delegated permissions of a user. `roles` holds the permissions of an application that acts for itself.
+ * - Tokens of another tenant have another issuer.
  *
  * **Gotchas**
  *
- * A token of version 1.0 (the manifest's default) has another issuer, `https://sts.windows.net/…`, and is refused for its `iss`: set the version in the manifest.
- * Users and applications that act for themselves are two policies of one issuer: two schemes, each with a verifier of its own.
+ * - Set `requestedAccessTokenVersion: 2` in the API's manifest. The default is version 1.0, whose tokens are refused
+ *   because their issuer is `https://sts.windows.net/…`.
+ * - To accept both users and applications, declare two schemes and give each its own verifier.
  *
- * Source: Microsoft identity platform documentation, "Access tokens", "Access token claims reference", "Verify scopes and app roles".
+ * Source: Microsoft identity platform documentation, "Access tokens", "Access token claims reference", "Verify scopes
+ * and app roles".
  *
- * **Example** (Users, and daemons beside them)
+ * **Example** (Accepting users and daemons)
  *
  * ```ts
  * import { Layer } from "effect"
@@ -223,11 +259,20 @@ export const keycloak = (options: {
  * @since 0.1.0
  */
 export const entra = (options: {
-  /** The directory (tenant) id, a GUID: not `common` or `organizations`, which are no issuers. */
+  /** Directory (tenant) ID, a GUID. `common` and `organizations` are not issuers. */
   readonly tenant: string
-  /** The API's application (client) id. */
+  /** Application (client) ID of the API. */
   readonly audience: Audience
-  /** `"delegated"` reads `scp` (a user is there), `"application"` reads `roles` (an application for itself: a token with `scp` is refused). Default: `"delegated"`. */
+  /**
+   * Kind of permissions that are read as scopes.
+   *
+   * | value | scopes | accepted tokens |
+   * |---|---|---|
+   * | `"delegated"` | `scp` | of users |
+   * | `"application"` | `roles` | of applications that act for themselves; a token with `scp` is refused |
+   *
+   * @default "delegated"
+   */
   readonly permissions?: "delegated" | "application"
 }): Options => {
   const { audience, permissions = "delegated", tenant } = ownProperties(options)
@@ -237,7 +282,7 @@ export const entra = (options: {
       "entra: tenant",
       tenant,
       /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
-      "the directory (tenant) id, a GUID: common and organizations are no issuers"
+      "the directory (tenant) ID, which is a GUID. The values common and organizations are not issuers"
     ).toLowerCase()}/v2.0`,
     audience,
     algorithms: ["RS256"],
@@ -248,7 +293,7 @@ export const entra = (options: {
           scopesPath: ["roles"] as const,
           accessTokenClaims: { azp: true as const },
           requiredClaims: { ver: "2.0", roles: true as const },
-          // Of a user who has signed in, roles are those that the user was assigned.
+          // In a user's token, `roles` holds the roles of the user, not those of the application.
           forbiddenClaims: ["scp", ...otherClaims.jwt]
         }
       : { scopesPath: ["scp"] as const, accessTokenClaims: { scp: true as const }, requiredClaims: { ver: "2.0" } })
@@ -256,12 +301,16 @@ export const entra = (options: {
 }
 
 /**
- * Amazon Cognito user pools. Access tokens have no `aud`: the API is known by the clients that may use it (`client_id`), and an access token by
- * `token_use`.
+ * Creates options for a user pool of Amazon Cognito.
+ *
+ * **Details**
+ *
+ * - Access tokens have no `aud`. Instead, the API accepts the tokens of certain clients (`client_id`).
+ * - `token_use` marks access tokens.
  *
  * Source: Amazon Cognito documentation, "Verifying JSON web tokens", "Understanding the access token".
  *
- * **Example** (The app clients of a pool that may call the API)
+ * **Example** (Accepting the tokens of two app clients)
  *
  * ```ts import.meta.vitest
  * import { Provider } from "effect-oauth2"
@@ -279,11 +328,11 @@ export const entra = (options: {
  * @since 0.1.0
  */
 export const cognito = (options: {
-  /** Where the pool is: `eu-central-1`. */
+  /** Region of the pool: `eu-central-1`. */
   readonly region: string
-  /** The pool's id, which begins with its region: `eu-central-1_Ab1Cd2Ef3`. */
+  /** ID of the pool, which begins with its region: `eu-central-1_Ab1Cd2Ef3`. */
   readonly userPoolId: string
-  /** The app clients whose tokens are taken. */
+  /** IDs of the app clients whose tokens are accepted. */
   readonly clientId: Audience
 }): Options => {
   const region = checked("cognito: region", options.region, /^[a-z]+(-[a-z]+)+-\d+$/, "a region, such as eu-central-1")
@@ -291,7 +340,7 @@ export const cognito = (options: {
     "cognito: userPoolId",
     options.userPoolId,
     new RegExp(`^${region}_[0-9a-zA-Z]+$`),
-    `the id of a user pool in the region, such as ${region}_Ab1Cd2Ef3`
+    `the ID of a user pool in the region, such as ${region}_Ab1Cd2Ef3`
   )
   return {
     issuer: `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`,
@@ -304,12 +353,21 @@ export const cognito = (options: {
 }
 
 /**
- * Google. Its access tokens are opaque and for Google's own APIs; what a service of one's own can verify is an ID token, which is what Google's clients send
- * to it (Cloud Run, Identity-Aware clients, service accounts). It holds no scopes: decide by subject, or by a check of `email` or `hd`.
+ * Creates options for ID tokens of Google.
  *
- * Source: Google documentation, "OpenID Connect: Validating an ID token", "Cloud Run: Authenticating service-to-service".
+ * **Details**
  *
- * **Example** (Only people of one Workspace domain)
+ * Google's access tokens are opaque and only for Google's APIs. Cloud Run, Identity-Aware clients and service accounts
+ * send ID tokens to your API instead.
+ *
+ * **Gotchas**
+ *
+ * ID tokens have no scopes. Authorize by subject, or with a custom check of `email` or `hd`.
+ *
+ * Source: Google documentation, "OpenID Connect: Validating an ID token", "Cloud Run: Authenticating
+ * service-to-service".
+ *
+ * **Example** (Accepting users of one Workspace domain)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -317,7 +375,7 @@ export const cognito = (options: {
  *
  * export const Verifier = JwtVerifier.layer(Provider.google({ audience: "https://items-abc.a.run.app" }))
  *
- * // For `auth.require(colleague)`: there are no scopes to ask for.
+ * // Use it as `auth.require(colleague)`.
  * export const colleague = Requirement.check("hd", ({ claims }) => Effect.succeed(claims["hd"] === "example.com"))
  * ```
  *
@@ -325,7 +383,7 @@ export const cognito = (options: {
  * @since 0.1.0
  */
 export const google = (options: {
-  /** The OAuth client id, or the service's URL for tokens of service accounts. */
+  /** OAuth client ID. For tokens of service accounts, the URL of the service. */
   readonly audience: Audience
 }): Options => ({
   issuer: "https://accounts.google.com",
@@ -336,16 +394,21 @@ export const google = (options: {
 })
 
 /**
- * Any provider that follows OpenID Connect Discovery and whose access tokens are JWTs, marked (RFC 9068) or not. An unmarked one has to have what ID tokens
- * lack: `scope`, `scp` or `client_id`; and nothing that only they have (`nonce`, `at_hash`, `c_hash`, `s_hash`).
+ * Creates options for any provider that follows OpenID Connect Discovery and issues JWT access tokens.
+ *
+ * **Details**
+ *
+ * An access token must have `scope`, `scp` or `client_id`. It must not have `nonce`, `at_hash`, `c_hash` or `s_hash`,
+ * which only ID tokens have, or `events`, which only logout tokens have.
  *
  * **Gotchas**
  *
- * The standard does not say what tells the two apart. If your provider does, say it in `accessTokenClaims`: `{ ...Provider.oidc({ … }), accessTokenClaims: { … } }`.
+ * OpenID Connect does not define how to distinguish unmarked access tokens from ID tokens. If your provider documents a
+ * mark, set `accessTokenClaims`.
  *
  * Source: OpenID Connect Discovery 1.0 §4, OpenID Connect Core 1.0 §2, RFC 9068 §2.
  *
- * **Example** (A provider that marks its access tokens in a way of its own)
+ * **Example** (Naming the claim that marks access tokens)
  *
  * ```ts
  * import { JwtVerifier, Provider } from "effect-oauth2"
@@ -360,8 +423,8 @@ export const google = (options: {
  * @since 0.1.0
  */
 export const oidc = (options: {
-  /** The issuer's identifier, as its discovery document and its tokens write it. */
+  /** Identifier of the issuer, exactly as in its discovery document and in its tokens. */
   readonly issuer: string
-  /** This API's identifier, never a client's id: that is the audience of ID tokens. */
+  /** Identifier of the API. Do not use a client ID, which is the audience of ID tokens. */
   readonly audience: Audience
 }): Options => ({ issuer: options.issuer, audience: options.audience, profile: "jwt" })

@@ -1,4 +1,4 @@
-/** JWTs that are kept: while their key is published, and their time is not over. */
+/** Cached JWTs: accepted while their key is published and until they expire. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, Metric, Redacted } from "effect"
 import { JwtVerifier, TokenVerifier } from "effect-oauth2"
@@ -27,7 +27,7 @@ const reason = (token: string) =>
 const mint = (options: Parameters<TestIssuer["Service"]["mint"]>[0] = {}) =>
   TestIssuer.use((issuer) => issuer.mint({ lifetime: "1 day", ...options }))
 
-describe("a JWT that is kept", () => {
+describe("a cached JWT", () => {
   const test = <E>(
     name: string,
     body: () => Effect.Effect<void, E, TestIssuer | TokenVerifier>,
@@ -44,7 +44,7 @@ describe("a JWT that is kept", () => {
       )
     )
 
-  test("is verified once, and its look-ups are counted", () =>
+  test("is verified once, and each cache lookup is counted", () =>
     Effect.gen(function* () {
       const token = yield* mint()
       for (const _ of times(3)) assert.strictEqual((yield* present(token)).subject, "demo")
@@ -52,7 +52,7 @@ describe("a JWT that is kept", () => {
       assert.deepStrictEqual(yield* countsByOutcome, { Accepted: 1, Malformed: 1, hit: 2, miss: 2 })
     }))
 
-  test("is verified once, however long it is, and however many there are", () =>
+  test("is verified once if it is long and one of a hundred", () =>
     Effect.gen(function* () {
       const permissions = times(100).map((i) => `tenant:resource-${i}:write`)
       const tokens = yield* Effect.forEach(times(100), (i) =>
@@ -62,7 +62,7 @@ describe("a JWT that is kept", () => {
       assert.deepStrictEqual(yield* countsByOutcome, { Accepted: 100, hit: 200, miss: 100 })
     }))
 
-  test("is given no clock tolerance twice: from its exp on it is verified", () =>
+  test("is verified again from its exp on, so a cache hit gets no clock tolerance", () =>
     Effect.gen(function* () {
       const token = yield* mint({ lifetime: "100 seconds" })
       yield* present(token)
@@ -79,7 +79,7 @@ describe("a JWT that is kept", () => {
     }))
 
   test(
-    "is not kept past the age that it may have",
+    "is verified again from its maxTokenAge on",
     () =>
       Effect.gen(function* () {
         const token = yield* mint()
@@ -96,7 +96,7 @@ describe("a JWT that is kept", () => {
     { maxTokenAge: "1 minute" }
   )
 
-  test("is refused by a clock that was set back to before its time", () =>
+  test("is refused if the clock is set back to before its nbf", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(100_000)
       const token = yield* mint({ claims: { nbf: 100 } })
@@ -108,7 +108,7 @@ describe("a JWT that is kept", () => {
       assert.deepStrictEqual(yield* countsByOutcome, { Accepted: 2, Claim: 1, miss: 3 })
     }))
 
-  test("is nothing to another that shares two of its three parts", () =>
+  test("does not make another token with two of its three parts valid", () =>
     Effect.gen(function* () {
       const [one, two] = [yield* mint({ subject: "alice" }), yield* mint({ subject: "mallory" })]
       yield* present(one)
@@ -122,7 +122,7 @@ describe("a JWT that is kept", () => {
       assert.strictEqual((yield* present(two)).subject, "mallory")
     }))
 
-  test("is dropped with its key, as soon as the issuer's keys are fetched anew", () =>
+  test("is refused after a key refresh if the issuer removed its key", () =>
     Effect.gen(function* () {
       const { retire } = yield* TestIssuer
       const token = yield* mint({ key })
@@ -140,7 +140,7 @@ describe("a JWT that is kept", () => {
       assert.deepStrictEqual(yield* countsByOutcome, { Accepted: 2, UnknownKey: 1, hit: 2, miss: 4 })
     }))
 
-  test("is dropped where its key's name is another key's now", () =>
+  test("is refused after a key refresh if its kid names another key", () =>
     Effect.gen(function* () {
       const { publish, retire } = yield* TestIssuer
       const token = yield* mint({ key })
@@ -151,21 +151,21 @@ describe("a JWT that is kept", () => {
       assert.strictEqual(yield* reason(token), "Signature")
     }))
 
-  // Another token has the keys fetched anew, so that they are there, and fresh, when the kept token comes.
+  // The second token causes the key refresh, so fresh keys are available when the cached token is checked.
   for (const [what, header, published, expected] of [
-    ["its key's name is another key's", {}, [{ ...other.jwk, kid: "key" }], "Signature"],
-    ["its key is for another use", {}, [{ ...key.jwk, use: "enc" }], "UnknownKey"],
-    ["its key is for another algorithm", {}, [{ ...key.jwk, alg: "ES384" }], "UnknownKey"],
-    ["its key's private half is published", {}, [{ ...key.jwk, d: "AQAB" }], "UnknownKey"],
-    ["its key is gone, and it names none", { kid: undefined }, [], "Signature"],
+    ["its kid names another key", {}, [{ ...other.jwk, kid: "key" }], "Signature"],
+    ["its key has another use", {}, [{ ...key.jwk, use: "enc" }], "UnknownKey"],
+    ["its key has another alg", {}, [{ ...key.jwk, alg: "ES384" }], "UnknownKey"],
+    ["its private key is published", {}, [{ ...key.jwk, d: "AQAB" }], "UnknownKey"],
+    ["its key is removed and it has no kid", { kid: undefined }, [], "Signature"],
     [
-      "it names no key, and its key's name is another key's",
+      "it has no kid and another key has the kid of its key",
       { kid: undefined },
       [{ ...third.jwk, kid: "key" }],
       "Signature"
     ]
   ] as const) {
-    test(`is dropped where ${what}, as soon as the keys are fetched anew for another token`, () =>
+    test(`is refused if ${what} after another token caused a key refresh`, () =>
       Effect.gen(function* () {
         const { publish, retire } = yield* TestIssuer
         const token = yield* mint({ key, header })
@@ -182,7 +182,7 @@ describe("a JWT that is kept", () => {
       }).pipe(Effect.provide(Logger.layer([]))))
   }
 
-  test("does not keep the keys from being refreshed ahead, and takes no harm from that", () =>
+  test("causes a background key refresh before the keys expire, and stays cached", () =>
     Effect.gen(function* () {
       const { requests } = yield* TestIssuer
       const token = yield* mint()
@@ -203,7 +203,7 @@ describe("a JWT that is kept", () => {
       assert.deepStrictEqual(yield* countsByOutcome, { Accepted: 1, hit: 3, miss: 1 })
     }))
 
-  test("serves as long as its key does in an outage, is no longer decided about then, and serves again after", () =>
+  test("is accepted in an outage until its key expires, and again when the issuer is back", () =>
     Effect.gen(function* () {
       const { respond } = yield* TestIssuer
       const token = yield* mint()
@@ -222,7 +222,7 @@ describe("a JWT that is kept", () => {
     }))
 
   test(
-    "is not accepted where it expires while the keys are waited for",
+    "is refused if it expires while the keys are fetched",
     () =>
       Effect.gen(function* () {
         const { respond } = yield* TestIssuer

@@ -4,18 +4,18 @@ import { type RawPart, TestIssuer } from "effect-oauth2/testing"
 import { assertRefused, audience, issuer, mint, outcome, rsa, test, verifyWith } from "../support/jwts.ts"
 
 describe("JwtVerifier", () => {
-  describe("the strict form", () => {
+  describe("the strict compact form", () => {
     const changes: ReadonlyArray<readonly [name: string, change: (token: string) => string]> = [
       ["padding", (token) => `${token}=`],
       ["a space", (token) => token.replace(".", ". ")],
       ["a line break", (token) => `${token}\n`],
       ["a fourth segment", (token) => `${token}.e30`],
       ["an empty payload", (token) => token.replace(/\.[^.]*\./, "..")],
-      ["the alphabet of base64", (token) => token.replace(/.$/, "/")],
+      ["a character of base64 that base64url lacks", (token) => token.replace(/.$/, "/")],
       ["another spelling of the same signature", (token) => otherSpelling(token)],
-      ["JSON serialisation", (token) => JSON.stringify({ payload: token.split(".")[1] })]
+      ["JSON serialization", (token) => JSON.stringify({ payload: token.split(".")[1] })]
     ]
-    // The last character of a 256-byte signature holds four bits that count for nothing.
+    // The last character of a 256-byte signature has four unused bits.
     const otherSpelling = (token: string) => {
       const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
       const last = alphabet.indexOf(token.charAt(token.length - 1))
@@ -29,7 +29,7 @@ describe("JwtVerifier", () => {
         }))
     }
 
-    test("refuses headers that would change what counts", () =>
+    test("refuses header parameters that could change the key, the bytes or the rules", () =>
       Effect.gen(function* () {
         const { mintRaw } = yield* TestIssuer
         for (const name of ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]) {
@@ -39,7 +39,7 @@ describe("JwtVerifier", () => {
         }
       }))
 
-    test("refuses headers and claims that two parsers may read in two ways", () =>
+    test("refuses headers and claims that parsers could read differently", () =>
       Effect.gen(function* () {
         const { mintRaw } = yield* TestIssuer
         const good = JSON.stringify({ iss: issuer, aud: audience, sub: "demo", client_id: "c", exp: 600 })
@@ -72,12 +72,12 @@ describe("JwtVerifier", () => {
         for (const [header, payload] of bad) {
           assertRefused(yield* verify(header, payload), { reason: "Malformed" })
         }
-        // A brace in a string, a repeated name in different objects and an escaped quotation mark are fine.
+        // A brace in a string, a name that repeats in nested objects and an escaped quotation mark are valid.
         const odd = good.replace("{", `{"x":"{[\\"","y":{"sub":{"sub":1}},`)
         assert(Exit.isSuccess(yield* verify(header, odd)))
       }))
 
-    test("refuses a header of more than 1024 bytes, whatever it holds", () =>
+    test("refuses a header of more than 1024 bytes", () =>
       Effect.gen(function* () {
         const [header = ""] = (yield* mint({ header: { x: "" } })).split(".")
         const length = atob(header).length
@@ -85,11 +85,11 @@ describe("JwtVerifier", () => {
         assert(Exit.isSuccess(yield* withHeader(1024)))
         assertRefused(yield* withHeader(1025), { reason: "Malformed" })
         assertRefused(yield* withHeader(5000), { reason: "Malformed" })
-        // It is told from a header that is accepted by its length alone.
+        // Control: a long header within the limit is accepted.
         assert(Exit.isSuccess(yield* outcome({ header: { kid: undefined, x: "x".repeat(900) } })))
       }))
 
-    test("refuses what is longer than it may be", () =>
+    test("refuses a token over maxTokenLength and a kid over 256 characters", () =>
       Effect.gen(function* () {
         assertRefused(yield* outcome({}, { maxTokenLength: 100 }), { reason: "Malformed" })
         assertRefused(yield* outcome({ header: { kid: "k".repeat(257) } }), { reason: "Malformed" })

@@ -7,15 +7,15 @@ import { assertRefused, audience, issuer, mint, other, rsa, test } from "../supp
 
 describe("JwtVerifier", () => {
   describe("several issuers", () => {
-    test("never mix keys, audiences and profiles", () =>
+    test("do not share keys, audiences or profiles", () =>
       Effect.gen(function* () {
         const ours = yield* TestIssuer
-        // Both keys have the same name, and only the issuer tells them apart.
+        // Both keys have the same kid, so only the issuer distinguishes them.
         const theirContext = yield* Layer.build(
           TestIssuer.layer({ issuer: "https://other.example.com", audience: "urn:other", keys: [other] })
         )
         const theirs = Context.get(theirContext, TestIssuer)
-        // The client of a test issuer reaches that one alone.
+        // The client of a test issuer reaches only that issuer.
         const ourClient = yield* HttpClient.HttpClient
         const theirClient = Context.get(theirContext, HttpClient.HttpClient)
         const client = HttpClient.make((request, { origin }) =>
@@ -42,12 +42,12 @@ describe("JwtVerifier", () => {
           assert.deepStrictEqual(
             (yield* requests).map(({ endpoint }) => endpoint),
             ["openid-configuration", "jwks"],
-            "nothing but the two issuers' own documents was fetched"
+            "only the documents of the two issuers are fetched"
           )
         }
       }))
 
-    test("each have their own bound for the length", () =>
+    test("each have their own maxTokenLength", () =>
       Effect.gen(function* () {
         const Verifier = JwtVerifier.layerIssuers([
           { issuer, audience, maxTokenLength: 1000 },
@@ -62,7 +62,7 @@ describe("JwtVerifier", () => {
         assertRefused(exit, { reason: "Malformed" })
       }))
 
-    test("are each named once", () =>
+    test("are refused at start-up if one is named twice", () =>
       Effect.gen(function* () {
         const layer = JwtVerifier.layerIssuers([
           { issuer, audience },
@@ -76,7 +76,7 @@ describe("JwtVerifier", () => {
         assert.notInclude(refused.message, "password")
       }))
 
-    test("say which of them has a setting that cannot work", () =>
+    test("name the issuer with an invalid option", () =>
       Effect.gen(function* () {
         const other = { issuer: "https://other.test", audience }
         for (const [setting, bad] of [
@@ -104,7 +104,7 @@ describe("JwtVerifier", () => {
     const sign = (alg: "HS256" | "HS512", value: string) =>
       Effect.flatMap(TestIssuer.makeSecretKey("secret", value, alg), (key) => mint({ key, header: { kid: undefined } }))
 
-    test("verifies its own tokens and no others", () =>
+    test("verifies only tokens that it signed with the configured algorithm", () =>
       Effect.gen(function* () {
         assert(Exit.isSuccess(yield* verify(yield* sign("HS256", secret))))
         assertRefused(yield* verify(yield* sign("HS256", secret.replace("0", "1"))), { reason: "Signature" })
@@ -117,7 +117,7 @@ describe("JwtVerifier", () => {
       ["HS384", 48],
       ["HS512", 64]
     ] as const) {
-      test(`has to be long enough (${algorithm})`, () =>
+      test(`is refused at start-up if it is shorter than ${least} bytes (${algorithm})`, () =>
         Effect.gen(function* () {
           const build = (value: string) =>
             Effect.scoped(
@@ -127,13 +127,13 @@ describe("JwtVerifier", () => {
           assert.strictEqual(error.setting, "secret")
           assert.notInclude(error.message, "sss")
           yield* build("s".repeat(least))
-          // It is counted in bytes of UTF-8: two for each of these.
+          // The length counts UTF-8 bytes, and each "é" has two.
           yield* build("é".repeat(least / 2))
           assert.strictEqual((yield* Effect.flip(build("é".repeat(least / 2 - 1)))).setting, "secret")
         }))
     }
 
-    test("is for an algorithm that there is", () =>
+    test("is refused at start-up with an algorithm other than HS256, HS384 and HS512", () =>
       Effect.gen(function* () {
         for (const algorithm of ["hs256", "RS256", "none", "constructor"]) {
           const options = { issuer, audience, algorithm: algorithm as "HS256", secret: Redacted.make(secret) }
@@ -142,12 +142,15 @@ describe("JwtVerifier", () => {
         }
       }))
 
-    test("is redacted", () =>
+    test("is refused at start-up if it is not Redacted", () =>
       Effect.gen(function* () {
         for (const plain of [secret, undefined]) {
           const options = { issuer, audience, algorithm: "HS256", secret: plain as never } as const
           const error = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerSecret(options))))
-          assert.deepStrictEqual([error.setting, error.message], ["secret", "secret must be Redacted"])
+          assert.deepStrictEqual(
+            [error.setting, error.message],
+            ["secret", "secret must be a Redacted value, such as Redacted.make(secret)"]
+          )
         }
       }))
   })

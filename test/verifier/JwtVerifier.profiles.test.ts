@@ -9,70 +9,70 @@ describe("JwtVerifier", () => {
   describe("profiles", () => {
     const accepted: ReadonlyArray<readonly [name: string, options: MintOptions, policy: Partial<JwtVerifier.Options>]> =
       [
-        ["at+jwt: the long form of the type", { header: { typ: "application/AT+JWT" } }, {}],
-        ["jwt: the type JWT", { header: { typ: "JWT" } }, { profile: "jwt" }],
-        ["jwt: no type", { header: { typ: undefined } }, { profile: "jwt" }],
-        ["jwt: the type at+jwt", {}, { profile: "jwt" }],
-        ["jwt: no client, but scopes", { without: ["client_id"] }, { profile: "jwt" }],
-        ["jwt: no scopes, but a client", { without: ["scope"] }, { profile: "jwt" }],
+        ["at+jwt: typ application/AT+JWT", { header: { typ: "application/AT+JWT" } }, {}],
+        ["jwt: typ JWT", { header: { typ: "JWT" } }, { profile: "jwt" }],
+        ["jwt: no typ", { header: { typ: undefined } }, { profile: "jwt" }],
+        ["jwt: typ at+jwt", {}, { profile: "jwt" }],
+        ["jwt: scopes without a client", { without: ["client_id"] }, { profile: "jwt" }],
+        ["jwt: a client without scopes", { without: ["scope"] }, { profile: "jwt" }],
         [
-          "jwt: scopes at the named path",
+          "jwt: a claim at scopesPath",
           { claims: { roles: [] }, without: ["scope", "client_id"] },
           { profile: "jwt", scopesPath: ["roles"] }
         ],
         [
-          "jwt: a mark with a value",
+          "jwt: an accessTokenClaims claim with the right value",
           { claims: { token_use: "access" }, without: ["scope", "client_id"] },
           { profile: "jwt", accessTokenClaims: { token_use: "access", other: true } }
         ],
         [
-          "jwt: a mark of the issuer's own",
+          "jwt: an accessTokenClaims claim",
           { claims: { azp: "c" }, without: ["scope", "client_id"] },
           { profile: "jwt", accessTokenClaims: { azp: true } }
         ],
         ["jwt: a nonce that is not forbidden", { claims: { nonce: "n" } }, { profile: "jwt", forbiddenClaims: [] }],
-        ["id-token: the type JWT", { header: { typ: "JWT" }, claims: { nonce: "n" } }, { profile: "id-token" }],
+        ["id-token: typ JWT", { header: { typ: "JWT" }, claims: { nonce: "n" } }, { profile: "id-token" }],
         ["a required claim of any value", { claims: { tenant: 1 } }, { requiredClaims: { tenant: true } }],
         ["the audience in client_id", { without: ["aud"] }, { audienceClaim: "client_id", audience: "test-client" }],
         ["the client in another claim", { claims: { cid: "c" } }, { clientIdClaim: "cid" }]
       ]
     for (const [name, options, policy] of accepted) {
-      test(`take ${name}`, () =>
+      test(`accept a token with ${name}`, () =>
         Effect.map(outcome(options, policy), (exit) => assert(Exit.isSuccess(exit), JSON.stringify(exit))))
     }
 
     const refused: ReadonlyArray<
       readonly [name: string, claim: string, options: MintOptions, policy: Partial<JwtVerifier.Options>]
     > = [
-      ["at+jwt: no client", "client_id", { without: ["client_id"] }, {}],
-      ["at+jwt: no type", "typ", { header: { typ: undefined } }, {}],
-      ["jwt: a logout token", "typ", { header: { typ: "logout+jwt" } }, { profile: "jwt" }],
-      ["jwt: a DPoP proof", "typ", { header: { typ: "dpop+jwt" } }, { profile: "jwt" }],
-      ["jwt: nothing that marks an access token", "scope", { without: ["scope", "client_id"] }, { profile: "jwt" }],
+      ["at+jwt: no client_id", "client_id", { without: ["client_id"] }, {}],
+      ["at+jwt: no typ", "typ", { header: { typ: undefined } }, {}],
+      ["jwt: the typ of a logout token", "typ", { header: { typ: "logout+jwt" } }, { profile: "jwt" }],
+      ["jwt: the typ of a DPoP proof", "typ", { header: { typ: "dpop+jwt" } }, { profile: "jwt" }],
+      ["jwt: no mark of an access token", "scope", { without: ["scope", "client_id"] }, { profile: "jwt" }],
       ["jwt: a nonce", "nonce", { claims: { nonce: "n" } }, { profile: "jwt" }],
-      ["jwt: an access token's hash", "at_hash", { claims: { at_hash: "h" } }, { profile: "jwt" }],
-      ["jwt: a code's hash", "c_hash", { claims: { c_hash: "h" } }, { profile: "jwt" }],
-      ["jwt: a state's hash", "s_hash", { claims: { s_hash: "h" } }, { profile: "jwt" }],
-      ["jwt: no mark of the issuer's own", "scope", {}, { profile: "jwt", accessTokenClaims: { azp: true } }],
+      ["jwt: the hash of an access token", "at_hash", { claims: { at_hash: "h" } }, { profile: "jwt" }],
+      ["jwt: the hash of a code", "c_hash", { claims: { c_hash: "h" } }, { profile: "jwt" }],
+      ["jwt: the hash of a state", "s_hash", { claims: { s_hash: "h" } }, { profile: "jwt" }],
+      ["jwt: no accessTokenClaims claim", "scope", {}, { profile: "jwt", accessTokenClaims: { azp: true } }],
       [
-        "jwt: a mark with another value, though scopes are where they were said to be",
+        "jwt: a wrong value of an accessTokenClaims claim, and a claim at scopesPath",
         "scope",
         { claims: { token_use: "id", roles: [] } },
         { profile: "jwt", scopesPath: ["roles"], accessTokenClaims: { token_use: "access" } }
       ],
       [
-        "jwt: a required claim, which is no mark",
+        "jwt: a required claim as its only mark",
         "scope",
         { claims: { tenant: "t1" }, without: ["scope", "client_id"] },
         { profile: "jwt", requiredClaims: { tenant: "t1" } }
       ],
       [
-        "id-token: a logout token's events",
+        "id-token: the events of a logout token",
         "events",
         { header: { typ: "JWT" }, claims: { events: {} } },
         { profile: "id-token" }
       ],
-      ["jwt: a logout token's events", "events", { claims: { events: {} } }, { profile: "jwt" }],
+      ["jwt: the events of a logout token", "events", { claims: { events: {} } }, { profile: "jwt" }],
       ["at+jwt: a forbidden claim", "scp", { claims: { scp: [] } }, { forbiddenClaims: ["scp"] }],
       [
         "id-token: a forbidden claim",
@@ -80,31 +80,31 @@ describe("JwtVerifier", () => {
         { header: { typ: "JWT" }, claims: { act: {} } },
         { profile: "id-token", forbiddenClaims: ["act"] }
       ],
-      ["id-token: an access token", "typ", {}, { profile: "id-token" }],
+      ["id-token: the typ of an access token", "typ", {}, { profile: "id-token" }],
       [
-        "another value of a required claim",
+        "a wrong value of a required claim",
         "token_use",
         { claims: { token_use: "id" } },
         { requiredClaims: { token_use: "access" } }
       ],
       [
-        "a required claim of the prototype",
+        "a required claim that only the prototype has",
         "toString",
         {},
         { requiredClaims: Object.fromEntries([["toString", true as const]]) }
       ],
-      ["a token that is bound to a key", "cnf", { claims: { cnf: { jkt: "x" } } }, {}],
-      ["a token from the future", "iat", { claims: { iat: 60 } }, {}],
-      ["a time that is no number", "nbf", { claims: { nbf: "0" } }, {}],
-      ["an audience with other things in it", "aud", { claims: { aud: [audience, 1] } }, {}],
-      ["no issue time, where the age is bounded", "iat", { without: ["iat"] }, { maxTokenAge: "1 minute" }]
+      ["a key binding (cnf)", "cnf", { claims: { cnf: { jkt: "x" } } }, {}],
+      ["an iat in the future", "iat", { claims: { iat: 60 } }, {}],
+      ["an nbf that is not a number", "nbf", { claims: { nbf: "0" } }, {}],
+      ["an aud that contains a number", "aud", { claims: { aud: [audience, 1] } }, {}],
+      ["no iat although maxTokenAge is set", "iat", { without: ["iat"] }, { maxTokenAge: "1 minute" }]
     ]
     for (const [name, claim, options, policy] of refused) {
-      test(`refuse ${name}`, () =>
+      test(`refuse a token with ${name}`, () =>
         Effect.map(outcome(options, policy), (exit) => assertRefused(exit, { reason: "Claim", claim })))
     }
 
-    test("bound the age where that is set", () =>
+    test("refuse a token that is older than maxTokenAge", () =>
       Effect.gen(function* () {
         const token = yield* mint()
         const verify = Effect.exit(verifyWith({ maxTokenAge: "1 minute" }, [rsa], token))
@@ -120,7 +120,7 @@ describe("JwtVerifier", () => {
       ["jwt", {}],
       ["id-token", { typ: "JWT" }]
     ] as const) {
-      test(`${profile}: refuse an exp in milliseconds, and take one of 100 years`, () =>
+      test(`${profile}: refuse an exp in milliseconds and accept a lifetime of 100 years`, () =>
         Effect.gen(function* () {
           yield* TestClock.setTime(now * 1000)
           const policy = { profile }
@@ -129,12 +129,12 @@ describe("JwtVerifier", () => {
             claim: "exp"
           })
           assert(Exit.isSuccess(yield* outcome({ header, lifetime: "36525 days" }, policy)))
-          // Issuers write this number for a token that never expires.
+          // Issuers use this number for tokens that never expire.
           assert(Exit.isSuccess(yield* outcome({ header, claims: { exp: 9_999_999_999 } }, policy)))
         }))
     }
 
-    test("bound how far ahead a token may expire, where that is set", () =>
+    test("refuse a token whose exp is further ahead than maxLifetime", () =>
       Effect.gen(function* () {
         const policy = { maxLifetime: "1 hour" } as const
         assert(Exit.isSuccess(yield* outcome({ lifetime: "3605 seconds" }, policy)), "the clock tolerance is 5 seconds")
@@ -150,7 +150,7 @@ describe("JwtVerifier", () => {
         })
       }))
 
-    test("say in the log that a token expires too far ahead, and at the level Debug which claim that is", () =>
+    test("warn about an exp beyond maxLifetime, and name the claim at the level Debug", () =>
       Effect.gen(function* () {
         const messages: Array<string> = []
         const logger = Logger.make(({ logLevel, message }) => messages.push(`${logLevel} ${String(message)}`))
@@ -160,21 +160,21 @@ describe("JwtVerifier", () => {
           Effect.provideService(References.MinimumLogLevel, "Debug")
         )
         assert.deepStrictEqual(messages, [
-          `Warn A token of ${issuer} was refused, because its exp is further ahead than maxLifetime allows. exp is a number of seconds, not of milliseconds (RFC 7519 §2). If the issuer's tokens are to live that long, set maxLifetime.`,
+          `Warn A token of ${issuer} was refused, because its exp is further ahead than maxLifetime allows. exp must be in seconds, not milliseconds (RFC 7519 §2). If tokens of this issuer live that long, set the maxLifetime option.`,
           "Debug The access token was refused: Claim (exp)"
         ])
       }))
 
     for (const [what, options, { header = { typ: "JWT" }, ...rest }, advice] of [
-      ["an access token without a mark, for at+jwt", {}, {}, `set profile: "jwt"`],
-      ["a marked one without client_id", {}, { header: {}, without: ["client_id"] }, `set profile: "jwt"`],
-      ["an ID token, for at+jwt", {}, { claims: { nonce: "n" } }, `set profile: "id-token"`],
-      ["an ID token, for jwt", { profile: "jwt" }, { claims: { nonce: "n" } }, `set profile: "id-token"`],
-      ["no mark at all", { profile: "jwt" }, { without: ["client_id", "scope"] }, `in accessTokenClaims`],
-      ["an access token, for id-token", { profile: "id-token" }, { header: {} }, `profile: "at+jwt" takes it`],
-      ["another JWT", {}, { header: { typ: "logout+jwt" } }, `No profile takes it`]
+      ["an unmarked access token and profile at+jwt", {}, {}, `set profile: "jwt"`],
+      ["a marked access token without client_id", {}, { header: {}, without: ["client_id"] }, `set profile: "jwt"`],
+      ["an ID token and profile at+jwt", {}, { claims: { nonce: "n" } }, `set profile: "id-token"`],
+      ["an ID token and profile jwt", { profile: "jwt" }, { claims: { nonce: "n" } }, `set profile: "id-token"`],
+      ["a token without any mark", { profile: "jwt" }, { without: ["client_id", "scope"] }, `set accessTokenClaims`],
+      ["an access token and profile id-token", { profile: "id-token" }, { header: {} }, `Set profile: "at+jwt"`],
+      ["another JWT", {}, { header: { typ: "logout+jwt" } }, `No profile accepts the token`]
     ] satisfies ReadonlyArray<[string, Partial<JwtVerifier.Options>, MintOptions, string]>) {
-      test(`say in the log which setting fits ${what}`, () =>
+      test(`log which profile accepts ${what}`, () =>
         Effect.gen(function* () {
           const messages: Array<string> = []
           const logger = Logger.make(({ message }) => messages.push(String(message)))
@@ -186,15 +186,15 @@ describe("JwtVerifier", () => {
     }
 
     for (const [what, options, expected] of [
-      ["an issuer that is another string", { issuer: `${issuer}/` }, `iss is another one`],
+      ["a wrong issuer", { issuer: `${issuer}/` }, `its iss claim differs from the issuer option`],
       [
-        "another audience",
+        "a wrong audience",
         { audience: ["https://one.test", "https://two.test"] },
-        `not "https://one.test" or "https://two.test"`
+        `does not contain "https://one.test" or "https://two.test"`
       ],
-      ["another audience, where it is in client_id", { audienceClaim: "client_id" }, `its client_id is not`]
+      ["a wrong audience in client_id", { audienceClaim: "client_id" }, `its client_id claim does not contain`]
     ] satisfies ReadonlyArray<[string, Partial<JwtVerifier.Options>, string]>) {
-      test(`say in the log what may be wrong: ${what}`, () =>
+      test(`log the advice for ${what}`, () =>
         Effect.gen(function* () {
           const messages: Array<string> = []
           const logger = Logger.make(({ message }) => messages.push(String(message)))
@@ -205,7 +205,7 @@ describe("JwtVerifier", () => {
         }))
     }
 
-    test("say nothing in the log for an expired token, and at the level Debug why each was refused", () =>
+    test("log no warning for forged and expired tokens, and each reason at the level Debug", () =>
       Effect.gen(function* () {
         const forged = yield* mint({ key: other })
         const bad = ["garbage", forged, yield* mint({ without: ["sub"] }), yield* mint({ lifetime: "1 second" })]
@@ -234,7 +234,7 @@ describe("JwtVerifier", () => {
         ])
       }))
 
-    test("give no advice for a token that the issuer has not signed", () =>
+    test("log no advice for a token with a wrong signature", () =>
       Effect.gen(function* () {
         const messages: Array<unknown> = []
         const logger = Logger.make(({ message }) => messages.push(message))
@@ -244,7 +244,7 @@ describe("JwtVerifier", () => {
         assert.deepStrictEqual(messages, [])
       }))
 
-    test("say once in the log which setting fits", () =>
+    test("log the advice once for many tokens", () =>
       Effect.gen(function* () {
         const token = yield* mint({ header: { typ: "JWT" } })
         const messages: Array<unknown> = []

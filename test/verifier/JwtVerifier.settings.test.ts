@@ -5,7 +5,7 @@ import { JwtVerifier, SecurityError, TokenVerifier } from "effect-oauth2"
 import { assertRefused, audience, issuer, mint, outcome, test, verifyWith } from "../support/jwts.ts"
 
 describe("JwtVerifier", () => {
-  describe("settings", () => {
+  describe("options", () => {
     const cases: ReadonlyArray<readonly [setting: string, options: Partial<JwtVerifier.Options>]> = [
       ["issuer", { issuer: "idp.example.com" }],
       ["issuer", { issuer: "http://idp.example.com" }],
@@ -74,7 +74,7 @@ describe("JwtVerifier", () => {
       ["maxTokenLength", { maxTokenLength: 0 }]
     ]
     for (const [setting, options] of cases) {
-      test(`fail at start-up where ${setting} cannot work: ${JSON.stringify(options)}`, () =>
+      test(`fail at start-up if ${setting} is invalid: ${JSON.stringify(options)}`, () =>
         Effect.gen(function* () {
           const error = yield* Effect.flip(verifyWith(options, [], "x"))
           assert.instanceOf(error, SecurityError.ConfigurationError)
@@ -83,7 +83,7 @@ describe("JwtVerifier", () => {
         }))
     }
 
-    test("say what is expected of a duration, and take it in each form", () =>
+    test("accept a duration in each form, and name the expected form in the error", () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(verifyWith({ clockTolerance: "x" as "5 seconds" }, [], "x"))
         assert.strictEqual(
@@ -106,7 +106,7 @@ describe("JwtVerifier", () => {
         }
       }))
 
-    test("come from Effect's Config", () =>
+    test("are read from Effect's Config", () =>
       Effect.gen(function* () {
         const token = yield* mint()
         const layer = JwtVerifier.layerConfig({

@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import { assertRefused, audience, ec, issuer, mint, other, outcome, rsa, test, verifyWith } from "../support/jwts.ts"
 
 describe("JwtVerifier", () => {
-  test("reads what a good token says", () =>
+  test("reads the claims of a valid token", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_700_000_000_000)
       const token = yield* verifyWith({}, [rsa], yield* mint({ claims: { tenant: "t1" } }))
@@ -22,7 +22,7 @@ describe("JwtVerifier", () => {
       assert.strictEqual(Object.getPrototypeOf(token.claims), null)
     }))
 
-  test("accepts a token until it expires, by the test's clock", () =>
+  test("accepts a token until 5 seconds after its exp", () =>
     Effect.gen(function* () {
       const token = yield* mint()
       const verify = Effect.exit(verifyWith({}, [rsa], token))
@@ -33,7 +33,7 @@ describe("JwtVerifier", () => {
       assertRefused(yield* verify, { reason: "Expired", claim: "exp" })
     }))
 
-  test("does not accept a token before its time", () =>
+  test("refuses a token until 5 seconds before its nbf", () =>
     Effect.gen(function* () {
       assertRefused(yield* outcome({ claims: { nbf: 60 } }), { reason: "Claim", claim: "nbf" })
       assert(Exit.isSuccess(yield* outcome({ claims: { nbf: 5 } })), "the clock tolerance is 5 seconds")
@@ -46,7 +46,7 @@ describe("JwtVerifier", () => {
       ["whose issuer is an array", { claims: { iss: [issuer] } }, "Claim", "iss"],
       ["without an issuer", { without: ["iss"] }, "Claim", "iss"],
       ["for another audience", { claims: { aud: "https://other.example.com" } }, "Claim", "aud"],
-      ["for an audience that starts like ours", { claims: { aud: `${audience}/v2` } }, "Claim", "aud"],
+      ["for an audience that begins with the configured one", { claims: { aud: `${audience}/v2` } }, "Claim", "aud"],
       ["for several other audiences", { claims: { aud: ["a", "b"] } }, "Claim", "aud"],
       ["without an audience", { without: ["aud"] }, "Claim", "aud"],
       ["without an expiry", { without: ["exp"] }, "Claim", "exp"],
@@ -57,7 +57,7 @@ describe("JwtVerifier", () => {
       ["whose subject is empty", { claims: { sub: "" } }, "Claim", "sub"],
       ["whose subject is a number", { claims: { sub: 1 } }, "Claim", "sub"],
       ["that is an ID token", { header: { typ: "JWT" } }, "Claim", "typ"],
-      ["of a key that is not in the set", { header: { kid: "unknown" } }, "UnknownKey"]
+      ["whose kid is not in the key set", { header: { kid: "unknown" } }, "UnknownKey"]
     ]
     for (const [name, options, reason, claim] of cases) {
       test(name, () =>
@@ -68,12 +68,12 @@ describe("JwtVerifier", () => {
       )
     }
 
-    test("with a critical header that nobody knows", () =>
+    test("with an unsupported critical header", () =>
       Effect.gen(function* () {
         assertRefused(yield* outcome({ header: { crit: ["x"], x: 1 } }), { reason: "Malformed" })
       }))
 
-    test("signed by a key that only has the right name", () =>
+    test("signed by another key with the right kid", () =>
       Effect.gen(function* () {
         assertRefused(yield* Effect.exit(verifyWith({}, [rsa], yield* mint({ key: other }))), { reason: "Signature" })
       }))
@@ -87,7 +87,7 @@ describe("JwtVerifier", () => {
         assertRefused(yield* Effect.exit(verifyWith({}, [rsa], forged)), { reason: "Signature" })
       }))
 
-    test("without a signature, whatever the algorithm is called", () =>
+    test("without a signature, with any spelling of alg none", () =>
       Effect.gen(function* () {
         const { mintRaw } = yield* TestIssuer
         const [, encoded = ""] = (yield* mint()).split(".")
@@ -109,12 +109,12 @@ describe("JwtVerifier", () => {
         assertRefused(yield* outcome({ key }), { reason: "Algorithm" })
       }))
 
-    test("under an algorithm that is not allowed here", () =>
+    test("signed with an algorithm outside the algorithms option", () =>
       Effect.gen(function* () {
         assertRefused(yield* outcome({}, { algorithms: ["ES256"] }), { reason: "Algorithm" })
       }))
 
-    test("that is no JWT", () =>
+    test("that is not a JWT", () =>
       Effect.gen(function* () {
         for (const token of [
           "",
@@ -137,7 +137,7 @@ describe("JwtVerifier", () => {
       }))
   })
 
-  test("tries each key that fits where the token names none", () =>
+  test("tries each key for the algorithm if the token has no kid", () =>
     Effect.gen(function* () {
       const token = yield* mint({ key: other, header: { kid: undefined } })
       const second = { ...other, jwk: { ...other.jwk, kid: "rsa-2" } }
@@ -148,12 +148,12 @@ describe("JwtVerifier", () => {
       })
     }))
 
-  test("verifies ECDSA too", () =>
+  test("verifies an ECDSA signature", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* verifyWith({}, [rsa, ec], yield* mint({ key: ec }))).subject, "demo")
     }))
 
-  test("takes one of several audiences, on either side", () =>
+  test("accepts one common audience among several in the token or in the option", () =>
     Effect.gen(function* () {
       assert(Exit.isSuccess(yield* outcome({ claims: { aud: ["x", audience] } })))
       assert(Exit.isSuccess(yield* outcome({ claims: { aud: "y" } }, { audience: ["x", "y"] })))
@@ -162,11 +162,11 @@ describe("JwtVerifier", () => {
   describe("a verification", () => {
     for (const [name, tracer, expected] of [
       [
-        "a span of its own where a tracer listens",
+        "its own span if a tracer is installed",
         Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }),
         "JwtVerifier.verify"
       ],
-      ["no span where nobody does: Effect's own tracer has nobody to tell", undefined, "request"]
+      ["not a span with Effect's default tracer", undefined, "request"]
     ] as const) {
       test(`is ${name}`, () =>
         Effect.gen(function* () {
@@ -195,7 +195,7 @@ describe("JwtVerifier", () => {
     }
   })
 
-  test("knows the client by azp where there is no client_id", () =>
+  test("reads the client from azp if client_id is absent", () =>
     Effect.gen(function* () {
       const exit = yield* outcome({ claims: { azp: "spa" }, without: ["client_id"] }, { profile: "jwt" })
       assert(Exit.isSuccess(exit))
@@ -215,19 +215,19 @@ describe("JwtVerifier", () => {
       ["scope as an array", { scope: ["a", "b"] }, ["a", "b"]],
       ["scp as a string", { scp: "a b" }, ["a", "b"]],
       ["scp as an array", { scp: ["a", "b"] }, ["a", "b"]],
-      ["scope before scp", { scope: "a", scp: "b" }, ["a"]],
-      ["an empty scope, though there is scp", { scope: "", scp: "b" }, []],
-      ["nothing", {}, []],
+      ["scope if there is also scp", { scope: "a", scp: "b" }, ["a"]],
+      ["an empty scope if there is also scp", { scope: "", scp: "b" }, []],
+      ["no claim", {}, []],
       ["a number", { scope: 1 }, []],
       ["an object", { scope: { a: true } }, []],
-      ["an array with other things in it", { scope: ["a", 1, null, ["b"], "c d", ""] }, ["a"]],
-      ["double spaces", { scope: "a  b " }, ["a", "b"]],
-      ["a tab or a no-break space separates nothing", { scope: "a\tb c\u00a0d e" }, ["e"]],
-      ["upper case is another scope", { scope: "A" }, ["A"]],
+      ["an array with values that are not scopes", { scope: ["a", 1, null, ["b"], "c d", ""] }, ["a"]],
+      ["a string with double spaces", { scope: "a  b " }, ["a", "b"]],
+      ["a string with a tab and a no-break space, which are not separators", { scope: "a\tb c\u00a0d e" }, ["e"]],
+      ["an upper-case scope without changing it", { scope: "A" }, ["A"]],
       ["a path", { realm_access: { roles: ["admin"] } }, ["admin"], ["realm_access", "roles"]],
       ["a path to one claim", { permissions: ["p"] }, ["p"], ["permissions"]],
-      ["a path into nothing", { realm_access: null }, [], ["realm_access", "roles"]],
-      ["a path along a prototype", {}, [], ["constructor", "name"]]
+      ["a path into null", { realm_access: null }, [], ["realm_access", "roles"]],
+      ["a path along a prototype, which has no claims", {}, [], ["constructor", "name"]]
     ]
     for (const [name, claims, scopes, scopesPath] of cases) {
       test(`are read from ${name}`, () =>

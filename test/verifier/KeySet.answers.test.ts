@@ -9,21 +9,21 @@ import { createServer } from "node:http"
 import { assertUnavailable, first, issuer, jwks, rs256, withClient, withDiscovery } from "../support/keySets.ts"
 
 describe("KeySet", () => {
-  describe("an answer", () => {
+  describe("a response", () => {
     const set = JSON.stringify({ keys: [first.jwk] })
     const bad: ReadonlyArray<readonly [name: string, answer: Answer]> = [
       ["with a byte order mark", { body: `\ufeff${set}` }],
       ["that is not UTF-8", { body: Uint8Array.from(`{"note":"\xff",${set.slice(1)}`, (char) => char.charCodeAt(0)) }],
       ["that ends within a character", { body: Uint8Array.from([...new TextEncoder().encode(set), 0xe2, 0x82]) }],
       ["that nests 100 000 deep", { body: `{"keys":${"[".repeat(100_000)}${"]".repeat(100_000)}` }],
-      ["with more behind it", { body: `${set}{}` }],
-      ["that is longer than it may be", { body: set + " ".repeat(512 * 1024) }],
-      ["with a part of the set", { status: 206 }],
-      ["with a redirect", { status: 302, headers: { location: `${issuer}/other` }, body: "" }],
-      ["with a redirect and a set", { status: 307, headers: { location: "/other" } }]
+      ["with text after the JSON", { body: `${set}{}` }],
+      ["of more than 512 KiB", { body: set + " ".repeat(512 * 1024) }],
+      ["with status 206", { status: 206 }],
+      ["with a redirect and no body", { status: 302, headers: { location: `${issuer}/other` }, body: "" }],
+      ["with a redirect and a key set", { status: 307, headers: { location: "/other" } }]
     ]
     for (const [name, answer] of bad) {
-      it.effect(`${name} is no answer`, () =>
+      it.effect(`${name} is refused`, () =>
         withDiscovery(({ requests, respond }, keySet) =>
           Effect.gen(function* () {
             yield* respond("jwks", answer)
@@ -34,18 +34,18 @@ describe("KeySet", () => {
       )
     }
 
-    /** As a `fetch` gives it that has followed a redirect, though it was told not to. */
+    /** Response of a `fetch` that follows redirects against its options. */
     const from = (url: string) => Object.defineProperty(new Response(set), "url", { value: url })
 
     const others: ReadonlyArray<readonly [name: string, answer: () => Response]> = [
-      ["that is too long without saying so", () => new Response(set + " ".repeat(512 * 1024))],
-      ["that says it is too long", () => new Response(set, { headers: { "content-length": "524289" } })],
+      ["of more than 512 KiB without content-length", () => new Response(set + " ".repeat(512 * 1024))],
+      ["whose content-length is over 512 KiB", () => new Response(set, { headers: { "content-length": "524289" } })],
       ...["https://evil.test/jwks", `${issuer}/other`, `${jwks}?x`, `${jwks}/`, "http://issuer.test/jwks"].map(
-        (url) => [`from ${url}, where ${jwks} was asked,`, () => from(url)] as const
+        (url) => [`from ${url} to a request for ${jwks}`, () => from(url)] as const
       )
     ]
     for (const [name, answer] of others) {
-      it.effect(`${name} is no answer`, () => {
+      it.effect(`${name} is refused`, () => {
         let asked = 0
         const counted = () => {
           asked++
@@ -60,7 +60,7 @@ describe("KeySet", () => {
       })
     }
 
-    it.effect("from the URL that was asked, or from none, is one", () =>
+    it.effect("from the requested URL, or without a URL, is accepted", () =>
       Effect.forEach([jwks, ""], (url) =>
         withClient(
           () => from(url),
@@ -69,7 +69,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("is read whatever its content type, up to the size that is allowed", () =>
+    it.effect("with any content type is accepted up to 512 KiB", () =>
       withDiscovery(({ respond }, keySet) =>
         Effect.gen(function* () {
           const body = set + " ".repeat(512 * 1024 - set.length)
@@ -79,7 +79,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("without an end is not read to it", () => {
+    it.effect("without an end is aborted", () => {
       let read = 0
       let cancelled = false
       const source: UnderlyingDefaultSource<Uint8Array> = {
@@ -120,7 +120,7 @@ describe("KeySet", () => {
       )
     })
 
-    it.effect("from an issuer on the network cannot name a port of this machine", () =>
+    it.effect("with metadata of a remote issuer that names a loopback URL is refused", () =>
       withDiscovery(({ metadata, requests, respond }, keySet) =>
         Effect.gen(function* () {
           const body = JSON.stringify({ ...(yield* metadata), jwks_uri: "http://localhost:8080/jwks" })
@@ -136,7 +136,7 @@ describe("KeySet", () => {
       ["node:http", NodeHttpClient.layerNodeHttp],
       ["undici", NodeHttpClient.layerUndici]
     ] as const) {
-      it.live(`that redirects is not followed: ${name}`, () =>
+      it.live(`with a redirect is not followed: ${name}`, () =>
         Effect.gen(function* () {
           const { issuer, jwksUri, requests, respond } = yield* TestIssuer
           const read = (url: string) =>

@@ -20,7 +20,7 @@ import {
 } from "../support/keySets.ts"
 
 describe("KeySet", () => {
-  describe("keeps the keys", () => {
+  describe("caches the keys", () => {
     const ages: ReadonlyArray<readonly [headers: Record<string, string>, seconds: number]> = [
       [{}, 600],
       [{ "cache-control": "public" }, 600],
@@ -40,7 +40,7 @@ describe("KeySet", () => {
       [{ "cache-control": "x-max-age=900" }, 600]
     ]
     for (const [headers, seconds] of ages) {
-      it.effect(`for ${seconds} seconds where the issuer says ${JSON.stringify(headers)}`, () =>
+      it.effect(`for ${seconds} seconds if the response has the headers ${JSON.stringify(headers)}`, () =>
         withDiscovery(({ requests, respond }, keySet) =>
           Effect.gen(function* () {
             yield* respond("jwks", { headers })
@@ -56,7 +56,7 @@ describe("KeySet", () => {
       )
     }
 
-    it.effect("and fetches them anew in the background when four fifths of that time are over", () =>
+    it.effect("and refreshes them in the background after 80 % of that time", () =>
       withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -81,7 +81,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("by the time that passes, though the machine's clock is set back", () =>
+    it.effect("by the monotonic clock, so setting the system clock back does not matter", () =>
       withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* TestClock.setTime(1_700_000_000_000)
@@ -95,7 +95,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("and counts the time that the machine was suspended", () =>
+    it.effect("and counts the time in which the machine is suspended", () =>
       withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -109,7 +109,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("a key that the issuer removed is refused when the set is fetched again", () =>
+    it.effect("and refuses a removed key after the next fetch", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -121,7 +121,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("a set without keys is a set: every token is refused, and a key that comes back is found", () =>
+    it.effect("and accepts an empty set, which refuses every token until a key is published again", () =>
       withDiscovery(({ publish, retire }, keySet) =>
         Effect.gen(function* () {
           yield* retire("k1")
@@ -132,7 +132,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("an unchanged key stays the same object", () =>
+    it.effect("and keeps the identity of an unchanged key", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           const [before] = yield* keySet.find(rs256("k1"))
@@ -144,8 +144,8 @@ describe("KeySet", () => {
     )
   })
 
-  describe("whatever happens to a request", () => {
-    it.effect("the fetch that it started goes on for the others, and for those to come", () =>
+  describe("isolates failures", () => {
+    it.effect("completes a fetch for other requests if the request that started it is interrupted", () =>
       withDiscovery(({ requests, respond }, keySet) =>
         Effect.gen(function* () {
           yield* respond("jwks", { delay: "3 seconds" })
@@ -162,7 +162,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("the fetch goes on though its answer is being read", () => {
+    it.effect("completes a fetch if the request is interrupted while the body is read", () => {
       let asked = 0
       const { promise: opened, resolve: open } = Promise.withResolvers<void>()
       const source: UnderlyingDefaultSource<Uint8Array> = {
@@ -191,7 +191,7 @@ describe("KeySet", () => {
       )
     })
 
-    it.effect("a client that dies is an issuer that cannot be reached, and its cause is told once", () => {
+    it.effect("treats a defect of the client as an unreachable issuer, logging the cause once", () => {
       const dies = () => {
         throw new Error("broken")
       }
@@ -211,7 +211,7 @@ describe("KeySet", () => {
       )
     })
 
-    it.effect("a client that gives up is an issuer that cannot be reached, and is left alone for a while", () => {
+    it.effect("treats an interruption of the client as an unreachable issuer, with a cool-down", () => {
       let asked = 0
       const client = HttpClient.make(() =>
         Effect.andThen(
@@ -234,7 +234,7 @@ describe("KeySet", () => {
       )
     })
 
-    it.effect("a key that could not be imported is tried again with the next fetch", () =>
+    it.effect("imports a key again with the next fetch if its import failed", () =>
       Effect.gen(function* () {
         const keySet = yield* KeySet.KeySet
         const importKey = vi.spyOn(crypto.subtle, "importKey")
@@ -249,7 +249,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("a key that could not be imported for one of its algorithms is tried again for all", () =>
+    it.effect("imports a key again for all algorithms if its import failed for one", () =>
       Effect.gen(function* () {
         const keySet = yield* KeySet.KeySet
         const importKey = vi.spyOn(crypto.subtle, "importKey")
@@ -278,7 +278,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("a layer that is closed ends its fetch, and answers", () =>
+    it.effect("interrupts its fetch and is unavailable when the layer closes", () =>
       Effect.gen(function* () {
         const { requests } = yield* TestIssuer
         yield* respondAll("never")

@@ -1,6 +1,6 @@
 /**
- * Random interleavings of requests, rotations, outages, slow answers and time, against a model that knows only what the issuer published
- * and which fetches it saw: from them follows, for each request, the one right answer.
+ * Compares random sequences of requests, rotations, outages, slow responses and time with a model. The model computes the
+ * correct result of each request from the published keys and the fetches that the issuer received.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Clock, Effect, Exit, Fiber, Layer, Logger, Option, Schema } from "effect"
@@ -11,7 +11,7 @@ import { TestClock } from "effect/testing"
 import { settle } from "../support/settle.ts"
 
 const second = 1000
-/** The bounds that `KeySet` states. */
+/** Documented bounds of `KeySet`. */
 const fetchTimeout = 5 * second
 const failureCoolDown = 5 * second
 const unknownKeyCoolDown = 30 * second
@@ -23,7 +23,7 @@ const keys = await Effect.runPromise(Effect.forEach(kids, (kid) => TestIssuer.ma
 
 const modes = ["up", "down", "error", "malformed", "slow", "hangs"] as const
 
-// What is listed twice comes twice as often.
+// A command that is listed twice occurs twice as often.
 const Command = Schema.Union([
   Schema.TaggedStruct("Request", { kid: Schema.Literals(kids) }),
   Schema.TaggedStruct("Request", { kid: Schema.Literals(["k0", "k0", "k1"]) }),
@@ -42,7 +42,7 @@ type Command = typeof Command.Type
 
 interface Call {
   readonly start: number
-  /** What the answer says was published when it was asked for. */
+  /** Keys in the response, published when the fetch started. */
   readonly published: ReadonlySet<string>
   readonly freshFor: number
   end: number | undefined
@@ -52,26 +52,26 @@ interface Call {
 interface Request {
   readonly kid: string
   readonly at: number
-  /** Keys that may serve when it comes serve it, whatever a fetch brings in the meantime. */
+  /** `true` if the keys available at its start must serve it, whatever a later fetch returns. */
   readonly servedAtOnce: boolean
   readonly fiber: Fiber.Fiber<ReadonlyArray<CryptoKey>, unknown>
 }
 
-/** The issuer as the model sees it. */
+/** State of the issuer in the model. */
 class World {
   readonly calls: Array<Call> = []
   readonly pending: Array<Request> = []
   readonly publishedSince = new Map<string, number>([["k0", -Infinity]])
   mode: (typeof modes)[number] = "up"
   maxAge = 600
-  /** What the issuer saw and may not see: an error inside the client would count as an outage. */
+  /** Violations that the client observed. An error inside the client would count as an outage. */
   readonly violations: Array<string> = []
   isClosing = false
 
   get inFlight(): Call | undefined {
     return this.calls.findLast((call) => call.end === undefined)
   }
-  /** The fetch whose keys are in use. */
+  /** Fetch whose keys are in use. */
   get current(): Call | undefined {
     return this.calls.findLast((call) => call.end !== undefined && call.succeeded)
   }
@@ -82,7 +82,7 @@ class World {
 
 const bounded = (maxAge: number) => Math.min(Math.max(maxAge, 60), 3600) * second
 
-/** The keys are in the answer itself, so that one which comes late has those that were published when it was asked for. */
+/** Puts the keys into the body, so that a late response has the keys from the start of its fetch. */
 const answerOf = ({ maxAge, mode, publishedSince }: World): Answer => {
   const answer = {
     headers: { "cache-control": `public, max-age=${maxAge}` },
@@ -104,7 +104,7 @@ const answerOf = ({ maxAge, mode, publishedSince }: World): Answer => {
   }
 }
 
-/** The issuer's client: the issuer answers as the world is, and the world sees each fetch begin and end. */
+/** Client of the issuer. It responds according to `world` and records the start and end of each fetch in `world`. */
 const observed = Effect.fnUntraced(function* (world: World) {
   const { respond } = yield* TestIssuer
   return HttpClient.transform(yield* HttpClient.HttpClient, (answer) =>
@@ -134,7 +134,7 @@ const observed = Effect.fnUntraced(function* (world: World) {
   )
 })
 
-/** Whether the keys that are there serve a request at once: they are fresh, or an outage is going on and they may be stale. */
+/** Returns `true` if the available keys serve a request without waiting: they are fresh, or stale in an outage. */
 const mayServe = ({ current, lastEnded }: World, kid: string, now: number): boolean => {
   if (current === undefined || !current.published.has(kid)) return false
   const age = now - current.start
@@ -142,11 +142,11 @@ const mayServe = ({ current, lastEnded }: World, kid: string, now: number): bool
   return age < current.freshFor || (isOutage && age < current.freshFor + staleFor)
 }
 
-/** What the request must be answered now, or `"waits"`. */
+/** Returns the correct result of a request now. */
 const expected = (world: World, kid: string, now: number): "served" | "refused" | "unavailable" | "waits" => {
   if (mayServe(world, kid, now)) return "served"
   if (world.inFlight !== undefined) return "waits"
-  // Whoever was asked and answered decides; whoever could not be asked has not refused.
+  // Only a successful fetch can refuse a key. After a failed fetch, the key may exist.
   return world.lastEnded?.succeeded === true ? "refused" : "unavailable"
 }
 
@@ -173,7 +173,7 @@ const checkAnswers = (world: World) =>
         continue
       }
       const since = world.publishedSince.get(request.kid)
-      // A new key is not kept out for longer than the cool-down and a fetch.
+      // A new key is refused at most for the cool-down and a fetch.
       if (actual === "refused" && since !== undefined) {
         assert.isAtMost(now - since, unknownKeyCoolDown + fetchTimeout)
       }
@@ -201,7 +201,7 @@ const ask = (world: World, keySet: KeySet.KeySet["Service"], kid: string) =>
     world.pending.push({ kid, at, servedAtOnce, fiber })
   })
 
-/** Moves the clock, and stops wherever a fetch may end. */
+/** Advances the clock and stops at each time at which a fetch may end. */
 const advance = (world: World, millis: number): Effect.Effect<void> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
@@ -242,7 +242,7 @@ const run = (world: World, keySet: KeySet.KeySet["Service"], command: Command, s
     }
   })
 
-/** Whatever happened, an issuer that is back is asked, and its keys serve. */
+/** After each sequence, a reachable issuer is fetched from, and its keys serve. */
 const recover = (world: World, keySet: KeySet.KeySet["Service"]) =>
   Effect.gen(function* () {
     world.mode = "up"
@@ -258,9 +258,9 @@ const recover = (world: World, keySet: KeySet.KeySet["Service"]) =>
 
 const totals = { sequences: 0, commands: 0, fetches: 0, failures: 0 }
 
-describe("KeySet, against a model", () => {
+describe("KeySet, compared with a model", () => {
   it.effect.prop(
-    "answers as what the issuer published, and the fetches that were allowed, say",
+    "responds according to the published keys and the allowed fetches",
     { commands: Arbitrary.array(Arbitrary.schema(Command), { minLength: 8, maxLength: 50 }) },
     ({ commands }) =>
       Effect.gen(function* () {
@@ -288,7 +288,7 @@ describe("KeySet, against a model", () => {
     { timeout: 60_000, arbitrary: { runs: Number(process.env["KEY_SET_RUNS"] ?? 2000), seed: "key set", size: 60 } }
   )
 
-  it("went far enough", () => {
+  it("covers enough commands, fetches and failures", () => {
     assert.isAbove(totals.commands / totals.sequences, 10)
     assert.isAbove(totals.fetches / totals.sequences, 2)
     assert.isAbove(totals.failures / totals.sequences, 0.5)

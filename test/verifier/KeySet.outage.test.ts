@@ -9,7 +9,7 @@ import { times } from "../support/times.ts"
 
 describe("KeySet", () => {
   describe("in an outage", () => {
-    it.effect("without keys it is unavailable, asks again after five seconds, and recovers by itself", () =>
+    it.effect("without keys is unavailable, fetches again after 5 seconds, and recovers", () =>
       withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* respondAll("unreachable")
@@ -22,7 +22,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("known keys serve for an hour longer than they are fresh; an unknown key is never a refusal", () =>
+    it.effect("serves stale keys for 1 hour, and never refuses an unknown key", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -36,7 +36,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("an unknown key that could not be looked for is no refusal, though the keys are fresh", () =>
+    it.effect("does not refuse an unknown key if the fetch for it failed, even with fresh keys", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -51,25 +51,23 @@ describe("KeySet", () => {
       [59, false],
       [60, true]
     ] as const) {
-      it.effect(
-        `a request ${seconds} seconds after a failed fetch ${waits ? "waits" : "does not wait"} for the next`,
-        () =>
-          withDiscovery(({ requests }, keySet) =>
-            Effect.gen(function* () {
-              yield* keySet.refresh
-              yield* respondAll("unreachable")
-              yield* TestClock.adjust("10 minutes")
-              assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
-              yield* respondAll("never")
-              yield* TestClock.adjust(`${seconds} seconds`)
-              const fiber = yield* Effect.forkChild(keySet.find(rs256("k1")))
-              yield* settle
-              assert.strictEqual(fiber.pollUnsafe() === undefined, waits)
-              assert.lengthOf(yield* requests, 4, "it is begun in either case")
-              yield* TestClock.adjust("5 seconds")
-              assert.lengthOf(yield* Fiber.join(fiber), 1)
-            })
-          )
+      it.effect(`${waits ? "waits" : "does not wait"} for the next fetch ${seconds} seconds after a failed one`, () =>
+        withDiscovery(({ requests }, keySet) =>
+          Effect.gen(function* () {
+            yield* keySet.refresh
+            yield* respondAll("unreachable")
+            yield* TestClock.adjust("10 minutes")
+            assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+            yield* respondAll("never")
+            yield* TestClock.adjust(`${seconds} seconds`)
+            const fiber = yield* Effect.forkChild(keySet.find(rs256("k1")))
+            yield* settle
+            assert.strictEqual(fiber.pollUnsafe() === undefined, waits)
+            assert.lengthOf(yield* requests, 4, "it is begun in either case")
+            yield* TestClock.adjust("5 seconds")
+            assert.lengthOf(yield* Fiber.join(fiber), 1)
+          })
+        )
       )
     }
 
@@ -79,7 +77,7 @@ describe("KeySet", () => {
         ["a request for an unknown key", (keySet: KeySet.KeySet["Service"]) => keySet.find(rs256("k2"))],
         ["refresh", (keySet: KeySet.KeySet["Service"]) => keySet.refresh]
       ] as const) {
-        it.effect(`${what} asks again every five seconds, ${hasKeys ? "with stale keys" : "without keys"}`, () =>
+        it.effect(`fetches every 5 seconds for ${what}, ${hasKeys ? "with stale keys" : "without keys"}`, () =>
           withDiscovery(({ publish, requests }, keySet) =>
             Effect.gen(function* () {
               if (hasKeys) yield* keySet.refresh
@@ -109,7 +107,7 @@ describe("KeySet", () => {
       }
     }
 
-    it.effect("an issuer that does not answer is given up after five seconds", () =>
+    it.effect("stops a fetch after 5 seconds without a response", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* respondAll("never")
@@ -120,7 +118,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("a request that is interrupted takes nobody else with it", () =>
+    it.effect("serves other requests if one is interrupted", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* respondAll("never")
@@ -143,13 +141,13 @@ describe("KeySet", () => {
       ["an error", "all", { status: 500, body: "sorry" }, "BadResponse"],
       ["HTML", "all", { body: "<html>", headers: { "content-type": "text/html" } }, "BadResponse"],
       ["an empty body", "all", { body: "" }, "BadResponse"],
-      ["nothing under either address", "all", { status: 404, body: "" }, "BadResponse"],
+      ["status 404 for both metadata URLs", "all", { status: 404, body: "" }, "BadResponse"],
       ["another issuer's metadata", "discovery", metadata(jwks, "https://evil.example.com"), "IssuerMismatch"],
-      ["keys over http", "discovery", metadata("http://issuer.test/jwks"), "BadResponse"],
-      ["no key set", "jwks", { body: '{"keys":1}' }, "BadResponse"]
+      ["a jwks_uri with http", "discovery", metadata("http://issuer.test/jwks"), "BadResponse"],
+      ["JSON that is not a key set", "jwks", { body: '{"keys":1}' }, "BadResponse"]
     ]
     for (const [name, endpoint, answer, reason] of answers) {
-      it.effect(`an issuer that answers with ${name} is unavailable`, () =>
+      it.effect(`is unavailable if the issuer responds with ${name}`, () =>
         withDiscovery(({ respond }, keySet) =>
           Effect.gen(function* () {
             yield* endpoint === "all" ? respondAll(answer) : respond(endpoint, answer)

@@ -8,7 +8,7 @@ import { assertUnknown, first, replaceKeys, rs256, second, withDiscovery, withLo
 
 describe("KeySet", () => {
   describe("refuses a key", () => {
-    /** The real modulus mod03 of the test data of the paper's authors (crocs-muni/roca), of 2048 bits. */
+    /** Modulus mod03 with 2048 bits from the test data of the paper's authors (crocs-muni/roca). */
     const roca =
       "9dcd7420e420c270a68060eb8b5aa7457a9f6648f86fafed2775cc1f79ae962f1e63f1b9e51c55f9ea6fdc7332e9b0058c9ff2eb1fc89855029cf6aafe21e689" +
       "feb38ac9ffb12f1ce371bb5d0e9aae64161abce74b4244bf68f1edb4411f756a097c8929c14740245ea355f8332d1aa36bb50c7dcb4505da8de02e4e53d38f8d" +
@@ -20,10 +20,10 @@ describe("KeySet", () => {
     const littleEndian = (y: bigint) =>
       base64url((y.toString(16).padStart(64, "0").match(/../g) ?? []).toReversed().join(""))
 
-    it("has the fingerprint of ROCA only where one exponent fits every prime", () => {
+    it("with the fingerprint of ROCA only if one exponent fits every prime", () => {
       assert.isTrue(hasRocaFingerprint(BigInt(`0x${roca}`)))
       assert.isFalse(hasRocaFingerprint(BigInt(`0x${roca}`) + 2n))
-      // A power of 65537 modulo each small prime, yet with different exponents: from the same test data.
+      // From the same test data: a power of 65537 modulo each small prime, but with different exponents.
       const chance =
         72414128973967872688332736535017614208620368242015797102796086827882754006260204061799547004983731426777596445658889886861027045033760014948048067467947960318205453778973975867532910489227970143091184725760290172935872752222320334100097730483600892686353719855397381316384244147860260153198611313067061116317n
       assert.isFalse(hasRocaFingerprint(chance))
@@ -52,9 +52,13 @@ describe("KeySet", () => {
         "ModulusSize",
         derived("RS256", (k) => ({ ...k, n: base64url(`01${"00".repeat(1023)}01`) }))
       ],
-      ["of megabytes", "ModulusSize", derived("RS256", (k) => ({ ...k, n: "A".repeat(400_000) }))],
       [
-        "of 2047 bits behind leading zeros",
+        "with a modulus of 400 000 characters",
+        "ModulusSize",
+        derived("RS256", (k) => ({ ...k, n: "A".repeat(400_000) }))
+      ],
+      [
+        "of 2047 bits with leading zeros",
         "ModulusSize",
         derived("RS256", (k) => ({ ...k, n: base64url(`0000${"7f".repeat(256)}`) }))
       ],
@@ -70,15 +74,15 @@ describe("KeySet", () => {
       ["without an exponent", "Malformed", derived("RS256", (k) => ({ ...k, e: undefined }))],
       ["padded", "Malformed", derived("RS256", (k) => ({ ...k, e: "AQAB====" }))],
       ["with white space", "Malformed", derived("RS256", (k) => ({ ...k, e: "AQ AB" }))],
-      ["with stray bits", "Malformed", derived("RS256", (k) => ({ ...k, e: "AR" }))],
+      ["whose unused base64url bits are not zero", "Malformed", derived("RS256", (k) => ({ ...k, e: "AR" }))],
       ["whose alg is a number", "Malformed", derived("RS256", (k) => ({ ...k, alg: 1 }))],
       ["whose kid is too long", "Malformed", derived("RS256", (k) => ({ ...k, kid: "k".repeat(257) }))],
       ["that is null", "Malformed", Effect.succeed(null)],
-      ["that is text", "Malformed", Effect.succeed("RSA")],
-      ["for encryption", "Purpose", derived("RS256", (k) => ({ ...k, use: "enc" }))],
-      ["without the operation verify", "Purpose", derived("RS256", (k) => ({ ...k, key_ops: ["encrypt"] }))],
-      ["whose operations are text", "Purpose", derived("RS256", (k) => ({ ...k, key_ops: "verify" }))],
-      ["with an algorithm for encryption", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "RSA-OAEP" }))],
+      ["that is a string", "Malformed", Effect.succeed("RSA")],
+      ["whose use is enc", "Purpose", derived("RS256", (k) => ({ ...k, use: "enc" }))],
+      ["whose key_ops lacks verify", "Purpose", derived("RS256", (k) => ({ ...k, key_ops: ["encrypt"] }))],
+      ["whose key_ops is a string", "Purpose", derived("RS256", (k) => ({ ...k, key_ops: "verify" }))],
+      ["with an encryption algorithm", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "RSA-OAEP" }))],
       ["with an algorithm of another type", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "ES256" }))],
       ["with an algorithm of another curve", "Algorithm", derived("ES256", (k) => ({ ...k, alg: "ES384" }))],
       ["with a symmetric algorithm", "Algorithm", derived("RS256", (k) => ({ ...k, alg: "HS256" }))],
@@ -87,14 +91,14 @@ describe("KeySet", () => {
       ["for key agreement", "Curve", Effect.succeed({ kty: "OKP", crv: "X25519", kid: "bad", x: "AA" })],
       ["on an unknown curve", "Curve", derived("ES256", (k) => ({ ...k, alg: undefined, crv: "secp256k1" }))],
       [
-        "on another curve than its coordinates",
+        "with coordinates of another curve",
         "Malformed",
         derived("ES256", (k) => ({ ...k, alg: "ES384", crv: "P-384" }))
       ],
       ["whose point is not on its curve", "Invalid", derived("ES256", (k) => ({ ...k, y: k.x }))],
-      ["whose private half is published", "Private", derived("ES256", (k) => ({ ...k, d: k.x }))],
-      ["with a prime of its modulus", "Private", derived("RS256", (k) => ({ ...k, p: "AQAB" }))],
-      ["with a private half that is no text", "Private", derived("RS256", (k) => ({ ...k, d: 1 }))],
+      ["whose private key is published", "Private", derived("ES256", (k) => ({ ...k, d: k.x }))],
+      ["with a published prime of its modulus", "Private", derived("RS256", (k) => ({ ...k, p: "AQAB" }))],
+      ["with a private member that is a number", "Private", derived("RS256", (k) => ({ ...k, d: 1 }))],
       ...smallOrder.map(
         (y) =>
           [
@@ -105,7 +109,7 @@ describe("KeySet", () => {
       )
     ]
     for (const [name, reason, bad] of cases) {
-      it.effect(`${name}, says so once, and serves the others`, () =>
+      it.effect(`${name}, warns once, and serves the other keys`, () =>
         withLogs((logs) =>
           withDiscovery((_, keySet) =>
             Effect.gen(function* () {
@@ -119,7 +123,7 @@ describe("KeySet", () => {
               assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
               assert.deepStrictEqual(
                 logs.map(({ annotations, level, message }) => [level, message, annotations["reason"]]),
-                [["Warn", "A published key is refused", reason]]
+                [["Warn", "A published key is refused.", reason]]
               )
               const text = JSON.stringify(logs)
               for (const member of ["n", "x", "y", "d", "k"]) {
@@ -132,18 +136,18 @@ describe("KeySet", () => {
       )
     }
 
-    it("knows the points of small order", () => {
+    it("of small order, and order8 is the y of points of order 8", () => {
       const power = (base: bigint, exponent: bigint): bigint =>
         exponent === 0n ? 1n : (power((base * base) % p, exponent / 2n) * (exponent % 2n === 1n ? base : 1n)) % p
       const d = (p - 121665n) * power(121666n, p - 2n)
       for (const y of [order8, p - order8]) {
         const xx = (y * y - 1n) * power((d * y * y + 1n) % p, p - 2n)
-        // Doubled, a point of order 8 is one of order 4: y = 0.
+        // Doubling a point of order 8 gives a point of order 4, whose y is 0.
         assert.strictEqual((y * y + xx) % p, 0n)
       }
     })
 
-    it.effect("under its other names too, where its private half is published under one", () =>
+    it.effect("under each of its kids if its private key is published under one", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           const withZero = jose.base64url.encode(
@@ -166,7 +170,7 @@ describe("KeySet", () => {
     )
 
     const ec = { one: TestIssuer.makeKey("ec-1", "ES256"), two: TestIssuer.makeKey("ec-2", "ES256") }
-    /** The other point of P-256 with this `x`: its private key is that of the first, with the other sign. */
+    /** The other point of P-256 with this `x`. Its private key is the negative of the first. */
     const opposite = ({ y = "", ...jwk }: jose.JWK) => {
       const prime = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n
       const negated = prime - BigInt(`0x${hexOf(y)}`)
@@ -180,10 +184,10 @@ describe("KeySet", () => {
       ["on another curve", () => ({ crv: "P-384" })],
       ["without a curve", () => ({ crv: undefined })],
       ["without a type", () => ({ kty: undefined })],
-      ["with a zero in front of x", ({ x = "" }) => ({ x: base64url(`00${hexOf(x)}`) })]
+      ["with a leading zero in x", ({ x = "" }) => ({ x: base64url(`00${hexOf(x)}`) })]
     ]
     for (const [name, change] of leaks) {
-      it.effect(`of an elliptic curve, where its private half is published under another name: ${name}`, () =>
+      it.effect(`of an elliptic curve if its private key is published under another kid: ${name}`, () =>
         withDiscovery((_, keySet) =>
           Effect.gen(function* () {
             const { one, two } = yield* Effect.all(ec)
@@ -197,7 +201,7 @@ describe("KeySet", () => {
       )
     }
 
-    it.effect("of two with the same x, which are two keys, where they have one name", () =>
+    it.effect("if another point with the same x has the same kid", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           const { one } = yield* Effect.all(ec)
@@ -212,7 +216,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("whose name another key has too, and takes the same key twice for one", () =>
+    it.effect("whose kid another key has, but accepts two copies of one key", () =>
       withLogs((logs) =>
         withDiscovery((_, keySet) =>
           Effect.gen(function* () {
@@ -260,7 +264,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("and does not log a name that could be more than a name", () =>
+    it.effect("and does not log a kid that could inject text", () =>
       withLogs((logs) =>
         withDiscovery((_, keySet) =>
           Effect.gen(function* () {
@@ -270,10 +274,10 @@ describe("KeySet", () => {
             assert.deepStrictEqual(
               logs.map(({ annotations, message }) => [message, annotations["kid"]]),
               [
-                ["A published key is refused", "(not shown)"],
-                ["A published key is refused", "(not shown)"],
-                ["A published key is refused", "(not shown)"],
-                ["No published key is usable: every token is refused", undefined]
+                ["A published key is refused.", "(not shown)"],
+                ["A published key is refused.", "(not shown)"],
+                ["A published key is refused.", "(not shown)"],
+                ["No published key is usable, so every token is refused.", undefined]
               ]
             )
           })

@@ -7,7 +7,7 @@ import { issuer, jwks, respondAll, rs256, withDiscovery, withKeySet, withLogs } 
 
 describe("KeySet", () => {
   describe("reports", () => {
-    it.effect("an outage once, stale keys once, their end once, and the recovery", () =>
+    it.effect("once per outage: the failed fetch, stale keys, expired keys, and the recovery", () =>
       withLogs((logs) =>
         withDiscovery((_, keySet) =>
           Effect.gen(function* () {
@@ -25,10 +25,13 @@ describe("KeySet", () => {
             assert.deepStrictEqual(
               logs.filter(({ level }) => level !== "Debug").map(({ level, message }) => [level, message]),
               [
-                ["Warn", "The issuer's keys could not be fetched"],
-                ["Warn", "Stale keys serve while the issuer cannot be asked"],
-                ["Error", "The stale keys are too old to serve: requests are answered 503"],
-                ["Info", "The issuer's keys are fetched again"]
+                ["Warn", "The issuer's keys could not be fetched. Check that the issuer is reachable."],
+                ["Warn", "Stale keys are in use, because the issuer is unavailable."],
+                [
+                  "Error",
+                  "The stale keys have expired. Requests with a token get a 503 response until the issuer is available."
+                ],
+                ["Info", "Fetching the issuer's keys works again."]
               ]
             )
             assert.isTrue(logs.every(({ annotations }) => annotations["issuer"] === issuer))
@@ -37,7 +40,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("the age of the keys, and each fetch by its outcome", () =>
+    it.effect("the age of the keys and the outcome of each fetch", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.find(rs256("k1"))
@@ -70,7 +73,7 @@ describe("KeySet", () => {
       ).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
     )
 
-    it.effect("a fetch as a span of its own, without what the request said", () =>
+    it.effect("a fetch as a separate span without data of the request", () =>
       Effect.gen(function* () {
         const spans: Array<Tracer.NativeSpan> = []
         const tracer = Tracer.make({

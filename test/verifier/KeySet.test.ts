@@ -23,7 +23,7 @@ import {
 const urls = TestIssuer.use(({ requests }) => Effect.map(requests, (requests) => requests.map(({ url }) => url)))
 
 describe("KeySet", () => {
-  it.effect("finds the keys by OpenID Connect Discovery, when they are first needed", () =>
+  it.effect("finds the keys by OpenID Connect Discovery at the first lookup", () =>
     withDiscovery(({ requests }, keySet) =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* requests, [])
@@ -33,7 +33,7 @@ describe("KeySet", () => {
     )
   )
 
-  it.effect("asks the issuer's own host, whatever its path looks like", () =>
+  it.effect("fetches from the issuer's host if its path looks like a host", () =>
     withKeySet(
       KeySet.layerDiscovery({ issuer: `${issuer}//elsewhere.test` }),
       (_, keySet) =>
@@ -49,7 +49,7 @@ describe("KeySet", () => {
   )
 
   it.effect.each([404, 400, 403, 405, 410])(
-    "finds them by RFC 8414 where there is no OpenID Connect document (%i), with the path after the well-known part",
+    "finds the keys by RFC 8414 if the OpenID Connect document is missing (%i)",
     (status) =>
       withKeySet(
         KeySet.layerDiscovery({ issuer: `${issuer}/tenant` }),
@@ -67,7 +67,7 @@ describe("KeySet", () => {
       )
   )
 
-  it.effect("fetches once for many requests at a time, and keeps the keys for ten minutes", () =>
+  it.effect("fetches once for many requests at a time, and caches the keys for 10 minutes", () =>
     withDiscovery(({ requests }, keySet) =>
       Effect.gen(function* () {
         yield* Effect.all(
@@ -84,7 +84,7 @@ describe("KeySet", () => {
     )
   )
 
-  it.effect("learns a new key at once, and is not made to fetch by invented ones", () =>
+  it.effect("finds a new key at once, and does not fetch for every invented kid", () =>
     withDiscovery(({ publish, requests }, keySet) =>
       Effect.gen(function* () {
         yield* keySet.refresh
@@ -122,7 +122,7 @@ describe("KeySet", () => {
     )
   })
 
-  it.effect("ignores what is no key in a set", () =>
+  it.effect("ignores members of a set that are not keys", () =>
     withDiscovery((_, keySet) =>
       Effect.gen(function* () {
         yield* replaceKeys([{}, { kty: 1 }, { kty: "XYZ", kid: "k1" }, { kty: "RSA", kid: "k1" }, first.jwk])
@@ -131,33 +131,31 @@ describe("KeySet", () => {
     )
   )
 
-  describe("looks a key up", () => {
-    it.effect(
-      "in a flood of invented names a new key is kept out for 30 seconds at most, for 1 fetch in that time",
-      () =>
-        withDiscovery(({ publish, requests }, keySet) =>
-          Effect.gen(function* () {
-            yield* keySet.refresh
-            assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
-            yield* publish(second.jwk)
-            for (let time = 0; time < 29; time++) {
-              yield* TestClock.adjust("1 second")
-              const flood = Array.from({ length: 100 }, (_, i) =>
-                Effect.exit(keySet.find(rs256(`invented-${time}-${i}`)))
-              )
-              yield* Effect.all(flood, { concurrency: "unbounded", discard: true })
-            }
-            assert.lengthOf(yield* requests, 4)
-            assertUnknown(yield* Effect.exit(keySet.find(rs256("k2"))))
+  describe("looks up a key", () => {
+    it.effect("that is new within 30 seconds and one fetch, despite a flood of invented kids", () =>
+      withDiscovery(({ publish, requests }, keySet) =>
+        Effect.gen(function* () {
+          yield* keySet.refresh
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
+          yield* publish(second.jwk)
+          for (let time = 0; time < 29; time++) {
             yield* TestClock.adjust("1 second")
-            assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
-            assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
-            assert.lengthOf(yield* requests, 6)
-          })
-        )
+            const flood = Array.from({ length: 100 }, (_, i) =>
+              Effect.exit(keySet.find(rs256(`invented-${time}-${i}`)))
+            )
+            yield* Effect.all(flood, { concurrency: "unbounded", discard: true })
+          }
+          assert.lengthOf(yield* requests, 4)
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("k2"))))
+          yield* TestClock.adjust("1 second")
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("invented"))))
+          assert.lengthOf(yield* keySet.find(rs256("k2")), 1)
+          assert.lengthOf(yield* requests, 6)
+        })
+      )
     )
 
-    it.effect("and asks nobody where no key could ever be meant", () =>
+    it.effect("without a fetch if no key can match the header", () =>
       withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -172,7 +170,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("by nothing but its name", () =>
+    it.effect("only by its exact kid", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -184,7 +182,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("without a name, each that fits the algorithm", () =>
+    it.effect("without a kid, and returns each key for the algorithm", () =>
       Effect.gen(function* () {
         const ec = yield* TestIssuer.makeKey("ec", "ES256")
         const find = (alg: string) =>
@@ -199,7 +197,7 @@ describe("KeySet", () => {
       })
     )
 
-    it.effect("that nobody who has found it changes for the next", () =>
+    it.effect("that no caller can change", () =>
       Effect.gen(function* () {
         const keySet = yield* KeySet.KeySet
         const clock = yield* Clock.Clock
@@ -235,7 +233,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("only for the algorithms of its type and curve, and of its alg where it has one", () =>
+    it.effect("only for the algorithms of its kty and crv, and of its alg if present", () =>
       Effect.gen(function* () {
         const { alg: _, ...anyAlg } = first.jwk
         const ec = yield* TestIssuer.makeKey("ec", "ES384")
@@ -261,7 +259,7 @@ describe("KeySet", () => {
         assert.deepStrictEqual(yield* serves(anyAlg), ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])
         assert.deepStrictEqual(yield* serves(ec.jwk), ["ES384"])
         assert.deepStrictEqual(yield* serves({ ...ed.jwk, alg: "EdDSA" }), ["EdDSA"])
-        // RFC 8032 §7.1, test SHA(abc): a key with the sign bit.
+        // RFC 8032 §7.1, test SHA(abc). The sign bit of this key is set.
         const x = jose.base64url.encode(
           Buffer.from("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf", "hex")
         )
@@ -272,7 +270,7 @@ describe("KeySet", () => {
     )
   })
 
-  describe("settings", () => {
+  describe("options", () => {
     const bad: ReadonlyArray<readonly [setting: string, options: object]> = [
       ["freshFor", { freshFor: "59 seconds" }],
       ["freshFor", { freshFor: "61 minutes" }],
@@ -290,7 +288,7 @@ describe("KeySet", () => {
       ["issuer", { issuer: "https://idp.example.com?x" }]
     ]
     for (const [setting, options] of bad) {
-      it.effect(`fail at start-up where ${setting} cannot work: ${JSON.stringify(options)}`, () =>
+      it.effect(`fail at start-up if ${setting} is invalid: ${JSON.stringify(options)}`, () =>
         Effect.gen(function* () {
           const layer = KeySet.layerDiscovery({ issuer, ...options })
           const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
@@ -301,7 +299,7 @@ describe("KeySet", () => {
       )
     }
 
-    it.effect("bound the stale window", () =>
+    it.effect("limit how long stale keys serve", () =>
       withKeySet(KeySet.layerDiscovery({ issuer, freshFor: "1 minute", staleFor: "30 seconds" }), (_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -314,7 +312,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("given keys of which none can be used fail at start-up, and each is told why", () =>
+    it.effect("fail at start-up if every fixed key is unusable, and list each reason", () =>
       Effect.gen(function* () {
         const unusable = [
           { ...first.jwk, use: "enc" },
@@ -327,7 +325,7 @@ describe("KeySet", () => {
       })
     )
 
-    it.effect("given keys of which some cannot be used serve, with a warning for each", () =>
+    it.effect("serve the usable fixed keys, with a warning for each other key", () =>
       withLogs((logs) =>
         Effect.gen(function* () {
           const layer = KeySet.layerStatic({ keys: [first.jwk, { kty: "oct", k: "c2VjcmV0", kid: "shared" }] })

@@ -1,5 +1,5 @@
-// That `NodeSignatures` accepts and refuses as jose does is shown by the tests of verification, which run with both (`vitest.config.ts`). Here is what they
-// cannot ask: keys that no key set gives, and the two side by side.
+// Compares `NodeSignatures` with jose, also for keys that no key set returns. The tests of verification run with both, too
+// (`vitest.config.ts`).
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted } from "effect"
 import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
@@ -13,7 +13,7 @@ const audience = "https://api.test"
 
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"] as const
 
-/** What becomes of a token: `"accepted"`, or why it is refused. */
+/** Returns `"accepted"`, or the reason for the refusal of a token. */
 const outcomeOf = <E>(token: string, verifier: Layer.Layer<TokenVerifier, E>) =>
   Effect.flatMap(TokenVerifier, (verifier) => Effect.exit(verifier.verify(Redacted.make(token)))).pipe(
     Effect.map((exit) => {
@@ -32,7 +32,7 @@ const outcome = (token: string, keys: Layer.Layer<KeySet.KeySet, unknown>, signa
 
 const published = (key: SigningKey) => KeySet.layerStatic({ keys: [key.jwk] })
 
-/** A key set that gives this very key for every token. */
+/** Key set that returns this key for every token. */
 const given = (key: CryptoKey) =>
   Layer.succeed(KeySet.KeySet, {
     find: () => Effect.succeed([key]),
@@ -51,7 +51,7 @@ const change = (token: string, place: number, character: string) =>
 
 describe("NodeSignatures", () => {
   for (const algorithm of algorithms) {
-    it.live(`accepts ${algorithm}, and of a changed token says what jose says`, () =>
+    it.live(`accepts ${algorithm}, and refuses a changed token as jose does`, () =>
       Effect.gen(function* () {
         const key = yield* TestIssuer.makeKey("key", algorithm)
         const token = yield* Effect.provide(mint, minting(key))
@@ -66,7 +66,7 @@ describe("NodeSignatures", () => {
       })
     )
 
-    it.live(`refuses ${algorithm} by a key that is another algorithm's, as jose does`, () =>
+    it.live(`refuses ${algorithm} with a key for another algorithm, as jose does`, () =>
       Effect.gen(function* () {
         const key = yield* TestIssuer.makeKey("key", algorithm)
         const token = yield* Effect.provide(mint, minting(key))
@@ -87,7 +87,7 @@ describe("NodeSignatures", () => {
     ["PS384", 48],
     ["PS512", 64]
   ] as const) {
-    it.live(`takes no salt of another length than the digest's (${algorithm}, RFC 7518 §3.5), as jose does not`, () =>
+    it.live(`refuses a salt whose length differs from the digest, as jose does (${algorithm}, RFC 7518 §3.5)`, () =>
       Effect.gen(function* () {
         const key = yield* TestIssuer.makeKey("key", algorithm)
         const token = yield* Effect.provide(mint, minting(key))
@@ -107,7 +107,7 @@ describe("NodeSignatures", () => {
     )
   }
 
-  it.live("refuses a token by a key that does not verify, or is too short, as jose does", () =>
+  it.live("refuses a key without the usage verify, and a short key, as jose does", () =>
     Effect.gen(function* () {
       const key = yield* TestIssuer.makeKey("key", "RS256")
       const token = yield* Effect.provide(mint, minting(key))
@@ -138,7 +138,7 @@ describe("NodeSignatures", () => {
     })
   )
 
-  it.live("checks shared secrets, and only with the algorithm that was chosen", () =>
+  it.live("verifies shared secrets only with the configured algorithm", () =>
     Effect.gen(function* () {
       const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
       const now = Math.floor(Date.now() / 1000)
@@ -161,7 +161,7 @@ describe("NodeSignatures", () => {
           const token = yield* signed(algorithm, secret)
           assert.strictEqual(yield* outcome(token), "accepted")
           assert.strictEqual(yield* outcome(yield* signed(algorithm, `${secret}x`)), "Signature")
-          // A part of the signature, or more than it: the lengths differ.
+          // The signature is truncated or extended, so the lengths differ.
           const [input = ""] = token.split(/\.(?=[^.]*$)/)
           const signature = Buffer.from(token.slice(input.length + 1), "base64url")
           for (const other of [

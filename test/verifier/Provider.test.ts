@@ -9,7 +9,7 @@ const keys = await Effect.runPromise(
   Effect.forEach(algorithms, (algorithm) => TestIssuer.makeKey(algorithm, algorithm), { concurrency: "unbounded" })
 )
 
-/** Claims as the provider writes them, with what is told apart: an ID token of the same provider for the same audience. */
+/** A provider's access token, and another token of the provider that must be refused, such as an ID token. */
 interface Shape {
   readonly options: JwtVerifier.Options
   readonly access: Record<string, unknown>
@@ -53,7 +53,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: ["items:read"],
     id: { iss: "https://login.example.com/", sub: "auth0|5", aud: api }
   },
-  "Auth0, a machine without scopes": {
+  "Auth0, client credentials without scopes": {
     options: Provider.auth0({ domain: "example.eu.auth0.com", audience: api }),
     access: {
       iss: "https://example.eu.auth0.com/",
@@ -114,7 +114,7 @@ const shapes: Readonly<Record<string, Shape>> = {
       scope: "openid"
     }
   },
-  "Keycloak before version 25, where a client sends a nonce": {
+  "Keycloak before version 25, with a nonce": {
     options: Provider.keycloak({ url: "https://sso.example.com", realm: "main", audience: "items" }),
     access: { ...keycloak, typ: "Bearer", nonce: "n", scope: "openid items:read" },
     client: "items-web",
@@ -212,7 +212,7 @@ const shapes: Readonly<Record<string, Shape>> = {
       roles: ["Admin"]
     }
   },
-  "Entra ID, application, and not a user with roles": {
+  "Entra ID, application, as opposed to a user with roles": {
     options: Provider.entra({ tenant: guid, audience: "api-app-id", permissions: "application" }),
     access: {
       aud: "api-app-id",
@@ -298,7 +298,7 @@ const assertRefused = (
   if (expected !== undefined) assert.deepInclude(error, expected)
 }
 
-/** Verifies a token with these claims and no others, under a key of the provider's. */
+/** Verifies a token with exactly these claims, signed by a key of the provider. */
 const verifyWith = (options: JwtVerifier.Options, claims: Record<string, unknown>, key = keys[0]) =>
   Effect.gen(function* () {
     const { mint } = yield* TestIssuer
@@ -317,7 +317,7 @@ describe("Provider", () => {
     const verify = (claims: Record<string, unknown>, change: Partial<JwtVerifier.Options> = {}) =>
       verifyWith({ ...options, ...change }, claims)
 
-    it.effect(`${name}: takes an access token as the provider writes it`, () =>
+    it.effect(`${name}: accepts an access token of the provider`, () =>
       Effect.gen(function* () {
         const exit = yield* verify(access)
         assert(Exit.isSuccess(exit), JSON.stringify(exit))
@@ -327,11 +327,11 @@ describe("Provider", () => {
       })
     )
 
-    it.effect(`${name}: refuses a token that is not for the API, though of the same provider`, () =>
+    it.effect(`${name}: refuses a token of the provider that is not an access token for the API`, () =>
       Effect.map(verify(id), assertRefused)
     )
 
-    it.effect(`${name}: refuses it where more claims are required, too`, () =>
+    it.effect(`${name}: refuses that token also with requiredClaims`, () =>
       Effect.gen(function* () {
         const more = { requiredClaims: { tenant: "t1" } }
         assert(Exit.isSuccess(yield* verify({ ...access, tenant: "t1" }, more)))
@@ -340,7 +340,7 @@ describe("Provider", () => {
       })
     )
 
-    it.effect(`${name}: refuses the token of another tenant, and one for another audience`, () =>
+    it.effect(`${name}: refuses a wrong issuer and a wrong audience`, () =>
       Effect.gen(function* () {
         assertRefused(yield* verify({ ...access, iss: "https://evil.example.com" }))
         assertRefused(yield* verify(access, { audience: "another" }))
@@ -349,7 +349,7 @@ describe("Provider", () => {
   }
 })
 
-describe("what a provider's own tokens never are", () => {
+describe("Provider refuses a token", () => {
   const signedWith: Readonly<Record<string, ReadonlyArray<(typeof algorithms)[number]>>> = {
     Auth0: ["RS256", "PS256"],
     "Auth0 with permissions": ["RS256", "PS256"],
@@ -362,7 +362,7 @@ describe("what a provider's own tokens never are", () => {
     "any with OpenID Connect": algorithms
   }
   for (const [name, own] of Object.entries(signedWith)) {
-    it.effect(`${name}: signed with another algorithm than ${own.join(", ")}, by whatever key it publishes`, () =>
+    it.effect(`${name}: signed by a published key with an algorithm other than ${own.join(", ")}`, () =>
       Effect.gen(function* () {
         const { access, options } = shapes[name] ?? assert.fail(name)
         for (const key of keys) {
@@ -374,7 +374,7 @@ describe("what a provider's own tokens never are", () => {
     )
   }
 
-  // One change to a good access token each, and the claim for which it is refused: `scope` says that nothing marks an access token.
+  // Each case changes one claim of a valid access token. The last column is the reported claim: `scope` means "no mark".
   const marksOfOthers = ["nonce", "at_hash", "c_hash", "s_hash", "events"]
   const changed: ReadonlyArray<readonly [name: string, change: Record<string, unknown>, claim: string]> = [
     ...["Auth0", "Okta", "Entra ID, delegated", "Entra ID, application", "Amazon Cognito"].flatMap((name) =>
@@ -412,7 +412,7 @@ describe("what a provider's own tokens never are", () => {
   }
 })
 
-it("writes domains and tenants as issuers do: in lower case", () => {
+it("converts domains and tenants to lower case, as in the issuer", () => {
   assert.strictEqual(
     Provider.auth0({ domain: "Example.EU.auth0.com", audience: api }).issuer,
     "https://example.eu.auth0.com/"
@@ -420,7 +420,7 @@ it("writes domains and tenants as issuers do: in lower case", () => {
   assert.include(Provider.entra({ tenant: "ABCDEF01-2222-3333-4444-555555555555", audience: api }).issuer, "/abcdef01-")
 })
 
-describe("a value that no issuer of the provider can have", () => {
+describe("an impossible option value of a provider", () => {
   const guarded: Readonly<Record<string, () => unknown>> = {
     "auth0: domain": () => Provider.auth0({ domain: "https://example.eu.auth0.com", audience: api }),
     "auth0: domain ": () => Provider.auth0({ domain: "example.eu.auth0.com/", audience: api }),
@@ -456,7 +456,7 @@ describe("a value that no issuer of the provider can have", () => {
       Provider.cognito({ region: "eu-central-1", userPoolId: "eu-west-1_Ab1Cd2Ef3", clientId: "c" })
   }
   for (const [setting, make] of Object.entries(guarded)) {
-    it(`says what it must be (${setting.trimEnd()})`, () => {
+    it(`throws a TypeError that names the option and its form (${setting.trimEnd()})`, () => {
       assert.throws(make, TypeError, `Provider.${setting.trimEnd()} must be `)
     })
   }

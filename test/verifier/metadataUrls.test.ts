@@ -1,8 +1,8 @@
-/** Which URLs an issuer's metadata may name: how near their hosts are, whatever their spelling. */
+/** URLs that the metadata of an issuer may name for its keys and for introspection, in every spelling of the host. */
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Effect, Exit, Layer, Logger, Redacted, Schema } from "effect"
+import { Arbitrary, Effect, Exit, Layer, Logger, Option, Redacted, Schema } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
-import { KeySet, TokenIntrospection, TokenVerifier } from "effect-oauth2"
+import { KeySet, SecurityError, TokenIntrospection, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -11,52 +11,73 @@ import { times } from "../support/times.ts"
 
 const remote = "https://idp.example.com"
 
-/** Fetches the keys, and asks about a token; says whether the keys were there. */
-const askBoth = (issuer: string, Client: Layer.Layer<HttpClient.HttpClient>) =>
-  Effect.gen(function* () {
-    const refreshed = yield* KeySet.KeySet.use(({ refresh }) => refresh).pipe(
-      Effect.provide(KeySet.layerDiscovery({ issuer }).pipe(Layer.provide(Client))),
-      Effect.exit
-    )
-    const clientSecret = Redacted.make("secret")
-    yield* TokenVerifier.use(({ verify }) => verify(Redacted.make("opaque"))).pipe(
+/** Each reader looks up its URL under its name in the metadata of the issuer, and then sends one request to that URL. */
+const readers = {
+  jwks_uri: {
+    method: "GET",
+    read: (issuer: string) =>
       Effect.provide(
-        TokenIntrospection.layer({ issuer, audience: "api", clientId: "api", clientSecret }).pipe(Layer.provide(Client))
-      ),
-      Effect.exit
-    )
-    return Exit.isSuccess(refreshed)
-  }).pipe(Effect.provide(Logger.layer([])))
+        KeySet.KeySet.use(({ refresh }) => refresh),
+        KeySet.layerDiscovery({ issuer })
+      )
+  },
+  introspection_endpoint: {
+    method: "POST",
+    read: (issuer: string) =>
+      Effect.provide(
+        TokenVerifier.use(({ verify }) => Effect.asVoid(verify(Redacted.make("opaque")))),
+        TokenIntrospection.layer({ issuer, audience: "api", clientId: "api", clientSecret: Redacted.make("secret") })
+      )
+  }
+} as const
 
-/** The URLs that a key set and an introspection asked for, besides metadata, where the metadata names this URL. */
-const asked = (named: string, issuer = remote) =>
+const names = ["jwks_uri", "introspection_endpoint"] as const
+
+const attempt = (name: (typeof names)[number], issuer: string, Client: Layer.Layer<HttpClient.HttpClient>) =>
+  Effect.exit(readers[name].read(issuer)).pipe(Effect.provide(Client), Effect.provide(Logger.layer([])))
+
+/** Requests after the metadata, and the result of the reader, if the metadata has only this URL. */
+const readNamed = (name: (typeof names)[number], named: string, issuer: string) =>
   Effect.gen(function* () {
-    const asked: Array<string> = []
+    const requested: Array<string> = []
     const client = HttpClient.make((request, url) =>
       Effect.sync(() => {
         const isMetadata = url.pathname.startsWith("/.well-known/")
-        if (!isMetadata) asked.push(`${request.method} ${url.href}`)
-        const body = isMetadata
-          ? { issuer, jwks_uri: named, introspection_endpoint: named }
-          : { keys: [], active: false }
-        return HttpClientResponse.fromWeb(request, new Response(JSON.stringify(body)))
+        if (!isMetadata) requested.push(`${request.method} ${url.href}`)
+        const body = isMetadata ? { issuer, [name]: named } : { keys: [], active: false }
+        return HttpClientResponse.fromWeb(request, Response.json(body))
       })
     )
-    const hasKeys = yield* askBoth(issuer, Layer.succeed(HttpClient.HttpClient, client))
-    assert.strictEqual(hasKeys, asked.length > 0)
-    return asked
+    const exit = yield* attempt(name, issuer, Layer.succeed(HttpClient.HttpClient, client))
+    return { requested, error: Option.getOrUndefined(Exit.findErrorOption(exit)) }
   })
 
-const isRefused = (named: string, issuer?: string) =>
-  Effect.map(asked(named, issuer), (asked) => assert.deepStrictEqual(asked, [], named))
+const isRefused = (named: string, issuer = remote) =>
+  Effect.forEach(
+    names,
+    (name) =>
+      Effect.map(readNamed(name, named, issuer), ({ error, requested }) => {
+        assert.deepStrictEqual(requested, [], `${name} ${named}`)
+        assert.instanceOf(error, SecurityError.AuthorizationServerUnavailable)
+        assert.strictEqual(error.reason, "BadResponse")
+      }),
+    { discard: true }
+  )
 
-const isAsked = (named: string, issuer?: string) =>
-  Effect.map(asked(named, issuer), (asked) => {
-    const { href } = new URL(named)
-    assert.deepStrictEqual(asked, [`GET ${href}`, `POST ${href}`])
-  })
+const isRequested = (named: string, issuer = remote) =>
+  Effect.forEach(
+    names,
+    (name) =>
+      Effect.map(readNamed(name, named, issuer), ({ error, requested }) => {
+        assert.deepStrictEqual(requested, [`${readers[name].method} ${new URL(named).href}`])
+        // The empty key set is read. The opaque token is not active.
+        if (name === "jwks_uri") assert.isUndefined(error)
+        else assert.instanceOf(error, SecurityError.InvalidToken)
+      }),
+    { discard: true }
+  )
 
-describe("metadata of an issuer on the network", () => {
+describe("metadata of a remote issuer", () => {
   for (const host of [
     "localhost",
     "LOCALHOST",
@@ -121,7 +142,23 @@ describe("metadata of an issuer on the network", () => {
     "[fec0::1]",
     "[fe7f::1]"
   ]) {
-    it.effect(`may name ${host}`, () => isAsked(`https://${host}:9443/k`))
+    it.effect(`may name ${host}`, () => isRequested(`https://${host}:9443/k`))
+  }
+
+  for (const url of [
+    "http://idp.example.com/path",
+    "http://localhost/path",
+    "http://127.0.0.1:8080/path",
+    "http://[::1]/path",
+    "https://localhost/path",
+    "ftp://idp.example.com/path",
+    "/path"
+  ]) {
+    it.effect(`cannot name the URL ${url}`, () => isRefused(url))
+  }
+
+  for (const url of ["https://idp.example.com/path", "https://other.example.com/path"]) {
+    it.effect(`may name the URL ${url}`, () => isRequested(url))
   }
 })
 
@@ -133,7 +170,7 @@ type Octets = readonly [number, number, number, number]
 const octets = (first: Arbitrary.Arbitrary<number>, second = int(0, 255)) =>
   Arbitrary.all([first, second, int(0, 255), int(0, 255)])
 
-/** Every spelling of an IPv4 address, and every IPv6 address that stands for it. */
+/** Spellings of an IPv4 address, and the IPv6 addresses that embed it. */
 const spellings = ([a, b, c, d]: Octets): ReadonlyArray<string> => {
   const [last3, last2] = [(b << 16) | (c << 8) | d, (c << 8) | d]
   const whole = a * 2 ** 24 + last3
@@ -166,14 +203,14 @@ const spellings = ([a, b, c, d]: Octets): ReadonlyArray<string> => {
 
 const arbitrary = { runs: 8, seed: "spellings" }
 
-describe("an address is compared, and not its spelling", () => {
+describe("metadata with any spelling of an address", () => {
   for (const [name, address] of [
-    ["this machine", octets(int(127, 127))],
-    ["this machine, as the address of no host", octets(int(0, 0))],
-    ["this machine's link", octets(int(169, 169), int(254, 254))]
+    ["a loopback address", octets(int(127, 127))],
+    ["an address of 0.0.0.0/8", octets(int(0, 0))],
+    ["a link-local address", octets(int(169, 169), int(254, 254))]
   ] as const) {
     it.effect.prop(
-      `of ${name}`,
+      `cannot name ${name}`,
       { address },
       ({ address }) => Effect.forEach(spellings(address), (host) => isRefused(`https://${host}/k`), { discard: true }),
       { arbitrary }
@@ -181,21 +218,22 @@ describe("an address is compared, and not its spelling", () => {
   }
 
   it.effect.prop(
-    "of the network",
+    "may name a remote address",
     { address: octets(Arbitrary.filter(int(1, 255), (first) => first !== 127 && first !== 169)) },
-    ({ address }) => Effect.forEach(spellings(address), (host) => isAsked(`https://${host}/k`), { discard: true }),
+    ({ address }) => Effect.forEach(spellings(address), (host) => isRequested(`https://${host}/k`), { discard: true }),
     { arbitrary }
   )
 
   it.effect.prop(
-    "of the network, in IPv6",
+    "may name a remote IPv6 address",
     { first: int(0x2003, 0xfe7f), others: Arbitrary.all(times(7).map(() => int(0, 0xffff))) },
-    ({ first, others }) => isAsked(`https://[${[first, ...others].map((group) => group.toString(16)).join(":")}]/k`),
+    ({ first, others }) =>
+      isRequested(`https://[${[first, ...others].map((group) => group.toString(16)).join(":")}]/k`),
     { arbitrary: { runs: 100, seed: "IPv6" } }
   )
 })
 
-describe("metadata of an issuer of this machine", () => {
+describe("metadata of an issuer on this machine", () => {
   for (const [issuer, named] of [
     ["http://localhost:9000", "http://localhost:9000/k"],
     ["http://localhost:9000", "http://127.0.0.1:9001/k"],
@@ -204,9 +242,14 @@ describe("metadata of an issuer of this machine", () => {
     ["https://idp.localhost", "https://keys.localhost/k"],
     ["https://127.0.0.2", "https://127.0.0.2/k"],
     ["https://localhost", "https://keys.example.com/k"],
-    ["https://169.254.0.1", "https://169.254.0.2/k"]
+    ["https://169.254.0.1", "https://169.254.0.2/k"],
+    ["https://localhost:8443", "https://localhost:9443/path"],
+    ["https://localhost:8443", "https://idp.example.com/path"],
+    ["http://localhost:8080", "http://localhost:8080/path"],
+    ["http://localhost:8080", "http://127.0.0.1:9090/path"],
+    ["http://localhost:8080", "https://idp.example.com/path"]
   ] as const) {
-    it.effect(`may name ${named}, where it is ${issuer}`, () => isAsked(named, issuer))
+    it.effect(`may name ${named} if the issuer is ${issuer}`, () => isRequested(named, issuer))
   }
 
   for (const [issuer, named] of [
@@ -214,9 +257,13 @@ describe("metadata of an issuer of this machine", () => {
     ["http://localhost:9000", "http://idp.localhost/k"],
     ["http://localhost:9000", "http://keys.example.com/k"],
     ["https://localhost:9000", "http://localhost:9000/k"],
-    ["https://169.254.0.1", "https://127.0.0.1/k"]
+    ["https://169.254.0.1", "https://127.0.0.1/k"],
+    ["https://localhost:8443", "http://localhost:8080/path"],
+    ["https://localhost:8443", "http://127.0.0.1:8080/path"],
+    ["https://localhost:8443", "http://idp.example.com/path"],
+    ["http://localhost:8080", "http://idp.example.com/path"]
   ] as const) {
-    it.effect(`cannot name ${named}, where it is ${issuer}`, () => isRefused(named, issuer))
+    it.effect(`cannot name ${named} if the issuer is ${issuer}`, () => isRefused(named, issuer))
   }
 })
 
@@ -226,21 +273,23 @@ for (const [name, client] of [
   ["undici", NodeHttpClient.layerUndici]
 ] as const) {
   for (const status of [302, 307]) {
-    it.live(`a key set and an introspection that answer ${status} send nobody to this machine: ${name}`, () =>
-      Effect.gen(function* () {
-        const { issuer, requests, respond } = yield* TestIssuer
-        const location = `${issuer}/elsewhere`
-        yield* respond("jwks", { status, headers: { location }, body: "" })
-        yield* respond("introspection", { status, headers: { location }, body: "" })
-        assert.isFalse(yield* askBoth(issuer, client))
-        assert.deepStrictEqual(
-          (yield* requests).map(({ url }) => url.replace(issuer, "")),
-          ["/.well-known/openid-configuration", "/jwks", "/.well-known/openid-configuration", "/introspect"]
+    it.live(
+      `a key set and an introspection endpoint that respond with ${status} are not followed to this machine: ${name}`,
+      () =>
+        Effect.gen(function* () {
+          const { issuer, requests, respond } = yield* TestIssuer
+          const location = `${issuer}/elsewhere`
+          yield* respond("jwks", { status, headers: { location }, body: "" })
+          yield* respond("introspection", { status, headers: { location }, body: "" })
+          for (const url of names) assert.isTrue(Exit.isFailure(yield* attempt(url, issuer, client)))
+          assert.deepStrictEqual(
+            (yield* requests).map(({ url }) => url.replace(issuer, "")),
+            ["/.well-known/openid-configuration", "/jwks", "/.well-known/openid-configuration", "/introspect"]
+          )
+        }).pipe(
+          Effect.provide(TestIssuer.serve({})),
+          Effect.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: 0 }))
         )
-      }).pipe(
-        Effect.provide(TestIssuer.serve({})),
-        Effect.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: 0 }))
-      )
     )
   }
 }

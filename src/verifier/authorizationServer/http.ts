@@ -1,4 +1,4 @@
-/** Reads what the authorization server answers: no redirects, a bounded body, strict UTF-8. */
+/** Reads responses of the authorization server: no redirects, a bounded body, strict UTF-8. */
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
@@ -18,19 +18,19 @@ export interface Answer {
   readonly headers: HttpClientResponse["headers"]
 }
 
-/** A response with a status other than 200. */
+/** Status of a response other than 200. */
 export interface Status {
   readonly status: number
-  /** The header `Retry-After` as it was received. */
+  /** The unparsed `Retry-After` header. */
   readonly retryAfter: string | undefined
 }
 
 export type Reader = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Answer, Unavailable | Status>
 
 export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
-  // The scope aborts the request: what is not read is not downloaded.
+  // Closing the scope aborts the request, so a refused body is not downloaded.
   const client = HttpClient.withScope(yield* HttpClient.HttpClient)
-  // fetch follows redirects unless it is told here; Effect's other clients do not follow any.
+  // `fetch` follows redirects by default. Effect's other clients do not.
   const requestInit = {
     ...Option.getOrUndefined(yield* Effect.serviceOption(FetchHttpClient.RequestInit)),
     redirect: "manual"
@@ -38,7 +38,7 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   const reader: Reader = (request) =>
     client.execute(request).pipe(
       Effect.mapError((): Unavailable => "Unreachable"),
-      Effect.filterOrFail(isAnswer, ({ headers, status }) =>
+      Effect.filterOrFail(isFinalResponse, ({ headers, status }) =>
         status === 200 ? "BadResponse" : { status, retryAfter: headers["retry-after"] }
       ),
       Effect.flatMap((response) =>
@@ -50,12 +50,12 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   return reader
 })
 
-/** Whatever else the status says, what was to be read is not there. */
+/** Maps any status other than 200 to `"BadResponse"`. */
 export const statusIsBad = (reason: Unavailable | Status): Unavailable =>
   typeof reason === "object" ? "BadResponse" : reason
 
-/** Where a `fetch` followed a redirect all the same, the answer's URL is not the request's. */
-const isAnswer = (response: HttpClientResponse): boolean => {
+// A custom `fetch` may ignore `redirect: "manual"`. The response URL then differs from the request URL.
+const isFinalResponse = (response: HttpClientResponse): boolean => {
   const asked = Option.getOrUndefined(HttpClientRequest.toUrl(response.request))
   if (asked !== undefined) asked.hash = ""
   return response.status === 200 && (response.url === "" || response.url === asked?.href)
@@ -63,12 +63,12 @@ const isAnswer = (response: HttpClientResponse): boolean => {
 
 const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect<string, Unavailable> => {
   if (Number(response.headers["content-length"] ?? 0) > maxBytes) return Effect.fail("BadResponse")
-  // A byte order mark is kept for the JSON parser to refuse (RFC 8259 §8.1).
+  // `ignoreBOM: true` keeps a byte order mark, so the JSON parser refuses it (RFC 8259 §8.1).
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
   let length = 0
   return response.stream.pipe(
     Stream.mapError((): Unavailable => "Unreachable"),
-    // Counted after any content coding is undone: a small answer may unfold.
+    // Count decompressed bytes, because a small response may expand.
     Stream.mapEffect((chunk) => {
       length += chunk.length
       return length > maxBytes
@@ -90,7 +90,7 @@ const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect
 
 const decoded = <A>(decode: () => A) => Effect.try({ try: decode, catch: (): Unavailable => "BadResponse" })
 
-/** The members of the object that an answer is in JSON, on an object without a prototype: a member that is not there is not inherited either. */
+/** Parses a JSON object, without a prototype. Fails with `"BadResponse"` for anything else. An absent member reads as `undefined`. */
 export const parse = ({ text }: Answer): Effect.Effect<Json, Unavailable> =>
   Effect.filterOrFail(
     decoded((): unknown => JSON.parse(text)),

@@ -3,8 +3,8 @@
 const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/
 
 /**
- * Returns the delay in milliseconds, which is negative for a date in the past. `now` is in milliseconds. Returns `undefined` if the header is missing or
- * malformed.
+ * Returns the delay in milliseconds, which is negative for a date in the past. `now` is in milliseconds.
+ * Returns `undefined` if the header is missing or malformed.
  */
 export const readRetryAfter = (value: string | undefined, now: number): number | undefined => {
   if (value === undefined) return

@@ -1,10 +1,10 @@
-/** Tells access tokens from other JWTs of an issuer (RFC 8725 §3.11). */
+/** Distinguishes access tokens from other JWTs of the same issuer (RFC 8725 §3.11). */
 import type { Claims, Policy } from "./policy.ts"
 import { otherClaims, type Profile, types } from "./profile.ts"
 import { own } from "../../core/lib/ownProperties.ts"
 
-/** The header parameter or the claim by which a token is not what the profile takes (RFC 8725 §3.11, RFC 9068 §4). */
-export const failing = (
+/** Returns the header parameter or claim that violates the profile, or `undefined` if none does (RFC 9068 §4). */
+export const findViolation = (
   typ: string | undefined,
   claims: Claims,
   policy: Policy,
@@ -26,15 +26,15 @@ export const failing = (
   }
 }
 
-/** What to do where the issuer's own tokens are refused for the profile: which setting fits them. It holds nothing of the token. */
+/** Returns a log message that names the `profile` option for such tokens. The message never contains token content. */
 export const advice = (typ: string | undefined, claims: Claims, policy: Policy): string => {
-  const subject = `A token of ${policy.issuer} was refused, because it is not what profile: ${JSON.stringify(policy.profile)} takes.`
-  const fits = (profile: Profile) => failing(typ, claims, policy, profile) === undefined
-  if (fits("at+jwt")) return `${subject} It is marked as an access token (RFC 9068): profile: "at+jwt" takes it.`
+  const subject = `A token of ${policy.issuer} was refused, because profile ${JSON.stringify(policy.profile)} does not accept it.`
+  const fits = (profile: Profile) => findViolation(typ, claims, policy, profile) === undefined
+  if (fits("at+jwt")) return `${subject} The token is marked as an access token (RFC 9068). Set profile: "at+jwt".`
   if (fits("jwt")) {
-    return `${subject} If the issuer does not mark its access tokens, and this is one, set profile: "jwt".`
+    return `${subject} If the issuer does not mark its access tokens and this token is one, set profile: "jwt".`
   }
   return fits("id-token")
-    ? `${subject} It looks like an ID token: let clients send their access token. If the issuer's ID tokens are what clients have to send, set profile: "id-token"; if it is an access token without any mark, set profile: "jwt" and name what marks it in accessTokenClaims.`
-    : `${subject} No profile takes it: it is no access token.`
+    ? `${subject} The token looks like an ID token. Clients must send their access token. If clients of this issuer have to send ID tokens, set profile: "id-token". If the token is an unmarked access token, set profile: "jwt", and set accessTokenClaims to claims that only access tokens have.`
+    : `${subject} No profile accepts the token, because it is not an access token.`
 }

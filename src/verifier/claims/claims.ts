@@ -1,4 +1,4 @@
-/** Reads what an issuer says of a token (RFC 7519 §4.1, RFC 9068 §4). */
+/** Validates the claims of a token and reads them into a `VerifiedToken` (RFC 7519 §4.1, RFC 9068 §4). */
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
@@ -6,15 +6,15 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import { type Claims, has, type Policy } from "./policy.ts"
 import { own } from "../../core/lib/ownProperties.ts"
 
-/** What the claims say, where the policy takes them. They are the issuer's: signed, or by its own answer. `now` is in milliseconds. */
+/** Reads claims that the issuer signed or sent in an introspection response. `now` is in milliseconds. */
 export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken | InvalidToken => {
-  const claim = failing(claims, policy, now)
+  const claim = findInvalidClaim(claims, policy, now)
   if (claim !== undefined) {
     return new InvalidToken({ reason: claim === "exp" && isPast(claims, policy, now) ? "Expired" : "Claim", claim })
   }
   const audience = own(claims, policy.audienceClaim)
   return {
-    // `failing` has looked at these three.
+    // `findInvalidClaim` checked `sub`, `exp` and `iss`.
     subject: text(claims, "sub") ?? "",
     expiresAt: Option.getOrThrow(instant(own(claims, "exp"))),
     issuer: policy.issuer,
@@ -27,7 +27,7 @@ export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken
   }
 }
 
-/** Until when what was read may count without being read again, in milliseconds: no tolerance is given twice. */
+/** Returns when a cached token must be verified again, in milliseconds. A cache hit gets no clock tolerance. */
 export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = Infinity }: Policy): number =>
   Math.min(
     expiresAt.epochMilliseconds,
@@ -35,8 +35,9 @@ export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = In
   )
 
 /**
- * Whether a token expires later than the policy allows. An `exp` in milliseconds is tens of thousands of years ahead.
- * Introspection does not need this bound: the authorization server says whether a token is active, and is asked again.
+ * Returns `true` if a token expires later than the policy allows. An `exp` in milliseconds is tens of thousands of
+ * years ahead. Introspection does not need this bound, because the authorization server reports whether a token is
+ * active.
  */
 export const livesTooLong = (
   { expiresAt }: VerifiedToken,
@@ -44,8 +45,8 @@ export const livesTooLong = (
   now: number
 ): boolean => expiresAt.epochMilliseconds - now > maxLifetime + clockTolerance
 
-/** The name of the first claim that is missing or not as it must be. */
-const failing = (claims: Claims, policy: Policy, now: number): string | undefined => {
+/** Returns the name of the first claim that is missing or invalid. */
+const findInvalidClaim = (claims: Claims, policy: Policy, now: number): string | undefined => {
   if (own(claims, "iss") !== policy.issuer) return "iss"
   if (policy.audience !== undefined && !hasAudience(own(claims, policy.audienceClaim), policy.audience)) {
     return policy.audienceClaim
@@ -64,33 +65,33 @@ const failing = (claims: Claims, policy: Policy, now: number): string | undefine
     return "iat"
   }
   if (text(claims, "sub") === undefined) return "sub"
-  // A token bound to a key (RFC 9449 §7.2, RFC 8705 §3) is worth nothing without the proof, and a bearer request has none.
+  // A bearer request carries no proof of possession, so a token that is bound to a key is refused (RFC 9449 §7.2).
   if (Object.hasOwn(claims, "cnf")) return "cnf"
   const missing = policy.requiredClaims.find(([name, value]) => !has(claims, name, value))
   return missing?.[0]
 }
 
-/** What to look at where the issuer's own tokens are refused for whose, or for whom, they are. It holds nothing of the token. */
+/** Returns a log message about a refused `iss` or audience. The message never contains token content. */
 export const advice = ({ claim }: InvalidToken, { audience, audienceClaim, issuer }: Policy): string | undefined => {
   switch (claim) {
     case "iss":
-      return `A token that ${issuer} has issued was refused: its iss is another one. issuer is compared as an exact string, to the slash at the end.`
+      return `A token signed by ${issuer} was refused, because its iss claim differs from the issuer option. The two must be identical, including a trailing slash.`
     case audienceClaim: {
-      const audiences = Array.from(audience ?? [], (one) => JSON.stringify(one)).join(" or ")
-      return `A token of ${issuer} was refused: its ${audienceClaim} is not ${audiences}. It is for another API, or audience is to be what the issuer writes there for this one.`
+      const audiences = Array.from(audience ?? [], (name) => JSON.stringify(name)).join(" or ")
+      return `A token of ${issuer} was refused, because its ${audienceClaim} claim does not contain ${audiences}. If the token is for this API, set the audience option to the value that the issuer writes there.`
     }
     default:
       return
   }
 }
 
-/** What to look at if the issuer's own tokens are refused because they expire too late. It holds nothing of the token. */
+/** Returns a log message about a refused `exp`. The message never contains token content. */
 export const adviceAboutLifetime = ({ issuer }: Policy): string =>
-  `A token of ${issuer} was refused, because its exp is further ahead than maxLifetime allows. exp is a number of seconds, not of milliseconds (RFC 7519 §2). If the issuer's tokens are to live that long, set maxLifetime.`
+  `A token of ${issuer} was refused, because its exp is further ahead than maxLifetime allows. exp must be in seconds, not milliseconds (RFC 7519 §2). If tokens of this issuer live that long, set the maxLifetime option.`
 
 const maxSeconds = 8.64e12
 
-// NumericDate is a number of seconds (RFC 7519 §2); what no clock can show is no time.
+// A NumericDate is in seconds (RFC 7519 §2). A JavaScript `Date` cannot represent more than `maxSeconds`.
 const isTime = (value: unknown): value is number => typeof value === "number" && Math.abs(value) <= maxSeconds
 
 const isPast = (claims: Claims, policy: Policy, now: number): boolean => {
@@ -103,7 +104,7 @@ const instant = (value: unknown): Option.Option<DateTime.Utc> =>
 
 const hasAudience = (value: unknown, audience: ReadonlySet<string>): boolean =>
   Array.isArray(value)
-    ? value.every(isString) && value.some((one) => audience.has(one))
+    ? value.every(isString) && value.some((name) => audience.has(name))
     : isString(value) && audience.has(value)
 
 const isString = (value: unknown): value is string => typeof value === "string"

@@ -1,4 +1,4 @@
-/** What is decided once of the options of a verifier. */
+/** Validates the options of a verifier and converts them to a policy. */
 import { ownProperties, own } from "../../core/lib/ownProperties.ts"
 import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
@@ -9,10 +9,10 @@ import { refuseSetting } from "../../core/setting.ts"
 import type { Policy as Options } from "./options.ts"
 import { otherClaims, type Profile } from "./profile.ts"
 
-/** What is decided once, when a verifier is built. */
+/** Validated options with their defaults. */
 export interface Policy {
   readonly issuer: string
-  /** `undefined` where any will do. */
+  /** `undefined` accepts any audience. */
   readonly audience: ReadonlySet<string> | undefined
   readonly audienceClaim: "aud" | "client_id"
   readonly algorithms: ReadonlySet<string>
@@ -26,7 +26,7 @@ export interface Policy {
   /** Characters. */
   readonly maxTokenLength: number
   readonly requiredClaims: ReadonlyArray<readonly [name: string, value: string | true]>
-  /** `undefined` where it is the profile that says. */
+  /** `undefined` uses the default of the profile. */
   readonly forbiddenClaims: ReadonlyArray<string> | undefined
   readonly clientIdClaims: ReadonlyArray<string>
   readonly scopesOf: (claims: Claims) => ReadonlySet<string>
@@ -44,7 +44,7 @@ export const make = Effect.fnUntraced(function* (
   if (!isListOfNames(audience) || audience.length === 0) {
     return yield* refuseSetting(
       "audience",
-      "must name this API as its tokens do: at least one string, not empty and without white space around it"
+      "must name this API as its tokens do. Pass at least one non-empty string without surrounding white space"
     )
   }
   const clockTolerance = duration.toMillis(options.clockTolerance ?? "5 seconds")
@@ -82,19 +82,19 @@ export const make = Effect.fnUntraced(function* (
   for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
     const expected = options[setting] === undefined ? {} : options[setting]
     if (!isReadonlyObject(expected))
-      return yield* refuseSetting(setting, "must be an object of claims and their values")
-    // A setting that is missing where the value should be would take every token that lacks the claim.
+      return yield* refuseSetting(setting, "must be an object that maps each claim to its value")
+    // An undefined value, such as an unset variable, would match every token that lacks the claim.
     const bad = Object.entries(expected).find(([name, value]) => name === "" || !isExpected(value))
     if (bad === undefined) continue
     return yield* refuseSetting(
       setting,
-      `must say of each claim its value, a string that is not empty, or true for any: of ${JSON.stringify(bad[0])} it does not`
+      `must map each claim to a non-empty string, or to true for any value, but ${JSON.stringify(bad[0])} has neither`
     )
   }
   if (accessTokenClaims !== undefined && Object.keys(accessTokenClaims).length === 0) {
     return yield* refuseSetting(
       "accessTokenClaims",
-      "must name a claim that access tokens have: without one, none is taken"
+      "must name at least one claim that access tokens have, because an empty object refuses every token"
     )
   }
   const marks = Object.entries(accessTokenClaims ?? { scope: true, scp: true, client_id: true })
@@ -123,16 +123,16 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-// What settings are may be otherwise than their types say: they come from the environment.
+// Options can come from the environment, so their values can differ from their types.
 const isName = (value: unknown): boolean => typeof value === "string" && value !== "" && value.trim() === value
 
-export const mustNameClaims = "must name claims: strings that are not empty, without white space around them"
+export const mustNameClaims = "must name claims as non-empty strings without surrounding white space"
 
 export const isListOfNames = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every(isName)
 
 const isExpected = (value: unknown): boolean => value === true || (typeof value === "string" && value !== "")
 
-/** Whether a claim is there: with a value, or `true` for any. */
+/** Returns `true` if a token has the claim. The value `true` accepts any value. */
 export const has = (claims: Claims, name: string, value: string | true): boolean =>
   Object.hasOwn(claims, name) && (value === true || claims[name] === value)

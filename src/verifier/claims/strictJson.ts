@@ -1,11 +1,11 @@
-/** Reads JSON from strangers. */
+/** Parses untrusted JSON strictly. */
 
-/** How deeply objects and arrays may be nested in a header or in claims. */
+/** Maximum nesting of objects and arrays. */
 const maxDepth = 16
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** An object in JSON that is strict, as `parseText` has it, and in valid UTF-8 without a byte order mark. `undefined` for everything else. */
+/** Parses valid UTF-8 without a byte order mark as `parseText` does. Returns `undefined` for all other input. */
 export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined => {
   try {
     return parseText(utf8.decode(bytes))
@@ -15,8 +15,8 @@ export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>
 }
 
 /**
- * An object in JSON, and strictly: no member twice (RFC 7519 §4 lets a parser take the last, and two parsers may take two), and bounded depth. `undefined` for
- * everything else. Neither the object nor any object in it has a prototype: who reads a member that is not there reads `undefined`.
+ * Parses a JSON object without duplicate members and with at most 16 levels. Returns an object without a prototype, as are all objects in it, or
+ * `undefined` for all other input. Two parsers can read a duplicate member differently (RFC 7519 §4).
  */
 export const parseText = (text: string): Readonly<Record<string, unknown>> | undefined => {
   try {
@@ -29,17 +29,17 @@ export const parseText = (text: string): Readonly<Record<string, unknown>> | und
   }
 }
 
-// A claim that a token does not have would otherwise have the value that a program has put on `Object.prototype`.
+// Prototype pollution: a claim that is absent must not read as a value of `Object.prototype`.
 const takePrototypes = (value: unknown): void => {
   if (typeof value !== "object" || value === null) return
   for (const member of Object.values(value)) takePrototypes(member)
   if (!Array.isArray(value)) Object.setPrototypeOf(value, null)
 }
 
-// `JSON.parse` keeps one of several members with the same name: then the text names more than the value has.
+// `JSON.parse` drops duplicate members. A text with duplicates therefore has more names than its value.
 const isStrict = (text: string, value: object): boolean => membersOf(value, maxDepth) === namesIn(text)
 
-/** How many members the value and all in it have; `NaN` where it is nested too deeply. */
+/** Counts the members of all nested objects. Returns `NaN` if the nesting is too deep. */
 const membersOf = (value: unknown, depth: number): number => {
   if (typeof value !== "object" || value === null) return 0
   if (depth === 0) return NaN
@@ -53,7 +53,7 @@ const quote = 0x22
 const backslash = 0x5c
 const colon = 0x3a
 
-/** How many names there are in a text that `JSON.parse` takes: each colon outside of strings follows one. */
+/** Counts the member names in valid JSON. Each colon outside a string follows one name. */
 const namesIn = (text: string): number => {
   let names = 0
   let isString = false

@@ -1,9 +1,9 @@
-/** Begins asynchronous work at the end of a turn of the event loop. */
+/** Starts asynchronous work at the end of a turn of the event loop. */
 import * as Effect from "effect/Effect"
 
 /**
- * Begins at the end of the turn of the event loop, so that the requests that came in together begin their verifications together: the threads that work on
- * them are woken once, not for each. (`Effect.yieldNow` before an asynchronous effect would be the same, and would suspend the fiber twice.)
+ * Starts `begin` at the end of the turn, so that requests of one turn start their verifications together. This wakes
+ * the threads of the pool once instead of once per request. `Effect.yieldNow` would suspend the fiber twice.
  */
 export const atEndOfTurn = <A, E>(
   begin: (resume: (effect: Effect.Effect<A, E>) => void) => void

@@ -1,36 +1,36 @@
-/** Reads the compact form of a JWS (RFC 7515 §7.1), strictly. */
+/** Parses the compact form of a JWS strictly (RFC 7515 §7.1). */
 import * as base64url from "jose/base64url"
 import { maxKidLength } from "../keys/algorithms.ts"
 import { own } from "../../core/lib/ownProperties.ts"
 import { parseObject } from "../claims/strictJson.ts"
 
-/** What a header says (RFC 7515 §4.1). */
+/** Parameters of a header that the verifier uses (RFC 7515 §4.1). */
 interface Header {
-  /** `""` where the header has none, which no allow-list names. */
+  /** `""` if the header has no `alg`. No allow-list contains `""`. */
   readonly alg: string
   readonly kid: string | undefined
-  /** `typ` without the prefix `application/`, in lower case (RFC 7515 §4.1.9); `undefined` where there is none. */
+  /** `typ` in lower case without the prefix `application/` (RFC 7515 §4.1.9). `undefined` if absent. */
   readonly typ: string | undefined
 }
 
-/** A token in the compact form (RFC 7515 §7.1), of which nothing is verified. */
+/** An unverified token in the compact form (RFC 7515 §7.1). */
 export interface Compact {
   readonly header: Header
   /** The payload's segment. */
   readonly payload: string
 }
 
-// What would change which key, which bytes or which rules count (RFC 8725 §3.10, RFC 7515 §4.1.11, RFC 7797, RFC 7516): a token with one of these is
-// refused before anything is looked up.
-const refused = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
+// These parameters could change which key, bytes or rules apply (RFC 8725 §3.10, RFC 7515 §4.1.11, RFC 7797, RFC 7516).
+// A token with one of them is refused before any key lookup.
+const refusedParameters = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
 
-/** The longest header that is parsed, in characters of base64url: 1024 bytes. Issuers write some 100 bytes. */
+/** Maximum length of a header in base64url characters, which is 1024 bytes. Typical headers have 100 bytes. */
 const maxHeaderLength = 1366
 
 /**
- * The strict form: three segments of canonical, unpadded base64url, and a header of at most 1024 bytes in strict JSON.
- * So what is signed has one spelling only; an ECDSA signature has two values. `undefined` for everything else. Only the
- * header is looked at.
+ * Splits a token and parses its header. Returns `undefined` unless the token has three segments of canonical, unpadded
+ * base64url and a header of at most 1024 bytes in strict JSON. Signed bytes therefore have exactly one spelling, but an
+ * ECDSA signature still has two valid values.
  */
 export const parse = (token: string, maxLength: number): Compact | undefined => {
   if (token.length > maxLength) return
@@ -46,25 +46,25 @@ export const parse = (token: string, maxLength: number): Compact | undefined => 
   return header && { header, payload }
 }
 
-// An issuer's tokens have few headers: one for each key. The last ones are kept as they were read.
-const maxHeaders = 64
-const headers = new Map<string, Header>()
+// Avoids parsing the same header again: an issuer uses one header per key.
+const maxCachedHeaders = 64
+const cachedHeaders = new Map<string, Header>()
 
 const headerOf = (encoded: string): Header | undefined => {
-  const known = headers.get(encoded)
-  if (known !== undefined) return known
+  const cached = cachedHeaders.get(encoded)
+  if (cached !== undefined) return cached
   const header = readHeader(encoded)
-  if (header === undefined || encoded.length > maxKeptHeaderLength) return header
-  if (headers.size >= maxHeaders) headers.clear()
-  headers.set(encoded, header)
+  if (header === undefined || encoded.length > maxCachedHeaderLength) return header
+  if (cachedHeaders.size >= maxCachedHeaders) cachedHeaders.clear()
+  cachedHeaders.set(encoded, header)
   return header
 }
 
-const maxKeptHeaderLength = 512
+const maxCachedHeaderLength = 512
 
 const readHeader = (encoded: string): Header | undefined => {
   const header = parseObject(base64url.decode(encoded))
-  if (header === undefined || refused.some((name) => Object.hasOwn(header, name))) return
+  if (header === undefined || refusedParameters.some((name) => Object.hasOwn(header, name))) return
   const alg = own(header, "alg")
   const kid = own(header, "kid")
   const typ = own(header, "typ")
@@ -73,13 +73,13 @@ const readHeader = (encoded: string): Header | undefined => {
   return { alg: typeof alg === "string" ? alg : "", kid, typ: typ?.toLowerCase().replace(/^application\//, "") }
 }
 
-/** The claims in strict JSON; `undefined` for everything else. */
+/** Parses the claims in strict JSON. Returns `undefined` if they are malformed. */
 export const claimsOf = (compact: Compact): Readonly<Record<string, unknown>> | undefined =>
   parseObject(base64url.decode(compact.payload))
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// The last character of a segment may hold bits that no byte takes: they are zero in the one canonical spelling (RFC 4648 §3.5).
+// The unused bits of the last character are zero in canonical base64url (RFC 4648 §3.5).
 const endsCanonically = (segment: string): boolean => {
   if (segment === "") return false
   const last = alphabet.indexOf(segment.charAt(segment.length - 1))
@@ -95,6 +95,6 @@ const endsCanonically = (segment: string): boolean => {
   }
 }
 
-const otherCharacter = /[^\w-]/
+const nonBase64url = /[^\w-]/
 
-const isBase64url = (segment: string): boolean => !otherCharacter.test(segment)
+const isBase64url = (segment: string): boolean => !nonBase64url.test(segment)

@@ -1,4 +1,4 @@
-/** Checks signatures with `node:crypto`. */
+/** Verifies signatures with `node:crypto`. */
 import * as Effect from "effect/Effect"
 import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
 import type { Algorithm, SymmetricAlgorithm } from "../keys/algorithms.ts"
@@ -8,7 +8,7 @@ import { ownProperties } from "../../core/lib/ownProperties.ts"
 import type { Check } from "./signatures.ts"
 import { atEndOfTurn } from "./atEndOfTurn.ts"
 
-/** What a key must be for an algorithm (RFC 7518 §3.1, RFC 8037 §3.1), and what Node is told. */
+/** Required key of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1), and the matching arguments for Node. */
 interface Asymmetric {
   readonly name: string
   readonly hash: string | undefined
@@ -43,7 +43,7 @@ const ecdsa = (namedCurve: string, bits: number): Asymmetric => ({
 
 const ed25519: Asymmetric = { name: "Ed25519", hash: undefined, namedCurve: undefined, digest: null, options: {} }
 
-// Typed by the algorithms that there are: the compiler finds one that is missing here.
+// `Record<Algorithm, …>` makes a missing algorithm a compile error.
 const asymmetric: Readonly<Record<Algorithm, Asymmetric>> = {
   RS256: rsa(256),
   RS384: rsa(384),
@@ -60,12 +60,12 @@ const asymmetric: Readonly<Record<Algorithm, Asymmetric>> = {
 
 const symmetric: Readonly<Record<SymmetricAlgorithm, string>> = { HS256: "sha256", HS384: "sha384", HS512: "sha512" }
 
-/** What a table says of an algorithm, which may be none of its own. */
+/** Ignores inherited names such as `constructor`. */
 const lookUp = <A>(table: Readonly<Record<string, A>>, algorithm: string): A | undefined =>
   Object.hasOwn(table, algorithm) ? table[algorithm] : undefined
 
-const otherSignature = failConstant(new InvalidToken({ reason: "Signature" }))
-const otherKey = failConstant(new InvalidToken({ reason: "UnknownKey" }))
+const wrongSignature = failConstant(new InvalidToken({ reason: "Signature" }))
+const unsuitableKey = failConstant(new InvalidToken({ reason: "UnknownKey" }))
 
 export const check: Check = (token, key, algorithm) => {
   const end = token.lastIndexOf(".")
@@ -75,17 +75,17 @@ export const check: Check = (token, key, algorithm) => {
 
   if (key instanceof Uint8Array) {
     const digest = lookUp(symmetric, algorithm)
-    if (digest === undefined) return otherKey
+    if (digest === undefined) return unsuitableKey
     const expected = createHmac(digest, key).update(input).digest()
-    return signature.length === expected.length && timingSafeEqual(signature, expected) ? payload : otherSignature
+    return signature.length === expected.length && timingSafeEqual(signature, expected) ? payload : wrongSignature
   }
 
   const prepared = preparedOf(key, algorithm)
-  if (prepared === undefined) return otherKey
+  if (prepared === undefined) return unsuitableKey
   return atEndOfTurn((resume) => {
-    // What Node reports as an error is a signature that it cannot read.
+    // Node reports an error if the signature is malformed.
     verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
-      resume(error === null && valid ? payload : otherSignature)
+      resume(error === null && valid ? payload : wrongSignature)
     )
   })
 }
@@ -95,15 +95,15 @@ interface Prepared {
   readonly key: Parameters<typeof verify>[2]
 }
 
-// To look at a key takes Node longer than to hand out a signature: each is looked at once.
+// Converting a key takes longer than starting a verification, so each key is converted once per algorithm.
 const prepared = new WeakMap<CryptoKey, Map<string, Prepared | undefined>>()
 
 const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => {
-  const known = prepared.get(key)
-  if (known?.has(algorithm) === true) return known.get(algorithm)
+  const cached = prepared.get(key)
+  if (cached?.has(algorithm) === true) return cached.get(algorithm)
   const kind = lookUp(asymmetric, algorithm)
-  const made = kind !== undefined && isFor(key, kind) ? prepare(key, kind) : undefined
-  prepared.set(key, (known ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
+  const made = kind !== undefined && fits(key, kind) ? prepare(key, kind) : undefined
+  prepared.set(key, (cached ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
   return made
 }
 
@@ -113,7 +113,7 @@ const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => (
   key: ownProperties({ key: KeyObject.from(key), ...options })
 })
 
-const isFor = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
+const fits = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
   const { hash, modulusLength, name, namedCurve } =
     ownProperties<Partial<RsaHashedKeyAlgorithm & EcKeyAlgorithm>>(algorithm)
   return (

@@ -1,4 +1,4 @@
-/** Checks signatures with jose, or with what stands in its place. */
+/** Verifies signatures with jose, or with a replacement from the context. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { JOSEError, JWSSignatureVerificationFailed } from "jose/errors"
@@ -6,12 +6,13 @@ import { compactVerify } from "jose/jws/compact/verify"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { atEndOfTurn } from "./atEndOfTurn.ts"
 
-/** A public key as Web Cryptography imports it, or a shared secret. */
+/** Public key, or shared secret as bytes. */
 export type Key = CryptoKey | Uint8Array
 
 /**
- * Checks the signature of a token in the strict compact form (`compact.ts`), under an algorithm of the allow-list, with one key. Gives the payload. What it
- * fails with is `"Signature"` where the signature is not this key's, and `"UnknownKey"` where the key is not for the algorithm.
+ * Verifies a token's signature with one key and returns the payload. The caller checked the compact form and the
+ * algorithm. Fails with `"Signature"` if another key made the signature, and with `"UnknownKey"` if the key does not
+ * fit the algorithm.
  */
 export type Check = (token: string, key: Key, algorithm: string) => Effect.Effect<Uint8Array, InvalidToken>
 
@@ -19,16 +20,16 @@ const jose: Check = (token, key, algorithm) =>
   atEndOfTurn((resume) => {
     compactVerify(token, key, { algorithms: [algorithm] }).then(
       ({ payload }) => resume(Effect.succeed(payload)),
-      // What jose threw stays here: its text never leaves, only which check failed.
+      // The message of a jose error may contain token content, so only the reason is reported.
       (error: unknown) => resume(Effect.fail(new InvalidToken({ reason: reasonOf(error) })))
     )
   })
 
 const reasonOf = (error: unknown): InvalidToken["reason"] => {
   if (error instanceof JWSSignatureVerificationFailed) return "Signature"
-  // jose throws a TypeError for a key that it will not use, such as a short RSA modulus.
+  // jose throws a TypeError for an unsuitable key, such as one with a short RSA modulus.
   return error instanceof JOSEError ? "Malformed" : "UnknownKey"
 }
 
-/** Who checks signatures: jose, unless a program says otherwise. */
+/** Reference to the function that verifies signatures. Default: jose. */
 export const Signatures = Context.Reference<Check>("effect-oauth2/Signatures", { defaultValue: () => jose })

@@ -1,4 +1,4 @@
-/** Verifies JWTs: form, key, signature, claims, profile, in this order. */
+/** Verifies JWTs in this order: form, key, signature, claims, profile. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { KeySelector } from "../keys/options.ts"
@@ -20,15 +20,15 @@ import { type Check, type Key, Signatures } from "./signatures.ts"
 
 export type Keys = ReadonlyArray<Key>
 
-/** Whose tokens are taken, and with which keys. */
+/** One accepted issuer: its policy and its keys. */
 export interface Trust {
   readonly policy: policies.Policy
   readonly keysOf: (header: KeySelector) => Effect.Effect<Keys, Rejection>
-  /** The same without an effect; none where something has to be waited for. */
-  readonly knownKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
+  /** Returns keys synchronously. Returns an empty array if `keysOf` would have to wait, fail or fetch. */
+  readonly availableKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
 }
 
-/** The verifier of several issuers' tokens: one for each. */
+/** Creates a cached verifier for the tokens of all given issuers. */
 export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, { cache }: TokenCaching) {
   const count = outcome.counters(yield* Effect.context<never>())
   const check = yield* Signatures
@@ -37,7 +37,7 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
     cache,
     verify: (token, fiber) => {
       const presented = read(token, trusted, maxTokenLength)
-      // A span and a log have to be told even of what needs no effect.
+      // Refuse at once, unless a span or a debug log must record the refusal.
       if (presented instanceof InvalidToken && !isObserved(fiber)) return presented
       return () => {
         const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check)
@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
   })
 })
 
-/** A token of the right form, and whose it says it is. */
+/** Well-formed token, and the issuer that it claims to be from. */
 interface Presented {
   readonly token: string
   readonly parsed: compact.Compact
@@ -60,7 +60,7 @@ const otherIssuer = constant(new InvalidToken({ reason: "Claim", claim: "iss" })
 const wrongAlgorithm = constant(new InvalidToken({ reason: "Algorithm" }))
 const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
 
-/** What needs no key. With several issuers the unverified `iss` names the one whose keys must then have signed it. */
+/** Runs the checks that need no key. With several issuers, the unverified `iss` selects the keys that must match. */
 const read = (token: string, trusted: ReadonlyArray<Trust>, maxTokenLength: number): Presented | InvalidToken => {
   const parsed = compact.parse(token, maxTokenLength)
   if (parsed === undefined) return malformed
@@ -79,16 +79,18 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
 }
 
 const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
-  const { keysOf, knownKeys } = trust
+  const { keysOf, availableKeys } = trust
   const { alg, kid } = parsed.header
   const header = { alg, kid }
-  const standingOf =
+  const validityOf =
     (key: Key): Validity =>
     (clock, now) =>
-      knownKeys(header, clock, now).includes(key) ? stands : Effect.map(keysOf(header), (keys) => keys.includes(key))
+      availableKeys(header, clock, now).includes(key)
+        ? stands
+        : Effect.map(keysOf(header), (keys) => keys.includes(key))
   const verifyWith = (key: Key) =>
-    Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, standingOf(key)))
-  // Without a `kid` several keys may fit the algorithm: the next is tried only where the signature was another key's.
+    Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, validityOf(key)))
+  // Without a `kid`, several keys can fit the algorithm. Try the next key only if the signature does not match.
   const verifyWithEach = ([first, ...others]: Keys) =>
     others.reduce(
       (result, key) =>
@@ -96,12 +98,12 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
       first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
     )
   return Effect.clockWith((clock) => {
-    const known = knownKeys(header, clock, clock.currentTimeMillisUnsafe())
-    return known.length > 0 ? verifyWithEach(known) : Effect.flatMap(keysOf(header), verifyWithEach)
+    const available = availableKeys(header, clock, clock.currentTimeMillisUnsafe())
+    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(keysOf(header), verifyWithEach)
   })
 }
 
-/** What the signed claims say, if it is what the policy asks for. One that the issuer did not sign never gets here: it causes no advice. */
+/** Validates signed claims. Only tokens with a valid signature can cause advice in the log. */
 const accept = (
   payload: Uint8Array,
   { typ }: compact.Compact["header"],
@@ -117,7 +119,7 @@ const accept = (
     if (claims.livesTooLong(token, policy, now)) {
       return refuse(new InvalidToken({ reason: "Claim", claim: "exp" }), claims.adviceAboutLifetime(policy), policy)
     }
-    const failing = profile.failing(typ, verified, policy)
+    const failing = profile.findViolation(typ, verified, policy)
     return failing === undefined
       ? Effect.succeed({ ...frozen(token), until: claims.until(token, policy), standing })
       : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)

@@ -1,12 +1,12 @@
-/** The signature algorithms of JWS that are known here, each with what it takes. */
+/** Supported JWS signature algorithms and their keys. */
 
-/** What a public key must be. */
+/** Required members of a public key. */
 export interface KeyType {
   readonly kty: string
   readonly crv: string | undefined
 }
 
-/** Which key each asymmetric algorithm takes (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
+/** Key type of each asymmetric algorithm (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
 export const asymmetric = {
   RS256: { kty: "RSA", crv: undefined },
   RS384: { kty: "RSA", crv: undefined },
@@ -21,14 +21,14 @@ export const asymmetric = {
   Ed25519: { kty: "OKP", crv: "Ed25519" }
 } as const satisfies Readonly<Record<string, KeyType>>
 
-/** The shortest secret that each symmetric one takes, in bytes (RFC 7518 §3.2: the size of the hash). */
+/** Minimum length of a shared secret in bytes, which is the size of the hash (RFC 7518 §3.2). */
 export const secretBytes = { HS256: 32, HS384: 48, HS512: 64 } as const
 
-/** The longest `kid` that a key or a header may have, in characters: a longer one names nothing. */
+/** Maximum length of a `kid` in a key or a header, in characters. */
 export const maxKidLength = 256
 
 /**
- * The asymmetric signature algorithms of JWS that jose verifies (RFC 7518 §3.1, RFC 8037, RFC 9864).
+ * Supported asymmetric signature algorithms (RFC 7518 §3.1, RFC 8037, RFC 9864).
  *
  * @category models
  * @since 0.1.0
@@ -36,7 +36,7 @@ export const maxKidLength = 256
 export type Algorithm = keyof typeof asymmetric
 
 /**
- * The HMAC algorithms of JWS (RFC 7518 §3.2). Whoever verifies with the secret can make tokens too.
+ * Supported HMAC algorithms (RFC 7518 §3.2). Every holder of the shared secret can also create tokens.
  *
  * @category models
  * @since 0.1.0

@@ -1,22 +1,22 @@
-/** Reads one member of a JWK Set (RFC 7517 §4): which algorithms it may verify, or why none. */
+/** Reads one key of a JWK Set, with its algorithms or the reason for its refusal (RFC 7517 §4). */
 import { asymmetric, type KeyType, maxKidLength } from "./algorithms.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 import { curveWeakness, plain, rsaWeakness, type Weakness } from "./strength.ts"
 
-/** Why a published key is not used. */
+/** Reason why a published key is refused. */
 export type UnusableKey =
   | Weakness
-  | "Type" // `kty` is none of RSA, EC, OKP
-  | "Symmetric" // `kty: "oct"`: a published secret is none
-  | "Private" // a published private key: whoever read the set can sign
+  | "Type" // `kty` is not RSA, EC or OKP
+  | "Symmetric" // `kty` is "oct", so the secret is public
+  | "Private" // the private key is published, so every reader of the set can sign
   | "Purpose" // `use` is not "sig" or `key_ops` lacks "verify" (RFC 7517 §4.2, §4.3)
-  | "Algorithm" // `alg` is no signature algorithm of this key's type and curve
-  | "Curve" // `crv` has no signature algorithm
-  | "Invalid" // WebCrypto does not take it, such as a point off its curve
-  | "DuplicateKid" // another key answers to the same `kid` and algorithm
-  | "TooMany" // beyond the number of keys that are read
+  | "Algorithm" // `alg` does not fit the key's type and curve
+  | "Curve" // `crv` is not supported
+  | "Invalid" // WebCrypto refuses the key, for example because its point is not on the curve
+  | "DuplicateKid" // another key has the same `kid` and algorithm
+  | "TooMany" // the set has too many keys
 
-/** The public members that are used. Nothing else of a published key is looked at, kept or given to WebCrypto. */
+/** Public members of a key. WebCrypto never receives other members. */
 interface PublicKey {
   readonly kty: string
   readonly crv?: string
@@ -29,12 +29,11 @@ interface PublicKey {
 export interface Candidate {
   readonly kid: string | undefined
   readonly kty: string | undefined
-  /** Stands for the key and for all that was said of it: two members with the same text are the same. */
+  /** Identifies the key and its metadata. Keys with the same text are identical. */
   readonly text: string
   /**
-   * Keys with the same base have the same private key, or one that follows from it. Two points of a curve with the same
-   * `x` differ in the sign of `y`, and their private keys differ in the sign, too. What a published private key says of
-   * its type, its curve and its `y` may be wrong.
+   * Keys with the same base have the same private key or its negative: two points of a curve with the same `x` differ
+   * only in the sign of `y`. The base ignores `kty`, `crv` and `y`, because a published private key may misstate them.
    */
   readonly base: string
   readonly refusal: UnusableKey | undefined
@@ -47,7 +46,7 @@ const algorithms: ReadonlyMap<string, KeyType> = new Map(Object.entries(asymmetr
 export const isAlgorithm = (alg: string): boolean => algorithms.has(alg)
 
 const members = ["kty", "kid", "alg", "use", "crv", "n", "e", "x", "y"] as const
-/** RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2, and `priv` of AKP keys. */
+/** Private members (RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2), and `priv` of AKP keys. */
 const privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"]
 
 type Members = { readonly [name in (typeof members)[number]]?: string }

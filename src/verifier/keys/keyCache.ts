@@ -1,4 +1,4 @@
-/** Keeps an issuer's keys: fetched anew ahead of expiry; stale keys serve in an outage, for a bounded time. */
+/** Caches an issuer's keys, refreshes them before they expire, and serves stale keys for a bounded time. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -9,7 +9,7 @@ import * as Keys from "./keys.ts"
 import { type Fetched, makeRefresher, type Refresher, type RefresherOptions } from "./refresher.ts"
 import * as telemetry from "./telemetry.ts"
 
-/** The part of its life after which a set is fetched anew in the background. */
+/** Fraction of `freshFor` after which a set is refreshed in the background. */
 const refreshAhead = 0.8
 
 type Selector = Parameters<typeof Keys.select>[1]
@@ -34,58 +34,58 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   }
 })
 
-/** Which keys are asked for, and when. */
-interface Question {
+/** One lookup of keys by a token header. */
+interface Lookup {
   readonly header: Selector
   readonly now: Instant
-  /** Whether a fetch has ended since it came, and its outcome decides. */
+  /** `true` after one fetch: the lookup must then end without another one. */
   readonly waited: boolean
 }
 
 const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
-  const answer = (question: Question): Found => {
-    if (!Keys.canExist(question.header)) return Effect.fail(unknownKey)
+  const lookUp = (lookup: Lookup): Found => {
+    if (!Keys.canExist(lookup.header)) return Effect.fail(unknownKey)
     const { fetched } = refresher
-    if (fetched === undefined) return waitForFetch(question) ?? Effect.fail(refresher.unavailable)
-    const age = elapsed(fetched.askedAt, question.now)
-    return age < fetched.freshFor ? answerFresh(question, fetched, age) : answerStale(question, fetched, age)
+    if (fetched === undefined) return waitForFetch(lookup) ?? Effect.fail(refresher.unavailable)
+    const age = elapsed(fetched.startedAt, lookup.now)
+    return age < fetched.freshFor ? fromFreshKeys(lookup, fetched, age) : fromStaleKeys(lookup, fetched, age)
   }
 
-  const answerFresh = (question: Question, { freshFor, keys }: Fetched, age: number): Found => {
-    const found = Keys.select(keys, question.header)
-    // Who could not be asked has not refused the key.
-    if (found.length === 0) return waitForSearch(question) ?? Effect.fail(refresher.error ?? unknownKey)
-    if (age >= freshFor * refreshAhead) refresher.fetch(question.now)
+  const fromFreshKeys = (lookup: Lookup, { freshFor, keys }: Fetched, age: number): Found => {
+    const found = Keys.select(keys, lookup.header)
+    // If the search for a new key failed, the key may exist. Report the outage instead of refusing the token.
+    if (found.length === 0) return waitForUnknownKey(lookup) ?? Effect.fail(refresher.error ?? unknownKey)
+    if (age >= freshFor * refreshAhead) refresher.fetch(lookup.now)
     return Effect.succeed(found)
   }
 
-  const answerStale = (question: Question, fetched: Fetched, age: number): Found => {
-    const isOver = age >= fetched.freshFor + staleFor
-    if (!isOver && refresher.isOutage(question.now)) {
-      refresher.fetch(question.now)
+  const fromStaleKeys = (lookup: Lookup, fetched: Fetched, age: number): Found => {
+    const isExpired = age >= fetched.freshFor + staleFor
+    if (!isExpired && refresher.isOutage(lookup.now)) {
+      refresher.fetch(lookup.now)
     } else {
-      const waiting = waitForFetch(question)
+      const waiting = waitForFetch(lookup)
       if (waiting !== undefined) return waiting
     }
-    if (isOver) {
+    if (isExpired) {
       return Effect.andThen(reportOnce(fetched, "expired", telemetry.reportExpired), Effect.fail(refresher.unavailable))
     }
-    const found = Keys.select(fetched.keys, question.header)
-    if (found.length === 0) return waitForSearch(question) ?? Effect.fail(refresher.unavailable)
+    const found = Keys.select(fetched.keys, lookup.header)
+    if (found.length === 0) return waitForUnknownKey(lookup) ?? Effect.fail(refresher.unavailable)
     return Effect.as(reportOnce(fetched, "stale", telemetry.reportStale), found)
   }
 
-  const waitForFetch = (question: Question): Found | undefined =>
-    question.waited ? undefined : answerAfter(refresher.fetch(question.now), question)
+  const waitForFetch = (lookup: Lookup): Found | undefined =>
+    lookup.waited ? undefined : lookUpAfter(refresher.fetch(lookup.now), lookup)
 
-  const waitForSearch = (question: Question): Found | undefined =>
-    question.waited ? undefined : answerAfter(refresher.seek(question.now), question)
+  const waitForUnknownKey = (lookup: Lookup): Found | undefined =>
+    lookup.waited ? undefined : lookUpAfter(refresher.fetchUnknownKey(lookup.now), lookup)
 
-  const answerAfter = (fetch: Fiber.Fiber<void> | undefined, { header }: Question): Found | undefined =>
+  const lookUpAfter = (fetch: Fiber.Fiber<void> | undefined, { header }: Lookup): Found | undefined =>
     fetch === undefined
       ? undefined
       : Effect.flatMap(Fiber.await(fetch), () =>
-          Clock.clockWith((clock) => answer({ header, now: readInstant(clock), waited: true }))
+          Clock.clockWith((clock) => lookUp({ header, now: readInstant(clock), waited: true }))
         )
 
   const reportOnce = (
@@ -99,21 +99,21 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
   }
 
   return (header: Selector): Found =>
-    Clock.clockWith((clock) => answer({ header, now: readInstant(clock), waited: false }))
+    Clock.clockWith((clock) => lookUp({ header, now: readInstant(clock), waited: false }))
 }
 
-/** The keys while they are fresh, and need not be fetched anew either. */
+/** Returns the keys if they are fresh and no refresh is due. */
 const freshKeysOf = (refresher: Refresher) => {
-  // Kept tokens ask for each request, and the monotonic clock takes longer to read than all else: what was so in this millisecond still is.
-  let looked: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly now: number } | undefined
+  // Avoids reading the monotonic clock twice per millisecond, because the read dominates a cache hit.
+  let lastFresh: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly now: number } | undefined
 
   return (clock: Clock.Clock, now: number): Keys.Keys | undefined => {
     const { fetched } = refresher
     if (fetched === undefined) return
-    const { askedAt, freshFor, keys } = fetched
-    if (looked?.keys === keys && looked.now === now && looked.clock === clock) return keys
-    if (elapsed(askedAt, readInstant(clock)) >= freshFor * refreshAhead) return
-    looked = { keys, clock, now }
+    const { startedAt, freshFor, keys } = fetched
+    if (lastFresh?.keys === keys && lastFresh.now === now && lastFresh.clock === clock) return keys
+    if (elapsed(startedAt, readInstant(clock)) >= freshFor * refreshAhead) return
+    lastFresh = { keys, clock, now }
     return keys
   }
 }
@@ -129,4 +129,4 @@ const refresh = (refresher: Refresher): Effect.Effect<void, AuthorizationServerU
   })
 
 const isFresh = ({ fetched }: Refresher, now: Instant): boolean =>
-  fetched !== undefined && elapsed(fetched.askedAt, now) < fetched.freshFor
+  fetched !== undefined && elapsed(fetched.startedAt, now) < fetched.freshFor

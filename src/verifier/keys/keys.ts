@@ -1,10 +1,10 @@
-/** The usable keys of a JWK Set, by algorithm and `kid`, and those that were refused. */
+/** Imports the keys of a JWK Set, indexes the usable ones, and lists the refused ones. */
 import * as Effect from "effect/Effect"
 import { maxKidLength } from "./algorithms.ts"
 import { type Candidate, isAlgorithm, readJwk, type UnusableKey } from "./jwk.ts"
 import { freeze } from "../../core/lib/freeze.ts"
 
-/** How many members of a key set are read. */
+/** Maximum number of keys that are read from a set. */
 const maxKeys = 100
 
 interface Selector {
@@ -23,22 +23,22 @@ type Imported = ReadonlyMap<string, CryptoKey>
 export interface Keys {
   readonly byKid: ReadonlyMap<string, ReadonlyMap<string, ReadonlyArray<CryptoKey>>>
   readonly byAlgorithm: ReadonlyMap<string, ReadonlyArray<CryptoKey>>
-  /** What became of each member, by its text: an unchanged member is neither imported nor reported again. */
+  /** Imported keys by `Candidate.text`, so that an unchanged key is not imported or reported again. */
   readonly imported: ReadonlyMap<string, Imported>
   readonly refused: ReadonlyMap<string, RefusedKeys>
 }
 
 const none: ReadonlyArray<CryptoKey> = Object.freeze([])
 
-/** Whether any key could ever answer to this header: where not, there is nothing to look for. */
+/** Returns `false` if no key could ever match the header, so that no fetch is worth it. */
 export const canExist = ({ alg, kid }: Selector): boolean =>
   isAlgorithm(alg) && (kid === undefined || kid.length <= maxKidLength)
 
-/** One key by its `kid`, or, without one, each that fits the algorithm. */
+/** Returns the key with the given `kid`. Without a `kid`, returns every key that fits the algorithm. */
 export const select = (keys: Keys, { alg, kid }: Selector): ReadonlyArray<CryptoKey> =>
   (kid === undefined ? keys.byAlgorithm.get(alg) : keys.byKid.get(alg)?.get(kid)) ?? none
 
-/** The keys of a set as it was published; `previous` is the set before it. */
+/** Loads a published set. Unchanged keys of `previous` are reused. */
 export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknown>, previous: Keys | undefined) {
   const candidates = published.slice(0, maxKeys).map(readJwk)
   const refused = new Map<string, RefusedKeys>()
@@ -46,7 +46,7 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
   const refuse = ({ kid, kty, text }: Candidate, reason: UnusableKey) =>
     refused.set(text + reason, { reason, kty, kid })
 
-  // A key whose private half is published is refused under every name that it has.
+  // If a private key is published, refuse the key under each of its `kid`s.
   const compromised = new Set(candidates.flatMap(({ base, refusal }) => (refusal === "Private" ? [base] : [])))
   const usable: Array<Usable> = []
   for (const candidate of candidates) {
@@ -57,7 +57,7 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
       refuse(candidate, "Private")
     } else {
       const keys = previous?.imported.get(text) ?? imported.get(text) ?? (yield* importKey(candidate))
-      // What is not whole is not remembered: what failed may have been the runtime's.
+      // Retry a partial import with the next fetch, because the runtime may have failed.
       if (keys.size === candidate.algorithms.length) imported.set(text, keys)
       if (keys.size === 0) refuse(candidate, "Invalid")
       else usable.push({ ...candidate, keys })
@@ -80,7 +80,7 @@ const importKey = ({ algorithms, key }: Candidate): Effect.Effect<Imported> =>
     )
   ).pipe(Effect.map((keys) => new Map(keys.flat())))
 
-/** `KeySet.find` gives the same key to whoever asks, and jose looks at its algorithm. */
+/** All callers of `KeySet.find` share the key, and jose reads its algorithm. A caller must not change it. */
 const freezeKey = (key: CryptoKey): CryptoKey => {
   freeze([key.algorithm, key.usages])
   return Object.freeze(key)
@@ -88,11 +88,11 @@ const freezeKey = (key: CryptoKey): CryptoKey => {
 
 const sameKey = (a: Candidate, b: Candidate) => JSON.stringify(a.key) === JSON.stringify(b.key)
 
-// RFC 7517 §4.5 lets keys of different types share a `kid`: the algorithm tells them apart. Where it does not, none of them is "the" key.
+// Keys of different types may share a `kid` (RFC 7517 §4.5). Keys for one algorithm may not.
 const clash = (a: Candidate, b: Candidate): boolean =>
   a.kid !== undefined && a.kid === b.kid && a.algorithms.some((alg) => b.algorithms.includes(alg)) && !sameKey(a, b)
 
-/** A key with what was imported of it. */
+/** A candidate with its imported keys, one per algorithm. */
 interface Usable extends Candidate {
   readonly keys: Imported
 }
@@ -106,7 +106,7 @@ const index = (serving: ReadonlyArray<Usable>) => {
       entry(distinct, alg).set(JSON.stringify(key), cryptoKey)
     }
   }
-  // Frozen, since `KeySet.find` gives the same list to whoever asks.
+  // Frozen, because all callers of `KeySet.find` share the arrays.
   return {
     byKid,
     byAlgorithm: new Map([...distinct].map(([alg, keys]) => [alg, Object.freeze([...keys.values()])] as const))

@@ -1,33 +1,35 @@
-/** The options of a key set, and what it is asked for. */
+/** Options for a key set, and the input of a key lookup. */
 import type * as Duration from "effect/Duration"
 
 /**
- * The parameters of a token's protected header that select its key (RFC 7515 §4.1).
+ * Header parameters of a token that select its key (RFC 7515 §4.1).
  *
  * @category models
  * @since 0.1.0
  */
 export interface KeySelector {
-  /** The signature's algorithm (RFC 7515 §4.1.1). */
+  /** Signature algorithm (RFC 7515 §4.1.1). */
   readonly alg: string
-  /** The key's name (RFC 7515 §4.1.4). */
+  /** Key ID (RFC 7515 §4.1.4). */
   readonly kid?: string | undefined
 }
 
 /**
- * How fetched keys are kept.
+ * Options for the cache of fetched keys.
  *
  * @category models
  * @since 0.1.0
  */
 export interface CacheOptions {
   /**
-   * How long a fetched set is fresh where its answer has no `Cache-Control: max-age` (RFC 9111 §5.2.2.1). Between 60 seconds and 1 hour.
-   * Default: 10 minutes.
+   * How long a set is fresh if its response has no `Cache-Control: max-age` (RFC 9111 §5.2.2.1). From 60 seconds to
+   * 1 hour.
+   *
+   * @default "10 minutes"
    */
   readonly freshFor?: Duration.Input
-  /** How much longer the known keys serve while the issuer cannot be asked. Between 0 and 24 hours. Default: 1 hour. */
+  /** How much longer cached keys serve while the issuer is unreachable. From 0 to 24 hours. @default "1 hour" */
   readonly staleFor?: Duration.Input
-  /** The longest answer that is read, in bytes: of metadata, and of keys. Between 1024 and 16 777 216. Default: 524 288. */
+  /** Maximum size of a metadata or key set response, in bytes. From 1 KiB to 16 MiB. @default 524288 */
   readonly maxBytes?: number
 }

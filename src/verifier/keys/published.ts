@@ -1,4 +1,4 @@
-/** The key set as its issuer publishes it (RFC 7517 §5). */
+/** Fetches a key set from its URL (RFC 7517 §5). */
 import * as Effect from "effect/Effect"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { parse, type Reader, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
@@ -6,11 +6,10 @@ import { type Bounds, freshFor } from "./cacheControl.ts"
 
 export interface Published {
   readonly keys: ReadonlyArray<unknown>
-  /** In milliseconds. */
+  /** Milliseconds. */
   readonly freshFor: number
 }
 
-/** The key set at a URL. */
 export const fetchKeys = (reader: Reader, url: URL, bounds: Bounds): Effect.Effect<Published, Unavailable> =>
   reader(HttpClientRequest.get(url, { acceptJson: true })).pipe(
     Effect.mapError(statusIsBad),

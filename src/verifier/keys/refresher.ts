@@ -1,4 +1,4 @@
-/** Fetches an issuer's keys: one fetch at a time, and within cool-downs. */
+/** Fetches an issuer's keys, one fetch at a time, with a cool-down between fetches. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -17,16 +17,16 @@ import * as telemetry from "./telemetry.ts"
 const failureCoolDown = Duration.seconds(5)
 const unknownKeyCoolDown = Duration.seconds(30)
 const fetchTimeout = Duration.seconds(5)
-/** How long after a failed fetch requests do not wait for the next one, where stale keys can serve. */
+/** While an outage is this recent, stale keys serve without waiting for the next fetch. */
 const outageMemory = Duration.minutes(1)
 
-/** The keys that were fetched last. */
+/** Result of the last successful fetch. */
 export interface Fetched {
   readonly keys: Keys.Keys
-  /** When the fetch began: what it brought may be that old. */
-  readonly askedAt: Instant
+  /** Start of the fetch. The keys may be that old. */
+  readonly startedAt: Instant
   readonly freshFor: number
-  /** What was last reported of them since they are no longer fresh. */
+  /** Last logged state of these keys, so that each state is logged once. */
   reported: "stale" | "expired" | undefined
 }
 
@@ -48,90 +48,91 @@ export const makeRefresher = Effect.fnUntraced(function* (options: RefresherOpti
 })
 
 export class Refresher {
-  /** What the last fetch brought that did not fail. */
   fetched: Fetched | undefined
 
   readonly #options: RefresherOptions
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-  /** What is said where no fetch has failed, and none may begin. */
-  readonly #closed: AuthorizationServerUnavailable
+  /** Error if no fetch failed and none may start, because the layer is closed. */
+  readonly #closedError: AuthorizationServerUnavailable
   #outage: Outage | undefined
-  /** When the last answered fetch began that an unknown key had caused. */
-  #soughtAt: Instant | undefined
-  #underWay: Fiber.Fiber<void> | undefined
+  /** Start of the last successful fetch for an unknown key. */
+  #unknownKeyFetchedAt: Instant | undefined
+  #pending: Fiber.Fiber<void> | undefined
   #isClosed = false
   #age: Metric.Registration | undefined
 
   constructor(options: RefresherOptions, context: Context.Context<never>) {
     this.#options = options
-    this.#closed = this.#errorOf("Unreachable")
-    // A fetch runs in the layer's context, not in that of the request which happens to start it: nothing of the request reaches the issuer, and the
-    // request's interruption does not reach the fetch.
+    this.#closedError = this.#errorOf("Unreachable")
+    // Run fetches in the layer's context. The issuer receives nothing from a request, such as its trace headers, and an
+    // interrupted request does not stop a fetch that others wait for.
     this.#fork = Effect.runForkWith(context)
   }
 
-  /** Why the last fetch failed, if it did. */
+  /** Error of the last fetch, if it failed. */
   get error(): AuthorizationServerUnavailable | undefined {
     return this.#outage?.error
   }
 
-  /** Why the keys are not there. */
   get unavailable(): AuthorizationServerUnavailable {
-    return this.#outage?.error ?? this.#closed
+    return this.#outage?.error ?? this.#closedError
   }
 
   isOutage(now: Instant): boolean {
     return this.#outage !== undefined && elapsed(this.#outage.failedAt, now) < Duration.toMillis(outageMemory)
   }
 
-  /** The fetch that is under way, or that begins now; none where none may. */
+  /** Joins the pending fetch or starts one. Returns `undefined` during a cool-down and after `close`. */
   fetch(now: Instant): Fiber.Fiber<void> | undefined {
-    return this.#underWay ?? (this.#mayStart(now) ? this.#start(now, false) : undefined)
+    return this.#pending ?? (this.#mayStart(now) ? this.#start(now, false) : undefined)
   }
 
-  /** The same for a key that is unknown. */
-  seek(now: Instant): Fiber.Fiber<void> | undefined {
-    return this.#underWay ?? (this.#maySeek(now) ? this.#start(now, true) : undefined)
+  /** Joins the pending fetch or starts one for an unknown key, with a longer cool-down. */
+  fetchUnknownKey(now: Instant): Fiber.Fiber<void> | undefined {
+    return this.#pending ?? (this.#mayFetchUnknownKey(now) ? this.#start(now, true) : undefined)
   }
 
   close(): Effect.Effect<void> {
     this.#isClosed = true
     this.#age?.remove()
-    return this.#underWay === undefined ? Effect.void : Fiber.interrupt(this.#underWay)
+    return this.#pending === undefined ? Effect.void : Fiber.interrupt(this.#pending)
   }
 
   #mayStart(now: Instant): boolean {
     return !this.#isClosed && (this.#outage === undefined || hasPassed(failureCoolDown, this.#outage.failedAt, now))
   }
 
-  // An outage needs no exception: an answered search makes the keys fresh for 60 seconds, so no fetch can fail within
-  // the cool-down after it.
-  #maySeek(now: Instant): boolean {
-    return this.#mayStart(now) && (this.#soughtAt === undefined || hasPassed(unknownKeyCoolDown, this.#soughtAt, now))
+  // An outage needs no exception from this cool-down: a successful fetch makes the keys fresh for at least 60 seconds,
+  // so no other fetch can fail during the cool-down.
+  #mayFetchUnknownKey(now: Instant): boolean {
+    return (
+      this.#mayStart(now) &&
+      (this.#unknownKeyFetchedAt === undefined || hasPassed(unknownKeyCoolDown, this.#unknownKeyFetchedAt, now))
+    )
   }
 
-  /** It is set off synchronously, so that two can never be under way. */
-  #start(now: Instant, isSeeking: boolean): Fiber.Fiber<void> {
-    const fiber = this.#fork(Effect.andThen(Effect.yieldNow, this.#run(now, isSeeking)))
-    this.#underWay = fiber
+  /** Sets `#pending` synchronously, so that two fetches never run at a time. */
+  #start(now: Instant, isUnknownKey: boolean): Fiber.Fiber<void> {
+    const fiber = this.#fork(Effect.andThen(Effect.yieldNow, this.#run(now, isUnknownKey)))
+    this.#pending = fiber
     fiber.addObserver(() => {
-      this.#underWay = undefined
+      this.#pending = undefined
     })
     return fiber
   }
 
-  #run(askedAt: Instant, isSeeking: boolean): Effect.Effect<void> {
+  #run(startedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
     const { fetch, issuer } = this.#options
     return fetch.pipe(
       Effect.timeoutOrElse({ duration: fetchTimeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
-      Effect.flatMap((published) => this.#succeeded(published, askedAt, isSeeking)),
-      // A client that dies, or gives up, is an issuer that does not answer: with a cool-down, and one cause in the log.
+      Effect.flatMap((published) => this.#succeeded(published, startedAt, isUnknownKey)),
+      // Treat a defect or an interruption of the client as an outage with a cool-down. Log the cause once.
       Effect.catchCauseIf(
         (cause) => !Cause.hasFails(cause),
         (cause) =>
           Effect.andThen(
             this.#outage === undefined
-              ? Effect.logError("A fetch of the issuer's keys did not end", cause)
+              ? Effect.logError("The HttpClient died or was interrupted while it fetched the issuer's keys.", cause)
               : Effect.void,
             Effect.fail<Unavailable>("Unreachable")
           )
@@ -141,21 +142,21 @@ export class Refresher {
     )
   }
 
-  #succeeded(published: Published, askedAt: Instant, isSeeking: boolean): Effect.Effect<void> {
+  #succeeded(published: Published, startedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const { issuer } = this.#options
       const previous = this.fetched?.keys
       const keys = yield* Keys.load(published.keys, previous)
       const recovered = this.#outage !== undefined
-      this.fetched = { keys, askedAt, freshFor: published.freshFor, reported: undefined }
-      if (isSeeking) this.#soughtAt = askedAt
+      this.fetched = { keys, startedAt, freshFor: published.freshFor, reported: undefined }
+      if (isUnknownKey) this.#unknownKeyFetchedAt = startedAt
       this.#outage = undefined
       yield* Effect.annotateCurrentSpan({ keys: keys.imported.size, refused: keys.refused.size })
       yield* telemetry.reportKeys(issuer, keys, previous)
       if (recovered) yield* telemetry.reportRecovery(issuer)
       yield* telemetry.countFetch(issuer, "success")
       this.#age ??= yield* telemetry.registerAge(issuer, (clock) =>
-        this.fetched === undefined ? Infinity : elapsed(this.fetched.askedAt, readInstant(clock))
+        this.fetched === undefined ? Infinity : elapsed(this.fetched.startedAt, readInstant(clock))
       )
     })
   }

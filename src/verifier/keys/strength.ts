@@ -1,23 +1,23 @@
-/** Which public keys are too weak, or no keys at all: what neither jose nor WebCrypto refuses. */
+/** Finds weak and malformed public keys that neither jose nor WebCrypto refuses. */
 import * as Hex from "effect/encoding/Hex"
 import * as base64url from "jose/base64url"
 import { hasRocaFingerprint, smallPrimes } from "./roca.ts"
 
 export type Weakness =
   | "Malformed" // not canonical base64url, or of the wrong length
-  | "ModulusSize" // RFC 7518 §3.3: at least 2048 bits; over 8192 a verification takes too long
+  | "ModulusSize" // under 2048 bits (RFC 7518 §3.3), or over 8192, where a verification takes too long
   | "ModulusFactor" // divisible by a small prime
   | "Roca" // CVE-2017-15361
   | "Exponent" // even, 1, or over 32 bits
-  | "SmallOrder" // an Ed25519 key under which signatures can be made for any message
+  | "SmallOrder" // Ed25519 point of small order: anybody can create signatures for it
 
 const minModulusBits = 2048
 const maxModulusBits = 8192
 const maxExponent = 0xffff_ffffn
-/** The longest member of a key: a modulus with the zero octet in front that some libraries write (RFC 7518 §6.3.1.1). */
+/** Length of the longest modulus. Some libraries add a leading zero octet (RFC 7518 §6.3.1.1). */
 const maxLength = Math.ceil(((maxModulusBits / 8 + 1) * 4) / 3)
 
-/** The octets of canonical base64url (RFC 7515 §2): no padding, no white space, no stray bits, so that one key has one text. */
+/** Decodes canonical base64url, in which one key has exactly one text (RFC 7515 §2). Otherwise returns `undefined`. */
 const octets = (text: string): Uint8Array | undefined => {
   if (text === "" || text.length > maxLength || !/^[\w-]+$/.test(text)) return undefined
   const bytes = base64url.decode(text)
@@ -26,13 +26,13 @@ const octets = (text: string): Uint8Array | undefined => {
 
 const unsigned = (bytes: Uint8Array): bigint => BigInt(`0x${Hex.encode(bytes)}`)
 
-/** The same text for the same number, with or without leading zero octets. */
+/** Normalizes a base64url number to hex, without leading zero octets. */
 export const plain = (text: string): string => {
   const bytes = octets(text)
   return bytes === undefined ? text : unsigned(bytes).toString(16)
 }
 
-/** What an RSA public key's members say against it. */
+/** Returns the weakness of an RSA public key, if any. */
 export const rsaWeakness = (n: string, e: string): Weakness | undefined => {
   if (n.length > maxLength) return "ModulusSize"
   const modulusOctets = octets(n)
@@ -47,7 +47,7 @@ export const rsaWeakness = (n: string, e: string): Weakness | undefined => {
   return hasRocaFingerprint(modulus) ? "Roca" : undefined
 }
 
-/** The length of a coordinate in octets, for each curve: full, with leading zeros (RFC 7518 §6.2.1.2, RFC 8037 §2). */
+/** Length of a coordinate in octets, with leading zeros (RFC 7518 §6.2.1.2, RFC 8037 §2). */
 const coordinateLength: ReadonlyMap<string, number> = new Map([
   ["P-256", 32],
   ["P-384", 48],
@@ -55,7 +55,7 @@ const coordinateLength: ReadonlyMap<string, number> = new Map([
   ["Ed25519", 32]
 ])
 
-/** What an elliptic-curve key's coordinates say against it. Whether the point is on the curve is for WebCrypto's import to say. */
+/** Returns the weakness of an elliptic-curve key, if any. WebCrypto's import checks that the point is on the curve. */
 export const curveWeakness = (crv: string, coordinates: ReadonlyArray<string>): Weakness | undefined => {
   const points = coordinates.map(octets)
   if (points.some((point) => point?.length !== coordinateLength.get(crv))) return "Malformed"
@@ -63,12 +63,12 @@ export const curveWeakness = (crv: string, coordinates: ReadonlyArray<string>): 
 }
 
 const prime = 2n ** 255n - 19n
-/** The y-coordinates of the eight points whose order divides 8 (RFC 8032 §5.1): 0, 1, -1, and those of order 8 with both signs. */
+/** y-coordinates of the eight points whose order divides 8: 0, 1, -1, and both signs of order 8 (RFC 8032 §5.1). */
 const order8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022n
 const smallOrder: ReadonlySet<bigint> = new Set([0n, 1n, prime - 1n, order8, prime - order8])
 
 const hasSmallOrder = (point: Uint8Array): boolean => {
   const y = unsigned(point.toReversed()) & (2n ** 255n - 1n)
-  // y may be written unreduced: RFC 8032 §5.1.3 refuses that, not every library does.
+  // RFC 8032 §5.1.3 forbids an unreduced y, but some libraries accept it.
   return y >= prime || smallOrder.has(y)
 }

@@ -1,4 +1,4 @@
-/** What a key set reports: metrics and log events, without keys, tokens or anything that a token says. */
+/** Metrics and logs of a key set. They never contain keys or token content. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -8,14 +8,14 @@ import { otherIssuer } from "../authorizationServer/metadata.ts"
 import type { Keys, RefusedKeys } from "./keys.ts"
 
 const ages = Metric.gauge("oauth2_key_set_age_seconds", {
-  description: "How long ago the issuer's keys that are in use were asked for"
+  description: "Age of the issuer's keys in use, in seconds"
 })
 const fetches = Metric.counter("oauth2_key_set_fetches_total", {
   description: "Fetches of an issuer's keys by outcome",
   incremental: true
 })
 
-/** From now on the age is there for whoever reads the metrics: `millisAt` is asked then. */
+/** Registers the age gauge. `millisAt` runs when the metrics are read. */
 export const registerAge = (
   issuer: string,
   millisAt: (clock: Clock.Clock) => number
@@ -48,19 +48,19 @@ export const outcomeOf = (reason: Unavailable): Outcome => {
 export const countFetch = (issuer: string, outcome: Outcome): Effect.Effect<void> =>
   Metric.update(Metric.withAttributes(fetches, { issuer, outcome }), 1)
 
-// The publisher's text goes to the log only where it is short, and visible ASCII.
+// A publisher must not inject text into the log: only short, visible ASCII is shown.
 export const label = (text: string | undefined): string =>
   text === undefined ? "(none)" : /^[\x21-\x7e]{1,64}$/.test(text) ? text : "(not shown)"
 
 export const reportRefused = (issuer: string, { kid, kty, reason }: RefusedKeys): Effect.Effect<void> =>
-  Effect.logWarning("A published key is refused").pipe(
+  Effect.logWarning("A published key is refused.").pipe(
     Effect.annotateLogs({ issuer, reason, kty: label(kty), kid: label(kid) })
   )
 
 export const reportNoKeys = (issuer: string): Effect.Effect<void> =>
-  Effect.annotateLogs(Effect.logWarning("No published key is usable: every token is refused"), { issuer })
+  Effect.annotateLogs(Effect.logWarning("No published key is usable, so every token is refused."), { issuer })
 
-/** What is wrong with the keys that were fetched, and was not with those before. */
+/** Logs problems of the fetched keys that the previous keys did not have. */
 export const reportKeys = Effect.fnUntraced(function* (issuer: string, keys: Keys, previous: Keys | undefined) {
   for (const [text, refused] of keys.refused) {
     if (previous?.refused.has(text) !== true) yield* reportRefused(issuer, refused)
@@ -76,19 +76,24 @@ export const reportFailure = (issuer: string, reason: Unavailable, first: boolea
 const adviceAbout = (reason: Unavailable): string => {
   switch (reason) {
     case "IssuerMismatch":
-      return `: ${otherIssuer}`
+      return `: ${otherIssuer}.`
     case "BadResponse":
-      return ": where its metadata or its keys should be is something else"
+      return ": the response is not valid metadata, or not a valid key set. Check the issuer or url option."
     default:
-      return ""
+      return ". Check that the issuer is reachable."
   }
 }
 
 export const reportRecovery = (issuer: string): Effect.Effect<void> =>
-  Effect.annotateLogs(Effect.logInfo("The issuer's keys are fetched again"), { issuer })
+  Effect.annotateLogs(Effect.logInfo("Fetching the issuer's keys works again."), { issuer })
 
 export const reportStale = (issuer: string): Effect.Effect<void> =>
-  Effect.annotateLogs(Effect.logWarning("Stale keys serve while the issuer cannot be asked"), { issuer })
+  Effect.annotateLogs(Effect.logWarning("Stale keys are in use, because the issuer is unavailable."), { issuer })
 
 export const reportExpired = (issuer: string): Effect.Effect<void> =>
-  Effect.annotateLogs(Effect.logError("The stale keys are too old to serve: requests are answered 503"), { issuer })
+  Effect.annotateLogs(
+    Effect.logError(
+      "The stale keys have expired. Requests with a token get a 503 response until the issuer is available."
+    ),
+    { issuer }
+  )

@@ -1,10 +1,10 @@
-/** Advice for who runs the service, where tokens are refused that should not be. */
+/** Logs advice for operators if tokens are refused that may be valid. */
 import * as Effect from "effect/Effect"
 import type { InvalidToken } from "../../core/SecurityError.ts"
 
 const given = new WeakMap<object, Set<string>>()
 
-/** Refuses a token, and the log says once for this `policy` what to look at. Advice holds nothing of the token. */
+/** Refuses a token and logs the advice once per `policy`. The advice must not contain token content. */
 export const refuse = (
   error: InvalidToken,
   advice: string | undefined,

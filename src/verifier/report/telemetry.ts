@@ -1,4 +1,4 @@
-/** Tells of each verification: a metric, and where somebody listens, the log and a span. */
+/** Records each verification: a metric, and if enabled, a debug log and a span. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,21 +14,22 @@ const verifications = Metric.counter("oauth2_token_verifications_total", {
   incremental: true
 })
 
-/** Counts an outcome. An interruption is none. */
+/** Counts an outcome. An interruption (`undefined`) is not counted. */
 export type Count = (outcome: "Accepted" | Rejection | undefined) => void
 
 export const counters = (context: Context.Context<never>): Count => {
-  const known = new Map<string, counter.Counter>()
+  const countersByOutcome = new Map<string, counter.Counter>()
   return (outcome) => {
     if (outcome === undefined) return
     const name = outcome === "Accepted" ? outcome : outcome._tag === "InvalidToken" ? outcome.reason : outcome._tag
-    let count = known.get(name)
-    if (count === undefined) known.set(name, (count = counter.make(verifications, { outcome: name }, context)))
+    let count = countersByOutcome.get(name)
+    if (count === undefined)
+      countersByOutcome.set(name, (count = counter.make(verifications, { outcome: name }, context)))
     count.count++
   }
 }
 
-/** The verification, which is counted, traced and told of. */
+/** Adds metric, debug log and span to a verification. */
 export const observed = <A>(
   verification: Effect.Effect<A, Rejection>,
   span: string,
@@ -39,9 +40,9 @@ export const observed = <A>(
     count(Exit.isSuccess(exit) ? "Accepted" : errorOf(exit))
     return undefined
   })
-  const told = isDebugged(fiber) ? Effect.tapError(counted, tell) : counted
-  return isTraced(fiber) ? Effect.withSpan(told, span) : told
+  const logged = isDebugged(fiber) ? Effect.tapError(counted, logRefusal) : counted
+  return isTraced(fiber) ? Effect.withSpan(logged, span) : logged
 }
 
-/** Its message says which check failed, and holds nothing of the token. */
-const tell = (error: Rejection) => Effect.logDebug(error.message)
+/** The message names the failed check and never contains token content. */
+const logRefusal = (error: Rejection) => Effect.logDebug(error.message)
