@@ -95,7 +95,11 @@ describe("scopes", () => {
     const scopes = scopesOf("a")
     const prototype = Object.getPrototypeOf(scopes)
     for (const change of ["add", "delete", "clear"] as const) {
-      assert.throws(() => (scopes as Set<string>)[change]("a"), TypeError, "The scopes of a token cannot be changed.")
+      assert.throws(
+        () => (scopes as Set<string>)[change]("a"),
+        TypeError,
+        "The scopes of a verified token are read-only."
+      )
       assert.throws(() => Reflect.apply(Set.prototype[change], scopes, ["a"]), TypeError)
     }
     const admit = () => true
