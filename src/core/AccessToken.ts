@@ -61,6 +61,7 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
  * export const whoAmI = Effect.map(AccessToken, (token) => token.subject)
  * ```
  *
+ * @see {@link OptionalAccessToken} for routes with optional authentication
  * @category services
  * @since 0.1.0
  */

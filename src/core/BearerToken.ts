@@ -90,6 +90,7 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
    * )
    * ```
    *
+   * @see {@link BearerToken.extractOption} for requests that may have no token
    * @since 0.1.0
    */
   static readonly extract: Effect.Effect<Redacted.Redacted, NotAuthenticated | InvalidRequest, HttpServerRequest> =

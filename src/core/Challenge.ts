@@ -82,7 +82,7 @@ export interface Settings {
  *
  * **Gotchas**
  *
- * The result ignores `renderers`. Use `respond` for the response that clients get.
+ * The result ignores `renderers`.
  *
  * **Example** (Responding to a token that lacks a scope)
  *
@@ -96,6 +96,7 @@ export interface Settings {
  * Challenge.answer(error, { ...settings, responses: "rfc6750" }).status // => 403
  * ```
  *
+ * @see {@link respond} for the response that clients get
  * @category constructors
  * @since 0.1.0
  */

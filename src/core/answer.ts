@@ -95,10 +95,10 @@ export const answer = (error: Failure, settings: Form): Answer => {
       return challenge(401, "Could not validate credentials", fastapi ? scope : [["error", "invalid_token"], ...scope])
     case "InsufficientScope": {
       // If a check refused a token with all scopes, naming the scopes would make the client request them forever.
-      const missing = error.checks !== undefined && error.missing.length === 0 ? [] : scope
+      const namedScope = error.checks !== undefined && error.missing.length === 0 ? [] : scope
       return fastapi
-        ? challenge(401, "Not enough permissions", missing)
-        : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...missing])
+        ? challenge(401, "Not enough permissions", namedScope)
+        : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...namedScope])
     }
     case "AuthorizationServerUnavailable":
       return {

@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 
-// Each challenge needs its own header, because many clients cannot split a list of challenges (RFC 9110 §11.6.1).
+// Each challenge needs its own header, because some clients cannot split a list of challenges (RFC 9110 §11.6.1).
 // Safe cast: Effect passes the headers of a response to Node unchanged, and Node writes one header per array member.
 // The caller must pass headers as entries, because Effect joins an array in a record. Other platforms get a joined
 // list.
