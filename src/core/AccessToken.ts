@@ -1,7 +1,7 @@
 /**
- * What a verified access token says: who acts (`subject`), through which client, with which scopes, until when.
+ * Verified access tokens: who acts (`subject`), through which client, with which scopes, and until when.
  *
- * A `BearerToken` is a credential as it was presented (RFC 6750); an `AccessToken` is what a `TokenVerifier` made of it.
+ * A `BearerToken` is the credential that the client sent. An `AccessToken` is the result of its verification.
  *
  * @since 0.1.0
  */
@@ -12,42 +12,48 @@ import * as scope from "./scope.ts"
 import { ownProperties } from "./lib/ownProperties.ts"
 
 /**
- * A verified access token. The names in parentheses are the claims of the JWT profile for access tokens (RFC 9068 §2.2).
+ * A verified access token. The names in parentheses are claims of the JWT profile for access tokens (RFC 9068 §2.2).
  *
  * **Details**
  *
- * Handlers and checks get a frozen token, with all that it holds. Only values in `claims` that cannot be frozen, such as a `Date`, can change. No other request
- * gets the same ones.
+ * Handlers and checks get a deeply frozen token. Only values in `claims` that cannot be frozen, such as a `Date`, are
+ * mutable. Requests never share such values.
  *
  * @category models
  * @since 0.1.0
  */
 export interface VerifiedToken<out Claims extends object = Readonly<Record<string, unknown>>> {
-  /** Who acts (`sub`): the user, or the client itself in the client-credentials flow. */
+  /** The user, or the client itself in the client-credentials flow (`sub`). */
   readonly subject: string
   /** The client that got the token (`client_id`, else `azp`). */
   readonly clientId: Option.Option<string>
-  /** What the token may do: case-sensitive names. An immutable set. */
+  /** The granted scopes: an immutable set of case-sensitive names. */
   readonly scopes: ReadonlySet<string>
-  /** Who issued the token (`iss`). From `JwtVerifier` it is exactly the configured issuer. */
+  /** The issuer of the token (`iss`). `JwtVerifier` returns exactly the configured issuer. */
   readonly issuer: string
-  /** For whom the token was issued (`aud`). From `JwtVerifier` one of these is this API; a verifier of your own may leave it empty. */
+  /** The APIs that may accept the token (`aud`). `JwtVerifier` requires yours. A custom verifier may leave it empty. */
   readonly audience: ReadonlyArray<string>
-  /** From then on the token is refused (`exp`). */
+  /** The expiry time (`exp`). The token is refused from this time on. */
   readonly expiresAt: DateTime.Utc
-  /** When the token was issued (`iat`). */
+  /** The time when the token was issued (`iat`). */
   readonly issuedAt: Option.Option<DateTime.Utc>
-  /** The token's identifier (`jti`). */
+  /** The identifier of the token (`jti`). */
   readonly tokenId: Option.Option<string>
-  /** Every claim as it was signed, or what the scheme's schema made of them. From `JwtVerifier` it is an object without a prototype. */
+  /**
+   * All signed claims, or the decoded value if the scheme has a claims schema. The claims of `JwtVerifier` are an
+   * object without a prototype.
+   */
   readonly claims: Claims
 }
 
 /**
- * The verified access token of the current request, provided where a requirement of any scheme holds. `auth.accessToken` is the token of
- * one scheme, with its claims typed.
+ * The verified access token of the current request. A requirement of any scheme provides this service.
  *
- * **Example** (Reading who acts)
+ * **Gotchas**
+ *
+ * This service works with every scheme. `auth.accessToken` returns the token of one scheme, with typed claims.
+ *
+ * **Example** (Reading the subject)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -56,14 +62,15 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
  * export const whoAmI = Effect.map(AccessToken, (token) => token.subject)
  * ```
  *
+ * @see {@link OptionalAccessToken} for routes with optional authentication
  * @category services
  * @since 0.1.0
  */
 export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("effect-oauth2/AccessToken") {
   /**
-   * A verified token with nothing in it but what is given: for a `TokenVerifier` of one's own.
+   * Creates a verified token from the given values, for a custom `TokenVerifier` or a test.
    *
-   * **Example** (A session as an access token)
+   * **Example** (Representing a session as an access token)
    *
    * ```ts import.meta.vitest
    * import { DateTime } from "effect"
@@ -82,23 +89,23 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
    * @since 0.1.0
    */
   static make(options: {
-    /** Who acts (`sub`). */
+    /** The user, or the client itself (`sub`). */
     readonly subject: string
-    /** Names, or one string of names separated by single spaces (RFC 6749 §3.3). What is no scope-token grants nothing. */
+    /** Scope names, or one string of names separated by single spaces. Invalid names grant nothing (RFC 6749 §3.3). */
     readonly scopes: string | Iterable<string>
-    /** Who vouches for the token. */
+    /** The issuer of the token (`iss`). */
     readonly issuer: string
-    /** Until when: what is verified must be verified again some time. */
+    /** The expiry time (`exp`). The token is refused from this time on. */
     readonly expiresAt: DateTime.Utc
     /** The client that got the token (`client_id`). Default: `None`. */
     readonly clientId?: string
-    /** For whom the token is (`aud`). Default: empty. */
+    /** The APIs that may accept the token (`aud`). Default: empty. */
     readonly audience?: ReadonlyArray<string>
-    /** Since when (`iat`). Default: `None`. */
+    /** The time when the token was issued (`iat`). Default: `None`. */
     readonly issuedAt?: DateTime.Utc
-    /** The token's identifier (`jti`). Default: `None`. */
+    /** The identifier of the token (`jti`). Default: `None`. */
     readonly tokenId?: string
-    /** What checks and handlers may read besides. Default: none. */
+    /** Further claims for checks and handlers. Default: none. */
     readonly claims?: Readonly<Record<string, unknown>>
   }): VerifiedToken {
     const own = ownProperties(options)
@@ -118,9 +125,9 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
 }
 
 /**
- * The verified access token of the current request where authentication is optional: `None` for an anonymous request.
+ * The verified access token of a request whose authentication is optional, or `None` if the request is anonymous.
  *
- * **Example** (A greeting for everybody)
+ * **Example** (Greeting users and anonymous visitors)
  *
  * ```ts
  * import { Effect, Option } from "effect"

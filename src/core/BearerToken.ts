@@ -1,8 +1,9 @@
 /**
- * The credential of the current request: the bearer token as it was presented in the `Authorization` field (RFC 6750 §2.1, RFC 9110 §11.4).
+ * The credential of the current request: the bearer token from its `Authorization` header (RFC 6750 §2.1).
  *
- * Nothing here verifies a token. Extraction is strict about what may be a token at all: one `Authorization` field, a bounded length, the
- * scheme `Bearer` in any case, and the token68 grammar. Tokens in a query or a form are ignored (OAuth 2.1 §5.1).
+ * This module extracts tokens and does not verify them. Extraction is strict: one `Authorization` header, a limited
+ * length, the scheme `Bearer` in any case, and the token68 grammar. Tokens in a query or a form are ignored
+ * (OAuth 2.1 §5.1).
  *
  * @since 0.1.0
  */
@@ -16,17 +17,17 @@ import * as authorizationHeader from "./authorizationHeader.ts"
 import type { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
 
 /**
- * The bearer token of the current request, redacted.
+ * The redacted bearer token of the current request.
  *
  * **Details**
  *
- * | `Authorization` field | answer |
+ * | `Authorization` header | result |
  * |---|---|
  * | absent, empty, or another scheme | `NotAuthenticated` |
  * | longer than `BearerToken.MaxLength`, sent twice, empty or not token68 after `Bearer` | `InvalidRequest` |
  * | `Bearer` in any case, a space, one token68 (RFC 9110 §11.2) | the token |
  *
- * **Example** (A program that is given a token)
+ * **Example** (Reading a token without HTTP)
  *
  * ```ts import.meta.vitest
  * import { Effect, Redacted } from "effect"
@@ -42,15 +43,19 @@ import type { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
  */
 export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>()("effect-oauth2/BearerToken") {
   /**
-   * The longest `Authorization` field that is looked at, in characters: a longer one is an `InvalidRequest`. Default: 8192.
+   * Maximum length of the `Authorization` header, in characters. Default: 8192.
    *
-   * **Example** (An app whose tokens are long)
+   * **Details**
+   *
+   * A longer header fails with `InvalidRequest`.
+   *
+   * **Example** (Accepting long tokens)
    *
    * ```ts
    * import { Layer } from "effect"
    * import { BearerToken } from "effect-oauth2"
    *
-   * // Give it to what serves the app. For JWTs, raise the verifier's `maxTokenLength`, too.
+   * // Provide this layer to the server. For JWTs, raise the `maxTokenLength` option of the verifier, too.
    * export const LongTokens = Layer.succeed(BearerToken.MaxLength, 16_384)
    * ```
    *
@@ -61,7 +66,14 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
   })
 
   /**
-   * Reads the bearer token of the current request: `NotAuthenticated` where there is none, `InvalidRequest` where it is malformed.
+   * Reads the bearer token of the current request, without verifying it.
+   *
+   * **Details**
+   *
+   * | failure | cause |
+   * |---|---|
+   * | `NotAuthenticated` | the request has no bearer token |
+   * | `InvalidRequest` | the credentials are malformed |
    *
    * **Example** (Calling another service for the same user)
    *
@@ -78,6 +90,7 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
    * )
    * ```
    *
+   * @see {@link BearerToken.extractOption} for requests that may have no token
    * @since 0.1.0
    */
   static readonly extract: Effect.Effect<Redacted.Redacted, NotAuthenticated | InvalidRequest, HttpServerRequest> =
@@ -92,10 +105,14 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
     )
 
   /**
-   * Reads the bearer token of the current request, `None` where there is none or another scheme is used (FastAPI's
-   * `auto_error=False`). Malformed credentials are still refused.
+   * Reads the bearer token of the current request, or returns `None` if the request has no bearer token.
+   * Equivalent to FastAPI's `auto_error=False`.
    *
-   * **Example** (What a shared cache may keep)
+   * **Gotchas**
+   *
+   * Malformed credentials fail with `InvalidRequest`.
+   *
+   * **Example** (Choosing cache headers)
    *
    * ```ts
    * import { Effect, Option } from "effect"
@@ -115,10 +132,14 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
     )
 
   /**
-   * Provides the bearer token of the request in the context. Built anew for each use: a layer that remembers would hand one
-   * request's token to another.
+   * Layer that provides the bearer token of the current request.
    *
-   * **Example** (A route that reads the credential by itself)
+   * **Details**
+   *
+   * This layer is not memoized (`Layer.fresh`), because a memoized layer would leak one request's token into another
+   * request.
+   *
+   * **Example** (Invalidating the token of a request)
    *
    * ```ts
    * import { Effect } from "effect"
@@ -141,9 +162,13 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
   )
 
   /**
-   * For tests: provides the given token. It is a credential, never a proof: what verifies tokens verifies this one too.
+   * Creates a layer that provides the given token, for tests.
    *
-   * **Example** (A test of a verifier)
+   * **Gotchas**
+   *
+   * The token is only a credential. A `TokenVerifier` verifies it like every other token.
+   *
+   * **Example** (Testing a verifier)
    *
    * ```ts import.meta.vitest
    * import { DateTime, Effect, Layer } from "effect"

@@ -1,5 +1,5 @@
 /**
- * What the errors become: status, `WWW-Authenticate` field (RFC 9110 §11.6.1, RFC 6750 §3) and body. The only place where a challenge is built.
+ * Responses to errors: status, `WWW-Authenticate` header and body (RFC 6750 §3). All challenges are built here.
  *
  * | error | `"fastapi"` (default) | `"rfc6750"` |
  * |---|---|---|
@@ -9,8 +9,8 @@
  * | `InsufficientScope` | 401, `Bearer scope="…"` | 403, `Bearer error="insufficient_scope", scope="…"` |
  * | `AuthorizationServerUnavailable` | 503, `Retry-After` | 503, `Retry-After` |
  *
- * Bodies are `{"detail": …}` with constant text. `scope` names every scope that the operation needs. It is left out where none is needed,
- * and where the token has them all and a check has refused it.
+ * Bodies are `{"detail": …}` with constant text. `scope` lists every required scope. It is omitted if no scope is
+ * required, or if a check refused a token that has all of them.
  *
  * @since 0.1.0
  */
@@ -24,10 +24,14 @@ import type { SecurityError } from "./SecurityError.ts"
 export { type Answer, bearer, type Responses } from "./answer.ts"
 
 /**
- * The user's own response for an error, by its tag. Status and body are the user's; the library adds the fields `WWW-Authenticate` and
- * `Retry-After` unless the response already has them.
+ * Custom responses, by the tag of the error.
  *
- * **Example** (Problem details, RFC 9457)
+ * **Details**
+ *
+ * The renderer chooses status and body. The library adds the headers `WWW-Authenticate` and `Retry-After` unless the
+ * response already has them. If a renderer throws, the error is logged and the standard response is sent.
+ *
+ * **Example** (Responding with problem details, RFC 9457)
  *
  * ```ts
  * import { HttpServerResponse } from "effect/http"
@@ -57,26 +61,30 @@ export type Renderers = {
 }
 
 /**
- * What an answer depends on besides the error itself.
+ * Options for the response to an error.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Settings {
-  /** The form of the answer. */
+  /** The format of the response. */
   readonly responses: Responses
   /** The protection space (RFC 9110 §11.5). */
   readonly realm: string
-  /** All the scopes that the operation needs, outermost first. */
+  /** All required scopes, outermost requirement first. */
   readonly scopes: ReadonlyArray<string>
-  /** The user's own responses; `{}` for none. */
+  /** Custom responses, or `{}`. */
   readonly renderers: Renderers
 }
 
 /**
- * The answer to an error.
+ * Returns the response to an error as plain data.
  *
- * **Example** (A token without a required scope)
+ * **Gotchas**
+ *
+ * The result ignores `renderers`.
+ *
+ * **Example** (Responding to a token that lacks a scope)
  *
  * ```ts import.meta.vitest
  * import { Challenge, SecurityError } from "effect-oauth2"
@@ -88,15 +96,21 @@ export interface Settings {
  * Challenge.answer(error, { ...settings, responses: "rfc6750" }).status // => 403
  * ```
  *
+ * @see {@link respond} for the response that clients get
  * @category constructors
  * @since 0.1.0
  */
 export const answer: (error: SecurityError, settings: Settings) => Answer = answers.answer
 
 /**
- * A copy of an error that responds with the given settings, and with `challenges`, one field each, where several schemes refused.
+ * Returns a copy of an error that responds with the given settings.
  *
- * **Example** (With settings of one's own)
+ * **Details**
+ *
+ * If several schemes refused the request, pass their `challenges`. The response then has one `WWW-Authenticate` header
+ * for each of them.
+ *
+ * **Example** (Responding with your own settings)
  *
  * ```ts import.meta.vitest
  * import { Effect } from "effect"
@@ -121,14 +135,18 @@ export const within: <E extends SecurityError>(error: E, settings: Settings, cha
   response.within
 
 /**
- * The response to an error, with the settings of the scheme that raised it; FastAPI's where none did. It is what the errors answer with by themselves.
+ * Returns the response to an error, with the settings of the scheme that created the error.
+ *
+ * **Details**
+ *
+ * Errors that no scheme created use FastAPI's format. `HttpRouter` sends this response for an uncaught `SecurityError`.
  *
  * **Gotchas**
  *
- * What another server has refused is no refusal of this one: an error that a typed client received, and that the handler did not handle, is a defect. To hand
- * it on, fail with an error of one's own (`auth.refuse`).
+ * If a typed client received the error from an upstream server, the effect dies. Catch the error in the handler. To
+ * refuse the request yourself, use `auth.refuse`.
  *
- * **Example** (An error that no scheme raised)
+ * **Example** (Responding to an error without a scheme)
  *
  * ```ts import.meta.vitest
  * import { Effect } from "effect"

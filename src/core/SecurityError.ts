@@ -1,19 +1,20 @@
 /**
- * Why a request does not reach its handler: the tagged errors of the library.
+ * Tagged errors of requests that do not reach their handler.
  *
- * Each error carries typed detail for the server's own use; what the client is told is decided in `Challenge`, and is constant text. In an
- * `HttpRouter` app the errors respond by themselves. A refused request is not a defect: error reporters ignore these errors.
+ * Each error has typed details for your server. Clients get constant text from `Challenge`. `HttpRouter` converts the
+ * errors to responses. Error reporters ignore them, because a refused request is not a defect.
  *
  * | error | meaning |
  * |---|---|
- * | `NotAuthenticated` | no bearer token was sent |
+ * | `NotAuthenticated` | the request has no bearer token |
  * | `InvalidRequest` | the credentials are malformed |
  * | `InvalidToken` | the token was refused |
  * | `InsufficientScope` | the token lacks a required scope |
- * | `AuthorizationServerUnavailable` | nobody could tell: an outage is not a rejection |
+ * | `AuthorizationServerUnavailable` | the token could not be verified because of an outage |
  *
- * A client that receives one of them from an `HttpApi` has the answer's `challenge`, and is not told the reason: `"Unspecified"`. So they are no schemas:
- * an endpoint or a middleware of one's own that fails with one declares the scheme's, `auth.errors.InvalidToken`, which answers as the scheme does.
+ * A typed client of an `HttpApi` receives the same classes, with the `challenge` of the response and the reason
+ * `"Unspecified"`. The classes are not schemas. If your own endpoint or middleware fails with such an error, declare
+ * the schema of its scheme, such as `auth.errors.InvalidToken`.
  *
  * @since 0.1.0
  */
@@ -26,14 +27,14 @@ import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import { respond } from "./response.ts"
 
 interface Received {
-  /** The `WWW-Authenticate` field as a client received it. */
+  /** The `WWW-Authenticate` header that a typed client received. */
   readonly challenge?: string
 }
 
 /**
- * No bearer token was sent: there is no `Authorization` field, or it is of another scheme.
+ * The request has no bearer token: it has no `Authorization` header, or the header uses another scheme.
  *
- * **Example** (Browsers are sent to a page of their own)
+ * **Example** (Redirecting browsers to a login page)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -56,9 +57,9 @@ export class NotAuthenticated extends Data.TaggedError("NotAuthenticated")<
   override get message(): string {
     switch (this.reason) {
       case "NoCredentials":
-        return "The request carries no credentials"
+        return "The request has no credentials"
       case "OtherScheme":
-        return "The request carries no bearer token but credentials of another scheme"
+        return "The request has credentials of another scheme, and no bearer token"
       case "Unspecified":
         return "The request is not authenticated"
     }
@@ -69,9 +70,18 @@ export class NotAuthenticated extends Data.TaggedError("NotAuthenticated")<
 }
 
 /**
- * The credentials are malformed: no token68 after `Bearer`, a field over the length limit, or several `Authorization` fields (RFC 6750 §3.1).
+ * The credentials of the request are malformed (RFC 6750 §3.1).
  *
- * **Example** (Which clients write credentials wrongly)
+ * **Details**
+ *
+ * | reason | cause |
+ * |---|---|
+ * | `Malformed` | no token68 follows `Bearer` |
+ * | `TooLong` | the `Authorization` header is longer than `BearerToken.MaxLength` |
+ * | `SeveralCredentials` | the request has several `Authorization` headers |
+ * | `Unspecified` | a typed client received the error |
+ *
+ * **Example** (Logging malformed credentials)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -96,9 +106,9 @@ export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
       case "Unspecified":
         return "The credentials are malformed"
       case "TooLong":
-        return "The Authorization field is longer than BearerToken.MaxLength"
+        return "The Authorization header is longer than BearerToken.MaxLength"
       case "SeveralCredentials":
-        return "The request carries several Authorization fields"
+        return "The request has several Authorization headers"
     }
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
@@ -111,17 +121,20 @@ export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
  *
  * **Details**
  *
- * `reason` says which check failed; `claim` is the name of the JWT claim where one did (`"exp"`, `"aud"`, …).
+ * `claim` is the name of the JWT claim that failed its check, such as `"aud"`.
  *
- * | reason | check |
+ * | reason | cause |
  * |---|---|
- * | `Malformed` | the token's form |
- * | `Algorithm`, `UnknownKey`, `Signature` | RFC 7515: the signature's algorithm, its key, the signature |
- * | `Claim` | RFC 7519 §4.1, RFC 9068 §2.2: a claim is missing or not as required |
- * | `Expired` | the token's time is over |
- * | `Rejected` | a verifier's or a program's own decision |
+ * | `Malformed` | the token cannot be parsed |
+ * | `Algorithm` | the signature algorithm is not accepted (RFC 7515 §4.1.1) |
+ * | `UnknownKey` | the issuer has no matching key (RFC 7515 §4.1.4) |
+ * | `Signature` | the signature is invalid (RFC 7515 §5.2) |
+ * | `Claim` | a claim is missing or not accepted (RFC 9068 §2.2) |
+ * | `Expired` | the token is expired |
+ * | `Rejected` | a verifier, or your own code, refused the token |
+ * | `Unspecified` | a typed client received the error |
  *
- * **Example** (What the log says, and the client is not told)
+ * **Example** (Comparing the log message with the response)
  *
  * ```ts import.meta.vitest
  * import { Challenge, SecurityError } from "effect-oauth2"
@@ -153,14 +166,17 @@ export class InvalidToken extends Data.TaggedError("InvalidToken")<
 }
 
 /**
- * The token is valid and does not grant all that is required (RFC 6750 §3.1).
+ * The token is valid but does not satisfy every requirement (RFC 6750 §3.1).
  *
  * **Details**
  *
- * `required` are the scopes that a client should ask for, `missing` those of them that the token lacks, and `checks` the names of the
- * requirement's checks where a check, not a scope, refused the token.
+ * | field | value |
+ * |---|---|
+ * | `required` | the scopes that the client should request |
+ * | `missing` | the required scopes that the token lacks |
+ * | `checks` | the names of the custom checks, if a check refused the token |
  *
- * **Example** (Telling clients what is missing)
+ * **Example** (Listing the missing scopes in the response)
  *
  * ```ts
  * import { HttpServerResponse } from "effect/http"
@@ -199,10 +215,13 @@ export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
 }
 
 /**
- * The token could be neither accepted nor refused, because the authorization server cannot be reached or does not answer as it
- * must. It becomes a 503 with `Retry-After` (RFC 9110 §10.2.3), never a 401.
+ * The token could not be verified, because the authorization server is unreachable or sent an invalid response.
  *
- * **Example** (A verifier whose database does not answer)
+ * **Details**
+ *
+ * The response is a 503 with `Retry-After`, never a 401 (RFC 9110 §10.2.3).
+ *
+ * **Example** (Reporting a database timeout)
  *
  * ```ts import.meta.vitest
  * import { Duration } from "effect"
@@ -221,11 +240,11 @@ export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
  * @since 0.1.0
  */
 export class AuthorizationServerUnavailable extends Data.TaggedError("AuthorizationServerUnavailable")<{
-  /** Who could not be asked. */
+  /** The issuer whose authorization server is unavailable. */
   readonly issuer?: string
-  /** `IssuerMismatch`: its metadata names another issuer (RFC 8414 §3.3). */
+  /** The cause. `IssuerMismatch` means that the metadata names another issuer (RFC 8414 §3.3). */
   readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "Unspecified"
-  /** When to try again. A client is told whole seconds, rounded up, and at least 1. */
+  /** The time until a retry makes sense. `Retry-After` has whole seconds: rounded up, at least 1. */
   readonly retryAfter: Duration.Duration
 }> {
   override readonly [ErrorReporter.ignore] = true
@@ -238,7 +257,7 @@ export class AuthorizationServerUnavailable extends Data.TaggedError("Authorizat
 }
 
 /**
- * Every error that a security scheme can fail with.
+ * Union of all errors that a security scheme can fail with.
  *
  * @category errors
  * @since 0.1.0
@@ -249,9 +268,9 @@ export type SecurityError =
 const classes = [NotAuthenticated, InvalidRequest, InvalidToken, InsufficientScope, AuthorizationServerUnavailable]
 
 /**
- * Whether something is one of them.
+ * Returns `true` if a value is a `SecurityError`.
  *
- * **Example** (Refusals, and what is broken)
+ * **Example** (Telling a refusal from another error)
  *
  * ```ts import.meta.vitest
  * import { SecurityError } from "effect-oauth2"
@@ -267,9 +286,9 @@ export const isSecurityError = (value: unknown): value is SecurityError =>
   classes.some((errorClass) => value instanceof errorClass)
 
 /**
- * A setting that cannot work: it fails the layer that is given it, at start-up, and its message says what to do.
+ * An option has an invalid value. The layer that received the option fails with this error at start-up.
  *
- * **Example** (What the log says at start-up)
+ * **Example** (Reading the message of an invalid option)
  *
  * ```ts import.meta.vitest
  * import { Effect, Layer } from "effect"
@@ -291,8 +310,8 @@ export const isSecurityError = (value: unknown): value is SecurityError =>
  * @since 0.1.0
  */
 export class ConfigurationError extends Data.TaggedError("ConfigurationError")<{
-  /** The option's name. */
+  /** The name of the option. */
   readonly setting: string
-  /** Which option it is, and what to do. */
+  /** The name of the option, and which values it accepts. */
   readonly message: string
 }> {}

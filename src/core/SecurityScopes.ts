@@ -1,8 +1,8 @@
 /**
- * The scopes that are required here: FastAPI's `SecurityScopes` as a context tag.
+ * The required scopes of the running code. Equivalent to FastAPI's `SecurityScopes`.
  *
- * Each `SecurityScopes.require` adds its scopes for the effect that it wraps, and for everything that runs inside it, outermost
- * first. What verifies a token (`auth.authorize`) reads the tag, so that one piece of code serves every set of scopes.
+ * `SecurityScopes.require` adds scopes for the effect that it wraps. `auth.authorize` reads them, so one function can
+ * authorize callers with different required scopes.
  *
  * @since 0.1.0
  */
@@ -15,9 +15,13 @@ import { assertScopeTokens } from "./scope.ts"
 export type { RequiredScopes } from "./requiredScopes.ts"
 
 /**
- * The context tag: `{ scopes, scopeStr }`, by default none. It adds nothing to an effect's requirements.
+ * Reference that holds the required scopes as `{ scopes, scopeStr }`. Default: no scopes.
  *
- * **Example** (Reading the scopes that the callers require)
+ * **Details**
+ *
+ * A reference has a default value. Reading it adds nothing to the requirements of an effect.
+ *
+ * **Example** (Reading the required scopes)
  *
  * ```ts import.meta.vitest
  * import { Effect } from "effect"
@@ -38,10 +42,14 @@ export class SecurityScopes extends Context.Reference<RequiredScopes>("effect-oa
   defaultValue: () => requiredScopes.none
 }) {
   /**
-   * Adds scopes for the wrapped effect and for what runs inside it (forked fibers too): never for its siblings or parents.
-   * Throws a `TypeError` that names a string which is no scope-token (RFC 6749 §3.3).
+   * Adds required scopes for the wrapped effect.
    *
-   * **Example** (Only what is inside)
+   * **Details**
+   *
+   * The scopes also apply to fibers that the effect forks. They do not apply to siblings or parents of the effect.
+   * Throws a `TypeError` if a string is not a scope name (RFC 6749 §3.3).
+   *
+   * **Example** (Limiting scopes to the wrapped effect)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"

@@ -1,7 +1,7 @@
-/** What a client is told of an error: status, headers and body as plain data. */
+/** Converts an error to status, headers and body as plain data. */
 import * as Duration from "effect/Duration"
 
-/** What the answer depends on of an error. Every `SecurityError` is one: they stand above this module, since they respond by it. */
+/** The fields of a `SecurityError` that the response needs. The error classes import this module, not the reverse. */
 export type Failure =
   | { readonly _tag: "NotAuthenticated" | "InvalidRequest" | "InvalidToken" }
   | {
@@ -12,14 +12,18 @@ export type Failure =
   | { readonly _tag: "AuthorizationServerUnavailable"; readonly retryAfter: Duration.Duration }
 
 /**
- * The form of the answers: FastAPI's, byte for byte, or that of RFC 6750. What is accepted never depends on it.
+ * Format of the responses: identical to FastAPI, or as RFC 6750 describes them.
+ *
+ * **Details**
+ *
+ * The format never changes which requests are accepted.
  *
  * @category models
  * @since 0.1.0
  */
 export type Responses = "fastapi" | "rfc6750"
 
-/** What the answer depends on of `Challenge.Settings`. */
+/** The fields of `Challenge.Settings` that the response needs. */
 export interface Form {
   readonly responses: Responses
   readonly realm: string
@@ -27,7 +31,7 @@ export interface Form {
 }
 
 /**
- * An answer in plain data.
+ * Response to an error, as plain data.
  *
  * @category models
  * @since 0.1.0
@@ -35,23 +39,24 @@ export interface Form {
 export interface Answer {
   /** The status code (RFC 9110 §15). */
   readonly status: number
-  /** `www-authenticate` or, of an outage, `retry-after` (in seconds), in lower case. */
+  /** `www-authenticate`, or `retry-after` in seconds after an outage. Names are in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  /** JSON, with constant text. */
+  /** The JSON body, with constant text. */
   readonly body: { readonly detail: string }
 }
 
 type Params = ReadonlyArray<readonly [name: string, value: string]>
 
-// RFC 6750 §3: error and scope hold %x20-21 / %x23-5B / %x5D-7E; a realm is any quoted-string (RFC 9110 §5.6.4), of which we
-// write the ASCII part. What is outside becomes "?", so that no value can end the string or the field.
+// A value must not end its quoted string or the header, so "?" replaces every other character. A realm may be any
+// quoted-string (RFC 9110 §5.6.4); only its ASCII part is kept.
 const quote = (value: string): string =>
   `"${value.replace(/[^\x20-\x7E]/g, "?").replace(/["\\]/g, (character) => `\\${character}`)}"`
 
+// RFC 6750 §3: error and scope allow %x20-21 / %x23-5B / %x5D-7E.
 const restrict = (value: string): string => value.replace(/[^\x20\x21\x23-\x5B\x5D-\x7E]/g, "?")
 
 /**
- * Writes a challenge of the scheme `Bearer` with the given parameters, in their order.
+ * Creates a challenge of the scheme `Bearer` with the given parameters, in their order.
  *
  * **Example** (Writing a challenge)
  *
@@ -70,7 +75,7 @@ export const bearer = (params: Params): string =>
     ? "Bearer"
     : `Bearer ${params.map(([name, value]) => `${name}=${quote(name === "realm" ? value : restrict(value))}`).join(", ")}`
 
-/** The answer to an error. */
+/** Returns the response to an error, as `Challenge.answer` describes it. */
 export const answer = (error: Failure, settings: Form): Answer => {
   const fastapi = settings.responses === "fastapi"
   const scope: Params = settings.scopes.length === 0 ? [] : [["scope", settings.scopes.join(" ")]]
@@ -89,11 +94,11 @@ export const answer = (error: Failure, settings: Form): Answer => {
     case "InvalidToken":
       return challenge(401, "Could not validate credentials", fastapi ? scope : [["error", "invalid_token"], ...scope])
     case "InsufficientScope": {
-      // A client that has all scopes, and is told which, asks for them again, and again.
-      const missing = Object.hasOwn(error, "checks") && error.missing.length === 0 ? [] : scope
+      // If a check refused a token with all scopes, naming the scopes would make the client request them forever.
+      const namedScope = Object.hasOwn(error, "checks") && error.missing.length === 0 ? [] : scope
       return fastapi
-        ? challenge(401, "Not enough permissions", missing)
-        : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...missing])
+        ? challenge(401, "Not enough permissions", namedScope)
+        : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...namedScope])
     }
     case "AuthorizationServerUnavailable":
       return {
@@ -104,6 +109,7 @@ export const answer = (error: Failure, settings: Form): Answer => {
   }
 }
 
-// RFC 9110 §10.2.3: delay-seconds = 1*DIGIT. At least one, so that nobody asks again at once; at most what a signed 32-bit number holds.
+// RFC 9110 §10.2.3: delay-seconds = 1*DIGIT. At least 1, so that clients do not retry at once. At most a signed 32-bit
+// number, so that clients can parse it.
 const delaySeconds = (delay: Duration.Duration): string =>
   String(Math.min(Math.max(Math.ceil(Duration.toSeconds(delay)), 1), 2_147_483_647))

@@ -1,4 +1,4 @@
-/** One of each error, without detail: its answer is what documents show, and what a typed client is told to expect. */
+/** One example of each error, without details. Documents show the responses to these errors. */
 import * as Duration from "effect/Duration"
 import {
   AuthorizationServerUnavailable,

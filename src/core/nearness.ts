@@ -1,8 +1,8 @@
-/** Says how near the host of a URL is, by the address that is meant: an address has many spellings and several forms. */
+/** Classifies the host of a URL as this machine, its link, or the network. An address can be written in many ways. */
 
-/** The network beyond this machine's link, private networks included. */
+/** Every other host, including private networks. */
 const network = 0
-/** This machine's link. Cloud providers serve credentials there, such as at 169.254.169.254. */
+/** The link-local network of this machine. Cloud providers serve credentials there, such as at 169.254.169.254. */
 const link = 1
 /** This machine. */
 const machine = 2
@@ -10,12 +10,11 @@ const machine = 2
 export type Nearness = typeof network | typeof link | typeof machine
 
 /**
- * How near a host is, by its address or its name (RFC 6761 §6.3). A greater number is nearer. Names are not resolved:
- * this does not notice a name whose address in DNS is one of this machine.
+ * Returns how near a host is, by its address or its name (RFC 6761 §6.3). A greater number is nearer. Names are not
+ * resolved, so a name that DNS maps to this machine counts as network.
  */
 export const nearness = ({ hostname }: URL): Nearness => {
-  // `URL` has read the spelling: an IPv4 address is four decimal numbers here, an IPv6 address is in hexadecimal
-  // groups, and a name is in lower case.
+  // `URL` has normalized the host: IPv4 is four decimal numbers, IPv6 is hexadecimal groups, names are in lower case.
   if (hostname.startsWith("[")) return ofIpv6(groupsOf(hostname.slice(1, -1)))
   const name = hostname.replace(/\.+$/, "")
   if (/^\d+\.\d+\.\d+\.\d+$/.test(name)) return ofIpv4(name.split(".").map(Number))
@@ -35,15 +34,15 @@ const ofIpv6 = (groups: ReadonlyArray<number>): Nearness => {
   return (first & 0xffc0) === 0xfe80 ? link : network
 }
 
-/** The two groups that are an IPv4 address. */
+/** Returns the two groups that contain an IPv4 address. */
 const embeddedIpv4 = (groups: ReadonlyArray<number>): ReadonlyArray<number> | undefined => {
   switch (groups.slice(0, 6).join()) {
-    case "0,0,0,0,0,0": // IPv4-compatible (RFC 4291 §2.5.5.1). The unspecified address and `::1` are of this form, too: 0.0.0.0 and 0.0.0.1.
+    case "0,0,0,0,0,0": // IPv4-compatible (RFC 4291 §2.5.5.1). `::` and `::1` match, too, as 0.0.0.0 and 0.0.0.1.
     case "0,0,0,0,0,65535": // IPv4-mapped (RFC 4291 §2.5.5.2)
     case "0,0,0,0,65535,0": // IPv4-translated (RFC 7915 §2)
       return groups.slice(6)
   }
-  // NAT64: 64:ff9b::/96 (RFC 6052 §2.1) and the same in a local network (RFC 8215).
+  // NAT64: 64:ff9b::/96 (RFC 6052 §2.1), and 64:ff9b:1::/48 in local networks (RFC 8215).
   if (groups[0] === 0x64 && groups[1] === 0xff9b) return groups.slice(6)
   // 6to4 (RFC 3056 §2)
   return groups[0] === 0x2002 ? groups.slice(1, 3) : undefined

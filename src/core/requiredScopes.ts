@@ -1,20 +1,23 @@
-/** The value of `SecurityScopes`, and which scheme's requirement added which of its scopes. */
+/** The value of `SecurityScopes`, and the scheme that added each scope. */
 import { union } from "./scope.ts"
 
 /**
- * The scopes required at one point of a program.
+ * Required scopes of the running code.
  *
  * @category models
  * @since 0.1.0
  */
 export interface RequiredScopes {
-  /** Ordered (outermost requirement first) and free of duplicates. */
+  /** Scope names without duplicates, outermost requirement first. */
   readonly scopes: ReadonlyArray<string>
-  /** The same, separated by single spaces (RFC 6749 §3.3); `""` when nothing is required. */
+  /** The scope names separated by single spaces, or `""` if there are none (RFC 6749 §3.3). */
   readonly scopeStr: string
 }
 
-/** Scopes and the scheme whose route requirement added them; those that a program added itself are every scheme's. */
+/**
+ * Scopes and the scheme that added them. `by` is `undefined` for `SecurityScopes.require`, which counts for each
+ * scheme.
+ */
 interface Contribution {
   readonly by: object | undefined
   readonly scopes: ReadonlyArray<string>
@@ -22,17 +25,17 @@ interface Contribution {
 
 const contributions = new WeakMap<RequiredScopes, ReadonlyArray<Contribution>>()
 
-// A value that a program made itself has no contributions on record: all of its scopes count, for every scheme.
+// A value from user code has no recorded contributions. All of its scopes count for every scheme.
 const contributionsOf = (self: RequiredScopes): ReadonlyArray<Contribution> =>
   contributions.get(self) ?? [{ by: undefined, scopes: self.scopes }]
 
-// Frozen: it is given to every handler.
+// Frozen, because all handlers share the value.
 const make = (scopes: ReadonlyArray<string>): RequiredScopes =>
   Object.freeze({ scopes: Object.freeze(scopes), scopeStr: scopes.join(" ") })
 
 export const none: RequiredScopes = make([])
 
-/** `outer`, then those of `scopes` that are new. */
+/** Appends the scopes that `outer` lacks. */
 export const extend = (
   outer: RequiredScopes,
   scopes: ReadonlyArray<string>,
@@ -44,7 +47,7 @@ export const extend = (
   return extended
 }
 
-/** What is required of a token of this scheme: what its own requirements and the program added, not what other schemes ask for. */
+/** Returns the scopes that this scheme and user code require, without the scopes of other schemes. */
 export const ofScheme = (self: RequiredScopes, scheme: object): ReadonlyArray<string> => {
   if (self.scopes.length === 0) return self.scopes
   const own = contributionsOf(self).filter(({ by }) => by === undefined || by === scheme)

@@ -1,6 +1,6 @@
 /**
- * How an error responds, and who says so: the scheme of this server that raised it, or another server, which has sent it. It knows of an error what `answer`
- * reads, so that the classes of the errors can use it.
+ * Converts an error to an HTTP response, and records if a scheme created the error or an upstream server sent it. The
+ * error classes import this module, so it reads only the fields that `answer` reads.
  */
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
@@ -10,78 +10,78 @@ import { frozenSuccess } from "./lib/exit.ts"
 import { answer, type Failure, type Form } from "./answer.ts"
 import { severalFields } from "./effect/severalFields.ts"
 
-/** `Challenge.Settings`, whose renderers take the errors themselves. */
+/** `Challenge.Settings` without the types of the error classes. */
 interface Settings extends Form {
   readonly renderers: Renderers
 }
 
-/** How a scheme answers an error that it has raised. */
-export interface Raised {
+/** How a scheme responds to an error that it has created. */
+export interface SchemeResponse {
   readonly settings: Settings
   readonly challenges: ReadonlyArray<string>
-  /** Once it was asked for, where it is the same each time. */
+  /** The response, if it was built once and is the same for each request. */
   response: Effect.Effect<HttpServerResponse.HttpServerResponse> | undefined
 }
 
-// Beside the error: where it was raised is not known to whoever constructed it (a verifier, say).
-const raised = new WeakMap<Failure, Raised>()
+// Not a field of the error: the code that constructs an error, such as a verifier, does not know the scheme.
+const schemeResponses = new WeakMap<Failure, SchemeResponse>()
 
-export const note = (error: Failure, how: Raised): void => {
-  raised.set(error, how)
+export const note = (error: Failure, how: SchemeResponse): void => {
+  schemeResponses.set(error, how)
 }
 
-export const of = (error: Failure): Raised | undefined => raised.get(error)
+export const of = (error: Failure): SchemeResponse | undefined => schemeResponses.get(error)
 
-/** Whether a scheme of this server raised the error. */
-export const isRaised = (error: Failure): boolean => raised.has(error)
+/** Returns `true` if a scheme of this server created the error. */
+export const isRaised = (error: Failure): boolean => schemeResponses.has(error)
 
-const received = new WeakSet<Failure>()
+const receivedErrors = new WeakSet<Failure>()
 
-/** Notes that another server has answered with it. */
+/** Records that an upstream server sent the error. */
 export const receive = <E extends Failure>(error: E): E => {
-  received.add(error)
+  receivedErrors.add(error)
   return error
 }
 
-/** Whether another server has answered with it. */
-export const isReceived = (error: Failure): boolean => received.has(error)
+/** Returns `true` if an upstream server sent the error. */
+export const isReceived = (error: Failure): boolean => receivedErrors.has(error)
 
-/** The defect of a handler that lets the refusal of another server pass. */
+/** Defect of a handler that does not catch a refusal from an upstream server. */
 export const notHandled = new Error(
-  "Another server has refused a request of this one, and no handler has handled that."
+  "An upstream server refused a request, and the handler did not catch the error. Catch it, or respond with auth.refuse."
 )
 
-/** How an error answers that was raised outside every scheme. */
-const outside: Raised = {
+/** How an error responds that no scheme created. */
+const withoutScheme: SchemeResponse = {
   settings: { responses: "fastapi", realm: "OAuth2", scopes: [], renderers: {} },
   challenges: [],
   response: undefined
 }
 
-/** A copy of an error that responds with the given settings, as `Challenge.within` describes it. */
+/** Returns a copy of an error that responds with the given settings, as `Challenge.within` describes it. */
 export const within = <E extends Failure & Error>(
   error: E,
   settings: Settings,
   challenges: ReadonlyArray<string> = []
 ): E => {
-  // The prototype carries the class, the own properties its fields: a copy, since one error value may serve several schemes. Its stack is
-  // the one line that a log should show: where in this library a request was refused helps nobody.
+  // A copy, because several schemes may respond to one error. The stack is one line, because a log reader does not need
+  // the position in this library.
   const copy: E = Object.assign(Object.create(Object.getPrototypeOf(error)), error)
   Object.defineProperty(copy, "stack", { value: `${error._tag}: ${error.message}` })
   note(copy, { settings, challenges, response: undefined })
-  // It may serve many requests.
+  // Frozen, because many requests may share the copy.
   return Object.freeze(copy)
 }
 
-/** The response to an error, as `Challenge.respond` describes it. */
+/** Returns the response to an error, as `Challenge.respond` describes it. */
 export const respond = (error: Failure): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (isReceived(error)) return Effect.die(notHandled)
-  const known = of(error) ?? outside
-  if (known.response !== undefined) return known.response
-  const { challenges, settings } = known
+  const how = of(error) ?? withoutScheme
+  if (how.response !== undefined) return how.response
+  const { challenges, settings } = how
   if (challenges.length <= 1) {
     const response = rendered(error, settings, standard(error, settings, {}))
-    if (known !== outside) known.response = response
+    if (how !== withoutScheme) how.response = response
     return response
   }
   return Effect.withFiber((fiber) =>
@@ -111,13 +111,14 @@ const standard = (error: Failure, settings: Settings, more: Readonly<Record<stri
   const { body, headers, status } = answer(error, settings)
   const fields = Object.entries({ ...headers, ...more })
   const response = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
-  // Many requests may get this response. Its body encodes the text when it is first read, and keeps the bytes.
+  // Many requests may share this response. Reading the body encodes the text and stores the bytes, so read it before
+  // freezing.
   if (response.body._tag === "Uint8Array") void response.body.body
   for (const part of [response.headers, response.body, response]) Object.freeze(part)
   return { fields, response: frozenSuccess(response) }
 }
 
-/** The user's response, with the fields that it lacks; the standard one where the renderer fails. */
+/** Returns the custom response with the missing headers, or the standard response if the renderer throws. */
 const render = (
   renderer: (error: Failure) => unknown,
   error: Failure,
@@ -125,16 +126,20 @@ const render = (
   standard: Effect.Effect<HttpServerResponse.HttpServerResponse>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.sync(() => {
-    const own = renderer(error)
-    if (!HttpServerResponse.isHttpServerResponse(own)) throw new TypeError("A renderer returns an HttpServerResponse.")
+    const custom = renderer(error)
+    if (!HttpServerResponse.isHttpServerResponse(custom))
+      throw new TypeError("A renderer must return an HttpServerResponse.")
     return HttpServerResponse.setHeaders(
-      own,
-      fields.filter(([name]) => !Headers.has(own.headers, name))
+      custom,
+      fields.filter(([name]) => !Headers.has(custom.headers, name))
     )
   }).pipe(
     Effect.catchDefect((defect) =>
       Effect.andThen(
-        Effect.logError(`The renderer for ${error._tag} failed; the standard response was sent`, defect),
+        Effect.logError(
+          `The renderer for ${error._tag} failed, so the standard response was sent. Correct the renderers option.`,
+          defect
+        ),
         standard
       )
     )

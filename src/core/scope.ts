@@ -1,5 +1,5 @@
 /**
- * The one home of the syntax of scopes (RFC 6749 §3.3), and of sets and lists of them.
+ * The syntax of scopes (RFC 6749 §3.3), and sets and lists of scopes.
  *
  *     scope       = scope-token *( SP scope-token )
  *     scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
@@ -11,7 +11,7 @@ const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 
 const isScopeToken = (value: unknown): value is string => typeof value === "string" && scopeToken.test(value)
 
-/** Throws unless every name is a scope-token: the mistake is the programmer's, so it shows at start-up. */
+/** Throws a `TypeError` if a name is not a scope-token. `where` is the function that received the names. */
 export const assertScopeTokens = (where: string, scopes: Iterable<string>): void => {
   for (const scope of scopes) {
     if (!isScopeToken(scope)) {
@@ -24,17 +24,18 @@ export const assertScopeTokens = (where: string, scopes: Iterable<string>): void
 }
 
 /**
- * The scopes that a claim grants: a string separated by single spaces (RFC 6749 §3.3), or an array of strings. Whatever is not a scope-token
- * (an empty part, a TAB, a number) grants nothing; it is never an error, so that an odd claim is a 403 and not a 500.
+ * Returns the scopes that a claim grants. The claim is a string separated by single spaces (RFC 6749 §3.3), or an array
+ * of strings. Any other part, such as an empty string, a TAB or a number, grants nothing. It is not an error, so a
+ * malformed claim causes a 403 and not a 500.
  */
 export const fromClaim = (claim: unknown): ReadonlySet<string> => new GrantedScopes(namesIn(claim).filter(isScopeToken))
 
 const namesIn = (claim: unknown): ReadonlyArray<unknown> =>
   typeof claim === "string" ? claim.split(" ") : Array.isArray(claim) ? claim : []
 
-/** An immutable set. */
+/** Creates an immutable set. */
 export const setOf = (names: Iterable<string>): ReadonlySet<string> => new GrantedScopes(names)
 
-/** `outer` then `inner`, each scope once, in the order of first appearance. */
+/** Returns each scope of both lists once, in the order of first appearance. */
 export const union = (outer: ReadonlyArray<string>, inner: ReadonlyArray<string>): ReadonlyArray<string> =>
   Array.from(new Set([...outer, ...inner]))

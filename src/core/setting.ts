@@ -1,4 +1,4 @@
-/** Refuses a setting that cannot work, with a message that begins with its name. */
+/** Fails with a `ConfigurationError` whose message begins with the name of the option. */
 import * as Effect from "effect/Effect"
 import { ConfigurationError } from "./SecurityError.ts"
 

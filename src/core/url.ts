@@ -1,12 +1,13 @@
-/** Which URLs a setting, or an issuer's metadata, may name. */
+/** Validates URLs from options and from the metadata of an issuer. */
 import * as Effect from "effect/Effect"
 import type { ConfigurationError } from "./SecurityError.ts"
 import { refuseSetting } from "./setting.ts"
 
-// Only these three, which are this machine for every resolver. Some resolvers ask DNS for names such as `a.localhost`.
+// Every resolver maps these three names to this machine. Some resolvers look up names such as `a.localhost` in DNS.
 const loopback = new Set(["localhost", "127.0.0.1", "[::1]"])
 
-// What is compared as a string has to be written as it is: `URL` takes white space around it, backslashes and any number of slashes, and an empty query.
+// An issuer is compared as a string, so the option must already be normalized. `URL` also accepts surrounding white
+// space, backslashes, any number of slashes, and an empty query.
 const written = /^https?:\/\/[^/?#@\\\s]+([/?#][^\\\s]*)?$/
 
 const check = (setting: string, value: string, form: RegExp, without: string) => {
@@ -19,17 +20,17 @@ const check = (setting: string, value: string, form: RegExp, without: string) =>
       )
 }
 
-/** An https URL; http only where nothing leaves the machine. */
+/** Accepts an https URL, or an http URL on loopback, where no data leaves the machine. */
 export const requireSecureUrl = (setting: string, value: string): Effect.Effect<URL, ConfigurationError> =>
   check(setting, value, /^/, "credentials and white space")
 
-/** An issuer's identifier: an https URL without query and fragment (RFC 8414 §2). */
+/** Accepts an issuer identifier: an https URL without query and fragment (RFC 8414 §2). */
 export const requireIssuer = (setting: string, value: string): Effect.Effect<URL, ConfigurationError> =>
   Effect.flatMap(check(setting, value, /^[^?#]*$/, "credentials, query, fragment and white space"), (url) =>
     url.pathname.includes("/.well-known/")
       ? refuseSetting(
           setting,
-          "must be the issuer's identifier, not where its metadata is: what stands before /.well-known/"
+          "must be the identifier of the issuer, not the URL of its metadata. Remove the part from /.well-known/ on"
         )
       : Effect.succeed(url)
   )

@@ -1,4 +1,4 @@
-/** What a verified token says: scopes that are a set, times that are dates, claims with any name. */
+/** Verified tokens: immutable scopes, usable dates, and claims with any name. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, DateTime, Effect, Equal, Hash, Layer, Option, Redacted, Schema } from "effect"
 import {
@@ -28,7 +28,7 @@ describe("scopes", () => {
   const names = Arbitrary.array(Arbitrary.schema(name), { maxLength: 6 })
 
   it.prop(
-    "are what a Set of them is",
+    "behave like a Set of the same names",
     { names, others: names },
     ({ names, others }) => {
       const [scopes, set, other] = [scopesOf(names), new Set<string>(names), new Set<string>(others)]
@@ -70,7 +70,7 @@ describe("scopes", () => {
   )
 
   it.prop(
-    "are equal where a Set of them is",
+    "equal other scopes exactly if the two Sets are equal",
     { names, others: names },
     ({ names, others }) => {
       const [scopes, same, other] = [scopesOf(names), scopesOf(names.toReversed()), scopesOf(others)]
@@ -84,18 +84,22 @@ describe("scopes", () => {
     { arbitrary }
   )
 
-  it("are a set to schemas and loggers", () => {
+  it("are encoded as a set by schemas, and logged with their names", () => {
     const scopes = scopesOf("a b")
     const encode = Schema.encodeUnknownSync(Schema.ReadonlySet(Schema.String))
     assert.deepStrictEqual(encode(scopes), new Set(["a", "b"]))
     assert.deepStrictEqual(JSON.parse(JSON.stringify(scopes)), { names: ["a", "b"] })
   })
 
-  it("cannot be changed, by a method of any set neither", () => {
+  it("cannot be changed, not even with a method of Set.prototype", () => {
     const scopes = scopesOf("a")
     const prototype = Object.getPrototypeOf(scopes)
     for (const change of ["add", "delete", "clear"] as const) {
-      assert.throws(() => (scopes as Set<string>)[change]("a"), TypeError, "The scopes of a token cannot be changed.")
+      assert.throws(
+        () => (scopes as Set<string>)[change]("a"),
+        TypeError,
+        "The scopes of a verified token are read-only."
+      )
       assert.throws(() => Reflect.apply(Set.prototype[change], scopes, ["a"]), TypeError)
     }
     const admit = () => true
@@ -111,7 +115,7 @@ describe("scopes", () => {
   })
 })
 
-it.effect("the times of a cached token are dates like any other", () =>
+it.effect("the frozen dates of a cached token work with every function of DateTime", () =>
   Effect.gen(function* () {
     const { present } = yield* verifier({ says: (token) => accepted(token, { issuedAt: Option.some(expiresAt) }) })
     const date = DateTime.makeUnsafe("2100-01-01T00:00:00Z")
@@ -145,17 +149,17 @@ it.effect("the times of a cached token are dates like any other", () =>
 )
 
 // ---------------------------------------------------------------------------------------------------------------------
-// a claim by the name of __proto__
+// a claim named __proto__
 // ---------------------------------------------------------------------------------------------------------------------
 
-describe("a claim by the name of __proto__", () => {
+describe("a claim named __proto__", () => {
   const inherited = { admin: true, scope: "admin", sub: "root", value: "admin" }
   const arbitrary = { runs: 50, size: 12, seed: 20261126 }
   const codes = Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 }))), {
     maxLength: 6
   })
 
-  /** JSON in which it stands at some depth. */
+  /** Returns JSON with the claim at some depth. */
   const nested = (codes: ReadonlyArray<number>): unknown =>
     codes.reduce<unknown>(
       (inner, code) => {
@@ -175,7 +179,7 @@ describe("a claim by the name of __proto__", () => {
 
   const plain: ReadonlyArray<unknown> = [null, Object.prototype, Array.prototype]
 
-  /** It is a member like any other: nothing inherits from it. */
+  /** Asserts that the claim is an own member, and that no object inherits from its value. */
   const assertPlain = (value: unknown): void => {
     if (typeof value !== "object" || value === null) return
     assert.include(plain, Object.getPrototypeOf(value))
@@ -213,7 +217,7 @@ describe("a claim by the name of __proto__", () => {
       ),
     "a token of your own verifier": (claims) => Effect.succeed(["a", own(claims, {})]),
     "a token of your own verifier without a cache": (claims) => Effect.succeed(["a", own(claims, false)]),
-    "a token that AccessToken.make has made": (claims) =>
+    "a token of AccessToken.make": (claims) =>
       Effect.succeed([
         "a",
         own(AccessToken.make({ subject: "a", scopes: "a", issuer, expiresAt, claims }).claims as typeof claims, {})
@@ -234,7 +238,7 @@ describe("a claim by the name of __proto__", () => {
       ["a schema", record as unknown as typeof anyClaims]
     ] as const) {
       it.effect.prop(
-        `is a claim like any other: ${name}, behind a scheme with ${schema}`,
+        `is read as an ordinary claim: ${name}, with a scheme for ${schema}`,
         { codes },
         ({ codes }) =>
           Effect.gen(function* () {
@@ -258,7 +262,7 @@ describe("a claim by the name of __proto__", () => {
   }
 
   it.effect.prop(
-    "is a claim like any other: a token of a test",
+    "is read as an ordinary claim: a token of layerTest",
     { codes },
     ({ codes }) =>
       Effect.gen(function* () {
@@ -272,7 +276,7 @@ describe("a claim by the name of __proto__", () => {
     { arbitrary }
   )
 
-  it.effect("says nothing of claims that a verifier reads", () =>
+  it.effect("does not set the claims that a verifier reads", () =>
     Effect.gen(function* () {
       const { mint } = yield* TestIssuer
       const verify = (options: Partial<JwtVerifier.Options>, mintOptions: Parameters<typeof mint>[0]) =>
@@ -295,7 +299,7 @@ describe("a claim by the name of __proto__", () => {
     }).pipe(Effect.provide(Issuer))
   )
 
-  it.effect("neither do names that every object inherits", () =>
+  it.effect("and the names of inherited members, such as constructor, are not read as claims", () =>
     Effect.gen(function* () {
       const { mint, mintOpaque } = yield* TestIssuer
       const verify = (token: string, layer: Layer.Layer<TokenVerifier, unknown, any>) =>

@@ -1,3 +1,4 @@
+/** Extraction of bearer tokens from HTTP/2 requests. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -12,7 +13,8 @@ layer(
     Layer.provideMerge(NodeHttpServer.layer(() => http2.createServer(), { port: 0 }))
   )
 )("BearerToken over HTTP/2", (it) => {
-  // Written as frames (RFC 9113 §4.1) and literal header fields (RFC 7541 §6.2.2): Node's own client refuses to send a field twice.
+  // The test writes frames (RFC 9113 §4.1) and literal header fields (RFC 7541 §6.2.2) itself, because Node's client
+  // refuses to send a header twice.
   const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
     const header = Buffer.alloc(9)
     header.writeUIntBE(payload.length, 0, 3)
@@ -34,7 +36,7 @@ layer(
   const END_STREAM = 1
   const END_HEADERS = 4
 
-  /** The body of the answer to a request with these fields. */
+  /** Returns the body of the response to a request with these `authorization` headers. */
   const ask = (...values: ReadonlyArray<string>) =>
     Effect.flatMap(HttpServer.HttpServer, ({ address }) =>
       Effect.callback<string, Error>((resume) => {
@@ -76,7 +78,7 @@ layer(
       })
     )
 
-  it.effect("takes one field, refuses several, and answers the next good request", () =>
+  it.effect("accepts one Authorization header, refuses several, and serves the next valid request", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* ask("Bearer one"), "one")
       for (const several of [

@@ -1,3 +1,4 @@
+/** Extraction of bearer tokens on Node, where the library reads raw headers if nothing has changed them. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -5,19 +6,19 @@ import { Headers, HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerRespo
 import * as http from "node:http"
 import { fastapi, get, Routes, serve, verifierLayer } from "../support/bearerTokenApp.ts"
 
-/** Ways to show a request with other headers, in front of Node's. */
+/** Ways in which middleware can replace the headers of a request. */
 const fronts: Readonly<
   Record<
     string,
     (request: HttpServerRequest.HttpServerRequest, headers: Headers.Headers) => HttpServerRequest.HttpServerRequest
   >
 > = {
-  "inherits from it": (request, headers) => Object.create(request, { headers: { value: headers } }),
-  "copies it": (request, headers) => ({ ...request, headers }),
-  "defines its headers anew": (request, headers) => Object.defineProperty(request, "headers", { value: headers }),
-  "is a proxy of it": (request, headers) =>
+  "inherits from the request": (request, headers) => Object.create(request, { headers: { value: headers } }),
+  "copies the request": (request, headers) => ({ ...request, headers }),
+  "redefines the headers property": (request, headers) => Object.defineProperty(request, "headers", { value: headers }),
+  "wraps the request in a proxy": (request, headers) =>
     new Proxy(request, { get: (target, name) => (name === "headers" ? headers : Reflect.get(target, name, target)) }),
-  "is of a class that shows it otherwise": (request, headers) => {
+  "changes the prototype of the request": (request, headers) => {
     const prototype = Object.create(Object.getPrototypeOf(request), {
       headers: {
         get(this: { readonly hides?: boolean }) {
@@ -27,7 +28,7 @@ const fronts: Readonly<
     })
     return Object.setPrototypeOf(Object.assign(request, { hides: true }), prototype)
   },
-  "modifies it": (request, headers) => request.modify({ headers })
+  "calls modify": (request, headers) => request.modify({ headers })
 }
 
 layer(
@@ -44,8 +45,9 @@ layer(
     Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
     Layer.provideMerge(NodeHttpServer.layerTest)
   )
-)("BearerToken of a request as Node has it", (it) => {
-  it.effect("is found without an object of all fields: where Effect changes, this is to be looked at again", () =>
+)("BearerToken of an unchanged Node request", (it) => {
+  // A failure after an upgrade of Effect means that receivedRequest.ts must be adapted.
+  it.effect("is read without creating the headers object of Effect", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* get("/", "Authorization: Bearer abc")).body, "undefined")
     })
@@ -58,21 +60,21 @@ for (const [name, front] of Object.entries(fronts)) {
       ...serve,
       middleware: (app) =>
         Effect.updateService(app, HttpServerRequest.HttpServerRequest, (request) => {
-          // The adapter's own are not asked: from then on it would show others itself.
+          // Reads the headers of Node, because reading those of Effect would disable the fast path under test.
           const { cookie } = (request.source as http.IncomingMessage).headers
           return front(request, Headers.fromInput({ authorization: `Bearer ${cookie}` }))
         })
     }).pipe(
-      // A span of the server's would ask for the headers.
+      // A server span would read the headers of Effect.
       Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
       Layer.provideMerge(NodeHttpServer.layerTest)
     )
-  )(`BearerToken of a request, where what stands in front of it ${name}`, (it) => {
-    it.effect("is what that says", () =>
+  )(`BearerToken of a request, if middleware ${name}`, (it) => {
+    it.effect("is read from the new headers", () =>
       Effect.gen(function* () {
         for (const path of ["/layer", "/fastapi", "/rfc6750"]) {
           const { body } = yield* get(path, "Cookie: abc", "Authorization: Bearer def")
-          if (name === "copies it") assert.notInclude(body, "def", path)
+          if (name === "copies the request") assert.notInclude(body, "def", path)
           else assert.strictEqual(body, "abc", path)
         }
       })
@@ -86,7 +88,7 @@ layer(
       NodeHttpServer.layer(
         () =>
           http.createServer((request) => {
-            // What stands in front of the app on Node may write the field, or take it away.
+            // A listener of Node may set or delete the header.
             const { cookie } = request.headers
             if (cookie === undefined) delete request.headers.authorization
             else request.headers.authorization = `Bearer ${cookie}`
@@ -96,7 +98,7 @@ layer(
     )
   )
 )("BearerToken behind a listener that changes Node's headers", (it) => {
-  it.effect("is what the listener says", () =>
+  it.effect("is read from the headers that the listener set", () =>
     Effect.gen(function* () {
       for (const path of ["/layer", "/fastapi", "/rfc6750"]) {
         assert.strictEqual((yield* get(path, "Cookie: abc")).body, "abc", path)

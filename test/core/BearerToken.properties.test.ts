@@ -1,3 +1,4 @@
+/** Properties of the extraction of bearer tokens, for generated headers. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
 import { BearerToken } from "effect-oauth2"
@@ -83,7 +84,7 @@ describe("BearerToken", () => {
     )
 
     it.effect.prop(
-      "the token of every field that the grammar produces comes back",
+      "extracts the token from every header that the grammar produces",
       { good },
       Effect.fnUntraced(function* ({ good }) {
         assert.deepStrictEqual(yield* answer(good.value), token(good.token))
@@ -92,7 +93,7 @@ describe("BearerToken", () => {
     )
 
     it.effect.prop(
-      "a good field that was changed is answered as its new text demands",
+      "treats a changed header like the second implementation does",
       { value: mutated },
       Effect.fnUntraced(function* ({ value }) {
         assert.deepStrictEqual(yield* answer(value), oracle(value))
@@ -101,7 +102,7 @@ describe("BearerToken", () => {
     )
 
     it.effect.prop(
-      "any text at all is answered with a token of the grammar or a typed failure",
+      "returns a token68 or a typed failure for any text",
       { value: text(hostile, 0, 60) },
       Effect.fnUntraced(function* ({ value }) {
         assert.deepStrictEqual(yield* answer(value), oracle(value))
@@ -110,7 +111,7 @@ describe("BearerToken", () => {
     )
 
     it.effect.prop(
-      "any text after the scheme is answered with a token of the grammar or a typed failure",
+      "returns a token68 or a typed failure for any text after the scheme",
       { scheme, text: text(oneOf(hostile, from(Array.from(token68))), 0, 20) },
       Effect.fnUntraced(function* ({ scheme, text }) {
         assert.deepStrictEqual(yield* answer(`${scheme} ${text}`), oracle(`${scheme} ${text}`))
@@ -119,7 +120,7 @@ describe("BearerToken", () => {
     )
 
     it.effect.prop(
-      "the length limit is exact wherever it is",
+      "enforces any MaxLength exactly",
       { good, maxLength: int(0, 120) },
       Effect.fnUntraced(function* ({ good, maxLength }) {
         const answered = yield* answer(good.value).pipe(Effect.provideService(BearerToken.MaxLength, maxLength))

@@ -1,3 +1,4 @@
+/** Extraction of bearer tokens from requests over a real socket. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
@@ -16,7 +17,7 @@ const nextGoodRequest = Effect.gen(function* () {
 layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.layerTest)))(
   "BearerToken over a socket",
   (it) => {
-    it.effect("answers good requests, with the field's name in any case", () =>
+    it.effect("accepts valid credentials, with the name of the header in any case", () =>
       Effect.gen(function* () {
         yield* nextGoodRequest
         for (const name of ["authorization", "AUTHORIZATION", "aUtHoRiZaTiOn"]) {
@@ -44,7 +45,7 @@ layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.lay
       ["a malformed one and a good one", ["Authorization: Bearer a b", "Authorization: Bearer one"]]
     ]
     for (const [title, lines] of several) {
-      it.effect(`refuses several Authorization fields: ${title}`, () =>
+      it.effect(`refuses several Authorization headers: ${title}`, () =>
         Effect.gen(function* () {
           const bare = { status: 401, body: '{"detail":"Not authenticated"}' }
           for (const path of ["/layer", "/fastapi", "/optional"]) {
@@ -60,7 +61,7 @@ layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.lay
       )
     }
 
-    it.effect("refuses two fields that a client joined by a comma", () =>
+    it.effect("refuses two credentials joined by a comma", () =>
       Effect.gen(function* () {
         assert.strictEqual((yield* get("/rfc6750", "Authorization: Bearer one, Bearer two")).status, 400)
         assert.strictEqual((yield* get("/rfc6750", "Authorization: Bearer one, Basic dTpw")).status, 400)
@@ -69,7 +70,7 @@ layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.lay
       })
     )
 
-    it.effect("takes no token from the query, a form, a trailer, or a field with a similar name", () =>
+    it.effect("ignores tokens in the query, a form, a trailer, or a header with a similar name", () =>
       Effect.gen(function* () {
         const form = "access_token=abc"
         const head = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -93,7 +94,7 @@ layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.lay
       })
     )
 
-    it.effect("never answers a byte of any value, anywhere in the field, with a 5xx", () =>
+    it.effect("never responds with 5xx to any byte at any position of the header", () =>
       Effect.gen(function* () {
         const fields = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).flatMap((byte) => [
           `Bearer ab${byte}cd`,
@@ -108,7 +109,7 @@ layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.lay
             const { body, status } = yield* get("/fastapi", `Authorization: ${field}`)
             const shown = JSON.stringify(field)
             assert.include([200, 400, 401], status, shown)
-            // A server takes the blanks around a value away before anyone sees it.
+            // Node removes spaces and tabs around a value.
             const expected = oracle(field.replace(/^[ \t]+|[ \t]+$/g, ""))
             if (status === 200) assert.deepStrictEqual(token(body), expected, shown)
             if (/^[\x20-\x7E\x80-\xFF]*$/.test(field))
@@ -125,24 +126,24 @@ layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.lay
       ["a folded line in the middle of the token", ["Authorization: Bearer ab", "\tcd"]],
       ["a folded second credential", ["Authorization: Bearer abc,", " Basic dTpw"]],
       ["a bare CR", ["Authorization: Bearer a\rbc"]],
-      ["a bare LF before another field", ["Authorization: Bearer abc\nAuthorization: Bearer def"]],
+      ["a bare LF before another header", ["Authorization: Bearer abc\nAuthorization: Bearer def"]],
       ["NUL", ["Authorization: Bearer a\0bc"]],
       ["a blank before the colon", ["Authorization : Bearer abc"]],
       ["no colon", ["Authorization Bearer abc"]],
       ["UTF-8", ["Authorization: Bearer \xC3\xA9\xF0\x9F\x98\x80"]],
       ["a byte order mark", ["\xEF\xBB\xBFAuthorization: Bearer abc"]],
-      ["a field over the limit", [`Authorization: Bearer ${"a".repeat(8200)}`]],
-      ["a field over the server's own limit", [`Authorization: Bearer ${"a".repeat(50_000)}`]],
+      ["a header over MaxLength", [`Authorization: Bearer ${"a".repeat(8200)}`]],
+      ["a header over the limit of Node", [`Authorization: Bearer ${"a".repeat(50_000)}`]],
       ["many dots", [`Authorization: Bearer ${".".repeat(8000)}!`]],
       ["many blanks", [`Authorization: Bearer a${" ".repeat(8000)}b`]]
     ] as const) {
-      it.effect(`refuses ${title} with a 4xx, and answers the next good request`, () =>
+      it.effect(`refuses ${title} with 4xx, and serves the next valid request`, () =>
         Effect.gen(function* () {
           for (const path of ["/layer", "/fastapi", "/rfc6750", "/optional"]) {
             const response = yield* Effect.result(get(path, ...lines))
-            // A server may reset the connection while bytes are still coming: an answer too, and no 5xx.
+            // Node may reset the connection while the client still sends bytes. This is not a 5xx, either.
             if (Result.isFailure(response)) {
-              assert.strictEqual(title, "a field over the server's own limit")
+              assert.strictEqual(title, "a header over the limit of Node")
               continue
             }
             const { body, status } = response.success
@@ -158,7 +159,7 @@ layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.lay
       )
     }
 
-    it.effect("takes a field of exactly 8192 characters, and refuses one more", () =>
+    it.effect("accepts a header of exactly 8192 characters, and refuses a longer one", () =>
       Effect.gen(function* () {
         const longest = "a".repeat(8192 - "Bearer ".length)
         assert.strictEqual((yield* get("/rfc6750", `Authorization: Bearer ${longest}`)).body, longest)
@@ -210,7 +211,7 @@ layer(
     Layer.provideMerge(NodeHttpServer.layerTest)
   )
 )("BearerToken.MaxLength of a served app", (it) => {
-  it.effect("is the one provided to the server", () =>
+  it.effect("is the value provided to the server", () =>
     Effect.gen(function* () {
       for (const path of ["/layer", "/fastapi", "/rfc6750"]) {
         assert.strictEqual((yield* get(path, "Authorization: Bearer abc")).body, "abc", path)

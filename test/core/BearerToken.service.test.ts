@@ -1,3 +1,4 @@
+/** The effects and layers of `BearerToken`. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Layer, Option, Redacted, Result } from "effect"
 import { Headers, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -8,7 +9,7 @@ import { fastapi, verifierLayer } from "../support/bearerTokenApp.ts"
 describe("BearerToken", () => {
   describe("extract", () => {
     it.effect(
-      "fails with NotAuthenticated where there is no bearer token, with InvalidRequest where it is malformed",
+      "fails with NotAuthenticated without a bearer token, and with InvalidRequest if the token is malformed",
       () =>
         Effect.gen(function* () {
           const failure = (value: string | undefined) =>
@@ -25,7 +26,7 @@ describe("BearerToken", () => {
         })
     )
 
-    it.effect("reads the request each time that it runs", () =>
+    it.effect("reads the request again in each run", () =>
       Effect.gen(function* () {
         for (const value of ["one", "two", "one"]) {
           assert.deepStrictEqual(yield* answer(`Bearer ${value}`), token(value))
@@ -44,7 +45,7 @@ describe("BearerToken", () => {
         new Request("http://localhost/", { headers: { cookie: "access_token=abc; Authorization=Bearer abc" } })
       ],
       [
-        "fields with another name",
+        "headers with another name",
         new Request("http://localhost/", {
           headers: {
             "proxy-authorization": "Bearer abc",
@@ -56,14 +57,14 @@ describe("BearerToken", () => {
         })
       ]
     ] as const) {
-      it.effect(`takes no token from ${where}`, () =>
+      it.effect(`ignores a token in ${where}`, () =>
         Effect.gen(function* () {
           assert.deepStrictEqual(yield* answerTo(HttpServerRequest.fromWeb(request)), noCredentials)
         })
       )
     }
 
-    it.effect("is not misled by a header of the prototype", () =>
+    it.effect("ignores headers named __proto__ and constructor", () =>
       Effect.gen(function* () {
         const request = HttpServerRequest.fromWeb(new Request("http://localhost/")).modify({
           headers: Headers.fromRecordUnsafe({ ["__proto__"]: "Bearer abc", constructor: "Bearer abc" })
@@ -80,7 +81,7 @@ describe("BearerToken", () => {
         Effect.result
       )
 
-    it.effect("is None where no bearer token was sent", () =>
+    it.effect("returns None for a request without a bearer token", () =>
       Effect.gen(function* () {
         for (const value of [undefined, "", " ", "Basic dTpw", "DPoP abc"]) {
           assert.deepStrictEqual(yield* optional(value), Result.succeed(Option.none()), JSON.stringify(value))
@@ -88,14 +89,14 @@ describe("BearerToken", () => {
       })
     )
 
-    it.effect("is Some of the token", () =>
+    it.effect("returns the token in Some", () =>
       Effect.gen(function* () {
         const found = Option.getOrThrow(Result.getOrThrow(yield* optional("bearer abc")))
         assert.strictEqual(Redacted.value(found), "abc")
       })
     )
 
-    it.effect("refuses a malformed credential, never taking it for none", () =>
+    it.effect("fails for malformed credentials instead of returning None", () =>
       Effect.gen(function* () {
         for (const value of ["Bearer", "Bearer ", "Bearer a b", "Bearer a\0", "Bearer =", "x".repeat(8193)]) {
           const refused = yield* optional(value)
@@ -130,7 +131,7 @@ describe("BearerToken", () => {
       })
     )
 
-    it.effect("remembers neither a token nor a refusal", () =>
+    it.effect("memoizes neither a token nor a failure", () =>
       Effect.gen(function* () {
         for (const [value, expected] of [
           ["Bearer one", Exit.succeed("one")],
@@ -147,7 +148,7 @@ describe("BearerToken", () => {
       })
     )
 
-    it.effect("is built anew even with one memo map and one scope for all requests", () =>
+    it.effect("is not memoized, even with one memo map and one scope for all requests", () =>
       Effect.gen(function* () {
         const memoMap = yield* Layer.makeMemoMap
         const scope = yield* Effect.scope
@@ -160,7 +161,7 @@ describe("BearerToken", () => {
       })
     )
 
-    it.effect("is built anew where one layer that contains it is used for several requests", () =>
+    it.effect("is not memoized inside a layer that several requests share", () =>
       Effect.gen(function* () {
         class Caller extends Context.Service<Caller, string>()("test/Caller") {}
         const callerLayer = Layer.effect(Caller, Effect.map(BearerToken, Redacted.value)).pipe(
@@ -179,8 +180,9 @@ describe("BearerToken", () => {
       })
     )
 
-    // The trap: a layer is remembered by reference in the memo map of the fiber, and an app has one memo map for all its requests.
-    it.effect("gives each of many concurrent requests to one router its own token", () =>
+    // Effect memoizes a layer by reference, and an app has one memo map for all requests. A memoized layer would leak
+    // tokens between requests.
+    it.effect("provides each concurrent request with its own token", () =>
       Effect.gen(function* () {
         const count = 200
         const allHaveTokens = yield* Deferred.make<void>()
@@ -215,7 +217,7 @@ describe("BearerToken", () => {
   })
 
   describe("layerTest", () => {
-    it.effect("provides the given token without any request", () =>
+    it.effect("provides the given token without a request", () =>
       Effect.gen(function* () {
         const bearer = yield* Effect.provide(BearerToken, BearerToken.layerTest("demo"))
         assert.strictEqual(Redacted.value(bearer), "demo")
@@ -223,7 +225,7 @@ describe("BearerToken", () => {
       })
     )
 
-    it.effect("does not open a guarded route: the guard reads the request", () =>
+    it.effect("does not authorize a request, because the guard reads the credential of the request", () =>
       Effect.gen(function* () {
         const Guarded = HttpRouter.add("GET", "/", HttpServerResponse.text("open")).pipe(
           Layer.provide(fastapi.require().route.layer),

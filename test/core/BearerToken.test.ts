@@ -1,3 +1,4 @@
+/** The syntax of the `Authorization` header, its length limit, and the secrecy of tokens. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HttpServerRequest } from "effect/http"
@@ -20,8 +21,8 @@ import {
 } from "../support/extractBearerToken.ts"
 
 describe("BearerToken", () => {
-  describe("the Authorization field, against FastAPI's table (fastapi.md §1.1)", () => {
-    // Ours differs where FastAPI takes an empty token, inner spaces, or what is outside token68.
+  describe("the Authorization header, compared with FastAPI", () => {
+    // FastAPI also accepts an empty token, inner spaces, and characters outside token68.
     const rows: ReadonlyArray<readonly [value: string | undefined, expected: Answer]> = [
       [undefined, noCredentials],
       ["", noCredentials],
@@ -43,7 +44,7 @@ describe("BearerToken", () => {
       ["Bearer \u00a0a\u00a0", token("a")]
     ]
     for (const [value, expected] of rows) {
-      it.effect(`${JSON.stringify(value)} is answered with ${JSON.stringify(expected)}`, () =>
+      it.effect(`${JSON.stringify(value)} results in ${JSON.stringify(expected)}`, () =>
         Effect.gen(function* () {
           assert.deepStrictEqual(yield* answer(value), expected)
           assert.deepStrictEqual(oracle(value), expected)
@@ -53,7 +54,7 @@ describe("BearerToken", () => {
   })
 
   describe("the scheme", () => {
-    it.effect("is taken in each of its 64 mixtures of case", () =>
+    it.effect("is accepted in upper, lower and mixed case: all 64 spellings", () =>
       Effect.gen(function* () {
         for (let mask = 0; mask < 64; mask++) {
           const scheme = Array.from("bearer", (c, i) => ((mask >> i) & 1 ? c.toUpperCase() : c)).join("")
@@ -91,7 +92,7 @@ describe("BearerToken", () => {
       )
     }
 
-    it.effect("has no look-alikes: U+212A, full width, mathematical, Cyrillic, combining letters are others", () =>
+    it.effect("is not accepted with look-alike letters, such as U+212A, full width or Cyrillic", () =>
       Effect.gen(function* () {
         const tricks = new Set(["\u212A", "\u017F", "\u0130", "\u0131", "\u00DF", "е", "а", "В", "ᴇ", "e\u0301"])
         for (let code = 0x80; code <= 0x1ffff; code++) {
@@ -112,7 +113,7 @@ describe("BearerToken", () => {
   })
 
   describe("the token", () => {
-    it.effect("may hold each character of token68, and no other (RFC 9110 §11.2)", () =>
+    it.effect("accepts every character of token68, and no other character (RFC 9110 §11.2)", () =>
       Effect.gen(function* () {
         for (let code = 0; code <= 0x17f; code++) {
           const value = `a${String.fromCharCode(code)}b`
@@ -168,7 +169,7 @@ describe("BearerToken", () => {
       )
     }
 
-    it.effect("loses the white space around it that FastAPI strips, and keeps what is not white space", () =>
+    it.effect("is extracted without the surrounding white space that FastAPI strips", () =>
       Effect.gen(function* () {
         for (let code = 0; code <= 0xff; code++) {
           if (token68.includes(String.fromCharCode(code)) || code === 0x3d) continue
@@ -181,9 +182,9 @@ describe("BearerToken", () => {
       })
     )
 
-    it.effect("is searched in linear time: white space in the middle of a long field costs nothing", () =>
+    it.effect("is parsed in linear time, even with much white space in the middle of a long header", () =>
       Effect.gen(function* () {
-        // A quadratic search takes several seconds for each of these; a linear one less than a millisecond.
+        // For each of these headers, quadratic code needs several seconds, and linear code less than a millisecond.
         const length = 60_000
         for (const value of [
           `Bearer a${" ".repeat(length)}b`,
@@ -205,7 +206,7 @@ describe("BearerToken", () => {
   })
 
   describe("MaxLength", () => {
-    it.effect("is 8192 characters of the field by default: the token is taken at the bound, refused one over it", () =>
+    it.effect("is 8192 characters by default: a header of this length is accepted, a longer one is refused", () =>
       Effect.gen(function* () {
         assert.strictEqual(yield* BearerToken.MaxLength, 8192)
         const longest = "a".repeat(8192 - "Bearer ".length)
@@ -216,7 +217,7 @@ describe("BearerToken", () => {
       })
     )
 
-    it.effect("goes before what the field says", () =>
+    it.effect("is checked before the scheme and the syntax", () =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* answer(`Basic ${"a".repeat(8192)}`), tooLong)
         assert.deepStrictEqual(yield* answer(" ".repeat(8193)), tooLong)
@@ -225,7 +226,7 @@ describe("BearerToken", () => {
       })
     )
 
-    it.effect("is configured through the Reference", () =>
+    it.effect("is configured with the Reference", () =>
       Effect.gen(function* () {
         const at = (maxLength: number, value: string) =>
           answer(value).pipe(Effect.provideService(BearerToken.MaxLength, maxLength))
@@ -245,7 +246,7 @@ describe("BearerToken", () => {
   describe("secrecy", () => {
     const secret = "s3cr3t.s3cr3t.s3cr3t"
 
-    it.effect("a token is not in what it prints as", () =>
+    it.effect("prints a token only as <redacted:access_token>", () =>
       Effect.gen(function* () {
         const extracted = yield* BearerToken.extract.pipe(
           Effect.provideService(HttpServerRequest.HttpServerRequest, requestWith(`Bearer ${secret}`))
@@ -271,7 +272,7 @@ describe("BearerToken", () => {
       secret,
       `Bearer ${secret}, Bearer ${secret}`
     ]) {
-      it.effect(`the field is not in the error that refuses ${JSON.stringify(value.slice(0, 60))}`, () =>
+      it.effect(`prints no credentials in the error for ${JSON.stringify(value.slice(0, 60))}`, () =>
         Effect.gen(function* () {
           const error = yield* Effect.flip(BearerToken.extract).pipe(
             Effect.provideService(HttpServerRequest.HttpServerRequest, requestWith(value))
@@ -300,7 +301,7 @@ describe("BearerToken", () => {
       return HttpServerRequest.fromWeb(new Request("http://localhost/", { headers }))
     }
 
-    it.effect("with one Authorization field is answered by its token", () =>
+    it.effect("with one Authorization header yields its token", () =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* answerTo(two("Bearer abc")), token("abc"))
       })
@@ -315,7 +316,7 @@ describe("BearerToken", () => {
       ["Bearer abc", ""],
       ["Bearer", "abc"]
     ]) {
-      it.effect(`with ${JSON.stringify(values)}, which it joins by a comma, is refused`, () =>
+      it.effect(`with several headers, joined by a comma, is refused: ${JSON.stringify(values)}`, () =>
         Effect.gen(function* () {
           const request = two(...values)
           assert.strictEqual(request.headers["authorization"], values.join(", ").trim())

@@ -1,3 +1,4 @@
+/** Properties of challenges, for generated realms and scopes. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { Challenge } from "effect-oauth2"
@@ -50,7 +51,7 @@ describe("Challenge", () => {
     const isVisibleAsciiLine = (field: string) => Array.from(field).every((c) => c >= " " && c <= "~")
 
     it.prop(
-      "the realm and the scopes come back from the challenge",
+      "writes a challenge from which a parser reads the same realm and scopes",
       { realm: printable, scopes },
       ({ realm, scopes }) => {
         for (const error of variants) {
@@ -75,7 +76,7 @@ describe("Challenge", () => {
     )
 
     it.prop(
-      "no value can leave its string: the challenge is one line of ASCII with the parameters that were given",
+      "writes one line of ASCII with exactly the given parameters, whatever their values",
       { realm: hostile, scope: hostile, error: hostile },
       ({ error, realm, scope }) => {
         const given = [
@@ -92,7 +93,7 @@ describe("Challenge", () => {
             params.map(([name]) => name),
             given.slice(0, count).map(([name]) => name)
           )
-          // RFC 6750 §3: what error and scope may hold.
+          // RFC 6750 §3: the characters that error and scope allow.
           for (const [name, value] of params) {
             if (name !== "realm") assert.match(value, /^[\x20\x21\x23-\x5B\x5D-\x7E]*$/)
           }
@@ -102,7 +103,7 @@ describe("Challenge", () => {
     )
 
     it.prop(
-      "an answer with any realm and scopes can be sent",
+      "returns a response that can be sent with any realm and scopes",
       { realm: hostile, scopes: Arbitrary.array(hostile, { maxLength: 4 }) },
       ({ realm, scopes }) => {
         for (const error of variants) {

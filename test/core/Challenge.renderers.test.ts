@@ -1,3 +1,4 @@
+/** Custom responses of `Challenge.Renderers`. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
 import { HttpServerResponse } from "effect/http"
@@ -29,7 +30,7 @@ describe("Challenge", () => {
         (response) => HttpServerResponse.toWeb(response)
       )
 
-    it.effect("give status and body, and the library adds the challenge", () =>
+    it.effect("choose status and body, and the library adds the challenge", () =>
       Effect.gen(function* () {
         for (const [responses, challenge] of [
           ["fastapi", 'Bearer scope="a"'],
@@ -44,7 +45,7 @@ describe("Challenge", () => {
       })
     )
 
-    it.effect("get Retry-After added too, and no challenge with it", () =>
+    it.effect("get Retry-After without a challenge after an outage", () =>
       Effect.gen(function* () {
         const response = yield* respond("AuthorizationServerUnavailable", {
           AuthorizationServerUnavailable: () => problem(500)
@@ -55,7 +56,7 @@ describe("Challenge", () => {
       })
     )
 
-    it.effect("keep the fields that they set, whatever the case of the name", () =>
+    it.effect("keep the headers that they set, with names in any case", () =>
       Effect.gen(function* () {
         for (const name of ["www-authenticate", "WWW-Authenticate"]) {
           const response = yield* respond("NotAuthenticated", {
@@ -73,7 +74,7 @@ describe("Challenge", () => {
       })
     )
 
-    it.effect("are given the error with its fields", () =>
+    it.effect("receive the error with its fields", () =>
       Effect.gen(function* () {
         const seen: Array<unknown> = []
         yield* respond("InvalidToken", {
@@ -86,7 +87,7 @@ describe("Challenge", () => {
       })
     )
 
-    it.effect("leave the errors standard that they do not name", () =>
+    it.effect("do not change the responses to errors that they do not name", () =>
       Effect.gen(function* () {
         for (const row of table) {
           const response = yield* respond(
@@ -116,16 +117,16 @@ describe("Challenge", () => {
         }
       ],
       [
-        "throws no error",
+        "throws undefined",
         () => {
           throw undefined
         }
       ],
       ["returns nothing", () => undefined as never],
-      ["returns what is no response", () => ({ status: 200 }) as never],
+      ["returns an object that is not a response", () => ({ status: 200 }) as never],
       ["returns an effect", () => Effect.succeed(HttpServerResponse.empty()) as never]
     ] as const) {
-      it.effect(`fall back to the standard response, and log an error, where one ${title}`, () => {
+      it.effect(`are replaced by the standard response, and an error is logged, if a renderer ${title}`, () => {
         const logged: Array<string> = []
         const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
           logged.push(`${logLevel} ${String(message)}`)
@@ -141,7 +142,7 @@ describe("Challenge", () => {
       })
     }
 
-    it.effect("serve a guard over HTTP, and one that throws does not make it a 500", () => {
+    it.effect("respond for a guard over HTTP, without a 500 if a renderer throws", () => {
       const scheme = OAuth2.authorizationCode("s", {
         ...flow,
         responses: "rfc6750",

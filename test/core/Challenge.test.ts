@@ -1,3 +1,4 @@
+/** The responses to all errors, as plain data and over HTTP. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, ErrorReporter, Layer, Logger } from "effect"
@@ -25,7 +26,7 @@ import {
   without
 } from "../support/errorTable.ts"
 
-/** The Authorization field that makes a guard fail with each error. */
+/** For each error, the `Authorization` header that makes a guard fail with this error. */
 const credentials: { readonly [K in Tag]: string | undefined } = {
   NotAuthenticated: undefined,
   InvalidRequest: "Bearer a b",
@@ -37,7 +38,7 @@ const credentials: { readonly [K in Tag]: string | undefined } = {
 describe("Challenge", () => {
   describe("answer", () => {
     for (const row of table) {
-      it(`${row.tag} under ${row.responses} with the scopes [${row.scopes.join(", ")}]`, () => {
+      it(`returns the response of the table: ${row.tag}, ${row.responses}, scopes [${row.scopes.join(", ")}]`, () => {
         const { body, headers, status } = Challenge.answer(
           errors[row.tag],
           settings({ responses: row.responses, realm, scopes: row.scopes })
@@ -51,7 +52,7 @@ describe("Challenge", () => {
       })
     }
 
-    it("has one or more parameters under rfc6750 (RFC 6750 §3), and no error code where no credentials were sent (§3.1)", () => {
+    it("writes at least one parameter for rfc6750, and no error code without credentials (RFC 6750 §3)", () => {
       for (const error of variants) {
         const field = Challenge.answer(error, settings({ responses: "rfc6750" })).headers["www-authenticate"]
         if (error._tag === "AuthorizationServerUnavailable") {
@@ -64,7 +65,7 @@ describe("Challenge", () => {
       }
     })
 
-    it("says the same for every reason of an error: nothing of its detail reaches the client", () => {
+    it("returns the same response for every reason of an error, so no detail reaches the client", () => {
       for (const responses of ["fastapi", "rfc6750"] as const) {
         const answers = new Map<Tag, string>()
         for (const error of variants) {
@@ -78,7 +79,7 @@ describe("Challenge", () => {
       }
     })
 
-    it("names the scopes of the operation, not those that the error carries", () => {
+    it("names the required scopes of the operation, not the scopes in the error", () => {
       const error = new SecurityError.InsufficientScope({ required: ["x"], missing: ["x"] })
       assert.strictEqual(
         Challenge.answer(error, settings({ scopes: ["a", "b"] })).headers["www-authenticate"],
@@ -94,13 +95,13 @@ describe("Challenge", () => {
       [Duration.zero, "1"],
       [Duration.days(365), "31536000"]
     ] as const) {
-      it(`asks to retry after ${seconds} s for ${Duration.format(retryAfter)}`, () => {
+      it(`writes Retry-After: ${seconds} for ${Duration.format(retryAfter)}`, () => {
         const error = new SecurityError.AuthorizationServerUnavailable({ issuer: "i", reason: "Timeout", retryAfter })
         assert.strictEqual(Challenge.answer(error, settings()).headers["retry-after"], seconds)
       })
     }
 
-    it("writes Retry-After in digits whatever the duration (RFC 9110 §10.2.3: delay-seconds = 1*DIGIT)", () => {
+    it("writes Retry-After in digits for every duration (RFC 9110 §10.2.3: delay-seconds = 1*DIGIT)", () => {
       for (const retryAfter of [
         Duration.infinity,
         Duration.negativeInfinity,
@@ -120,7 +121,7 @@ describe("Challenge", () => {
       rfc6750: OAuth2.authorizationCode("rfc6750", { ...flow, realm, responses: "rfc6750" })
     }
 
-    it.effect("a guard answers each error with the bytes of the table", () =>
+    it.effect("a guard sends the response of the table for each error", () =>
       Effect.gen(function* () {
         for (const row of table) {
           const path = `/${row.responses}/${row.scopes.join("-")}`
@@ -147,7 +148,7 @@ describe("Challenge", () => {
       )
     )
 
-    it.effect("the scheme's name is the realm where none is set", () =>
+    it.effect("the default realm is the name of the scheme", () =>
       Effect.gen(function* () {
         assert.strictEqual((yield* get("/")).challenge, 'Bearer realm="My.Scheme-1", scope="b a"')
       }).pipe(
@@ -166,7 +167,7 @@ describe("Challenge", () => {
       )
     )
 
-    it.effect("an error that a handler fails with by itself is answered as FastAPI does, without scopes", () =>
+    it.effect("an error that a handler constructs gets FastAPI's response, without scopes", () =>
       Effect.gen(function* () {
         const retryAfter: Record<string, string> = { AuthorizationServerUnavailable: "7" }
         for (const [tag, status, challenge, body] of [
@@ -200,10 +201,10 @@ describe("Challenge", () => {
       )
     )
 
-    it.effect("auth.authorize in a handler answers with the scheme's settings and the scopes in force", () =>
+    it.effect("auth.authorize in a handler responds with the settings of the scheme and the required scopes", () =>
       Effect.gen(function* () {
         for (const row of table.filter((row) => row.responses === "rfc6750" && row.scopes.length === 2)) {
-          // The BearerToken layer knows no scheme: what it refuses is answered in FastAPI's form.
+          // The BearerToken layer has no scheme, so its errors get FastAPI's response.
           if (row.tag === "NotAuthenticated" || row.tag === "InvalidRequest") continue
           assert.deepStrictEqual(without(yield* get("/", credentials[row.tag]), "headers"), expected(row), row.tag)
         }
@@ -229,7 +230,7 @@ describe("Challenge", () => {
   })
 
   describe("observability", () => {
-    it.effect("a refused request is neither reported nor logged above Info, and a defect is", () => {
+    it.effect("reports and logs defects, but refused requests only at level Info", () => {
       const reported: Array<unknown> = []
       const logged: Array<{ readonly level: string; readonly message: string }> = []
       const reporter = ErrorReporter.make(({ error }) => reported.push(error.message))
@@ -258,7 +259,7 @@ describe("Challenge", () => {
           assert.strictEqual(level, "Info", message)
           assert.notInclude(message, "Bearer ")
         }
-        // The reporter and the logger do work.
+        // A defect proves that the reporter and the logger work.
         assert.strictEqual((yield* get("/bug")).status, 500)
         assert.deepStrictEqual(reported, ["a bug"])
         assert.strictEqual(logged.length, requests + 1)
@@ -272,7 +273,7 @@ describe("Challenge", () => {
       )
     })
 
-    it("each error, and each copy of it, is ignored by error reporters", () => {
+    it("error reporters ignore each error and each copy of an error", () => {
       for (const error of variants) {
         assert.isTrue(ErrorReporter.isIgnored(error))
         assert.isTrue(ErrorReporter.isIgnored(Challenge.within(error, settings())))
@@ -283,19 +284,19 @@ describe("Challenge", () => {
 
 describe("OAuth2.authorizationCode", () => {
   for (const realm of ["", "a\r\nX-Injected: 1", "é", "a\0", "a\tb", "\u2028"]) {
-    it(`refuses the realm ${JSON.stringify(realm)} at once`, () => {
+    it(`throws for the realm ${JSON.stringify(realm)}`, () => {
       assert.throws(() => OAuth2.authorizationCode("s", { ...flow, realm }), TypeError, "realm")
     })
   }
 
   for (const name of ["", "a b", 'a"', "a\\", "a\r\n", "é"]) {
-    it(`refuses the name ${JSON.stringify(name)} at once`, () => {
+    it(`throws for the name ${JSON.stringify(name)}`, () => {
       assert.throws(() => OAuth2.authorizationCode(name, flow), TypeError, "name")
     })
   }
 
   for (const scope of ["", "a b", 'a"b', "a\\b", "a\n", "é"]) {
-    it(`refuses the scope ${JSON.stringify(scope)} at once, by name`, () => {
+    it(`throws for the scope ${JSON.stringify(scope)}, and quotes the scope`, () => {
       assert.throws(
         () => OAuth2.authorizationCode("s", { ...flow, scopes: { [scope]: "" } }),
         TypeError,

@@ -1,3 +1,4 @@
+/** Copies of errors that `Challenge.within` returns. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Layer } from "effect"
 import { HttpServerRespondable } from "effect/http"
@@ -6,7 +7,7 @@ import { errors, flow, get, guarded, served, settings, variants } from "../suppo
 
 describe("Challenge", () => {
   describe("within", () => {
-    it("returns a copy that is the same error", () => {
+    it("returns a copy with the class and the fields of the error", () => {
       for (const error of variants) {
         const copy = Challenge.within(error, settings())
         assert.notStrictEqual<unknown>(copy, error)
@@ -21,12 +22,12 @@ describe("Challenge", () => {
       }
     })
 
-    it("shows one line where a stack would be: a refused request is no bug to be traced", () => {
+    it("replaces the stack by one line, because a refused request is not a bug", () => {
       const { message, stack } = Challenge.within(errors.InvalidToken, settings())
       assert.strictEqual(stack, `InvalidToken: ${message}`)
     })
 
-    it.effect("keeps the error one that can be caught, yielded and matched", () =>
+    it.effect("returns an error that can be caught, yielded and matched", () =>
       Effect.gen(function* () {
         const copy = Challenge.within(errors.InvalidToken, settings())
         const caught = Effect.catchTag(copy, "InvalidToken", (error) => Effect.succeed(error))
@@ -35,7 +36,7 @@ describe("Challenge", () => {
       })
     )
 
-    it.effect("leaves the original as it was, also a frozen one", () =>
+    it.effect("does not change the original error, and accepts a frozen one", () =>
       Effect.gen(function* () {
         for (const error of variants) {
           const before = JSON.stringify(error)
@@ -47,7 +48,7 @@ describe("Challenge", () => {
       })
     )
 
-    it.effect("lets one error value serve several schemes, each with its own settings", () =>
+    it.effect("lets several schemes respond to one error, each with its own settings", () =>
       Effect.gen(function* () {
         const error = errors.InvalidToken
         const first = Challenge.within(error, settings({ scopes: ["a"] }))
@@ -62,7 +63,7 @@ describe("Challenge", () => {
       })
     )
 
-    it.effect("lets one verifier's error serve two guards of one app", () =>
+    it.effect("lets two guards of one app respond to one error of a verifier", () =>
       Effect.gen(function* () {
         for (let i = 0; i < 2; i++) {
           assert.strictEqual((yield* get("/one", "Bearer rejected")).challenge, 'Bearer scope="a"')

@@ -1,3 +1,4 @@
+/** Required scopes in the context of an effect. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Context, Deferred, Effect, Fiber, Schema } from "effect"
 import { SecurityScopes } from "effect-oauth2"
@@ -14,7 +15,7 @@ describe("SecurityScopes", () => {
       })
     )
 
-    it.effect("is left as it is by a requirement of nothing", () =>
+    it.effect("does not change if require() gets no scopes", () =>
       Effect.gen(function* () {
         const outside = yield* SecurityScopes
         assert.strictEqual(yield* SecurityScopes.pipe(SecurityScopes.require()), outside)
@@ -25,7 +26,7 @@ describe("SecurityScopes", () => {
   })
 
   describe("require", () => {
-    it.effect("puts the outermost requirement first, as FastAPI's Security does", () =>
+    it.effect("lists the outermost requirement first, as FastAPI's Security does", () =>
       Effect.gen(function* () {
         const guard = SecurityScopes.pipe(SecurityScopes.require("me"), SecurityScopes.require("items"))
         assert.deepStrictEqual(yield* guard, { scopes: ["items", "me"], scopeStr: "items me" })
@@ -38,7 +39,7 @@ describe("SecurityScopes", () => {
       })
     )
 
-    it.effect("names a scope once, where it is required first", () =>
+    it.effect("lists a scope once, at its first position", () =>
       Effect.gen(function* () {
         const nested = SecurityScopes.pipe(
           SecurityScopes.require("b", "a", "b", "d"),
@@ -48,7 +49,7 @@ describe("SecurityScopes", () => {
       })
     )
 
-    it.effect("hands no duplicates down (FastAPI does)", () =>
+    it.effect("provides no duplicates to inner effects (FastAPI does)", () =>
       Effect.gen(function* () {
         const leaf = SecurityScopes
         const route = leaf.pipe(SecurityScopes.require("a"), SecurityScopes.require("a"))
@@ -56,7 +57,7 @@ describe("SecurityScopes", () => {
       })
     )
 
-    it.effect("reaches through effects that require nothing themselves", () =>
+    it.effect("applies inside effects that require nothing themselves", () =>
       Effect.gen(function* () {
         const leaf = scopes.pipe(SecurityScopes.require("leaf"))
         const middle = Effect.map(Effect.all([Effect.succeed(1), leaf]), ([, found]) => found)
@@ -64,7 +65,7 @@ describe("SecurityScopes", () => {
       })
     )
 
-    it.effect("gives siblings their parent's scopes and not each other's", () =>
+    it.effect("applies to siblings only if their parent requires the scopes", () =>
       Effect.gen(function* () {
         const siblings = Effect.all([
           scopes.pipe(SecurityScopes.require("scope1")),
@@ -79,7 +80,7 @@ describe("SecurityScopes", () => {
       })
     )
 
-    it.effect("does not reach its parent, before or after, in success or failure", () =>
+    it.effect("does not apply to its parent, before or after, in success or failure", () =>
       Effect.gen(function* () {
         const before = yield* scopes
         yield* scopes.pipe(SecurityScopes.require("child"))
@@ -90,7 +91,7 @@ describe("SecurityScopes", () => {
       }).pipe(SecurityScopes.require("parent"))
     )
 
-    it.effect("is inherited by forked fibers, which keep it when the parent has left", () =>
+    it.effect("is inherited by forked fibers, also after the parent has ended", () =>
       Effect.gen(function* () {
         const gate = yield* Deferred.make<void>()
         const forked = Effect.forkDetach(Effect.andThen(Deferred.await(gate), scopes))
@@ -117,7 +118,7 @@ describe("SecurityScopes", () => {
       })
     )
 
-    it.effect("does the same each time that one guarded effect runs", () =>
+    it.effect("has the same result each time that an effect runs", () =>
       Effect.gen(function* () {
         const guarded = scopes.pipe(SecurityScopes.require("a"))
         assert.deepStrictEqual(yield* Effect.all([guarded, guarded, guarded.pipe(SecurityScopes.require("b"))]), [
@@ -128,7 +129,7 @@ describe("SecurityScopes", () => {
       })
     )
 
-    it.effect("is not changed by a change of the array that its scopes came from", () =>
+    it.effect("ignores later changes of the array that it received", () =>
       Effect.gen(function* () {
         const own = ["a"]
         const guarded = scopes.pipe(SecurityScopes.require(...own))
@@ -137,21 +138,21 @@ describe("SecurityScopes", () => {
       })
     )
 
-    it.effect("takes names that objects have members of", () =>
+    it.effect("accepts names of inherited object members, such as __proto__", () =>
       Effect.gen(function* () {
         const names = ["__proto__", "constructor", "toString", "hasOwnProperty"]
         assert.deepStrictEqual(yield* scopes.pipe(SecurityScopes.require(...names)), names)
       })
     )
 
-    it.effect("tells scopes apart by case, and takes no scope for a prefix of another", () =>
+    it.effect("compares scopes by case and as a whole, not by prefix", () =>
       Effect.gen(function* () {
         const names = ["items", "Items", "items:read", "item"]
         assert.deepStrictEqual(yield* scopes.pipe(SecurityScopes.require(...names)), names)
       })
     )
 
-    it.effect("extends scopes that a program provides itself", () =>
+    it.effect("extends scopes that user code provides", () =>
       Effect.gen(function* () {
         const guarded = SecurityScopes.pipe(
           SecurityScopes.require("b"),
@@ -194,7 +195,7 @@ describe("SecurityScopes", () => {
       })
     }
 
-    it("takes every character of a scope-token, and no other below U+0100 (RFC 6749 §3.3)", () => {
+    it("accepts every character of a scope-token, and no other below U+0100 (RFC 6749 §3.3)", () => {
       for (let code = 0; code <= 0xff; code++) {
         const good = code === 0x21 || (code >= 0x23 && code <= 0x5b) || (code >= 0x5d && code <= 0x7e)
         const declare = () => SecurityScopes.require(`a${String.fromCharCode(code)}b`)
@@ -205,12 +206,12 @@ describe("SecurityScopes", () => {
   })
 
   describe("properties", () => {
-    // Few names, so that they meet again.
+    // Few names, so that generated requirements share scopes.
     const name = Schema.Literals(["a", "b", "c", "items:read", "items:write", "__proto__", "!", "~"])
     const requirements = Arbitrary.array(Arbitrary.array(Arbitrary.schema(name), { maxLength: 6 }), { maxLength: 8 })
 
     it.effect.prop(
-      "nested requirements are the union in order of first appearance, outermost first",
+      "nested requirements result in their union, in order of first appearance, outermost first",
       { requirements },
       Effect.fnUntraced(function* ({ requirements }) {
         const expected: Array<string> = []
@@ -224,7 +225,7 @@ describe("SecurityScopes", () => {
         const outside = yield* SecurityScopes
         assert.deepStrictEqual(yield* nested, { scopes: expected, scopeStr: expected.join(" ") })
         assert.strictEqual(yield* SecurityScopes, outside)
-        // RFC 6749 §3.3: the string says the same.
+        // RFC 6749 §3.3: splitting the string returns the same scopes.
         const { scopeStr, scopes } = yield* nested
         assert.deepStrictEqual(scopeStr === "" ? [] : scopeStr.split(" "), scopes)
       }),
@@ -232,7 +233,7 @@ describe("SecurityScopes", () => {
     )
 
     it.effect.prop(
-      "a fiber that is forked anywhere sees the scopes of that place",
+      "a forked fiber reads the scopes of the place where it is forked",
       { requirements },
       Effect.fnUntraced(function* ({ requirements }) {
         const seen: Array<readonly [ReadonlyArray<string>, ReadonlyArray<string>]> = []
@@ -252,7 +253,7 @@ describe("SecurityScopes", () => {
     )
   })
 
-  it.effect("are nobody's to change: the next request is given the same", () =>
+  it.effect("are frozen, because requests share them", () =>
     Effect.gen(function* () {
       for (const here of [SecurityScopes, SecurityScopes.pipe(SecurityScopes.require("a"))]) {
         const required = yield* here
@@ -262,7 +263,7 @@ describe("SecurityScopes", () => {
     })
   )
 
-  it("is a reference: a context without it has the default", () => {
+  it("have a default value in an empty context", () => {
     assert.deepStrictEqual(Context.get(Context.empty(), SecurityScopes), { scopes: [], scopeStr: "" })
   })
 })

@@ -1,4 +1,4 @@
-/** What an `HttpApi` answers where errors meet: those of this library, those that the user declares, and those that another server sent. */
+/** Responses of an `HttpApi` if errors of this library could match other declared errors. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Layer, Option, Schema, Scope } from "effect"
 import { HttpEffect, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -47,7 +47,7 @@ const refusals: ReadonlyArray<readonly [token: string | undefined, Refused]> = [
   ["x y", [400, `Bearer error="invalid_request"`, "Malformed credentials"]]
 ]
 
-/** Errors that users declare, and that an error of this library fits, too. */
+/** Declared error schemas that also match an error of this library. */
 const fitting: Readonly<Record<string, Schema.Codec<unknown, unknown>>> = {
   "a message": Schema.Struct({ message: Schema.String }).pipe(HttpApiSchema.status(409)),
   "any record": Schema.Record(Schema.String, Schema.Unknown).pipe(HttpApiSchema.status(409)),
@@ -57,7 +57,7 @@ const fitting: Readonly<Record<string, Schema.Codec<unknown, unknown>>> = {
 }
 
 for (const [name, error] of Object.entries(fitting)) {
-  describe(`an error of the user's that is ${name}`, () => {
+  describe(`a declared error that accepts ${name}`, () => {
     class Audit extends HttpApiMiddleware.Service<Audit>()("Audit", { error }) {}
     const group = HttpApiGroup.make("g").add(HttpApiEndpoint.get("get", "/get", { success: Schema.String }))
     const served = <Groups extends HttpApiGroup.Constraint>(api: HttpApi.HttpApi<"api", Groups>) =>
@@ -86,7 +86,7 @@ for (const [name, error] of Object.entries(fitting)) {
         HttpApi.make("api").add(group.middleware(auth.require("a")).middleware(Audit).middleware(auth.require()))
       )
     })) {
-      it.effect(`${place} takes no refusal for its own`, () =>
+      it.effect(`${place} does not encode refusals`, () =>
         Effect.gen(function* () {
           const app = yield* send
           assert.strictEqual((yield* app("/get", "a")).status, 200)
@@ -99,7 +99,7 @@ for (const [name, error] of Object.entries(fitting)) {
   })
 }
 
-describe("a guard of one's own", () => {
+describe("a custom guard", () => {
   class CurrentUser extends Context.Service<CurrentUser, string>()("CurrentUser") {}
 
   const currentUser = Effect.flatMap(auth.accessToken, ({ subject }) =>
@@ -138,7 +138,7 @@ describe("a guard of one's own", () => {
     Layer.provide(HttpServer.layerServices)
   )
 
-  it.effect("declares the scheme's error, and is answered as the scheme's", () =>
+  it.effect("declares an error of the scheme, and gets the response of the scheme", () =>
     Effect.gen(function* () {
       const send = yield* serve(App)
       assert.strictEqual((yield* send("/me", "a")).body, `"A"`)
@@ -149,7 +149,7 @@ describe("a guard of one's own", () => {
     })
   )
 
-  it("adds nothing to the document", () => {
+  it("adds nothing to the OpenAPI document", () => {
     const { me, open } = Object.fromEntries(
       Object.entries(OpenApi.fromApi(Api).paths).map(([path, item]) => [path.slice(1), item.get])
     )
@@ -158,7 +158,7 @@ describe("a guard of one's own", () => {
   })
 })
 
-describe("an error that a handler made itself", () => {
+describe("an error that a handler constructs", () => {
   const route = HttpRouter.add("GET", "/", Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))).pipe(
     Layer.provide(auth.require("b").route.layer),
     Layer.provide(auth.require("a").route.layer),
@@ -166,7 +166,7 @@ describe("an error that a handler made itself", () => {
     Layer.provide(new Verifier({ ab: ["a", "b"] }).layer)
   )
 
-  it.effect("is answered on a route as the scheme's", () =>
+  it.effect("gets the response of the scheme on a route", () =>
     Effect.gen(function* () {
       const send = yield* serve(route)
       assert.deepStrictEqual(yield* refusedOf(send, "/", "ab"), [
@@ -196,7 +196,7 @@ describe("a Public endpoint whose handler refuses", () => {
     Layer.provide(HttpServer.layerServices)
   )
 
-  it.effect("answers as the scheme does whose error it declares, whatever else it declares", () =>
+  it.effect("responds like the scheme whose error it declares, whatever else it declares", () =>
     Effect.gen(function* () {
       const send = yield* serve(App)
       const detail = "Could not validate credentials"
@@ -206,8 +206,8 @@ describe("a Public endpoint whose handler refuses", () => {
   )
 })
 
-describe("an error that a scheme raised", () => {
-  it.effect("can be encoded, where it is no response: in the events of a stream", () =>
+describe("an error that a scheme created", () => {
+  it.effect("can be encoded outside a response, such as in the events of a stream", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         auth.refuse(new SecurityError.InvalidToken({ reason: "Claim", claim: "secret" }))
@@ -219,13 +219,13 @@ describe("an error that a scheme raised", () => {
   )
 })
 
-describe("where one of two schemes is enough", () => {
+describe("a route that accepts either of two schemes", () => {
   const partners = OAuth2.clientCredentials("Partners", {
     tokenUrl: authorizationServer.tokenUrl,
     scopes: { catalogue: "" }
   })
 
-  it.effect("a handler asks whether it was a token of the one", () =>
+  it.effect("lets its handler find out which scheme accepted the token", () =>
     Effect.gen(function* () {
       const who = Effect.map(
         Effect.all([Effect.option(auth.authorize), Effect.option(partners.authorize)]),
@@ -246,7 +246,7 @@ describe("where one of two schemes is enough", () => {
   )
 })
 
-describe("an api that is built within a request", () => {
+describe("an HttpApi that is built during a request", () => {
   const Api = HttpApi.make("api").add(
     HttpApiGroup.make("g").add(
       HttpApiEndpoint.get("get", "/get", { success: Schema.String }).middleware(auth.require("a"))
@@ -258,7 +258,7 @@ describe("an api that is built within a request", () => {
     Layer.provide(authentication)
   )
 
-  it.effect("takes no later request for that one: it is not built", () =>
+  it.effect("fails, because its handlers would reuse this request for later ones", () =>
     Effect.gen(function* () {
       const scope = yield* Effect.scope
       const app = yield* Effect.cached(Effect.provideService(HttpRouter.toHttpEffect(App), Scope.Scope, scope))
@@ -276,7 +276,7 @@ describe("an api that is built within a request", () => {
 })
 
 describe("the response to an error", () => {
-  it.effect("is no place to write either: the next request that is refused has its own fields", () =>
+  it.effect("cannot be changed by one request for the next refused request", () =>
     Effect.gen(function* () {
       const write = (error: unknown) =>
         Effect.gen(function* () {
@@ -305,8 +305,8 @@ describe("the response to an error", () => {
   )
 })
 
-describe("an error", () => {
-  it.effect("is made once for all tokens that lack the same scopes, for the first 64 sets of them", () =>
+describe("an InsufficientScope error", () => {
+  it.effect("is shared by all tokens that lack the same scopes, for the first 64 sets of scopes", () =>
     Effect.gen(function* () {
       const names = ["a", "b", "c", "d", "e", "f", "g"] as const
       const scheme = OAuth2.authorizationCode("OAuth2", {
@@ -338,10 +338,12 @@ describe("an error", () => {
       }
     })
   )
+})
 
-  it.effect("is no place to keep something of a request: the next one has the same", () =>
+describe("a NotAuthenticated error", () => {
+  it.effect("cannot store data of a request, because later requests share the error", () =>
     Effect.gen(function* () {
-      const kept = HttpRouter.middleware(
+      const writing = HttpRouter.middleware(
         Effect.succeed((handler) =>
           Effect.tapError(handler, (error) =>
             Effect.sync(() => Object.assign(error as object, { url: "/alice" })).pipe(Effect.ignoreCause)
@@ -363,7 +365,7 @@ describe("an error", () => {
       const send = yield* serve(
         HttpRouter.add("GET", "/", Effect.succeed(HttpServerResponse.empty())).pipe(
           Layer.provide(scheme.require().route.layer),
-          Layer.provide(kept.layer),
+          Layer.provide(writing.layer),
           Layer.provide(scheme.layer),
           Layer.provide(verifier)
         )

@@ -1,3 +1,4 @@
+/** The example program, run in its own process. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as jose from "jose"
@@ -9,7 +10,7 @@ import { freePort, type Program, start } from "../support/program.ts"
 
 const file = "scratchpad/items-api/main.ts"
 
-/** The program as `npm start` runs it, on ports of its own. */
+/** The program as `npm start` runs it, on free ports. */
 class ItemsApi extends Context.Service<
   ItemsApi,
   { readonly api: string; readonly issuer: string; readonly program: Program }
@@ -48,7 +49,7 @@ const post = (name: unknown) => ({
 const itemsCli = { clientId: "items-cli", clientSecret: "items-cli-secret" }
 
 layer(ItemsApi.layer)("the Items API", (it) => {
-  it.effect("is open where it says so", () =>
+  it.effect("serves its public endpoints without a token", () =>
     Effect.gen(function* () {
       const { api } = yield* ItemsApi
       assert.deepStrictEqual(yield* call(`${api}/health`), [200, null, { status: "ok" }])
@@ -56,7 +57,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("is closed everywhere else, and says how to authenticate", () =>
+  it.effect("refuses requests without a token at all other endpoints, with a challenge", () =>
     Effect.gen(function* () {
       const { api } = yield* ItemsApi
       const refused = [401, "Bearer", { detail: "Not authenticated" }]
@@ -66,7 +67,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("documents all that it serves, and begins its walk-through at the page", () =>
+  it.effect("documents all its endpoints, and prints the URL of the documentation page first", () =>
     Effect.gen(function* () {
       const { api, program } = yield* ItemsApi
       assert.match(program.output.stdout, new RegExp(`^Open ${api}/docs, press Authorize.* sign in as demo`, "m"))
@@ -87,7 +88,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("serves a client with its own token", () =>
+  it.effect("serves a client that uses client credentials", () =>
     Effect.gen(function* () {
       const { api, issuer } = yield* ItemsApi
       const { access_token } = yield* clientCredentials({ issuer, ...itemsCli, scope: "items:read items:write me" })
@@ -102,7 +103,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("serves a user who signed in with authorization code and PKCE, also after a refresh", () =>
+  it.effect("serves a user who logs in with authorization code and PKCE, also after a refresh", () =>
     Effect.gen(function* () {
       const { api, issuer } = yield* ItemsApi
       const tokens = yield* authorizationCode({
@@ -134,7 +135,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("refuses what lacks a scope, and names all that are needed", () =>
+  it.effect("refuses a token that lacks a scope, and names all required scopes", () =>
     Effect.gen(function* () {
       const { api, issuer } = yield* ItemsApi
       const reader = yield* clientCredentials({ issuer, ...itemsCli, scope: "items:read" })
@@ -153,7 +154,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("refuses a bad token, even where authentication is optional", () =>
+  it.effect("refuses an invalid token, even if authentication is optional", () =>
     Effect.gen(function* () {
       const { api, issuer } = yield* ItemsApi
       const { access_token } = yield* clientCredentials({ issuer, ...itemsCli, scope: "me" })
@@ -166,7 +167,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("refuses a body that is no item, once it knows who asks", () =>
+  it.effect("refuses an invalid body after authentication", () =>
     Effect.gen(function* () {
       const { api, issuer } = yield* ItemsApi
       const { access_token } = yield* clientCredentials({ issuer, ...itemsCli, scope: "items:read items:write" })
@@ -182,7 +183,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("has a server that refuses a flow without PKCE and a client without its secret", () =>
+  it.effect("starts an authorization server that refuses a flow without PKCE and a client without its secret", () =>
     Effect.gen(function* () {
       const { api, issuer } = yield* ItemsApi
       const bad = yield* Effect.flip(clientCredentials({ issuer, ...itemsCli, clientSecret: "wrong" }))
@@ -201,7 +202,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("prints commands that work when they are copied into a shell", () =>
+  it.effect("prints commands that run in a shell", () =>
     Effect.gen(function* () {
       const { program } = yield* ItemsApi
       const [, commands = ""] = program.output.stdout.split("another terminal:\n")
@@ -223,7 +224,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
 
 describe("the program", () => {
   layer(Layer.empty)((it) => {
-    it.effect("ends at once and cleanly on Ctrl-C, though a client keeps its connection", () =>
+    it.effect("ends cleanly on Ctrl-C, even if a client keeps its connection open", () =>
       Effect.gen(function* () {
         const port = yield* freePort
         const program = yield* start(file, {
@@ -235,12 +236,12 @@ describe("the program", () => {
         program.process.kill("SIGINT")
         assert.strictEqual(yield* program.ended, 130)
         assert.strictEqual(program.output.stderr, "")
-        assert.notInclude(program.output.stdout, "\u001b", "a pipe gets no colours")
+        assert.notInclude(program.output.stdout, "\u001b", "output to a pipe has no colors")
       })
     )
 
     const fails = (name: string, env: () => Effect.Effect<Record<string, string>>, line: RegExp) =>
-      it.effect(`says in one line that ${name}, and exits with 1`, () =>
+      it.effect(`reports in one line that ${name}, and exits with 1`, () =>
         Effect.gen(function* () {
           const program = yield* start(file, yield* env())
           assert.strictEqual(yield* program.ended, 1)
@@ -256,29 +257,33 @@ describe("the program", () => {
     }))
 
     fails(
-      "its public URL is none",
+      "its public URL is not a URL",
       () => Effect.succeed({ PUBLIC_URL: "here" }),
       /^items-api: PUBLIC_URL must be a URL/
     )
-    fails("a port is no port", () => Effect.succeed({ PORT: "eighty" }), /^items-api: PORT must be a port/)
+    fails("a port is not a number", () => Effect.succeed({ PORT: "eighty" }), /^items-api: PORT must be a port/)
     fails(
-      "half a setting is missing",
+      "AUDIENCE is missing next to ISSUER",
       () => Effect.succeed({ ISSUER: "https://idp.example.com" }),
       /ISSUER and AUDIENCE/
     )
     fails(
-      "the issuer cannot be reached",
+      "the issuer is unreachable",
       () => Effect.map(freePort, (port) => ({ ISSUER: `http://127.0.0.1:${port}`, AUDIENCE: "x" })),
       /cannot be reached/
     )
-    fails("the issuer is no URL", () => Effect.succeed({ ISSUER: "nonsense", AUDIENCE: "x" }), /ISSUER must be a URL/)
     fails(
-      "both servers are given one port",
+      "the issuer is not a URL",
+      () => Effect.succeed({ ISSUER: "nonsense", AUDIENCE: "x" }),
+      /ISSUER must be a URL/
+    )
+    fails(
+      "both servers have the same port",
       () => Effect.succeed({ PORT: "3999", AUTHORIZATION_SERVER_PORT: "3999" }),
       /must be different ports/
     )
 
-    it.effect("says in one line that a port is in use, and exits with 1", () =>
+    it.effect("reports in one line that a port is in use, and exits with 1", () =>
       Effect.gen(function* () {
         const taken = yield* Effect.acquireRelease(
           Effect.promise(async () => {

@@ -1,4 +1,4 @@
-/** What one refused request does to its error is nothing to the next one that is refused for the same reason. */
+/** Shared errors cannot leak changes from one refused request to the next. */
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, Layer, Option, Redacted, References } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -34,10 +34,10 @@ const requestOf = (authorization: string | undefined) =>
     new Request("http://localhost/", authorization === undefined ? {} : { headers: { authorization } })
   )
 
-/** Without its stack, which says where it was made. */
+/** Returns the members of an error without the stack, which differs for each place. */
 const membersOf = (error: object): object => Object.fromEntries(Object.entries(error))
 
-/** What a program sees of a failure. */
+/** Returns everything that a program can observe of a failure. */
 const seenOfError = (error: unknown) =>
   Effect.gen(function* () {
     assert(SecurityError.isSecurityError(error))
@@ -46,10 +46,10 @@ const seenOfError = (error: unknown) =>
     return [error._tag, error.message, response.status, { ...response.headers }, body, seenOf(membersOf(error))]
   })
 
-/** The same request again and again, each of which changes all that it gets of its failure. */
+/** Repeats a request and changes everything in each failure. Asserts that all failures look the same. */
 const refuseAll = Effect.fnUntraced(function* <R>(request: Effect.Effect<unknown, unknown, R>) {
   const seen: Array<unknown> = []
-  // A fiber that knows its stack frames gives a copy of a cause, with them.
+  // A fiber with stack frames copies the cause to add them, and the test needs the shared cause.
   const withoutFrames = Effect.provideService(Effect.exit(request), References.CurrentStackFrame, undefined)
   for (const _ of times(3)) {
     const exit = yield* withoutFrames
@@ -60,7 +60,7 @@ const refuseAll = Effect.fnUntraced(function* <R>(request: Effect.Effect<unknown
   return seen[0]
 })
 
-/** A request to a guarded program, which is one for all requests. */
+/** Sends a request to a guarded program that all requests share. */
 const guarded = (authorization: string | undefined, scheme = auth) => {
   const program = Effect.void.pipe(scheme.prove("a", "b"))
   return Effect.suspend(() =>
@@ -73,7 +73,7 @@ const guarded = (authorization: string | undefined, scheme = auth) => {
 
 const schemes = Layer.merge(auth.layer, rfc6750.layer as unknown as typeof auth.layer)
 
-describe("what a refused request changes of its error is not seen by the next one", () => {
+describe("a change of an error does not affect the next refused request", () => {
   const credentials: Readonly<Record<string, string | undefined>> = {
     "no credentials": undefined,
     "another scheme": "Basic YTpi",
@@ -92,7 +92,7 @@ describe("what a refused request changes of its error is not seen by the next on
     )
   }
 
-  it.effect("with a JWT that is refused", () =>
+  it.effect("with a refused JWT", () =>
     Effect.gen(function* () {
       const { mint, mintRaw } = yield* TestIssuer
       const token = yield* mint({ scopes: ["a"] })
@@ -120,7 +120,7 @@ describe("what a refused request changes of its error is not seen by the next on
     )
   )
 
-  it.effect("while the issuer's keys cannot be fetched, nor is the time until they are", () =>
+  it.effect("while the keys of the issuer cannot be fetched, and retryAfter is not affected", () =>
     Effect.gen(function* () {
       yield* respond("discovery", "unreachable")
       const token = yield* TestIssuer.use(({ mint }) => mint({ scopes: ["a"] }))
@@ -136,7 +136,7 @@ describe("what a refused request changes of its error is not seen by the next on
     )
   )
 
-  it.effect("while the server cannot be asked about tokens", () =>
+  it.effect("while the introspection endpoint is unreachable", () =>
     Effect.gen(function* () {
       const broken = answering(() => ({ isBroken: true }))
       const context = yield* Layer.build(Layer.provideMerge(auth.layer, broken.layer))
@@ -150,7 +150,7 @@ describe("what a refused request changes of its error is not seen by the next on
     })
   )
 
-  it.effect("with a token that the server calls inactive", () =>
+  it.effect("with a token that the authorization server reports as inactive", () =>
     Effect.provide(refuseAll(guarded("Bearer a")), Layer.provide(auth.layer, Layer.provide(introspection(), Issuer)))
   )
 
@@ -173,14 +173,14 @@ describe("what a refused request changes of its error is not seen by the next on
     })
   )
 
-  it.effect("with a token that has expired, by a verifier of your own", () =>
+  it.effect("with an expired token of your own verifier", () =>
     Effect.gen(function* () {
       const { service } = yield* verifier({ says: () => accepted("a", { expiresAt: DateTime.makeUnsafe(-1) }) })
       yield* refuseAll(service.verify(Redacted.make("a")))
     })
   )
 
-  it.effect("nor what it changes of the response", () =>
+  it.effect("if the request changes the response", () =>
     Effect.gen(function* () {
       const asked = Effect.flip(Effect.provide(guarded(undefined), auth.layerTest("anonymous")))
       const seen: Array<unknown> = []
@@ -189,14 +189,15 @@ describe("what a refused request changes of its error is not seen by the next on
         seen.push(yield* seenOfError(error))
         const exit = yield* Effect.exit(Challenge.respond(error))
         assert(Exit.isSuccess(exit) && exit.value.body._tag === "Uint8Array")
-        // All but its bytes, which nobody reads while there is the text, and what Effect gives to all responses without cookies.
+        // Spare the bytes, which are not read while the text exists, and the cookies, which Effect shares among all
+        // responses without cookies.
         change(exit, new Set([exit.value.body.body, exit.value.cookies]))
       }
       for (const again of seen) assert.deepStrictEqual(again, seen[0])
     })
   )
 
-  it.effect("in a renderer", () =>
+  it.effect("if a renderer changes the error", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const render = (error: SecurityError.SecurityError) => {
@@ -225,7 +226,7 @@ describe("what a refused request changes of its error is not seen by the next on
   )
 
   for (const [name, error] of Object.entries({ "a refusal": rejection, "an outage": outage })) {
-    it.effect(`where several wait for the same verification: ${name}`, () =>
+    it.effect(`if several requests wait for one verification: ${name}`, () =>
       Effect.gen(function* () {
         const { present } = yield* verifier({ way: later, says: () => Effect.fail(error()) })
         const ask = Effect.flatMap(Effect.exit(present("a")), (exit) =>

@@ -1,4 +1,4 @@
-/** What one request does to its token is nothing to the next one, nor to one that shares its verification. */
+/** Shared tokens cannot leak changes from one request to the next, or to a request that shares a verification. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, type Context, DateTime, Effect, Exit, Layer, Option, Redacted, Schema, type Scope } from "effect"
 import { type HttpClient, HttpServerRequest } from "effect/http"
@@ -30,7 +30,7 @@ const schemeOf = (kind: Kind) => ({
 })
 type Scheme = ReturnType<typeof schemeOf>
 
-/** A scheme without a schema, whose claims are as the verifier gives them. */
+/** A scheme without a claims schema, so its claims are those that the verifier returns. */
 const untyped = OAuth2.authorizationCode("OAuth2", {
   ...authorizationServer,
   scopes: { a: "" }
@@ -46,7 +46,7 @@ const ownService = (service: TokenVerifier["Service"]) => {
   return service
 }
 
-/** One request, which changes all that it gets; gives what its check saw of the token, and its handler of the credential. */
+/** Sends a request that changes everything it receives. Returns the token that its check saw, and the credential. */
 const ask = (auth: Scheme, token: string): Effect.Effect<readonly [string, string], unknown, any> =>
   Effect.suspend(() => {
     let seen = ""
@@ -71,7 +71,7 @@ const ask = (auth: Scheme, token: string): Effect.Effect<readonly [string, strin
         change(exit, changed)
       }
       const verifier = yield* Effect.serviceOption(TokenVerifier)
-      // What a service of one's own gives is its own.
+      // Your own service owns its tokens, so the test does not change them.
       if (Option.isSome(verifier) && !ownServices.has(verifier.value)) {
         change(yield* Effect.exit(verifier.value.verify(Redacted.make(token))), changed)
       }
@@ -107,7 +107,7 @@ const introspected = (kind: Kind) =>
     (token): Source => ({ auth: schemeOf(kind), layer: TokenIntrospection.layer(options), token })
   )
 
-/** By a verifier of one's own, which makes its token anew each time. */
+/** A token of a custom verifier that creates a new token each time. */
 const ofOwn = (
   kind: Kind,
   auth: Scheme,
@@ -129,8 +129,8 @@ const sources: Readonly<Record<string, (kind: Kind) => Effect.Effect<Source, unk
   "a JWT": signed,
   "an introspected token": introspected,
   "a token of your own verifier": (kind) => ofOwn(kind, schemeOf(kind), () => structuredClone(kind.encoded), cached),
-  "a token of your own verifier whose claims are no JSON": (kind) => ofOwn(kind, untyped, decoded(kind), cached),
-  "a token of your own slow verifier whose claims are no JSON": (kind) => ofOwn(kind, untyped, decoded(kind), slow),
+  "a token of your own verifier whose claims are not JSON": (kind) => ofOwn(kind, untyped, decoded(kind), cached),
+  "a token of your own slow verifier whose claims are not JSON": (kind) => ofOwn(kind, untyped, decoded(kind), slow),
   "a token of your own verifier without a cache": (kind) =>
     ofOwn(kind, untyped, decoded(kind), (verify) => TokenVerifier.layer({ verify, cache: false })),
   "a token of your own service": (kind) =>
@@ -147,7 +147,7 @@ const sources: Readonly<Record<string, (kind: Kind) => Effect.Effect<Source, unk
         }))
       )
     ),
-  "a token of a test": (kind) => {
+  "a token of layerTest": (kind) => {
     const auth = schemeOf(kind)
     return Effect.succeed({
       auth,
@@ -157,7 +157,7 @@ const sources: Readonly<Record<string, (kind: Kind) => Effect.Effect<Source, unk
   }
 }
 
-/** The layers of a source, built: each time with nothing cached. */
+/** Builds the layers of a source with an empty cache. */
 const start = ({ auth, layer }: Source): Effect.Effect<any, unknown, HttpClient.HttpClient | Scope.Scope> =>
   Layer.build(Layer.isLayer(layer) ? (Layer.provideMerge(auth.layer, layer) as any) : layer)
 
@@ -166,14 +166,14 @@ const codes = Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween
   maxLength: 8
 })
 
-describe("what one request changes", () => {
+describe("a change by one request", () => {
   for (const [name, sourceOf] of Object.entries(sources)) {
-    const isTest = name === "a token of a test"
+    const isTest = name === "a token of layerTest"
     const run = Effect.fnUntraced(function* (kind: Kind) {
       const source = yield* sourceOf(kind)
       const build = isTest ? Layer.build(source.layer) : start(source)
       const asked = ask(source.auth, source.token)
-      // What a request sees where no other came before.
+      // The first request after start-up.
       const expected = yield* Effect.provideContext(asked, yield* build)
       const context = yield* build
       for (const _ of times(3)) assert.deepStrictEqual(yield* Effect.provideContext(asked, context), expected)
@@ -182,19 +182,19 @@ describe("what one request changes", () => {
     })
 
     it.effect.prop(
-      `is not seen by another request with the same token: ${name}`,
+      `does not affect another request with the same token: ${name}`,
       { codes },
       ({ codes }) => run(build(codes, kinds)).pipe(Effect.scoped, Effect.provide(Issuer)),
       { arbitrary: { runs: 12, size: 24, seed: 20261126 } }
     )
 
-    it.effect(`is not seen by another request with the same token, of any single kind: ${name}`, () =>
+    it.effect(`does not affect another request, for each kind of claim alone: ${name}`, () =>
       Effect.forEach(kinds, run).pipe(Effect.scoped, Effect.provide(Issuer))
     )
   }
 })
 
-it.effect("what one request makes of its proof is not proven for the next one", () => {
+it.effect("a request that changes its proof does not gain scopes for the next request", () => {
   const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
   const handler = Effect.contextWith((context: Context.Context<never>) => {
     const { scopes } = context.mapUnsafe.get("effect-oauth2/OAuth2/OAuth2/Proof") as { readonly scopes: Set<string> }
@@ -208,7 +208,7 @@ it.effect("what one request makes of its proof is not proven for the next one", 
   }).pipe(Effect.provide(auth.layerTest({ scopes: ["a"] })))
 })
 
-describe("claims that a schema decodes", () => {
+describe("claims decoded by a schema", () => {
   const schemes = (kind: Kind) => {
     const counted = counting(kind)
     return { auth: schemeOf(counted), calls: counted.calls }
@@ -222,19 +222,19 @@ describe("claims that a schema decodes", () => {
       for (const _ of times(6)) yield* Effect.provideContext(request, context)
     })
 
-  it.effect("are decoded once while their token is cached, if they cannot change", () =>
+  it.effect("are decoded at most twice while their token is cached, if they are immutable", () =>
     Effect.gen(function* () {
       for (const kind of immutable) {
         const { auth, calls } = schemes(kind)
         const { layer, token } = yield* signed(kind)
         yield* askAll(auth, token, layer)
-        // By the request that has its token verified, and by the first that finds it in the cache.
+        // By the request that verifies the token, and by the first cache hit.
         assert.strictEqual(calls(), 2, seenOf(kind.encoded))
       }
     }).pipe(Effect.scoped, Effect.provide(Issuer))
   )
 
-  it.effect("are decoded for each request, if they can", () =>
+  it.effect("are decoded for each request, if they are mutable", () =>
     Effect.gen(function* () {
       for (const kind of [...mutable, throwing]) {
         const { auth, calls } = schemes(kind)
@@ -247,7 +247,7 @@ describe("claims that a schema decodes", () => {
   )
 })
 
-it.effect("a cached token with its dates takes less than 3 kB, as the cache estimates it", () =>
+it.effect("the cache estimates less than 3 kB for a token with dates", () =>
   Effect.gen(function* () {
     const issuedAt = Option.some(DateTime.makeUnsafe(0))
     const { calls, present } = yield* verifier({
@@ -268,16 +268,16 @@ describe("a token of your own verifier", () => {
     return calls.length
   })
 
-  it.effect("is cached, if it cannot change", () =>
+  it.effect("is cached, if it is immutable", () =>
     Effect.gen(function* () {
       for (const kind of immutable) assert.strictEqual(yield* callsOf(kind), 1, seenOf(decoded(kind)()))
     })
   )
 
-  it.effect("is verified for each request, if it can", () =>
+  it.effect("is verified for each request, if it is mutable", () =>
     Effect.gen(function* () {
       for (const kind of mutable) {
-        // What a getter gives is copied.
+        // The cache copies the value of a getter, so this kind becomes immutable.
         assert.strictEqual(yield* callsOf(kind), kind === accessors ? 1 : 3, seenOf(kind.encoded))
       }
     })

@@ -1,4 +1,4 @@
-/** What a typed client of a served `HttpApi` receives, and what the document says that it may receive. */
+/** Errors that a typed client of a served `HttpApi` receives, and their description in the OpenAPI document. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Schema } from "effect"
@@ -18,7 +18,7 @@ import * as http from "node:http"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { Verifier } from "../support/TestVerifier.ts"
 
-/** A handler's own decision. */
+/** An error that a handler constructs. */
 const own = Effect.fail(new SecurityError.InsufficientScope({ required: ["c"], missing: ["c"] }))
 
 class Suspended extends Schema.TaggedError<Suspended>()("Suspended", { until: Schema.String }) {}
@@ -88,15 +88,15 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
   const client = clientOf(server)
   const strict = responses === "rfc6750"
 
-  describe(`a typed client of an api that answers in the form ${responses}`, () => {
-    it.effect("receives answers", () =>
+  describe(`a typed client of an api with responses: ${responses}`, () => {
+    it.effect("receives successful responses", () =>
       Effect.gen(function* () {
         assert.strictEqual(yield* (yield* client("Bearer ab")).both(), "ab")
         assert.strictEqual(yield* (yield* client()).optional(), "anyone")
       }).pipe(Effect.provide(served(server)))
     )
 
-    it.effect("receives the same tagged errors, with the challenge as it was sent", () =>
+    it.effect("receives the same tagged errors, with the challenge of the response", () =>
       Effect.gen(function* () {
         const missing = yield* Effect.flip((yield* client()).both())
         assert.instanceOf(missing, SecurityError.NotAuthenticated)
@@ -125,7 +125,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
         assert.isUndefined(down.issuer)
 
         const malformed: object = yield* Effect.flip((yield* client("Bearer x y")).both())
-        // FastAPI's answer to it is the one to no credentials.
+        // FastAPI responds to malformed credentials as to missing ones.
         if (strict) {
           assert.instanceOf(malformed, SecurityError.InvalidRequest)
           assert.strictEqual(malformed.challenge, `Bearer error="invalid_request"`)
@@ -136,7 +136,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       }).pipe(Effect.provide(served(server)))
     )
 
-    it.effect("receives them where no scope is named", () =>
+    it.effect("receives the errors of an endpoint without required scopes", () =>
       Effect.gen(function* () {
         const missing = yield* Effect.flip((yield* client()).any())
         assert.instanceOf(missing, SecurityError.NotAuthenticated)
@@ -147,7 +147,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       }).pipe(Effect.provide(served(server)))
     )
 
-    it.effect("receives them from an optional endpoint", () =>
+    it.effect("receives the errors of an endpoint with optional authentication", () =>
       Effect.gen(function* () {
         assert.instanceOf(yield* Effect.flip((yield* client("Bearer bad")).optional()), SecurityError.InvalidToken)
         assert.instanceOf(
@@ -157,7 +157,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       }).pipe(Effect.provide(served(server)))
     )
 
-    it.effect("catches them by tag", () =>
+    it.effect("catches the errors by tag", () =>
       Effect.gen(function* () {
         const items = yield* client("Bearer none")
         const ask = items.both().pipe(
@@ -172,7 +172,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       }).pipe(Effect.provide(served(server)))
     )
 
-    it.effect("receives the error of a check, by its schema", () =>
+    it.effect("receives the error of a check, decoded by its schema", () =>
       Effect.gen(function* () {
         const suspended = yield* Effect.flip((yield* client("Bearer suspended")).checked())
         assert.instanceOf(suspended, Suspended)
@@ -185,7 +185,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       ["own", "a c"],
       ["ownOfAny", "c"]
     ] as const) {
-      it.effect(`receives an error that a handler made itself (${name})`, () =>
+      it.effect(`receives an error that a handler constructs (${name})`, () =>
         Effect.gen(function* () {
           const own = yield* Effect.flip((yield* client("Bearer a"))[name]())
           assert.instanceOf(own, SecurityError.InsufficientScope)
@@ -208,7 +208,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
           : [`Bearer scope="a"`, `Bearer scope="x"`]
       }
 
-      it.effect("is sent each challenge in a field of its own", () =>
+      it.effect("receives one WWW-Authenticate header for each challenge", () =>
         Effect.gen(function* () {
           const { address } = yield* HttpServer.HttpServer
           const port = address._tag === "UnixPathAddress" ? 0 : address.port
@@ -229,7 +229,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
         }).pipe(Effect.provide(served(server)))
       )
 
-      it.effect("receives the best error, and all challenges", () =>
+      it.effect("receives the most specific error with all challenges", () =>
         Effect.gen(function* () {
           const missing = yield* Effect.flip((yield* client()).either())
           assert.instanceOf(missing, SecurityError.NotAuthenticated)
@@ -244,7 +244,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       )
 
       if (strict) {
-        it.effect("is told the scopes that the best error asks for, not those of the first challenge", () =>
+        it.effect("receives the required scopes of the most specific error, not those of the first challenge", () =>
           Effect.gen(function* () {
             const few = yield* Effect.flip((yield* client("Bearer y")).either())
             assert.instanceOf(few, SecurityError.InsufficientScope)
@@ -254,7 +254,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       }
     })
 
-    it.effect("receives the same in memory (HttpApiTest)", () =>
+    it.effect("receives the same errors in memory (HttpApiTest)", () =>
       Effect.gen(function* () {
         const { items } = yield* HttpApiTest.groups(server.Api, ["items"])
         assert.strictEqual(yield* items.optional(), "anyone")
@@ -270,7 +270,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       }).pipe(Effect.provide(inMemory(server)))
     )
 
-    it("is documented: the statuses and the fields that come with them", () => {
+    it("finds all statuses and headers in the OpenAPI document", () => {
       const { paths } = OpenApi.fromApi(server.Api)
       const documented = (name: string) =>
         Object.fromEntries(
@@ -287,7 +287,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
       for (const name of ["both", "optional", "either"]) {
         assert.deepStrictEqual(documented(name), { 200: [], ...errors }, name)
       }
-      // Where no scope is asked for, no guard says 403.
+      // An endpoint without required scopes never responds with 403.
       const { 403: _, ...withoutScopes } = documented("any")
       assert.deepStrictEqual(
         withoutScopes,

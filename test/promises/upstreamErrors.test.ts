@@ -1,4 +1,4 @@
-/** What an `HttpApi` answers where a server that it asks has refused. */
+/** Responses of a server whose upstream server refused a request. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Schema } from "effect"
 import { HttpClient, HttpClientResponse, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
@@ -15,7 +15,7 @@ const auth = OAuth2.authorizationCode("OAuth2", {
 })
 const authentication = auth.layer.pipe(Layer.provide(new Verifier({ a: ["a"], b: ["b"] }).layer))
 
-describe("the refusal of another server", () => {
+describe("the refusal of an upstream server", () => {
   const billing = OAuth2.clientCredentials("Billing", {
     tokenUrl: authorizationServer.tokenUrl,
     scopes: { charge: "" }
@@ -76,7 +76,7 @@ describe("the refusal of another server", () => {
   ).pipe(Layer.provide(authentication))
 
   for (const path of ["/api/pay", "/api/open", "/api/plain", "/route/pay"]) {
-    it.effect(`is a defect of the handler that lets it pass (${path})`, () =>
+    it.effect(`is a defect if the handler does not catch it (${path})`, () =>
       Effect.gen(function* () {
         const send = yield* serve(App as Layer.Layer<never, never, HttpRouter.HttpRouter>)
         const { body, challenge, status } = yield* send(path, "a")
@@ -86,7 +86,7 @@ describe("the refusal of another server", () => {
     )
   }
 
-  it.effect("can be handed on", () =>
+  it.effect("can be converted to a refusal of this server with auth.refuse", () =>
     Effect.gen(function* () {
       const send = yield* serve(App as Layer.Layer<never, never, HttpRouter.HttpRouter>)
       const { challenge, status } = yield* send("/api/handed", "a")

@@ -1,3 +1,4 @@
+/** Requirements on routes that upgrade to a WebSocket. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -9,7 +10,7 @@ import { authorizationServer } from "../support/authorizationServer.ts"
 
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { admin: "" } })
 
-/** Says who is there, and then what it is told. */
+/** Sends the subject of the token, and then the first message back. */
 const echo = Effect.scoped(
   Effect.gen(function* () {
     const { subject } = yield* AccessToken
@@ -33,7 +34,7 @@ const port = Effect.map(HttpServer.HttpServer, ({ address }) =>
   NetAddress.isUnixPathAddress(address) ? 0 : address.port
 )
 
-/** What a client hears until the socket is closed; `refused` where there is none. */
+/** Returns the messages that a client receives until the socket closes, or `refused` if the socket does not open. */
 const talk = (path: string, token?: string) =>
   Effect.flatMap(port, (port) =>
     Effect.callback<ReadonlyArray<string>>((resume) => {
@@ -56,13 +57,13 @@ layer(
     Layer.provideMerge(NodeHttpServer.layerTest)
   )
 )("a WebSocket behind a requirement", (it) => {
-  it.effect("is opened for who has the token, and the handler knows whose", () =>
+  it.effect("opens for a valid token, and its handler gets the token", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* talk("/socket", "alice"), ["hello alice", "ping"])
     })
   )
 
-  it.effect("is not opened for anybody else, who is told what every request is", () =>
+  it.effect("does not open without a valid token, and the response is the same as for other requests", () =>
     Effect.gen(function* () {
       const { headers, status } = yield* send(
         [

@@ -1,4 +1,4 @@
-/** A verifier for tests of everything but cryptography: it knows some tokens by name, counts, and can be down. */
+/** A verifier without cryptography: accepts a list of tokens, records its calls, and simulates an outage. */
 import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
 import { AccessToken, SecurityError, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 
@@ -18,7 +18,7 @@ export class Verifier {
     this.tokens = tokens
   }
 
-  /** The subject of a token is its name; the token `outage` finds the authorization server down. */
+  /** The subject of a token is its text. The token `outage` fails with `AuthorizationServerUnavailable`. */
   readonly layer: Layer.Layer<TokenVerifier> = TokenVerifier.layer({
     cache: false,
     verify: (token) =>

@@ -1,4 +1,4 @@
-/** A served app behind `BearerToken`, and requests to it that are written byte by byte. */
+/** A served app with `BearerToken`, and a client that writes its requests byte by byte. */
 import { DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { NetAddress } from "effect/net"
@@ -10,7 +10,7 @@ const flow = { ...authorizationServer, scopes: {} }
 export const fastapi = OAuth2.authorizationCode("fastapi", flow)
 const rfc6750 = OAuth2.authorizationCode("rfc6750", { ...flow, responses: "rfc6750" })
 
-/** Takes every token, and makes it the subject. */
+/** Accepts every token, and returns its text as the subject. */
 export const verifierLayer = TokenVerifier.layer({
   verify: (bearer) =>
     Effect.succeed(
@@ -55,7 +55,7 @@ interface RawResponse {
   readonly body: string
 }
 
-/** Writes the bytes to the server, and reads until it closes the connection. */
+/** Writes the bytes to the server, and reads until the server closes the connection. */
 export const send = (bytes: string): Effect.Effect<RawResponse, Error, HttpServer.HttpServer> =>
   Effect.flatMap(HttpServer.HttpServer, ({ address }) =>
     Effect.callback<RawResponse, Error>((resume) => {
@@ -79,6 +79,6 @@ export const send = (bytes: string): Effect.Effect<RawResponse, Error, HttpServe
     })
   )
 
-/** A GET request with these lines, as bytes. */
+/** Sends a GET request with these header lines. */
 export const get = (path: string, ...lines: ReadonlyArray<string>) =>
   send(["GET " + path + " HTTP/1.1", "Host: localhost", "Connection: close", ...lines, "", ""].join("\r\n"))

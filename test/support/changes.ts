@@ -1,4 +1,4 @@
-/** Tries every way to change what a request got, and says what a program sees of a value. */
+/** Tries every way to change a value that a request received, and prints what a program can observe of it. */
 import { Cause, DateTime, Redacted } from "effect"
 
 const isObject = (value: unknown): value is object =>
@@ -12,7 +12,7 @@ const attempt = <A>(f: () => A): A | undefined => {
   }
 }
 
-/** Its own members, by any kind of name, and what its methods hand out. */
+/** Returns the own members of a value, and the values that its iterators and callbacks return. */
 const reachableFrom = (value: object): ReadonlyArray<unknown> => {
   const reached: Array<unknown> = Reflect.ownKeys(value).map((key) => attempt(() => Reflect.get(value, key)))
   attempt(() => reached.push(...(value as Iterable<unknown>)))
@@ -26,8 +26,8 @@ const prototypesOf = (value: object): ReadonlyArray<object> => {
   return prototype === null || prototype === Object.prototype ? [] : [prototype, ...prototypesOf(prototype)]
 }
 
-/** They are asked of any object, whatever it claims to be. */
-const builtIn: ReadonlyArray<(value: any) => unknown> = [
+/** Built-in methods that change internal slots. Each is called on every object. */
+const builtInChanges: ReadonlyArray<(value: any) => unknown> = [
   (value) => Set.prototype.add.call(value, "admin"),
   (value) => Set.prototype.clear.call(value),
   (value) => Map.prototype.set.call(value, "admin", "admin"),
@@ -56,18 +56,18 @@ const callMethods = (value: object): void => {
       attempt(() => typeof property.value === "function" && Reflect.apply(property.value, value, ["admin", "admin"]))
     }
   }
-  for (const call of builtIn) attempt(() => call(value))
+  for (const call of builtInChanges) attempt(() => call(value))
 }
 
-/** What Effect shares among all programs. */
-const ofEffect: ReadonlyArray<unknown> = Cause.fail("").reasons.map(({ annotations }) => annotations)
+/** Values that Effect shares among all programs. Changing them would break other tests. */
+const sharedByEffect: ReadonlyArray<unknown> = Cause.fail("").reasons.map(({ annotations }) => annotations)
 
-/** Changes a value, and all that can be reached from it and is not in `seen`, in every way there is. */
+/** Changes a value, and every value reachable from it that is not in `seen`, in every way. */
 export const change = (root: unknown, seen = new Set<object>()): void => {
   const visit = (value: unknown): void => {
-    if (!isObject(value) || seen.has(value) || ofEffect.includes(value)) return
+    if (!isObject(value) || seen.has(value) || sharedByEffect.includes(value)) return
     seen.add(value)
-    // Before it is broken.
+    // Read the members before the changes break the value.
     const reached = reachableFrom(value)
     reached.forEach(visit)
     callMethods(value)
@@ -75,14 +75,14 @@ export const change = (root: unknown, seen = new Set<object>()): void => {
     attempt(() => Reflect.setPrototypeOf(value, { admin: true }))
     attempt(() => Reflect.setPrototypeOf(value, null))
   }
-  // Thousands of attempts throw.
+  // Thousands of attempts throw, and stack traces are slow.
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
   visit(root)
   Error.stackTraceLimit = stackTraceLimit
 }
 
-/** Everything that a program sees of a value, as text. */
+/** Prints everything that a program can observe of a value. */
 export const seenOf = (value: unknown, path: ReadonlyArray<object> = []): string => {
   if (!isObject(value)) return `${typeof value} ${String(value)}`
   if (path.includes(value)) return `circle ${path.indexOf(value)}`

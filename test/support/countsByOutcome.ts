@@ -1,6 +1,7 @@
+/** Counts token verifications and cache lookups by outcome. */
 import { Effect, Metric } from "effect"
 
-/** Look-ups and verifications of tokens, by outcome, as the metrics say. */
+/** Reads the counters `oauth2_token_*` from the metrics. Outcomes with a count of 0 are left out. */
 export const countsByOutcome = Effect.map(Metric.snapshot, (metrics) =>
   Object.fromEntries(
     metrics.flatMap(({ attributes, id, state }) =>

@@ -1,4 +1,4 @@
-/** Each error, an app that makes it, and what it is answered with. */
+/** Table of errors and their responses, and an app that fails with each error. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpRouter, HttpServerResponse } from "effect/http"
@@ -58,7 +58,7 @@ export const notValidated = '{"detail":"Could not validate credentials"}'
 export const notEnough = '{"detail":"Not enough permissions"}'
 export const unavailable = '{"detail":"Authorization server unavailable"}'
 
-/** The table "What the errors become", with the realm `the "realm"`. */
+/** The table in the first comment of `Challenge.ts`, with the realm `the "realm"`. */
 export const table: ReadonlyArray<Row> = [
   row("NotAuthenticated", "fastapi", [], 401, "Bearer", notAuthenticated),
   row("NotAuthenticated", "fastapi", ["a", "b"], 401, "Bearer", notAuthenticated),
@@ -106,7 +106,7 @@ export const settings = (overrides: Partial<Challenge.Settings> = {}): Challenge
 
 export const flow = { ...authorizationServer, scopes: { a: "A", b: "B" } }
 
-/** The token `scopes.a.b` has the scopes a and b; `rejected` is refused; with `down` nobody could tell. */
+/** The token `scopes.a.b` grants a and b. `rejected` is refused, and `down` simulates an outage. */
 export const verifierLayer = TokenVerifier.layer({
   verify: (bearer) => {
     const token = Redacted.value(bearer)

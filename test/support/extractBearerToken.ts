@@ -1,4 +1,6 @@
-/** What `BearerToken.extract` makes of a field, as data. */
+/**
+ * Runs `BearerToken.extract` on a header and returns the result as data, and a second implementation to compare with.
+ */
 import { Effect, Redacted } from "effect"
 import { Headers, HttpServerRequest } from "effect/http"
 import { BearerToken } from "effect-oauth2"
@@ -15,10 +17,10 @@ export const noCredentials: Answer = { refused: "NoCredentials" }
 export const otherScheme: Answer = { refused: "OtherScheme" }
 export const tooLong: Answer = { refused: "TooLong" }
 
-// Through `unknown`: to the types, a `Redacted` has no text of its own.
+// Takes `unknown`, because the type `Redacted` declares no `toString`.
 export const print: (value: unknown) => string = String
 
-/** A request with exactly this field value: `Request` itself would normalise it or throw. */
+/** Creates a request with exactly this header. The constructor of `Request` would normalize the value or throw. */
 export const requestWith = (authorization: string | undefined): HttpServerRequest.HttpServerRequest =>
   HttpServerRequest.fromWeb(new Request("http://localhost/")).modify({
     headers: authorization === undefined ? Headers.empty : Headers.fromRecordUnsafe({ authorization })
@@ -36,7 +38,7 @@ export const answerTo = (request: HttpServerRequest.HttpServerRequest): Effect.E
 export const answer = (authorization: string | undefined) => answerTo(requestWith(authorization))
 
 /**
- * The rule, written a second time without a regular expression: FastAPI's `get_authorization_scheme_param`, then the grammar of token68.
+ * Second implementation without a regular expression: FastAPI's `get_authorization_scheme_param`, then token68.
  */
 export const oracle = (value: string | undefined, maxLength = 8192): Answer => {
   if (value === undefined || value === "") return noCredentials
@@ -57,6 +59,6 @@ export const oracle = (value: string | undefined, maxLength = 8192): Answer => {
   return token(presented)
 }
 const isLetter = (code: number, lower: string) => code === lower.charCodeAt(0) || code === lower.charCodeAt(0) - 32
-// What `str.strip()` takes away, below U+0100.
+// The characters below U+0100 that Python's `str.strip()` removes.
 export const pythonSpace = new Set([0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1c, 0x1d, 0x1e, 0x1f, 0x20, 0x85, 0xa0])
 export const token68 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"

@@ -1,4 +1,4 @@
-/** A verifier that asks a test issuer about tokens, or a server that answers each token as a test says. */
+/** Introspection verifiers with a `TestIssuer`, or with a server whose responses a test defines. */
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
@@ -33,12 +33,12 @@ export const mint = (options: OpaqueOptions = {}) =>
 export const respond = (...args: Parameters<TestIssuer["Service"]["respond"]>) =>
   TestIssuer.use(({ respond }) => respond(...args))
 
-/** How often it was asked about a token. */
+/** Counts the introspection requests that the issuer received. */
 export const asked = TestIssuer.use(({ requests }) =>
   Effect.map(requests, (all) => all.filter(({ endpoint }) => endpoint === "introspection").length)
 )
 
-/** A test with a verifier of its own, and its issuer. */
+/** Runs a test with a new verifier and a new issuer. */
 export const test = (
   name: string,
   body: Effect.Effect<void, unknown, TestIssuer | TokenVerifier | HttpClient.HttpClient>,
@@ -55,22 +55,25 @@ export const assertUnavailable = (error: unknown, reason: string) => {
   assert.deepStrictEqual({ issuer: error.issuer, reason: error.reason }, { issuer, reason })
 }
 
-/** What is sent: the form of a question. */
+/** Decodes the form in the body of an introspection request. */
 export const formOf = ({ body }: HttpClientRequest.HttpClientRequest) => {
   assert(body._tag === "Uint8Array")
   assert.strictEqual(body.contentType, "application/x-www-form-urlencoded")
   return Object.fromEntries(new URLSearchParams(new TextDecoder().decode(body.body)))
 }
 
-/** An answer after some milliseconds, or what happens then. */
+/** The response of the server. */
 export interface Answer {
+  /** Default: 200. */
   readonly status?: number
+  /** The value that is sent as JSON. Default: `{}`. */
   readonly body?: unknown
-  /** The body as it is sent. */
+  /** The text of the body. Default: `body` as JSON. */
   readonly text?: string
+  /** The time before the response, in milliseconds. Default: 0. */
   readonly delay?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** There is no answer: the connection breaks. */
+  /** If `true`, the connection breaks before the response. Default: `false`. */
   readonly isBroken?: boolean
 }
 
@@ -78,16 +81,20 @@ export const good = {
   body: { active: true, sub: "demo", aud: audience, token_type: "Bearer", exp: 4_000_000_000 }
 } satisfies Answer
 
-/** No answer, as long as anybody waits. */
+/** A response that never arrives. */
 export const never: Answer = { delay: Infinity }
 
-/** A verifier without a cache, and a server that answers as the test says: the questions are numbered from 1 on. Its metadata is not asked for. */
+/**
+ * Creates a verifier without a cache, and a server whose responses `answer` returns. Requests are numbered from 1. The
+ * verifier does not fetch metadata.
+ */
 export const answering = (
   answer: (token: string, number: number) => Answer
 ): {
   readonly layer: Layer.Layer<TokenVerifier, SecurityError.ConfigurationError>
-  /** The server alone, for a verifier with other options. */
+  /** The server, for a verifier with other options. */
   readonly client: Layer.Layer<HttpClient.HttpClient>
+  /** The tokens of all introspection requests. */
   readonly questions: ReadonlyArray<string>
   /** The number of introspection requests in progress, and its maximum so far. */
   readonly progress: { readonly now: number; readonly most: number }

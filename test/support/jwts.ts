@@ -1,4 +1,4 @@
-/** JWTs of an issuer, and what a verifier says of them. */
+/** Mints JWTs of a test issuer and verifies them. */
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted, type Scope } from "effect"
 import { HttpClient } from "effect/http"
@@ -16,13 +16,13 @@ export const { ec, other, rsa } = await Effect.runPromise(
   })
 )
 
-/** A test with an issuer whose key is `rsa`. */
+/** Runs a test with an issuer whose key is `rsa`. */
 export const test = (
   name: string,
   body: () => Effect.Effect<void, unknown, TestIssuer | HttpClient.HttpClient | Scope.Scope>
 ) => it.effect(name, () => Effect.provide(body(), TestIssuer.layer({ issuer, audience, keys: [rsa] })))
 
-/** A token with scopes, good but for what the options change. */
+/** Mints a token with scopes. The token is valid unless the options make it invalid. */
 export const mint = (options: MintOptions = {}) =>
   TestIssuer.use((issuer) => issuer.mint({ scopes: ["items:read", "me"], ...options }))
 
@@ -39,7 +39,7 @@ export const verifyWith = (
     )
   )
 
-/** Mints with the issuer's key, verifies with it. */
+/** Mints a token with the key of the issuer and verifies it with the same key. */
 export const outcome = (mintOptions: MintOptions, options: Partial<JwtVerifier.Options> = {}) =>
   Effect.gen(function* () {
     const token = yield* mint(mintOptions)

@@ -1,4 +1,4 @@
-/** Key sets in front of an issuer, for tests of how keys are found, fetched and kept. */
+/** Key sets of a test issuer, for tests that find, fetch and cache keys. */
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Option, References } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
@@ -19,7 +19,7 @@ interface Logged {
   readonly annotations: Readonly<Record<string, unknown>>
 }
 
-/** What the program logs. */
+/** Runs an effect and collects its log messages. */
 export const withLogs = <A, E, R>(body: (logs: Array<Logged>) => Effect.Effect<A, E, R>) => {
   const logs: Array<Logged> = []
   const logger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
@@ -33,7 +33,7 @@ export const rs256 = (kid: string) => ({ alg: "RS256", kid })
 
 type Body<A, E> = (issuer: Issuer, keySet: KeySet.KeySet["Service"]) => Effect.Effect<A, E, TestIssuer>
 
-/** A key set in front of an issuer that publishes the first key. */
+/** Runs a test with a key set of an issuer that publishes the first key. */
 export const withKeySet = <A, E, E1>(
   layer: Layer.Layer<KeySet.KeySet, E1, HttpClient.HttpClient>,
   body: Body<A, E>,
@@ -46,8 +46,8 @@ export const withKeySet = <A, E, E1>(
 export const withDiscovery = <A, E>(body: Body<A, E>) => withKeySet(KeySet.layerDiscovery({ issuer }), body)
 
 /**
- * A key set in front of a client of its own, for what `TestIssuer` cannot say: a body that is a stream, a length that is not said or not true, a
- * client that dies, and whether the request was aborted.
+ * Runs a test with a key set and a custom HTTP client. It covers cases that `TestIssuer` cannot simulate: a streamed
+ * body, a missing or wrong content length, a client that dies, and an aborted request.
  */
 export const withClient = <A, E>(
   answer: (signal: AbortSignal) => Response,
@@ -63,11 +63,11 @@ export const withClient = <A, E>(
   )
 }
 
-/** All of the issuer answers alike. */
+/** Gives the discovery and key set endpoints the same response. */
 export const respondAll = (answer: Answer) =>
   TestIssuer.use(({ respond }) => Effect.andThen(respond("discovery", answer), respond("jwks", answer)))
 
-/** Takes the first key out of the key set, and publishes these. */
+/** Removes the first key from the key set of the issuer, and publishes the given keys. */
 export const replaceKeys = (jwks: ReadonlyArray<unknown>) =>
   TestIssuer.use(({ publish, retire }) =>
     Effect.andThen(retire("k1"), Effect.forEach(jwks, publish, { discard: true }))

@@ -1,7 +1,8 @@
+/** The parser that other tests use to check challenges. */
 import { assert, describe, it } from "@effect/vitest"
 import { parseChallenge } from "./parseChallenge.ts"
 
-describe("parseChallenge, which judges the others", () => {
+describe("parseChallenge", () => {
   for (const [field, params] of [
     ["Bearer", []],
     ['Bearer realm="a"', [["realm", "a"]]],

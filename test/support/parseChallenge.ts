@@ -1,15 +1,16 @@
 /**
- * A strict reader of one challenge in a `WWW-Authenticate` field, written from the grammar of RFC 9110 §11.2 and §11.6.1 for senders:
+ * A strict parser for one challenge in a `WWW-Authenticate` header. It follows the grammar for senders of RFC 9110
+ * §11.2 and §11.6.1:
  *
  *     challenge     = auth-scheme [ 1*SP ( token68 / #auth-param ) ]      -- token68 is not used by Bearer and is refused
  *     auth-param    = token "=" ( token / quoted-string )                  -- a sender writes no white space around "="
  *     quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE
  *
- * Whatever else there is, an empty list element, a name that comes twice, a second challenge, makes it throw.
+ * It throws for everything else, such as an empty list element, a repeated name, or a second challenge.
  */
 export interface ParsedChallenge {
   readonly scheme: string
-  /** Names in lower case (they are case-insensitive), values unescaped, in the order of the field. */
+  /** Names in lower case, because they are case-insensitive, and unescaped values, in the order of the header. */
   readonly params: ReadonlyArray<readonly [name: string, value: string]>
 }
 
@@ -72,7 +73,8 @@ const tchars = new Set(
 )
 const isTchar = (code: number): boolean => tchars.has(code)
 
-// RFC 9110 §5.6.4: quoted-pair = "\" ( HTAB / SP / VCHAR / obs-text ); qdtext is the same without DQUOTE and backslash.
+// RFC 9110 §5.6.4: quoted-pair = "\" ( HTAB / SP / VCHAR / obs-text ). qdtext allows these characters except DQUOTE and
+// backslash.
 const isQuotable = (code: number): boolean =>
   code === 0x09 || (code >= 0x20 && code <= 0x7e) || (code >= 0x80 && code <= 0xff)
 const isQdtext = (code: number): boolean => isQuotable(code) && code !== 0x22 && code !== 0x5c

@@ -1,4 +1,4 @@
-/** Runs programs of `scratchpad/` as a user does, each in a process of its own. */
+/** Runs programs of `scratchpad/` as a user does, each in its own process. */
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -7,11 +7,11 @@ import { fileURLToPath } from "node:url"
 
 export interface Program {
   readonly process: ChildProcess
-  /** What it has written so far, by stream. */
+  /** The output so far, by stream. */
   readonly output: { stdout: string; stderr: string }
-  /** The exit code or the signal, once it has ended. */
+  /** Waits for the end of the process, and returns the exit code or the signal. */
   readonly ended: Effect.Effect<number | NodeJS.Signals | null>
-  /** Waits until the standard output contains a text; dies if the program ends first. */
+  /** Waits until the standard output contains a text. Dies if the program ends first. */
   readonly waitFor: (text: string) => Effect.Effect<void>
 }
 
@@ -55,7 +55,7 @@ export const start = (
       )
   )
 
-/** A port that is free now. */
+/** Finds a port that is free now. */
 export const freePort: Effect.Effect<number> = Effect.callback((resume) => {
   const server = createServer().listen(0, "127.0.0.1", () => {
     const address = server.address()

@@ -1,4 +1,4 @@
-/** Two schemes, tokens that say what their verifiers make of them, and what a refused request is answered with. */
+/** Two schemes, a verifier that reads scopes from the text of a token, and the responses to refused requests. */
 import { Duration, Effect, Redacted } from "effect"
 import { type Challenge, OAuth2, SecurityError, type TokenCaching, TokenVerifier } from "effect-oauth2"
 import { authorizationServer } from "./authorizationServer.ts"
@@ -16,7 +16,7 @@ export const schemesOf = (responses: Challenge.Responses) => ({
 
 export type Schemes = ReturnType<typeof schemesOf>
 
-/** A token says its scopes at A, and after a slash those at B: `a+b/x`; `none`, `bad` and `outage` are what they say. */
+/** Returns the part of a token for one scheme: `a+b/x` -> `a+b` for A, `x` for B. Without a slash, B reads `bad`. */
 export const saysAt = (scheme: "A" | "B", token: string) => token.split("/")[scheme === "A" ? 0 : 1] ?? "bad"
 
 export const verifier = (scheme: "A" | "B", caching: TokenCaching, calls: Array<string>) =>
@@ -61,7 +61,7 @@ export interface Expected extends Omit<Refused, "detail"> {
 
 export const scope = (scopes: string) => (scopes === "" ? "" : ` scope="${scopes}"`)
 
-export const none = (scopes: string, realm = "A") =>
+export const notAuthenticated = (scopes: string, realm = "A") =>
   refused(
     [401, 401],
     ["Not authenticated"],
@@ -74,14 +74,14 @@ export const malformed = refused(
   "Bearer",
   `Bearer error="invalid_request"`
 )
-export const bad = (scopes: string) =>
+export const invalidToken = (scopes: string) =>
   refused(
     [401, 401],
     ["Could not validate credentials"],
     `Bearer${scope(scopes)}`,
     `Bearer error="invalid_token"${scopes === "" ? "" : `,${scope(scopes)}`}`
   )
-export const few = (scopes: string) =>
+export const insufficientScope = (scopes: string) =>
   refused(
     [401, 403],
     ["Not enough permissions"],
@@ -90,8 +90,8 @@ export const few = (scopes: string) =>
   )
 export const outage = refused([503, 503], ["Authorization server unavailable"])
 
-/** The answer of `best`, with the challenges of all, in their order. */
-export const among = (best: Expected, ...all: ReadonlyArray<Expected>): Expected => ({
+/** Returns status and body of `best`, with the challenges of all other responses in their order. */
+export const combined = (best: Expected, ...all: ReadonlyArray<Expected>): Expected => ({
   ...best,
   challenges: {
     fastapi: [...new Set(all.flatMap(({ challenges }) => challenges.fastapi))],

@@ -1,4 +1,4 @@
-/** A scheme with four scopes, tokens that have some of them, and what is answered. */
+/** A scheme with four scopes, tokens that grant some of them, and helpers for the responses. */
 import { OAuth2 } from "effect-oauth2"
 import { authorizationServer } from "./authorizationServer.ts"
 import { Verifier } from "./TestVerifier.ts"

@@ -1,2 +1,4 @@
-/** What the library loads only when it is first needed: tests that let every fiber run would have to wait for a disk. */
+/**
+ * Loads a module that the library imports on first use. Otherwise, `settle` ends before the import has read the disk.
+ */
 export * from "jose/key/import"

@@ -1,4 +1,4 @@
-/** A `TestIssuer` under test, and what is asked of it. */
+/** Requests to a `TestIssuer` under test. */
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted, type Scope } from "effect"
 import { HttpClient, HttpClientError } from "effect/http"
@@ -9,7 +9,7 @@ import * as jose from "jose"
 export const issuer = "https://issuer.test"
 export const audience = "https://api.test"
 
-// Generating RSA keys is slow: most tests share one.
+// Generating RSA keys is slow, so most tests share one key.
 export const rsa = Effect.runPromise(TestIssuer.makeKey("rsa"))
 
 export const layerOf = (options: TestIssuerOptions = {}) =>
@@ -44,7 +44,7 @@ export const published = Effect.map(
 
 export const kids = Effect.map(published, (keys) => keys.map((key) => key?.kid))
 
-/** How our verifier finds a token. */
+/** Returns a function that verifies a token, and returns its subject or the tag and the reason of the error. */
 export const verifyWith = (options: Partial<JwtVerifier.Options> = {}) =>
   Effect.gen(function* () {
     const issuer = yield* TestIssuer

@@ -1,14 +1,14 @@
-/** Texts of tokens that look alike. */
+/** Creates similar token texts. */
 import { times } from "./times.ts"
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
-/** Some token of a length. */
+/** Returns a token of this length. */
 export const textOf = (length: number) =>
   times(length)
     .map((i) => alphabet[(i * 7 + (i >> 5)) % alphabet.length])
     .join("")
 
-/** With another character at a place. */
+/** Returns the text with another character at this position. */
 export const changedAt = (text: string, i: number) =>
   text.slice(0, i) + (text[i] === "A" ? "B" : "A") + text.slice(i + 1)

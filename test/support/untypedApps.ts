@@ -1,4 +1,4 @@
-/** Apps whose types are cast away: what they are made wrong with would not compile. */
+/** Apps without types. Their mistakes would not compile with types. */
 import { Context, Effect, Layer, Logger, Option, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
@@ -12,7 +12,7 @@ export const other = OAuth2.authorizationCode("Other", { ...authorizationServer,
 
 export const verifier = () => new Verifier({ none: [], a: ["a"], b: ["b"], ab: ["a", "b"], mallory: ["a"] })
 
-// What the tests are about does not compile, so the types end here.
+// The mistakes under test do not compile, so an app needs no services here.
 export type App = Layer.Layer<never, never, any>
 export type Handler = Effect.Effect<HttpServerResponse.HttpServerResponse>
 
@@ -20,12 +20,12 @@ export const erase = (layer: unknown) => layer as App
 
 export const cast = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect as Effect.Effect<A>
 
-/** The answer that nobody may see without a token that has the scope `a`. */
+/** A handler whose response requires a token with the scope `a`. */
 export const secret: Handler = cast(
   Effect.map(auth.granted("a"), (token) => HttpServerResponse.text(`the secret of ${token.subject}`))
 )
 
-/** The answer that nobody may see without a token of the scheme. */
+/** A handler whose response requires a token of the scheme. */
 export const own: Handler = cast(
   Effect.map(auth.accessToken, (token) => HttpServerResponse.text(`the token of ${token.subject}`))
 )
@@ -44,7 +44,7 @@ interface Stub {
 }
 
 interface Adapter {
-  /** Where a layer can be provided. */
+  /** The places where a test can provide a stub. */
   readonly places: ReadonlyArray<string>
   readonly make: (endpoints: ReadonlyArray<Endpoint>, stub?: Stub) => App
 }
@@ -136,7 +136,7 @@ export const api: Adapter = {
 
 export const adapters = { HttpRouter: router, HttpApi: api }
 
-/** Serves, and keeps the log. */
+/** Serves an app and collects its log messages. */
 export const serveWithLog = Effect.fnUntraced(function* (
   app: App,
   tokens: Layer.Layer<TokenVerifier> = verifier().layer

@@ -1,4 +1,4 @@
-/** Values of many kinds as claims: how they are encoded in a token, and the schema that decodes them. */
+/** Claims of many kinds, each with its encoded form and the schema that decodes it. */
 import { DateTime, Schema, SchemaTransformation } from "effect"
 
 export interface Kind {
@@ -6,7 +6,7 @@ export interface Kind {
   readonly schema: Schema.Codec<any, any>
 }
 
-/** How often a schema decodes. */
+/** Counts how often a schema decodes. */
 export const counting = ({ encoded, schema }: Kind): Kind & { readonly calls: () => number } => {
   let calls = 0
   const counted = made((value: unknown) => {
@@ -18,7 +18,7 @@ export const counting = ({ encoded, schema }: Kind): Kind & { readonly calls: ()
 
 const kind = (schema: Schema.Codec<any, any>, encoded: unknown): Kind => ({ schema, encoded })
 
-/** A value that is made of an encoded one by a function: a new one each time. */
+/** Kind whose values are created by a function, a new value each time. */
 const made = (make: (encoded: any) => unknown, encoded: unknown = "a"): Kind =>
   kind(
     Schema.Unknown.pipe(
@@ -27,7 +27,7 @@ const made = (make: (encoded: any) => unknown, encoded: unknown = "a"): Kind =>
     encoded
   )
 
-/** State that no property shows. */
+/** Has state that is not in a property. */
 class Counter {
   #count = 1
   get count() {
@@ -52,7 +52,7 @@ class Tags extends Array<string> {}
 
 const hidden = { city: "Berlin", roles: ["reader"] }
 
-/** Kinds of which nothing can change once they are frozen. */
+/** Kinds that are immutable after `Object.freeze`. */
 export const immutable: ReadonlyArray<Kind> = [
   kind(Schema.String, "reader"),
   kind(Schema.Number, 1.5),
@@ -90,7 +90,7 @@ export const accessors = made(() => {
   }
 })
 
-/** Kinds that can change whatever is frozen. */
+/** Kinds that stay mutable after `Object.freeze`. */
 export const mutable: ReadonlyArray<Kind> = [
   kind(Schema.DateFromString, "2020-01-01T00:00:00.000Z"),
   kind(Schema.URLFromString, "https://reader.test/"),
@@ -110,14 +110,14 @@ export const mutable: ReadonlyArray<Kind> = [
   made(() => new Proxy(structuredClone(hidden), { getPrototypeOf: () => Date.prototype }))
 ]
 
-/** A value that throws when it is looked at. */
+/** Kind whose values throw when their keys are read. */
 export const throwing = made(
   () =>
     new Proxy(
       {},
       {
         ownKeys: () => {
-          throw new Error("nobody looks at this")
+          throw new Error("The keys of this value must not be read.")
         }
       }
     )
@@ -141,7 +141,7 @@ const containers: ReadonlyArray<(of: ReadonlyArray<Kind>) => Kind> = [
 
 const leaf: Kind = kind(Schema.String, "leaf")
 
-/** What numbers stand for: a leaf, or a container of what came before. */
+/** Builds a kind from numbers. Each number selects a leaf, or a container for the previous kinds. */
 export const build = (codes: ReadonlyArray<number>, leaves: ReadonlyArray<Kind>): Kind => {
   const stack: Array<Kind> = []
   for (const code of codes) {

@@ -9,7 +9,7 @@ export interface Answer {
   readonly headers: Headers
 }
 
-/** Headers as a record, so that the token can be put beside them. */
+/** `headers` must be a record, so that `serve` can add the token. */
 export type Init = Omit<RequestInit, "headers"> & { readonly headers?: Readonly<Record<string, string>> }
 
 export type Send = (path: string, token?: string, init?: Init) => Effect.Effect<Answer>

@@ -1,4 +1,4 @@
-/** Adds services to a context without making a new one for each. */
+/** Adds services to a context without creating a new context for each service. */
 import * as Context from "effect/Context"
 
 interface Overlay {
@@ -8,12 +8,14 @@ interface Overlay {
 }
 
 /**
- * Adds a service to a context that is the caller's own, just made by `Context.add`.
+ * Adds a service to a context that the caller has created with `Context.add` and not shared yet.
  *
- * Effect makes a new context for each service that is added, and after eight of them copies all that the context has. For the services of a request this
- * takes longer than to decide about it, so here they are added to the one context, in the way that Effect 4 keeps them: as a list on top of a map. A
- * context that looks different from inside, or has been read as a whole, is added to as everywhere. Not for a reference that fibers keep a copy of
- * (`fiberCached`): of these Effect notes when they are added.
+ * `Context.add` creates a new context for each service, and after eight services copies the whole map. For one request
+ * this costs more than its authorization. Effect 4 stores added services as a list (`overlay`) on top of a map, so this
+ * function extends that list. It falls back to `Context.addUnsafe` if the context has another shape or its map was
+ * read.
+ *
+ * Do not add a reference that fibers cache (`fiberCached`): Effect must notice when such a reference is added.
  */
 export const addInPlace = (
   own: Context.Context<never> & { overlay?: Overlay | undefined; readonly _flat?: unknown },

@@ -1,4 +1,4 @@
-/** Lets one middleware key stand at several places of an `HttpApi`. */
+/** Lets an endpoint have the same middleware at several places. */
 import type * as Context from "effect/Context"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 
@@ -7,15 +7,17 @@ type AnyKey = Context.Key<unknown, unknown>
 type AddMiddleware = (this: HttpApiEndpoint.Top, key: AnyKey) => HttpApiEndpoint.Top
 
 /**
- * Extends `endpoint.middleware(key)`, which groups and apis call, too: `another` makes a second key for a key that the endpoint has already.
+ * Extends `endpoint.middleware(key)`. Groups and apis call the same method. If the endpoint already has the key,
+ * `another` returns a second key for the outer place.
  *
- * An endpoint keeps its middleware keys in a `Set`. A key that is added again stays at its first, innermost place, and nothing of the outer place is left.
+ * An endpoint stores its middleware keys in a `Set`. Without a second key, a key that is added again would stay at its
+ * innermost place only.
  */
 export const extendEndpointMiddleware = (another: (key: AnyKey) => AnyKey | undefined): void => {
   const prototype: unknown = Object.getPrototypeOf(HttpApiEndpoint.get("get", "/"))
   if (!hasMiddleware(prototype)) {
     throw new Error(
-      "This version of Effect has no method HttpApiEndpoint.middleware, which effect-oauth2 extends to keep a requirement that stands at two places. Use a version of effect that effect-oauth2 supports (peerDependencies)."
+      "HttpApiEndpoint.middleware is missing in this version of Effect. effect-oauth2 extends this method, so that an endpoint can have a requirement at two places. Install a version of effect that effect-oauth2 supports (peerDependencies)."
     )
   }
   const add = prototype.middleware

@@ -1,4 +1,4 @@
-/** Lets this library take part when Effect decides whether a layer that was built already is built again. */
+/** Builds a shared layer again if its services depend on the place where the layer is provided. */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -17,50 +17,51 @@ type Memoize = (
   build: Build
 ) => Effect.Effect<Services, unknown, unknown>
 
-/** What decides whether a built layer may stand at a second place. `Place` is what is remembered of the first one. */
+/** Decides if a second place can reuse the services of a layer. `Place` describes the place where they were built. */
 export interface Memoization<Place> {
   /** Wraps the construction of a layer in this context. */
   readonly building: (build: ReturnType<Build>, context: Services) => ReturnType<Build>
-  /** Returns what the services depend on in the context that they were built in; `undefined` if they fit everywhere. */
+  /** Returns the place that the services depend on, or `undefined` if they can be used everywhere. */
   readonly placeOf: (services: Services, context: Services) => Place | undefined
-  /** Returns what tells another context from the place; `undefined` if the services fit in there. */
+  /** Returns objects that identify the other place, or `undefined` if it can reuse the services. */
   readonly difference: (place: Place, context: Services) => ReadonlyArray<object> | undefined
-  /** Returns the services for this context. */
+  /** Returns the reused services, adapted to this context. */
   readonly provided: (services: Services, place: Place, context: Services) => Services
 }
 
-/** The keys under which a memo map holds one layer as it was built for different places. */
-class Variants {
-  readonly #next = new WeakMap<object, Variants>()
+/** Creates the keys for a memo map: one for each layer and each place that it is built for. */
+class PlaceKeys {
+  readonly #next = new WeakMap<object, PlaceKeys>()
   #key: AnyLayer | undefined
 
-  static readonly #all = new WeakMap<AnyLayer, Variants>()
+  static readonly #all = new WeakMap<AnyLayer, PlaceKeys>()
 
   static keyOf(layer: AnyLayer, difference: ReadonlyArray<object>): AnyLayer {
-    const root = Variants.#all.get(layer) ?? new Variants()
-    Variants.#all.set(layer, root)
-    let variants = root
+    const root = PlaceKeys.#all.get(layer) ?? new PlaceKeys()
+    PlaceKeys.#all.set(layer, root)
+    let keys = root
     for (const part of difference) {
-      const next = variants.#next.get(part) ?? new Variants()
-      variants.#next.set(part, next)
-      variants = next
+      const next = keys.#next.get(part) ?? new PlaceKeys()
+      keys.#next.set(part, next)
+      keys = next
     }
-    // A memo map only compares keys: this one is the layer in everything but its identity.
-    return (variants.#key ??= Object.create(layer) as AnyLayer)
+    // Safe cast: the key inherits everything from the layer, and a memo map compares keys by identity only.
+    return (keys.#key ??= Object.create(layer) as AnyLayer)
   }
 }
 
 /**
- * Extends the memo maps of Effect: a layer whose services depend on the place where they stand is built once for each such place.
+ * Extends the memo maps of Effect, so that a layer whose services depend on their place is built once for each place.
  *
- * Effect remembers a layer by its reference alone. The services of a shared layer therefore belong to the place that was built first, and no other
- * part of Effect tells a library that its layer was found instead of built. The change is one method on the prototype that all memo maps share.
+ * Effect memoizes a layer by reference. The services of a shared layer therefore belong to the place that is built
+ * first. No other part of Effect reports that a layer was reused. The extension replaces one method on the prototype
+ * that all memo maps share.
  */
 export const extendMemoization = <Place>(memoization: Memoization<Place>): void => {
   const prototype: unknown = Object.getPrototypeOf(Layer.makeMemoMapUnsafe())
   if (!hasMemoize(prototype)) {
     throw new Error(
-      "This version of Effect has no method MemoMap.getOrElseMemoize, which effect-oauth2 extends to keep the guards of several apps apart. Use a version of effect that effect-oauth2 supports (peerDependencies)."
+      "MemoMap.getOrElseMemoize is missing in this version of Effect. effect-oauth2 extends this method to keep the guards of several apps apart. Install a version of effect that effect-oauth2 supports (peerDependencies)."
     )
   }
   const memoize = prototype.getOrElseMemoize
@@ -89,7 +90,7 @@ export const extendMemoization = <Place>(memoization: Memoization<Place>): void 
         const difference = isBuiltHere ? undefined : memoization.difference(place, context)
         return difference === undefined
           ? Effect.succeed(memoization.provided(services, place, context))
-          : prototype.getOrElseMemoize.call(this, Variants.keyOf(layer, difference), scope, build)
+          : prototype.getOrElseMemoize.call(this, PlaceKeys.keyOf(layer, difference), scope, build)
       })
     })
   }

@@ -1,6 +1,6 @@
 /**
- * What `HttpApi` reads off the identifier of a middleware. Effect exports the types that read it, and not the name of the property, which a middleware has to
- * know whose identifier is an interface.
+ * The types that `HttpApi` reads from the identifier of a middleware. Effect does not export the name of this property,
+ * and a middleware whose identifier is an interface must declare it.
  */
 export interface MiddlewareTypes<Provides, Requires, Errors> {
   readonly "~effect/http-api/HttpApiMiddleware": {

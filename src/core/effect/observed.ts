@@ -1,15 +1,15 @@
-/** Whether somebody listens to spans and logs: where nobody does, none is made. */
+/** Detects if spans and debug logs are recorded. If not, the library does not create them. */
 import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import * as Tracer from "effect/Tracer"
 
-/** Whether anybody listens: Effect's own tracer has nobody to tell, and a span costs more than what it would measure. */
+/** Returns `false` for Effect's own tracer, which discards spans. A span costs more than the code that it measures. */
 export const isTraced = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
   fiber.cache.tracer !== undefined && fiber.cache.tracer !== Tracer.nativeTracer
 
-/** Whether what is told at the level Debug is heard. By default it is not. */
+/** Returns `true` if debug logs are recorded. The first comparison is a fast path for Effect's default level. */
 export const isDebugged = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
   fiber.cache.minimumLogLevel !== "Info" && LogLevel.isLessThanOrEqualTo(fiber.cache.minimumLogLevel, "Debug")
 
-/** Whether anybody is to be told of each verification. */
+/** Returns `true` if each verification must be traced or logged. */
 export const isObserved = (fiber: Fiber.Fiber<unknown, unknown>): boolean => isTraced(fiber) || isDebugged(fiber)

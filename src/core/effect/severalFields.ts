@@ -1,11 +1,12 @@
-/** Sends one field of a response several times. */
+/** Sends several HTTP headers with one name. */
 import * as Context from "effect/Context"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { rawFields } from "./receivedRequest.ts"
 
-// One field for each challenge: a client may not split a list of challenges right (RFC 9110 §11.6.1). Effect's headers are typed as strings, and
-// those of a response are handed on to Node as they are, which writes a field for each member of an array. Elsewhere a list is joined. The response
-// has to be given its headers as entries: Effect joins an array in a record.
+// Each challenge needs its own header, because some clients cannot split a list of challenges (RFC 9110 §11.6.1).
+// Safe cast: Effect passes the headers of a response to Node unchanged, and Node writes one header per array member.
+// The caller must pass headers as entries, because Effect joins an array in a record. Other platforms get a joined
+// list.
 export const severalFields = (values: ReadonlyArray<string>, context: Context.Context<never>): string =>
   isNode(context) ? (values as unknown as string) : values.join(", ")
 

@@ -1,4 +1,4 @@
-/** Counts for a metric by an addition. */
+/** Creates metric counters that cost one addition per event. */
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 
@@ -11,8 +11,8 @@ export interface Counter {
 const registries = new WeakMap<object, Metrics>()
 
 /**
- * A counter of the metric, which is read when metrics are: counting is an addition. The same metric with the same attributes is the same counter in all that
- * is built with one registry.
+ * Returns the counter of a metric with these attributes. Code that shares a metric registry shares the counter. Effect
+ * reads `count` only when it takes a snapshot of all metrics.
  */
 export const make = (
   metric: Metric.Counter<number>,
@@ -23,8 +23,8 @@ export const make = (
   const counters: Metrics = registries.get(registry) ?? new Map()
   registries.set(registry, counters)
   const key = JSON.stringify([metric.id, attributes])
-  const known = counters.get(key)
-  if (known !== undefined) return known
+  const registered = counters.get(key)
+  if (registered !== undefined) return registered
   const counter: Counter = { count: 0 }
   counters.set(key, counter)
   Metric.registerUnsafe(Metric.withAttributes(metric, attributes), context, {

@@ -1,4 +1,4 @@
-/** Makes immutable what several requests are given. */
+/** Freezes values that several requests share. */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
@@ -13,8 +13,9 @@ const sample = DateTime.makeUnsafe(0)
 const dateTime = prototypeOf(sample)
 const keysOfDateTime = Reflect.ownKeys(sample).length
 
-// Objects with these prototypes have no state but their properties. An object of another class may have private fields, or internal slots as a `Date` has,
-// which `Object.freeze` does not reach. `None` is one object for the whole program, and Effect never writes to it.
+// Objects with these prototypes hold all their state in properties. Objects of other classes may have private fields,
+// or internal slots such as those of a `Date`, and `Object.freeze` does not freeze these. `None` is one object for the
+// whole program, and Effect never writes to it.
 const prototypes: ReadonlySet<unknown> = new Set([
   null,
   Object.prototype,
@@ -25,16 +26,17 @@ const prototypes: ReadonlySet<unknown> = new Set([
   prototypeOf(Option.some(0))
 ])
 
-/** Returns `true` if `Object.freeze` makes the object immutable, but for the objects that its properties hold. */
+/** Returns `true` if `Object.freeze` makes the object immutable. Objects in its properties do not count. */
 export const isData = (value: object): boolean => prototypes.has(prototypeOf(value))
 
 export const isDateTime = (value: object): value is DateTime.Utc => prototypeOf(value) === dateTime
 
 /**
- * Freezes a value and all that it holds, as far as that is data (`isData`). Returns an estimate of its bytes, or `Infinity` if a part of it can still change.
+ * Freezes a value and everything inside it that is data (`isData`). Returns an estimate of its size in bytes, or
+ * `Infinity` if a part is still mutable.
  */
 export const freeze = (value: object): number => {
-  // A loop adds to the set while it goes through it. A recursion would end at the depth that the stack allows.
+  // `measure` adds nested objects while the loop below runs. A recursion could overflow the stack.
   const objects = new Set([value])
   let bytes = 0
   const measure = (member: unknown): void => {
@@ -44,11 +46,11 @@ export const freeze = (value: object): number => {
     else if (typeof member === "function") bytes = Infinity
   }
   const freezeData = (object: object): void => {
-    // Symbols and hidden properties hold values, too.
+    // `ownKeys` includes symbols and non-enumerable properties.
     for (const key of Reflect.ownKeys(object)) {
       const { get, value } = Reflect.getOwnPropertyDescriptor(object, key) ?? {}
       measure(key)
-      // A getter may return another value each time. It counts as a function, and is not called.
+      // A getter may return another value each time. It counts as a function (mutable) and is not called.
       measure(get ?? value)
     }
     Object.freeze(object)
@@ -62,14 +64,14 @@ export const freeze = (value: object): number => {
     }
     return bytes
   } catch {
-    // A proxy may throw.
+    // A proxy can throw from each of these operations.
     return Infinity
   }
 }
 
 /**
- * Effect computes the parts of a date when they are first used, and writes them into the date. That would throw if the date were frozen without them. Returns
- * `false` if the date has members besides those of every date.
+ * Computes the parts of a date. Otherwise, Effect writes them into the date on first use, which throws after freezing.
+ * Returns `false` if the date has members besides those of every date.
  */
 const freezeDateTime = (date: DateTime.Utc): boolean => {
   Object.freeze(DateTime.toPartsUtc(date))

@@ -1,16 +1,16 @@
-/** The scopes of a token: an immutable set. */
+/** Immutable set for the scopes of a token. */
 
 const refuse = (): never => {
-  throw new TypeError("The scopes of a token cannot be changed.")
+  throw new TypeError("The scopes of a verified token are read-only. Create a new Set to change them.")
 }
 
 /**
- * A set without methods that change it. Every request with a cached token gets the same scopes. A frozen `Set` is not enough: `Set.prototype.add.call` adds to
- * it. So the names are in a private set, which no method hands out.
+ * A set that cannot be changed. All requests with the same cached token share their scopes. A frozen `Set` is not
+ * enough, because `Set.prototype.add.call` still adds to it. No method returns the private set that holds the names.
  */
 export class GrantedScopes implements ReadonlySet<string> {
   readonly #names: ReadonlySet<string>
-  /** The same names in an own property, so that logs show them, and structural comparisons do not take two different sets for equal. */
+  /** Logs and structural comparisons read own properties only, so the names are repeated in this one. */
   readonly names: ReadonlyArray<string>
 
   constructor(names: Iterable<string>) {
@@ -96,7 +96,8 @@ export class GrantedScopes implements ReadonlySet<string> {
   }
 }
 
-// `instanceof Set` holds, so that schemas and structural equality know scopes as a set. The methods of `Set.prototype` refuse an object that is not a real set.
+// `instanceof Set` must be true for schemas and structural equality. The methods of `Set.prototype` throw for this
+// object, because it is not a real set.
 Object.setPrototypeOf(GrantedScopes.prototype, Set.prototype)
 Object.freeze(GrantedScopes.prototype)
 Object.freeze(GrantedScopes)

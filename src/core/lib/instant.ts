@@ -1,4 +1,4 @@
-/** Elapsed time that neither a clock set back nor a suspended machine shortens. */
+/** Measures elapsed time, also if the clock is set back or the machine is suspended. */
 import type * as Clock from "effect/Clock"
 
 export interface Instant {
@@ -11,6 +11,9 @@ export const readInstant = (clock: Clock.Clock): Instant => ({
   monotonic: clock.monotonicTimeNanosUnsafe()
 })
 
-/** In milliseconds. The wall clock may be set back, the monotonic one may stand still while the machine sleeps: the later of the two counts. */
+/**
+ * Returns the elapsed milliseconds by the clock that advanced further. The wall clock can be set back, and the
+ * monotonic clock can stop while the machine sleeps.
+ */
 export const elapsed = (from: Instant, to: Instant): number =>
   Math.max(to.wall - from.wall, Number(to.monotonic - from.monotonic) / 1e6)

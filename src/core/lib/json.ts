@@ -1,13 +1,13 @@
-/** Reads and maps JSON of which nothing is known, such as an OpenAPI document. */
+/** Reads and maps JSON of unknown shape, such as an OpenAPI document. */
 import { isReadonlyObject } from "effect/Predicate"
 
-/** An object in JSON: no array, and not `null`. */
+/** A JSON object. Arrays and `null` do not count. */
 export type Json = Readonly<Record<string, unknown>>
 
-/** The object's members, or those of an empty one where the value is no object. */
+/** Returns the value if it is an object, and an empty object otherwise. */
 export const membersOf = (value: unknown): Json => (isReadonlyObject(value) ? value : {})
 
-/** A member of an object; anything else has none. */
+/** Returns an own member of an object, or `undefined` for everything else. */
 export const field = (value: unknown, name: string): unknown =>
   isReadonlyObject(value) && Object.hasOwn(value, name) ? value[name] : undefined
 

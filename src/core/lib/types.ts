@@ -1,9 +1,12 @@
-/** Whether a type is a union: a value of it is one thing or another, and the types know only what both are. `false` for `never`. */
+/** Types that tell unions from single types, and literals from `string`. */
+
+// IsUnion<"a" | "b"> -> true, IsUnion<"a"> -> false, IsUnion<never> -> false
 export type IsUnion<T> = [T] extends [never] ? false : IsOneOf<T, T> extends false ? false : true
 
+// IsOneOf<"a" | "b", "a" | "b"> -> true, because "a" alone is not the whole union. IsOneOf<"a", "a"> -> false
 type IsOneOf<T, Whole> = T extends unknown ? ([Whole] extends [T] ? false : true) : never
 
-/** Whether a type is one string: not a union, not `string`, and no template that many strings match. */
+// IsLiteral<"a"> -> true, IsLiteral<"a" | "b"> -> false, IsLiteral<string> -> false, IsLiteral<`a${string}`> -> false
 export type IsLiteral<S> = [S] extends [never]
   ? false
   : IsUnion<S> extends true
@@ -14,7 +17,8 @@ export type IsLiteral<S> = [S] extends [never]
         : true
       : false
 
-/** The members of a union of strings in a row, for people to read. */
+// Lists the members of a union for a compiler message, which puts backticks around the whole text.
+// Listed<"a" | "b"> -> "a`, `b"
 export type Listed<S extends string> =
   LastOf<S> extends infer Last extends string
     ? [Exclude<S, Last>] extends [never]
@@ -22,6 +26,7 @@ export type Listed<S extends string> =
       : `${Listed<Exclude<S, Last>>}\`, \`${Last}`
     : never
 
+// LastOf<"a" | "b"> -> "b": the compiler infers from the last overload of `(() => "a") & (() => "b")`.
 type LastOf<S> = (S extends unknown ? (_: () => S) => void : never) extends (_: infer Overloads) => void
   ? Overloads extends () => infer Last
     ? Last

@@ -1,4 +1,4 @@
-/** What is added to a context in Effect's own way is there as if it had been added by Effect. */
+/** Contexts that `addInPlace` changes equal contexts that Effect creates. */
 import { assert, it } from "@effect/vitest"
 import { Arbitrary, Context, Schema } from "effect"
 import { addInPlace } from "../../../src/core/effect/addInPlace.ts"
@@ -11,7 +11,7 @@ const Step = Schema.Struct({
 })
 
 it.prop(
-  "a grown context is the context with the same services added",
+  "returns a context that equals the result of Context.add",
   {
     steps: Arbitrary.array(Arbitrary.schema(Step), { minLength: 1, maxLength: 20 }),
     own: Arbitrary.schema(Schema.Int)
@@ -37,13 +37,14 @@ it.prop(
     }
     for (const key of keys) assert.strictEqual(Context.getOrUndefined(grown, key), Context.getOrUndefined(added, key))
     assert.deepStrictEqual(new Map(grown.mapUnsafe), new Map(added.mapUnsafe))
-    // What it was made of stays as it was.
+    // The contexts that it started from are unchanged.
     assert.deepStrictEqual([new Map(base.mapUnsafe), new Map(first.mapUnsafe)], [before, flat])
   },
   { arbitrary: { runs: 1000, seed: "grow" } }
 )
 
-it("is Effect's way: where that changes, this is to be looked at again", () => {
+// A failure after an upgrade of Effect means that addInPlace.ts must be adapted.
+it("adds to the given context instead of creating a new one", () => {
   const own = Context.addUnsafe<never, never, number>(Context.empty(), keys[0]!.key, 1)
   assert.strictEqual(addInPlace(own, keys[1]!.key, 2), own)
 })

@@ -1,6 +1,6 @@
 /**
- * The list to read for the next release of Effect: what this library expects of Effect's insides. Each module of `src/core/effect` has its tests here, or in
- * another file of this folder: `addInPlace.test.ts`, `node.test.ts`. If a new release fails, read these tests first.
+ * Expectations of this library about internals of Effect. Read these tests first if a new release of Effect fails. Each
+ * module of `src/core/effect` has its tests here, in `addInPlace.test.ts`, or in `node.test.ts`.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, References, Schema, Tracer } from "effect"
@@ -12,7 +12,7 @@ import type { MiddlewareTypes } from "../../../src/core/effect/middlewareTypes.t
 import { isDebugged, isObserved, isTraced } from "../../../src/core/effect/observed.ts"
 import { appliedOrder, declaredOrder, groupsIn, middlewareIn, stacksIn } from "../../../src/core/effect/routeContext.ts"
 
-/** Runs `use` and takes back what it does to the prototype of a value. */
+/** Runs `use`, and then restores the method of the prototype that `use` replaced. */
 const restoring = <A, E, R>(value: object, name: string, use: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.acquireUseRelease(
     Effect.sync(() => Object.getOwnPropertyDescriptor(Object.getPrototypeOf(value), name)!),
@@ -52,7 +52,7 @@ describe("extendMemoization", () => {
       const at = (place: { readonly name: string }) =>
         Layer.fresh(use).pipe(Layer.provide(thing), Layer.provide(Layer.succeed(Place, place)))
       yield* Effect.scoped(Layer.build(Layer.mergeAll(at(a), at(b), at(a), at(b))))
-      // A fork of a memo map finds what its parent has built.
+      // A fork of a memo map reuses the layers of its parent.
       yield* Effect.scoped(
         Layer.build(
           Layer.mergeAll(
@@ -67,7 +67,7 @@ describe("extendMemoization", () => {
     })
   )
 
-  it.effect("builds a layer once for each place, and lets it differ at each", () =>
+  it.effect("builds a layer once for each place, with other services at each place", () =>
     Effect.gen(function* () {
       const { built, found } = yield* extended
       assert.deepStrictEqual(found.toSorted(), ["a1", "a1", "a1", "b1", "b1", "b1"])
@@ -75,7 +75,7 @@ describe("extendMemoization", () => {
     })
   )
 
-  it("finds the one method that all memo maps share", () => {
+  it("replaces a method that all memo maps share", () => {
     const map = Layer.makeMemoMapUnsafe()
     assert.isFalse(Object.hasOwn(map, "getOrElseMemoize"))
     assert.strictEqual(Object.getPrototypeOf(map), Object.getPrototypeOf(Layer.forkMemoMapUnsafe(map)))
@@ -88,14 +88,14 @@ describe("extendEndpointMiddleware", () => {
   class Copy extends HttpApiMiddleware.Service<Copy>()("test/Copy") {}
   const endpoint = HttpApiEndpoint.get("get", "/")
 
-  it("is needed: an endpoint keeps a key that is added twice at its inner place only", () => {
+  it("is needed, because an endpoint keeps a repeated key at its inner place only", () => {
     const api = HttpApi.make("api")
       .add(HttpApiGroup.make("group").add(endpoint.middleware(First)).middleware(Second))
       .middleware(First)
     assert.deepStrictEqual(Array.from(api.groups.group.endpoints.get.middlewares), [First, Second])
   })
 
-  it.effect("adds a copy of a key at the second place, through a group and an api as well", () =>
+  it.effect("adds a copy of a key at the second place, also through a group and an api", () =>
     restoring(
       endpoint,
       "middleware",
@@ -125,7 +125,7 @@ describe("the context in which routes are added", () => {
     return HttpRouter.middleware(Object.defineProperty(apply, "name", { value: name })) as any
   }
 
-  /** The order in which middleware runs, and what is read from the context. */
+  /** Records in `ran` the order in which middleware runs, and returns the context of the routes. */
   const observe = (around: (routes: any) => any) =>
     Effect.gen(function* () {
       let context: Context.Context<never> = Context.empty()
@@ -148,7 +148,7 @@ describe("the context in which routes are added", () => {
     listed: (routes) => Layer.provide(routes, [a.layer, b.layer]),
     merged: (routes) => Layer.provide(routes, Layer.mergeAll(a.layer, b.layer)),
     combined: (routes) => Layer.provide(routes, a.combine(b).combine(c).layer),
-    "combined, inside of another": (routes) =>
+    "combined, nested inside another": (routes) =>
       routes.pipe(Layer.provide(a.combine(b).layer), Layer.provide(c.layer), Layer.provide(d.layer)),
     "combined twice": (routes) => routes.pipe(Layer.provide(a.combine(b).layer), Layer.provide(c.combine(d).layer)),
     "one twice": (routes) => routes.pipe(Layer.provide(a.layer), Layer.provide(b.layer), Layer.provide(a.layer)),
@@ -156,7 +156,7 @@ describe("the context in which routes are added", () => {
   }
 
   for (const [way, around] of Object.entries(ways)) {
-    it.effect(`tells the order in which middleware runs: ${way}`, () =>
+    it.effect(`contains the order in which middleware runs: ${way}`, () =>
       Effect.gen(function* () {
         const stacks = stacksIn(yield* observe(around))
         assert.deepStrictEqual(
@@ -167,12 +167,12 @@ describe("the context in which routes are added", () => {
     )
   }
 
-  it.effect("tells the order that the program declares, which only combined middleware does not keep", () =>
+  it.effect("contains the declared order, from which only combined middleware deviates", () =>
     Effect.gen(function* () {
       const orders: Record<string, string> = {
         alone: "ba",
         combined: "cba",
-        "combined, inside of another": "dcba",
+        "combined, nested inside another": "dcba",
         "combined twice": "dcba",
         "one twice": "ab"
       }
@@ -189,7 +189,7 @@ describe("the context in which routes are added", () => {
     })
   )
 
-  it.effect("is that of the fiber which applies middleware, once for each route and the innermost first", () =>
+  it.effect("is the context of the fiber that applies middleware: once for each route, innermost first", () =>
     Effect.gen(function* () {
       const applied: Array<string> = []
       const noting = (name: string) =>
@@ -217,7 +217,7 @@ describe("the context in which routes are added", () => {
     })
   )
 
-  it.effect("holds the function of a middleware before it is in a stack", () =>
+  it.effect("contains the function of a middleware that is not in a stack yet", () =>
     Effect.gen(function* () {
       const context = yield* Effect.scoped(Layer.build(a.layerFn as Layer.Layer<never>))
       assert.deepStrictEqual(
@@ -227,7 +227,7 @@ describe("the context in which routes are added", () => {
     })
   )
 
-  it.effect("holds a group's routes, and its handlers in the same order", () =>
+  it.effect("contains the routes of a group, and its handlers in the same order", () =>
     Effect.gen(function* () {
       const Api = HttpApi.make("api").add(
         HttpApiGroup.make("group").add(HttpApiEndpoint.get("one", "/one"), HttpApiEndpoint.get("two", "/two"))
@@ -257,7 +257,7 @@ describe("the identifier of a middleware", () => {
   >()("test/Key") {}
   type Id = Context.Service.Identifier<typeof Key>
 
-  it("says what the middleware provides, requires and fails with: the compiler compares these types", () => {
+  it("contains the types that the middleware provides, requires and fails with", () => {
     const provides: "provided" extends HttpApiMiddleware.Provides<Id> ? true : never = true
     const requires: "required" extends HttpApiMiddleware.Requires<Id> ? true : never = true
     const fails: string | number extends HttpApiMiddleware.Error<Id> ? true : never = true
@@ -273,24 +273,24 @@ describe("the identifier of a middleware", () => {
   })
 })
 
-describe("what is observed", () => {
+describe("observation of a fiber", () => {
   const observe = Effect.withFiber((fiber) =>
     Effect.succeed({ debugged: isDebugged(fiber), observed: isObserved(fiber), traced: isTraced(fiber) })
   )
   const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
 
-  it("is nothing by default", () => {
+  it("is off by default", () => {
     assert.deepStrictEqual(Effect.runSync(observe), { debugged: false, observed: false, traced: false })
   })
 
-  it("is each span, if a tracer is provided that is not Effect's own", () => {
+  it("includes spans if a tracer other than Effect's own is provided", () => {
     const traced = { debugged: false, observed: true, traced: true }
     assert.deepStrictEqual(Effect.runSync(Effect.withTracer(observe, tracer)), traced)
     assert.deepStrictEqual(Effect.runSync(Effect.withTracer(Effect.andThen(Effect.void, observe), tracer)), traced)
     assert.isFalse(Effect.runSync(Effect.withTracer(observe, Tracer.nativeTracer)).traced)
   })
 
-  it("is each message of the level Debug, if that level or a lower one is the minimum", () => {
+  it("includes debug logs if the minimum level is Debug or lower", () => {
     for (const level of ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"] as const) {
       const { debugged, observed } = Effect.runSync(Effect.provideService(observe, References.MinimumLogLevel, level))
       assert.strictEqual(debugged, ["All", "Trace", "Debug"].includes(level), level)

@@ -1,4 +1,4 @@
-/** What this library expects of Effect's HTTP server on Node: see `extensions.test.ts`. */
+/** Expectations of this library about Effect's HTTP server on Node. `extensions.test.ts` explains when to read them. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -8,7 +8,7 @@ import { severalFields } from "../../../src/core/effect/severalFields.ts"
 import { get, serve } from "../../support/bearerTokenApp.ts"
 import * as web from "../../support/web.ts"
 
-/** Whether Node's own headers may be read in the place of those of the request. */
+/** Returns, for each way to change a request, if the raw headers of Node still equal its headers. */
 const views = (request: HttpServerRequest.HttpServerRequest) => {
   const other = Headers.fromInput({ authorization: "Bearer other" })
   const before = {
@@ -19,7 +19,7 @@ const views = (request: HttpServerRequest.HttpServerRequest) => {
     defined: isAsReceived(Object.defineProperty(request.modify({}), "headers", { value: other })),
     proxied: isAsReceived(new Proxy(request, {}))
   }
-  // From here on Effect has an object of all fields, which a program may have changed.
+  // Reading `headers` makes Effect create an object, which user code may change.
   void request.headers
   return { ...before, read: isAsReceived(request), fields: rawFields(request.source)?.includes("Bearer abc") }
 }
@@ -41,12 +41,12 @@ const Routes = Layer.mergeAll(
 
 layer(
   HttpRouter.serve(Routes, serve).pipe(
-    // A span of the server's would ask for the headers.
+    // A server span would read the headers of Effect.
     Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
     Layer.provideMerge(NodeHttpServer.layerTest)
   )
 )("a request on Node", (it) => {
-  it.effect("shows the headers that Node received, until a program gives it others", () =>
+  it.effect("has the headers that Node received, until a program replaces them", () =>
     Effect.gen(function* () {
       const { body } = yield* get("/views", "Authorization: Bearer abc")
       assert.deepStrictEqual(JSON.parse(body), {
@@ -62,7 +62,7 @@ layer(
     })
   )
 
-  it.effect("is answered with one field for each member of a list", () =>
+  it.effect("gets one response header for each challenge", () =>
     Effect.gen(function* () {
       const { headers } = yield* get("/fields")
       assert.deepStrictEqual(headers.match(/^www-authenticate: .*$/gm), ["www-authenticate: a", "www-authenticate: b"])
@@ -71,7 +71,7 @@ layer(
 })
 
 describe("a web-standard request", () => {
-  it.effect("is asked for its own headers", () =>
+  it.effect("has no raw headers of Node", () =>
     Effect.gen(function* () {
       const send = yield* web.serve(Routes)
       const { body } = yield* send("/views", "abc")
@@ -87,7 +87,7 @@ describe("a web-standard request", () => {
     })
   )
 
-  it.effect("is answered with one field for the whole list", () =>
+  it.effect("gets one response header for all challenges", () =>
     Effect.gen(function* () {
       const send = yield* web.serve(Routes)
       assert.strictEqual((yield* send("/fields")).challenge, "a, b")
