@@ -42,7 +42,11 @@ describe("authorize", () => {
       assert.instanceOf(few, SecurityError.InsufficientScope)
       assert.deepStrictEqual([few.required, few.missing], [["a", "b"], ["b"]])
       assert.strictEqual((yield* run(other.authorize.pipe(auth.withScopes("a")), "none")).subject, "none")
-      assert.throws(() => auth.withScopes("e" as "a"), TypeError, `withScopes names the scope "e", which is not declared`)
+      assert.throws(
+        () => auth.withScopes("e" as "a"),
+        TypeError,
+        `withScopes names the scope "e", which is not declared`
+      )
     })
   )
 
