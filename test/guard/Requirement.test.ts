@@ -14,7 +14,7 @@ import { Verifier, verified } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
-// an evaluator of its own: a requirement is a tree, a token a set of names, implication an arrow between names
+// an independent evaluator: a requirement is a tree, a token is a set of names, an implication is an arrow between names
 // ---------------------------------------------------------------------------------------------------------------------
 
 const names = ["a", "b", "c", "d", "__proto__", "constructor"] as const
@@ -25,7 +25,7 @@ type Tree =
 
 type Arrows = ReadonlyArray<readonly [from: Name, to: Name]>
 
-/** From each name, what it reaches, itself included: Warshall's algorithm. */
+/** Returns the names that each name reaches, including itself, by Warshall's algorithm. */
 const closureOf = (arrows: Arrows): ReadonlyMap<Name, ReadonlySet<Name>> => {
   const reached = new Map(names.map((name) => [name, new Set<Name>([name])]))
   for (const [from, to] of arrows) reached.get(from)!.add(to)
@@ -70,14 +70,14 @@ const treeOf = (leaf: Schema.Codec<Tree>): Schema.Codec<Tree> => {
 const tree = Arbitrary.schema(treeOf(Name))
 const treeWithChecks = Arbitrary.schema(treeOf(Schema.Union([Name, Schema.Struct({ check: Schema.Boolean })])))
 const token = Arbitrary.array(Arbitrary.schema(Name), { maxLength: 4 })
-/** Arrows go from the earlier name to the later one, so that there is no circle. */
+/** Arrows go from an earlier to a later name, so there is no cycle. */
 const arrows = Arbitrary.array(Arbitrary.schema(Schema.Tuple([Name, Name])), { maxLength: 6 }).pipe(
   Arbitrary.map((pairs) => pairs.filter(([from, to]) => names.indexOf(from) < names.indexOf(to)))
 )
 const options = (runs: number) => ({ arbitrary: { runs, size: 24, seed: 20261123 } })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// the same as the library has it
+// the same values for the library
 // ---------------------------------------------------------------------------------------------------------------------
 
 const itemOf = (tree: Tree): Requirement.Item<Name> => {
@@ -90,12 +90,12 @@ const itemOf = (tree: Tree): Requirement.Item<Name> => {
   return Requirement.any(first!, ...others)
 }
 
-/** `Object.fromEntries` makes own properties, `__proto__` among them. */
+/** `Object.fromEntries` creates own properties, even for `__proto__`. */
 const implies = (arrows: Arrows): Readonly<Record<string, ReadonlyArray<Name>>> =>
   Object.fromEntries(names.map((name) => [name, arrows.filter(([from]) => from === name).map(([, to]) => to)]))
 
 const schemeOf = (arrows: Arrows) => {
-  // Every object has a `constructor`, which is no list of scopes: so the types say nothing of it.
+  // The type is {}, because every object type has a `constructor` that is not a list of scopes.
   const declared: {} = implies(arrows)
   return OAuth2.authorizationCode("OAuth2", {
     ...authorizationServer,
@@ -104,9 +104,9 @@ const schemeOf = (arrows: Arrows) => {
   })
 }
 
-/** The one part of stacked requirements, outermost first. */
+/** Returns the single part of nested requirements, given outermost first. */
 const partOf = (arrows: Arrows, stack: ReadonlyArray<Tree>) => {
-  // What the decision needs of a scheme.
+  // The members of a scheme that the decision uses.
   const scheme = {
     implication: implication.make("test", names, implies(arrows)),
     settings: (scopes) => ({ responses: "fastapi", realm: "test", scopes, renderers: {} })
@@ -119,9 +119,9 @@ const partOf = (arrows: Arrows, stack: ReadonlyArray<Tree>) => {
   return policy[0]![0]!
 }
 
-describe("laws", () => {
+describe("requirements", () => {
   it.effect.prop(
-    "the decision is the truth table of the expression, and the challenge's scopes, once granted, make it true",
+    "accept exactly the tokens of the expression's truth table, and tokens with the challenge's scopes",
     { tree, arrows, token },
     Effect.fnUntraced(function* ({ arrows, token, tree }) {
       const error = yield* decide(partOf(arrows, [tree]), [], verified("demo", token))
@@ -134,7 +134,7 @@ describe("laws", () => {
         missing,
         required.filter((name) => !hasBy(arrows, token)(name as Name))
       )
-      // Minimal: no scope of the challenge comes with another one.
+      // The challenge is minimal: no scope implies another one.
       for (const name of required) {
         const others = required.filter((other) => other !== name)
         assert.isFalse(hasBy(arrows, others)(name as Name), `${name} of ${required.join(" ")}`)
@@ -145,7 +145,7 @@ describe("laws", () => {
   )
 
   it.effect.prop(
-    "checks are part of the truth table; the challenge is right as far as scopes decide",
+    "count checks in the truth table, and the challenge names sufficient scopes if all checks pass",
     { tree: treeWithChecks, arrows, token },
     Effect.fnUntraced(function* ({ arrows, token, tree }) {
       const error = yield* decide(partOf(arrows, [tree]), [], verified("demo", token))
@@ -156,7 +156,7 @@ describe("laws", () => {
   )
 
   it.effect.prop(
-    "stacked requirements are all of them",
+    "are equivalent to Requirement.all if they are nested",
     { stack: Arbitrary.array(tree, { minLength: 1, maxLength: 4 }), arrows, token },
     Effect.fnUntraced(function* ({ arrows, stack, token }) {
       const part = partOf(arrows, stack)
@@ -168,7 +168,7 @@ describe("laws", () => {
     options(1000)
   )
 
-  // What a random tree proves is unknown to types.
+  // The types do not know what a random tree proves.
   interface AnyRequirement {
     readonly route: { readonly layer: unknown }
   }
@@ -198,7 +198,7 @@ describe("laws", () => {
 
   for (const [name, adapter] of Object.entries(adapters)) {
     it.effect.prop(
-      `${name} answers by the truth table, and to a token with the challenge's scopes`,
+      `accept the same tokens in ${name}, and a token with the challenge's scopes`,
       { stack: Arbitrary.array(tree, { minLength: 1, maxLength: 3 }), arrows, token },
       Effect.fnUntraced(
         function* ({ arrows, stack, token }) {
@@ -226,11 +226,11 @@ describe("alternatives", () => {
   const subsets = Array.from({ length: 2 ** names.length }, (_, bits) => names.filter((_, i) => bits & (1 << i)))
 
   it.prop(
-    "are equivalent to the expression, and none includes another",
+    "are equivalent to the expression, and no alternative includes another",
     { tree },
     ({ tree }) => {
       const of = alternatives(ofItem(itemOf(tree)))
-      // Six names have no more than twenty sets of which none includes another.
+      // Of the subsets of six names, at most twenty do not include one another.
       assert.isDefined(of)
       for (const subset of subsets) {
         const holds = of.some((alternative) => alternative.every((name) => subset.includes(name as Name)))
@@ -254,7 +254,7 @@ describe("alternatives", () => {
   const anyOf = (count: number) =>
     Requirement.any(scope(0), ...Array.from({ length: count - 1 }, (_, i) => scope(i + 1)))
 
-  it("are bounded: where there are more, there are none", () => {
+  it("are undefined if there are more than maxAlternatives", () => {
     assert.strictEqual(maxAlternatives, 64)
     assert.strictEqual(alternatives(ofItem(choices(6)))?.length, 64)
     assert.isUndefined(alternatives(ofItem(choices(7))))
@@ -264,12 +264,12 @@ describe("alternatives", () => {
     assert.isUndefined(alternatives(ofItem(choices(1000))))
   })
 
-  it("are counted after those that another includes are left out", () => {
+  it("are counted without redundant alternatives", () => {
     const again = Requirement.all(...Array.from({ length: 100 }, () => Requirement.any("a", "b")))
     assert.deepStrictEqual(alternatives(ofItem(again)), [["a"], ["b"]])
   })
 
-  it("are decided and challenged over the bound too", () => {
+  it("do not limit requirements: auth.require accepts more than maxAlternatives", () => {
     const scopes = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [scope(i), ""]))
     const scheme = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes })
     assert.doesNotThrow(() => scheme.require(choices(20)))
@@ -281,19 +281,19 @@ describe("constructors", () => {
   const implying = (implies: Record<string, ReadonlyArray<string>>) => () =>
     OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "", c: "", d: "" }, implies })
 
-  it("refuse a name that is no scope-token, and say which", () => {
+  it("refuse a name that is not a scope token, and quote the name", () => {
     for (const name of ["", " ", "a b", 'a"', "a\\", "ä", "a\n"]) {
       assert.throws(() => Requirement.all("a", name), TypeError, `Requirement.all: ${JSON.stringify(name)}`)
       assert.throws(() => Requirement.any("a", name), TypeError, `Requirement.any: ${JSON.stringify(name)}`)
     }
   })
 
-  it("refuse any of nothing; all of nothing always holds", () => {
+  it("refuse any without items, and accept all without items", () => {
     assert.throws(() => (Requirement.any as () => unknown)(), TypeError, "Requirement.any")
     assert.deepStrictEqual(alternatives(ofItem(Requirement.all())), [[]])
   })
 
-  it("refuse an undeclared scope at any depth, and list the declared ones", () => {
+  it("refuse an undeclared scope at any depth, and list the declared scopes", () => {
     const deep = Requirement.all("a", Requirement.any("b", Requirement.all("b", "items:delete")))
     for (const method of ["require", "optional"] as const) {
       assert.throws(
@@ -305,7 +305,7 @@ describe("constructors", () => {
     }
   })
 
-  it("refuse what only looks like a requirement", () => {
+  it("refuse objects that only look like a requirement", () => {
     for (const item of [{}, Object.create(Requirement.all("a")), () => true, 1, ["a"]]) {
       assert.throws(() => scheme.require(item as never), TypeError, "neither a scope nor a requirement")
       assert.throws(() => Requirement.all(item as never), TypeError, "neither a scope nor a requirement")
@@ -313,14 +313,14 @@ describe("constructors", () => {
     assert.throws(() => OAuth2.either({} as never), TypeError, "OAuth2.either")
   })
 
-  it("refuse scopes that imply each other in a circle, and show it", () => {
+  it("refuse scopes that imply themselves, and show the cycle", () => {
     assert.throws(implying({ a: ["a"] }), TypeError, "a scope implies itself in implies (a → a).")
     assert.throws(implying({ a: ["b"], b: ["a"] }), TypeError, "a scope implies itself in implies (a → b → a).")
     assert.throws(implying({ d: ["a"], a: ["b"], b: ["c"], c: ["a"] }), TypeError, "a → b → c → a")
     assert.doesNotThrow(implying({ a: ["b", "c"], b: ["d"], c: ["d"] }))
   })
 
-  it("refuse to imply, and to be implied, undeclared, and say what", () => {
+  it("refuse undeclared scopes in implies, and name the scope", () => {
     assert.throws(implying({ a: ["x"] }), TypeError, `implies names the scope "x", which is not declared`)
     assert.throws(implying({ x: ["a"] }), TypeError, `implies names the scope "x", which is not declared`)
     assert.throws(implying({ a: ["toString"] }), TypeError, `"toString"`)

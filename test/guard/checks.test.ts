@@ -1,4 +1,4 @@
-/** A check is asked where its requirement stands: of the services that are there, before what stands further in. */
+/** Tests where checks run: at the place of their requirement, with its services, before inner middleware. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Schema } from "effect"
 import { Headers, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -14,7 +14,7 @@ const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes
 const tokens = () =>
   new Verifier({ alice: ["a", "b"], bob: ["a", "b"], carol: ["a", "b"], weak: ["b"], none: [] }).layer
 
-/** Whose room is asked for: nobody's, unless a middleware says so. */
+/** The owner of the requested room. `undefined` unless middleware provides it. */
 const Room = Context.Reference<string | undefined>("test/Room", { defaultValue: () => undefined })
 
 const ownRoom = Requirement.check("room", ({ subject }) =>
@@ -38,19 +38,16 @@ describe("a check of an HttpApi", () => {
   const inner = endpoint.middleware(auth.require("b", ownRoom)).middleware(RoomOfRequest)
   for (const [name, of] of Object.entries({
     alone: inner,
-    "with a requirement further out": inner.middleware(auth.require("a")),
+    "with an outer requirement": inner.middleware(auth.require("a")),
     "with requirements of another scheme around it": endpoint
       .middleware(other.require("a"))
       .middleware(auth.require("b", ownRoom))
       .middleware(other.require())
       .middleware(RoomOfRequest)
       .middleware(auth.require("a")),
-    "with two more guards further out": inner
-      .middleware(auth.require("a"))
-      .middleware(Between)
-      .middleware(auth.require("b"))
+    "with two outer requirements": inner.middleware(auth.require("a")).middleware(Between).middleware(auth.require("b"))
   })) {
-    it.effect(`sees what the middleware around it provides: ${name}`, () =>
+    it.effect(`uses the services of the middleware around its requirement: ${name}`, () =>
       Effect.gen(function* () {
         const Api = HttpApi.make("api").add(HttpApiGroup.make("group").add(of))
         const send = yield* serve(
@@ -73,7 +70,7 @@ describe("a check of an HttpApi", () => {
     )
   }
 
-  it.effect("may need a service that a middleware between it and the outermost requirement provides", () =>
+  it.effect("may need a service of middleware between its requirement and the outermost one", () =>
     Effect.gen(function* () {
       class Tenant extends Context.Service<Tenant, string>()("test/Tenant") {}
       class TenantOfRequest extends HttpApiMiddleware.Service<TenantOfRequest, { provides: Tenant }>()(
@@ -109,7 +106,7 @@ describe("a check of an HttpApi", () => {
     })
   )
 
-  it.effect("is asked before what stands further in, and after what stands further out", () =>
+  it.effect("runs after outer middleware and before inner middleware", () =>
     Effect.gen(function* () {
       const events: Array<string> = []
       const note = (event: string, result = true) =>
@@ -164,7 +161,7 @@ describe("a check of an HttpApi", () => {
   }
 
   for (const [what, change] of Object.entries(others)) {
-    it.effect(`is asked of what a middleware in between has made: it ${what}`, () =>
+    it.effect(`runs on the token of the changed request if middleware ${what}`, () =>
       Effect.gen(function* () {
         const good = Requirement.check("good", ({ subject }) => Effect.succeed(subject !== "bob"))
         const Api = HttpApi.make("api").add(
@@ -201,7 +198,7 @@ describe("a check of an HttpApi", () => {
     )
   }
 
-  it.effect("is not left out where a middleware takes out what the guards further out have provided", () =>
+  it.effect("is not skipped if middleware removes the services that outer guards provide", () =>
     Effect.gen(function* () {
       const Api = HttpApi.make("api").add(
         HttpApiGroup.make("group").add(
@@ -236,16 +233,16 @@ describe("a check of an HttpApi", () => {
   )
 })
 
-describe("an HttpApi that does not apply requirements as Effect 4.1 does", () => {
+describe("an HttpApi that does not apply requirements like Effect 4.1", () => {
   const [inner, outer] = [auth.require(ownRoom), auth.require("a", ownRoom)]
   const guarded = endpoint.middleware(inner).middleware(Between).middleware(outer)
   type Apply = (handler: Effect.Effect<unknown>, options: { readonly endpoint: unknown }) => Effect.Effect<unknown>
 
   for (const [name, between] of Object.entries({
     "with other middleware in between": (handler: Effect.Effect<unknown>) => Effect.andThen(Effect.void, handler),
-    without: (handler: Effect.Effect<unknown>) => handler
+    "without other middleware": (handler: Effect.Effect<unknown>) => handler
   })) {
-    it.effect(`lets nobody in: with other options for each, ${name}`, () =>
+    it.effect(`refuses every request if each requirement gets other options, ${name}`, () =>
       Effect.gen(function* () {
         const scheme = yield* Layer.build(Layer.provide(auth.layer, tokens()))
         const apply = Context.getUnsafe(scheme, inner as unknown as Context.Key<never, Apply>)
@@ -260,7 +257,7 @@ describe("an HttpApi that does not apply requirements as Effect 4.1 does", () =>
     )
   }
 
-  it.effect("is not built: once more than there are requirements", () =>
+  it.effect("throws if it applies more requirements than the endpoint has", () =>
     Effect.gen(function* () {
       const scheme = yield* Layer.build(Layer.provide(auth.layer, tokens()))
       const apply = Context.getUnsafe(scheme, inner as unknown as Context.Key<never, Apply>)
@@ -271,7 +268,7 @@ describe("an HttpApi that does not apply requirements as Effect 4.1 does", () =>
   )
 })
 
-/** What a program needs and fails with is the server's here: it is answered as every failure is. */
+/** Hides the services and errors of a program in the types. The server responds to every failure. */
 const route = (program: Effect.Effect<string, unknown, unknown>, layer: Layer.Layer<OAuth2.Authentication<"OAuth2">>) =>
   HttpRouter.add(
     "GET",
@@ -287,7 +284,7 @@ describe("a check of auth.prove", () => {
   const read = owner(handler)
   const nested = owner(Effect.provideService(read, Room, "bob")).pipe(Effect.provideService(Room, "alice"))
 
-  it.effect("is asked again within itself, in a request as without one", () =>
+  it.effect("runs again when nested inside itself, with and without a request", () =>
     Effect.gen(function* () {
       const layer = Layer.provide(auth.layer, tokens())
       const send = yield* serve(route(nested, layer))
@@ -297,7 +294,7 @@ describe("a check of auth.prove", () => {
     })
   )
 
-  it.effect("is asked again where its answer may have changed", () =>
+  it.effect("runs again if its result may have changed", () =>
     Effect.gen(function* () {
       let isOpen = true
       const open = auth.prove(Requirement.check("open", () => Effect.sync(() => isOpen)))

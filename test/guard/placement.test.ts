@@ -1,4 +1,4 @@
-/** A guard stands where the program puts it, and asks the verifier of its own app: what is made right, and what does not start. */
+/** Tests that a guard stays at its place with the verifier of its own app, or that the app does not start. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Layer, Ref, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
@@ -43,7 +43,7 @@ const mount = (
     Layer.provide(HttpServer.layerServices)
   )
 
-/** Why the app does not start; `undefined` if it starts. */
+/** Returns why the app does not start. Returns `undefined` if the app starts. */
 const refusal = (app: Layer.Layer<never, any, any>): Effect.Effect<string | undefined> =>
   Effect.map(Effect.exit(Effect.scoped(Layer.build(Layer.provide(app as App, HttpRouter.layer)))), (exit) => {
     if (Exit.isSuccess(exit)) return
@@ -77,14 +77,14 @@ describe("handlers that two apps share", () => {
     })
   )
 
-  it.effect("are not opened by the test layer of another app", () =>
+  it.effect("do not accept the test token of another app", () =>
     Effect.gen(function* () {
       const apps = Layer.mergeAll(mount("/demo", auth.layerTest({ scopes: ["a"] })), mount("/real", verifiedBy("one")))
       assert.deepStrictEqual(yield* statuses(apps, [["/demo/me"], ["/real/me"], ["/real/me", "one"]]), [200, 401, 200])
     })
   )
 
-  it.effect("keep a verifier of their own, whatever the apps around them have", () =>
+  it.effect("keep their own verifier, although the apps around have others", () =>
     Effect.gen(function* () {
       const strict = Layer.provide(Users, verifiedBy("strict"))
       const apps = Layer.mergeAll(mount("/1", verifiedBy("one"), strict), mount("/2", verifiedBy("two"), strict))
@@ -100,7 +100,7 @@ describe("handlers that two apps share", () => {
     })
   )
 
-  it.effect("are built once for one verifier, and once more for another", () =>
+  it.effect("are built once for each verifier", () =>
     Effect.gen(function* () {
       const built = yield* Ref.make(0)
       const counted = HttpApiBuilder.group(Api, "users", (handlers) =>
@@ -217,7 +217,7 @@ const routeMiddleware = (apply: (handler: any) => any) =>
     layerRequires: never
   }>
 
-/** Keeps the first response and answers every later request with it: it must never run for a request that is not authorized. */
+/** Responds to every request with the first response. It must run only for authorized requests. */
 class Keep {
   #response: unknown
   readonly apply = (handler: Effect.Effect<any, any, any>): Effect.Effect<any, any, any> =>
@@ -229,7 +229,7 @@ class Keep {
 }
 
 describe("one requirement at two places", () => {
-  it.effect("guards at both places of an HttpApi", () =>
+  it.effect("protects both places of an HttpApi", () =>
     Effect.gen(function* () {
       class Cache extends HttpApiMiddleware.Service<Cache>()("test/Cache") {}
       const signedIn = auth.require("a")
@@ -249,7 +249,7 @@ describe("one requirement at two places", () => {
     })
   )
 
-  it.effect("guards at both places of a route, each with its own verifier", () =>
+  it.effect("protects a route at both places, each with its own verifier", () =>
     Effect.gen(function* () {
       const signedIn = auth.require("a").route.layer
       const app = HttpRouter.add("GET", "/list", HttpServerResponse.text("secret")).pipe(
@@ -270,12 +270,12 @@ describe("one requirement at two places", () => {
   )
 })
 
-describe("a middleware that is provided inside of a requirement", () => {
+describe("a middleware that is provided inside a requirement", () => {
   const list = HttpRouter.add("GET", "/list", HttpServerResponse.text("secret"))
   const timing = HttpRouter.middleware((handler) => handler)
   const signedIn = (routes: Layer.Layer<never, never, any>) => Layer.provide(routes, auth.require("a").route.layer)
 
-  it.effect("does not start outside of it, and the message names the middleware", () =>
+  it.effect("does not run outside: the app does not start, and the message names the middleware", () =>
     Effect.gen(function* () {
       function cache(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, any, any>) {
         return handler
@@ -289,7 +289,7 @@ describe("a middleware that is provided inside of a requirement", () => {
     })
   )
 
-  it.effect("runs inside in each way that the message offers", () =>
+  it.effect("runs inside in each way that the message suggests", () =>
     Effect.gen(function* () {
       for (const around of [
         (routes: Layer.Layer<never, never, any>, keep: Keep) =>
@@ -304,11 +304,11 @@ describe("a middleware that is provided inside of a requirement", () => {
   )
 })
 
-describe("a requirement that guards no route", () => {
+describe("the layer of a requirement", () => {
   const signedIn = auth.require("a", "b").route.layer
   const started = (app: Layer.Layer<never, never, any>) => Effect.map(refusal(app), (why) => why ?? "started")
 
-  it.effect("does not start around the handlers of an HttpApi", () =>
+  it.effect("stops an app if it is provided to the handlers of an HttpApi", () =>
     Effect.gen(function* () {
       for (const users of [Layer.provide(Users, signedIn), Layer.provide(Layer.mergeAll(Users), signedIn)]) {
         assert.strictEqual(
@@ -319,7 +319,7 @@ describe("a requirement that guards no route", () => {
     })
   )
 
-  it.effect("does not start around the layer of a middleware", () =>
+  it.effect("stops an app if it is provided to the layer of a middleware", () =>
     Effect.gen(function* () {
       const timing = Layer.provide(HttpRouter.middleware((handler) => handler).layer, signedIn)
       const routes = HttpRouter.add("GET", "/", HttpServerResponse.text("in")).pipe(Layer.provide(timing))
@@ -330,7 +330,7 @@ describe("a requirement that guards no route", () => {
     })
   )
 
-  it.effect("starts where a feature flag leaves the routes out", () =>
+  it.effect("lets an app start if a feature flag leaves out the routes", () =>
     Effect.gen(function* () {
       const admin = Layer.provide(Layer.unwrap(Effect.succeed(Layer.empty)), signedIn)
       const app = Layer.mergeAll(mount("/1", verifiedBy("one")), Layer.provide(admin, verifiedBy("one")))
@@ -338,7 +338,7 @@ describe("a requirement that guards no route", () => {
     })
   )
 
-  it.effect("starts where shared handlers have it at one mount only", () =>
+  it.effect("lets an app start if shared handlers have it at one mount only", () =>
     Effect.gen(function* () {
       const one = verifiedBy("one")
       const strict = Layer.provide(mount("/strict", one), Layer.provide(signedIn, one))

@@ -8,10 +8,10 @@ import { authorizationServer } from "../support/authorizationServer.ts"
 import { serve } from "../support/web.ts"
 import { auth, detail, summary, verifier } from "../support/schemeWithFourScopes.ts"
 
-describe("authorize", () => {
+describe("auth.authorize", () => {
   const currentUser = Effect.map(auth.authorize, (token) => token.subject)
 
-  it.effect("verifies the bearer token against the scopes in force, without HTTP", () =>
+  it.effect("verifies the bearer token and requires the scopes in force, without HTTP", () =>
     Effect.gen(function* () {
       const run = <A, E>(effect: Effect.Effect<A, E, BearerToken | OAuth2.Authentication<"OAuth2">>, token: string) =>
         effect.pipe(Effect.provide([BearerToken.layerTest(token), auth.layer.pipe(Layer.provide(verifier().layer))]))
@@ -28,7 +28,7 @@ describe("authorize", () => {
     })
   )
 
-  it.effect("asks for the scopes that are added with the scheme's own, and of its own tokens only", () =>
+  it.effect("requires the scopes of auth.withScopes, but only from tokens of that scheme", () =>
     Effect.gen(function* () {
       const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { x: "" } })
       const schemes = Layer.merge(auth.layer, other.layer).pipe(Layer.provide(verifier().layer))
@@ -50,38 +50,40 @@ describe("authorize", () => {
     })
   )
 
-  it.effect("responds by itself in a handler, and verifies once a request, concurrent guards included", () =>
-    Effect.gen(function* () {
-      const tokens = verifier()
-      const handler = Effect.gen(function* () {
-        const users = yield* Effect.all(
-          [
-            currentUser.pipe(SecurityScopes.require("a")),
-            currentUser.pipe(SecurityScopes.require("b")),
-            Fiber.join(yield* Effect.forkChild(currentUser))
-          ],
-          { concurrency: "unbounded" }
+  it.effect(
+    "responds with its error in a handler, and verifies a token once per request, also in concurrent guards",
+    () =>
+      Effect.gen(function* () {
+        const tokens = verifier()
+        const handler = Effect.gen(function* () {
+          const users = yield* Effect.all(
+            [
+              currentUser.pipe(SecurityScopes.require("a")),
+              currentUser.pipe(SecurityScopes.require("b")),
+              Fiber.join(yield* Effect.forkChild(currentUser))
+            ],
+            { concurrency: "unbounded" }
+          )
+          return HttpServerResponse.jsonUnsafe(users)
+        }).pipe(Effect.provide(BearerToken.layer))
+        const app = HttpRouter.add("GET", "/", handler).pipe(
+          HttpRouter.provideRequest(auth.layer),
+          Layer.provide(tokens.layer)
         )
-        return HttpServerResponse.jsonUnsafe(users)
-      }).pipe(Effect.provide(BearerToken.layer))
-      const app = HttpRouter.add("GET", "/", handler).pipe(
-        HttpRouter.provideRequest(auth.layer),
-        Layer.provide(tokens.layer)
-      )
-      const send = yield* serve(app)
-      assert.deepStrictEqual(summary(yield* send("/", "ab")), [200, null, `["ab","ab","ab"]`])
-      assert.deepStrictEqual(tokens.calls, ["ab"])
-      assert.deepStrictEqual(summary(yield* send("/")), [401, "Bearer", detail("Not authenticated")])
-      assert.deepStrictEqual(summary(yield* send("/", "a")), [
-        401,
-        `Bearer scope="b"`,
-        detail("Not enough permissions")
-      ])
-    })
+        const send = yield* serve(app)
+        assert.deepStrictEqual(summary(yield* send("/", "ab")), [200, null, `["ab","ab","ab"]`])
+        assert.deepStrictEqual(tokens.calls, ["ab"])
+        assert.deepStrictEqual(summary(yield* send("/")), [401, "Bearer", detail("Not authenticated")])
+        assert.deepStrictEqual(summary(yield* send("/", "a")), [
+          401,
+          `Bearer scope="b"`,
+          detail("Not enough permissions")
+        ])
+      })
   )
 
   it.effect(
-    "verifies once a request where a handler opens a scope of its own, and anew where a request comes twice",
+    "verifies a token once per request although the handler opens a scope, and again for the next request",
     () =>
       Effect.gen(function* () {
         const tokens = verifier()
@@ -105,7 +107,7 @@ describe("authorize", () => {
       })
   )
 
-  it.effect("keeps nothing of a request that is over, however long the scope lives in which it was handled", () =>
+  it.effect("retains no finished request, even if the surrounding scope stays open", () =>
     Effect.gen(function* () {
       setFlagsFromString("--expose-gc")
       const collect = runInNewContext("gc") as () => void
@@ -118,7 +120,7 @@ describe("authorize", () => {
           )
         })
       const kept = yield* Effect.forEach(["a", "ab", "bad", "worse"], ask)
-      // A `WeakRef` holds what it was made of until the turn is over.
+      // A `WeakRef` keeps its target alive until the end of the turn.
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       collect()
       assert.deepStrictEqual(
@@ -128,7 +130,7 @@ describe("authorize", () => {
     }).pipe(Effect.provide(Layer.provide(auth.layer, verifier().layer)), Effect.scoped)
   )
 
-  it.effect("a token that a program brings along is never taken for the request's own", () =>
+  it.effect("does not use a token from BearerToken.layerTest as the token of the request", () =>
     Effect.gen(function* () {
       const tokens = verifier()
       const handler = Effect.gen(function* () {
@@ -147,7 +149,7 @@ describe("authorize", () => {
     })
   )
 
-  it.effect("is None without credentials and an error with bad ones, by authorizeOption", () =>
+  it.effect("returns None without credentials and fails with invalid credentials, as authorizeOption", () =>
     Effect.gen(function* () {
       const handler = Effect.map(auth.authorizeOption, (token) => HttpServerResponse.text(token._tag)).pipe(
         SecurityScopes.require("a")
@@ -165,8 +167,8 @@ describe("authorize", () => {
   )
 })
 
-describe("refuse", () => {
-  it.effect("answers an error of the program's own as the scheme does", () =>
+describe("auth.refuse", () => {
+  it.effect("responds to an error of user code as the scheme does", () =>
     Effect.gen(function* () {
       const guard = auth
         .refuse(new SecurityError.InvalidToken({ reason: "Rejected" }))

@@ -8,7 +8,7 @@ import { verified } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
 import { auth, detail, summary } from "../support/schemeWithFourScopes.ts"
 
-describe("claims", () => {
+describe("the claims of a token", () => {
   const typed = OAuth2.authorizationCode("Typed", {
     ...authorizationServer,
     scopes: { a: "" },
@@ -21,7 +21,7 @@ describe("claims", () => {
   const withClaims = (claims: Record<string, unknown>) =>
     TokenVerifier.layer({ verify: () => Effect.succeed({ ...verified("demo", ["a"]), claims }) })
 
-  it.effect("are what the scheme's schema makes of them, or the token is refused", () =>
+  it.effect("are decoded by the scheme's schema, and the token is refused if they do not decode", () =>
     Effect.gen(function* () {
       const answer = (claims: Record<string, unknown>) =>
         Effect.flatMap(serve(app.pipe(Layer.provide(typed.layer), Layer.provide(withClaims(claims)))), (send) =>
@@ -38,7 +38,7 @@ describe("claims", () => {
     })
   )
 
-  it.effect("decode in tests too", () =>
+  it.effect("are decoded by layerTest and grant, too", () =>
     Effect.gen(function* () {
       const layer = typed.layerTest({ scopes: ["a"], claims: { tenant: "t1", level: "4" } })
       const send = yield* serve(app.pipe(Layer.provide(layer)))
@@ -49,7 +49,7 @@ describe("claims", () => {
     })
   )
 
-  it.effect("are a defect that says what is wrong where a test gives others", () =>
+  it.effect("cause a defect with an explanation if a test passes claims that do not decode", () =>
     Effect.gen(function* () {
       for (const layer of [typed.layerTest({ scopes: ["a"] }), typed.grant({ claims: { tenant: 1, level: "6" } })]) {
         const exit = yield* Effect.exit(Effect.scoped(Layer.build(layer as Layer.Layer<unknown>)))
@@ -63,7 +63,7 @@ describe("claims", () => {
     })
   )
 
-  it.effect("are not asked for where a test is anonymous", () =>
+  it.effect("are not needed for an anonymous test layer", () =>
     Effect.gen(function* () {
       const optional = HttpRouter.add(
         "GET",
@@ -80,7 +80,7 @@ describe("claims", () => {
     })
   )
 
-  // A scheme whose tokens say other things.
+  // A second scheme with a different claims schema.
   const plans = OAuth2.authorizationCode("Plans", {
     ...authorizationServer,
     scopes: { x: "" },
@@ -153,7 +153,7 @@ describe("claims", () => {
     ["HttpRouter", routes],
     ["HttpApi", served]
   ] as const) {
-    it.effect(`are typed on the scheme's access token, and each scheme has its own, in ${name}`, () =>
+    it.effect(`are typed by each scheme's own schema in auth.accessToken, in ${name}`, () =>
       Effect.gen(function* () {
         const send = yield* serve(app.pipe(Layer.provide(layers)))
         for (const [path, answer] of [
@@ -171,7 +171,7 @@ describe("claims", () => {
     )
   }
 
-  it.effect("are typed without HTTP, where a message's token is proven", () =>
+  it.effect("are typed inside auth.prove without HTTP", () =>
     Effect.gen(function* () {
       const program = (token: string) =>
         user.pipe(typed.prove("a"), Effect.provide([BearerToken.layerTest(token), layers]))
@@ -180,7 +180,7 @@ describe("claims", () => {
     })
   )
 
-  it.effect("are typed where the token is optional, by authorizeOption, which verifies nothing again", () =>
+  it.effect("are typed in authorizeOption inside an optional requirement, which does not verify the token again", () =>
     Effect.gen(function* () {
       let calls = 0
       const counting = TokenVerifier.layer({
@@ -205,11 +205,11 @@ describe("claims", () => {
     })
   )
 
-  describe("in a check of the scheme's own", () => {
+  describe("in auth.check", () => {
     const tenant = (name: string) => typed.check("tenant", ({ claims }) => Effect.succeed(claims.tenant === name))
     const level = (least: number) => typed.check("level", ({ claims }) => Effect.succeed(claims.level >= least))
 
-    it.effect("are what the schema makes of them", () =>
+    it.effect("are decoded by the scheme's schema", () =>
       Effect.gen(function* () {
         const get = (path: `/${string}`) => HttpRouter.add("GET", path, text(user))
         const either = Requirement.any(tenant("t2"), Requirement.all(tenant("t1"), level(1)))
@@ -227,7 +227,7 @@ describe("claims", () => {
       })
     )
 
-    it("are no other scheme's, whatever its name: its requirement is not made", () => {
+    it("are never those of another scheme: it refuses the check, even if both schemes have the same name", () => {
       const twin = OAuth2.authorizationCode("Typed", { ...authorizationServer, scopes: { a: "" } })
       const foreign = Requirement.any("a", Requirement.all(tenant("t1")))
       const why = (scheme: string, method: string) =>

@@ -5,8 +5,8 @@ import { AccessToken, BearerToken, SecurityScopes } from "effect-oauth2"
 import { serve } from "../support/web.ts"
 import { auth, detail, verifier } from "../support/schemeWithFourScopes.ts"
 
-describe("layerRequest", () => {
-  it.effect("gives an effect the token of its own request, never of another", () =>
+describe("auth.layerRequest", () => {
+  it.effect("provides the token of the current request among concurrent requests", () =>
     Effect.gen(function* () {
       const handler = Effect.gen(function* () {
         yield* Effect.yieldNow
@@ -32,8 +32,8 @@ describe("layerRequest", () => {
   )
 })
 
-describe("layerRequest, where one build serves several requests", () => {
-  it.effect("is built anew for each, with one memo map and one scope for all", () =>
+describe("auth.layerRequest with a shared memo map and scope", () => {
+  it.effect("is built again for each request", () =>
     Effect.gen(function* () {
       const memoMap = yield* Layer.makeMemoMap
       const scope = yield* Effect.scope

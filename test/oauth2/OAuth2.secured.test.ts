@@ -16,7 +16,7 @@ const other = Layer.provide(HttpRouter.middleware((handler) => Effect.map(handle
 const response = HttpServerResponse.text("ok")
 const route = (path: HttpRouter.PathInput) => HttpRouter.add("GET", path, response)
 
-/** What the defect says with which an app does not start; `undefined` where it starts. */
+/** Returns the message of the defect that stops an app at start-up. Returns `undefined` if the app starts. */
 const refusal = <A, E, R>(routes: Layer.Layer<A, E, R>): Effect.Effect<string | undefined> =>
   Effect.map(
     Effect.exit(
@@ -42,7 +42,7 @@ const neither = (...names: ReadonlyArray<string>) =>
   `OAuth2.secured: these endpoints have neither a requirement nor OAuth2.Public: ${names.map((name) => JSON.stringify(name)).join(", ")}. Add auth.require, auth.optional or OAuth2.Public to each.`
 
 describe("OAuth2.secured, for a layer of routes", () => {
-  it.effect("lets an app start of which each route says who may use it", () =>
+  it.effect("lets an app start if every route has a requirement or is public", () =>
     Effect.gen(function* () {
       const routes = Layer.mergeAll(
         route("/required").pipe(guarded),
@@ -61,7 +61,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
     })
   )
 
-  it.effect("does not let one start that has an open route, however it was added, and names each", () =>
+  it.effect("stops an app with unprotected routes and names each route, however it was added", () =>
     Effect.gen(function* () {
       const routes = Layer.mergeAll(
         route("/guarded").pipe(guarded),
@@ -75,11 +75,11 @@ describe("OAuth2.secured, for a layer of routes", () => {
         yield* refusal(OAuth2.secured(routes)),
         neither("GET /forgotten", "POST /all/one", "* /all/two/*", "GET /v1/v2/x")
       )
-      assert.isUndefined(yield* refusal(routes), "which is as every router has it")
+      assert.isUndefined(yield* refusal(routes), "the same app starts without OAuth2.secured")
     })
   )
 
-  it.effect("nor one that says of a closed route that it is public", () =>
+  it.effect("stops an app in which a requirement protects a Public route", () =>
     Effect.gen(function* () {
       for (const routes of [route("/x").pipe(open, guarded), route("/x").pipe(guarded, open)]) {
         assert.include(
@@ -90,23 +90,23 @@ describe("OAuth2.secured, for a layer of routes", () => {
     })
   )
 
-  it.effect("looks at the routes inside of it, with all that stands around them", () =>
+  it.effect("checks only the routes inside, but counts requirements outside", () =>
     Effect.gen(function* () {
       const inner = route("/inner").pipe(guarded, OAuth2.secured)
       assert.isUndefined(yield* refusal(Layer.mergeAll(inner, route("/open"))))
       assert.strictEqual(yield* refusal(OAuth2.secured(Layer.mergeAll(inner, route("/open")))), neither("GET /open"))
-      assert.isUndefined(yield* refusal(route("/x").pipe(OAuth2.secured, guarded)), "what stands further out counts")
+      assert.isUndefined(yield* refusal(route("/x").pipe(OAuth2.secured, guarded)), "an outer requirement counts")
     })
   )
 
-  it.effect("knows a requirement by nothing but itself", () =>
+  it.effect("does not accept other middleware as a requirement", () =>
     Effect.gen(function* () {
       const fake = HttpRouter.middleware((handler) => handler).layer
       assert.strictEqual(yield* refusal(OAuth2.secured(route("/x").pipe(Layer.provide(fake)))), neither("GET /x"))
     })
   )
 
-  it.effect("has several apps in one build side by side", () =>
+  it.effect("checks several apps in one build separately", () =>
     Effect.gen(function* () {
       const apps = Array.from({ length: 5 }, (_, i) =>
         Layer.mergeAll(route(`/${i}/a`).pipe(guarded), i === 3 ? route("/3/open") : route(`/${i}/b`).pipe(open)).pipe(
@@ -117,14 +117,14 @@ describe("OAuth2.secured, for a layer of routes", () => {
     })
   )
 
-  describe("with an HttpApi in it", () => {
+  describe("around an HttpApi", () => {
     class Told extends HttpApiMiddleware.Service<Told>()("test/Told") {}
     const ToldLive = Layer.succeed(Told, (handler) => handler)
     const get = <const Name extends string>(name: Name) =>
       HttpApiEndpoint.get(name, `/${name}`, { success: Schema.String })
     const handled = () => Effect.succeed("ok")
 
-    it.effect("knows its endpoints by the api, whatever middleware stands where", () =>
+    it.effect("finds the requirement of each endpoint among other middleware", () =>
       Effect.gen(function* () {
         const Api = HttpApi.make("api").add(
           HttpApiGroup.make("g")
@@ -140,7 +140,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
       })
     )
 
-    it.effect("refuses Public around an api that is closed", () =>
+    it.effect("refuses Public around the layer of a protected api", () =>
       Effect.gen(function* () {
         const Api = HttpApi.make("api").add(HttpApiGroup.make("g").add(get("closed").middleware(auth.require("a"))))
         const Group = HttpApiBuilder.group(Api, "g", (handlers) => handlers.handle("closed", handled))
@@ -152,7 +152,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
       })
     )
 
-    it.effect("names those that are open", () =>
+    it.effect("names the unprotected endpoints", () =>
       Effect.gen(function* () {
         const Api = HttpApi.make("api").add(
           HttpApiGroup.make("g")
@@ -169,16 +169,16 @@ describe("OAuth2.secured, for a layer of routes", () => {
     )
   })
 
-  it.effect("does not take the absence of routes for their being closed", () =>
+  it.effect("stops an app if it finds no route", () =>
     Effect.gen(function* () {
       const seen = "found no route"
       assert.include(yield* refusal(OAuth2.secured(Layer.empty)), seen)
-      // The same layer is built once: its routes are in the router already.
+      // Effect builds a shared layer once, so `secured` does not see its routes.
       const Shared = route("/shared")
       assert.include(yield* refusal(Layer.mergeAll(Shared).pipe(Layer.merge(OAuth2.secured(Shared)))), seen)
-      // Its routes go to a router of its own.
+      // The routes have their own router.
       assert.include(yield* refusal(route("/own").pipe(Layer.provide(HttpRouter.layer), OAuth2.secured)), seen)
-      // It is around the server, and not inside of it.
+      // `secured` is around the server instead of inside.
       const served = HttpRouter.serve(route("/served")).pipe(OAuth2.secured, Layer.provide(NodeHttpServer.layerTest))
       const exit = yield* Effect.exit(Effect.scoped(Layer.build(served as Layer.Layer<never>)))
       assert(Exit.isFailure(exit))
@@ -186,7 +186,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
     })
   )
 
-  it.effect("gives what the layer of routes gives", () =>
+  it.effect("provides the services of the layer of routes", () =>
     Effect.gen(function* () {
       class Service extends Context.Service<Service, number>()("test/Service") {}
       const routes = Layer.merge(route("/x").pipe(guarded), Layer.succeed(Service, 1)).pipe(
@@ -199,7 +199,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
     })
   )
 
-  it.effect("serves no open route that is added later", () =>
+  it.effect("does not serve an unprotected route that is added after start-up", () =>
     Effect.gen(function* () {
       let add: (path: HttpRouter.PathInput) => Effect.Effect<void> = () => Effect.void
       const Router = HttpRouter.use((router) =>
@@ -222,7 +222,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
     })
   )
 
-  it.effect("tells a route from one that middleware adds while the other is added", () =>
+  it.effect("checks a route that middleware adds while another route is added", () =>
     Effect.gen(function* () {
       const adding = HttpRouter.middleware(
         Effect.map(
@@ -238,7 +238,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
     })
   )
 
-  it("takes an api or a layer, and nothing else", () => {
+  it("refuses a value that is neither an api nor a layer", () => {
     assert.throws(
       () => OAuth2.secured({} as never),
       TypeError,
@@ -247,8 +247,8 @@ describe("OAuth2.secured, for a layer of routes", () => {
   })
 })
 
-describe("OpenApiSecurity.documented, with OAuth2.secured", () => {
-  it.effect("documents what is sealed inside of it", () =>
+describe("OpenApiSecurity.documented with OAuth2.secured", () => {
+  it.effect("documents routes of OAuth2.secured inside", () =>
     Effect.gen(function* () {
       const send = yield* serve(
         route("/x").pipe(
@@ -266,7 +266,7 @@ describe("OpenApiSecurity.documented, with OAuth2.secured", () => {
     })
   )
 
-  it.effect("sees the page, too, where it is outside", () =>
+  it.effect("adds the documentation page to the checked routes if OAuth2.secured is outside", () =>
     Effect.gen(function* () {
       const App = route("/x").pipe(
         guarded,

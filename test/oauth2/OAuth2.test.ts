@@ -16,7 +16,7 @@ import { Verifier, verified } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
 import { auth, detail, summary, verifier } from "../support/schemeWithFourScopes.ts"
 
-/** Says who acts, and which scopes the handler sees as required. */
+/** Responds with the subject and the scopes that the handler sees as required. */
 const whoAmI = Effect.gen(function* () {
   const token = yield* AccessToken
   const required = yield* SecurityScopes
@@ -26,8 +26,8 @@ const whoAmI = Effect.gen(function* () {
 const route = (path: `/${string}`, ...scopes: ReadonlyArray<"a" | "b" | "c" | "d">) =>
   HttpRouter.add("GET", path, whoAmI).pipe(Layer.provide(auth.require(...scopes).route.layer))
 
-describe("require", () => {
-  it.effect("answers as FastAPI does", () =>
+describe("auth.require", () => {
+  it.effect("responds as FastAPI does by default", () =>
     Effect.gen(function* () {
       const tokens = verifier()
       const send = yield* serve(route("/", "a", "b").pipe(Layer.provide(auth.layer), Layer.provide(tokens.layer)))
@@ -44,7 +44,7 @@ describe("require", () => {
     })
   )
 
-  it.effect("answers as RFC 6750 says, where that is chosen", () =>
+  it.effect("responds as RFC 6750 says with the option responses: rfc6750", () =>
     Effect.gen(function* () {
       const strict = OAuth2.authorizationCode("OAuth2", {
         ...authorizationServer,
@@ -78,7 +78,7 @@ describe("require", () => {
     })
   )
 
-  it.effect("takes any valid token where no scope is asked for", () =>
+  it.effect("accepts any valid token without scopes", () =>
     Effect.gen(function* () {
       const send = yield* serve(route("/").pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer)))
       assert.deepStrictEqual(summary(yield* send("/", "none")), [200, null, `{"subject":"none","required":""}`])
@@ -87,14 +87,14 @@ describe("require", () => {
     })
   )
 
-  describe("stacked", () => {
+  describe("nested", () => {
     const stacked = Layer.mergeAll(route("/inner", "c", "a"), route("/plain")).pipe(
       Layer.provide(auth.require("b", "a").route.layer),
       Layer.merge(route("/sibling", "d")),
       Layer.provide(auth.require("a").route.layer)
     )
 
-    it.effect("accumulates, outermost first and each once; siblings are apart", () =>
+    it.effect("accumulates scopes once each and outermost first, without those of siblings", () =>
       Effect.gen(function* () {
         const send = yield* serve(stacked.pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer)))
         assert.deepStrictEqual(summary(yield* send("/inner", "abc")), [
@@ -108,7 +108,7 @@ describe("require", () => {
       })
     )
 
-    it.effect("verifies once", () =>
+    it.effect("verifies the token once", () =>
       Effect.gen(function* () {
         const tokens = verifier()
         const send = yield* serve(stacked.pipe(Layer.provide(auth.layer), Layer.provide(tokens.layer)))
@@ -122,7 +122,7 @@ describe("require", () => {
       })
     )
 
-    it.effect("accumulates and verifies once with another middleware in between", () =>
+    it.effect("accumulates scopes and verifies once with other middleware in between", () =>
       Effect.gen(function* () {
         const tokens = verifier()
         const between = HttpRouter.middleware((effect) =>
@@ -143,7 +143,7 @@ describe("require", () => {
       })
     )
 
-    it.effect("asks both where the scheme is authenticated in two ways", () =>
+    it.effect("asks both verifiers if two layers of the scheme have different verifiers", () =>
       Effect.gen(function* () {
         const [inner, outer] = [new Verifier({ t: ["a"], u: ["a"] }), new Verifier({ t: ["b"] })]
         const app = route("/", "a").pipe(
@@ -158,7 +158,7 @@ describe("require", () => {
       })
     )
 
-    it.effect("is the same by combine, where the later is the outer one", () =>
+    it.effect("accumulates scopes with combine, whose argument is the outer requirement", () =>
       Effect.gen(function* () {
         const app = HttpRouter.add("GET", "/", whoAmI).pipe(
           Layer.provide(auth.require("b").route.combine(auth.require("a").route).layer),
@@ -172,7 +172,7 @@ describe("require", () => {
     )
   })
 
-  it.effect("answers before the handler sees the body", () =>
+  it.effect("refuses a request before the handler runs", () =>
     Effect.gen(function* () {
       let handled = 0
       const app = HttpRouter.add(
@@ -191,7 +191,7 @@ describe("require", () => {
     })
   )
 
-  it.effect("keeps concurrent requests apart", () =>
+  it.effect("provides each concurrent request with its own token", () =>
     Effect.gen(function* () {
       const slow = Effect.gen(function* () {
         for (let i = 0; i < 5; i++) yield* Effect.yieldNow
@@ -217,7 +217,7 @@ describe("require", () => {
     })
   )
 
-  it.effect("does not remember a verification for as long as a stream of the request may live", () =>
+  it.effect("verifies the token of a long request again after 30 seconds", () =>
     Effect.gen(function* () {
       const tokens = verifier()
       const request = HttpServerRequest.fromWeb(
@@ -239,7 +239,7 @@ describe("require", () => {
     })
   )
 
-  it.effect("does not remember a token for longer than it is good", () =>
+  it.effect("verifies the token of a request again when the token expires", () =>
     Effect.gen(function* () {
       const expiresAt = DateTime.makeUnsafe(10_000)
       let calls = 0
@@ -272,7 +272,7 @@ describe("require", () => {
     })
   )
 
-  it.effect("remembers the request's own token and the last one that a program brought, however many it brings", () =>
+  it.effect("remembers only the token of the request and the last token from BearerToken", () =>
     Effect.gen(function* () {
       const tokens = verifier()
       const request = HttpServerRequest.fromWeb(
@@ -292,7 +292,7 @@ describe("require", () => {
     })
   )
 
-  it.effect("does not take a stub of the token's services for proof", () =>
+  it.effect("does not accept stubs of the token services as proof", () =>
     Effect.gen(function* () {
       const stubs = Layer.mergeAll(
         BearerToken.layerTest("abc"),
@@ -313,7 +313,7 @@ describe("require", () => {
     })
   )
 
-  it.effect("verifies anew where the field was changed on the way", () =>
+  it.effect("verifies again if middleware changes the Authorization header", () =>
     Effect.gen(function* () {
       const tokens = verifier()
       const swap = HttpRouter.middleware((effect) =>
@@ -334,13 +334,13 @@ describe("require", () => {
   )
 })
 
-describe("optional", () => {
+describe("auth.optional", () => {
   const greeting = Effect.map(OptionalAccessToken, (token) =>
     HttpServerResponse.text(Option.match(token, { onNone: () => "anonymous", onSome: ({ subject }) => subject }))
   )
   const app = HttpRouter.add("GET", "/", greeting).pipe(Layer.provide(auth.optional("a").route.layer))
 
-  it.effect("takes anonymous requests and refuses bad tokens", () =>
+  it.effect("accepts anonymous requests and refuses invalid tokens", () =>
     Effect.gen(function* () {
       const send = yield* serve(app.pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer)))
       assert.deepStrictEqual(summary(yield* send("/")), [200, null, "anonymous"])
@@ -358,7 +358,7 @@ describe("optional", () => {
     })
   )
 
-  it.effect("is no longer optional inside or outside a requirement", () =>
+  it.effect("is not optional anymore inside or outside auth.require", () =>
     Effect.gen(function* () {
       const inside = HttpRouter.add("GET", "/inside", greeting).pipe(
         Layer.provide(auth.optional("a").route.layer),
@@ -378,7 +378,7 @@ describe("optional", () => {
 })
 
 describe("two schemes", () => {
-  it.effect("verify by their own verifiers", () =>
+  it.effect("verify tokens with their own verifiers", () =>
     Effect.gen(function* () {
       const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { x: "" } })
       const app = Layer.mergeAll(
