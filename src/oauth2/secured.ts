@@ -116,8 +116,9 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  *     HttpApiGroup.make("items")
  *       .add(HttpApiEndpoint.get("list", "/items"))
  *       .middleware(auth.require("items:read"))
- *       .add(HttpApiEndpoint.get("health", "/health").middleware(OAuth2.Public("the load balancer has no
- * credentials"))) ) .pipe(OAuth2.secured)
+ *       .add(HttpApiEndpoint.get("health", "/health").middleware(OAuth2.Public("the load balancer has no credentials")))
+ *   )
+ *   .pipe(OAuth2.secured)
  * ```
  *
  * **Example** (Checking routes)
