@@ -60,8 +60,8 @@ const authorizeAnyone = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>)
   )
 
 /**
- * A custom guard inside `Public` may fail with a `SecurityError`. Responds to it here, like `guard.ts` and for the same
- * reason.
+ * Responds to the `SecurityError` of a custom guard inside `Public`. Otherwise, Effect would encode the error with any
+ * declared error schema that happens to match, for example every schema with a `message`.
  */
 const authorizeAnyoneAt = <E, R>(
   handler: Effect.Effect<HttpServerResponse, E, R>,

@@ -16,7 +16,7 @@ import { isPublic, type PublicEndpoint } from "./public.ts"
 import { type RecordedRoute, recorded } from "../guard/middleware/routeRecorder.ts"
 import type { Seal } from "../guard/middleware/securityRequirement.ts"
 
-// An endpoint `list` without middleware -> "The endpoint `list` has neither …". An endpoint with a requirement -> never
+// Endpoint `list` without middleware -> "The endpoint `list` has neither …". Endpoint with a requirement -> never
 type UnprotectedEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
   ? [Has<Endpoint, PublicEndpoint>, Has<Endpoint, AnyAuthentication>] extends [infer IsPublic, infer IsProtected]
     ? [IsPublic, IsProtected] extends [false, false]
@@ -81,7 +81,7 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  *
  * Returns the given api, or a layer of the same type.
  *
- * | argument | an unprotected endpoint is found |
+ * | argument | when an unprotected endpoint is found |
  * |---|---|
  * | an `HttpApi` | at compile time, and again by a `TypeError` when you call the function |
  * | routes of `OAuth2.route` | at compile time, and at start-up |
