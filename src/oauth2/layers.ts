@@ -38,9 +38,9 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
 
   /** Returns one `Authentication` for each verifier, so that guards recognize a shared verifier. */
   const authenticationBy = (verifier: TokenVerifier["Service"]): Authentication => {
-    const known = authentications.get(verifier) ?? authentication.make(scheme, new Authenticator(verifier, decode))
-    authentications.set(verifier, known)
-    return known
+    const cached = authentications.get(verifier) ?? authentication.make(scheme, new Authenticator(verifier, decode))
+    authentications.set(verifier, cached)
+    return cached
   }
 
   const proofOf = (verified: VerifiedToken) =>

@@ -204,8 +204,7 @@ export interface OAuth2Scheme<
    *   scopes: { "items:write": "Modify your items", admin: "Modify all items" }
    * })
    *
-   * const mayModify = Effect.map(auth.grantedAny("admin", "items:write"), (scope) => (scope === "admin" ? "all" :
-   * "own"))
+   * const mayModify = Effect.map(auth.grantedAny("admin", "items:write"), (scope) => (scope === "admin" ? "all" : "own"))
    *
    * Effect.runSync(Effect.provide(mayModify, auth.grant({ scopes: ["items:write"] }))) // => "own"
    * ```

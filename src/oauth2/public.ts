@@ -10,13 +10,13 @@ import type * as Types from "effect/Types"
 import * as Challenge from "../core/Challenge.ts"
 import type { MiddlewareTypes } from "../core/effect/middlewareTypes.ts"
 import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
-import * as raised from "../core/response.ts"
+import * as response from "../core/response.ts"
 import { isSecurityError } from "../core/SecurityError.ts"
-import * as decisions from "../guard/decision/stamp.ts"
+import * as stamp from "../guard/decision/stamp.ts"
 import { assertOutsideOfRequests } from "../guard/decision/place.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import { registerMarker } from "../guard/middleware/placement.ts"
-import * as recording from "../guard/middleware/routeRecorder.ts"
+import * as routeRecorder from "../guard/middleware/routeRecorder.ts"
 import type { Seal } from "../guard/middleware/securityRequirement.ts"
 
 /**
@@ -56,12 +56,12 @@ export const isPublic = (key: object): boolean => reasons.has(key)
 
 const authorizeAnyone = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
   Effect.flatMap(HttpServerRequest, (request) =>
-    Effect.provideService(handler, decisions.LastStamp, new decisions.Stamp(Origin.of(request)))
+    Effect.provideService(handler, stamp.LastStamp, new stamp.Stamp(Origin.of(request)))
   )
 
 /**
- * A custom guard inside `Public` may fail with a `SecurityError`. Responds to it here, like `guard.ts` and for the same
- * reason.
+ * Responds to the `SecurityError` of a custom guard inside `Public`. Otherwise, Effect would encode the error with any
+ * declared error schema that happens to match, for example every schema with a `message`.
  */
 const authorizeAnyoneAt = <E, R>(
   handler: Effect.Effect<HttpServerResponse, E, R>,
@@ -71,7 +71,7 @@ const authorizeAnyoneAt = <E, R>(
   const declared = Array.from(endpoint.error).flatMap((schema) => errorSchemas.settingsOf(schema) ?? [])[0]
   return Effect.catch(authorizeAnyone(handler), (error) => {
     if (!isSecurityError(error)) return Effect.fail(error)
-    const isHandlersOwn = !raised.isRaised(error) && !raised.isReceived(error)
+    const isHandlersOwn = !response.isRaised(error) && !response.isReceived(error)
     return Challenge.respond(isHandlersOwn && declared !== undefined ? Challenge.within(error, declared) : error)
   })
 }
@@ -115,7 +115,7 @@ export const Public = (reason: string): Public => {
   reasons.set(key, reason)
   const route = HttpRouter.middleware(
     registerMarker((handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
-      recording.notePublic()
+      routeRecorder.notePublic()
       // Safe cast: the handler additionally needs only the request, which every route has.
       return authorizeAnyone(handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
     })

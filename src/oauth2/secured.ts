@@ -8,7 +8,7 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as decisions from "../guard/decision/stamp.ts"
+import * as stamp from "../guard/decision/stamp.ts"
 import * as registry from "../guard/requirement/registry.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import type { Needs, NoLayer, OfRequest } from "./proven.ts"
@@ -16,12 +16,12 @@ import { isPublic, type PublicEndpoint } from "./public.ts"
 import { type RecordedRoute, recorded } from "../guard/middleware/routeRecorder.ts"
 import type { Seal } from "../guard/middleware/securityRequirement.ts"
 
-// An endpoint `list` without middleware -> "The endpoint `list` has neither …". An endpoint with a requirement -> never
+// Endpoint `list` without middleware -> "The endpoint `list` has neither …". Endpoint with a requirement -> never
 type UnprotectedEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
-  ? [Has<Endpoint, PublicEndpoint>, Has<Endpoint, AnyAuthentication>] extends [infer IsPublic, infer IsSecured]
-    ? [IsPublic, IsSecured] extends [false, false]
+  ? [Has<Endpoint, PublicEndpoint>, Has<Endpoint, AnyAuthentication>] extends [infer IsPublic, infer IsProtected]
+    ? [IsPublic, IsProtected] extends [false, false]
       ? NeitherSentence<HttpApiEndpoint.Identifier<Endpoint>>
-      : [IsPublic, IsSecured] extends [true, true]
+      : [IsPublic, IsProtected] extends [true, true]
         ? BothSentence<HttpApiEndpoint.Identifier<Endpoint>>
         : never
     : never
@@ -81,7 +81,7 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  *
  * Returns the given api, or a layer of the same type.
  *
- * | argument | an unprotected endpoint is found |
+ * | argument | when an unprotected endpoint is found |
  * |---|---|
  * | an `HttpApi` | at compile time, and again by a `TypeError` when you call the function |
  * | routes of `OAuth2.route` | at compile time, and at start-up |
@@ -116,8 +116,9 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  *     HttpApiGroup.make("items")
  *       .add(HttpApiEndpoint.get("list", "/items"))
  *       .middleware(auth.require("items:read"))
- *       .add(HttpApiEndpoint.get("health", "/health").middleware(OAuth2.Public("the load balancer has no
- * credentials"))) ) .pipe(OAuth2.secured)
+ *       .add(HttpApiEndpoint.get("health", "/health").middleware(OAuth2.Public("the load balancer has no credentials")))
+ *   )
+ *   .pipe(OAuth2.secured)
  * ```
  *
  * **Example** (Checking routes)
@@ -157,8 +158,8 @@ export const secured = <T>(self: T & Secured<T>): T => {
     self,
     (routes) => Layer.effectDiscard(Effect.sync(() => assertRoutesSecured(routes))),
     (route) => {
-      const { isPublic, isSecured, name } = foundOf(route)
-      return isSecured !== isPublic
+      const { isProtected, isPublic, name } = foundOf(route)
+      return isProtected !== isPublic
         ? undefined
         : new Error(
             `The route ${JSON.stringify(name)} is not served. Give it either a requirement or OAuth2.Public, and not both.`
@@ -173,7 +174,7 @@ const foundOf = ({ endpoint, isPublic: isPublicRoute, method, path, requirements
   const keys = Array.from(endpoint?.middlewares ?? [])
   return {
     name: `${method} ${path}`,
-    isSecured: requirements.length > 0 || keys.some(isSecuring),
+    isProtected: requirements.length > 0 || keys.some(isRequirement),
     isPublic: isPublicRoute || keys.some(isPublic)
   }
 }
@@ -185,34 +186,34 @@ const assertSecured = (api: HttpApi.Top): void => {
     onEndpoint: ({ endpoint, group, middleware }) => {
       const keys = Array.from(middleware)
       const name = `${group.identifier}.${endpoint.identifier}`
-      found.push({ name, isSecured: keys.some(isSecuring), isPublic: keys.some(isPublic) })
+      found.push({ name, isProtected: keys.some(isRequirement), isPublic: keys.some(isPublic) })
     }
   })
   assertEach(found)
 }
 
-const isSecuring = (key: object): boolean => registry.policyOfKey(key) !== undefined
+const isRequirement = (key: object): boolean => registry.policyOfKey(key) !== undefined
 
 /** An endpoint or a route, and whether it is protected and public. */
 interface Found {
   readonly name: string
-  readonly isSecured: boolean
+  readonly isProtected: boolean
   readonly isPublic: boolean
 }
 
 /** Throws unless each endpoint is either protected or public. */
 const assertEach = (found: ReadonlyArray<Found>): void => {
-  const named = (are: (one: Found) => boolean) => found.filter(are).map(({ name }) => JSON.stringify(name))
-  const open = named(({ isPublic, isSecured }) => !isSecured && !isPublic)
-  const closed = named(({ isPublic, isSecured }) => isSecured && isPublic)
-  if (closed.length > 0) {
+  const namesOf = (are: (endpoint: Found) => boolean) => found.filter(are).map(({ name }) => JSON.stringify(name))
+  const unprotected = namesOf(({ isProtected, isPublic }) => !isProtected && !isPublic)
+  const contradictory = namesOf(({ isProtected, isPublic }) => isProtected && isPublic)
+  if (contradictory.length > 0) {
     throw new TypeError(
-      `OAuth2.secured: a requirement protects these Public endpoints: ${closed.join(", ")}. Put them outside the requirement (in an HttpApi, add them after .middleware()), or remove OAuth2.Public.`
+      `OAuth2.secured: a requirement protects these Public endpoints: ${contradictory.join(", ")}. Put them outside the requirement (in an HttpApi, add them after .middleware()), or remove OAuth2.Public.`
     )
   }
-  if (open.length > 0) {
+  if (unprotected.length > 0) {
     throw new TypeError(
-      `OAuth2.secured: these endpoints have neither a requirement nor OAuth2.Public: ${open.join(", ")}. Add auth.require, auth.optional or OAuth2.Public to each.`
+      `OAuth2.secured: these endpoints have neither a requirement nor OAuth2.Public: ${unprotected.join(", ")}. Add auth.require, auth.optional or OAuth2.Public to each.`
     )
   }
 }
@@ -262,14 +263,14 @@ export const route = <
   | HttpRouter.Request.From<"Requires", Exclude<R, HttpRouter.Provided | Scope.Scope>>
   | HttpRouter.Request.From<"Error", E>
 > => {
-  const sealed = Effect.flatMap(Effect.all([HttpServerRequest, Effect.context<never>()]), ([request, context]) => {
-    const decision = decisions.last(context)
-    if (decision !== undefined && Origin.same(decision.origin, Origin.of(request))) return handler
+  const guarded = Effect.flatMap(Effect.all([HttpServerRequest, Effect.context<never>()]), ([request, context]) => {
+    const lastStamp = stamp.last(context)
+    if (lastStamp !== undefined && Origin.same(lastStamp.origin, Origin.of(request))) return handler
     const defect = new Error(
       `The route "${method} ${path}" has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
     )
     return Effect.andThen(Effect.logError(defect.message), Effect.die(defect))
   })
   // Safe cast: `Seal` exists only in types.
-  return HttpRouter.add(method, path, sealed)
+  return HttpRouter.add(method, path, guarded)
 }

@@ -67,8 +67,8 @@ type Endpoints = ReadonlyMap<unknown, HttpApiEndpoint.Top>
 const endpoints = new WeakMap<Group, Endpoints>()
 
 const endpointsOf = (group: Group): Endpoints => {
-  const known = endpoints.get(group)
-  if (known !== undefined) return known
+  const cached = endpoints.get(group)
+  if (cached !== undefined) return cached
   const found = new Map(Array.from(group.handlers.values(), ({ endpoint }, i) => [group.routes[i], endpoint]))
   endpoints.set(group, found)
   return found

@@ -17,7 +17,7 @@ import { bindChecks, type Policy } from "../requirement/policy.ts"
 import { checks } from "../requirement/expression.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
-import * as recording from "./routeRecorder.ts"
+import * as routeRecorder from "./routeRecorder.ts"
 import type { ErrorSchemas } from "../scheme/errorSchemas.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
@@ -217,7 +217,7 @@ export const make = <Name extends string, Provides, E, R>(
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
       const middleware = (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
         placement.assertOrder(middleware)
-        recording.noteRequirement(policy)
+        routeRecorder.noteRequirement(policy)
         // Safe cast: the guard returns the handler's response.
         return guard.make(bound, authentications, handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
       }

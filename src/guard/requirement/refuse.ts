@@ -31,8 +31,8 @@ const maxConstants = 64
 
 const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<string>): InsufficientScope => {
   const key = missing.join(" ")
-  const known = insufficient.get(key)
-  if (known !== undefined) return known
+  const cached = insufficient.get(key)
+  if (cached !== undefined) return cached
   const error = new InsufficientScope({ required: settings.scopes, missing })
   if (insufficient.size < maxConstants) insufficient.set(key, constant(error))
   return error
@@ -40,8 +40,8 @@ const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<str
 
 export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => {
   if (outer.length > 0) return new Refusal(error, settingsOf(part, outer))
-  const known = part.refusals.get(error)
-  if (known !== undefined) return known
+  const cached = part.refusals.get(error)
+  if (cached !== undefined) return cached
   const refusal = new Refusal(error, part.settings)
   if (isConstant(error)) part.refusals.set(error, refusal)
   return refusal

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import { answer } from "../../core/answer.ts"
 import type * as Challenge from "../../core/Challenge.ts"
-import * as raised from "../../core/response.ts"
+import * as response from "../../core/response.ts"
 import {
   AuthorizationServerUnavailable,
   InsufficientScope,
@@ -66,11 +66,11 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
           headers: { [header]: Schema.String }
         },
         {
-          decode: ({ headers }) => raised.receive(received(headers[header] ?? "")),
+          decode: ({ headers }) => response.receive(received(headers[header] ?? "")),
           encode: (error) => {
-            if (raised.isReceived(error)) throw raised.notHandled
+            if (response.isReceived(error)) throw response.notHandled
             // If user code created the error, respond as this scheme does without required scopes.
-            return { body, headers: answer(error, raised.of(error)?.settings ?? settings).headers }
+            return { body, headers: answer(error, response.of(error)?.settings ?? settings).headers }
           }
         }
       )

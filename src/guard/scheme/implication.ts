@@ -66,8 +66,8 @@ export const make = (where: string, scopes: ReadonlyArray<string>, declared: Dec
   }
   const implied = new Map<string, ReadonlySet<string>>()
   const closure = (scope: string, path: ReadonlyArray<string>): ReadonlySet<string> => {
-    const known = implied.get(scope)
-    if (known !== undefined) return known
+    const cached = implied.get(scope)
+    if (cached !== undefined) return cached
     if (path.includes(scope)) {
       throw new TypeError(
         `${where}: a scope implies itself in implies (${[...path, scope].join(" → ")}). Remove one of these implications.`
