@@ -233,6 +233,28 @@ describe("a check of an HttpApi", () => {
   )
 })
 
+describe("a check of HttpRouter", () => {
+  class Allowed extends Context.Service<Allowed, string>()("test/Allowed") {}
+  const allowed = Requirement.check("allowed", ({ subject }) => Effect.map(Allowed, (name) => name === subject))
+  const Route = HttpRouter.add("GET", "/", HttpServerResponse.empty()).pipe(
+    Layer.provide(Layer.provide(auth.require(allowed).route.layer, Layer.succeed(Allowed, "alice")))
+  )
+
+  for (const [name, App, subject] of [
+    ["of the requirement's layer if the request has none", Route, "alice"],
+    ["of the request if both have one", Route.pipe(HttpRouter.provideRequest(Layer.succeed(Allowed, "bob"))), "bob"]
+  ] as const) {
+    it.effect(`uses the service ${name}`, () =>
+      Effect.gen(function* () {
+        const send = yield* serve(App.pipe(Layer.provide(auth.layer), Layer.provide(tokens())))
+        for (const token of ["alice", "bob"]) {
+          assert.strictEqual((yield* send("/", token)).status, token === subject ? 204 : 401, token)
+        }
+      })
+    )
+  }
+})
+
 describe("an HttpApi that does not apply requirements like Effect 4.1", () => {
   const [inner, outer] = [auth.require(ownRoom), auth.require("a", ownRoom)]
   const guarded = endpoint.middleware(inner).middleware(Between).middleware(outer)

@@ -42,6 +42,7 @@ const values: ReadonlyArray<Value> = Object.entries<unknown>({
 
 interface Answers {
   readonly outcomes: Array<Outcome | "no answer">
+  readonly whys: Array<string>
   /** It gives nothing: of what a promise gives, the language looks for `then`. */
   readonly ended: Promise<void>
 }
@@ -58,6 +59,7 @@ const maxTurns = 40
 const ask = (probes: ReadonlyArray<Probe>): Answers => {
   asked += probes.length
   const outcomes: Answers["outcomes"] = probes.map(() => "no answer")
+  const whys: Answers["whys"] = probes.map(() => "")
   const ended = new Promise<void>((resolve) => {
     let open = probes.length
     let turns = 0
@@ -66,30 +68,33 @@ const ask = (probes: ReadonlyArray<Probe>): Answers => {
       else turn(wait)
     }
     probes.forEach(({ run }, i) => {
-      const end = (outcome: Outcome) => {
+      const end = (outcome: Outcome, why: string) => {
         if (outcomes[i] !== "no answer") return
         outcomes[i] = outcome
+        whys[i] = why
         open--
         turns = 0
       }
       try {
         run(end)
       } catch {
-        end("failed")
+        end("failed", "")
       }
     })
     wait()
   })
-  return { outcomes, ended }
+  return { outcomes, whys, ended }
 }
 
 /** What is answered otherwise than where nobody pollutes anything. */
 const unexpected = async ({ probes }: World): Promise<ReadonlyArray<string>> => {
   const answers = ask(probes)
   await answers.ended
-  return probes.flatMap(({ isGood, name }, i) => {
-    const outcome = answers.outcomes[i]
-    return outcome !== "no answer" && (outcome === "accepted") === isGood ? [] : [`${name}: ${outcome}`]
+  return probes.flatMap(({ isGood, name, why }, i) => {
+    const [outcome, given] = [answers.outcomes[i], answers.whys[i]]
+    return outcome !== "no answer" && (outcome === "accepted") === isGood && given === why
+      ? []
+      : [`${name}: ${outcome} ${given}`]
   })
 }
 

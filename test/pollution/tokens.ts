@@ -38,22 +38,24 @@ const claims = {
   client_id: "client",
   scope: "read",
   iat: now,
-  exp: now + 3600
+  exp: now + 3600,
+  nested: {}
 }
 
 const without = (name: string) => Object.fromEntries(Object.entries(claims).filter(([other]) => other !== name))
 
-const badClaims: Readonly<Record<string, object>> = {
-  "that has expired": { ...claims, exp: now - 600 },
-  "for another API": { ...claims, aud: "https://other.test" },
-  "of another issuer": { ...claims, iss: "https://other.test" },
-  "bound to a key": { ...claims, cnf: { jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } },
-  "of tomorrow": { ...claims, nbf: now + 86_400 },
-  "without exp": without("exp"),
-  "without iss": without("iss"),
-  "without aud": without("aud"),
-  "without sub": without("sub"),
-  "without client_id": without("client_id")
+/** Claims that are refused, by what is wrong with them, with the reason and the claim that the error names. */
+const badClaims: Readonly<Record<string, readonly [why: string, claims: object]>> = {
+  "that has expired": ["Expired exp", { ...claims, exp: now - 600 }],
+  "for another API": ["Claim aud", { ...claims, aud: "https://other.test" }],
+  "of another issuer": ["Claim iss", { ...claims, iss: "https://other.test" }],
+  "bound to a key": ["Claim cnf", { ...claims, cnf: { jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } }],
+  "of tomorrow": ["Claim nbf", { ...claims, nbf: now + 86_400 }],
+  "without exp": ["Claim exp", without("exp")],
+  "without iss": ["Claim iss", without("iss")],
+  "without aud": ["Claim aud", without("aud")],
+  "without sub": ["Claim sub", without("sub")],
+  "without client_id": ["Claim client_id", without("client_id")]
 }
 
 const mint = (key: SigningKey, payload: object, header: object = {}): Promise<string> =>
@@ -65,24 +67,29 @@ const mint = (key: SigningKey, payload: object, header: object = {}): Promise<st
     })
   )
 
+/** A token, and why it is refused. */
+export interface Bad {
+  readonly token: string
+  readonly why: string
+}
+
 export interface Tokens {
   readonly good: string | undefined
-  readonly bad: Readonly<Record<string, string>>
+  readonly bad: Readonly<Record<string, Bad>>
 }
 
 const jwtsOf = async (key: SigningKey, other: SigningKey): Promise<Tokens> => {
   const good = await mint(key, claims)
-  const bad: Record<string, string> = {
-    "by another key": await mint(other, claims),
-    "by another key, without kid": await mint(other, claims, { kid: undefined }),
-    "by a key with another name": await mint(other, claims, { kid: "other" }),
-    "without alg": await mint(key, claims, { alg: undefined }),
-    "without typ": await mint(key, claims, { typ: undefined }),
-    "with crit": await mint(key, claims, { crit: ["exp"] }),
-    "without a signature": `${jose.base64url.encode('{"alg":"none","typ":"at+jwt"}')}.${good.split(".")[1]}.`,
-    "that is none": "none"
+  const unsigned = `${jose.base64url.encode('{"alg":"none","typ":"at+jwt"}')}.${good.split(".")[1]}.`
+  const bad: Record<string, Bad> = {
+    "by another key": { why: "Signature", token: await mint(other, claims) },
+    "by another key, without kid": { why: "Signature", token: await mint(other, claims, { kid: undefined }) },
+    "without alg": { why: "Algorithm", token: await mint(key, claims, { alg: undefined }) },
+    "without typ": { why: "Claim typ", token: await mint(key, claims, { typ: undefined }) },
+    "with crit": { why: "Malformed", token: await mint(key, claims, { crit: ["exp"] }) },
+    "without a signature": { why: "Malformed", token: unsigned }
   }
-  for (const [name, payload] of Object.entries(badClaims)) bad[name] = await mint(key, payload)
+  for (const [name, [why, payload]] of Object.entries(badClaims)) bad[name] = { why, token: await mint(key, payload) }
   return { good, bad }
 }
 
@@ -90,29 +97,30 @@ export const jwts = await jwtsOf(keys.issuers, keys.attackers)
 export const hmacs = await jwtsOf(keys.shared, keys.guessed)
 
 /** What the authorization server says of each token. */
-const introspected: Readonly<Record<string, object>> = {
-  good: { active: true, token_type: "Bearer", ...claims },
-  "of which it does not say active": { token_type: "Bearer", ...claims },
-  "that is inactive": { active: false, token_type: "Bearer", ...claims },
-  "without token_type": { active: true, ...claims },
-  "of another type": { active: true, token_type: "refresh_token", ...claims },
+const introspected: Readonly<Record<string, readonly [why: string, answer: object]>> = {
+  good: ["", { active: true, token_type: "Bearer", ...claims }],
+  "of which it does not say active": ["BadResponse", { token_type: "Bearer", ...claims }],
+  "that is inactive": ["Rejected", { active: false, token_type: "Bearer", ...claims }],
+  "without token_type": ["Claim token_type", { active: true, ...claims }],
+  "of another type": ["Claim token_type", { active: true, token_type: "refresh_token", ...claims }],
   ...Object.fromEntries(
-    ["that has expired", "for another API", "of another issuer", "bound to a key", "without aud", "without sub"].map(
-      (name) => [name, { active: true, token_type: "Bearer", ...badClaims[name] }]
-    )
+    Object.entries(badClaims)
+      // Who answers is the issuer, and says what is active; the client is not asked for.
+      .filter(([name]) => !["without exp", "without iss", "without client_id"].includes(name))
+      .map(([name, [why, claims]]) => [name, [why, { active: true, token_type: "Bearer", ...claims }] as const])
   )
 }
 
 const textOf = (name: string): string => name.replaceAll(" ", "-")
 
-const answers = new Map(Object.entries(introspected).map(([name, answer]) => [textOf(name), answer]))
+const answers = new Map(Object.entries(introspected).map(([name, [, answer]]) => [textOf(name), answer]))
 
 export const opaque: Tokens = {
   good: "good",
   bad: Object.fromEntries(
-    Object.keys(introspected)
-      .filter((name) => name !== "good")
-      .map((name) => [name, textOf(name)])
+    Object.entries(introspected)
+      .filter(([name]) => name !== "good")
+      .map(([name, [why]]) => [name, { why, token: textOf(name) }])
   )
 }
 

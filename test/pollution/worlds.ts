@@ -1,6 +1,6 @@
 /** Programs that refuse, for every reason that there is, and what is asked of them. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { DateTime, Effect, Exit, Layer, Logger, Redacted, Schema, Scope } from "effect"
+import { DateTime, Effect, Exit, Layer, Logger, Option, Redacted, Schema, Scope } from "effect"
 import { HttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import {
@@ -12,7 +12,8 @@ import {
   Requirement,
   SecurityError,
   TokenIntrospection,
-  TokenVerifier
+  TokenVerifier,
+  type VerifiedToken
 } from "effect-oauth2"
 import * as NodeSignatures from "effect-oauth2/NodeSignatures"
 import type * as jose from "jose"
@@ -33,14 +34,19 @@ import {
   type Tokens
 } from "./tokens.ts"
 
+/** `failed`: there is no program that could say anything. */
 export type Outcome = "accepted" | "refused" | "failed"
+
+/** Says how it ended: a status, or the reason of an error. */
+export type End = (outcome: Outcome, why: string) => void
 
 /** A question to a program. */
 export interface Probe {
   readonly name: string
-  /** Whether a program that is not polluted accepts it. */
+  /** Whether a program that is not polluted accepts it, and what it says. */
   readonly isGood: boolean
-  readonly run: (end: (outcome: Outcome) => void) => void
+  readonly why: string
+  readonly run: (end: End) => void
 }
 
 /** A program that was built. */
@@ -94,9 +100,20 @@ const claims = Schema.Struct({
   nested: Schema.Struct({ admin: Schema.optionalKey(Schema.Unknown) })
 })
 
+interface Asked {
+  readonly path: string
+  readonly token: string | undefined
+  readonly status: number
+}
+
 /** An `HttpRouter` app with an `HttpApi` in it, and what is asked of it: all that there is, or only what depends on the verifier. */
 const appOf = (isWhole: boolean) => {
-  const auth = OAuth2.authorizationCode("Auth", { ...authorizationServer, scopes: { read: "", write: "" }, claims })
+  const auth = OAuth2.authorizationCode("Auth", {
+    ...authorizationServer,
+    scopes: { read: "", write: "" },
+    claims,
+    responses: "rfc6750"
+  })
   const other = OAuth2.clientCredentials("Other", {
     tokenUrl: authorizationServer.tokenUrl,
     scopes: { write: "" },
@@ -124,9 +141,12 @@ const appOf = (isWhole: boolean) => {
     flag: [auth.require(Requirement.check("flag", () => Effect.sync(() => flags.isOpenToAll === true))), ["reader"]]
   } as const
 
-  const asked: Array<{ readonly path: string; readonly token: string | undefined; readonly isGood: boolean }> = []
+  const asked: Array<Asked> = []
   const ask = (path: string, ...refused: ReadonlyArray<string | undefined>) => {
-    for (const token of refused) asked.push({ path, token, isGood: false })
+    for (const token of refused) asked.push({ path, token, status: scopesOf.has(token ?? "") ? 403 : 401 })
+  }
+  const askMistaken = (path: string, ...tokens: ReadonlyArray<string | undefined>) => {
+    for (const token of tokens) asked.push({ path, token, status: 500 })
   }
 
   const endpoint = (name: string) => HttpApiEndpoint.get(name, `/api/${name}`, { success: Schema.String })
@@ -149,8 +169,6 @@ const appOf = (isWhole: boolean) => {
     ask("/api/outer", "reader")
 
     const handlers = {
-      granted: [auth.granted("read"), "reader"],
-      accessToken: [auth.accessToken, "reader"],
       prove: [auth.prove("write")(Effect.void), "reader", undefined],
       "prove-check": [auth.prove(never)(Effect.void), "reader"],
       authorize: [
@@ -162,11 +180,20 @@ const appOf = (isWhole: boolean) => {
       extract: [BearerToken.extract, undefined]
     } as const
     for (const [name, [effect, ...refused]] of Object.entries(handlers)) {
-      routes.push(HttpRouter.add("GET", `/handler/${name}`, cast(effect)))
+      routes.push(
+        HttpRouter.add("GET", `/handler/${name}`, cast(effect)).pipe(HttpRouter.provideRequest(auth.layer as AnyLayer))
+      )
       ask(`/handler/${name}`, ...refused)
     }
-    routes.push(OAuth2.route("GET", "/route/sealed", cast(Effect.void)) as AnyLayer)
-    ask("/route/sealed", "reader", undefined)
+    // What these programs do is a mistake, and nobody is let in.
+    routes.push(
+      HttpRouter.add("GET", "/mistake/granted", cast(auth.granted("read"))),
+      HttpRouter.add("GET", "/mistake/token", cast(auth.accessToken)),
+      OAuth2.route("GET", "/mistake/sealed", cast(Effect.void)) as AnyLayer
+    )
+    askMistaken("/mistake/granted", "reader")
+    askMistaken("/mistake/token", "reader")
+    askMistaken("/mistake/sealed", "reader", undefined)
   }
 
   for (const [name, [requirement, refused]] of Object.entries(requirements)) {
@@ -177,7 +204,7 @@ const appOf = (isWhole: boolean) => {
     ask(`/route/${name}`, ...refused)
     ask(`/api/${name}`, ...refused)
   }
-  for (const path of ["/route/scope", "/api/scope"]) asked.push({ path, token: "reader", isGood: true })
+  for (const path of ["/route/scope", "/api/scope"]) asked.push({ path, token: "reader", status: 200 })
   if (isWhole) addOthers()
 
   const Api: any = HttpApi.make("api").add(
@@ -200,11 +227,11 @@ const appOf = (isWhole: boolean) => {
   return { app, asked }
 }
 
-const outcomeOf = (status: number): Outcome => (status < 400 ? "accepted" : status < 500 ? "refused" : "failed")
+const answer = (end: End, status: number): void => end(status < 400 ? "accepted" : "refused", `${status}`)
 
 /** How requests come in. */
 interface Server {
-  readonly send: (path: string, token: string | undefined) => (end: (outcome: Outcome) => void) => void
+  readonly send: (path: string, token: string | undefined) => Probe["run"]
   readonly dispose: () => Promise<void>
 }
 
@@ -217,8 +244,8 @@ const web = (app: App): Server => {
       const request = requestOf(path, token)
       return (end) =>
         void handler(request).then(
-          ({ status }) => end(outcomeOf(status)),
-          () => end("failed")
+          ({ status }) => answer(end, status),
+          () => end("failed", "not built")
         )
     },
     dispose
@@ -241,19 +268,14 @@ type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void
 const socket = new Socket()
 
 /** A request as Node hands it over, without a server. */
-const sendOnNode = (
-  handler: NodeHandler,
-  path: string,
-  token: string | undefined,
-  end: (outcome: Outcome) => void
-): void => {
+const sendOnNode = (handler: NodeHandler, path: string, token: string | undefined, end: End): void => {
   const request = new IncomingMessage(socket)
   request.method = "GET"
   request.url = path
   request.headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const response = new ServerResponse(request)
   response.writeHead = (status: number) => {
-    end(outcomeOf(status))
+    answer(end, status)
     return response
   }
   handler(request, response)
@@ -270,7 +292,7 @@ const node = (app: App): Server => {
     send: (path, token) => (end) =>
       void handler.then(
         (handler) => sendOnNode(handler, path, token, end),
-        () => end("failed")
+        () => end("failed", "not built")
       ),
     dispose: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }
@@ -284,9 +306,10 @@ const guard = (
   const { app, asked } = appOf(isWhole)
   const { dispose, send } = server(app.pipe(Layer.provide(verifier), Layer.provideMerge(Quiet)) as App)
   return {
-    probes: asked.map(({ isGood, path, token }) => ({
+    probes: asked.map(({ path, status, token }) => ({
       name: `${path} with ${token ?? "no token"}`,
-      isGood,
+      isGood: status === 200,
+      why: `${status}`,
       run: send(path, token)
     })),
     dispose: () => void dispose().catch(() => {})
@@ -311,20 +334,22 @@ const sealing = (): ReadonlyArray<Probe> => {
     {
       name: "an api with an open endpoint",
       isGood: false,
+      why: "",
       run: (end) => {
         secured(open)
-        end("accepted")
+        end("accepted", "")
       }
     },
     {
       name: "an open route",
       isGood: false,
+      why: "",
       run: (end) =>
         void Effect.runCallback(
           Effect.scoped(
             Layer.build(secured(route).pipe(Layer.provide([HttpRouter.layer, Quiet])) as Layer.Layer<never>)
           ),
-          bare({ onExit: (exit: Exit.Exit<unknown>) => end(Exit.isSuccess(exit) ? "accepted" : "refused") })
+          bare({ onExit: (exit: Exit.Exit<unknown>) => end(Exit.isSuccess(exit) ? "accepted" : "refused", "") })
         )
     }
   ]
@@ -341,34 +366,48 @@ const some = ({ bad, good }: Tokens, ...names: ReadonlyArray<string>): Tokens =>
 
 const policy = { issuer, audience }
 
+const whyOf = (exit: Exit.Exit<unknown, SecurityError.SecurityError>): string => {
+  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
+  return error?._tag === "InvalidToken" && error.claim !== undefined
+    ? `${error.reason} ${error.claim}`
+    : String(error !== undefined && "reason" in error && error.reason)
+}
+
 const verifier =
-  (make: () => Layer.Layer<TokenVerifier, SecurityError.ConfigurationError>, { bad, good }: Tokens) =>
+  (
+    make: () => Layer.Layer<TokenVerifier, SecurityError.ConfigurationError>,
+    { bad, good }: Tokens,
+    isAllowed: (token: VerifiedToken) => boolean = () => true
+  ) =>
   (): World => {
     const scope = Scope.makeUnsafe()
     const built = Effect.runPromise(
       Layer.buildWithScope(Layer.fresh(Layer.provideMerge(make(), Quiet)), scope) as Effect.Effect<any>
     )
-    const probe = (name: string, token: string, isGood: boolean): Probe => ({
+    const probe = (name: string, token: string, why: string): Probe => ({
       name: `a token ${name}`,
-      isGood,
+      isGood: why === "",
+      why,
       run: (end) =>
         void built.then(
           (context) =>
             void Effect.runCallback(
               Effect.flatMap(TokenVerifier, ({ verify }) => verify(Redacted.make(token))).pipe(
+                Effect.filterOrFail(isAllowed, () => new SecurityError.InvalidToken({ reason: "Rejected" })),
                 Effect.provideContext(context)
               ),
               bare({
-                onExit: (exit: Exit.Exit<unknown, unknown>) => end(Exit.isSuccess(exit) ? "accepted" : "refused")
+                onExit: (exit: Exit.Exit<unknown, SecurityError.SecurityError>) =>
+                  Exit.isSuccess(exit) ? end("accepted", "") : end("refused", whyOf(exit))
               })
             ),
-          () => end("failed")
+          () => end("failed", "not built")
         )
     })
     return {
       probes: [
-        ...(good === undefined ? [] : [probe("that is good", good, true)]),
-        ...Object.entries(bad).map(([name, token]) => probe(name, token, false))
+        ...(good === undefined ? [] : [probe("that is good", good, "")]),
+        ...Object.entries(bad).map(([name, { token, why }]) => probe(name, token, why))
       ],
       dispose: () => void Effect.runPromise(Scope.close(scope, Exit.void)).catch(() => {})
     }
@@ -384,11 +423,9 @@ export const verifiers: Worlds = {
       jwts,
       "by another key",
       "by another key, without kid",
-      "by a key with another name",
       "without alg",
       "with crit",
       "without a signature",
-      "that is none",
       "that has expired"
     )
   ),
@@ -398,7 +435,7 @@ export const verifiers: Worlds = {
   ),
   "JwtVerifier.layerIssuers": verifier(
     () => Layer.provide(JwtVerifier.layerIssuers([policy, { ...policy, issuer: "https://other.test" }]), Client),
-    some(jwts, "by another key", "without iss", "of another issuer")
+    some(jwts, "by another key", "without iss")
   ),
   "JwtVerifier.layerKeySet": verifier(
     () => Layer.provide(JwtVerifier.layerKeySet({ ...policy, cache: false }), KeySet.layerStatic({ keys: [jwk] })),
@@ -409,9 +446,14 @@ export const verifiers: Worlds = {
     () => Layer.provide(secretLayer(), NodeSignatures.layer),
     hmacs
   ),
+  "a program that looks for claims that a token does not have": verifier(
+    () => Layer.provide(secretLayer(), NodeSignatures.layer),
+    { good: undefined, bad: { "without them": { token: hmacs.good ?? "", why: "Rejected" } } },
+    ({ claims: { admin, nested } }) => admin !== undefined || (nested as { admin?: unknown }).admin !== undefined
+  ),
   "a key set with a private key": verifier(
     () => Layer.provide(JwtVerifier.layerKeySet(policy), KeySet.layerStatic({ keys: [privateJwk] })),
-    { good: undefined, bad: { "of that key": jwts.good ?? "" } }
+    { good: undefined, bad: { "of that key": { token: jwts.good ?? "", why: "not built" } } }
   ),
   TokenIntrospection: verifier(
     () =>
@@ -428,7 +470,7 @@ export const verifiers: Worlds = {
       `an issuer that does not say ${member}`,
       verifier(() => Layer.provide(JwtVerifier.layer({ ...policy, issuer }), Client), {
         good: undefined,
-        bad: { "by the attacker's key": ofLacking.get(issuer) ?? "" }
+        bad: { "by the attacker's key": { token: ofLacking.get(issuer) ?? "", why: "BadResponse" } }
       })
     ])
   )

@@ -247,32 +247,36 @@ describe("a route that accepts either of two schemes", () => {
 })
 
 describe("an HttpApi that is built during a request", () => {
-  const Api = HttpApi.make("api").add(
-    HttpApiGroup.make("g").add(
-      HttpApiEndpoint.get("get", "/get", { success: Schema.String }).middleware(auth.require("a"))
+  const endpoint = HttpApiEndpoint.get("get", "/get", { success: Schema.String })
+  const Required = HttpApi.make("api").add(HttpApiGroup.make("g").add(endpoint.middleware(auth.require("a"))))
+  const Open = HttpApi.make("api").add(HttpApiGroup.make("g").add(endpoint.middleware(OAuth2.Public("it is a test"))))
+  const apps = {
+    "that requires a token": HttpApiBuilder.layer(Required).pipe(
+      Layer.provide(HttpApiBuilder.group(Required, "g", (handlers) => handlers.handle("get", () => subject))),
+      Layer.provide([HttpServer.layerServices, authentication])
+    ),
+    "that is Public": HttpApiBuilder.layer(Open).pipe(
+      Layer.provide(HttpApiBuilder.group(Open, "g", (handlers) => handlers.handle("get", () => Effect.succeed("")))),
+      Layer.provide([HttpServer.layerServices, authentication])
     )
-  )
-  const App = HttpApiBuilder.layer(Api).pipe(
-    Layer.provide(HttpApiBuilder.group(Api, "g", (handlers) => handlers.handle("get", () => subject))),
-    Layer.provide(HttpServer.layerServices),
-    Layer.provide(authentication)
-  )
-
-  it.effect("fails, because its handlers would reuse this request for later ones", () =>
-    Effect.gen(function* () {
-      const scope = yield* Effect.scope
-      const app = yield* Effect.cached(Effect.provideService(HttpRouter.toHttpEffect(App), Scope.Scope, scope))
-      let defect = ""
-      const handler = HttpEffect.toWebHandler(
-        Effect.tapCause(Effect.flatten(app), (cause) => Effect.sync(() => (defect = Cause.pretty(cause))))
-      )
-      const get = (headers: Readonly<Record<string, string>>) =>
-        Effect.promise(() => handler(new Request("http://localhost/get", { headers })))
-      assert.strictEqual((yield* get({ authorization: "Bearer a" })).status, 500)
-      assert.include(defect, "An HttpApi is built within a request")
-      assert.strictEqual((yield* get({})).status, 500)
-    })
-  )
+  }
+  for (const [name, App] of Object.entries(apps)) {
+    it.effect(`fails with an endpoint ${name}, because its handlers would reuse this request for later ones`, () =>
+      Effect.gen(function* () {
+        const scope = yield* Effect.scope
+        const app = yield* Effect.cached(Effect.provideService(HttpRouter.toHttpEffect(App), Scope.Scope, scope))
+        let defect = ""
+        const handler = HttpEffect.toWebHandler(
+          Effect.tapCause(Effect.flatten(app), (cause) => Effect.sync(() => (defect = Cause.pretty(cause))))
+        )
+        const get = (headers: Readonly<Record<string, string>>) =>
+          Effect.promise(() => handler(new Request("http://localhost/get", { headers })))
+        assert.strictEqual((yield* get({ authorization: "Bearer a" })).status, 500)
+        assert.include(defect, "An HttpApi is built within a request")
+        assert.strictEqual((yield* get({})).status, 500)
+      })
+    )
+  }
 })
 
 describe("the response to an error", () => {

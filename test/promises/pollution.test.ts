@@ -3,9 +3,9 @@ import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import type { Report } from "./pollution/main.ts"
+import type { Report } from "../pollution/main.ts"
 
-const main = fileURLToPath(new URL("pollution/main.ts", import.meta.url))
+const main = fileURLToPath(new URL("../pollution/main.ts", import.meta.url))
 
 const run = async (what: "guards" | "verifiers" | "others"): Promise<Report> => {
   const { stdout } = await promisify(execFile)(process.execPath, ["--conditions=@effect-oauth2/source", main, what], {
