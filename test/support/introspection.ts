@@ -75,6 +75,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>
   /** If `true`, the connection breaks before the response. Default: `false`. */
   readonly isBroken?: boolean
+  /** The client goes on, even if nobody waits for the answer. */
+  readonly isUninterruptible?: boolean
 }
 
 export const good = {
@@ -110,6 +112,7 @@ export const answering = (
         delay = 0,
         headers = {},
         isBroken = false,
+        isUninterruptible = false,
         status = 200,
         text = JSON.stringify(body)
       } = answered
@@ -119,7 +122,8 @@ export const answering = (
       const response = isBroken
         ? Effect.fail(new HttpClientError.HttpClientError({ reason }))
         : Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(text, { status, headers })))
-      return (delay === 0 ? response : Effect.delay(response, delay)).pipe(
+      const delayed = delay === 0 ? response : Effect.delay(response, delay)
+      return (isUninterruptible ? Effect.uninterruptible(delayed) : delayed).pipe(
         Effect.ensuring(
           Effect.sync(() => {
             progress.now--

@@ -710,6 +710,7 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
         for (let i = 0; i < 90; i++) {
           yield* settle
           yield* TestClock.adjust("50 millis")
+          if (i === 18) assert.strictEqual(server.questions.length, 51 + 64 + 4 + 4)
         }
         const answered = fibers.filter((fiber) => {
           const exit = fiber.pollUnsafe()
@@ -755,6 +756,26 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
           yield* TestClock.adjust("100 millis")
         }
         assert.strictEqual(yield* counted(fibers), 300)
+      }).pipe(Effect.provide(server.layer))
+    })
+  )
+
+  it.effect("refuses a request that has only waited after 5 seconds, without a failure of its token", () =>
+    Effect.gen(function* () {
+      const server = answering(() => ({ ...good, delay: 6000, isUninterruptible: true }))
+      yield* Effect.gen(function* () {
+        yield* verifyAll(many(64))
+        const [waiting] = yield* verifyAll(["waiting"])
+        assert(waiting !== undefined)
+        yield* TestClock.adjust("5 seconds")
+        assertUnavailable(yield* Effect.flatten(Fiber.join(waiting)).pipe(Effect.flip), "Timeout")
+        const [again] = yield* verifyAll(["waiting"])
+        assert.isUndefined(again?.pollUnsafe())
+        assert.notInclude(server.questions, "waiting")
+        yield* TestClock.adjust("1 second")
+        yield* settle
+        assert.include(server.questions, "waiting")
+        yield* TestClock.adjust("6 seconds")
       }).pipe(Effect.provide(server.layer))
     })
   )

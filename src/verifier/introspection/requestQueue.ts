@@ -133,7 +133,7 @@ export class RequestQueue {
   #decide(ticket: Ticket, now: Instant): Decision | undefined {
     const state = this.#breaker.state(now)
     if (state === "open") return this.#unavailable("Unreachable", this.#breaker.opensFor(now))
-    if (this.#hasSlot && (state === "closed" || this.#countYoung(now) < probes)) {
+    if (this.#inProgress.size + this.#ending.size < slots && (state === "closed" || this.#countYoung(now) < probes)) {
       ticket.startedAt = now
       this.#inProgress.add(ticket)
       return Effect.void
@@ -143,13 +143,11 @@ export class RequestQueue {
       : undefined
   }
 
-  get #hasSlot(): boolean {
-    return this.#inProgress.size + this.#ending.size < slots
-  }
-
-  /** Ends at most as many requests as are waiting for a slot. Each slot is free when its request has ended. */
+  /**
+   * Ends at most as many requests as are waiting. Each slot is free when its request has ended. If a slot is free already,
+   * no request waits, or 4 probes are in progress. None ends then.
+   */
   #endEarly(now: Instant): void {
-    if (this.#hasSlot) return
     for (const ticket of this.#inProgress) {
       if (this.#ending.size >= this.#waiting.size || !this.#mayEndEarly(ticket, now)) return
       this.#inProgress.delete(ticket)
