@@ -2,18 +2,29 @@
  * Declares OAuth 2 security schemes that protect routes, verify tokens in any effect, and describe themselves in
  * OpenAPI.
  *
+ * **Example** (`auth.ts`: the scheme that is shared by the other examples)
+ *
+ * ```ts
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * export const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: {
+ *     "items:read": "Read your items",
+ *     "items:write": "Modify your items",
+ *     me: "Read your profile"
+ *   }
+ * })
+ * ```
+ *
  * **Example** (Protecting a route)
  *
  * ```ts
  * import { Effect, Layer } from "effect"
  * import { FetchHttpClient, HttpRouter, HttpServerResponse } from "effect/http"
- * import { AccessToken, JwtVerifier, OAuth2 } from "effect-oauth2"
- *
- * const auth = OAuth2.authorizationCode("OAuth2", {
- *   authorizationUrl: "https://idp.example.com/authorize",
- *   tokenUrl: "https://idp.example.com/token",
- *   scopes: { "items:read": "Read your items", me: "Read your profile" }
- * })
+ * import { AccessToken, JwtVerifier } from "effect-oauth2"
+ * import { auth } from "./auth.ts"
  *
  * const Me = HttpRouter.add(
  *   "GET",

@@ -83,13 +83,7 @@ export interface OAuth2Scheme<
    * import { Effect, Layer } from "effect"
    * import { HttpRouter, HttpServerResponse } from "effect/http"
    * import { HttpApiEndpoint } from "effect/http-api"
-   * import { OAuth2 } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { "items:read": "Read your items" }
-   * })
+   * import { auth } from "./auth.ts"
    *
    * export const route = HttpRouter.add("GET", "/items", Effect.succeed(HttpServerResponse.jsonUnsafe([]))).pipe(
    *   Layer.provide(auth.require("items:read").route.layer)
@@ -125,13 +119,8 @@ export interface OAuth2Scheme<
    * ```ts
    * import { Effect, Layer, Option } from "effect"
    * import { HttpRouter, HttpServerResponse } from "effect/http"
-   * import { OAuth2, OptionalAccessToken } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { me: "Read your profile" }
-   * })
+   * import { OptionalAccessToken } from "effect-oauth2"
+   * import { auth } from "./auth.ts"
    *
    * export const Home = HttpRouter.add(
    *   "GET",
@@ -171,12 +160,7 @@ export interface OAuth2Scheme<
    * ```ts
    * import { Effect } from "effect"
    * import { OAuth2 } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { "items:write": "Modify your items" }
-   * })
+   * import { auth } from "./auth.ts"
    *
    * // Effect<string, never, Granted<"OAuth2", "items:write">>
    * export const deleteItem = Effect.fn("Items.delete")(function* (id: number) {
@@ -294,13 +278,8 @@ export interface OAuth2Scheme<
    *
    * ```ts
    * import { Effect } from "effect"
-   * import { OAuth2, SecurityScopes } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { "items:read": "Read your items" }
-   * })
+   * import { SecurityScopes } from "effect-oauth2"
+   * import { auth } from "./auth.ts"
    *
    * const currentUser = Effect.map(auth.authorize, (token) => token.subject)
    *
@@ -320,13 +299,7 @@ export interface OAuth2Scheme<
    *
    * ```ts
    * import { Effect, Option } from "effect"
-   * import { OAuth2 } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { me: "Read your profile" }
-   * })
+   * import { auth } from "./auth.ts"
    *
    * export const pageSize = Effect.map(auth.authorizeOption, (token) => (Option.isSome(token) ? 100 : 10))
    * ```
@@ -350,13 +323,7 @@ export interface OAuth2Scheme<
    *
    * ```ts
    * import { Effect } from "effect"
-   * import { OAuth2 } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { "items:read": "Read your items" }
-   * })
+   * import { auth } from "./auth.ts"
    *
    * const currentUser = Effect.map(auth.authorize, (token) => token.subject)
    *
@@ -378,13 +345,8 @@ export interface OAuth2Scheme<
    *
    * ```ts
    * import { Effect } from "effect"
-   * import { OAuth2, SecurityError } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { me: "Read your profile" }
-   * })
+   * import { SecurityError } from "effect-oauth2"
+   * import { auth } from "./auth.ts"
    *
    * export const currentUser = Effect.gen(function* () {
    *   const token = yield* auth.authorize
@@ -409,12 +371,7 @@ export interface OAuth2Scheme<
    * import { Context, Effect, Layer } from "effect"
    * import { HttpApiMiddleware } from "effect/http-api"
    * import { OAuth2, SecurityError } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { me: "Read your profile" }
-   * })
+   * import { auth } from "./auth.ts"
    *
    * class CurrentUser extends Context.Service<CurrentUser, { readonly name: string }>()("app/CurrentUser") {}
    *
@@ -453,12 +410,7 @@ export interface OAuth2Scheme<
    * ```ts
    * import { Effect } from "effect"
    * import { OAuth2 } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { "items:write": "Modify your items" }
-   * })
+   * import { auth } from "./auth.ts"
    *
    * const deleteItem = Effect.asVoid(auth.granted("items:write"))
    *
@@ -491,13 +443,8 @@ export interface OAuth2Scheme<
    * ```ts
    * import { Layer } from "effect"
    * import { FetchHttpClient } from "effect/http"
-   * import { JwtVerifier, OAuth2 } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { me: "Read your profile" }
-   * })
+   * import { JwtVerifier } from "effect-oauth2"
+   * import { auth } from "./auth.ts"
    *
    * export const Authentication = auth.layer.pipe(
    *   Layer.provide(JwtVerifier.layer({ issuer: "https://idp.example.com", audience: "https://api.example.com" })),
@@ -519,13 +466,8 @@ export interface OAuth2Scheme<
    * ```ts
    * import { Effect } from "effect"
    * import { HttpRouter, HttpServerResponse } from "effect/http"
-   * import { AccessToken, OAuth2 } from "effect-oauth2"
-   *
-   * const auth = OAuth2.authorizationCode("OAuth2", {
-   *   authorizationUrl: "https://idp.example.com/authorize",
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { me: "Read your profile" }
-   * })
+   * import { AccessToken } from "effect-oauth2"
+   * import { auth } from "./auth.ts"
    *
    * const whoAmI = Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text(subject))
    *

@@ -66,12 +66,7 @@ export type Proven<T> = [Unproven<OfRequest<Needs<T>>>] extends [never] ? unknow
  * import { Effect, Layer } from "effect"
  * import { HttpRouter, HttpServerResponse } from "effect/http"
  * import { OAuth2 } from "effect-oauth2"
- *
- * const auth = OAuth2.authorizationCode("OAuth2", {
- *   authorizationUrl: "https://idp.example.com/authorize",
- *   tokenUrl: "https://idp.example.com/token",
- *   scopes: { "items:write": "Modify your items" }
- * })
+ * import { auth } from "./auth.ts"
  *
  * export const Routes = HttpRouter.add(
  *   "DELETE",

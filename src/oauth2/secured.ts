@@ -104,12 +104,7 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  * ```ts
  * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
  * import { OAuth2 } from "effect-oauth2"
- *
- * const auth = OAuth2.authorizationCode("OAuth2", {
- *   authorizationUrl: "https://idp.example.com/authorize",
- *   tokenUrl: "https://idp.example.com/token",
- *   scopes: { "items:read": "Read your items" }
- * })
+ * import { auth } from "./auth.ts"
  *
  * export const Api = HttpApi.make("api")
  *   .add(
@@ -127,12 +122,7 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  * import { Layer } from "effect"
  * import { HttpRouter, HttpServerResponse } from "effect/http"
  * import { OAuth2 } from "effect-oauth2"
- *
- * const auth = OAuth2.authorizationCode("OAuth2", {
- *   authorizationUrl: "https://idp.example.com/authorize",
- *   tokenUrl: "https://idp.example.com/token",
- *   scopes: { "items:read": "Read your items" }
- * })
+ * import { auth } from "./auth.ts"
  *
  * const List = HttpRouter.add("GET", "/items", HttpServerResponse.jsonUnsafe([])).pipe(
  *   Layer.provide(auth.require("items:read").route.layer)

@@ -167,12 +167,7 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  * import { Layer } from "effect"
  * import { HttpRouter, HttpServerResponse } from "effect/http"
  * import { OAuth2, OpenApiSecurity, SwaggerUi } from "effect-oauth2"
- *
- * const auth = OAuth2.authorizationCode("OAuth2", {
- *   authorizationUrl: "https://idp.example.com/authorize",
- *   tokenUrl: "https://idp.example.com/token",
- *   scopes: { me: "Read your profile" }
- * })
+ * import { auth } from "./auth.ts"
  *
  * const Me = HttpRouter.add("GET", "/users/me", HttpServerResponse.empty()).pipe(
  *   Layer.provide(auth.require("me").route.layer),

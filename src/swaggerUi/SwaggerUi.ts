@@ -18,12 +18,7 @@
  * import { Effect, Layer } from "effect"
  * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
  * import { OAuth2, SwaggerUi } from "effect-oauth2"
- *
- * const auth = OAuth2.authorizationCode("OAuth2", {
- *   authorizationUrl: "https://idp.example.com/authorize",
- *   tokenUrl: "https://idp.example.com/token",
- *   scopes: { "items:read": "Read your items" }
- * })
+ * import { auth } from "./auth.ts"
  *
  * const Api = HttpApi.make("api")
  *   .add(HttpApiGroup.make("items").add(HttpApiEndpoint.get("list", "/items")).middleware(auth.require("items:read")))

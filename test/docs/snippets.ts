@@ -103,10 +103,17 @@ export const withAssertions = (snippet: Snippet): string => {
 
 const fileOf = (snippet: Snippet): string => join(folder, snippet.source, `${snippet.line}.ts`)
 
-const write = (snippet: Snippet): void => {
+/** Returns the file name in an example's title, such as `auth.ts`: other examples can import the file. */
+const sharedName = ({ title }: Snippet): string | undefined => /^`([\w.]+\.ts)`:/.exec(title)?.[1]
+
+const write = (snippet: Snippet, shared: ReadonlyArray<Snippet>): void => {
   const file = fileOf(snippet)
   const equal = posix(relative(dirname(file), join(import.meta.dirname, "equal.ts")))
   mkdirSync(dirname(file), { recursive: true })
+  for (const one of shared) {
+    const name = sharedName(one) ?? ""
+    if (snippet.code.includes(`"./${name}"`)) writeFileSync(join(dirname(file), name), one.code)
+  }
   writeFileSync(
     file,
     snippet.runnable
@@ -172,9 +179,10 @@ export const check = async (
   )
   const failures = new Map<Snippet, string>()
   const written = new Map<string, Snippet>()
+  const shared = snippets.filter((snippet) => sharedName(snippet) !== undefined)
   for (const snippet of snippets) {
     try {
-      write(snippet)
+      write(snippet, shared)
       written.set(fileOf(snippet), snippet)
     } catch (error) {
       failures.set(snippet, String(error))
