@@ -185,7 +185,7 @@ describe("a change by one request", () => {
       `does not affect another request with the same token: ${name}`,
       { codes },
       ({ codes }) => run(build(codes, kinds)).pipe(Effect.scoped, Effect.provide(Issuer)),
-      { arbitrary: { runs: 12, size: 24, seed: 20261126 } }
+      { arbitrary: { runs: 6, size: 24, seed: 20261126 } }
     )
 
     it.effect(`does not affect another request, for each kind of claim alone: ${name}`, () =>
