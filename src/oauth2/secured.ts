@@ -8,7 +8,6 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as decisions from "../guard/decision/stamp.ts"
 import * as registry from "../guard/requirement/registry.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import type { Needs, NoLayer, OfRequest } from "./proven.ts"
@@ -239,7 +238,7 @@ export const route = <
   | HttpRouter.Request.From<"Error", E>
 > => {
   const sealed = Effect.flatMap(Effect.all([HttpServerRequest, Effect.context<never>()]), ([request, context]) => {
-    const decision = decisions.last(context)
+    const decision = Origin.lastStamp(context)
     if (decision !== undefined && Origin.same(decision.origin, Origin.of(request))) return handler
     const defect = new Error(
       `The route "${method} ${path}" is neither secured nor Public: no requirement stands around it.`

@@ -120,7 +120,8 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
     let isReported = cache === false
     return cachedVerifier.make({
       cache,
-      verify: (text, fiber) => () =>
+      read: (text) => text,
+      verify: (text, fiber) =>
         Effect.flatMapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (copy) => {
           const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, standing: always }
           if (isReported || isImmutable(copy)) return Effect.succeed(verified)

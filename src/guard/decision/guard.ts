@@ -1,26 +1,14 @@
 /** Decides about a request, and runs its handler with what is proven: the one place where access is granted. */
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Challenge from "../../core/Challenge.ts"
 import * as raised from "../../core/response.ts"
 import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts"
+import type { Asker } from "../../verifier/cache/directVerifier.ts"
 import { combine, type Policy } from "../requirement/policy.ts"
-import { Refusal } from "../requirement/refusal.ts"
-import { failureOf, raise } from "../requirement/refuse.ts"
-import { decideClause } from "./decide.ts"
-import * as decisions from "./stamp.ts"
+import { raise } from "../requirement/refuse.ts"
+import { type Authentications, decide, type Guard, GuardedRequest, type Handler } from "./decide.ts"
 import type { Place } from "./place.ts"
-import * as Origin from "../scheme/origin.ts"
 import { provide } from "./provide.ts"
-import {
-  Accepted,
-  type Authentications,
-  type Guard,
-  type Handler,
-  GuardedRequest,
-  type Verdict
-} from "./guardedRequest.ts"
 
 // The guarded effects, so that a guard put directly around another one becomes one guard with both demands: one decision, and a
 // challenge that names all scopes. Routes are wrapped from the inside out when they are built.
@@ -87,11 +75,11 @@ const both = (inner: Authentications, outer: Authentications): Authentications =
 const agree = (left: Authentications, right: Authentications): boolean =>
   Array.from(left).every(([scheme, authentication]) => (right.get(scheme) ?? authentication) === authentication)
 
-const none: ReadonlyArray<never> = []
-
-const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
+const run = (guard: Guard, fiber: Asker): Handler => {
   const policy = guard.place === undefined ? guard.policy : guard.place.policyOf(fiber.context)
-  return policy === undefined ? unreachable : decide(new GuardedRequest(guard, policy, fiber), none)
+  if (policy === undefined) return unreachable
+  const request = new GuardedRequest(guard, policy, fiber)
+  return Effect.flatMapEager(decide(request), (accepted) => provide(request, accepted))
 }
 
 const unreachable = Effect.die(
@@ -99,36 +87,3 @@ const unreachable = Effect.die(
     "A requirement of an HttpApi is asked, and those further out have not been: a middleware in between has taken out what they provided."
   )
 )
-
-/** Decides about each clause, whatever the ones before said: the challenge tells all. */
-const decide = (question: GuardedRequest, before: ReadonlyArray<Verdict>): Handler => {
-  const clause = question.policy[before.length]
-  if (clause === undefined) return answer(question, before)
-  const verdict = decideClause(question, clause)
-  return verdict instanceof Accepted || verdict instanceof Refusal || !Effect.isEffect(verdict)
-    ? decide(question, after(before, verdict))
-    : Effect.flatMap(verdict, (verdict) => decide(question, after(before, verdict)))
-}
-
-// Nearly always there is one clause: to spread what is empty, or to push, takes longer than to make a list of one.
-const after = (before: ReadonlyArray<Verdict>, verdict: Verdict): ReadonlyArray<Verdict> =>
-  before.length === 0 ? [verdict] : [...before, verdict]
-
-const answer = (question: GuardedRequest, verdicts: ReadonlyArray<Verdict>): Handler => {
-  const [first] = verdicts
-  if (verdicts.length === 1 && first instanceof Refusal) return first.failure
-  if (verdicts.every((verdict) => verdict instanceof Accepted)) {
-    return proceed(question, verdicts, new decisions.Stamp(Origin.of(question.request)))
-  }
-  const clauses = verdicts.flatMap((verdict): ReadonlyArray<ReadonlyArray<Refusal>> => {
-    if (verdict instanceof Accepted) return none
-    return [verdict instanceof Refusal ? [verdict] : verdict]
-  })
-  return failureOf(clauses)
-}
-
-const proceed = (question: GuardedRequest, accepted: ReadonlyArray<Accepted>, decision: decisions.Stamp): Handler =>
-  // Sound: what the handler needs is in the types of whoever calls the guard.
-  Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
-    provide(question, accepted, decision, context)
-  )

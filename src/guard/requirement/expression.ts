@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import { andThen, type ValueOrEffect } from "../../core/lib/valueOrEffect.ts"
+import { no, yes } from "../../core/lib/exit.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
 /** A requirement as data: the one value that the decision, the challenge and the document are read from. */
@@ -166,19 +166,19 @@ export const minimal = <A>(
 
 /**
  * The decision. The parts are asked in order, and only as far as they matter; the names of the checks that said no are put into `failed`.
- * What needs no check stays a plain boolean.
+ * Without a check, the decision is available now.
  */
 export const decide = (
   self: Expression,
   holds: (scope: string) => boolean,
   token: VerifiedToken,
   failed: Array<string>
-): ValueOrEffect<boolean> => {
+): Effect.Effect<boolean> => {
   switch (self._tag) {
     case "Scope":
-      return holds(self.scope)
+      return holds(self.scope) ? yes : no
     case "Check":
-      if (self.isDeferred === true) return true
+      if (self.isDeferred === true) return yes
       // Only `true` is yes: claims are `unknown`, and a check that was made of them may give anything.
       return Effect.map(self.holds(token), (result: unknown) => {
         if (result !== true) failed.push(self.name)
@@ -196,15 +196,18 @@ const sequence = (
   of: ReadonlyArray<Expression>,
   from: number,
   decisive: boolean,
-  decide: (part: Expression) => ValueOrEffect<boolean>
-): ValueOrEffect<boolean> => {
+  decide: (part: Expression) => Effect.Effect<boolean>
+): Effect.Effect<boolean> => {
   for (let i = from; i < of.length; i++) {
     const part = of[i]
-    const result = part === undefined ? !decisive : decide(part)
-    if (typeof result !== "boolean") {
-      return andThen(result, (result) => (result === decisive ? decisive : sequence(of, i + 1, decisive, decide)))
+    if (part === undefined) continue
+    const result = decide(part)
+    if (result !== yes && result !== no) {
+      return Effect.flatMap(result, (result) =>
+        result === decisive ? Effect.succeed(decisive) : sequence(of, i + 1, decisive, decide)
+      )
     }
-    if (result === decisive) return decisive
+    if ((result === yes) === decisive) return result
   }
-  return !decisive
+  return decisive ? no : yes
 }

@@ -5,7 +5,7 @@ import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { InsufficientScope, SecurityError } from "../../core/SecurityError.ts"
-import type { ValueOrEffect } from "../../core/lib/valueOrEffect.ts"
+import { no, yes } from "../../core/lib/exit.ts"
 import * as expression from "./expression.ts"
 import { satisfies } from "../scheme/implication.ts"
 import type { Refusal } from "./refusal.ts"
@@ -87,15 +87,15 @@ export const holds = (
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
   failed: Array<string>
-): ValueOrEffect<boolean> => {
+): Effect.Effect<boolean> => {
   const { implication } = part.scheme
   const has = (name: string) => satisfies(implication, token.scopes, name)
-  if (outer.length > 0 && !outer.every(has)) return false
+  if (outer.length > 0 && !outer.every(has)) return no
   if (part.scopes === undefined) return expression.decide(part.expression, has, token, failed)
   for (const name of part.scopes) {
-    if (!token.scopes.has(name) && !has(name)) return false
+    if (!token.scopes.has(name) && !has(name)) return no
   }
-  return true
+  return yes
 }
 
 const mapChecks = (policy: Policy, f: (check: expression.Check) => expression.Check): Policy =>

@@ -6,15 +6,15 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { isToken, redact } from "../../core/authorizationHeader.ts"
 import { frozenSuccess } from "../../core/lib/exit.ts"
 import type { CacheSettings } from "./cacheSettings.ts"
-import type { Known } from "./directVerifier.ts"
 import type { Entry, TokenCache } from "./tokenCache.ts"
 import type { Validity, Verified } from "./verified.ts"
 
 /** What an entry takes besides its token, in bytes. */
 const perEntry = 1024
 
-export interface KeptToken extends Known, Entry {
+export interface KeptToken extends Entry {
   readonly text: string
+  readonly token: Redacted.Redacted
   readonly verified: Exit.Success<VerifiedToken>
   readonly standing: Validity
 }

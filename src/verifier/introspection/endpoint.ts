@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Status, Unavailable } from "../authorizationServer/http.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
-import { shared } from "../cache/shared.ts"
+import { Shared } from "../cache/shared.ts"
 
 const lookAgainAfter = 60_000
 
@@ -19,7 +19,7 @@ export class Endpoint {
   #isDoubted = false
 
   constructor(discover: Effect.Effect<URL, Unavailable | Status>) {
-    this.#find = shared(
+    this.#find = new Shared(
       Effect.clockWith((clock) =>
         Effect.matchEffect(discover, {
           onFailure: (reason) => {
@@ -33,7 +33,7 @@ export class Endpoint {
           }
         })
       )
-    )
+    ).outcome
   }
 
   readonly url: Effect.Effect<URL, Unavailable | Status> = Effect.clockWith((clock) => {
