@@ -3,7 +3,7 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
 import { constant } from "./constantErrors.ts"
-import { isAsReceived, rawFields } from "./effect/receivedRequest.ts"
+import { authorizationOf, hasSeveralAuthorizations } from "./effect/receivedRequest.ts"
 
 // RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=". To look for what is none of these is faster than to match all.
 const notToken68 = /[^\w.~+/=-]/
@@ -45,9 +45,9 @@ export const parse = (value: string): string | Refused => {
 
 /** The value of the only `Authorization` field of a request, or why there is none to be read. */
 export const presented = (request: HttpServerRequest, maxLength: number): string | Refused => {
-  const value = fieldValue(request)
+  const value = authorizationOf(request)
   if (value === undefined) return noCredentials
-  if (hasSeveralFields(request.source)) return severalCredentials
+  if (hasSeveralAuthorizations(request.source)) return severalCredentials
   // Of a bound that is no number none is shorter.
   return value.length <= maxLength ? value : tooLong
 }
@@ -62,29 +62,6 @@ export const fromRequest = (request: HttpServerRequest, maxLength: number): stri
   const text = typeof value === "string" ? parse(value) : value
   return typeof text !== "string" || isToken(text) ? text : malformed
 }
-
-/** The value of the `Authorization` field; of several the first. */
-export const fieldValue = (request: HttpServerRequest): string | undefined => {
-  const value = isAsReceived(request) ? request.source.headers["authorization"] : request.headers["authorization"]
-  return typeof value === "string" ? value : undefined
-}
-
-// Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
-// (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.
-const hasSeveralFields = (source: object): boolean => {
-  const fields = rawFields(source) ?? []
-  let count = 0
-  for (let i = 0; i < fields.length; i += 2) {
-    if (isAuthorization(fields[i])) count++
-  }
-  return count > 1
-}
-
-// As clients write it; to look for it in all other ways takes a copy.
-const isAuthorization = (name: unknown): boolean =>
-  name === "Authorization" ||
-  name === "authorization" ||
-  (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization")
 
 /** A token as it travels through a program: it prints as `<redacted:access_token>`. */
 export const redact = (token: string): Redacted.Redacted =>

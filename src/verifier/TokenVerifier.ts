@@ -30,7 +30,7 @@ import type * as Redacted from "effect/Redacted"
 import { redact } from "../core/authorizationHeader.ts"
 import * as cachedVerifier from "./cache/cachedVerifier.ts"
 import type { TokenCaching } from "./cache/options.ts"
-import * as invalidations from "./cache/invalidations.ts"
+import { countInvalidation } from "./cache/shared.ts"
 import { copyUnexpired } from "./cache/userVerifier.ts"
 import { always, isImmutable, type VerifierService, type Verify } from "./cache/verified.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
@@ -181,6 +181,6 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
   static readonly invalidate = (token: Redacted.Redacted): Effect.Effect<void, never, TokenVerifier> =>
     Effect.flatMap(TokenVerifier, (verifier) =>
       // A service of the user's own does not count by itself.
-      Effect.ensuring(verifier.invalidate(token), Effect.sync(invalidations.count))
+      Effect.ensuring(verifier.invalidate(token), Effect.sync(countInvalidation))
     )
 }

@@ -2,10 +2,10 @@
  * Results that are available without waiting.
  *
  * The library has one type for a result that is available now or later: an `Effect`, which is an `Exit` if the result is available now. Functions that
- * return such an effect compute it at once if they can, so that a cached token takes no steps of a fiber. Callers continue with `Effect.mapEager`,
- * `Effect.flatMapEager` and `matchNow`, which apply a function to an `Exit` at once, or they read the `Exit` with `exitOf`.
+ * return such an effect compute it at once if they can, so that a cached token takes no steps of a fiber. Callers continue with the combinators
+ * of Effect whose names end in `Eager`, which apply a function to an `Exit` at once, or they read the `Exit` with `exitOf`.
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { freeze } from "./freeze.ts"
@@ -19,21 +19,6 @@ export const exitOf = <A, E>(self: Effect.Effect<A, E>): Exit.Exit<A, E> | undef
 export const errorOf = <E>(self: Effect.Effect<unknown, E>): E | undefined => {
   const exit = exitOf(self)
   return exit === undefined ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
-}
-
-/** Handles both outcomes as `Effect.matchEffect` does, and at once if the outcome is available now. */
-export const matchNow = <A, E, B>(
-  self: Effect.Effect<A, E>,
-  cases: {
-    readonly onFailure: (error: E) => Effect.Effect<B>
-    readonly onSuccess: (value: A) => Effect.Effect<B>
-  }
-): Effect.Effect<B> => {
-  const exit = exitOf(self)
-  if (exit === undefined) return Effect.matchEffect(self, cases)
-  if (Exit.isSuccess(exit)) return cases.onSuccess(exit.value)
-  const error = errorOf(exit)
-  return error === undefined ? Effect.matchEffect(exit, cases) : cases.onFailure(error)
 }
 
 /** Returns a success that many requests get. It is frozen, because `Effect.exit` gives the exit itself to the program. */

@@ -1,13 +1,14 @@
 /** Decides whether a request satisfies a policy: now, if its token is cached. */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
-import { matchNow } from "../../core/lib/exit.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { Asker } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator } from "../../verifier/request/authenticator.ts"
@@ -113,13 +114,17 @@ const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | 
   }
   const outer = required === requiredScopes.none ? required.scopes : requiredScopes.ofScheme(required, scheme)
   const { token, verified } = authentication.authenticator.credentialOf(request, fiber)
-  return matchNow(verified, {
-    onFailure: (error) =>
-      Exit.succeed(
+  return Effect.matchCauseEffectEager(verified, {
+    onFailure: (cause) => {
+      const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+      // Safe cast: without an error, the cause is a defect or an interruption.
+      if (error === undefined) return Exit.failCause(cause as Cause.Cause<never>)
+      return Exit.succeed(
         part.optional && error._tag === "NotAuthenticated"
           ? new Accepted(part, undefined, undefined)
           : refuse(part, outer, error)
-      ),
+      )
+    },
     onSuccess: (accessToken) => {
       const failed: Array<string> = []
       return Effect.mapEager(holds(part, outer, accessToken, failed), (holds) =>

@@ -79,7 +79,7 @@ const run = (guard: Guard, fiber: Asker): Handler => {
   const policy = guard.place === undefined ? guard.policy : guard.place.policyOf(fiber.context)
   if (policy === undefined) return unreachable
   const request = new GuardedRequest(guard, policy, fiber)
-  return Effect.flatMapEager(decide(request), (accepted) => provide(request, accepted))
+  return Effect.flatMapEager(decide(request), provide(request))
 }
 
 const unreachable = Effect.die(

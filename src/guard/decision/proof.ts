@@ -7,21 +7,6 @@ import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof, type Scheme } from "../scheme/scheme.ts"
 
-const genuine = (context: Context.Context<never>, scheme: Scheme): Proof | undefined => {
-  const proof = Context.get(context, scheme.proof)
-  return proof !== undefined && Proof.isGenuine(proof) && proof.scheme === scheme ? proof : undefined
-}
-
-/** The proof in the context, where it is for this request. */
-export const ofOrigin = (context: Context.Context<never>, scheme: Scheme, origin: Origin.Origin): Proof | undefined => {
-  const proof = genuine(context, scheme)
-  return proof !== undefined && Origin.same(proof.origin, origin) ? proof : undefined
-}
-
-/** What was proven further out, as far as the token has it: it may have been verified anew since. */
-export const stillProven = ({ scheme, scopes }: Proof, token: VerifiedToken): ReadonlyArray<string> =>
-  Array.from(scopes).filter((scope) => satisfies(scheme.implication, token.scopes, scope))
-
 /** A program demanded a grant where no requirement has proven it: the programmer's mistake, so a defect. */
 class NotProven extends Error {
   override readonly name = "NotProven"
@@ -30,9 +15,9 @@ class NotProven extends Error {
 /** The proof in force, or why there is none. */
 const current = (context: Context.Context<never>, scheme: Scheme): Proof | string => {
   const origin = Origin.of(Context.getOrUndefined(context, HttpServerRequest))
-  const proof = ofOrigin(context, scheme, origin)
+  const proof = Proof.find(context, scheme, origin)
   if (proof !== undefined) return proof
-  const other = genuine(context, scheme)
+  const other = Proof.ofAnyRequest(context, scheme)
   if (other === undefined) return "no requirement of the scheme guards this route"
   return other.origin.source === undefined
     ? "what was proven was proven outside of the request (auth.grant is for tests without HTTP; auth.layerTest is for requests)"

@@ -8,21 +8,23 @@ import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { addInPlace } from "../../core/effect/addInPlace.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import * as expression from "../requirement/expression.ts"
-import { proven } from "../requirement/policy.ts"
+import type { Part } from "../requirement/policy.ts"
+import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof } from "../scheme/scheme.ts"
 import type { Accepted, GuardedRequest, Handler } from "./decide.ts"
 import { DecidedPolicies } from "./place.ts"
-import * as proof from "./proof.ts"
 
 const anonymous = Option.none<VerifiedToken>()
 
 /** Runs the handler. Its context has what the guard has proven. */
-export const provide = (request: GuardedRequest, accepted: ReadonlyArray<Accepted>): Handler =>
-  // Safe cast: the types of the callers of the guard say what the handler needs.
-  Effect.updateContext(request.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
-    contextFor(request, accepted, context)
-  )
+export const provide =
+  (request: GuardedRequest) =>
+  (accepted: ReadonlyArray<Accepted>): Handler =>
+    // Safe cast: the types of the callers of the guard say what the handler needs.
+    Effect.updateContext(request.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
+      contextFor(request, accepted, context)
+    )
 
 const contextFor = (
   { guard, request, required: before }: GuardedRequest,
@@ -43,8 +45,8 @@ const contextFor = (
     // A proof is for scopes that the types know. If the token is optional, they know none.
     if (!part.optional) {
       const scopes = proven(part, accessToken)
-      const earlier = proof.ofOrigin(result, scheme, origin)
-      const all = earlier === undefined ? scopes : new Set([...proof.stillProven(earlier, accessToken), ...scopes])
+      const earlier = Proof.find(result, scheme, origin)
+      const all = earlier === undefined ? scopes : new Set([...stillProven(earlier, accessToken), ...scopes])
       result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all))
     }
     optional = Option.some(accessToken)
@@ -53,11 +55,20 @@ const contextFor = (
   }
   result = addInPlace(result, OptionalAccessToken.key, optional)
   if (required !== before) result = addInPlace(result, SecurityScopes.key, required)
-  for (const [scheme, authentication] of guard.authentications) {
-    if (Context.getOrUndefined(context, scheme.service) !== authentication) {
-      result = addInPlace(result, scheme.service.key, authentication)
-    }
-  }
+  for (const [{ service }, authentication] of guard.authentications)
+    if (Context.getOrUndefined(context, service) !== authentication)
+      result = addInPlace(result, service.key, authentication)
   const passed = guard.place?.passed(context)
   return passed === undefined ? result : addInPlace(result, DecidedPolicies.Reference.key, passed)
 }
+
+/** The scopes that the requirement mentions and the token has. */
+const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
+  part.proves ??
+  new Set(
+    expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))
+  )
+
+/** The scopes of an earlier proof that the token still has. The token may have been verified again since. */
+const stillProven = ({ scheme, scopes }: Proof, token: VerifiedToken): ReadonlyArray<string> =>
+  Array.from(scopes).filter((scope) => satisfies(scheme.implication, token.scopes, scope))

@@ -129,13 +129,6 @@ export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
 export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<ReadonlyArray<string>> | undefined =>
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
 
-/** What is proven where a token satisfies the part: the scopes that it mentions and the token has. */
-export const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
-  part.proves ??
-  new Set(
-    expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))
-  )
-
 /** Whether checks of the user's own decide too. */
 export const hasChecks = (policy: Policy): boolean =>
   policy.some((clause) => clause.some((part) => expression.checks(part.expression).length > 0))

@@ -1,7 +1,7 @@
 /** Identifies the request that a decision is about, so that no decision counts for another request. */
 import * as Context from "effect/Context"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
-import { fieldValue } from "../../core/authorizationHeader.ts"
+import { authorizationOf } from "../../core/effect/receivedRequest.ts"
 
 /**
  * Which request something was decided for: the one that the server received, with the credentials that it has. `modify` keeps the source, so a program
@@ -26,7 +26,10 @@ export const of = (request: HttpServerRequest | undefined): Origin =>
 
 export const same = ({ request: left }: Origin, { request: right }: Origin): boolean =>
   left === right ||
-  (left !== undefined && right !== undefined && left.source === right.source && fieldValue(left) === fieldValue(right))
+  (left !== undefined &&
+    right !== undefined &&
+    left.source === right.source &&
+    authorizationOf(left) === authorizationOf(right))
 
 /** The mark that a guard or `OAuth2.Public` has decided about a request. A route of `OAuth2.route` runs only with a mark for its request. */
 export class Stamp {

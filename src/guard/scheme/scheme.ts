@@ -8,7 +8,7 @@ import type { Definition } from "./securitySchemeObject.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
-import type { Origin } from "./origin.ts"
+import * as Origin from "./origin.ts"
 
 /** What a scheme is to the guard: how it answers, which scopes imply which, and where its services are. */
 export interface Scheme {
@@ -40,20 +40,29 @@ export class Proof {
   // What this constructor has not made is no proof, however alike it looks: it lacks the private name.
   readonly #genuine = true
   readonly scheme: Scheme
-  readonly origin: Origin
+  readonly origin: Origin.Origin
   readonly token: VerifiedToken
   /** Those that a requirement demanded and the token has: what the types know, not all that the token could do. */
   readonly scopes: ReadonlySet<string>
 
-  constructor(scheme: Scheme, origin: Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
+  constructor(scheme: Scheme, origin: Origin.Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
     this.scheme = scheme
     this.origin = origin
     this.token = token
     this.scopes = scopes
   }
 
-  static isGenuine(value: unknown): boolean {
-    return typeof value === "object" && value !== null && #genuine in value && value.#genuine
+  /** Returns the proof in the context, if it is for this request. */
+  static find(context: Context.Context<never>, scheme: Scheme, origin: Origin.Origin): Proof | undefined {
+    const proof = Proof.ofAnyRequest(context, scheme)
+    return proof !== undefined && Origin.same(proof.origin, origin) ? proof : undefined
+  }
+
+  static ofAnyRequest(context: Context.Context<never>, scheme: Scheme): Proof | undefined {
+    // A program may put any value there.
+    const proof: unknown = Context.get(context, scheme.proof)
+    const isGenuine = typeof proof === "object" && proof !== null && #genuine in proof && proof.#genuine
+    return isGenuine && proof.scheme === scheme ? proof : undefined
   }
 }
 

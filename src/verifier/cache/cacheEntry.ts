@@ -1,7 +1,7 @@
 /** A verified token as the cache keeps it. */
 import type * as Clock from "effect/Clock"
 import type * as Exit from "effect/Exit"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { isToken, redact } from "../../core/authorizationHeader.ts"
 import { frozenSuccess } from "../../core/lib/exit.ts"
@@ -37,13 +37,3 @@ export const keepIn =
     }
     return token
   }
-
-/** Whether a handler has wiped the token that it was given, which is that of all requests that bring it: the next one is given another. */
-export const isWiped = ({ token }: KeptToken): boolean => {
-  try {
-    Redacted.value(token)
-    return false
-  } catch {
-    return true
-  }
-}

@@ -4,6 +4,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
+import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { type ConfigurationError, InvalidToken } from "../../core/SecurityError.ts"
 import { failWith } from "../../core/constantErrors.ts"
@@ -11,7 +12,7 @@ import * as counter from "../../core/lib/counter.ts"
 import { exitOf, freezeFailure } from "../../core/lib/exit.ts"
 import { isObserved } from "../../core/effect/observed.ts"
 import { type CacheSettings, readSettings } from "./cacheSettings.ts"
-import { isWiped, keepIn, type KeptToken } from "./cacheEntry.ts"
+import { keepIn, type KeptToken } from "./cacheEntry.ts"
 import { type Asker, type DirectVerifier, toService, type Verification, withoutCache } from "./directVerifier.ts"
 import type { TokenCacheOptions } from "./options.ts"
 import { RefusedTokens } from "./refusedTokens.ts"
@@ -89,11 +90,9 @@ const cached = <Presented>(
       return
     }
     const standing = kept.standing(clock, now)
-    if (standing === stands) {
-      hits.count++
-      return kept
-    }
-    return { token: kept.token, verified: verifiedIf(standing, kept, clock, fiber) }
+    if (standing !== stands) return { token: kept.token, verified: verifiedIf(standing, kept, clock, fiber) }
+    hits.count++
+    return kept
   }
 
   /** What is kept, where its key turns out to stand; else the token is verified anew. */
@@ -180,6 +179,16 @@ const cached = <Presented>(
       inProgress.delete(text)
     }
   )
+}
+
+/** Returns `true` if a handler has wiped the token. All requests with a cached token get the same one, so the next request needs a new token. */
+const isWiped = ({ token }: KeptToken): boolean => {
+  try {
+    Redacted.value(token)
+    return false
+  } catch {
+    return true
+  }
 }
 
 /** The token for one request. A token that can change is for the first request that gets it, and each other request verifies for itself. */

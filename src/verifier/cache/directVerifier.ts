@@ -5,7 +5,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { redact } from "../../core/authorizationHeader.ts"
-import * as invalidations from "./invalidations.ts"
+import { countInvalidation } from "./shared.ts"
 import { copyUnexpired } from "./userVerifier.ts"
 import type { Rejection, VerifierService } from "./verified.ts"
 
@@ -52,7 +52,7 @@ export const toService = (direct: DirectVerifier, forget: (text: string) => void
   const invalidate: VerifierService["invalidate"] = (token) =>
     Effect.sync(() => {
       forget(Redacted.value(token))
-      invalidations.count()
+      countInvalidation()
     })
   directVerifiers.set(verify, direct)
   return { verify, invalidate }

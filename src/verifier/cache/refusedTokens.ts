@@ -2,7 +2,6 @@
 import type { InvalidToken } from "../../core/SecurityError.ts"
 import { isToken, prefix } from "../../core/authorizationHeader.ts"
 import { AdmissionFilter } from "./admission.ts"
-import { wholeHash } from "./sampleHash.ts"
 
 const capacity = 64
 const maxLength = 256
@@ -12,7 +11,7 @@ const maxLength = 256
  * and what the form refuses, it refuses for ever. Only short ones are kept, and few, when they come for the second time.
  */
 export class RefusedTokens {
-  readonly #doorkeeper = new AdmissionFilter(2 ** 10)
+  readonly #admission = new AdmissionFilter(2 ** 10)
   readonly #errors = new Map<string, InvalidToken>()
 
   get(field: string): InvalidToken | undefined {
@@ -21,7 +20,7 @@ export class RefusedTokens {
 
   add(text: string, error: InvalidToken): void {
     // What is no token by its form is not asked for here: the field is another error.
-    if (text.length + prefix.length > maxLength || this.#doorkeeper.isNew(wholeHash(text)) || !isToken(text)) return
+    if (text.length + prefix.length > maxLength || this.#admission.isNew(text) || !isToken(text)) return
     if (this.#errors.size >= capacity) this.#errors.clear()
     this.#errors.set(prefix + text, error)
   }

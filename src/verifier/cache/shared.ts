@@ -3,7 +3,14 @@ import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as invalidations from "./invalidations.ts"
+
+// One count for all verifiers: another verifier may wrap a verifier, and a function of a program may wrap its `invalidate`.
+let invalidations = 0
+
+/** Notes that a program has invalidated a token: no outcome from before is used again. */
+export const countInvalidation = (): void => {
+  invalidations++
+}
 
 /** One run. The fiber that waits first creates `outcome`. */
 interface Run<A, E> {
@@ -28,8 +35,7 @@ export interface Memory<A, E> {
 interface Remembered<A, E> {
   readonly exit: Exit.Exit<A, E>
   readonly until: number
-  /** The number of invalidations at the start of the run. */
-  readonly invalidations: number
+  readonly invalidationsBefore: number
 }
 
 /**
@@ -61,7 +67,7 @@ export class Shared<A, E> {
       Effect.suspend(() => {
         if (this.#run !== undefined) return this.#wait(this.#run)
         this.#run = own = { outcome: undefined }
-        invalidationsBefore = invalidations.soFar()
+        invalidationsBefore = invalidations
         this.#options.onStart?.()
         return this.#effect
       }),
@@ -81,7 +87,7 @@ export class Shared<A, E> {
     const { memory, onEnd } = this.#options
     if (memory !== undefined) {
       const until = memory.expiryOf(exit, memory.clock.currentTimeMillisUnsafe())
-      this.#remembered = { exit, until, invalidations: invalidationsBefore }
+      this.#remembered = { exit, until, invalidationsBefore }
     }
     onEnd?.(exit)
     // Before the others continue, because the first of them may start the next run.
@@ -89,8 +95,8 @@ export class Shared<A, E> {
     if (run.outcome !== undefined) Deferred.doneUnsafe(run.outcome, Effect.succeed(exit))
   }
 
-  #isCurrent({ invalidations: before, until }: Remembered<A, E>): boolean {
+  #isCurrent({ invalidationsBefore, until }: Remembered<A, E>): boolean {
     const now = this.#options.memory?.clock.currentTimeMillisUnsafe() ?? Infinity
-    return now < until && invalidations.soFar() === before
+    return now < until && invalidations === invalidationsBefore
   }
 }

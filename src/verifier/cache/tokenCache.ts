@@ -1,7 +1,6 @@
 /** Keeps verified tokens, in a bound of tokens and of bytes. */
 import { prefix } from "../../core/authorizationHeader.ts"
 import { AdmissionFilter } from "./admission.ts"
-import { wholeHash } from "./sampleHash.ts"
 import { TextIndex } from "./textIndex.ts"
 
 export interface Bounds {
@@ -39,7 +38,7 @@ export class TokenCache<E extends Entry> {
   readonly #bounds: Bounds
   readonly #kept = new Set<Kept<E>>()
   readonly #index = new TextIndex<Kept<E>>()
-  readonly #doorkeeper = new AdmissionFilter(2 ** 14)
+  readonly #admission = new AdmissionFilter(2 ** 14)
   #hand: SetIterator<Kept<E>> | undefined
   #bytes = 0
   /** What is shorter was never kept. */
@@ -85,9 +84,7 @@ export class TokenCache<E extends Entry> {
   /** What is to be kept is made only where there is a place for it: to make it takes as long as to read the claims. Nothing is kept where nothing is made. */
   set(text: string, now: number, make: () => { readonly entry: E; readonly bytes: number } | undefined): void {
     this.delete(text)
-    // The whole text is hashed: tokens that differ only where the index does not look must not pass for one token that
-    // comes again.
-    const isNew = this.#doorkeeper.isNew(wholeHash(text))
+    const isNew = this.#admission.isNew(text)
     if (isNew && !this.#hasRoom(this.#bytesOfOne())) {
       const next = this.#turn()
       if (next === undefined || next.entry.until > now) return

@@ -60,7 +60,8 @@ export class Authenticator {
     const header = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
     if (typeof header !== "string") return refused(header)
     const presented = this.#verifier.lookUpPresented(header, fiber)
-    if (presented !== undefined && Exit.isExit(presented.verified)) return this.#decodedIfNeeded(presented)
+    if (presented !== undefined && Exit.isExit(presented.verified))
+      return this.#decode === undefined ? presented : this.#decodeCached(presented, this.#decode)
     const text = authorizationHeader.parse(header)
     if (typeof text !== "string") return refused(text)
     if (!authorizationHeader.isToken(text)) return refused(authorizationHeader.malformed)
@@ -81,7 +82,8 @@ export class Authenticator {
     place: "own" | "last",
     fiber: Asker
   ): Verification {
-    if (cached !== undefined && Exit.isExit(cached.verified)) return this.#decodedIfNeeded(cached)
+    if (cached !== undefined && Exit.isExit(cached.verified))
+      return this.#decode === undefined ? cached : this.#decodeCached(cached, this.#decode)
     const remembered = request && recall(request, this, text)
     if (remembered !== undefined) return remembered
     const verified = this.#verify(text, cached, fiber)
@@ -110,10 +112,7 @@ export class Authenticator {
     return new Remembered(text, authorizationHeader.redact(text), outcome)
   }
 
-  #decodedIfNeeded(verification: Verification): Verification {
-    const decode = this.#decode
-    if (decode === undefined) return verification
-    const { token, verified } = verification
+  #decodeCached({ token, verified }: Verification, decode: Decode<FrozenToken>): Verification {
     return { token, verified: Effect.flatMapEager(verified, (token) => this.#decodeOnce(token, decode)) }
   }
 
