@@ -88,7 +88,9 @@ export const decide = (
 const conclude = (verdicts: ReadonlyArray<Verdict>): Effect.Effect<ReadonlyArray<Accepted>, SecurityError> => {
   if (verdicts.every(isAccepted)) return Exit.succeed(verdicts)
   const refused = verdicts.flatMap((verdict) => (isAccepted(verdict) ? [] : [verdict]))
-  return failureOf(refused)
+  const [refusal, ...others] = refused.flat()
+  // Nearly always there is one refusal, and its failure is made once.
+  return refusal !== undefined && others.length === 0 ? refusal.failure : failureOf(refused)
 }
 
 const decideClause = (

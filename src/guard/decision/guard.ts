@@ -1,4 +1,4 @@
-/** Decides about a request, and runs its handler with what is proven: the one place where access is granted. */
+/** Guards handlers: runs a handler only if the request satisfies the policy. Access is granted here and nowhere else. */
 import * as Effect from "effect/Effect"
 import * as Challenge from "../../core/Challenge.ts"
 import * as raised from "../../core/response.ts"
@@ -10,14 +10,14 @@ import { type Authentications, decide, type Guard, GuardedRequest, type Handler 
 import type { Place } from "./place.ts"
 import { provide } from "./provide.ts"
 
-// The guarded effects, so that a guard put directly around another one becomes one guard with both demands: one decision, and a
-// challenge that names all scopes. Routes are wrapped from the inside out when they are built.
+// A guard directly around another guard becomes one guard with both policies. It makes one decision, and its challenge names all scopes. Routes are wrapped
+// from the inside out when they are built.
 const guards = new WeakMap<Handler, Guard>()
 
 /**
- * Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP.
+ * Runs `handler` only if the request, or the token of a program without HTTP, satisfies the policy and the scopes that outer guards require.
  *
- * Nothing here is an effect that need not be one: where the token is known, a request is decided about in one step.
+ * If the token is cached, the decision takes one step of the fiber.
  */
 export const make = (policy: Policy, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
@@ -30,7 +30,7 @@ export const make = (policy: Policy, authentications: Authentications, handler: 
     : guarding({ policy, authentications, handler: adopting(handler, policy), place: undefined })
 }
 
-/** The same for a requirement of an endpoint. */
+/** Guards the handler of an endpoint for one of its requirements. */
 export const atPlace = (place: Place, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
   const isNext = inner?.place?.endpoint === place.endpoint && agree(inner.authentications, authentications)
@@ -45,7 +45,7 @@ export const atPlace = (place: Place, authentications: Authentications, handler:
   return place.outer === 0 ? answering(guarded) : guarded
 }
 
-/** An error of this library that a handler made itself is answered as the scheme's are. */
+/** Gives a security error that the handler created the same response as an error of the scheme. */
 const adopting = (handler: Handler, policy: Policy): Handler => {
   const scheme = policy[0]?.[0]?.scheme
   if (scheme === undefined) return handler
@@ -57,8 +57,8 @@ const adopting = (handler: Handler, policy: Policy): Handler => {
 }
 
 /**
- * Answers the errors of this library where all requirements have been asked, as a route does: Effect would encode them with whichever error of the endpoint
- * they fit, and they fit every one that is a `message`.
+ * Responds to security errors outside of all requirements of the endpoint, as a route does. Effect would encode them with the first error of the endpoint
+ * that fits, and they fit every error that has only a `message`.
  */
 const answering = (guarded: Handler): Handler =>
   Effect.catchIf(guarded, isSecurityError, (error) => Challenge.respond(error))
@@ -71,7 +71,7 @@ const guarding = (guard: Guard): Handler => {
 
 const both = (inner: Authentications, outer: Authentications): Authentications => new Map([...inner, ...outer])
 
-/** Whether no scheme is authenticated in two ways (by two layers): then each guard has to ask its own. */
+/** Returns `false` if two layers authenticate the same scheme. Then each guard asks its own layer. */
 const agree = (left: Authentications, right: Authentications): boolean =>
   Array.from(left).every(([scheme, authentication]) => (right.get(scheme) ?? authentication) === authentication)
 

@@ -1,4 +1,4 @@
-/** What a guard has proven for a request, and `auth.granted`, which asks for it. */
+/** Reads the proof of a request: `auth.granted`. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -7,12 +7,12 @@ import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof, type Scheme } from "../scheme/scheme.ts"
 
-/** A program demanded a grant where no requirement has proven it: the programmer's mistake, so a defect. */
+/** A handler relies on a scope that no requirement has proven. This is a programming mistake, so it is a defect. */
 class NotProven extends Error {
   override readonly name = "NotProven"
 }
 
-/** The proof in force, or why there is none. */
+/** Returns the proof for the current request, or the reason why there is none. */
 const current = (context: Context.Context<never>, scheme: Scheme): Proof | string => {
   const origin = Origin.of(Context.getOrUndefined(context, HttpServerRequest))
   const proof = Proof.find(context, scheme, origin)
@@ -24,7 +24,7 @@ const current = (context: Context.Context<never>, scheme: Scheme): Proof | strin
     : "what was proven was proven for another request"
 }
 
-/** Runs `use` with the proof; without one the request fails, the log says what is wrong, and nobody is let in. */
+/** Runs `use` with the proof. Without a proof, the request fails with a defect, and the log has the reason. */
 const withProof = <A>(
   scheme: Scheme,
   scopes: ReadonlyArray<string>,

@@ -1,4 +1,4 @@
-/** A verified token as the cache keeps it. */
+/** Makes the cache entries of verified tokens. */
 import type * as Clock from "effect/Clock"
 import type * as Exit from "effect/Exit"
 import type * as Redacted from "effect/Redacted"
@@ -9,7 +9,7 @@ import type { CacheSettings } from "./cacheSettings.ts"
 import type { Entry, TokenCache } from "./tokenCache.ts"
 import type { Validity, Verified } from "./verified.ts"
 
-/** What an entry takes besides its token, in bytes. */
+/** The size of an entry without its token, in bytes. */
 const perEntry = 1024
 
 export interface KeptToken extends Entry {
@@ -19,7 +19,7 @@ export interface KeptToken extends Entry {
   readonly standing: Validity
 }
 
-/** Keeps what was verified in the cache, where its time allows that and there is room. */
+/** Adds a verified token to the cache, if it has not expired and there is room. */
 export const keepIn =
   (cache: TokenCache<KeptToken>, { timeToLive }: CacheSettings) =>
   (text: string, { bytes, standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
@@ -27,7 +27,7 @@ export const keepIn =
     const ends = Math.min(until, from + timeToLive)
     if (ends > from) {
       cache.set(text, from, () => {
-        // What is kept has the form of a token: who finds it here need not look at that again.
+        // All cached texts are tokens by their form, so a lookup need not check the form.
         if (!isToken(text)) return
         return {
           entry: { text, token: redact(text), verified: frozenSuccess(token), from, until: ends, standing },
