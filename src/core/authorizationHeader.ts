@@ -1,19 +1,19 @@
-/** Finds the bearer token in the `Authorization` field (RFC 6750 §2.1, RFC 9110 §11.4): the one place where it is read. */
+/** Finds the bearer token in the `Authorization` header (RFC 6750 §2.1, RFC 9110 §11.4). */
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
 import { constant } from "./constantErrors.ts"
-import { isAsReceived, rawFields } from "./effect/receivedRequest.ts"
+import { authorizationOf, hasSeveralAuthorizations } from "./effect/receivedRequest.ts"
 
-// RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=". To look for what is none of these is faster than to match all.
+// RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=". Searching for any other character is faster than matching all.
 const notToken68 = /[^\w.~+/=-]/
 const padding = /^[^=]+=*$/
 
-// What FastAPI strips around the credentials, as far as a field value can hold it (fields are decoded as Latin-1).
+// The characters that FastAPI strips around the credentials, as far as a header can have them (headers are decoded as Latin-1).
 const isSpace = (code: number): boolean =>
   code === 0x20 || (code >= 0x09 && code <= 0x0d) || (code >= 0x1c && code <= 0x1f) || code === 0x85 || code === 0xa0
 
-// By index: a regular expression for the end of the string is tried at each of its spaces, which takes quadratic time.
+// By index, because a regular expression for the end of the string takes quadratic time: it is tried at each space.
 const trim = (value: string, from: number): string => {
   let start = from
   let end = value.length
@@ -30,10 +30,10 @@ const severalCredentials = constant(new InvalidRequest({ reason: "SeveralCredent
 
 type Refused = NotAuthenticated | InvalidRequest
 
-/** What stands before the token in a field as clients write it. */
+/** The usual text before the token in the header. */
 export const prefix = "Bearer "
 
-/** What stands after `Bearer` in the value of an `Authorization` field, which may be no token yet; or why there is nothing. Total: no input throws. */
+/** Returns the text after `Bearer`, which may not be a token, or the reason why there is none. Never throws. */
 export const parse = (value: string): string | Refused => {
   if (value.startsWith(prefix)) return trim(value, prefix.length)
   if (value === "") return noCredentials
@@ -43,52 +43,27 @@ export const parse = (value: string): string | Refused => {
   return space === -1 ? "" : trim(value, space + 1)
 }
 
-/** The value of the only `Authorization` field of a request, or why there is none to be read. */
+/** Returns the value of the only `Authorization` header of a request, or the reason why it is refused. */
 export const presented = (request: HttpServerRequest, maxLength: number): string | Refused => {
-  const value = fieldValue(request)
+  const value = authorizationOf(request)
   if (value === undefined) return noCredentials
-  if (hasSeveralFields(request.source)) return severalCredentials
-  // Of a bound that is no number none is shorter.
+  if (hasSeveralAuthorizations(request.source)) return severalCredentials
+  // If `maxLength` is NaN, the comparison is false and the header is refused.
   return value.length <= maxLength ? value : tooLong
 }
 
-/** Whether what was presented is a bearer token, by its form. */
+/** Returns `true` if a text has the form of a bearer token. */
 export const isToken = (presented: string): boolean =>
   !notToken68.test(presented) && (presented.includes("=") ? padding.test(presented) : presented !== "")
 
-/** The bearer token of a request, or why there is none. */
+/** Returns the bearer token of a request, or the reason why there is none. */
 export const fromRequest = (request: HttpServerRequest, maxLength: number): string | Refused => {
   const value = presented(request, maxLength)
   const text = typeof value === "string" ? parse(value) : value
   return typeof text !== "string" || isToken(text) ? text : malformed
 }
 
-/** The value of the `Authorization` field; of several the first. */
-export const fieldValue = (request: HttpServerRequest): string | undefined => {
-  const headers = isAsReceived(request) ? request.source.headers : request.headers
-  // Node's `headers` inherit from `Object.prototype`: a request without the field would have a stranger's.
-  const value = Object.hasOwn(headers, "authorization") ? headers["authorization"] : undefined
-  return typeof value === "string" ? value : undefined
-}
-
-// Node keeps the first of several `Authorization` fields and drops the others from `headers`; only `rawHeaders` shows them all
-// (name, value, name, value, …). A web-standard `Request` joins them with a comma, which token68 refuses.
-const hasSeveralFields = (source: object): boolean => {
-  const fields = rawFields(source) ?? []
-  let count = 0
-  for (let i = 0; i < fields.length; i += 2) {
-    if (isAuthorization(fields[i])) count++
-  }
-  return count > 1
-}
-
-// As clients write it; to look for it in all other ways takes a copy.
-const isAuthorization = (name: unknown): boolean =>
-  name === "Authorization" ||
-  name === "authorization" ||
-  (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization")
-
-/** A token as it travels through a program: it prints as `<redacted:access_token>`. */
+/** Makes the redacted token that a program gets. It prints as `<redacted:access_token>`. */
 export const redact = (token: string): Redacted.Redacted =>
   // Frozen, since all requests with a cached token get the same one.
   Object.freeze(Redacted.make(token, { label: "access_token" }))

@@ -8,10 +8,11 @@ import { BearerToken } from "../core/BearerToken.ts"
 import * as Challenge from "../core/Challenge.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
 import { SecurityScopes } from "../core/SecurityScopes.ts"
-import type { Authenticator } from "../verifier/request/authenticator.ts"
+import type { Credential } from "../verifier/request/authenticator.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as expression from "../guard/requirement/expression.ts"
 import { decide, failWith } from "../guard/requirement/refuse.ts"
+import { errorOf } from "../core/lib/exit.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
@@ -20,7 +21,7 @@ export const make = (scheme: Scheme) => {
   const bare = policies.part({ scheme, expression: expression.all([]), optional: false })
 
   const verify = (
-    verified: ReturnType<Authenticator["fromToken"]>,
+    verified: Credential["verified"],
     required: ReadonlyArray<string>
   ): Effect.Effect<VerifiedToken, SecurityError> => {
     const settings = policies.settingsOf(bare, required)
@@ -45,11 +46,10 @@ export const make = (scheme: Scheme) => {
     Effect.all([scheme.service, HttpServerRequest, required]),
     ([{ authenticator }, request, required]) =>
       Effect.withFiber((fiber) => {
-        const credential = authenticator.fromRequest(request, fiber)
-        if (!(credential instanceof Error)) return Effect.map(verify(credential.verified, required), Option.some)
-        return credential._tag === "NotAuthenticated"
+        const { verified } = authenticator.credentialOf(request, fiber)
+        return errorOf(verified)?._tag === "NotAuthenticated"
           ? Effect.succeedNone
-          : Effect.fail(Challenge.within(credential, policies.settingsOf(bare, required)))
+          : Effect.map(verify(verified, required), Option.some)
       })
   )
 

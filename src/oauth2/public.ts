@@ -12,7 +12,6 @@ import type { MiddlewareTypes } from "../core/effect/middlewareTypes.ts"
 import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
 import * as response from "../core/response.ts"
 import { isSecurityError } from "../core/SecurityError.ts"
-import * as stamp from "../guard/decision/stamp.ts"
 import { assertOutsideOfRequests } from "../guard/decision/place.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import { registerMarker } from "../guard/middleware/placement.ts"
@@ -56,7 +55,7 @@ export const isPublic = (key: object): boolean => reasons.has(key)
 
 const authorizeAnyone = <E, R>(handler: Effect.Effect<HttpServerResponse, E, R>) =>
   Effect.flatMap(HttpServerRequest, (request) =>
-    Effect.provideService(handler, stamp.LastStamp, new stamp.Stamp(Origin.of(request)))
+    Effect.provideService(handler, Origin.LastStamp, new Origin.Stamp(Origin.of(request)))
   )
 
 /**

@@ -8,7 +8,6 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as stamp from "../guard/decision/stamp.ts"
 import * as registry from "../guard/requirement/registry.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import type { Needs, NoLayer, OfRequest } from "./proven.ts"
@@ -254,7 +253,7 @@ export const route = <
   | HttpRouter.Request.From<"Error", E>
 > => {
   const guarded = Effect.flatMap(Effect.all([HttpServerRequest, Effect.context<never>()]), ([request, context]) => {
-    const lastStamp = stamp.last(context)
+    const lastStamp = Origin.lastStamp(context)
     if (lastStamp !== undefined && Origin.same(lastStamp.origin, Origin.of(request))) return handler
     const defect = new Error(
       `The route "${method} ${path}" has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`

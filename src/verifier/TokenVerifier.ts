@@ -30,7 +30,7 @@ import type * as Redacted from "effect/Redacted"
 import { redact } from "../core/authorizationHeader.ts"
 import * as cachedVerifier from "./cache/cachedVerifier.ts"
 import type { TokenCaching } from "./cache/options.ts"
-import * as invalidations from "./cache/invalidations.ts"
+import { countInvalidation } from "./cache/shared.ts"
 import { copyUnexpired } from "./cache/userVerifier.ts"
 import { always, isImmutable, type VerifierService, type Verify } from "./cache/verified.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
@@ -123,8 +123,8 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
     let isReported = cache === false
     return cachedVerifier.make({
       cache: ownProperties(options).cache,
-      refused: () => {},
-      verify: (text, fiber) => () =>
+      read: (text) => text,
+      verify: (text, fiber) =>
         Effect.flatMapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (copy) => {
           const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, standing: always }
           if (isReported || isImmutable(copy)) return Effect.succeed(verified)
@@ -184,6 +184,6 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
   static readonly invalidate = (token: Redacted.Redacted): Effect.Effect<void, never, TokenVerifier> =>
     Effect.flatMap(TokenVerifier, (verifier) =>
       // A service of the user's own does not count by itself.
-      Effect.ensuring(verifier.invalidate(token), Effect.sync(invalidations.count))
+      Effect.ensuring(verifier.invalidate(token), Effect.sync(countInvalidation))
     )
 }

@@ -1,9 +1,37 @@
-/** Tells whether a request shows the headers that Node received, so that one header can be read from Node. */
+/** Reads the `Authorization` header of a request, if possible without the object of all headers that Effect would make. */
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 
-// Where a request's `headers` are first asked for, Effect makes an object of all fields, which takes as long as a decision. A request of Node's adapter that
-// `modify` gave no other headers would have those of Node's own object, so that one is asked. Whatever else shows a request (a copy, one with a property of
-// its own, a proxy) is asked for its `headers`.
+/** Returns the value of the `Authorization` header. If there are several, Node has the first. */
+export const authorizationOf = (request: HttpServerRequest): string | undefined => {
+  const headers = isAsReceived(request) ? request.source.headers : request.headers
+  // Prototype pollution: Node's `headers` inherit from `Object.prototype`.
+  const value = Object.hasOwn(headers, "authorization") ? headers["authorization"] : undefined
+  return typeof value === "string" ? value : undefined
+}
+
+/**
+ * Returns `true` if several `Authorization` headers were received. Node drops all but the first from `headers`, and only `rawHeaders` has them all. A
+ * web-standard `Request` joins them with a comma, which is not a character of a token.
+ */
+export const hasSeveralAuthorizations = (source: object): boolean => {
+  const fields = rawFields(source) ?? []
+  let count = 0
+  for (let i = 0; i < fields.length; i += 2) {
+    if (isAuthorization(fields[i])) count++
+  }
+  return count > 1
+}
+
+// The two usual spellings first, because a lower-case copy takes longer.
+const isAuthorization = (name: unknown): boolean =>
+  name === "Authorization" ||
+  name === "authorization" ||
+  (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization")
+
+/**
+ * Returns `true` if the headers of a request are those of Node's own object. When `headers` is read for the first time, Effect makes an object of all headers,
+ * which takes as long as a decision. Requests with other headers are read through `headers`: after `modify`, a copy, a request with its own property, a proxy.
+ */
 export const isAsReceived = (
   request: HttpServerRequest & { readonly headersOverride?: unknown }
 ): request is HttpServerRequest & { readonly source: { readonly headers: Readonly<Record<string, unknown>> } } =>
@@ -16,7 +44,7 @@ export const isAsReceived = (
 
 const adapters = new WeakMap<object, boolean>()
 
-/** Whether the objects of a prototype have the headers of their source, as long as they have no others: of the adapter's own, which `modify` them, too. */
+/** Returns `true` if requests with this prototype have the headers of their source: the prototype of Node's adapter, which has `modify`. */
 const isOfAdapter = (prototype: object): boolean => {
   const known = adapters.get(prototype)
   if (known !== undefined) return known
@@ -43,10 +71,10 @@ interface Runtime {
   }
 }
 
-// Where nobody can say, everything may be one.
+// If the runtime cannot tell, every request may be a proxy.
 const isProxy = (globalThis as Runtime).process?.getBuiltinModule?.("node:util")?.types.isProxy ?? (() => true)
 
-/** The fields as they were received, name, value, name, value, …; `undefined` where the source of a request is not Node's. */
+/** Returns the headers as Node received them: name, value, name, value, and so on. `undefined` if the source is not Node's. */
 export const rawFields = (source: object): ReadonlyArray<unknown> | undefined => {
   const fields: unknown = hasRawHeaders(source) ? source.rawHeaders : undefined
   return Array.isArray(fields) ? fields : undefined

@@ -1,84 +1,139 @@
-/** Decides about one clause of a demand: at once, where the token is known. */
+/** Decides whether a request satisfies a policy: now, if its token is cached. */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Exit from "effect/Exit"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import { BearerToken } from "../../core/BearerToken.ts"
-import { Authenticator } from "../../verifier/request/authenticator.ts"
-import { errorOf, exitOf } from "../../core/lib/exit.ts"
-import { toEffect, type ValueOrEffect } from "../../core/lib/valueOrEffect.ts"
-import { type Clause, holds, type Part } from "../requirement/policy.ts"
-import { Refusal } from "../requirement/refusal.ts"
-import { insufficient, refuse } from "../requirement/refuse.ts"
+import type { SecurityError } from "../../core/SecurityError.ts"
+import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
-import { Accepted, type GuardedRequest, type Verdict } from "./guardedRequest.ts"
+import type { Asker } from "../../verifier/cache/directVerifier.ts"
+import { Authenticator } from "../../verifier/request/authenticator.ts"
+import { type Clause, holds, type Part, type Policy } from "../requirement/policy.ts"
+import { Refusal } from "../requirement/refusal.ts"
+import { failureOf, insufficient, refuse } from "../requirement/refuse.ts"
+import type { Authentication, Scheme } from "../scheme/scheme.ts"
+import type { Place } from "./place.ts"
 
-/** The first part that accepts; else every part's refusal. */
-export const decideClause = (
-  question: GuardedRequest,
+// The types of the callers say what a handler returns, needs and fails with (`SecurityRequirement`, `auth.prove`).
+export type Handler = Effect.Effect<unknown, unknown, unknown>
+
+export type Authentications = ReadonlyMap<Scheme, Authentication>
+
+export interface Guard {
+  readonly policy: Policy
+  readonly authentications: Authentications
+  readonly handler: Handler
+  /** The place of the guard in an `HttpApi`. */
+  readonly place: Place | undefined
+}
+
+// Constructors make all objects that hold a request. V8 learns that the objects of a literal live long, from the first requests, which wait for the issuer's
+// keys. Then V8 puts later objects of that literal into the old generation, where they keep their requests in memory until the next full collection.
+
+/** One decision: the policy, and the request that it is about. */
+export class GuardedRequest {
+  readonly guard: Guard
+  readonly policy: Policy
+  readonly fiber: Asker
+  /** `undefined` in a program without HTTP. */
+  readonly request: HttpServerRequest | undefined
+  /** The scopes that the guards around this one require. */
+  readonly required: requiredScopes.RequiredScopes
+
+  constructor(guard: Guard, policy: Policy, fiber: Asker) {
+    this.guard = guard
+    this.policy = policy
+    this.fiber = fiber
+    this.request = Context.getOrUndefined(fiber.context, HttpServerRequest)
+    this.required = Context.get(fiber.context, SecurityScopes)
+  }
+}
+
+/** A part of the policy that the request satisfies, and its token. */
+export class Accepted {
+  readonly part: Part
+  /** `undefined` for an anonymous request, if the part is optional. */
+  readonly token: Redacted.Redacted | undefined
+  readonly accessToken: VerifiedToken | undefined
+
+  constructor(part: Part, token: Redacted.Redacted | undefined, accessToken: VerifiedToken | undefined) {
+    this.part = part
+    this.token = token
+    this.accessToken = accessToken
+  }
+}
+
+/** The decision about a clause: the first part that accepts, or the refusals of all parts. */
+type Verdict = Accepted | ReadonlyArray<Refusal>
+
+const isAccepted = (verdict: Verdict): verdict is Accepted => verdict instanceof Accepted
+
+/** Returns the accepted part of each clause, or fails. Decides about every clause, because the challenge names all that is missing. */
+export const decide = (
+  self: GuardedRequest,
+  before: ReadonlyArray<Verdict> = []
+): Effect.Effect<ReadonlyArray<Accepted>, SecurityError> => {
+  const clause = self.policy.at(before.length)
+  if (clause === undefined) return conclude(before)
+  // Nearly always there is one clause. A list of one is faster to make than a spread.
+  return Effect.flatMapEager(decideClause(self, clause), (verdict) =>
+    decide(self, before.length === 0 ? [verdict] : [...before, verdict])
+  )
+}
+
+const conclude = (verdicts: ReadonlyArray<Verdict>): Effect.Effect<ReadonlyArray<Accepted>, SecurityError> => {
+  if (verdicts.every(isAccepted)) return Exit.succeed(verdicts)
+  const refused = verdicts.flatMap((verdict) => (isAccepted(verdict) ? [] : [verdict]))
+  const [refusal, ...others] = refused.flat()
+  // Nearly always there is one refusal, and its failure is made once.
+  return refusal !== undefined && others.length === 0 ? refusal.failure : failureOf(refused)
+}
+
+const decideClause = (
+  self: GuardedRequest,
   clause: Clause,
   index = 0,
   refusals: ReadonlyArray<Refusal> = []
-): ValueOrEffect<Verdict> => {
+): Effect.Effect<Verdict> => {
   const part = clause.at(index)
-  if (part === undefined) return refusals
-  const verdict = decidePart(question, part)
-  if (verdict instanceof Accepted || (verdict instanceof Refusal && clause.length === 1)) return verdict
-  const next = (refusal: Refusal) => decideClause(question, clause, index + 1, [...refusals, refusal])
-  return verdict instanceof Refusal
-    ? next(verdict)
-    : Effect.flatMap(verdict, (verdict) => toEffect(verdict instanceof Accepted ? verdict : next(verdict)))
+  if (part === undefined) return Exit.succeed(refusals)
+  return Effect.flatMapEager(decidePart(self, part), (verdict) =>
+    verdict instanceof Accepted ? Exit.succeed(verdict) : decideClause(self, clause, index + 1, [...refusals, verdict])
+  )
 }
 
-const decidePart = (question: GuardedRequest, part: Part): ValueOrEffect<Accepted | Refusal> => {
-  const { context, fiber, guard, request, required } = question
+const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | Refusal> => {
+  const { fiber, guard, request, required } = self
   const { scheme } = part
-  const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(context, scheme.service)
+  const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(fiber.context, scheme.service)
   if (!(authentication?.authenticator instanceof Authenticator && authentication.scheme === scheme)) {
     const why = authentication === undefined ? "is not provided" : "is that of another scheme with the same name"
     return Effect.die(new Error(`The layer of the scheme ${JSON.stringify(scheme.name)} ${why}.`))
   }
-  const outer = requiredScopes.ofScheme(required, scheme)
-  const credential = credentialOf(authentication.authenticator, request, fiber)
-  if (credential instanceof Error) {
-    return part.optional && credential._tag === "NotAuthenticated"
-      ? new Accepted(part, undefined, undefined)
-      : refuse(part, outer, credential)
-  }
-  const { token, verified } = credential
-  const exit = exitOf(verified)
-  if (exit?._tag === "Success") return judge(part, outer, token, exit.value)
-  const error = errorOf(verified)
-  if (error !== undefined) return refuse(part, outer, error)
-  return Effect.matchEffect(verified, {
-    onFailure: (error) => Effect.succeed<Accepted | Refusal>(refuse(part, outer, error)),
-    onSuccess: (accessToken) => toEffect(judge(part, outer, token, accessToken))
+  const outer = required === requiredScopes.none ? required.scopes : requiredScopes.ofScheme(required, scheme)
+  const { token, verified } = authentication.authenticator.credentialOf(request, fiber)
+  return Effect.matchCauseEffectEager(verified, {
+    onFailure: (cause) => {
+      const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+      // Safe cast: without an error, the cause is a defect or an interruption.
+      if (error === undefined) return Exit.failCause(cause as Cause.Cause<never>)
+      return Exit.succeed(
+        part.optional && error._tag === "NotAuthenticated"
+          ? new Accepted(part, undefined, undefined)
+          : refuse(part, outer, error)
+      )
+    },
+    onSuccess: (accessToken) => {
+      const failed: Array<string> = []
+      return Effect.mapEager(holds(part, outer, accessToken, failed), (holds) =>
+        holds
+          ? new Accepted(part, token, accessToken)
+          : refuse(part, outer, insufficient(part, outer, accessToken, failed))
+      )
+    }
   })
-}
-
-const judge = (
-  part: Part,
-  outer: ReadonlyArray<string>,
-  token: Redacted.Redacted,
-  accessToken: VerifiedToken
-): ValueOrEffect<Accepted | Refusal> => {
-  const failed: Array<string> = []
-  const verdict = holds(part, outer, accessToken, failed)
-  if (verdict === true) return new Accepted(part, token, accessToken)
-  const judged = (holds: boolean): Accepted | Refusal =>
-    holds ? new Accepted(part, token, accessToken) : refuse(part, outer, insufficient(part, outer, accessToken, failed))
-  return verdict === false ? judged(verdict) : Effect.map(verdict, judged)
-}
-
-/** Of a request its own credential counts, whatever `BearerToken` the context has; a program without HTTP brings one. */
-const credentialOf = (
-  authenticator: Authenticator,
-  request: HttpServerRequest | undefined,
-  fiber: Fiber.Fiber<unknown, unknown>
-): ReturnType<Authenticator["fromRequest"]> => {
-  if (request !== undefined) return authenticator.fromRequest(request, fiber)
-  const token = Context.getUnsafe(fiber.context, BearerToken)
-  return { token, verified: authenticator.fromToken(token, fiber) }
 }

@@ -1,35 +1,23 @@
-/** Decides about a request, and runs its handler with what is proven: the one place where access is granted. */
-import type * as Context from "effect/Context"
+/** Guards handlers: runs a handler only if the request satisfies the policy. Access is granted here and nowhere else. */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Challenge from "../../core/Challenge.ts"
 import * as raised from "../../core/response.ts"
 import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts"
+import type { Asker } from "../../verifier/cache/directVerifier.ts"
 import { combine, type Policy } from "../requirement/policy.ts"
-import { Refusal } from "../requirement/refusal.ts"
-import { failureOf, failWith } from "../requirement/refuse.ts"
-import { decideClause } from "./decide.ts"
-import * as decisions from "./stamp.ts"
+import { failWith } from "../requirement/refuse.ts"
+import { type Authentications, decide, type Guard, GuardedRequest, type Handler } from "./decide.ts"
 import type { Place } from "./place.ts"
-import * as Origin from "../scheme/origin.ts"
 import { provide } from "./provide.ts"
-import {
-  Accepted,
-  type Authentications,
-  type Guard,
-  type Handler,
-  GuardedRequest,
-  type Verdict
-} from "./guardedRequest.ts"
 
-// The guarded effects, so that a guard put directly around another one becomes one guard with both demands: one decision, and a
-// challenge that names all scopes. Routes are wrapped from the inside out when they are built.
+// A guard directly around another guard becomes one guard with both policies. It makes one decision, and its challenge names all scopes. Routes are wrapped
+// from the inside out when they are built.
 const guards = new WeakMap<Handler, Guard>()
 
 /**
- * Runs `handler` only where the demand, and what was demanded further out, holds for the request, or for the token of a program without HTTP.
+ * Runs `handler` only if the request, or the token of a program without HTTP, satisfies the policy and the scopes that outer guards require.
  *
- * Nothing here is an effect that need not be one: where the token is known, a request is decided about in one step.
+ * If the token is cached, the decision takes one step of the fiber.
  */
 export const make = (policy: Policy, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
@@ -42,7 +30,7 @@ export const make = (policy: Policy, authentications: Authentications, handler: 
     : guarding({ policy, authentications, handler: adopting(handler, policy), place: undefined })
 }
 
-/** The same for a requirement of an endpoint. */
+/** Guards the handler of an endpoint for one of its requirements. */
 export const atPlace = (place: Place, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
   const isNext = inner?.place?.endpoint === place.endpoint && agree(inner.authentications, authentications)
@@ -57,7 +45,7 @@ export const atPlace = (place: Place, authentications: Authentications, handler:
   return place.outer === 0 ? answering(guarded) : guarded
 }
 
-/** An error of this library that a handler made itself is answered as the scheme's are. */
+/** Gives a security error that the handler created the same response as an error of the scheme. */
 const adopting = (handler: Handler, policy: Policy): Handler => {
   const scheme = policy[0]?.[0]?.scheme
   if (scheme === undefined) return handler
@@ -69,8 +57,8 @@ const adopting = (handler: Handler, policy: Policy): Handler => {
 }
 
 /**
- * Answers the errors of this library where all requirements have been asked, as a route does: Effect would encode them with whichever error of the endpoint
- * they fit, and they fit every one that is a `message`.
+ * Responds to security errors outside of all requirements of the endpoint, as a route does. Effect would encode them with the first error of the endpoint
+ * that fits, and they fit every error that has only a `message`.
  */
 const answering = (guarded: Handler): Handler =>
   Effect.catchIf(guarded, isSecurityError, (error) => Challenge.respond(error))
@@ -83,15 +71,15 @@ const guarding = (guard: Guard): Handler => {
 
 const both = (inner: Authentications, outer: Authentications): Authentications => new Map([...inner, ...outer])
 
-/** Whether no scheme is authenticated in two ways (by two layers): then each guard has to ask its own. */
+/** Returns `false` if two layers authenticate the same scheme. Then each guard asks its own layer. */
 const agree = (left: Authentications, right: Authentications): boolean =>
   Array.from(left).every(([scheme, authentication]) => (right.get(scheme) ?? authentication) === authentication)
 
-const none: ReadonlyArray<never> = []
-
-const run = (guard: Guard, fiber: Fiber.Fiber<unknown, unknown>): Handler => {
+const run = (guard: Guard, fiber: Asker): Handler => {
   const policy = guard.place === undefined ? guard.policy : guard.place.policyOf(fiber.context)
-  return policy === undefined ? unreachable : decide(new GuardedRequest(guard, policy, fiber), none)
+  if (policy === undefined) return unreachable
+  const request = new GuardedRequest(guard, policy, fiber)
+  return Effect.flatMapEager(decide(request), provide(request))
 }
 
 const unreachable = Effect.die(
@@ -99,36 +87,3 @@ const unreachable = Effect.die(
     "A requirement of an HttpApi is asked, and those further out have not been: a middleware in between has taken out what they provided."
   )
 )
-
-/** Decides about each clause, whatever the ones before said: the challenge tells all. */
-const decide = (question: GuardedRequest, before: ReadonlyArray<Verdict>): Handler => {
-  const clause = question.policy.at(before.length)
-  if (clause === undefined) return answer(question, before)
-  const verdict = decideClause(question, clause)
-  return verdict instanceof Accepted || verdict instanceof Refusal || !Effect.isEffect(verdict)
-    ? decide(question, after(before, verdict))
-    : Effect.flatMap(verdict, (verdict) => decide(question, after(before, verdict)))
-}
-
-// Nearly always there is one clause: to spread what is empty, or to push, takes longer than to make a list of one.
-const after = (before: ReadonlyArray<Verdict>, verdict: Verdict): ReadonlyArray<Verdict> =>
-  before.length === 0 ? [verdict] : [...before, verdict]
-
-const answer = (question: GuardedRequest, verdicts: ReadonlyArray<Verdict>): Handler => {
-  const [first] = verdicts
-  if (verdicts.length === 1 && first instanceof Refusal) return first.failure
-  if (verdicts.every((verdict) => verdict instanceof Accepted)) {
-    return proceed(question, verdicts, new decisions.Stamp(Origin.of(question.request)))
-  }
-  const clauses = verdicts.flatMap((verdict): ReadonlyArray<ReadonlyArray<Refusal>> => {
-    if (verdict instanceof Accepted) return none
-    return [verdict instanceof Refusal ? [verdict] : verdict]
-  })
-  return failureOf(clauses)
-}
-
-const proceed = (question: GuardedRequest, accepted: ReadonlyArray<Accepted>, decision: decisions.Stamp): Handler =>
-  // Sound: what the handler needs is in the types of whoever calls the guard.
-  Effect.updateContext(question.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
-    provide(question, accepted, decision, context)
-  )

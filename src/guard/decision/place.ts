@@ -1,4 +1,4 @@
-/** Which of the requirements of an endpoint of an `HttpApi` a guard stands for. */
+/** Finds the requirements of an `HttpApi` endpoint that a guard is responsible for. */
 import * as Context from "effect/Context"
 import * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -7,14 +7,14 @@ import { deferChecks, type Policy } from "../requirement/policy.ts"
 import { combineAll, policiesOf } from "../requirement/registry.ts"
 import * as Origin from "../scheme/origin.ts"
 
-/** An endpoint's requirements: of the api, of its group, and its own, outermost first. */
+/** The requirements of an endpoint, outermost first: those of the api, of the group, and of the endpoint itself. */
 export class EndpointPolicy {
   readonly requirements: ReadonlyArray<Policy>
-  /** All of them together. */
+  /** All requirements together. */
   readonly policy: Policy
 
   private constructor(endpoint: HttpApiEndpoint.Top) {
-    // The set of middlewares has the innermost first.
+    // The set of middlewares begins with the innermost.
     this.requirements = policiesOf(Array.from(endpoint.middlewares).toReversed())
     this.policy = combineAll(this.requirements)
   }
@@ -29,12 +29,12 @@ export class EndpointPolicy {
 }
 
 /**
- * The requirements of an endpoint that one guard stands for: with other middleware between them there are several guards. Each asks for all scopes of the
- * endpoint, so that the outermost challenge names them; a check is asked where its requirement stands, with the services that are there.
+ * The requirements of an endpoint that one guard is responsible for. If there is other middleware between requirements, there are several guards. Each
+ * guard asks for all scopes of the endpoint, so that the outermost challenge names them. A check runs in the guard of its requirement, with its services.
  */
 export class Place {
   readonly endpoint: EndpointPolicy
-  /** How many requirements stand further out. */
+  /** The number of requirements of outer guards. */
   readonly outer: number
   readonly count: number
   readonly policy: Policy
@@ -52,7 +52,7 @@ export class Place {
 
   static readonly #applied = new WeakMap<object, number>()
 
-  /** The place of the next requirement that `HttpApi` applies: it begins with the innermost, and gives all of an endpoint the same options. */
+  /** Returns the place of the next requirement that `HttpApi` applies. `HttpApi` begins with the innermost, and passes the same options for the whole endpoint. */
   static next(options: { readonly endpoint: HttpApiEndpoint.Top }): Place {
     const endpoint = EndpointPolicy.of(options.endpoint)
     const applied = Place.#applied.get(options) ?? 0
@@ -62,14 +62,14 @@ export class Place {
     return new Place(endpoint, outer, 1)
   }
 
-  /** With that of a guard directly inside. */
+  /** Joins this place with the place of the guard directly inside. */
   join(inner: Place): Place {
     return new Place(this.endpoint, this.outer, this.count + inner.count)
   }
 
   /**
-   * What is demanded here: of another request, or of other credentials, than those that the guards further out have decided about, all that the endpoint
-   * demands. `undefined` where those have not decided: a check of theirs would be left out.
+   * Returns the policy of this guard. If the outer guards have decided about another request or other credentials, returns the policy of the whole endpoint.
+   * Returns `undefined` if the outer guards have not decided, because their checks have not run.
    */
   policyOf(context: Context.Context<never>): Policy | undefined {
     if (this.outer === 0) return this.policy
@@ -78,7 +78,7 @@ export class Place {
     return Origin.same(passed.origin, originOf(context)) ? this.policy : this.endpoint.policy
   }
 
-  /** What the guards further in are to know. */
+  /** Returns what inner guards need to know. */
   passed(context: Context.Context<never>): DecidedPolicies | undefined {
     const count = this.outer + this.count
     return count === this.endpoint.requirements.length
@@ -87,9 +87,9 @@ export class Place {
   }
 }
 
-/** How many of an endpoint's requirements have been met, and for which request. */
+/** The number of an endpoint's requirements that a request satisfies. */
 export class DecidedPolicies {
-  // What this constructor has not made is nothing, however alike it looks: it lacks the private name.
+  // A look-alike object must not pass as a decision: only the constructor sets #genuine.
   readonly #genuine = true
   readonly endpoint: EndpointPolicy
   readonly origin: Origin.Origin
@@ -106,7 +106,7 @@ export class DecidedPolicies {
   })
 
   static of(context: Context.Context<never>, endpoint: EndpointPolicy): DecidedPolicies | undefined {
-    // Whatever somebody has put there.
+    // A program may put any value there.
     const passed: unknown = Context.get(context, DecidedPolicies.Reference)
     return typeof passed === "object" &&
       passed !== null &&
@@ -118,7 +118,7 @@ export class DecidedPolicies {
   }
 }
 
-/** `HttpApiBuilder` gives handlers the context in which they are built: a request in it would take the place of every later one. */
+/** Throws within a request. `HttpApiBuilder` gives handlers the context in which they are built, so a request in it would replace every later request. */
 export const assertOutsideOfRequests = (): void => {
   const context = Fiber.getCurrent()?.context
   if (context === undefined || Context.getOrUndefined(context, HttpServerRequest) === undefined) return

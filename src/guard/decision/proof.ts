@@ -1,4 +1,4 @@
-/** What a guard has proven for a request, and `auth.granted`, which asks for it. */
+/** Reads the proof of a request: `auth.granted`. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -7,39 +7,24 @@ import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof, type Scheme } from "../scheme/scheme.ts"
 
-const genuine = (context: Context.Context<never>, scheme: Scheme): Proof | undefined => {
-  const proof = Context.get(context, scheme.proof)
-  return proof !== undefined && Proof.isGenuine(proof) && proof.scheme === scheme ? proof : undefined
-}
-
-/** The proof in the context, where it is for this request. */
-export const ofOrigin = (context: Context.Context<never>, scheme: Scheme, origin: Origin.Origin): Proof | undefined => {
-  const proof = genuine(context, scheme)
-  return proof !== undefined && Origin.same(proof.origin, origin) ? proof : undefined
-}
-
-/** What was proven further out, as far as the token has it: it may have been verified anew since. */
-export const stillProven = ({ scheme, scopes }: Proof, token: VerifiedToken): ReadonlyArray<string> =>
-  Array.from(scopes).filter((scope) => satisfies(scheme.implication, token.scopes, scope))
-
-/** A program demanded a grant where no requirement has proven it: the programmer's mistake, so a defect. */
+/** A handler relies on a scope that no requirement has proven. This is a programming mistake, so it is a defect. */
 class NotProven extends Error {
   override readonly name = "NotProven"
 }
 
-/** The proof in force, or why there is none. */
+/** Returns the proof for the current request, or the reason why there is none. */
 const current = (context: Context.Context<never>, scheme: Scheme): Proof | string => {
   const origin = Origin.of(Context.getOrUndefined(context, HttpServerRequest))
-  const proof = ofOrigin(context, scheme, origin)
+  const proof = Proof.find(context, scheme, origin)
   if (proof !== undefined) return proof
-  const other = genuine(context, scheme)
+  const other = Proof.ofAnyRequest(context, scheme)
   if (other === undefined) return "no requirement of the scheme guards this route"
   return other.origin.source === undefined
     ? "what was proven was proven outside of the request (auth.grant is for tests without HTTP; auth.layerTest is for requests)"
     : "what was proven was proven for another request"
 }
 
-/** Runs `use` with the proof; without one the request fails, the log says what is wrong, and nobody is let in. */
+/** Runs `use` with the proof. Without a proof, the request fails with a defect, and the log has the reason. */
 const withProof = <A>(
   scheme: Scheme,
   scopes: ReadonlyArray<string>,

@@ -1,38 +1,40 @@
-/** What a handler is given where a guard has let the request in. */
+/** Runs the handler of a guard with the tokens and proofs of an accepted request. */
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { AccessToken, OptionalAccessToken, type VerifiedToken } from "../../core/AccessToken.ts"
 import { BearerToken } from "../../core/BearerToken.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
-import { proven } from "../requirement/policy.ts"
-import * as expression from "../requirement/expression.ts"
-import * as requiredScopes from "../../core/requiredScopes.ts"
-import { Proof } from "../scheme/scheme.ts"
 import { addInPlace } from "../../core/effect/addInPlace.ts"
-import * as decisions from "./stamp.ts"
+import * as requiredScopes from "../../core/requiredScopes.ts"
+import * as expression from "../requirement/expression.ts"
+import type { Part } from "../requirement/policy.ts"
+import { satisfies } from "../scheme/implication.ts"
+import * as Origin from "../scheme/origin.ts"
+import { Proof } from "../scheme/scheme.ts"
+import type { Accepted, GuardedRequest, Handler } from "./decide.ts"
 import { DecidedPolicies } from "./place.ts"
-import * as proof from "./proof.ts"
-import type { Accepted, GuardedRequest } from "./guardedRequest.ts"
 
 const anonymous = Option.none<VerifiedToken>()
 
-export const provide = (
-  { guard, required: before }: GuardedRequest,
+/** Runs the handler. Its context has what the guard has proven. */
+export const provide =
+  (request: GuardedRequest) =>
+  (accepted: ReadonlyArray<Accepted>): Handler =>
+    // Safe cast: the types of the callers of the guard say what the handler needs.
+    Effect.updateContext(request.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
+      contextFor(request, accepted, context)
+    )
+
+const contextFor = (
+  { guard, request, required: before }: GuardedRequest,
   accepted: ReadonlyArray<Accepted>,
-  decision: decisions.Stamp,
   context: Context.Context<never>
 ): Context.Context<never> => {
+  const origin = Origin.of(request)
   let required = before
   let optional = anonymous
-  const { origin } = decision
-  let result = Context.addUnsafe<never, never, decisions.Stamp>(context, decisions.LastStamp.key, decision)
-  const passed = guard.place?.passed(context)
-  if (passed !== undefined) result = addInPlace(result, DecidedPolicies.Reference.key, passed)
-  for (const [scheme, authentication] of guard.authentications) {
-    if (Context.getOrUndefined(context, scheme.service) !== authentication) {
-      result = addInPlace(result, scheme.service.key, authentication)
-    }
-  }
+  let result = Context.addUnsafe<never, never, Origin.Stamp>(context, Origin.LastStamp.key, new Origin.Stamp(origin))
   for (const { accessToken, part, token } of accepted) {
     const { scheme } = part
     required =
@@ -40,16 +42,33 @@ export const provide = (
         ? part.required
         : requiredScopes.extend(required, expression.necessary(part.expression), scheme)
     if (accessToken === undefined) continue
+    // A proof is for scopes that the types know. If the token is optional, they know none.
+    if (!part.optional) {
+      const scopes = proven(part, accessToken)
+      const earlier = Proof.find(result, scheme, origin)
+      const all = earlier === undefined ? scopes : new Set([...stillProven(earlier, accessToken), ...scopes])
+      result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all))
+    }
     optional = Option.some(accessToken)
     result = addInPlace(result, AccessToken.key, accessToken)
     result = addInPlace(result, BearerToken.key, token)
-    // A proof is for what the types know: where the token is optional they know nothing.
-    if (part.optional) continue
-    const before = proof.ofOrigin(result, scheme, origin)
-    const scopes = proven(part, accessToken)
-    const all = before === undefined ? scopes : new Set([...proof.stillProven(before, accessToken), ...scopes])
-    result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all))
   }
+  result = addInPlace(result, OptionalAccessToken.key, optional)
   if (required !== before) result = addInPlace(result, SecurityScopes.key, required)
-  return addInPlace(result, OptionalAccessToken.key, optional)
+  for (const [{ service }, authentication] of guard.authentications)
+    if (Context.getOrUndefined(context, service) !== authentication)
+      result = addInPlace(result, service.key, authentication)
+  const passed = guard.place?.passed(context)
+  return passed === undefined ? result : addInPlace(result, DecidedPolicies.Reference.key, passed)
 }
+
+/** The scopes that the requirement mentions and the token has. */
+const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
+  part.proves ??
+  new Set(
+    expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))
+  )
+
+/** The scopes of an earlier proof that the token still has. The token may have been verified again since. */
+const stillProven = ({ scheme, scopes }: Proof, token: VerifiedToken): ReadonlyArray<string> =>
+  Array.from(scopes).filter((scope) => satisfies(scheme.implication, token.scopes, scope))

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import { andThen, type ValueOrEffect } from "../../core/lib/valueOrEffect.ts"
+import { no, yes } from "../../core/lib/exit.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
 /** A requirement as data. */
@@ -176,19 +176,19 @@ export const minimal = <A>(
 
 /**
  * Decides whether a token satisfies the expression. Runs the parts in order and stops early. Adds the names of failed
- * checks to `failed`. Returns a plain boolean if no check runs.
+ * checks to `failed`. Without a check, the decision is available now.
  */
 export const decide = (
   self: Expression,
   holds: (scope: string) => boolean,
   token: VerifiedToken,
   failed: Array<string>
-): ValueOrEffect<boolean> => {
+): Effect.Effect<boolean> => {
   switch (self._tag) {
     case "Scope":
-      return holds(self.scope)
+      return holds(self.scope) ? yes : no
     case "Check":
-      if (self.isDeferred) return true
+      if (self.isDeferred) return yes
       // Only `true` passes: a check may return an unvalidated claim, such as the string "false".
       return Effect.map(self.holds(token), (result: unknown) => {
         if (result !== true) failed.push(self.name)
@@ -206,15 +206,18 @@ const sequence = (
   of: ReadonlyArray<Expression>,
   from: number,
   decisive: boolean,
-  decide: (part: Expression) => ValueOrEffect<boolean>
-): ValueOrEffect<boolean> => {
+  decide: (part: Expression) => Effect.Effect<boolean>
+): Effect.Effect<boolean> => {
   for (let i = from; i < of.length; i++) {
     const part = of[i]
-    const result = part === undefined ? !decisive : decide(part)
-    if (typeof result !== "boolean") {
-      return andThen(result, (result) => (result === decisive ? decisive : sequence(of, i + 1, decisive, decide)))
+    if (part === undefined) continue
+    const result = decide(part)
+    if (result !== yes && result !== no) {
+      return Effect.flatMap(result, (result) =>
+        result === decisive ? Effect.succeed(decisive) : sequence(of, i + 1, decisive, decide)
+      )
     }
-    if (result === decisive) return decisive
+    if ((result === yes) === decisive) return result
   }
-  return !decisive
+  return decisive ? no : yes
 }

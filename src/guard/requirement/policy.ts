@@ -5,7 +5,7 @@ import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { InsufficientScope, SecurityError } from "../../core/SecurityError.ts"
-import type { ValueOrEffect } from "../../core/lib/valueOrEffect.ts"
+import { no, yes } from "../../core/lib/exit.ts"
 import * as expression from "./expression.ts"
 import { satisfies } from "../scheme/implication.ts"
 import type { Refusal } from "./refusal.ts"
@@ -93,15 +93,15 @@ export const holds = (
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
   failed: Array<string>
-): ValueOrEffect<boolean> => {
+): Effect.Effect<boolean> => {
   const { implication } = part.scheme
   const has = (name: string) => satisfies(implication, token.scopes, name)
-  if (outer.length > 0 && !outer.every(has)) return false
+  if (outer.length > 0 && !outer.every(has)) return no
   if (part.scopes === undefined) return expression.decide(part.expression, has, token, failed)
   for (const name of part.scopes) {
-    if (!token.scopes.has(name) && !has(name)) return false
+    if (!token.scopes.has(name) && !has(name)) return no
   }
-  return true
+  return yes
 }
 
 const mapChecks = (policy: Policy, f: (check: expression.Check) => expression.Check): Policy =>
@@ -134,13 +134,6 @@ export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
 /** Returns the alternatives of a part, including implying scopes. Returns `undefined` if there are too many. */
 export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<ReadonlyArray<string>> | undefined =>
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
-
-/** Returns the scopes that a part mentions and an accepted token has. */
-export const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
-  part.proves ??
-  new Set(
-    expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))
-  )
 
 /** Returns `true` if a policy has custom checks. */
 export const hasChecks = (policy: Policy): boolean =>

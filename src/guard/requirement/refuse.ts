@@ -7,7 +7,6 @@ import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
 import { scopesToRequest, holds, type Part, settingsOf } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
-import { toEffect } from "../../core/lib/valueOrEffect.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import * as scope from "../../core/scope.ts"
@@ -68,7 +67,7 @@ export const decide = (
   token: VerifiedToken
 ): Effect.Effect<InsufficientScope | undefined> => {
   const failed: Array<string> = []
-  return Effect.map(toEffect(holds(part, outer, token, failed)), (holds) =>
+  return Effect.mapEager(holds(part, outer, token, failed), (holds) =>
     holds ? undefined : insufficient(part, outer, token, failed)
   )
 }

@@ -1,6 +1,7 @@
-/** Identifies requests, so that a decision about one request is never used for another. */
+/** Identifies the request that a decision is about, so that no decision counts for another request. */
+import * as Context from "effect/Context"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
-import { fieldValue } from "../../core/authorizationHeader.ts"
+import { authorizationOf } from "../../core/effect/receivedRequest.ts"
 
 /**
  * The request of a decision, with its credentials. A program outside HTTP has no request. `request.modify` keeps the
@@ -25,4 +26,32 @@ export const of = (request: HttpServerRequest | undefined): Origin =>
 
 export const same = ({ request: left }: Origin, { request: right }: Origin): boolean =>
   left === right ||
-  (left !== undefined && right !== undefined && left.source === right.source && fieldValue(left) === fieldValue(right))
+  (left !== undefined &&
+    right !== undefined &&
+    left.source === right.source &&
+    authorizationOf(left) === authorizationOf(right))
+
+/** The mark that a guard or `OAuth2.Public` has decided about a request. A route of `OAuth2.route` runs only with a mark for its request. */
+export class Stamp {
+  // A look-alike object must not pass as a mark: only the constructor sets #genuine.
+  readonly #genuine = true
+  readonly origin: Origin
+
+  constructor(origin: Origin) {
+    this.origin = origin
+  }
+
+  static isGenuine(value: unknown): boolean {
+    return typeof value === "object" && value !== null && #genuine in value && value.#genuine
+  }
+}
+
+export const LastStamp = Context.Reference<Stamp | undefined>("effect-oauth2/Decision", {
+  defaultValue: () => undefined
+})
+
+/** Returns the mark in the context, if it is genuine. */
+export const lastStamp = (context: Context.Context<never>): Stamp | undefined => {
+  const stamp = Context.get(context, LastStamp)
+  return stamp !== undefined && Stamp.isGenuine(stamp) ? stamp : undefined
+}

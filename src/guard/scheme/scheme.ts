@@ -8,7 +8,7 @@ import type { Definition } from "./securitySchemeObject.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
-import type { Origin } from "./origin.ts"
+import * as Origin from "./origin.ts"
 
 /** A security scheme as guards use it. */
 export interface Scheme {
@@ -43,20 +43,29 @@ export class Proof {
   // A look-alike object must not pass as a proof: only this constructor sets the private field.
   readonly #genuine = true
   readonly scheme: Scheme
-  readonly origin: Origin
+  readonly origin: Origin.Origin
   readonly token: VerifiedToken
   /** The scopes that a requirement mentions and the token has. The token may have more scopes. */
   readonly scopes: ReadonlySet<string>
 
-  constructor(scheme: Scheme, origin: Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
+  constructor(scheme: Scheme, origin: Origin.Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
     this.scheme = scheme
     this.origin = origin
     this.token = token
     this.scopes = scopes
   }
 
-  static isGenuine(value: unknown): boolean {
-    return typeof value === "object" && value !== null && #genuine in value && value.#genuine
+  /** Returns the proof in the context, if it is for this request. */
+  static find(context: Context.Context<never>, scheme: Scheme, origin: Origin.Origin): Proof | undefined {
+    const proof = Proof.ofAnyRequest(context, scheme)
+    return proof !== undefined && Origin.same(proof.origin, origin) ? proof : undefined
+  }
+
+  static ofAnyRequest(context: Context.Context<never>, scheme: Scheme): Proof | undefined {
+    // A program may put any value there.
+    const proof: unknown = Context.get(context, scheme.proof)
+    const isGenuine = typeof proof === "object" && proof !== null && #genuine in proof && proof.#genuine
+    return isGenuine && proof.scheme === scheme ? proof : undefined
   }
 }
 

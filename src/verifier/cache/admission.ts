@@ -1,20 +1,29 @@
 /**
- * Tells what comes for the first time from what comes again, in a bound of memory (the "doorkeeper" of TinyLFU: G. Einziger, R. Friedman, B. Manes, 2017).
+ * Tells new tokens from tokens that have come before, in bounded memory (the "doorkeeper" of TinyLFU: G. Einziger, R. Friedman, B. Manes, 2017).
  */
 
-/** Which tokens came of late, by their hashes: about as many as there are places. Where two have one place, the later has it. */
+/** Remembers the hashes of recent tokens. If the hashes of two tokens have the same slot, the later token has it. */
 export class AdmissionFilter {
-  readonly #places: Int32Array
+  readonly #slots: Int32Array
 
-  /** With a power of two places. */
-  constructor(places: number) {
-    this.#places = new Int32Array(places)
+  /** The number of slots is a power of two. */
+  constructor(slots: number) {
+    this.#slots = new Int32Array(slots)
   }
 
-  isNew(hash: number): boolean {
-    const place = hash & (this.#places.length - 1)
-    const isNew = this.#places[place] !== hash
-    this.#places[place] = hash
+  /** Returns `true` if the token has not come before, and remembers it. */
+  isNew(text: string): boolean {
+    const hash = hashOf(text)
+    const slot = hash & (this.#slots.length - 1)
+    const isNew = this.#slots[slot] !== hash
+    this.#slots[slot] = hash
     return isNew
   }
+}
+
+// Hashes every character, because tokens that differ in one character must not pass for one token that comes again. The caller pays for a verification anyway.
+const hashOf = (text: string): number => {
+  let hash = text.length
+  for (let i = text.length - 1; i >= 0; i--) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash
 }

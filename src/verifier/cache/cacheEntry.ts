@@ -1,25 +1,25 @@
-/** A verified token as the cache keeps it. */
+/** Makes the cache entries of verified tokens. */
 import type * as Clock from "effect/Clock"
 import type * as Exit from "effect/Exit"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { isToken, redact } from "../../core/authorizationHeader.ts"
 import { frozenSuccess } from "../../core/lib/exit.ts"
 import type { CacheSettings } from "./cacheSettings.ts"
-import type { Known } from "./directVerifier.ts"
 import type { Entry, TokenCache } from "./tokenCache.ts"
 import type { Validity, Verified } from "./verified.ts"
 
-/** What an entry takes besides its token, in bytes. */
+/** The size of an entry without its token, in bytes. */
 const perEntry = 1024
 
-export interface KeptToken extends Known, Entry {
+export interface KeptToken extends Entry {
   readonly text: string
+  readonly token: Redacted.Redacted
   readonly verified: Exit.Success<VerifiedToken>
   readonly standing: Validity
 }
 
-/** Keeps what was verified in the cache, where its time allows that and there is room. */
+/** Adds a verified token to the cache, if it has not expired and there is room. */
 export const keepIn =
   (cache: TokenCache<KeptToken>, { timeToLive }: CacheSettings) =>
   (text: string, { bytes, standing, token, until }: Verified, clock: Clock.Clock): VerifiedToken => {
@@ -27,7 +27,7 @@ export const keepIn =
     const ends = Math.min(until, from + timeToLive)
     if (ends > from) {
       cache.set(text, from, () => {
-        // What is kept has the form of a token: who finds it here need not look at that again.
+        // All cached texts are tokens by their form, so a lookup need not check the form.
         if (!isToken(text)) return
         return {
           entry: { text, token: redact(text), verified: frozenSuccess(token), from, until: ends, standing },
@@ -37,13 +37,3 @@ export const keepIn =
     }
     return token
   }
-
-/** Whether a handler has wiped the token that it was given, which is that of all requests that bring it: the next one is given another. */
-export const isWiped = ({ token }: KeptToken): boolean => {
-  try {
-    Redacted.value(token)
-    return false
-  } catch {
-    return true
-  }
-}

@@ -1,84 +1,85 @@
-/** A verifier with a cache of verified tokens in front, as `TokenVerifier` describes it. */
+/** Makes verifiers with a cache of verified tokens, as `TokenVerifier` describes it. */
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
+import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { type ConfigurationError, InvalidToken } from "../../core/SecurityError.ts"
+import { failWith } from "../../core/constantErrors.ts"
 import * as counter from "../../core/lib/counter.ts"
-import { exitOf } from "../../core/lib/exit.ts"
+import { exitOf, freezeFailure } from "../../core/lib/exit.ts"
 import { isObserved } from "../../core/effect/observed.ts"
 import { type CacheSettings, readSettings } from "./cacheSettings.ts"
-import {
-  type Asker,
-  type DirectVerifier,
-  type Inspected,
-  type Known,
-  toEffect,
-  toService,
-  withoutCache
-} from "./directVerifier.ts"
-import { InFlight } from "./inFlight.ts"
-import { isWiped, keepIn, type KeptToken } from "./cacheEntry.ts"
+import { keepIn, type KeptToken } from "./cacheEntry.ts"
+import { type Asker, type DirectVerifier, toService, type Verification, withoutCache } from "./directVerifier.ts"
 import type { TokenCacheOptions } from "./options.ts"
 import { RefusedTokens } from "./refusedTokens.ts"
+import { Shared } from "./shared.ts"
 import { type Kept, TokenCache } from "./tokenCache.ts"
-import { type Rejection, stands, type Verified, type VerifierService } from "./verified.ts"
+import { TransientMap } from "./transientMap.ts"
+import { isImmutable, type Rejection, stands, type Verified, type VerifierService } from "./verified.ts"
 
-type Verify = (token: string, fiber: Asker) => Inspected<Verified>
-
-/** Is told of each token that its form refuses. */
-type Refused = (error: InvalidToken) => void
-
-interface Options {
-  readonly verify: Verify
-  readonly refused: Refused
-  readonly cache: TokenCacheOptions | false | undefined
+/** How a token is verified, in two steps. */
+interface Steps<Presented> {
+  /** Reads the form of a token. Returns an `InvalidToken` if the form is refused: then the token is refused for ever. */
+  readonly read: (text: string) => Presented
+  /** Verifies what `read` returned. Gets an `InvalidToken` only if logs or spans report verifications. */
+  readonly verify: (presented: Presented, fiber: Asker) => Effect.Effect<Verified, Rejection>
+  /** Counts a token that `read` refused. */
+  readonly refused?: (error: InvalidToken) => void
 }
 
-export const make = Effect.fnUntraced(function* ({
+export const make = Effect.fnUntraced(function* <Presented>({
   cache = {},
-  refused,
-  verify
-}: Options): Effect.fn.Return<VerifierService, ConfigurationError> {
-  if (cache === false) {
-    return toService({ ...withoutCache, verify: verifyAlways(verify, refused) }, () => {})
-  }
-  return cached(verify, refused, yield* readSettings(cache), yield* Effect.context<never>())
+  ...steps
+}: Steps<Presented> & {
+  readonly cache: TokenCacheOptions | false | undefined
+}): Effect.fn.Return<VerifierService, ConfigurationError> {
+  if (cache === false) return toService({ ...withoutCache, verify: verifyAlways(steps) }, () => {})
+  return cached(steps, yield* readSettings(cache), yield* Effect.context<never>())
 })
 
 const verifyAlways =
-  (verify: Verify, refused: Refused): DirectVerifier["verify"] =>
+  <Presented>({ read, refused, verify }: Steps<Presented>): DirectVerifier["verify"] =>
   (text, fiber) => {
-    const inspected = verify(text, fiber)
-    if (!(inspected instanceof InvalidToken)) return () => Effect.mapEager(inspected(), ({ token }) => token)
-    refused(inspected)
-    return inspected
+    const presented = read(text)
+    if (!(presented instanceof InvalidToken) || isObserved(fiber)) {
+      return Effect.mapEager(verify(presented, fiber), ({ token }) => token)
+    }
+    refused?.(presented)
+    return failWith(presented)
   }
+
+/** A verification in progress. */
+interface InProgress {
+  readonly shared: Shared<Verified, Rejection>
+  /** The outcome that one request has taken, if its token can change: no other request gets that outcome. */
+  taken: Verified | undefined
+}
 
 const lookups = Metric.counter("oauth2_token_cache_lookups_total", {
   description: "Look-ups of verified tokens, by outcome: hit, miss",
   incremental: true
 })
 
-// Closures, and no class: V8 takes what they close over for constants, and a look-up is a fifth faster.
-const cached = (
-  verify: Verify,
-  refused: Refused,
+// Closures instead of a class: V8 treats their variables as constants, so a lookup is a fifth faster.
+const cached = <Presented>(
+  { read, refused, verify }: Steps<Presented>,
   settings: CacheSettings,
   context: Context.Context<never>
 ): VerifierService => {
   const cache = new TokenCache<KeptToken>(settings)
   const keep = keepIn(cache, settings)
   const refusedTokens = new RefusedTokens()
-  const inFlight = new InFlight()
+  const inProgress = new TransientMap<InProgress>()
   const hits = counter.make(lookups, { outcome: "hit" }, context)
   const misses = counter.make(lookups, { outcome: "miss" }, context)
 
-  // -- a token that is kept ------------------------------------------------------------------------------------------
+  // -- a cached token -----------------------------------------------------------------------------------------------
 
-  const known = (found: Kept<KeptToken> | undefined, fiber: Asker): Known | undefined => {
+  const known = (found: Kept<KeptToken> | undefined, fiber: Asker): Verification | undefined => {
     if (found === undefined) return
     const clock = fiber.getRef(Clock.Clock)
     const now = clock.currentTimeMillisUnsafe()
@@ -89,14 +90,12 @@ const cached = (
       return
     }
     const standing = kept.standing(clock, now)
-    if (standing === stands) {
-      hits.count++
-      return kept
-    }
-    return { token: kept.token, verified: verifiedIf(standing, kept, clock, fiber) }
+    if (standing !== stands) return { token: kept.token, verified: verifiedIf(standing, kept, clock, fiber) }
+    hits.count++
+    return kept
   }
 
-  /** What is kept, where its key turns out to stand; else the token is verified anew. */
+  /** Returns the cached token if its key still counts. Otherwise the token is verified again. */
   const verifiedIf = (
     standing: Effect.Effect<boolean, Rejection>,
     { text, until, verified }: KeptToken,
@@ -110,57 +109,96 @@ const cached = (
         return Effect.fail(error)
       },
       onSuccess: (holds) => {
-        // The keys may have been waited for.
+        // The token may have expired while the keys were fetched.
         if (holds && clock.currentTimeMillisUnsafe() < until) {
           hits.count++
           return verified
         }
         cache.delete(text)
-        return toEffect(inspect(text, fiber))
+        return verifyUncached(text, fiber)
       }
     })
 
   // -- any other token -----------------------------------------------------------------------------------------------
 
-  const inspect = (text: string, fiber: Asker): Inspected<VerifiedToken> => {
-    const inspected = verify(text, fiber)
-    if (!(inspected instanceof InvalidToken)) return () => begin(text, inspected, fiber.getRef(Clock.Clock))
-    refusedTokens.add(text, inspected)
-    return refuse(inspected)
+  const verifyUncached = (text: string, fiber: Asker): Effect.Effect<VerifiedToken, Rejection> => {
+    const presented = read(text)
+    if (presented instanceof InvalidToken && !isObserved(fiber)) {
+      refusedTokens.add(text, presented)
+      return refuse(presented)
+    }
+    misses.count++
+    const joined = inProgress.get(text)
+    const verifyAlone = () => verify(presented, fiber)
+    return joined === undefined ? begin(text, verifyAlone, fiber.getRef(Clock.Clock)) : tokenOf(joined, verifyAlone)
   }
 
-  const refuse = (error: InvalidToken): InvalidToken => {
+  const refuse = (error: InvalidToken): Effect.Effect<never, InvalidToken> => {
     misses.count++
-    refused(error)
-    return error
+    refused?.(error)
+    return failWith(error)
   }
 
   const begin = (
     text: string,
-    verify: () => Effect.Effect<Verified, Rejection>,
+    verifyAlone: () => Effect.Effect<Verified, Rejection>,
     clock: Clock.Clock
   ): Effect.Effect<VerifiedToken, Rejection> => {
-    misses.count++
-    const underWay = inFlight.join(text, verify)
-    if (underWay !== undefined) return underWay
-    const verified = verify()
-    const keepIt = (verified: Verified) => keep(text, verified, clock)
+    const verified = verifyAlone()
     const exit = exitOf(verified)
-    return exit === undefined ? inFlight.begin(text, verified, keepIt, verify) : Exit.map(exit, keepIt)
+    if (exit !== undefined) return Exit.map(exit, (verified) => keep(text, verified, clock))
+    const started: InProgress = {
+      taken: undefined,
+      shared: new Shared(verified, {
+        onStart: () => inProgress.set(text, started),
+        onEnd: (exit) => {
+          freezeFailure(exit)
+          // After an invalidation, the outcome is not cached.
+          if (inProgress.get(text) !== started) return
+          inProgress.delete(text)
+          if (Exit.isSuccess(exit)) keep(text, exit.value, clock)
+        }
+      })
+    }
+    return tokenOf(started, verifyAlone)
   }
 
   return toService(
     {
       lookUp: (text, fiber) => known(cache.find(text), fiber),
-      lookUpPresented: (field, fiber) => {
-        const refusal = refusedTokens.get(field)
-        return refusal !== undefined && !isObserved(fiber) ? refuse(refusal) : known(cache.findPresented(field), fiber)
+      lookUpPresented: (header, fiber) => {
+        const refusal = refusedTokens.get(header)
+        return refusal !== undefined && !isObserved(fiber)
+          ? { token: undefined, verified: refuse(refusal) }
+          : known(cache.findPresented(header), fiber)
       },
-      verify: inspect
+      verify: verifyUncached
     },
     (text) => {
       cache.delete(text)
-      inFlight.invalidate(text)
+      inProgress.delete(text)
     }
   )
 }
+
+/** Returns `true` if a handler has wiped the token. All requests with a cached token get the same one, so the next request needs a new token. */
+const isWiped = ({ token }: KeptToken): boolean => {
+  try {
+    Redacted.value(token)
+    return false
+  } catch {
+    return true
+  }
+}
+
+/** The token for one request. A token that can change is for the first request that gets it, and each other request verifies for itself. */
+const tokenOf = (
+  inProgress: InProgress,
+  verifyAlone: () => Effect.Effect<Verified, Rejection>
+): Effect.Effect<VerifiedToken, Rejection> =>
+  Effect.flatMap(inProgress.shared.outcome, (verified) => {
+    if (isImmutable(verified)) return Effect.succeed(verified.token)
+    if (inProgress.taken === verified) return Effect.map(verifyAlone(), ({ token }) => token)
+    inProgress.taken = verified
+    return Effect.succeed(verified.token)
+  })

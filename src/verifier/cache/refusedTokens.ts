@@ -1,18 +1,17 @@
-/** Remembers a few tokens that are refused by their form. */
+/** Remembers a few tokens whose form is refused. */
 import type { InvalidToken } from "../../core/SecurityError.ts"
 import { isToken, prefix } from "../../core/authorizationHeader.ts"
 import { AdmissionFilter } from "./admission.ts"
-import { wholeHash } from "./sampleHash.ts"
 
 const capacity = 64
 const maxLength = 256
 
 /**
- * The tokens that were last refused by their form, by the fields that they came in: a client that sends nonsense (`Bearer undefined`) sends the same again,
- * and what the form refuses, it refuses for ever. Only short ones are kept, and few, when they come for the second time.
+ * The errors of tokens whose form was refused, by the value of the `Authorization` header. A client that sends `Bearer undefined` sends it again, and the
+ * form of a token is refused for ever. Only 64 short tokens are remembered, each when it comes for the second time.
  */
 export class RefusedTokens {
-  readonly #doorkeeper = new AdmissionFilter(2 ** 10)
+  readonly #admission = new AdmissionFilter(2 ** 10)
   readonly #errors = new Map<string, InvalidToken>()
 
   get(field: string): InvalidToken | undefined {
@@ -20,8 +19,8 @@ export class RefusedTokens {
   }
 
   add(text: string, error: InvalidToken): void {
-    // What is no token by its form is not asked for here: the field is another error.
-    if (text.length + prefix.length > maxLength || this.#doorkeeper.isNew(wholeHash(text)) || !isToken(text)) return
+    // If the text is not a token68, the header itself is the error (`InvalidRequest`).
+    if (text.length + prefix.length > maxLength || this.#admission.isNew(text) || !isToken(text)) return
     if (this.#errors.size >= capacity) this.#errors.clear()
     this.#errors.set(prefix + text, error)
   }

@@ -1,42 +1,102 @@
-/** One run of an effect for all who ask for it at the same time. */
+/** Runs an effect once for all fibers that ask for it, and may remember the outcome for a while. */
+import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 
-/** One run, and how it ends for those who wait for it. */
+// One count for all verifiers: another verifier may wrap a verifier, and a function of a program may wrap its `invalidate`.
+let invalidations = 0
+
+/** Notes that a program has invalidated a token: no outcome from before is used again. */
+export const countInvalidation = (): void => {
+  invalidations++
+}
+
+/** One run. The fiber that waits first creates `outcome`. */
 interface Run<A, E> {
   outcome: Deferred.Deferred<Exit.Exit<A, E>> | undefined
 }
 
+export interface SharedOptions<A, E> {
+  /** Runs when a run starts. */
+  readonly onStart?: () => void
+  /** Runs when a run has ended, before the fibers that waited continue. */
+  readonly onEnd?: (exit: Exit.Exit<A, E>) => void
+  /** How long the outcome answers fibers that ask after the run. Default: not at all. */
+  readonly memory?: Memory<A, E>
+}
+
+export interface Memory<A, E> {
+  readonly clock: Clock.Clock
+  /** Returns the time until which an outcome may be used. Times are in milliseconds since the epoch. */
+  readonly expiryOf: (exit: Exit.Exit<A, E>, now: number) => number
+}
+
+interface Remembered<A, E> {
+  readonly exit: Exit.Exit<A, E>
+  readonly until: number
+  readonly invalidationsBefore: number
+}
+
 /**
- * Runs once for all who ask at the same time. Who asks first runs it, in its own fiber; the others wait for the outcome. Where the first is interrupted the
- * next one runs it anew: one request's end is no other's.
+ * One run of an effect for all fibers that ask at the same time. The first fiber runs the effect, and the others wait for the outcome. If the first fiber is
+ * interrupted, the next fiber runs the effect again: the end of one request does not end another one.
+ *
+ * If there is a `memory`, later fibers get the same outcome until it expires, or until the program invalidates a token.
  */
-export const shared = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  let current: Run<A, E> | undefined
-  // A fiber may stand still between any two effects: whom it waits for is decided in the one in which it is seen that somebody runs.
-  const wait = (run: Run<A, E>): Effect.Effect<A, E> => {
-    run.outcome ??= Deferred.makeUnsafe()
-    return Effect.flatMap(Deferred.await(run.outcome), (exit) => (Exit.hasInterrupts(exit) ? ask : exit))
+export class Shared<A, E> {
+  readonly #effect: Effect.Effect<A, E>
+  readonly #options: SharedOptions<A, E>
+  #run: Run<A, E> | undefined
+  #remembered: Remembered<A, E> | undefined
+
+  constructor(effect: Effect.Effect<A, E>, options: SharedOptions<A, E> = {}) {
+    this.#effect = effect
+    this.#options = options
   }
-  const ask: Effect.Effect<A, E> = Effect.suspend(() => {
-    if (current !== undefined) return wait(current)
+
+  /** Gives the outcome to one fiber. */
+  readonly outcome: Effect.Effect<A, E> = Effect.suspend(() => {
+    if (this.#remembered !== undefined && this.#isCurrent(this.#remembered)) return this.#remembered.exit
+    if (this.#run !== undefined) return this.#wait(this.#run)
     let own: Run<A, E> | undefined
+    let invalidationsBefore = 0
     return Effect.onExitPrimitive(
-      // Begun where the end is already sure to be noticed.
+      // The run starts inside of `onExit`, so that an interruption cannot skip its end. A fiber may pause between two effects, so another fiber may have
+      // started a run in the meantime.
       Effect.suspend(() => {
-        if (current !== undefined) return wait(current)
-        current = own = { outcome: undefined }
-        return self
+        if (this.#run !== undefined) return this.#wait(this.#run)
+        this.#run = own = { outcome: undefined }
+        invalidationsBefore = invalidations
+        this.#options.onStart?.()
+        return this.#effect
       }),
       (exit) => {
-        if (own === undefined) return undefined
-        // First: those who wait go on at once, and the first of them may be the next to run it.
-        current = undefined
-        if (own.outcome !== undefined) Deferred.doneUnsafe(own.outcome, Effect.succeed(exit))
+        if (own !== undefined) this.#end(own, exit, invalidationsBefore)
         return undefined
       }
     )
   })
-  return ask
+
+  #wait(run: Run<A, E>): Effect.Effect<A, E> {
+    run.outcome ??= Deferred.makeUnsafe()
+    return Effect.flatMap(Deferred.await(run.outcome), (exit) => (Exit.hasInterrupts(exit) ? this.outcome : exit))
+  }
+
+  #end(run: Run<A, E>, exit: Exit.Exit<A, E>, invalidationsBefore: number): void {
+    const { memory, onEnd } = this.#options
+    if (memory !== undefined) {
+      const until = memory.expiryOf(exit, memory.clock.currentTimeMillisUnsafe())
+      this.#remembered = { exit, until, invalidationsBefore }
+    }
+    onEnd?.(exit)
+    // Before the others continue, because the first of them may start the next run.
+    this.#run = undefined
+    if (run.outcome !== undefined) Deferred.doneUnsafe(run.outcome, Effect.succeed(exit))
+  }
+
+  #isCurrent({ invalidationsBefore, until }: Remembered<A, E>): boolean {
+    const now = this.#options.memory?.clock.currentTimeMillisUnsafe() ?? Infinity
+    return now < until && invalidations === invalidationsBefore
+  }
 }

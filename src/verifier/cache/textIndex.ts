@@ -1,5 +1,4 @@
 /** Finds cache entries by their text, in the time that a hash of a few characters takes. */
-import { sampleHash } from "./sampleHash.ts"
 
 interface Indexed {
   readonly text: string
@@ -43,4 +42,23 @@ export class TextIndex<A extends Indexed> {
     if (found instanceof Map && found.size > 1) found.delete(text)
     else this.#byHash.delete(hash)
   }
+}
+
+/** How many characters at the end of a token are all hashed. They are a signature's, so they differ between tokens. */
+const ending = 16
+
+/**
+ * Hashes the text from `start` on: the last 16 characters, and 16 to 31 characters that are spread over the rest. Texts
+ * of less than 48 characters are hashed as a whole. A bounded number of characters bounds the time of a lookup: to hash
+ * a whole token takes longer than the rest of a lookup.
+ */
+const sampleHash = (text: string, start: number): number => {
+  const length = text.length - start
+  const rest = Math.max(start, text.length - ending)
+  const step = Math.max(1, (rest - start) >> 4)
+  let hash = length
+  let i = text.length - 1
+  for (; i >= rest; i--) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  for (; i >= start; i -= step) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash
 }

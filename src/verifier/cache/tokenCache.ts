@@ -1,7 +1,6 @@
-/** Keeps verified tokens, in a bound of tokens and of bytes. */
+/** Caches verified tokens, within a number of tokens and a number of bytes. */
 import { prefix } from "../../core/authorizationHeader.ts"
 import { AdmissionFilter } from "./admission.ts"
-import { wholeHash } from "./sampleHash.ts"
 import { TextIndex } from "./textIndex.ts"
 
 export interface Bounds {
@@ -11,16 +10,16 @@ export interface Bounds {
   readonly maxBytes: number
 }
 
-/** What is kept of a token, from one instant until another, in milliseconds since the epoch. */
+/** A cache entry counts from one time until another, in milliseconds since the epoch. */
 export interface Entry {
   readonly from: number
   readonly until: number
 }
 
-/** An entry and its place. */
+/** An entry, with the data of the cache about it. */
 export interface Kept<E extends Entry> {
   readonly text: string
-  /** The field that clients send it in. */
+  /** The value of the `Authorization` header in which clients send the token. */
   readonly field: string
   readonly entry: E
   readonly bytes: number
@@ -28,21 +27,20 @@ export interface Kept<E extends Entry> {
 }
 
 /**
- * Verified tokens. What is kept of one is never another's: a token is found by a hash of some of its characters, and
- * then compared as a whole. Tokens with the same hash do not evict each other (`TextIndex`).
+ * A cache of verified tokens. A lookup hashes some characters and then compares the whole token, so it never returns another token's entry. Tokens with the
+ * same hash do not evict each other (`TextIndex`).
  *
- * It is bounded in tokens and in bytes. Where there is no room, a token is kept when it comes for the second time: a hand goes round and drops what was not
- * used since it came by last (the CLOCK algorithm). Tokens that come once take no place but that of one whose time is over, and no time of the garbage
- * collector, for which what is kept for a while is dearer than what is not.
+ * If the cache is full, a token is admitted when it comes for the second time. CLOCK eviction removes entries that were not used since its last round. A
+ * token that comes once replaces only an expired entry. It costs the garbage collector little, because objects that live for a while cost more.
  */
 export class TokenCache<E extends Entry> {
   readonly #bounds: Bounds
   readonly #kept = new Set<Kept<E>>()
   readonly #index = new TextIndex<Kept<E>>()
-  readonly #doorkeeper = new AdmissionFilter(2 ** 14)
-  #hand: SetIterator<Kept<E>> | undefined
+  readonly #admission = new AdmissionFilter(2 ** 14)
+  #evictionCursor: SetIterator<Kept<E>> | undefined
   #bytes = 0
-  /** What is shorter was never kept. */
+  /** Shorter tokens were never cached. */
   #shortest = Infinity
 
   constructor(bounds: Bounds) {
@@ -57,56 +55,54 @@ export class TokenCache<E extends Entry> {
     return this.#bytes
   }
 
-  /** What was kept of a token, whenever that was: `current` says whether it counts. */
+  /** Returns the entry of a token. It may have expired: `current` tells. */
   find(text: string): Kept<E> | undefined {
     if (text.length < this.#shortest) return
     const kept = this.#index.candidate(text, 0)
     return kept?.text === text ? kept : undefined
   }
 
-  /** The same by the value of an `Authorization` field, as clients write it: nothing is made of it to find the token. */
+  /** Returns the entry of the token in an `Authorization` header, without a copy of the token. */
   findPresented(field: string): Kept<E> | undefined {
     if (field.length < this.#shortest + prefix.length || !field.startsWith(prefix)) return
     const kept = this.#index.candidate(field, prefix.length)
     return kept?.field === field ? kept : undefined
   }
 
-  /** What is kept now. A clock that was set back knows nothing of what came later. */
+  /** Returns the entry if it counts now. If the clock was set back, an entry that is newer than the clock does not count. */
   current(kept: Kept<E>, now: number): E | undefined {
     const { entry } = kept
     if (now < entry.from || now >= entry.until) {
-      this.#drop(kept)
+      this.#evict(kept)
       return
     }
     kept.used = true
     return entry
   }
 
-  /** What is to be kept is made only where there is a place for it: to make it takes as long as to read the claims. Nothing is kept where nothing is made. */
+  /** Adds an entry. `make` runs only if there is room, because it takes as long as reading the claims. It may return `undefined`: then nothing is cached. */
   set(text: string, now: number, make: () => { readonly entry: E; readonly bytes: number } | undefined): void {
     this.delete(text)
-    // The whole text is hashed: tokens that differ only where the index does not look must not pass for one token that
-    // comes again.
-    const isNew = this.#doorkeeper.isNew(wholeHash(text))
+    const isNew = this.#admission.isNew(text)
     if (isNew && !this.#hasRoom(this.#bytesOfOne())) {
-      const next = this.#turn()
+      const next = this.#nextCandidate()
       if (next === undefined || next.entry.until > now) return
-      this.#drop(next)
+      this.#evict(next)
     }
     const made = make()
     if (made === undefined || made.bytes > this.#bounds.maxBytes) return
     const { bytes, entry } = made
     if (this.#hasRoom(bytes)) {
-      // An iterator that stands still keeps every table that the set has had since: where there is room, there is no hand.
-      this.#hand = undefined
+      // An iterator that is not used keeps all tables that the set has had since in memory.
+      this.#evictionCursor = undefined
     } else if (isNew) {
       return
     }
     while (!this.#hasRoom(bytes)) {
-      const next = this.#turn()
+      const next = this.#nextCandidate()
       if (next === undefined) return
       if (next.used) next.used = false
-      else this.#drop(next)
+      else this.#evict(next)
     }
     this.#shortest = Math.min(this.#shortest, text.length)
     const kept = { text, field: prefix + text, entry, bytes, used: false }
@@ -117,16 +113,16 @@ export class TokenCache<E extends Entry> {
 
   delete(text: string): void {
     const kept = this.find(text)
-    if (kept !== undefined) this.#drop(kept)
+    if (kept !== undefined) this.#evict(kept)
   }
 
-  #drop(kept: Kept<E>): void {
+  #evict(kept: Kept<E>): void {
     this.#kept.delete(kept)
     this.#index.delete(kept)
     this.#bytes -= kept.bytes
   }
 
-  /** On average. */
+  /** Returns the average number of bytes per entry. */
   #bytesOfOne(): number {
     return this.#kept.size === 0 ? 0 : this.#bytes / this.#kept.size
   }
@@ -135,11 +131,11 @@ export class TokenCache<E extends Entry> {
     return this.#kept.size < this.#bounds.capacity && this.#bytes + bytes <= this.#bounds.maxBytes
   }
 
-  /** What the hand comes by next, round and round; nothing where nothing is kept. */
-  #turn(): Kept<E> | undefined {
-    const next = this.#hand?.next().value
+  /** Returns the next candidate for eviction, in an endless round. */
+  #nextCandidate(): Kept<E> | undefined {
+    const next = this.#evictionCursor?.next().value
     if (next !== undefined) return next
-    this.#hand = this.#kept.values()
-    return this.#hand.next().value
+    this.#evictionCursor = this.#kept.values()
+    return this.#evictionCursor.next().value
   }
 }

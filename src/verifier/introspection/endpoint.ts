@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Status, Unavailable } from "../authorizationServer/http.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
-import { shared } from "../cache/shared.ts"
+import { Shared } from "../cache/shared.ts"
 
 /** Minimum time between two discoveries of a moved endpoint, in milliseconds. */
 const rediscoverAfter = 60_000
@@ -22,7 +22,7 @@ export class Endpoint {
   #isDoubted = false
 
   constructor(discover: Effect.Effect<URL, Unavailable | Status>) {
-    this.#find = shared(
+    this.#find = new Shared(
       Effect.clockWith((clock) =>
         Effect.matchEffect(discover, {
           onFailure: (reason) => {
@@ -36,7 +36,7 @@ export class Endpoint {
           }
         })
       )
-    )
+    ).outcome
   }
 
   readonly url: Effect.Effect<URL, Unavailable | Status> = Effect.clockWith((clock) => {

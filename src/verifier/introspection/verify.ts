@@ -11,7 +11,6 @@ import { constant } from "../../core/constantErrors.ts"
 import { isToken } from "../../core/authorizationHeader.ts"
 import * as claims from "../claims/claims.ts"
 import * as policies from "../claims/policy.ts"
-import { isObserved } from "../../core/effect/observed.ts"
 import { refuseSetting } from "../../core/setting.ts"
 import { requireIssuer, requireSecureUrl } from "../../core/url.ts"
 import { refuse } from "../report/advice.ts"
@@ -55,11 +54,10 @@ export const make = Effect.fnUntraced(function* (
     )
   return yield* cachedVerifier.make({
     cache: options.cache,
-    verify: (token, fiber) => {
-      const isPossible = isToken(token) && token.length <= policy.claims.maxTokenLength
-      if (!isPossible && !isObserved(fiber)) return malformed
-      return () =>
-        outcome.observed(isPossible ? verify(token) : Effect.fail(malformed), "TokenIntrospection.verify", count, fiber)
+    read: (token) => (isToken(token) && token.length <= policy.claims.maxTokenLength ? token : malformed),
+    verify: (presented, fiber) => {
+      const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verify(presented)
+      return outcome.observed(verified, "TokenIntrospection.verify", count, fiber)
     },
     refused: count
   })

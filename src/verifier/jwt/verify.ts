@@ -6,7 +6,6 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { constant } from "../../core/constantErrors.ts"
-import { isObserved } from "../../core/effect/observed.ts"
 import { refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
 import { frozen, type Rejection, type Validity, stands, type Verified } from "../cache/verified.ts"
@@ -35,14 +34,10 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
   const maxTokenLength = Math.max(...trusted.map(({ policy }) => policy.maxTokenLength))
   return yield* cachedVerifier.make({
     cache,
-    verify: (token, fiber) => {
-      const presented = read(token, trusted, maxTokenLength)
-      // Refuse at once, unless a span or a debug log must record the refusal.
-      if (presented instanceof InvalidToken && !isObserved(fiber)) return presented
-      return () => {
-        const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check)
-        return outcome.observed(verified, "JwtVerifier.verify", count, fiber)
-      }
+    read: (token) => read(token, trusted, maxTokenLength),
+    verify: (presented, fiber) => {
+      const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check)
+      return outcome.observed(verified, "JwtVerifier.verify", count, fiber)
     },
     refused: count
   })

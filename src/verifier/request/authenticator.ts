@@ -1,60 +1,45 @@
-/** Verifies a request's token for one scheme, once. */
+/** Verifies the token of a request for one scheme, once per request. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { BearerToken } from "../../core/BearerToken.ts"
 import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../../core/SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
-import { RequestMemories, Remembered, type Verification } from "./requestMemory.ts"
 import * as authorizationHeader from "../../core/authorizationHeader.ts"
-import { failConstant } from "../../core/constantErrors.ts"
-import { errorOf, exitOf, frozenSuccess } from "../../core/lib/exit.ts"
-import { directOf, type DirectVerifier, type Inspected, type Known, toEffect } from "../cache/directVerifier.ts"
-import * as invalidations from "../cache/invalidations.ts"
-import { shared } from "../cache/shared.ts"
+import { failConstant, failWith } from "../../core/constantErrors.ts"
+import { errorOf, frozenSuccess } from "../../core/lib/exit.ts"
+import { type Asker, directOf, type DirectVerifier, type Verification } from "../cache/directVerifier.ts"
+import { Shared } from "../cache/shared.ts"
 import { frozen, type FrozenToken, isImmutable, type Rejection } from "../cache/verified.ts"
+import { recall, remember, Remembered } from "./requestMemory.ts"
 
-// A request's verification is remembered while the request is decided about, not for as long as a stream or a socket of it lives (nor where a
-// program has it handled twice), never for longer than the token is good, and never beyond an `invalidate`. An outage is not remembered: the next who asks
-// may have an answer.
+// In milliseconds. A request may live for long, such as one with a stream or a socket. Its verification counts only while requirements decide about it.
 const rememberedFor = 30_000
 
-const remembered = (
-  verified: Effect.Effect<VerifiedToken, Rejection>,
-  clock: Clock.Clock
-): Effect.Effect<VerifiedToken, Rejection> => {
-  let known: Exit.Exit<VerifiedToken, Rejection> | undefined
-  let until = 0
-  let from = 0
-  const begun = Effect.suspend(() => {
-    from = invalidations.soFar()
-    return verified
-  })
-  const once = shared(
-    Effect.onExitPrimitive(begun, (exit) => {
-      const now = clock.currentTimeMillisUnsafe()
-      known = exit
-      if (Exit.isSuccess(exit)) until = Math.min(now + rememberedFor, exit.value.expiresAt.epochMilliseconds)
-      else until = errorOf(exit)?._tag === "InvalidToken" ? now + rememberedFor : now
-      return undefined
-    })
-  )
-  return Effect.suspend(() =>
-    known !== undefined && clock.currentTimeMillisUnsafe() < until && invalidations.soFar() === from ? known : once
-  )
+/** An outage is not remembered, because the next attempt may succeed. */
+const expiryOf = (exit: Exit.Exit<VerifiedToken, Rejection>, now: number): number => {
+  if (Exit.isSuccess(exit)) return Math.min(now + rememberedFor, exit.value.expiresAt.epochMilliseconds)
+  return errorOf(exit)?._tag === "InvalidToken" ? now + rememberedFor : now
 }
 
-/** What a scheme makes of a verified token: its claims decoded. */
+/** Decodes the claims of a verified token for a scheme. */
 type Decode<A> = (token: VerifiedToken) => Effect.Effect<A, InvalidToken>
 
+/** The credential of a request: its verification fails with the reason if there is no token. */
+export type Credential = Verification<NotAuthenticated | InvalidRequest | Rejection>
+
+const refused = (error: NotAuthenticated | InvalidRequest): Credential => ({
+  token: undefined,
+  verified: failWith(error)
+})
+
 /**
- * What a scheme knows at run time: its verifier, and what it has verified. The memory is private to the instance, so nothing that a program puts into a
- * context can pass for a verification. A token that the verifier's cache knows costs a look-up; any other is remembered for one handling of a request.
+ * The verifier of a scheme at run time, with the tokens that it has verified. The memory is private to the instance, so no value in a context can pass for
+ * a verification. A cached token costs one lookup. An uncached token is remembered while the request is handled.
  */
 export class Authenticator {
   readonly #verifier: DirectVerifier
@@ -66,56 +51,73 @@ export class Authenticator {
     this.#decode = decode && ((token) => Effect.map(decode(token), frozen))
   }
 
-  /** The credential of a request, or why it is refused at once. */
-  fromRequest(
-    request: HttpServerRequest,
-    fiber: Fiber.Fiber<unknown, unknown>
-  ): Verification | NotAuthenticated | InvalidRequest | Rejection {
-    const field = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
-    if (typeof field !== "string") return field
-    const presented = this.#verifier.lookUpPresented(field, fiber)
-    if (presented instanceof InvalidToken) return presented
-    const settled = this.#settled(presented)
-    if (settled !== undefined) return settled
-    const text = authorizationHeader.parse(field)
-    if (typeof text !== "string") return text
-    if (!authorizationHeader.isToken(text)) return authorizationHeader.malformed
-    const known = this.#verifier.lookUp(text, fiber)
-    return this.#settled(known) ?? this.#remembered(text, known, request, "own", fiber)
+  /** Returns the credential of a request, whatever `BearerToken` the context has. In a program without HTTP, that `BearerToken` is the credential. */
+  credentialOf(request: HttpServerRequest | undefined, fiber: Asker): Credential {
+    if (request === undefined) {
+      const token = Context.getUnsafe(fiber.context, BearerToken)
+      return { token, verified: this.fromToken(token, fiber) }
+    }
+    const header = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
+    if (typeof header !== "string") return refused(header)
+    const presented = this.#verifier.lookUpPresented(header, fiber)
+    if (presented !== undefined && Exit.isExit(presented.verified))
+      return this.#decode === undefined ? presented : this.#decodeCached(presented, this.#decode)
+    const text = authorizationHeader.parse(header)
+    if (typeof text !== "string") return refused(text)
+    if (!authorizationHeader.isToken(text)) return refused(authorizationHeader.malformed)
+    return this.#find(text, presented ?? this.#verifier.lookUp(text, fiber), request, "own", fiber)
   }
 
-  /** The verification of a token that a program was given, one a request where there is a request. */
-  fromToken(token: Redacted.Redacted, fiber: Fiber.Fiber<unknown, unknown>): Verification["verified"] {
+  /** Returns the verification of a token that a program presents, once per request if there is a request. */
+  fromToken(token: Redacted.Redacted, fiber: Asker): Verification["verified"] {
     const text = Redacted.value(token)
-    const known = this.#verifier.lookUp(text, fiber)
-    const settled = this.#settled(known)
-    if (settled !== undefined) return settled.verified
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
-    if (request === undefined) return toEffect(this.#inspect(text, known, fiber))
-    const remembered = this.#remembered(text, known, request, "last", fiber)
-    return remembered instanceof Error ? Effect.fail(remembered) : remembered.verified
+    return this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber).verified
   }
 
-  /** What is kept of a token, where nothing has to be waited for. */
-  #settled(known: Known | undefined): Verification | undefined {
-    const exit = known && exitOf(known.verified)
-    if (known === undefined || exit?._tag !== "Success") return
+  #find(
+    text: string,
+    cached: Verification | undefined,
+    request: HttpServerRequest | undefined,
+    place: "own" | "last",
+    fiber: Asker
+  ): Verification {
+    if (cached !== undefined && Exit.isExit(cached.verified))
+      return this.#decode === undefined ? cached : this.#decodeCached(cached, this.#decode)
+    const remembered = request && recall(request, this, text)
+    if (remembered !== undefined) return remembered
+    const verified = this.#verify(text, cached, fiber)
+    // A token that is refused at once may be refused at once again.
+    if (request === undefined || errorOf(verified) !== undefined) return { token: undefined, verified }
+    return remember(request, this, place, this.#shared(text, verified, fiber))
+  }
+
+  /** Verifies a token whose verification takes time, and decodes its claims. */
+  #verify(text: string, cached: Verification | undefined, fiber: Asker): Verification["verified"] {
+    const verified = cached?.verified ?? this.#verifier.verify(text, fiber)
     return this.#decode === undefined
-      ? known
-      : { token: known.token, verified: this.#decodedOf(exit.value, this.#decode) }
+      ? verified
+      : Effect.mapEager(Effect.flatMapEager(verified, this.#decode), ({ token }) => token)
   }
 
-  /** How to verify a token that is not settled, and decode its claims. */
-  #inspect(text: string, known: Known | undefined, fiber: Fiber.Fiber<unknown, unknown>): Inspected<VerifiedToken> {
-    const inspected = known === undefined ? this.#verifier.verify(text, fiber) : () => known.verified
-    const decode = this.#decode
-    return decode === undefined || inspected instanceof InvalidToken
-      ? inspected
-      : () => Effect.mapEager(Effect.flatMapEager(inspected(), decode), ({ token }) => token)
+  /** The first fiber that asks runs the verification that has begun. Later, the token is verified again. */
+  #shared(text: string, begun: Verification["verified"], fiber: Asker): Remembered {
+    let first: Verification["verified"] | undefined = begun
+    const verify = Effect.withFiber((fiber) => {
+      const verified = first ?? this.#verify(text, this.#verifier.lookUp(text, fiber), fiber)
+      first = undefined
+      return verified
+    })
+    const { outcome } = new Shared(verify, { memory: { clock: fiber.getRef(Clock.Clock), expiryOf } })
+    return new Remembered(text, authorizationHeader.redact(text), outcome)
   }
 
-  /** Decodes the claims of a cached token once. If they decode to a value that can change, such as a `Date`, each request gets one of its own. */
-  #decodedOf(token: VerifiedToken, decode: Decode<FrozenToken>): Effect.Effect<VerifiedToken, InvalidToken> {
+  #decodeCached({ token, verified }: Verification, decode: Decode<FrozenToken>): Verification {
+    return { token, verified: Effect.flatMapEager(verified, (token) => this.#decodeOnce(token, decode)) }
+  }
+
+  /** Decodes the claims of a cached token once. If they decode to a value that can change, such as a `Date`, each request gets its own value. */
+  #decodeOnce(token: VerifiedToken, decode: Decode<FrozenToken>): Verification["verified"] {
     return (
       this.#decoded.get(token) ??
       Effect.map(decode(token), (decoded) => {
@@ -124,41 +126,9 @@ export class Authenticator {
       })
     )
   }
-
-  /** The header's own verification, or the last one: a client that sends one token after the other fills no memory. */
-  #remembered(
-    text: string,
-    known: Known | undefined,
-    request: HttpServerRequest,
-    place: "own" | "last",
-    fiber: Fiber.Fiber<unknown, unknown>
-  ): Verification | Rejection {
-    const inspected = this.#inspect(text, known, fiber)
-    if (inspected instanceof InvalidToken) return inspected
-    const memory = RequestMemories.of(request, this)
-    if (memory.own?.text === text) return memory.own.verification
-    if (memory.last?.text === text) return memory.last.verification
-    const verified = inspected()
-    // What is refused at once may be refused again.
-    const error = errorOf(verified)
-    if (error !== undefined) return error
-    // What has begun is for the first who asks; when it is over, the token is verified anew.
-    let begun: Effect.Effect<VerifiedToken, Rejection> | undefined = verified
-    const verify = Effect.withFiber((fiber) => {
-      const first = begun ?? toEffect(this.#inspect(text, this.#verifier.lookUp(text, fiber), fiber))
-      begun = undefined
-      return first
-    })
-    const verification = {
-      token: authorizationHeader.redact(text),
-      verified: remembered(verify, fiber.getRef(Clock.Clock))
-    }
-    memory[place] = new Remembered(text, verification)
-    return verification
-  }
 }
 
-/** For tests: every request, and every token, is verified as given; or every request is anonymous. Scopes are still decided. */
+/** For tests: accepts every request and every token with the given token, or treats every request as anonymous. Scopes are still checked. */
 export class TestAuthenticator extends Authenticator {
   readonly #verified: Effect.Effect<VerifiedToken> | undefined
 
@@ -167,9 +137,10 @@ export class TestAuthenticator extends Authenticator {
     this.#verified = verified
   }
 
-  override fromRequest(): Verification | NotAuthenticated {
+  override credentialOf(request: HttpServerRequest | undefined, fiber: Asker): Credential {
+    if (request === undefined) return super.credentialOf(request, fiber)
     return this.#verified === undefined
-      ? authorizationHeader.noCredentials
+      ? refused(authorizationHeader.noCredentials)
       : { token: authorizationHeader.redact("test"), verified: this.#verified }
   }
 
