@@ -28,7 +28,7 @@ interface Steps<Presented> {
   /** Verifies what `read` returned. Gets an `InvalidToken` only if logs or spans report verifications. */
   readonly verify: (presented: Presented, fiber: Asker) => Effect.Effect<Verified, Rejection>
   /** Counts a token that `read` refused. */
-  readonly refused?: (error: InvalidToken) => void
+  readonly refused: (error: InvalidToken) => void
 }
 
 export const make = Effect.fnUntraced(function* <Presented>({
@@ -48,7 +48,7 @@ const verifyAlways =
     if (!(presented instanceof InvalidToken) || isObserved(fiber)) {
       return Effect.mapEager(verify(presented, fiber), ({ token }) => token)
     }
-    refused?.(presented)
+    refused(presented)
     return failWith(presented)
   }
 
@@ -135,7 +135,7 @@ const cached = <Presented>(
 
   const refuse = (error: InvalidToken): Effect.Effect<never, InvalidToken> => {
     misses.count++
-    refused?.(error)
+    refused(error)
     return failWith(error)
   }
 

@@ -3,6 +3,7 @@ import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 
 // One count for all verifiers: another verifier may wrap a verifier, and a function of a program may wrap its `invalidate`.
 let invalidations = 0
@@ -52,7 +53,8 @@ export class Shared<A, E> {
 
   constructor(effect: Effect.Effect<A, E>, options: SharedOptions<A, E> = {}) {
     this.#effect = effect
-    this.#options = options
+    // Prototype pollution: an option that is absent must not be read by inheritance.
+    this.#options = ownProperties(options)
   }
 
   /** Gives the outcome to one fiber. */
