@@ -23,35 +23,35 @@ export interface SchemeResponse {
   response: Effect.Effect<HttpServerResponse.HttpServerResponse> | undefined
 }
 
-// Not a field of the error: the code that constructs an error, such as a verifier, does not know the scheme.
+// Not a field of the error, because the code that constructs an error, such as a verifier, does not know the scheme.
 const schemeResponses = new WeakMap<Failure, SchemeResponse>()
 
-export const note = (error: Failure, how: SchemeResponse): void => {
+export const setResponse = (error: Failure, how: SchemeResponse): void => {
   schemeResponses.set(error, how)
 }
 
-export const of = (error: Failure): SchemeResponse | undefined => schemeResponses.get(error)
+export const responseOf = (error: Failure): SchemeResponse | undefined => schemeResponses.get(error)
 
 /** Returns `true` if a scheme of this server created the error. */
-export const isRaised = (error: Failure): boolean => schemeResponses.has(error)
+export const isFromScheme = (error: Failure): boolean => schemeResponses.has(error)
 
-const receivedErrors = new WeakSet<Failure>()
+const upstreamErrors = new WeakSet<Failure>()
 
 /** Records that an upstream server sent the error. */
-export const receive = <E extends Failure>(error: E): E => {
-  receivedErrors.add(error)
+export const markAsUpstream = <E extends Failure>(error: E): E => {
+  upstreamErrors.add(error)
   return error
 }
 
 /** Returns `true` if an upstream server sent the error. */
-export const isReceived = (error: Failure): boolean => receivedErrors.has(error)
+export const isFromUpstream = (error: Failure): boolean => upstreamErrors.has(error)
 
-/** Defect of a handler that does not catch a refusal from an upstream server. */
-export const notHandled = new Error(
+/** Defect of a handler that does not catch an error from an upstream server. */
+export const uncaughtUpstreamError = new Error(
   "An upstream server refused a request, and the handler did not catch the error. Catch it, or respond with auth.refuse."
 )
 
-/** How an error responds that no scheme created. */
+/** The response to an error that no scheme created. */
 const withoutScheme: SchemeResponse = {
   settings: { responses: "fastapi", realm: "OAuth2", scopes: [], renderers: {} },
   challenges: [],
@@ -68,15 +68,15 @@ export const within = <E extends Failure & Error>(
   // the position in this library.
   const copy: E = Object.assign(Object.create(Object.getPrototypeOf(error)), error)
   Object.defineProperty(copy, "stack", { value: `${error._tag}: ${error.message}` })
-  note(copy, { settings, challenges, response: undefined })
+  setResponse(copy, { settings, challenges, response: undefined })
   // Frozen, because many requests may share the copy.
   return Object.freeze(copy)
 }
 
 /** Returns the response to an error, as `Challenge.respond` describes it. */
 export const respond = (error: Failure): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  if (isReceived(error)) return Effect.die(notHandled)
-  const how = of(error) ?? withoutScheme
+  if (isFromUpstream(error)) return Effect.die(uncaughtUpstreamError)
+  const how = responseOf(error) ?? withoutScheme
   if (how.response !== undefined) return how.response
   const { challenges, settings } = how
   if (challenges.length <= 1) {

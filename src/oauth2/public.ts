@@ -70,7 +70,7 @@ const authorizeAnyoneAt = <E, R>(
   const declared = Array.from(endpoint.error).flatMap((schema) => errorSchemas.settingsOf(schema) ?? [])[0]
   return Effect.catch(authorizeAnyone(handler), (error) => {
     if (!isSecurityError(error)) return Effect.fail(error)
-    const isHandlersOwn = !response.isRaised(error) && !response.isReceived(error)
+    const isHandlersOwn = !response.isFromScheme(error) && !response.isFromUpstream(error)
     return Challenge.respond(isHandlersOwn && declared !== undefined ? Challenge.within(error, declared) : error)
   })
 }

@@ -1,24 +1,27 @@
 /**
- * The service that turns a credential into an access token, or says why not.
+ * Service that verifies bearer tokens, with a cache of verified tokens.
  *
- * `JwtVerifier` is the implementation for JWTs. One of your own is a function from the presented token to a `VerifiedToken`, which fails with
- * `InvalidToken` where the token is refused, and with `AuthorizationServerUnavailable` where nobody could tell.
+ * **When to use**
+ *
+ * Use `JwtVerifier` for JWTs and `TokenIntrospection` for opaque tokens. Use `TokenVerifier.layer` for a custom
+ * verifier.
  *
  * **Details**
  *
- * In front of every verifier stands a cache of verified tokens:
+ * Every verifier has a cache of verified tokens:
  *
- * | what | bound |
+ * | token | what the cache does |
  * |---|---|
- * | a token that was accepted is not verified again | for 1 minute (`timeToLive`), never from `expiresAt` on, never after its key has left the issuer's key set |
- * | tokens that are kept | 10 000 (`capacity`) in 16 MiB (`maxBytes`, estimated) |
- * | a token that was accepted, where there is no room | is kept when it comes again, in the place of one that nobody uses |
- * | a token that was refused | drops no other; what was refused by its form alone, twice, is known by it (64 tokens of at most 256 characters) |
- * | a token that many present at once | is verified once |
- * | a token of your own verifier whose claims can change (a `Date`, an instance of a class) | is verified for each request |
+ * | accepted | caches it for 1 minute (`timeToLive`), until it expires, or until its key leaves the issuer's key set |
+ * | accepted, but the cache is full | admits it on its second use, and evicts an unused token |
+ * | refused | does not cache it, and evicts no token |
+ * | refused for its form, at least twice | caches the error, for at most 64 tokens of at most 256 characters |
+ * | presented by several requests at the same time | verifies it once |
+ * | from a custom verifier, with mutable claims such as a `Date` or an instance of a class | verifies it for each request |
  *
- * A token is found by its whole text: what is kept of one is never another's. The metric `oauth2_token_cache_lookups_total` (counter) counts by `outcome`:
- * `hit`, `miss`.
+ * The cache holds at most 10 000 tokens (`capacity`) in at most 16 MiB (`maxBytes`, estimated). A lookup compares the
+ * whole token, so it never returns another token's entry. The counter `oauth2_token_cache_lookups_total` counts lookups
+ * by `outcome`: `hit`, `miss`.
  *
  * @since 0.1.0
  */
@@ -32,19 +35,19 @@ import * as cachedVerifier from "./cache/cachedVerifier.ts"
 import type { TokenCaching } from "./cache/options.ts"
 import { countInvalidation } from "./cache/shared.ts"
 import { copyUnexpired } from "./cache/userVerifier.ts"
-import { always, isImmutable, type VerifierService, type Verify } from "./cache/verified.ts"
+import { alwaysValid, isImmutable, type VerifierService, type Verify } from "./cache/verified.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
 export type { TokenCacheOptions, TokenCaching } from "./cache/options.ts"
 
 const notCached =
-  "A verified token is not cached. Its claims hold a value that a request could change for the next one, such as a Date, a Map or an instance of a class. Return plain data in claims, or set cache: false."
+  "A verified token is not cached. Its claims hold a mutable value, such as a Date, a Map or an instance of a class. Return plain data in claims, or set cache: false."
 
 /**
- * Verifies bearer tokens. A scheme's `layer` asks for it.
+ * Service that verifies bearer tokens. A scheme's `layer` requires it.
  *
- * **Example** (A verifier of one's own)
+ * **Example** (Writing a custom verifier)
  *
  * ```ts
  * import { DateTime, Effect, Redacted } from "effect"
@@ -71,22 +74,33 @@ const notCached =
  */
 export class TokenVerifier extends Context.Service<TokenVerifier, VerifierService>()("effect-oauth2/TokenVerifier") {
   /**
-   * A verifier with a cache in front. A cache setting that cannot work fails it with a `ConfigurationError`. Of what `verify` gives a copy is taken, and a
-   * token whose time is over (`expiresAt`) is refused, without a tolerance: of a verifier with a `clockTolerance`, that you put into this one, only the exact
-   * time counts.
+   * Creates a verifier from a function that verifies one token, and adds a token cache.
+   *
+   * **When to use**
+   *
+   * Use when your tokens are neither JWTs nor known to an introspection endpoint, such as session identifiers.
+   *
+   * **Details**
+   *
+   * - `verify` receives the token and returns a `VerifiedToken`. Fail with `InvalidToken` to refuse the token, and with
+   *   `AuthorizationServerUnavailable` if the token cannot be verified now.
+   * - The verifier returns a frozen copy of the `VerifiedToken`, so you may change the original later.
+   * - A token past its `expiresAt` is refused, without clock tolerance. If `verify` calls a verifier with a
+   *   `clockTolerance`, the exact time still applies.
+   * - An invalid `cache` option fails with a `ConfigurationError`.
    *
    * **Gotchas**
    *
-   * While a token is kept, `verify` is not asked about it: choose `timeToLive` by how long a token that you have revoked may still be taken, or call
-   * `invalidate`. Where `verify` reads the request (a proof of possession, an address), say `cache: false`.
+   * - `verify` does not run for a cached token. A revoked token is accepted until `timeToLive` ends or you call
+   *   `invalidate`.
+   * - Set `cache: false` if `verify` reads the request, for example to check a client address or a proof of possession.
+   * - If the claims hold a value that cannot be frozen, such as a `Date`, a `Map` or an instance of a class, the token
+   *   is not cached. Then `verify` runs for each request, and one warning is logged. Return plain data, `Option`,
+   *   `DateTime.Utc` or `Duration`.
+   * - If `verify` calls another verifier with a cache, `invalidate` clears only the outer cache. Provide a service
+   *   whose `invalidate` calls the inner verifier's `invalidate` first, and then the outer verifier's.
    *
-   * All requests with a cached token get the same frozen copy. If the claims hold a value that cannot be frozen, such as a `Date`, a `Map` or an instance of a
-   * class, the token is not cached. Then `verify` runs for each request, and a warning says so once. Give plain data, `Option`, `DateTime.Utc` or `Duration`.
-   *
-   * If `verify` calls another verifier that has a cache, `invalidate` reaches the outer cache only. Provide a service whose `invalidate` calls that of the inner
-   * verifier first, and then that of the outer one.
-   *
-   * **Example** (A verifier that needs a service)
+   * **Example** (Verifying session identifiers)
    *
    * ```ts
    * import { Context, Effect, Layer, Redacted } from "effect"
@@ -117,18 +131,18 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
   static make(
     options: TokenCaching & { readonly verify: Verify }
   ): Effect.Effect<TokenVerifier["Service"], ConfigurationError> {
-    // A class of the user's may have `verify` as a method.
+    // Not read as an own property, because the options may be an instance of a class with a `verify` method.
     const { verify } = options
     const { cache } = ownProperties(options)
     let isReported = cache === false
     return cachedVerifier.make({
       cache: ownProperties(options).cache,
       read: (text: string) => text,
-      // A custom verifier refuses no token by its form.
+      // A custom verifier has no rules about the form of a token.
       refused: () => {},
       verify: (text, fiber) =>
         Effect.flatMapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (copy) => {
-          const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, standing: always }
+          const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, validity: alwaysValid }
           if (isReported || isImmutable(copy)) return Effect.succeed(verified)
           isReported = true
           return Effect.as(Effect.logWarning(notCached), verified)
@@ -137,9 +151,9 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
   }
 
   /**
-   * The same as a layer.
+   * Layer with a verifier from a function that verifies one token. `make` describes the options.
    *
-   * **Example** (Fixed tokens for development)
+   * **Example** (Accepting fixed tokens in development)
    *
    * ```ts
    * import { DateTime, Effect, Redacted } from "effect"
@@ -169,7 +183,11 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
   }
 
   /**
-   * Forgets what is kept of a token, in the verifier of the context.
+   * Removes a token from the cache of the `TokenVerifier` in the context.
+   *
+   * **Details**
+   *
+   * The next request with the token verifies it again. A verification in progress still completes.
    *
    * **Example** (Logging out)
    *
@@ -185,7 +203,7 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    */
   static readonly invalidate = (token: Redacted.Redacted): Effect.Effect<void, never, TokenVerifier> =>
     Effect.flatMap(TokenVerifier, (verifier) =>
-      // A service of the user's own does not count by itself.
+      // A custom service does not call `countInvalidation` itself.
       Effect.ensuring(verifier.invalidate(token), Effect.sync(countInvalidation))
     )
 }

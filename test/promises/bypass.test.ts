@@ -83,7 +83,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
       Effect.map(auth.grantedAny("a", "b"), (scope) => HttpServerResponse.text(`the secret of ${scope}`))
     )
     const noRequirement = "no requirement of the scheme guards this route"
-    const otherScopes = "its requirements do not demand the scope"
+    const otherScopes = "its requirements do not include the scope"
 
     for (const [title, requirement, handler, token, scopes, why] of [
       ["without a requirement", undefined, secret, "ab", `"a"`, noRequirement],
@@ -151,7 +151,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
           assert.deepStrictEqual([status, body], [500, ""])
           assert.include(
             log,
-            `Error A handler relies on ${scopes} of the scheme "OAuth2", which its route or endpoint has not proven: ${why}.`
+            `Error A handler relies on ${scopes} of the scheme "OAuth2", which its route or endpoint has not proven: ${why}. Add a requirement of the scheme to the route or endpoint.`
           )
         })
       )
@@ -203,7 +203,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
         assert.strictEqual((yield* send("/same", "mallory")).body, "the secret of mallory")
         assert.strictEqual((yield* send("/b", "ab")).status, 500)
         assert.strictEqual((yield* send("/open", "a")).status, 500)
-        assert.include(log.join(), "what was proven was proven for another request")
+        assert.include(log.join(), "the proof is for another request")
       })
     )
   })

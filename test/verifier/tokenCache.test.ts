@@ -5,13 +5,16 @@ import { TestClock } from "effect/testing"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { TransientMap } from "../../src/verifier/cache/transientMap.ts"
-import { type Entry, type Kept, TokenCache } from "../../src/verifier/cache/tokenCache.ts"
+import { type Lifetime, type CacheEntry, TokenCache } from "../../src/verifier/cache/tokenCache.ts"
 import { accepted, refused, verifier } from "../support/scriptedVerifier.ts"
 import { times } from "../support/times.ts"
 import { changedAt, textOf } from "../support/tokenText.ts"
 
-const currentOf = (cache: TokenCache<Entry>, kept: Kept<Entry> | undefined, now: number): Entry | undefined =>
-  kept && cache.current(kept, now)
+const currentOf = (
+  cache: TokenCache<Lifetime>,
+  kept: CacheEntry<Lifetime> | undefined,
+  now: number
+): Lifetime | undefined => kept && cache.current(kept, now)
 
 describe("the cache is bounded", () => {
   for (const [what, cache] of [
@@ -55,8 +58,8 @@ describe("the cache is bounded", () => {
   }
 
   it("a large token that comes once drops none, though there is room for a small one", () => {
-    const cache = new TokenCache<Entry>({ capacity: 100, maxBytes: 100 })
-    const keep = (text: string, bytes: number) => cache.set(text, 0, () => ({ entry: { from: 0, until: 1 }, bytes }))
+    const cache = new TokenCache<Lifetime>({ capacity: 100, maxBytes: 100 })
+    const keep = (text: string, bytes: number) => cache.set(text, 0, () => ({ value: { from: 0, until: 1 }, bytes }))
     const isKept = (text: string) => currentOf(cache, cache.find(text), 0) !== undefined
     for (const text of ["a", "b", "c"]) keep(text, 20)
     keep("large", 60)
@@ -119,10 +122,10 @@ describe("the cache is bounded", () => {
     { commands: Arbitrary.array(Arbitrary.schema(Command), { minLength: 10, maxLength: 80 }) },
     ({ commands }) => {
       const bounds = { capacity: 4, maxBytes: 100 }
-      const cache = new TokenCache<Entry>(bounds)
-      const set = new Map<string, Entry>()
+      const cache = new TokenCache<Lifetime>(bounds)
+      const set = new Map<string, Lifetime>()
       let now = 1000
-      const current = (kept: Kept<Entry> | undefined) => currentOf(cache, kept, now)
+      const current = (kept: CacheEntry<Lifetime> | undefined) => currentOf(cache, kept, now)
       for (const command of commands) {
         switch (command._tag) {
           case "Get": {
@@ -144,7 +147,7 @@ describe("the cache is bounded", () => {
           }
           case "Set": {
             const entry = { from: now, until: now + command.lives }
-            const keep = () => cache.set(command.text, now, () => ({ entry, bytes: command.bytes }))
+            const keep = () => cache.set(command.text, now, () => ({ value: entry, bytes: command.bytes }))
             keep()
             set.set(command.text, entry)
             // What has just been set for the second time is there, if there can be room for it. (Not each is looked up: that is to use it.)
@@ -230,15 +233,15 @@ describe("tokens that look alike", () => {
     const text = textOf(700)
     // More than 600 of them have the same sample, whichever characters that takes.
     const texts = times(700).map((i) => changedAt(text, i))
-    const cache = new TokenCache<Entry>({ capacity: 1000, maxBytes: 1000 })
-    const model = new Map<string, Entry>()
+    const cache = new TokenCache<Lifetime>({ capacity: 1000, maxBytes: 1000 })
+    const model = new Map<string, Lifetime>()
     const check = () => {
-      for (const text of texts) assert.strictEqual(cache.find(text)?.entry, model.get(text))
+      for (const text of texts) assert.strictEqual(cache.find(text)?.value, model.get(text))
       assert.deepStrictEqual([cache.size, cache.bytes], [model.size, model.size])
     }
     const set = (text: string) => {
       const entry = { from: 0, until: 1 }
-      cache.set(text, 0, () => ({ entry, bytes: 1 }))
+      cache.set(text, 0, () => ({ value: entry, bytes: 1 }))
       model.set(text, entry)
     }
     const remove = (text: string) => {
@@ -286,7 +289,7 @@ describe("the memory of the cache", () => {
   it("is what it keeps, however often tokens leave and come again", () => {
     setFlagsFromString("--expose-gc")
     const collect = runInNewContext("gc") as () => void
-    const cache = new TokenCache<Entry>({ capacity: 10_000, maxBytes: Number.MAX_SAFE_INTEGER })
+    const cache = new TokenCache<Lifetime>({ capacity: 10_000, maxBytes: Number.MAX_SAFE_INTEGER })
     const tokens = Array.from({ length: 1000 }, (_, i) => `${i}`.padStart(64, "token"))
     let now = 0
     const minutes = (count: number) => {
@@ -294,7 +297,7 @@ describe("the memory of the cache", () => {
         now += 60_000
         for (const token of tokens) {
           if (currentOf(cache, cache.find(token), now) === undefined) {
-            cache.set(token, now, () => ({ entry: { from: now, until: now + 60_000 }, bytes: 100 }))
+            cache.set(token, now, () => ({ value: { from: now, until: now + 60_000 }, bytes: 100 }))
           }
         }
       }

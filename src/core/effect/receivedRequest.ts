@@ -1,7 +1,7 @@
-/** Reads the `Authorization` header of a request, if possible without the object of all headers that Effect would make. */
+/** Reads the `Authorization` header of a request, and avoids Effect's copy of all headers if possible. */
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 
-/** Returns the value of the `Authorization` header. If there are several, Node has the first. */
+/** Returns the value of the `Authorization` header. If there are several, Node returns the first. */
 export const authorizationOf = (request: HttpServerRequest): string | undefined => {
   const headers = isAsReceived(request) ? request.source.headers : request.headers
   // Prototype pollution: Node's `headers` inherit from `Object.prototype`.
@@ -10,8 +10,8 @@ export const authorizationOf = (request: HttpServerRequest): string | undefined 
 }
 
 /**
- * Returns `true` if several `Authorization` headers were received. Node drops all but the first from `headers`, and only `rawHeaders` has them all. A
- * web-standard `Request` joins them with a comma, which is not a character of a token.
+ * Returns `true` if a request has several `Authorization` headers. Node's `headers` has only the first, and
+ * `rawHeaders` has all. A web-standard `Request` joins them with a comma, which no token may contain.
  */
 export const hasSeveralAuthorizations = (source: object): boolean => {
   const fields = rawFields(source) ?? []
@@ -22,15 +22,16 @@ export const hasSeveralAuthorizations = (source: object): boolean => {
   return count > 1
 }
 
-// The two usual spellings first, because a lower-case copy takes longer.
+// Compares the two usual spellings first, because a lower-case copy takes longer.
 const isAuthorization = (name: unknown): boolean =>
   name === "Authorization" ||
   name === "authorization" ||
   (typeof name === "string" && name.length === 13 && name.toLowerCase() === "authorization")
 
 /**
- * Returns `true` if the headers of a request are those of Node's own object. When `headers` is read for the first time, Effect makes an object of all headers,
- * which takes as long as a decision. Requests with other headers are read through `headers`: after `modify`, a copy, a request with its own property, a proxy.
+ * Returns `true` if the headers of a request can be read from Node's own object. The first read of Effect's `headers`
+ * copies all headers, which takes as long as a decision. Some requests must be read through `headers`: the result of
+ * `modify`, a copy, a request with its own `headers` property, and a proxy.
  */
 export const isAsReceived = (
   request: HttpServerRequest & { readonly headersOverride?: unknown }
@@ -44,7 +45,10 @@ export const isAsReceived = (
 
 const adapters = new WeakMap<object, boolean>()
 
-/** Returns `true` if requests with this prototype have the headers of their source: the prototype of Node's adapter, which has `modify`. */
+/**
+ * Returns `true` if requests with this prototype return the headers of their source, as those of Effect's Node adapter
+ * do.
+ */
 const isOfAdapter = (prototype: object): boolean => {
   const known = adapters.get(prototype)
   if (known !== undefined) return known
@@ -71,18 +75,22 @@ interface Runtime {
   }
 }
 
-// If the runtime cannot tell, every request may be a proxy.
+// If the runtime cannot detect proxies, every request may be a proxy.
 const isProxy = (globalThis as Runtime).process?.getBuiltinModule?.("node:util")?.types.isProxy ?? (() => true)
 
-/** Returns the headers as Node received them: name, value, name, value, and so on. `undefined` if the source is not Node's. */
+/**
+ * Returns the headers as Node received them: name, value, name, value. Returns `undefined` if the source is not a Node
+ * request.
+ */
 export const rawFields = (source: object): ReadonlyArray<unknown> | undefined => {
   const fields: unknown = "rawHeaders" in source && !isInherited(source, "rawHeaders") ? source.rawHeaders : undefined
   return Array.isArray(fields) ? fields : undefined
 }
 
 /**
- * Returns `true` if an object has a member only from `Object.prototype`: then the member says nothing about a request. A request of HTTP/1 owns its
- * `rawHeaders`, and a request of HTTP/2 has them by its class. `Object.prototype` is read first, because it is hardly ever polluted: 90 ns less per request.
+ * Returns `true` if an object has a member only from `Object.prototype`. An HTTP/1 request has its own `rawHeaders`, and an
+ * HTTP/2 request inherits a getter from its class. Checks `Object.prototype` first, because it is hardly ever polluted:
+ * this takes 90 ns less per request.
  */
 const isInherited = (of: object, name: string): boolean => name in Object.prototype && !isOwned(of, name)
 

@@ -1,4 +1,4 @@
-/** Decides whether a request satisfies a policy: now, if its token is cached. */
+/** Checks if a request satisfies a policy, without an asynchronous step if its token is cached. */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
-import type { Asker } from "../../verifier/cache/directVerifier.ts"
+import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator } from "../../verifier/request/authenticator.ts"
 import { type Clause, holds, type Part, type Policy } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
@@ -18,7 +18,8 @@ import { failureOf, insufficient, refuse } from "../requirement/refuse.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
 import type { Place } from "./place.ts"
 
-// The types of the callers say what a handler returns, needs and fails with (`SecurityRequirement`, `auth.prove`).
+// The types of the public API (`SecurityRequirement`, `auth.prove`) describe what a handler returns, needs and fails
+// with.
 export type Handler = Effect.Effect<unknown, unknown, unknown>
 
 export type Authentications = ReadonlyMap<Scheme, Authentication>
@@ -31,20 +32,21 @@ export interface Guard {
   readonly place: Place | undefined
 }
 
-// Constructors make all objects that hold a request. V8 learns that the objects of a literal live long, from the first requests, which wait for the issuer's
-// keys. Then V8 puts later objects of that literal into the old generation, where they keep their requests in memory until the next full collection.
+// Objects that hold a request are instances of classes, not object literals. The first requests wait for the issuer's
+// keys, so V8 learns that the objects of a literal live long. V8 then allocates later objects of that literal in the
+// old generation, where they keep their requests in memory until the next full collection.
 
-/** One decision: the policy, and the request that it is about. */
+/** A policy, and the request that must satisfy it. */
 export class GuardedRequest {
   readonly guard: Guard
   readonly policy: Policy
-  readonly fiber: Asker
+  readonly fiber: CallingFiber
   /** `undefined` in a program without HTTP. */
   readonly request: HttpServerRequest | undefined
-  /** The scopes that the guards around this one require. */
+  /** The scopes that outer guards require. */
   readonly required: requiredScopes.RequiredScopes
 
-  constructor(guard: Guard, policy: Policy, fiber: Asker) {
+  constructor(guard: Guard, policy: Policy, fiber: CallingFiber) {
     this.guard = guard
     this.policy = policy
     this.fiber = fiber
@@ -67,19 +69,22 @@ export class Accepted {
   }
 }
 
-/** The decision about a clause: the first part that accepts, or the refusals of all parts. */
+/** The decision about a clause: the first part that the request satisfies, or the refusals of all parts. */
 type Verdict = Accepted | ReadonlyArray<Refusal>
 
 const isAccepted = (verdict: Verdict): verdict is Accepted => verdict instanceof Accepted
 
-/** Returns the accepted part of each clause, or fails. Decides about every clause, because the challenge names all that is missing. */
+/**
+ * Returns the accepted part of each clause, or fails. Checks every clause, because the challenge names all missing
+ * scopes.
+ */
 export const decide = (
   self: GuardedRequest,
   before: ReadonlyArray<Verdict> = []
 ): Effect.Effect<ReadonlyArray<Accepted>, SecurityError> => {
   const clause = self.policy.at(before.length)
   if (clause === undefined) return conclude(before)
-  // Nearly always there is one clause. A list of one is faster to make than a spread.
+  // Most policies have one clause, and a literal is faster than a spread.
   return Effect.flatMapEager(decideClause(self, clause), (verdict) =>
     decide(self, before.length === 0 ? [verdict] : [...before, verdict])
   )
@@ -89,7 +94,7 @@ const conclude = (verdicts: ReadonlyArray<Verdict>): Effect.Effect<ReadonlyArray
   if (verdicts.every(isAccepted)) return Exit.succeed(verdicts)
   const refused = verdicts.flatMap((verdict) => (isAccepted(verdict) ? [] : [verdict]))
   const [refusal, ...others] = refused.flat()
-  // Nearly always there is one refusal, and its failure is made once.
+  // Most decisions have one refusal, whose failure was created once.
   return refusal !== undefined && others.length === 0 ? refusal.failure : failureOf(refused)
 }
 
@@ -111,8 +116,10 @@ const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | 
   const { scheme } = part
   const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(fiber.context, scheme.service)
   if (!(authentication?.authenticator instanceof Authenticator && authentication.scheme === scheme)) {
-    const why = authentication === undefined ? "is not provided" : "is that of another scheme with the same name"
-    return Effect.die(new Error(`The layer of the scheme ${JSON.stringify(scheme.name)} ${why}.`))
+    const why = authentication === undefined ? "is not provided" : "belongs to a different scheme with the same name"
+    return Effect.die(
+      new Error(`The layer of the scheme ${JSON.stringify(scheme.name)} ${why}. Provide the layer of this scheme.`)
+    )
   }
   const outer = required === requiredScopes.none ? required.scopes : requiredScopes.ofScheme(required, scheme)
   const { token, verified } = authentication.authenticator.credentialOf(request, fiber)

@@ -1,21 +1,22 @@
-/** Guards handlers: runs a handler only if the request satisfies the policy. Access is granted here and nowhere else. */
+/** Runs a handler only if the request satisfies the policy. No other module grants access. */
 import * as Effect from "effect/Effect"
 import * as Challenge from "../../core/Challenge.ts"
-import * as raised from "../../core/response.ts"
+import * as response from "../../core/response.ts"
 import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts"
-import type { Asker } from "../../verifier/cache/directVerifier.ts"
+import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { combine, type Policy } from "../requirement/policy.ts"
 import { failWith } from "../requirement/refuse.ts"
 import { type Authentications, decide, type Guard, GuardedRequest, type Handler } from "./decide.ts"
 import type { Place } from "./place.ts"
 import { provide } from "./provide.ts"
 
-// A guard directly around another guard becomes one guard with both policies. It makes one decision, and its challenge names all scopes. Routes are wrapped
-// from the inside out when they are built.
+// Directly nested guards are merged into one guard with both policies, so there is one decision, and the challenge
+// names all scopes. Routes are built from the inside out, so the inner guard is found here.
 const guards = new WeakMap<Handler, Guard>()
 
 /**
- * Runs `handler` only if the request, or the token of a program without HTTP, satisfies the policy and the scopes that outer guards require.
+ * Runs `handler` only if the request, or the token of a program without HTTP, satisfies the policy and the scopes that
+ * outer guards require.
  *
  * If the token is cached, the decision takes one step of the fiber.
  */
@@ -45,20 +46,20 @@ export const atPlace = (place: Place, authentications: Authentications, handler:
   return place.outer === 0 ? answering(guarded) : guarded
 }
 
-/** Gives a security error that the handler created the same response as an error of the scheme. */
+/** Responds to a security error that the handler created as to an error of the scheme. */
 const adopting = (handler: Handler, policy: Policy): Handler => {
   const scheme = policy[0]?.[0]?.scheme
   if (scheme === undefined) return handler
   return Effect.catchIf(
     handler,
-    (error) => isSecurityError(error) && !raised.isRaised(error) && !raised.isReceived(error),
+    (error) => isSecurityError(error) && !response.isFromScheme(error) && !response.isFromUpstream(error),
     (error) => failWith(scheme, error as SecurityError)
   )
 }
 
 /**
- * Responds to security errors outside of all requirements of the endpoint, as a route does. Effect would encode them with the first error of the endpoint
- * that fits, and they fit every error that has only a `message`.
+ * Responds to the security errors of an endpoint as a route does. Otherwise, Effect would encode them with the first
+ * matching error schema of the endpoint, and they match every schema that has only a `message`.
  */
 const answering = (guarded: Handler): Handler =>
   Effect.catchIf(guarded, isSecurityError, (error) => Challenge.respond(error))
@@ -71,11 +72,11 @@ const guarding = (guard: Guard): Handler => {
 
 const both = (inner: Authentications, outer: Authentications): Authentications => new Map([...inner, ...outer])
 
-/** Returns `false` if two layers authenticate the same scheme. Then each guard asks its own layer. */
+/** Returns `false` if the guards have different layers for the same scheme. Then each guard uses its own layer. */
 const agree = (left: Authentications, right: Authentications): boolean =>
   Array.from(left).every(([scheme, authentication]) => (right.get(scheme) ?? authentication) === authentication)
 
-const run = (guard: Guard, fiber: Asker): Handler => {
+const run = (guard: Guard, fiber: CallingFiber): Handler => {
   const policy = guard.place === undefined ? guard.policy : guard.place.policyOf(fiber.context)
   if (policy === undefined) return unreachable
   const request = new GuardedRequest(guard, policy, fiber)
@@ -84,6 +85,6 @@ const run = (guard: Guard, fiber: Asker): Handler => {
 
 const unreachable = Effect.die(
   new Error(
-    "A requirement of an HttpApi is asked, and those further out have not been: a middleware in between has taken out what they provided."
+    "An inner requirement of an HttpApi endpoint ran, but the outer requirements did not. A middleware between them removed their services. Keep the services in the context of the handler."
   )
 )

@@ -1,4 +1,4 @@
-/** Finds the requirements of an `HttpApi` endpoint that a guard is responsible for. */
+/** Finds the requirements of an `HttpApi` endpoint that a guard enforces. */
 import * as Context from "effect/Context"
 import * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -7,7 +7,7 @@ import { deferChecks, type Policy } from "../requirement/policy.ts"
 import { combineAll, policiesOf } from "../requirement/registry.ts"
 import * as Origin from "../scheme/origin.ts"
 
-/** The requirements of an endpoint, outermost first: those of the api, of the group, and of the endpoint itself. */
+/** The requirements of an endpoint, outermost first: of the api, of the group, and of the endpoint itself. */
 export class EndpointPolicy {
   readonly requirements: ReadonlyArray<Policy>
   /** All requirements together. */
@@ -29,12 +29,13 @@ export class EndpointPolicy {
 }
 
 /**
- * The requirements of an endpoint that one guard is responsible for. If there is other middleware between requirements, there are several guards. Each
- * guard asks for all scopes of the endpoint, so that the outermost challenge names them. A check runs in the guard of its requirement, with its services.
+ * The requirements of an endpoint that one guard enforces. If other middleware separates the requirements, there are
+ * several guards. Each guard requires all scopes of the endpoint, so the outermost challenge names them. A check runs
+ * only in the guard of its requirement, with the services available there.
  */
 export class Place {
   readonly endpoint: EndpointPolicy
-  /** The number of requirements of outer guards. */
+  /** The number of requirements that outer guards enforce. */
   readonly outer: number
   readonly count: number
   readonly policy: Policy
@@ -52,24 +53,28 @@ export class Place {
 
   static readonly #applied = new WeakMap<object, number>()
 
-  /** Returns the place of the next requirement that `HttpApi` applies. `HttpApi` begins with the innermost, and passes the same options for the whole endpoint. */
+  /**
+   * Returns the place of the next requirement that `HttpApi` applies. `HttpApi` begins with the innermost, and passes
+   * the same `options` for the whole endpoint.
+   */
   static next(options: { readonly endpoint: HttpApiEndpoint.Top }): Place {
     const endpoint = EndpointPolicy.of(options.endpoint)
     const applied = Place.#applied.get(options) ?? 0
     Place.#applied.set(options, applied + 1)
     const outer = endpoint.requirements.length - 1 - applied
-    if (outer < 0) throw new Error("A requirement was applied that the endpoint does not have.")
+    if (outer < 0) throw new Error("HttpApi applied a requirement that the endpoint does not have.")
     return new Place(endpoint, outer, 1)
   }
 
-  /** Joins this place with the place of the guard directly inside. */
+  /** Merges this place with the place of the directly nested guard. */
   join(inner: Place): Place {
     return new Place(this.endpoint, this.outer, this.count + inner.count)
   }
 
   /**
-   * Returns the policy of this guard. If the outer guards have decided about another request or other credentials, returns the policy of the whole endpoint.
-   * Returns `undefined` if the outer guards have not decided, because their checks have not run.
+   * Returns the policy that this guard must enforce. Returns the policy of the whole endpoint if the outer guards
+   * accepted a different request or different credentials. Returns `undefined` if the outer guards did not run, because
+   * their checks did not run, either.
    */
   policyOf(context: Context.Context<never>): Policy | undefined {
     if (this.outer === 0) return this.policy
@@ -78,7 +83,7 @@ export class Place {
     return Origin.same(passed.origin, originOf(context)) ? this.policy : this.endpoint.policy
   }
 
-  /** Returns what inner guards need to know. */
+  /** Returns the decision for inner guards. */
   passed(context: Context.Context<never>): DecidedPolicies | undefined {
     const count = this.outer + this.count
     return count === this.endpoint.requirements.length
@@ -87,7 +92,7 @@ export class Place {
   }
 }
 
-/** The number of an endpoint's requirements that a request satisfies. */
+/** How many requirements of an endpoint a request satisfies. */
 export class DecidedPolicies {
   // A look-alike object must not pass as a decision: only the constructor sets #genuine.
   readonly #genuine = true
@@ -106,7 +111,7 @@ export class DecidedPolicies {
   })
 
   static of(context: Context.Context<never>, endpoint: EndpointPolicy): DecidedPolicies | undefined {
-    // A program may put any value there.
+    // Typed as unknown, because a program can put any value into the context.
     const passed: unknown = Context.get(context, DecidedPolicies.Reference)
     return typeof passed === "object" &&
       passed !== null &&
@@ -118,12 +123,15 @@ export class DecidedPolicies {
   }
 }
 
-/** Throws within a request. `HttpApiBuilder` gives handlers the context in which they are built, so a request in it would replace every later request. */
+/**
+ * Throws within a request. `HttpApiBuilder` captures the context in which handlers are built, and its request would
+ * replace every later request.
+ */
 export const assertOutsideOfRequests = (): void => {
   const context = Fiber.getCurrent()?.context
   if (context === undefined || Context.getOrUndefined(context, HttpServerRequest) === undefined) return
   throw new Error(
-    "An HttpApi is built within a request: for as long as it lives its handlers would be given this one. Build it once, outside (HttpRouter.toWebHandler, HttpRouter.serve)."
+    "An HttpApi is built within a request. Its handlers would receive this request for every later request. Build the HttpApi once, at start-up (HttpRouter.toWebHandler, HttpRouter.serve)."
   )
 }
 

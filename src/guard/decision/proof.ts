@@ -1,4 +1,4 @@
-/** Reads the proof of a request: `auth.granted`. */
+/** Reads the proof of a request, for `auth.granted`. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -7,7 +7,7 @@ import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof, type Scheme } from "../scheme/scheme.ts"
 
-/** A handler relies on a scope that no requirement has proven. This is a programming mistake, so it is a defect. */
+/** Defect of a handler that relies on a scope that no requirement has proven. */
 class NotProven extends Error {
   override readonly name = "NotProven"
 }
@@ -20,11 +20,11 @@ const current = (context: Context.Context<never>, scheme: Scheme): Proof | strin
   const other = Proof.ofAnyRequest(context, scheme)
   if (other === undefined) return "no requirement of the scheme guards this route"
   return other.origin.source === undefined
-    ? "what was proven was proven outside of the request (auth.grant is for tests without HTTP; auth.layerTest is for requests)"
-    : "what was proven was proven for another request"
+    ? "the proof is from outside the request (auth.grant is for tests without HTTP; auth.layerTest is for requests)"
+    : "the proof is for another request"
 }
 
-/** Runs `use` with the proof. Without a proof, the request fails with a defect, and the log has the reason. */
+/** Runs `use` with the proof. Without a proof, logs the reason and dies. */
 const withProof = <A>(
   scheme: Scheme,
   scopes: ReadonlyArray<string>,
@@ -36,9 +36,9 @@ const withProof = <A>(
       typeof proof === "string" ? undefined : use(proof, (scope) => satisfies(scheme.implication, proof.scopes, scope))
     if (result !== undefined) return Effect.succeed(result)
     const needed = scopes.length === 0 ? "a token" : scopes.map((scope) => JSON.stringify(scope)).join(", ")
-    const why = typeof proof === "string" ? proof : "its requirements do not demand the scope"
+    const why = typeof proof === "string" ? proof : "its requirements do not include the scope"
     const defect = new NotProven(
-      `A handler relies on ${needed} of the scheme ${JSON.stringify(scheme.name)}, which its route or endpoint has not proven: ${why}.`
+      `A handler relies on ${needed} of the scheme ${JSON.stringify(scheme.name)}, which its route or endpoint has not proven: ${why}. Add a requirement of the scheme to the route or endpoint.`
     )
     return Effect.andThen(Effect.logError(defect.message), Effect.die(defect))
   })

@@ -17,11 +17,11 @@ import { DecidedPolicies } from "./place.ts"
 
 const anonymous = Option.none<VerifiedToken>()
 
-/** Runs the handler. Its context has what the guard has proven. */
+/** Returns a function that runs the handler with the accepted tokens and proofs in its context. */
 export const provide =
   (request: GuardedRequest) =>
   (accepted: ReadonlyArray<Accepted>): Handler =>
-    // Safe cast: the types of the callers of the guard say what the handler needs.
+    // Safe cast: the types of the public API require the handler's services.
     Effect.updateContext(request.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
       contextFor(request, accepted, context)
     )
@@ -42,7 +42,7 @@ const contextFor = (
         ? part.required
         : requiredScopes.extend(required, expression.necessary(part.expression), scheme)
     if (accessToken === undefined) continue
-    // A proof is for scopes that the types know. If the token is optional, they know none.
+    // If the token is optional, the types have no proven scopes, so there is no proof.
     if (!part.optional) {
       const scopes = proven(part, accessToken)
       const earlier = Proof.find(result, scheme, origin)
@@ -62,13 +62,16 @@ const contextFor = (
   return passed === undefined ? result : addInPlace(result, DecidedPolicies.Reference.key, passed)
 }
 
-/** The scopes that the requirement mentions and the token has. */
+/** Returns the scopes that the requirement mentions and the token has. */
 const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
   part.proves ??
   new Set(
     expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))
   )
 
-/** The scopes of an earlier proof that the token still has. The token may have been verified again since. */
+/**
+ * Returns the scopes of an earlier proof that the token still has. The token may have been verified again in the
+ * meantime.
+ */
 const stillProven = ({ scheme, scopes }: Proof, token: VerifiedToken): ReadonlyArray<string> =>
   Array.from(scopes).filter((scope) => satisfies(scheme.implication, token.scopes, scope))

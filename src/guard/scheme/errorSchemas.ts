@@ -66,11 +66,11 @@ export const make = (responses: Challenge.Responses, realm: string): ErrorSchema
           headers: { [header]: Schema.String }
         },
         {
-          decode: ({ headers }) => response.receive(received(headers[header] ?? "")),
+          decode: ({ headers }) => response.markAsUpstream(received(headers[header] ?? "")),
           encode: (error) => {
-            if (response.isReceived(error)) throw response.notHandled
+            if (response.isFromUpstream(error)) throw response.uncaughtUpstreamError
             // If user code created the error, respond as this scheme does without required scopes.
-            return { body, headers: answer(error, response.of(error)?.settings ?? settings).headers }
+            return { body, headers: answer(error, response.responseOf(error)?.settings ?? settings).headers }
           }
         }
       )

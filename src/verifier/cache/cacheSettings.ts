@@ -1,4 +1,4 @@
-/** How many verified tokens are kept, and for how long. */
+/** Validates the options of the token cache. */
 import * as Effect from "effect/Effect"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
 import * as duration from "../../core/duration.ts"

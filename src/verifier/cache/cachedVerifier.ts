@@ -1,4 +1,4 @@
-/** Makes verifiers with a cache of verified tokens, as `TokenVerifier` describes it. */
+/** Creates verifiers with a cache of verified tokens, as `TokenVerifier` describes it. */
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,21 +12,23 @@ import * as counter from "../../core/lib/counter.ts"
 import { exitOf, freezeFailure } from "../../core/lib/exit.ts"
 import { isObserved } from "../../core/effect/observed.ts"
 import { type CacheSettings, readSettings } from "./cacheSettings.ts"
-import { keepIn, type KeptToken } from "./cacheEntry.ts"
-import { type Asker, type DirectVerifier, toService, type Verification, withoutCache } from "./directVerifier.ts"
+import { addTo, type CachedToken } from "./cacheEntry.ts"
+import { type CallingFiber, type DirectVerifier, toService, type Verification, withoutCache } from "./directVerifier.ts"
 import type { TokenCacheOptions } from "./options.ts"
 import { RefusedTokens } from "./refusedTokens.ts"
 import { Shared } from "./shared.ts"
-import { type Kept, TokenCache } from "./tokenCache.ts"
+import { type CacheEntry, TokenCache } from "./tokenCache.ts"
 import { TransientMap } from "./transientMap.ts"
-import { isImmutable, type Rejection, stands, type Verified, type VerifierService } from "./verified.ts"
+import { isImmutable, type Rejection, stillValid, type Verified, type VerifierService } from "./verified.ts"
 
-/** How a token is verified, in two steps. */
+/** The two steps that verify a token. */
 interface Steps<Presented> {
-  /** Reads the form of a token. Returns an `InvalidToken` if the form is refused: then the token is refused for ever. */
+  /**
+   * Parses a token. Returns an `InvalidToken` if the form of the token is invalid, so that it can never be accepted.
+   */
   readonly read: (text: string) => Presented
-  /** Verifies what `read` returned. Gets an `InvalidToken` only if logs or spans report verifications. */
-  readonly verify: (presented: Presented, fiber: Asker) => Effect.Effect<Verified, Rejection>
+  /** Verifies the result of `read`. Receives an `InvalidToken` only if logs or spans report verifications. */
+  readonly verify: (presented: Presented, fiber: CallingFiber) => Effect.Effect<Verified, Rejection>
   /** Counts a token that `read` refused. */
   readonly refused: (error: InvalidToken) => void
 }
@@ -55,12 +57,12 @@ const verifyAlways =
 /** A verification in progress. */
 interface InProgress {
   readonly shared: Shared<Verified, Rejection>
-  /** The outcome that one request has taken, if its token can change: no other request gets that outcome. */
+  /** The outcome whose mutable token one request has received. No other request receives this token. */
   taken: Verified | undefined
 }
 
 const lookups = Metric.counter("oauth2_token_cache_lookups_total", {
-  description: "Look-ups of verified tokens, by outcome: hit, miss",
+  description: "Lookups of verified tokens, by outcome: hit, miss",
   incremental: true
 })
 
@@ -70,47 +72,47 @@ const cached = <Presented>(
   settings: CacheSettings,
   context: Context.Context<never>
 ): VerifierService => {
-  const cache = new TokenCache<KeptToken>(settings)
-  const keep = keepIn(cache, settings)
+  const cache = new TokenCache<CachedToken>(settings)
+  const add = addTo(cache, settings)
   const refusedTokens = new RefusedTokens()
   const inProgress = new TransientMap<InProgress>()
   const hits = counter.make(lookups, { outcome: "hit" }, context)
   const misses = counter.make(lookups, { outcome: "miss" }, context)
 
-  // -- a cached token -----------------------------------------------------------------------------------------------
+  // -- cached tokens ------------------------------------------------------------------------------------------------
 
-  const known = (found: Kept<KeptToken> | undefined, fiber: Asker): Verification | undefined => {
+  const lookUp = (found: CacheEntry<CachedToken> | undefined, fiber: CallingFiber): Verification | undefined => {
     if (found === undefined) return
     const clock = fiber.getRef(Clock.Clock)
     const now = clock.currentTimeMillisUnsafe()
-    const kept = cache.current(found, now)
-    if (kept === undefined) return
-    if (isWiped(kept)) {
-      cache.delete(kept.text)
+    const cached = cache.current(found, now)
+    if (cached === undefined) return
+    if (isWiped(cached)) {
+      cache.delete(cached.text)
       return
     }
-    const standing = kept.standing(clock, now)
-    if (standing !== stands) return { token: kept.token, verified: verifiedIf(standing, kept, clock, fiber) }
+    const validity = cached.validity(clock, now)
+    if (validity !== stillValid) return { token: cached.token, verified: verifiedIf(validity, cached, clock, fiber) }
     hits.count++
-    return kept
+    return cached
   }
 
-  /** Returns the cached token if its key still counts. Otherwise the token is verified again. */
+  /** Returns the cached token if its key is still in the key set. Otherwise verifies the token again. */
   const verifiedIf = (
-    standing: Effect.Effect<boolean, Rejection>,
-    { text, until, verified }: KeptToken,
+    validity: Effect.Effect<boolean, Rejection>,
+    { text, until, verified }: CachedToken,
     clock: Clock.Clock,
-    fiber: Asker
+    fiber: CallingFiber
   ): Effect.Effect<VerifiedToken, Rejection> =>
-    Effect.matchEffect(standing, {
+    Effect.matchEffect(validity, {
       onFailure: (error) => {
         misses.count++
         if (error._tag === "InvalidToken") cache.delete(text)
         return Effect.fail(error)
       },
-      onSuccess: (holds) => {
+      onSuccess: (isValid) => {
         // The token may have expired while the keys were fetched.
-        if (holds && clock.currentTimeMillisUnsafe() < until) {
+        if (isValid && clock.currentTimeMillisUnsafe() < until) {
           hits.count++
           return verified
         }
@@ -119,9 +121,9 @@ const cached = <Presented>(
       }
     })
 
-  // -- any other token -----------------------------------------------------------------------------------------------
+  // -- uncached tokens ----------------------------------------------------------------------------------------------
 
-  const verifyUncached = (text: string, fiber: Asker): Effect.Effect<VerifiedToken, Rejection> => {
+  const verifyUncached = (text: string, fiber: CallingFiber): Effect.Effect<VerifiedToken, Rejection> => {
     const presented = read(text)
     if (presented instanceof InvalidToken && !isObserved(fiber)) {
       refusedTokens.add(text, presented)
@@ -146,17 +148,17 @@ const cached = <Presented>(
   ): Effect.Effect<VerifiedToken, Rejection> => {
     const verified = verifyAlone()
     const exit = exitOf(verified)
-    if (exit !== undefined) return Exit.map(exit, (verified) => keep(text, verified, clock))
+    if (exit !== undefined) return Exit.map(exit, (verified) => add(text, verified, clock))
     const started: InProgress = {
       taken: undefined,
       shared: new Shared(verified, {
         onStart: () => inProgress.set(text, started),
         onEnd: (exit) => {
           freezeFailure(exit)
-          // After an invalidation, the outcome is not cached.
+          // The token was invalidated in the meantime, so do not cache the outcome.
           if (inProgress.get(text) !== started) return
           inProgress.delete(text)
-          if (Exit.isSuccess(exit)) keep(text, exit.value, clock)
+          if (Exit.isSuccess(exit)) add(text, exit.value, clock)
         }
       })
     }
@@ -165,12 +167,12 @@ const cached = <Presented>(
 
   return toService(
     {
-      lookUp: (text, fiber) => known(cache.find(text), fiber),
+      lookUp: (text, fiber) => lookUp(cache.find(text), fiber),
       lookUpPresented: (header, fiber) => {
         const refusal = refusedTokens.get(header)
         return refusal !== undefined && !isObserved(fiber)
           ? { token: undefined, verified: refuse(refusal) }
-          : known(cache.findPresented(header), fiber)
+          : lookUp(cache.findPresented(header), fiber)
       },
       verify: verifyUncached
     },
@@ -181,8 +183,11 @@ const cached = <Presented>(
   )
 }
 
-/** Returns `true` if a handler has wiped the token. All requests with a cached token get the same one, so the next request needs a new token. */
-const isWiped = ({ token }: KeptToken): boolean => {
+/**
+ * Returns `true` if a handler has wiped the token. Requests with a cached token share its `Redacted` value, so the next
+ * request needs a new value.
+ */
+const isWiped = ({ token }: CachedToken): boolean => {
   try {
     Redacted.value(token)
     return false
@@ -191,7 +196,10 @@ const isWiped = ({ token }: KeptToken): boolean => {
   }
 }
 
-/** The token for one request. A token that can change is for the first request that gets it, and each other request verifies for itself. */
+/**
+ * Returns the token for one request. Only the first request receives a mutable token. Each other request verifies its
+ * own.
+ */
 const tokenOf = (
   inProgress: InProgress,
   verifyAlone: () => Effect.Effect<Verified, Rejection>

@@ -1,28 +1,28 @@
-/** The options of the cache in front of every verifier. */
+/** The options of the token cache. */
 import type * as Duration from "effect/Duration"
 
 /**
- * How verified tokens are kept.
+ * Options for the cache of verified tokens.
  *
  * @category models
  * @since 0.1.0
  */
 export interface TokenCacheOptions {
-  /** How many tokens are kept at most. Default: 10 000. */
+  /** Maximum number of cached tokens. Default: 10 000. */
   readonly capacity?: number
-  /** How many bytes they take at most, with what was read from them, as the library estimates it. Default: 16 777 216 (16 MiB). */
+  /** Maximum estimated size of the cached tokens and their claims, in bytes. Default: 16 777 216 (16 MiB). */
   readonly maxBytes?: number
-  /** How long a token is not verified again. At most 24 hours. Default: 1 minute. */
+  /** Maximum time for which a verified token is cached. At most 24 hours. Default: 1 minute. */
   readonly timeToLive?: Duration.Input
 }
 
 /**
- * Whether verified tokens are kept, and how.
+ * Option that configures the token cache of a verifier, or switches it off.
  *
  * @category models
  * @since 0.1.0
  */
 export interface TokenCaching {
-  /** `false`: every request's token is verified anew. Default: kept, within the default bounds. */
+  /** With `false`, the token of every request is verified again. Default: a cache with the default bounds. */
   readonly cache?: TokenCacheOptions | false
 }

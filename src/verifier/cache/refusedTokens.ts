@@ -1,4 +1,4 @@
-/** Remembers a few tokens whose form is refused. */
+/** Caches the errors of a few tokens with an invalid form. */
 import type { InvalidToken } from "../../core/SecurityError.ts"
 import { isToken, prefix } from "../../core/authorizationHeader.ts"
 import { AdmissionFilter } from "./admission.ts"
@@ -7,8 +7,9 @@ const capacity = 64
 const maxLength = 256
 
 /**
- * The errors of tokens whose form was refused, by the value of the `Authorization` header. A client that sends `Bearer undefined` sends it again, and the
- * form of a token is refused for ever. Only 64 short tokens are remembered, each when it comes for the second time.
+ * The errors of tokens with an invalid form, by the value of the `Authorization` header. A client that sends
+ * `Bearer undefined` usually sends it again, and such a token can never be accepted. The cache holds at most 64 tokens
+ * of at most 256 characters, and admits each on its second use.
  */
 export class RefusedTokens {
   readonly #admission = new AdmissionFilter(2 ** 10)

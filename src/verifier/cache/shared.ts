@@ -1,19 +1,19 @@
-/** Runs an effect once for all fibers that ask for it, and may remember the outcome for a while. */
+/** Runs an effect once for all fibers that need its outcome, and can remember the outcome for a while. */
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 
-// One count for all verifiers: another verifier may wrap a verifier, and a function of a program may wrap its `invalidate`.
+// One count for all verifiers, because a verifier may wrap another, and a program may wrap `invalidate`.
 let invalidations = 0
 
-/** Notes that a program has invalidated a token: no outcome from before is used again. */
+/** Counts an invalidation of a token. Outcomes from before the invalidation are not used again. */
 export const countInvalidation = (): void => {
   invalidations++
 }
 
-/** One run. The fiber that waits first creates `outcome`. */
+/** One run of the effect. The first fiber that waits creates `outcome`. */
 interface Run<A, E> {
   outcome: Deferred.Deferred<Exit.Exit<A, E>> | undefined
 }
@@ -21,15 +21,15 @@ interface Run<A, E> {
 export interface SharedOptions<A, E> {
   /** Runs when a run starts. */
   readonly onStart?: () => void
-  /** Runs when a run has ended, before the fibers that waited continue. */
+  /** Runs when a run has ended, before the waiting fibers continue. */
   readonly onEnd?: (exit: Exit.Exit<A, E>) => void
-  /** How long the outcome answers fibers that ask after the run. Default: not at all. */
+  /** How long later fibers get the same outcome. Default: not at all. */
   readonly memory?: Memory<A, E>
 }
 
 export interface Memory<A, E> {
   readonly clock: Clock.Clock
-  /** Returns the time until which an outcome may be used. Times are in milliseconds since the epoch. */
+  /** Returns the time at which an outcome expires. Times are in milliseconds since the epoch. */
   readonly expiryOf: (exit: Exit.Exit<A, E>, now: number) => number
 }
 
@@ -40,10 +40,11 @@ interface Remembered<A, E> {
 }
 
 /**
- * One run of an effect for all fibers that ask at the same time. The first fiber runs the effect, and the others wait for the outcome. If the first fiber is
- * interrupted, the next fiber runs the effect again: the end of one request does not end another one.
+ * Shares one run of an effect between fibers. The first fiber runs the effect, and the others wait for the outcome. If
+ * the first fiber is interrupted, the next fiber runs the effect again. So if a client disconnects, other requests with
+ * the same token still complete.
  *
- * If there is a `memory`, later fibers get the same outcome until it expires, or until the program invalidates a token.
+ * With a `memory`, later fibers get the same outcome until it expires, or until the program invalidates a token.
  */
 export class Shared<A, E> {
   readonly #effect: Effect.Effect<A, E>
@@ -53,19 +54,19 @@ export class Shared<A, E> {
 
   constructor(effect: Effect.Effect<A, E>, options: SharedOptions<A, E> = {}) {
     this.#effect = effect
-    // Prototype pollution: an option that is absent must not be read by inheritance.
+    // Prototype pollution: an absent option must not be inherited.
     this.#options = ownProperties(options)
   }
 
-  /** Gives the outcome to one fiber. */
+  /** Returns the outcome, and runs the effect if necessary. */
   readonly outcome: Effect.Effect<A, E> = Effect.suspend(() => {
     if (this.#remembered !== undefined && this.#isCurrent(this.#remembered)) return this.#remembered.exit
     if (this.#run !== undefined) return this.#wait(this.#run)
     let own: Run<A, E> | undefined
     let invalidationsBefore = 0
     return Effect.onExitPrimitive(
-      // The run starts inside of `onExit`, so that an interruption cannot skip its end. A fiber may pause between two effects, so another fiber may have
-      // started a run in the meantime.
+      // Start inside `onExit`, so an interrupt cannot skip the end of the run. A fiber may pause between two effects,
+      // so another fiber may have started a run in the meantime.
       Effect.suspend(() => {
         if (this.#run !== undefined) return this.#wait(this.#run)
         this.#run = own = { outcome: undefined }
@@ -92,7 +93,7 @@ export class Shared<A, E> {
       this.#remembered = { exit, until, invalidationsBefore }
     }
     onEnd?.(exit)
-    // Before the others continue, because the first of them may start the next run.
+    // Clear this before the waiting fibers continue, because the first of them may start the next run.
     this.#run = undefined
     if (run.outcome !== undefined) Deferred.doneUnsafe(run.outcome, Effect.succeed(exit))
   }

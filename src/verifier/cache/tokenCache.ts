@@ -10,37 +10,38 @@ export interface Bounds {
   readonly maxBytes: number
 }
 
-/** A cache entry counts from one time until another, in milliseconds since the epoch. */
-export interface Entry {
+/** The time in which a cached value is valid, in milliseconds since the epoch. */
+export interface Lifetime {
   readonly from: number
   readonly until: number
 }
 
-/** An entry, with the data of the cache about it. */
-export interface Kept<E extends Entry> {
+/** A cached value with the data that the cache needs. */
+export interface CacheEntry<E extends Lifetime> {
   readonly text: string
-  /** The value of the `Authorization` header in which clients send the token. */
+  /** The value of the `Authorization` header with the token. */
   readonly field: string
-  readonly entry: E
+  readonly value: E
   readonly bytes: number
   used: boolean
 }
 
 /**
- * A cache of verified tokens. A lookup hashes some characters and then compares the whole token, so it never returns another token's entry. Tokens with the
- * same hash do not evict each other (`TextIndex`).
+ * A cache of verified tokens. A lookup hashes some characters and then compares the whole token, so it never returns
+ * another token's entry. Tokens with the same hash do not evict each other (`TextIndex`).
  *
- * If the cache is full, a token is admitted when it comes for the second time. CLOCK eviction removes entries that were not used since its last round. A
- * token that comes once replaces only an expired entry. It costs the garbage collector little, because objects that live for a while cost more.
+ * A full cache admits a token on its second use, and CLOCK eviction removes entries that were not used since its last
+ * round. On its first use, a token replaces only an expired entry. This spares the garbage collector, because objects
+ * that live for a while cost it more than short-lived objects.
  */
-export class TokenCache<E extends Entry> {
+export class TokenCache<E extends Lifetime> {
   readonly #bounds: Bounds
-  readonly #kept = new Set<Kept<E>>()
-  readonly #index = new TextIndex<Kept<E>>()
+  readonly #entries = new Set<CacheEntry<E>>()
+  readonly #index = new TextIndex<CacheEntry<E>>()
   readonly #admission = new AdmissionFilter(2 ** 14)
-  #evictionCursor: SetIterator<Kept<E>> | undefined
+  #evictionCursor: SetIterator<CacheEntry<E>> | undefined
   #bytes = 0
-  /** Shorter tokens were never cached. */
+  /** The length of the shortest token that was ever cached. */
   #shortest = Infinity
 
   constructor(bounds: Bounds) {
@@ -48,94 +49,99 @@ export class TokenCache<E extends Entry> {
   }
 
   get size(): number {
-    return this.#kept.size
+    return this.#entries.size
   }
 
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Returns the entry of a token. It may have expired: `current` tells. */
-  find(text: string): Kept<E> | undefined {
+  /** Returns the entry of a token. The entry may have expired, so pass it to `current`. */
+  find(text: string): CacheEntry<E> | undefined {
     if (text.length < this.#shortest) return
-    const kept = this.#index.candidate(text, 0)
-    return kept?.text === text ? kept : undefined
+    const entry = this.#index.candidate(text, 0)
+    return entry?.text === text ? entry : undefined
   }
 
   /** Returns the entry of the token in an `Authorization` header, without a copy of the token. */
-  findPresented(field: string): Kept<E> | undefined {
+  findPresented(field: string): CacheEntry<E> | undefined {
     if (field.length < this.#shortest + prefix.length || !field.startsWith(prefix)) return
-    const kept = this.#index.candidate(field, prefix.length)
-    return kept?.field === field ? kept : undefined
+    const entry = this.#index.candidate(field, prefix.length)
+    return entry?.field === field ? entry : undefined
   }
 
-  /** Returns the entry if it counts now. If the clock was set back, an entry that is newer than the clock does not count. */
-  current(kept: Kept<E>, now: number): E | undefined {
-    const { entry } = kept
-    if (now < entry.from || now >= entry.until) {
-      this.#evict(kept)
+  /**
+   * Returns the value if it is valid now. If the clock was set back, an entry that is newer than the clock is invalid.
+   */
+  current(entry: CacheEntry<E>, now: number): E | undefined {
+    const { value } = entry
+    if (now < value.from || now >= value.until) {
+      this.#evict(entry)
       return
     }
-    kept.used = true
-    return entry
+    entry.used = true
+    return value
   }
 
-  /** Adds an entry. `make` runs only if there is room, because it takes as long as reading the claims. It may return `undefined`: then nothing is cached. */
-  set(text: string, now: number, make: () => { readonly entry: E; readonly bytes: number } | undefined): void {
+  /**
+   * Adds an entry. `make` runs only if the token is admitted, because it takes as long as reading the claims. If it
+   * returns `undefined`, nothing is cached.
+   */
+  set(text: string, now: number, make: () => { readonly value: E; readonly bytes: number } | undefined): void {
     this.delete(text)
     const isNew = this.#admission.isNew(text)
-    if (isNew && !this.#hasRoom(this.#bytesOfOne())) {
+    if (isNew && !this.#fits(this.#averageBytes())) {
       const next = this.#nextCandidate()
-      if (next === undefined || next.entry.until > now) return
+      if (next === undefined || next.value.until > now) return
       this.#evict(next)
     }
     const made = make()
     if (made === undefined || made.bytes > this.#bounds.maxBytes) return
-    const { bytes, entry } = made
-    if (this.#hasRoom(bytes)) {
-      // An iterator that is not used keeps all tables that the set has had since in memory.
+    const { bytes, value } = made
+    if (this.#fits(bytes)) {
+      // An unused iterator keeps all later tables of the set in memory.
       this.#evictionCursor = undefined
     } else if (isNew) {
       return
     }
-    while (!this.#hasRoom(bytes)) {
+    while (!this.#fits(bytes)) {
       const next = this.#nextCandidate()
       if (next === undefined) return
       if (next.used) next.used = false
       else this.#evict(next)
     }
     this.#shortest = Math.min(this.#shortest, text.length)
-    const kept = { text, field: prefix + text, entry, bytes, used: false }
-    this.#kept.add(kept)
-    this.#index.add(kept)
+    const entry = { text, field: prefix + text, value, bytes, used: false }
+    this.#entries.add(entry)
+    this.#index.add(entry)
     this.#bytes += bytes
   }
 
   delete(text: string): void {
-    const kept = this.find(text)
-    if (kept !== undefined) this.#evict(kept)
+    const entry = this.find(text)
+    if (entry !== undefined) this.#evict(entry)
   }
 
-  #evict(kept: Kept<E>): void {
-    this.#kept.delete(kept)
-    this.#index.delete(kept)
-    this.#bytes -= kept.bytes
+  #evict(entry: CacheEntry<E>): void {
+    this.#entries.delete(entry)
+    this.#index.delete(entry)
+    this.#bytes -= entry.bytes
   }
 
   /** Returns the average number of bytes per entry. */
-  #bytesOfOne(): number {
-    return this.#kept.size === 0 ? 0 : this.#bytes / this.#kept.size
+  #averageBytes(): number {
+    return this.#entries.size === 0 ? 0 : this.#bytes / this.#entries.size
   }
 
-  #hasRoom(bytes: number): boolean {
-    return this.#kept.size < this.#bounds.capacity && this.#bytes + bytes <= this.#bounds.maxBytes
+  #fits(bytes: number): boolean {
+    return this.#entries.size < this.#bounds.capacity && this.#bytes + bytes <= this.#bounds.maxBytes
   }
 
-  /** Returns the next candidate for eviction, in an endless round. */
-  #nextCandidate(): Kept<E> | undefined {
+  /** Returns the next candidate for eviction. After the last entry, continues with the first. */
+  #nextCandidate(): CacheEntry<E> | undefined {
     const next = this.#evictionCursor?.next().value
     if (next !== undefined) return next
-    this.#evictionCursor = this.#kept.values()
+    this.#evictionCursor = this.#entries.values()
     return this.#evictionCursor.next().value
   }
 }

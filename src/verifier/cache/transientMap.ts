@@ -1,15 +1,16 @@
-/** A map whose members come and go. */
+/** A map for short-lived entries. */
 
-const maxEnded = 1000
+const maxDeleted = 1000
 
 /**
- * A map that is made anew every thousand ends. One whose members come and go makes a new table every so often, and its old tables point to the new ones: once
- * one of them is in the old generation, what has long ended looks alive to the collector of young objects, and is moved there, too. That cost 2 kB for each
- * token that came once.
+ * A map that replaces its `Map` with a copy after every 1000 deletions. A `Map` with many insertions and deletions
+ * replaces its table from time to time, and the old tables point to the new ones. When an old table reaches V8's old
+ * generation, deleted entries look alive to the collector of young objects, which moves them there, too. This cost 2 kB
+ * per token that was used once.
  */
 export class TransientMap<A> {
   #map = new Map<string, A>()
-  #ended = 0
+  #deleted = 0
 
   get(text: string): A | undefined {
     return this.#map.size === 0 ? undefined : this.#map.get(text)
@@ -20,8 +21,8 @@ export class TransientMap<A> {
   }
 
   delete(text: string): void {
-    if (!this.#map.delete(text) || ++this.#ended < maxEnded) return
+    if (!this.#map.delete(text) || ++this.#deleted < maxDeleted) return
     this.#map = new Map(this.#map)
-    this.#ended = 0
+    this.#deleted = 0
   }
 }

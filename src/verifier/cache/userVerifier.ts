@@ -1,4 +1,4 @@
-/** What a `TokenVerifier` of the user's own gives. */
+/** Copies the tokens that custom verifiers return. */
 import type * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -14,8 +14,8 @@ import { frozen, type FrozenToken, type Rejection } from "./verified.ts"
 const expired = failConstant(new InvalidToken({ reason: "Expired" }))
 
 /**
- * What a verifier of the user's own gives: a frozen copy of the token, since the user may hold on to what it is made of (a session, say) and change it; and no
- * token whose time is over.
+ * Returns a frozen copy of the token of a custom verifier, because the program may change the original later, such as a
+ * session. Refuses an expired token.
  */
 export const copyUnexpired = (
   verified: Effect.Effect<VerifiedToken, Rejection>,
@@ -29,12 +29,12 @@ const frozenCopyOf = (token: VerifiedToken): FrozenToken => {
   try {
     return frozen(copyOfToken(token))
   } catch {
-    // Claims of somebody's own making may throw when they are looked at; nothing is kept of them.
+    // Getters of custom claims may throw. Such a token is not cached.
     return { token, bytes: Infinity }
   }
 }
 
-// By name: a class of the user's may have getters.
+// Reads each property by its name, because the token may be an instance of a class with getters.
 const copyOfToken = (token: VerifiedToken): VerifiedToken => ({
   subject: token.subject,
   clientId: copyOfOption(token.clientId, copyOfData),
@@ -52,10 +52,10 @@ const copyOfOption = <A>(option: Option.Option<A>, copyOfValue: (value: A) => A)
 
 const copyOfDateTime = ({ epochMilliseconds }: DateTime.Utc): DateTime.Utc => DateTime.makeUnsafe(epochMilliseconds)
 
-/** A copy of a value and of all that it holds, as far as that is data (`isData`). The rest is taken as it is. */
+/** Copies a value and its nested values if they are data (`isData`). Other values are not copied. */
 export const copyOfData = <A>(value: A): A => {
   if (typeof value !== "object" || value === null) return value
-  // A loop adds to the map while it goes through it. A recursion would end at the depth that the stack allows.
+  // `copyOf` adds nested objects while the loop below runs. A recursion could overflow the stack.
   const copies = new Map<object, Members>()
   const copyOf = (member: unknown): unknown => {
     if (typeof member !== "object" || member === null || !isData(member)) return member
@@ -76,14 +76,14 @@ type Members = Record<string, unknown>
 
 const emptyCopyOf = (value: object): Members => {
   const prototype: unknown = Object.getPrototypeOf(value)
-  // Safe cast: members of an array have names, too.
+  // Safe cast: the members of an array have names, too.
   if (Array.isArray(value)) return [] as unknown as Members
-  // A plain object gets no prototype, so a claim that is absent reads as `undefined`, whatever a program adds to `Object.prototype`.
+  // Prototype pollution: the copy of a plain object has no prototype, so an absent claim is always `undefined`.
   return Object.create(prototype === Object.prototype ? null : (prototype as object | null)) as Members
 }
 
 const set = (object: Members, name: string, value: unknown): void => {
-  // An assignment would make it the prototype of the object.
+  // An assignment to `__proto__` would replace the prototype of the object.
   if (name !== "__proto__") object[name] = value
   else Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true })
 }

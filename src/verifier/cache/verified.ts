@@ -1,4 +1,4 @@
-/** What a verifier is, what a verification finds, and for how long that holds. */
+/** The types of verifiers and of verified tokens. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
@@ -12,35 +12,44 @@ export type Verify = (
   token: Redacted.Redacted
 ) => Effect.Effect<VerifiedToken, InvalidToken | AuthorizationServerUnavailable>
 
-/** The service that `TokenVerifier` is the key of. */
+/** Service that verifies bearer tokens. `TokenVerifier` is its key. */
 export interface VerifierService {
-  /** What a credential says: fails with `InvalidToken` where it is refused, with `AuthorizationServerUnavailable` where nobody could tell. */
+  /**
+   * Verifies a token. Fails with `InvalidToken` if it is refused, and with `AuthorizationServerUnavailable` if it
+   * cannot be verified now.
+   */
   readonly verify: Verify
-  /** Forgets what is kept of a token: who presents it next has it verified anew. What is being decided about at this moment is decided. */
+  /**
+   * Removes a token from the cache, so the next request with the token verifies it again. A verification in progress
+   * still completes.
+   */
   readonly invalidate: (token: Redacted.Redacted) => Effect.Effect<void>
 }
 
-/** A token, frozen as far as `freeze` reaches. */
+/** A token whose data is frozen (`freeze`). */
 export interface FrozenToken {
   readonly token: VerifiedToken
-  /** An estimate of what the token takes in memory; `Infinity` if a part of the token can still change. */
+  /** The estimated size of the token in memory, in bytes. `Infinity` if a part of the token can still change. */
   readonly bytes: number
 }
 
 export const frozen = (token: VerifiedToken): FrozenToken => ({ token, bytes: freeze(token) })
 
-/** Returns `true` if no request can change the token for another one. */
+/** Returns `true` if no part of the token can change. Then requests can share the token. */
 export const isImmutable = ({ bytes }: FrozenToken): boolean => bytes < Infinity
 
 export interface Verified extends FrozenToken {
-  /** From then on, in milliseconds since the epoch, the token is verified anew. */
+  /** The time from which the token must be verified again, in milliseconds since the epoch. */
   readonly until: number
-  readonly standing: Validity
+  readonly validity: Validity
 }
 
-/** Whether what does not depend on time alone still holds: the key that signed. `stands` itself where that is known at once. */
+/**
+ * Checks if a verification is still valid for reasons other than time: the signing key must still be in the key set.
+ * Returns the constant `stillValid` if the answer is `true` and needs no wait.
+ */
 export type Validity = (clock: Clock.Clock, now: number) => Effect.Effect<boolean, Rejection>
 
-export const stands: Effect.Effect<boolean> = Effect.succeed(true)
+export const stillValid: Effect.Effect<boolean> = Effect.succeed(true)
 
-export const always: Validity = () => stands
+export const alwaysValid: Validity = () => stillValid

@@ -17,7 +17,7 @@ import { refuse } from "../report/advice.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import * as outcome from "../report/telemetry.ts"
-import { always, frozen } from "../cache/verified.ts"
+import { alwaysValid, frozen } from "../cache/verified.ts"
 import * as answer from "./answer.ts"
 import type { ClientSecret, Credentials, OtherCredentials, Policy as Options } from "./options.ts"
 import * as introspectionRequest from "./introspectionRequest.ts"
@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function* (
         const token = answer.read(response, policy, clock.currentTimeMillisUnsafe())
         return answer.isRefused(token)
           ? refuse(token.error, token.advice, policy)
-          : Effect.succeed({ ...frozen(token), until: claims.until(token, policy.claims), standing: always })
+          : Effect.succeed({ ...frozen(token), until: claims.until(token, policy.claims), validity: alwaysValid })
       })
     )
   return yield* cachedVerifier.make({

@@ -8,7 +8,7 @@ import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { constant } from "../../core/constantErrors.ts"
 import { refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
-import { frozen, type Rejection, type Validity, stands, type Verified } from "../cache/verified.ts"
+import { frozen, type Rejection, stillValid, type Validity, type Verified } from "../cache/verified.ts"
 import * as claims from "../claims/claims.ts"
 import * as compact from "./compact.ts"
 import { own } from "../../core/lib/ownProperties.ts"
@@ -81,7 +81,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
     (key: Key): Validity =>
     (clock, now) =>
       availableKeys(header, clock, now).includes(key)
-        ? stands
+        ? stillValid
         : Effect.map(keysOf(header), (keys) => keys.includes(key))
   const verifyWith = (key: Key) =>
     Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, validityOf(key)))
@@ -103,7 +103,7 @@ const accept = (
   payload: Uint8Array,
   { typ }: compact.Compact["header"],
   policy: policies.Policy,
-  standing: Validity
+  validity: Validity
 ): Effect.Effect<Verified, InvalidToken> =>
   Effect.clockWith((clock) => {
     const verified = parseObject(payload)
@@ -116,6 +116,6 @@ const accept = (
     }
     const failing = profile.findViolation(typ, verified, policy)
     return failing === undefined
-      ? Effect.succeed({ ...frozen(token), until: claims.until(token, policy), standing })
+      ? Effect.succeed({ ...frozen(token), until: claims.until(token, policy), validity })
       : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)
   })

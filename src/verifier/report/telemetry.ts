@@ -6,7 +6,7 @@ import * as Metric from "effect/Metric"
 import * as counter from "../../core/lib/counter.ts"
 import { errorOf } from "../../core/lib/exit.ts"
 import { isDebugged, isTraced } from "../../core/effect/observed.ts"
-import type { Asker } from "../cache/directVerifier.ts"
+import type { CallingFiber } from "../cache/directVerifier.ts"
 import type { Rejection } from "../cache/verified.ts"
 
 const verifications = Metric.counter("oauth2_token_verifications_total", {
@@ -34,7 +34,7 @@ export const observed = <A>(
   verification: Effect.Effect<A, Rejection>,
   span: string,
   count: Count,
-  fiber: Asker
+  fiber: CallingFiber
 ): Effect.Effect<A, Rejection> => {
   const counted = Effect.onExitPrimitive(verification, (exit) => {
     count(Exit.isSuccess(exit) ? "Accepted" : errorOf(exit))

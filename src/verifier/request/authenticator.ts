@@ -12,15 +12,16 @@ import type { TokenVerifier } from "../TokenVerifier.ts"
 import * as authorizationHeader from "../../core/authorizationHeader.ts"
 import { failConstant, failWith } from "../../core/constantErrors.ts"
 import { errorOf, frozenSuccess } from "../../core/lib/exit.ts"
-import { type Asker, directOf, type DirectVerifier, type Verification } from "../cache/directVerifier.ts"
+import { type CallingFiber, directOf, type DirectVerifier, type Verification } from "../cache/directVerifier.ts"
 import { Shared } from "../cache/shared.ts"
 import { frozen, type FrozenToken, isImmutable, type Rejection } from "../cache/verified.ts"
 import { recall, remember, Remembered } from "./requestMemory.ts"
 
-// In milliseconds. A request may live for long, such as one with a stream or a socket. Its verification counts only while requirements decide about it.
+// In milliseconds. A request with a stream or a socket may last for hours, but only its requirements need the
+// verification.
 const rememberedFor = 30_000
 
-/** An outage is not remembered, because the next attempt may succeed. */
+/** Returns when a verification expires. An outage expires at once, because the next attempt may succeed. */
 const expiryOf = (exit: Exit.Exit<VerifiedToken, Rejection>, now: number): number => {
   if (Exit.isSuccess(exit)) return Math.min(now + rememberedFor, exit.value.expiresAt.epochMilliseconds)
   return errorOf(exit)?._tag === "InvalidToken" ? now + rememberedFor : now
@@ -29,7 +30,7 @@ const expiryOf = (exit: Exit.Exit<VerifiedToken, Rejection>, now: number): numbe
 /** Decodes the claims of a verified token for a scheme. */
 type Decode<A> = (token: VerifiedToken) => Effect.Effect<A, InvalidToken>
 
-/** The credential of a request: its verification fails with the reason if there is no token. */
+/** The credential of a request. If the request has no token, the verification fails with the reason. */
 export type Credential = Verification<NotAuthenticated | InvalidRequest | Rejection>
 
 const refused = (error: NotAuthenticated | InvalidRequest): Credential => ({
@@ -38,8 +39,8 @@ const refused = (error: NotAuthenticated | InvalidRequest): Credential => ({
 })
 
 /**
- * The verifier of a scheme at run time, with the tokens that it has verified. The memory is private to the instance, so no value in a context can pass for
- * a verification. A cached token costs one lookup. An uncached token is remembered while the request is handled.
+ * Verifies tokens for one scheme. A cached token costs one lookup. The verification of an uncached token is stored in a
+ * private field of the request, so no value in a context can pass as a verification.
  */
 export class Authenticator {
   readonly #verifier: DirectVerifier
@@ -51,8 +52,11 @@ export class Authenticator {
     this.#decode = decode && ((token) => Effect.map(decode(token), frozen))
   }
 
-  /** Returns the credential of a request, whatever `BearerToken` the context has. In a program without HTTP, that `BearerToken` is the credential. */
-  credentialOf(request: HttpServerRequest | undefined, fiber: Asker): Credential {
+  /**
+   * Returns the credential of a request, and ignores the `BearerToken` of the context. Without HTTP, that `BearerToken`
+   * is the credential.
+   */
+  credentialOf(request: HttpServerRequest | undefined, fiber: CallingFiber): Credential {
     if (request === undefined) {
       const token = Context.getUnsafe(fiber.context, BearerToken)
       return { token, verified: this.fromToken(token, fiber) }
@@ -68,8 +72,8 @@ export class Authenticator {
     return this.#find(text, presented ?? this.#verifier.lookUp(text, fiber), request, "own", fiber)
   }
 
-  /** Returns the verification of a token that a program presents, once per request if there is a request. */
-  fromToken(token: Redacted.Redacted, fiber: Asker): Verification["verified"] {
+  /** Verifies a token that the program itself presents. Within a request, the token is verified once. */
+  fromToken(token: Redacted.Redacted, fiber: CallingFiber): Verification["verified"] {
     const text = Redacted.value(token)
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
     return this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber).verified
@@ -80,28 +84,31 @@ export class Authenticator {
     cached: Verification | undefined,
     request: HttpServerRequest | undefined,
     place: "own" | "last",
-    fiber: Asker
+    fiber: CallingFiber
   ): Verification {
     if (cached !== undefined && Exit.isExit(cached.verified))
       return this.#decode === undefined ? cached : this.#decodeCached(cached, this.#decode)
     const remembered = request && recall(request, this, text)
     if (remembered !== undefined) return remembered
     const verified = this.#verify(text, cached, fiber)
-    // A token that is refused at once may be refused at once again.
+    // A refusal without a wait is not worth remembering.
     if (request === undefined || errorOf(verified) !== undefined) return { token: undefined, verified }
     return remember(request, this, place, this.#shared(text, verified, fiber))
   }
 
-  /** Verifies a token whose verification takes time, and decodes its claims. */
-  #verify(text: string, cached: Verification | undefined, fiber: Asker): Verification["verified"] {
+  /** Verifies an uncached token, or completes the verification of a cached one, and decodes the claims. */
+  #verify(text: string, cached: Verification | undefined, fiber: CallingFiber): Verification["verified"] {
     const verified = cached?.verified ?? this.#verifier.verify(text, fiber)
     return this.#decode === undefined
       ? verified
       : Effect.mapEager(Effect.flatMapEager(verified, this.#decode), ({ token }) => token)
   }
 
-  /** The first fiber that asks runs the verification that has begun. Later, the token is verified again. */
-  #shared(text: string, begun: Verification["verified"], fiber: Asker): Remembered {
+  /**
+   * Shares a verification that has begun with the fibers of the request. After it has expired, the token is verified
+   * again.
+   */
+  #shared(text: string, begun: Verification["verified"], fiber: CallingFiber): Remembered {
     let first: Verification["verified"] | undefined = begun
     const verify = Effect.withFiber((fiber) => {
       const verified = first ?? this.#verify(text, this.#verifier.lookUp(text, fiber), fiber)
@@ -116,7 +123,9 @@ export class Authenticator {
     return { token, verified: Effect.flatMapEager(verified, (token) => this.#decodeOnce(token, decode)) }
   }
 
-  /** Decodes the claims of a cached token once. If they decode to a value that can change, such as a `Date`, each request gets its own value. */
+  /**
+   * Decodes the claims of a cached token once. If the result is mutable, such as a `Date`, each request gets its own.
+   */
   #decodeOnce(token: VerifiedToken, decode: Decode<FrozenToken>): Verification["verified"] {
     return (
       this.#decoded.get(token) ??
@@ -128,7 +137,10 @@ export class Authenticator {
   }
 }
 
-/** For tests: accepts every request and every token with the given token, or treats every request as anonymous. Scopes are still checked. */
+/**
+ * For tests: accepts every credential with the given token, or treats every request as unauthenticated. Scopes are
+ * still checked.
+ */
 export class TestAuthenticator extends Authenticator {
   readonly #verified: Effect.Effect<VerifiedToken> | undefined
 
@@ -137,7 +149,7 @@ export class TestAuthenticator extends Authenticator {
     this.#verified = verified
   }
 
-  override credentialOf(request: HttpServerRequest | undefined, fiber: Asker): Credential {
+  override credentialOf(request: HttpServerRequest | undefined, fiber: CallingFiber): Credential {
     if (request === undefined) return super.credentialOf(request, fiber)
     return this.#verified === undefined
       ? refused(authorizationHeader.noCredentials)

@@ -1,4 +1,4 @@
-/** Keeps the verifications of a request on the request itself. */
+/** Stores the verifications of a request on the request itself. */
 import type * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as Redacted from "effect/Redacted"
@@ -6,7 +6,7 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type { Verification } from "../cache/directVerifier.ts"
 import type { Rejection } from "../cache/verified.ts"
 
-// Classes, because a request holds their instances (`guard/decision/decide.ts` gives the reason).
+// Classes instead of object literals: `guard/decision/decide.ts` gives the reason.
 
 export class Remembered implements Verification {
   readonly text: string
@@ -20,13 +20,12 @@ export class Remembered implements Verification {
   }
 }
 
-/**
- * The verifications of one request by one authenticator: of the token in the `Authorization` header, and of the last token that the program itself presented.
- * A program that presents one token after the other does not fill the memory.
- */
+/** The verifications of one request by one authenticator. */
 class RequestMemory {
   readonly authenticator: object
+  /** The token in the `Authorization` header. */
   own: Remembered | undefined
+  /** The last token that the program itself presented. Only the last, so that many tokens cannot fill the memory. */
   last: Remembered | undefined
 
   constructor(authenticator: object) {
@@ -34,15 +33,15 @@ class RequestMemory {
   }
 }
 
-// A class that extends this puts its private names on the target itself.
+// A subclass defines its private fields on the target itself.
 const ReturnOverride = function (target: object) {
   return target
 } as unknown as new (target: object) => object
 
 /**
- * All verifications of a request, under a private name of the request. No other code finds them, and they end with the request. A request that `modify`
- * returns is a different one, because a verifier may decide otherwise about it. A `WeakMap` would work, but a key for each request costs the garbage
- * collector more than the whole decision.
+ * All verifications of a request, in a private field of the request. No other code can read the field, and it ends with
+ * the request. The request that `modify` returns does not have it, because a verifier may refuse the modified request.
+ * A `WeakMap` with one key per request would cost the garbage collector more than the whole decision.
  */
 class RequestMemories extends ReturnOverride {
   readonly #list: Array<RequestMemory> = []
@@ -61,14 +60,14 @@ class RequestMemories extends ReturnOverride {
   }
 }
 
-/** Returns the verification of a token, if the authenticator has verified it for this request. */
+/** Returns the verification of a token if the authenticator has verified the token for this request. */
 export const recall = (request: HttpServerRequest, authenticator: object, text: string): Remembered | undefined => {
   const memory = RequestMemories.find(request, authenticator)
   if (memory?.own?.text === text) return memory.own
   return memory?.last?.text === text ? memory.last : undefined
 }
 
-/** Keeps a verification for the rest of the request. */
+/** Stores a verification for the rest of the request. */
 export const remember = (
   request: HttpServerRequest,
   authenticator: object,
