@@ -13,6 +13,7 @@ describe("JwtVerifier", () => {
         ["jwt: typ JWT", { header: { typ: "JWT" } }, { profile: "jwt" }],
         ["jwt: no typ", { header: { typ: undefined } }, { profile: "jwt" }],
         ["jwt: typ at+jwt", {}, { profile: "jwt" }],
+        ["jwt: no jti and no iat", { without: ["jti", "iat"] }, { profile: "jwt" }],
         ["jwt: scopes without a client", { without: ["client_id"] }, { profile: "jwt" }],
         ["jwt: a client without scopes", { without: ["scope"] }, { profile: "jwt" }],
         [
@@ -45,6 +46,20 @@ describe("JwtVerifier", () => {
       readonly [name: string, claim: string, options: MintOptions, policy: Partial<JwtVerifier.Options>]
     > = [
       ["at+jwt: no client_id", "client_id", { without: ["client_id"] }, {}],
+      ["at+jwt: a client_id that is not a string", "client_id", { claims: { client_id: 1 } }, {}],
+      ["at+jwt: no jti", "jti", { without: ["jti"] }, {}],
+      ["at+jwt: an empty jti", "jti", { claims: { jti: "" } }, {}],
+      ["at+jwt: a jti that is not a string", "jti", { claims: { jti: 1 } }, {}],
+      ["at+jwt: no iat", "iat", { without: ["iat"] }, {}],
+      ["at+jwt: an iat that is not a number", "iat", { claims: { iat: "0" } }, {}],
+      ["at+jwt: a sub that is not a string", "sub", { claims: { sub: 1 } }, {}],
+      [
+        "a required claim whose value is null",
+        "tenant",
+        { claims: { tenant: null } },
+        { requiredClaims: { tenant: true } }
+      ],
+      ["jwt: null as its only mark", "scope", { claims: { scope: null }, without: ["client_id"] }, { profile: "jwt" }],
       ["at+jwt: no typ", "typ", { header: { typ: undefined } }, {}],
       ["jwt: the typ of a logout token", "typ", { header: { typ: "logout+jwt" } }, { profile: "jwt" }],
       ["jwt: the typ of a DPoP proof", "typ", { header: { typ: "dpop+jwt" } }, { profile: "jwt" }],

@@ -15,16 +15,18 @@ export const findViolation = (
   const forbidden = forbiddenClaims.find((name) => Object.hasOwn(claims, name))
   if (forbidden !== undefined) return forbidden
   switch (profile) {
-    case "at+jwt": {
-      const client = own(claims, "client_id")
-      return typeof client === "string" && client !== "" ? undefined : "client_id"
-    }
+    case "at+jwt":
+      return ["client_id", "jti", "iat"].find((name) => !isPresent(name, own(claims, name)))
     case "jwt":
       return policy.marksAccessTokens(claims) ? undefined : "scope"
     case "id-token":
       return
   }
 }
+
+/** RFC 9068 §2.2 requires these claims. `iat` is a number (RFC 7519 §4.1.6), and the others are strings. */
+const isPresent = (name: string, value: unknown): boolean =>
+  name === "iat" ? typeof value === "number" : typeof value === "string" && value !== ""
 
 /** Returns a log message that names the `profile` option for such tokens. The message never contains token content. */
 export const advice = (typ: string | undefined, claims: Claims, policy: Policy): string => {

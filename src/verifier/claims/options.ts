@@ -30,7 +30,7 @@ export interface Policy {
   readonly maxLifetime?: Duration.Input
   /**
    * Maximum length of a token, in characters. For longer tokens, also raise `BearerToken.MaxLength`, which limits the
-   * whole `Authorization` header. The header of a token can have at most 1024 bytes.
+   * whole `Authorization` header. The header of a token can have at most 6144 bytes.
    *
    * @default 8192
    */
@@ -40,7 +40,7 @@ export interface Policy {
    *
    * | value | accepted `typ` header | claims | use for |
    * |---|---|---|---|
-   * | `"at+jwt"` | `at+jwt` | has `client_id` | issuers that mark access tokens (RFC 9068 §4) |
+   * | `"at+jwt"` | `at+jwt` | has `client_id`, `jti` and `iat` | issuers that mark access tokens (RFC 9068 §2.2) |
    * | `"jwt"` | `JWT`, `at+jwt`, absent | has one of `accessTokenClaims`, none of `forbiddenClaims` | other issuers |
    * | `"id-token"` | `JWT`, absent | none of `forbiddenClaims` | clients that send ID tokens (Google) |
    *
@@ -49,7 +49,7 @@ export interface Policy {
    * @default "at+jwt"
    */
   readonly profile?: "at+jwt" | "jwt" | "id-token"
-  /** Claims that a token must have. `true` accepts any value. @default none */
+  /** Claims that a token must have. `true` accepts any value except `null`. @default none */
   readonly requiredClaims?: Readonly<Record<string, string | true>>
   /**
    * Claims that a token must not have. The default depends on `profile`.
@@ -63,7 +63,7 @@ export interface Policy {
   readonly forbiddenClaims?: ReadonlyArray<string>
   /**
    * Claims that mark access tokens, for the profile `"jwt"`. A token must have at least one of them. `true` accepts any
-   * value. Default: `scope`, `scp`, `client_id`, and the claim at `scopesPath`.
+   * value except `null`. Default: `scope`, `scp`, `client_id`, and the claim at `scopesPath`.
    */
   readonly accessTokenClaims?: Readonly<Record<string, string | true>>
   /** The claim that names the client. Default: `client_id`, or `azp` if `client_id` is absent. */

@@ -133,6 +133,8 @@ export const isListOfNames = (value: unknown): value is ReadonlyArray<string> =>
 
 const isExpected = (value: unknown): boolean => value === true || (typeof value === "string" && value !== "")
 
-/** Returns `true` if a token has the claim. The value `true` accepts any value. */
-export const has = (claims: Claims, name: string, value: string | true): boolean =>
-  Object.hasOwn(claims, name) && (value === true || claims[name] === value)
+/** Returns `true` if a token has the claim. The value `true` accepts any value except `null`. */
+export const has = (claims: Claims, name: string, value: string | true): boolean => {
+  const found = own(claims, name)
+  return value === true ? found !== undefined && found !== null : found === value
+}
