@@ -46,7 +46,7 @@ export interface Policy {
    *
    * Do not use `"id-token"` if access tokens are JWTs.
    *
-   * @default "at+jwt"
+   * Default: `"at+jwt"`. For `JwtVerifier.layerSecret`: `"jwt"`.
    */
   readonly profile?: "at+jwt" | "jwt" | "id-token"
   /** Claims that a token must have. `true` accepts any value except `null`. @default none */
