@@ -35,12 +35,37 @@ describe("JwtVerifier", () => {
         ["id-token: typ JWT", { header: { typ: "JWT" }, claims: { nonce: "n" } }, { profile: "id-token" }],
         ["a required claim of any value", { claims: { tenant: 1 } }, { requiredClaims: { tenant: true } }],
         ["the audience in client_id", { without: ["aud"] }, { audienceClaim: "client_id", audience: "test-client" }],
+        [
+          "the audience in azp",
+          { without: ["aud"], claims: { azp: "web" } },
+          { audienceClaim: "azp", audience: "web" }
+        ],
+        [
+          "the audience in a list of another name",
+          { claims: { resource: ["x", "y"] } },
+          { audienceClaim: "resource", audience: "y" }
+        ],
+        ["the subject in client_id", { without: ["sub"] }, { subjectClaims: ["sub", "client_id"] }],
+        [
+          "null as sub and the subject in client_id",
+          { claims: { sub: null } },
+          { subjectClaims: ["sub", "client_id"] }
+        ],
         ["the client in another claim", { claims: { cid: "c" } }, { clientIdClaim: "cid" }]
       ]
     for (const [name, options, policy] of accepted) {
       test(`accept a token with ${name}`, () =>
         Effect.map(outcome(options, policy), (exit) => assert(Exit.isSuccess(exit), JSON.stringify(exit))))
     }
+
+    test("read the subject from the first claim of subjectClaims that is present", () =>
+      Effect.gen(function* () {
+        const subject = (options: MintOptions, subjectClaims: readonly [string, ...Array<string>]) =>
+          Effect.map(outcome(options, { subjectClaims }), (exit) => (Exit.isSuccess(exit) ? exit.value.subject : exit))
+        assert.strictEqual(yield* subject({}, ["sub", "client_id"]), "demo")
+        assert.strictEqual(yield* subject({ without: ["sub"] }, ["sub", "client_id"]), "test-client")
+        assert.strictEqual(yield* subject({ claims: { uid: "7" } }, ["uid", "sub"]), "7")
+      }))
 
     const refused: ReadonlyArray<
       readonly [name: string, claim: string, options: MintOptions, policy: Partial<JwtVerifier.Options>]
@@ -60,6 +85,26 @@ describe("JwtVerifier", () => {
         { requiredClaims: { tenant: true } }
       ],
       ["jwt: null as its only mark", "scope", { claims: { scope: null }, without: ["client_id"] }, { profile: "jwt" }],
+      [
+        "the audience in another claim than the option names",
+        "azp",
+        { claims: { azp: "x" } },
+        { audienceClaim: "azp" }
+      ],
+      ["an aud of this API, and no audienceClaim", "azp", {}, { audienceClaim: "azp" }],
+      ["no claim of subjectClaims", "sub", { without: ["sub"] }, { subjectClaims: ["sub", "uid"] }],
+      [
+        "a sub that is not a string, and another claim of subjectClaims",
+        "sub",
+        { claims: { sub: 1 } },
+        { subjectClaims: ["sub", "client_id"] }
+      ],
+      [
+        "a sub that is empty, and another claim of subjectClaims",
+        "sub",
+        { claims: { sub: "" } },
+        { subjectClaims: ["sub", "client_id"] }
+      ],
       ["at+jwt: no typ", "typ", { header: { typ: undefined } }, {}],
       ["jwt: the typ of a logout token", "typ", { header: { typ: "logout+jwt" } }, { profile: "jwt" }],
       ["jwt: the typ of a DPoP proof", "typ", { header: { typ: "dpop+jwt" } }, { profile: "jwt" }],
