@@ -230,6 +230,20 @@ describe("JwtVerifier", () => {
       ["a marked access token without client_id", {}, { header: {}, without: ["client_id"] }, `set profile: "jwt"`],
       ["an ID token and profile at+jwt", {}, { claims: { nonce: "n" } }, `set profile: "id-token"`],
       ["an ID token and profile jwt", { profile: "jwt" }, { claims: { nonce: "n" } }, `set profile: "id-token"`],
+      ["a marked access token without jti", {}, { header: {}, without: ["jti"] }, `its jti claim is missing`],
+      [
+        "an access token with a nonce",
+        { profile: "jwt" },
+        { claims: { nonce: "n" } },
+        `If the issuer documents that its access tokens have this claim, set forbiddenClaims without it.`
+      ],
+      [
+        "a token without the configured mark",
+        { profile: "jwt", accessTokenClaims: { scp: true } },
+        {},
+        `The token has no claim that marks access tokens (scp)`
+      ],
+      ["a token of another typ", {}, { header: { typ: "dpop+jwt" } }, `The typ header of the token is not one of`],
       ["a token without any mark", { profile: "jwt" }, { without: ["client_id", "scope"] }, `set accessTokenClaims`],
       ["an access token and profile id-token", { profile: "id-token" }, { header: {} }, `Set profile: "at+jwt"`],
       ["another JWT", {}, { header: { typ: "logout+jwt" } }, `No profile accepts the token`]
@@ -265,7 +279,7 @@ describe("JwtVerifier", () => {
         }))
     }
 
-    test("log no warning for forged and expired tokens, and each reason at the level Debug", () =>
+    test("log no warning for forged tokens, one for each cause of other tokens, and each reason at the level Debug", () =>
       Effect.gen(function* () {
         const forged = yield* mint({ key: other })
         const bad = ["garbage", forged, yield* mint({ without: ["sub"] }), yield* mint({ lifetime: "1 second" })]
@@ -281,10 +295,15 @@ describe("JwtVerifier", () => {
           Effect.provide(Logger.layer([logger]))
         )
         yield* refuseAll
-        assert.deepStrictEqual(messages, [])
+        assert.deepStrictEqual(
+          messages.map((message) => String(message).split(" was refused, because ")[1]?.split(/[.,]/)[0]),
+          ["it is not a JWT", "it has no sub", "it expired 59 seconds ago"]
+        )
+        messages.length = 0
         yield* Effect.provideService(refuseAll, References.MinimumLogLevel, "Debug")
         const refused = (why: string) => ["Debug", `The access token was refused: ${why}`]
-        assert.deepStrictEqual(messages, [
+        const logged = (messages as Array<Array<string>>).filter(([level]) => level === "Debug")
+        assert.deepStrictEqual(logged, [
           refused("Malformed"),
           refused("Signature"),
           refused("Claim (sub)"),

@@ -36,8 +36,7 @@ const maxHeaderLength = 8192
  * base64url and a header of at most 6144 bytes in strict JSON. Signed bytes therefore have exactly one spelling, but an
  * ECDSA signature still has two valid values.
  */
-export const parse = (token: string, maxLength: number): Compact | undefined => {
-  if (token.length > maxLength) return
+export const parse = (token: string): Compact | undefined => {
   const first = token.indexOf(".")
   const second = token.indexOf(".", first + 1)
   if (first <= 0 || first > maxHeaderLength || second === -1 || token.indexOf(".", second + 1) !== -1) return

@@ -7,11 +7,13 @@ import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { constant } from "../../core/constantErrors.ts"
 import { isObserved } from "../../core/effect/observed.ts"
-import { refuse } from "../report/advice.ts"
+import { give, isGiven, refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
 import { frozen, type Rejection, type Validity, stands, type Verified } from "../cache/verified.ts"
+import { adviceOn, adviceOnScopes } from "../claims/claimAdvice.ts"
 import * as claims from "../claims/claims.ts"
 import * as compact from "./compact.ts"
+import * as form from "./formAdvice.ts"
 import { own } from "../../core/lib/ownProperties.ts"
 import { parseObject } from "../claims/strictJson.ts"
 import * as policies from "../claims/policy.ts"
@@ -37,10 +39,15 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
     cache,
     verify: (token, fiber) => {
       const presented = read(token, trusted, maxTokenLength)
-      // Refuse at once, unless a span or a debug log must record the refusal.
-      if (presented instanceof InvalidToken && !isObserved(fiber)) return presented
+      if (presented instanceof InvalidToken) {
+        const advice = adviceOnRefusal(token, presented, trusted)
+        // Refuse at once, unless a log or a span must record the refusal.
+        if (advice === undefined && !isObserved(fiber)) return presented
+        const refused = refuse(presented, advice?.text, trusted, advice?.kind)
+        return () => outcome.observed(refused, "JwtVerifier.verify", count, fiber)
+      }
       return () => {
-        const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check)
+        const verified = verifyPresented(presented, check)
         return outcome.observed(verified, "JwtVerifier.verify", count, fiber)
       }
     },
@@ -58,16 +65,48 @@ interface Presented {
 const malformed = constant(new InvalidToken({ reason: "Malformed" }))
 const otherIssuer = constant(new InvalidToken({ reason: "Claim", claim: "iss" }))
 const wrongAlgorithm = constant(new InvalidToken({ reason: "Algorithm" }))
+const unsupportedAlgorithm = constant(new InvalidToken({ reason: "Algorithm" }))
+const tooLong = constant(new InvalidToken({ reason: "Malformed" }))
 const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
+
+// The other refusals are `malformed`.
+const faultOf: ReadonlyMap<InvalidToken, form.Fault> = new Map([
+  [otherIssuer, "Issuer"],
+  [wrongAlgorithm, "Algorithm"],
+  [unsupportedAlgorithm, "UnsupportedAlgorithm"],
+  [tooLong, "TooLong"]
+])
+
+/** Returns advice for a token that was refused before its signature was verified, unless it was given before. */
+const adviceOnRefusal = (
+  token: string,
+  refusal: InvalidToken,
+  trusted: ReadonlyArray<Trust>
+): { readonly kind: form.Fault; readonly text: string } | undefined => {
+  const kind = faultOf.get(refusal) ?? form.faultOf(token)
+  if (isGiven(trusted, kind)) return
+  const parsed = kind === "Algorithm" ? compact.parse(token) : undefined
+  return {
+    kind,
+    text: form.adviceOn(
+      kind,
+      parsed?.header.alg,
+      trusted.map(({ policy }) => policy)
+    )
+  }
+}
 
 /** Runs the checks that need no key. With several issuers, the unverified `iss` selects the keys that must match. */
 const read = (token: string, trusted: ReadonlyArray<Trust>, maxTokenLength: number): Presented | InvalidToken => {
-  const parsed = compact.parse(token, maxTokenLength)
+  if (token.length > maxTokenLength) return tooLong
+  const parsed = compact.parse(token)
   if (parsed === undefined) return malformed
   const trust = trustOf(parsed, trusted)
   if (trust instanceof InvalidToken) return trust
-  if (token.length > trust.policy.maxTokenLength) return malformed
-  return trust.policy.algorithms.has(parsed.header.alg) ? { token, parsed, trust } : wrongAlgorithm
+  if (token.length > trust.policy.maxTokenLength) return tooLong
+  const { alg } = parsed.header
+  if (trust.policy.algorithms.has(alg)) return { token, parsed, trust }
+  return form.isSupported(alg) ? wrongAlgorithm : unsupportedAlgorithm
 }
 
 const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | InvalidToken => {
@@ -97,9 +136,14 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
         Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
       first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
     )
+  const found = Effect.suspend(() =>
+    Effect.tapError(keysOf(header), (error) =>
+      error.reason === "UnknownKey" ? give(form.adviceOnKey(alg, kid, trust.policy), trust.policy) : Effect.void
+    )
+  )
   return Effect.clockWith((clock) => {
     const available = availableKeys(header, clock, clock.currentTimeMillisUnsafe())
-    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(keysOf(header), verifyWithEach)
+    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(found, verifyWithEach)
   })
 }
 
@@ -112,15 +156,22 @@ const accept = (
 ): Effect.Effect<Verified, InvalidToken> =>
   Effect.clockWith((clock) => {
     const verified = parseObject(payload)
-    if (verified === undefined) return Effect.fail(malformed)
+    if (verified === undefined) return refuse(malformed, form.claimsAreMalformed, policy)
     const now = clock.currentTimeMillisUnsafe()
     const token = claims.read(verified, policy, now)
-    if (token instanceof InvalidToken) return refuse(token, claims.advice(token, policy), policy)
+    if (token instanceof InvalidToken) {
+      const { kind, text } = adviceOn(token, verified, policy, now)
+      return refuse(token, text, policy, kind)
+    }
     if (claims.livesTooLong(token, policy, now)) {
       return refuse(new InvalidToken({ reason: "Claim", claim: "exp" }), claims.adviceAboutLifetime(policy), policy)
     }
     const failing = profile.findViolation(typ, verified, policy)
-    return failing === undefined
-      ? Effect.succeed({ ...frozen(token), until: claims.until(token, policy), standing })
-      : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)
+    if (failing !== undefined) {
+      const advice = profile.advice(typ, verified, policy, failing)
+      return refuse(new InvalidToken({ reason: "Claim", claim: failing }), advice, policy)
+    }
+    const accepted = Effect.succeed({ ...frozen(token), until: claims.until(token, policy), standing })
+    const advice = adviceOnScopes(verified, policy)
+    return advice === undefined ? accepted : Effect.andThen(give(advice, policy), accepted)
   })
