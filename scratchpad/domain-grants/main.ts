@@ -63,7 +63,16 @@ const program = Effect.gen(function* () {
   const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
   const mint = (sub: string, scope: string) =>
     Effect.promise(() =>
-      new jose.SignJWT({ iss: issuer, aud: audience, sub, client_id: sub, scope, exp: now + 60 })
+      new jose.SignJWT({
+        iss: issuer,
+        aud: audience,
+        sub,
+        client_id: sub,
+        scope,
+        jti: crypto.randomUUID(),
+        iat: now,
+        exp: now + 60
+      })
         .setProtectedHeader({ alg: "EdDSA", typ: "at+jwt" })
         .sign(privateKey)
     )

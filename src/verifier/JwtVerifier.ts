@@ -20,7 +20,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { TokenCaching } from "./cache/options.ts"
-import { type Algorithm, asymmetric, secretBytes, type SymmetricAlgorithm } from "./keys/algorithms.ts"
+import { type Algorithm, asymmetric, namesOf, secretBytes, type SymmetricAlgorithm } from "./keys/algorithms.ts"
 import type { CacheOptions } from "./keys/options.ts"
 import type { Policy } from "./claims/options.ts"
 import * as policies from "./claims/policy.ts"
@@ -45,7 +45,10 @@ type Issuer = DiscoveryOptions & { readonly cache?: never }
  * @since 0.1.0
  */
 export interface Options extends Policy {
-  /** Allowed signature algorithms (RFC 8725 §3.1). Default: every `Algorithm`. */
+  /**
+   * Allowed signature algorithms (RFC 8725 §3.1). `EdDSA` and `Ed25519` are two names of one algorithm, so each of them
+   * allows both (RFC 9864 §2.2). Default: every `Algorithm`.
+   */
   readonly algorithms?: ReadonlyArray<Algorithm>
 }
 
@@ -231,6 +234,8 @@ export const layerIssuers = (
     })
   )
 
+type Secret = Redacted.Redacted<string | Uint8Array>
+
 /**
  * Creates a `TokenVerifier` for JWTs that are signed with a shared secret.
  *
@@ -238,7 +243,18 @@ export const layerIssuers = (
  *
  * A verifier uses either a shared secret or public keys, never both. This prevents algorithm confusion (RFC 8725 §3.1).
  *
- * **Example** (Verifying tokens as in FastAPI's tutorial, with an issuer and an audience)
+ * The default profile is `"jwt"`, because libraries for JWTs write `typ: "JWT"` and no `client_id`. A token must have
+ * `scope`, `scp` or `client_id`. The scope may be empty.
+ *
+ * To rotate the secret, pass the new secret and the old one. Sign new tokens with the new secret, and remove the old
+ * secret when the last old token has expired.
+ *
+ * **Gotchas**
+ *
+ * If you sign other tokens with the same secret, such as refresh tokens or links to reset a password, give them another
+ * `aud`. If your access tokens have no scope, set `accessTokenClaims` to a claim that only your access tokens have.
+ *
+ * **Example** (Verifying tokens as in FastAPI's tutorial, with a scope, an issuer and an audience)
  *
  * ```ts
  * import { Config, Effect, Layer } from "effect"
@@ -262,8 +278,12 @@ export const layerIssuers = (
 export const layerSecret = (
   options: Policy &
     TokenCaching & {
-      /** Shared secret. Its UTF-8 form has at least 32 (HS256), 48 (HS384) or 64 (HS512) bytes (RFC 7518 §3.2). */
-      readonly secret: Redacted.Redacted
+      /**
+       * Shared secret as text in UTF-8 or as bytes, or several secrets during a rotation. Each of them has at least 32
+       * (HS256), 48 (HS384) or 64 (HS512) bytes (RFC 7518 §3.2). A token is accepted if one of them signed it. Encode a
+       * secret in base64 or hex as bytes first.
+       */
+      readonly secret: Secret | ReadonlyArray<Secret>
       /** The only allowed signature algorithm. */
       readonly algorithm: SymmetricAlgorithm
     }
@@ -275,19 +295,37 @@ export const layerSecret = (
       if (!Object.hasOwn(secretBytes, own.algorithm)) {
         return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
-      if (!Redacted.isRedacted(own.secret))
-        return yield* refuseSetting("secret", "must be a Redacted value, such as Redacted.make(secret)")
-      const secret = new TextEncoder().encode(Redacted.value(own.secret))
-      const least = secretBytes[own.algorithm]
-      if (secret.length < least) {
-        return yield* refuseSetting("secret", `must have at least ${least} bytes for ${own.algorithm} (RFC 7518 §3.2)`)
-      }
+      const keys: verifier.Keys = yield* secretsOf(own.secret, own.algorithm)
       yield* requireIssuer("issuer", own.issuer)
-      const policy = yield* policies.make(new Set([own.algorithm]), own)
-      const keys: verifier.Keys = [secret]
+      const policy = yield* policies.make(
+        new Set([own.algorithm]),
+        ownProperties({ ...own, profile: own.profile ?? "jwt" })
+      )
       return yield* verifier.make([{ policy, keysOf: () => Effect.succeed(keys), availableKeys: () => keys }], own)
     })
   )
+
+const mustBeRedacted =
+  "must be a Redacted text or Uint8Array, such as Redacted.make(secret), or a list of at least one of them"
+
+const secretsOf = Effect.fnUntraced(function* (
+  given: Secret | ReadonlyArray<Secret>,
+  algorithm: SymmetricAlgorithm
+): Effect.fn.Return<ReadonlyArray<Uint8Array>, ConfigurationError> {
+  const secrets: ReadonlyArray<unknown> = Array.isArray(given) ? given : [given]
+  if (secrets.length === 0) return yield* refuseSetting("secret", mustBeRedacted)
+  const least = secretBytes[algorithm]
+  return yield* Effect.forEach(secrets, (secret, i) => {
+    const setting = Array.isArray(given) ? `secret[${i}]` : "secret"
+    const value = Redacted.isRedacted(secret) ? Redacted.value(secret) : undefined
+    if (typeof value !== "string" && !(value instanceof Uint8Array)) return refuseSetting(setting, mustBeRedacted)
+    // Copied, because the caller may overwrite its bytes.
+    const bytes = typeof value === "string" ? new TextEncoder().encode(value) : Uint8Array.from(value)
+    return bytes.length < least
+      ? refuseSetting(setting, `must have at least ${least} bytes for ${algorithm} (RFC 7518 §3.2)`)
+      : Effect.succeed(bytes)
+  })
+})
 
 /** Adds the index of the issuer to the option name in an error. */
 const withIssuerIndex = <A, R>(index: number, self: Effect.Effect<A, ConfigurationError, R>) =>
@@ -312,7 +350,7 @@ const trust = Effect.fnUntraced(function* (
     return yield* refuseSetting("algorithms", `must be some of ${allAlgorithms.join(", ")}`)
   }
   return {
-    policy: yield* policies.make(new Set(algorithms), options),
+    policy: yield* policies.make(new Set(algorithms.flatMap(namesOf)), options),
     keysOf: keySet.find,
     availableKeys: keySet.known
   }

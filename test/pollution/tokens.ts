@@ -37,6 +37,7 @@ const claims = {
   sub: "good",
   client_id: "client",
   scope: "read",
+  jti: "token-1",
   iat: now,
   exp: now + 3600,
   nested: {}

@@ -413,7 +413,8 @@ const verifier =
     }
   }
 
-const secretLayer = () => JwtVerifier.layerSecret({ ...policy, secret: Redacted.make(secret), algorithm: "HS256" })
+const secretLayer = () =>
+  JwtVerifier.layerSecret({ ...policy, profile: "at+jwt", secret: Redacted.make(secret), algorithm: "HS256" })
 
 /** Each is asked by itself: the one that takes no time is asked all. */
 export const verifiers: Worlds = {

@@ -142,6 +142,87 @@ describe("JwtVerifier", () => {
         }
       }))
 
+    const verifyWithSecrets = (given: Parameters<typeof JwtVerifier.layerSecret>[0]["secret"], token: string) =>
+      Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token))).pipe(
+        Effect.provide(JwtVerifier.layerSecret({ issuer, audience, secret: given, algorithm: "HS256" })),
+        Effect.exit
+      )
+
+    test("is given as bytes, which do not have to be text", () =>
+      Effect.gen(function* () {
+        const bytes = Uint8Array.from({ length: 32 }, (_, i) => 255 - i)
+        const key = yield* TestIssuer.makeSecretKey("secret", bytes)
+        const token = yield* mint({ key })
+        assert(Exit.isSuccess(yield* verifyWithSecrets(Redacted.make(bytes), token)))
+        assertRefused(yield* verifyWithSecrets(Redacted.make(bytes.with(31, 0)), token), { reason: "Signature" })
+      }))
+
+    test("is one of two during a rotation, and each of them verifies its tokens with and without a kid", () =>
+      Effect.gen(function* () {
+        const secrets = [Redacted.make(secret), Redacted.make(new TextEncoder().encode(secret.toUpperCase()))]
+        for (const value of [secret, secret.toUpperCase()]) {
+          const key = yield* TestIssuer.makeSecretKey("secret", value)
+          for (const kid of ["secret", undefined]) {
+            const token = yield* mint({ key, header: { kid } })
+            assert(Exit.isSuccess(yield* verifyWithSecrets(secrets, token)))
+          }
+        }
+        const third = yield* sign("HS256", "x".repeat(32))
+        assertRefused(yield* verifyWithSecrets(secrets, third), { reason: "Signature" })
+        const old = yield* sign("HS256", secret.toUpperCase())
+        assertRefused(yield* verifyWithSecrets(secrets.slice(0, 1), old), { reason: "Signature" })
+      }))
+
+    test("is refused at start-up if one of several is too short, no secret at all, or missing", () =>
+      Effect.gen(function* () {
+        const good = Redacted.make(secret)
+        for (const [given, setting, message] of [
+          [[good, Redacted.make("s".repeat(31))], "secret[1]", "at least 32 bytes"],
+          [[Redacted.make(new Uint8Array(31)), good], "secret[0]", "at least 32 bytes"],
+          [[good, secret], "secret[1]", "Redacted"],
+          [[good, Redacted.make(1)], "secret[1]", "Redacted"],
+          [Redacted.make(null), "secret", "Redacted"],
+          [[], "secret", "Redacted"]
+        ] as const) {
+          const options = { issuer, audience, algorithm: "HS256", secret: given as never } as const
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerSecret(options))))
+          assert.strictEqual(error.setting, setting)
+          assert.include(error.message, message)
+          assert.notInclude(error.message, "sss")
+        }
+      }))
+
+    test("verifies by default a token of typ JWT with a scope and without client_id, as libraries for JWTs sign it", () =>
+      Effect.gen(function* () {
+        const key = yield* TestIssuer.makeSecretKey("secret", secret)
+        const tutorial = {
+          key,
+          header: { kid: undefined, typ: "JWT" },
+          without: ["client_id", "jti", "iat"]
+        }
+        const token = yield* mint(tutorial)
+        const exit = yield* verify(token)
+        assert(Exit.isSuccess(exit))
+        assert.deepStrictEqual(Array.from(exit.value.scopes), ["items:read", "me"])
+        // A token without the mark of an access token can be a refresh token.
+        assertRefused(yield* verify(yield* mint({ ...tutorial, without: ["client_id", "scope"] })), {
+          reason: "Claim",
+          claim: "scope"
+        })
+        const strict = JwtVerifier.layerSecret({
+          issuer,
+          audience,
+          secret: Redacted.make(secret),
+          algorithm: "HS256",
+          profile: "at+jwt"
+        })
+        const refused = yield* Effect.flatMap(TokenVerifier, (verifier) => verifier.verify(Redacted.make(token))).pipe(
+          Effect.provide(strict),
+          Effect.exit
+        )
+        assertRefused(refused, { reason: "Claim", claim: "typ" })
+      }))
+
     test("is refused at start-up if it is not Redacted", () =>
       Effect.gen(function* () {
         for (const plain of [secret, undefined]) {
@@ -149,7 +230,10 @@ describe("JwtVerifier", () => {
           const error = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layerSecret(options))))
           assert.deepStrictEqual(
             [error.setting, error.message],
-            ["secret", "secret must be a Redacted value, such as Redacted.make(secret)"]
+            [
+              "secret",
+              "secret must be a Redacted text or Uint8Array, such as Redacted.make(secret), or a list of at least one of them"
+            ]
           )
         }
       }))

@@ -13,6 +13,7 @@ describe("JwtVerifier", () => {
         ["jwt: typ JWT", { header: { typ: "JWT" } }, { profile: "jwt" }],
         ["jwt: no typ", { header: { typ: undefined } }, { profile: "jwt" }],
         ["jwt: typ at+jwt", {}, { profile: "jwt" }],
+        ["jwt: no jti and no iat", { without: ["jti", "iat"] }, { profile: "jwt" }],
         ["jwt: scopes without a client", { without: ["client_id"] }, { profile: "jwt" }],
         ["jwt: a client without scopes", { without: ["scope"] }, { profile: "jwt" }],
         [
@@ -34,6 +35,22 @@ describe("JwtVerifier", () => {
         ["id-token: typ JWT", { header: { typ: "JWT" }, claims: { nonce: "n" } }, { profile: "id-token" }],
         ["a required claim of any value", { claims: { tenant: 1 } }, { requiredClaims: { tenant: true } }],
         ["the audience in client_id", { without: ["aud"] }, { audienceClaim: "client_id", audience: "test-client" }],
+        [
+          "the audience in azp",
+          { without: ["aud"], claims: { azp: "web" } },
+          { audienceClaim: "azp", audience: "web" }
+        ],
+        [
+          "the audience in a list of another name",
+          { claims: { resource: ["x", "y"] } },
+          { audienceClaim: "resource", audience: "y" }
+        ],
+        ["the subject in client_id", { without: ["sub"] }, { subjectClaims: ["sub", "client_id"] }],
+        [
+          "null as sub and the subject in client_id",
+          { claims: { sub: null } },
+          { subjectClaims: ["sub", "client_id"] }
+        ],
         ["the client in another claim", { claims: { cid: "c" } }, { clientIdClaim: "cid" }]
       ]
     for (const [name, options, policy] of accepted) {
@@ -41,10 +58,53 @@ describe("JwtVerifier", () => {
         Effect.map(outcome(options, policy), (exit) => assert(Exit.isSuccess(exit), JSON.stringify(exit))))
     }
 
+    test("read the subject from the first claim of subjectClaims that is present", () =>
+      Effect.gen(function* () {
+        const subject = (options: MintOptions, subjectClaims: readonly [string, ...Array<string>]) =>
+          Effect.map(outcome(options, { subjectClaims }), (exit) => (Exit.isSuccess(exit) ? exit.value.subject : exit))
+        assert.strictEqual(yield* subject({}, ["sub", "client_id"]), "demo")
+        assert.strictEqual(yield* subject({ without: ["sub"] }, ["sub", "client_id"]), "test-client")
+        assert.strictEqual(yield* subject({ claims: { uid: "7" } }, ["uid", "sub"]), "7")
+      }))
+
     const refused: ReadonlyArray<
       readonly [name: string, claim: string, options: MintOptions, policy: Partial<JwtVerifier.Options>]
     > = [
       ["at+jwt: no client_id", "client_id", { without: ["client_id"] }, {}],
+      ["at+jwt: a client_id that is not a string", "client_id", { claims: { client_id: 1 } }, {}],
+      ["at+jwt: no jti", "jti", { without: ["jti"] }, {}],
+      ["at+jwt: an empty jti", "jti", { claims: { jti: "" } }, {}],
+      ["at+jwt: a jti that is not a string", "jti", { claims: { jti: 1 } }, {}],
+      ["at+jwt: no iat", "iat", { without: ["iat"] }, {}],
+      ["at+jwt: an iat that is not a number", "iat", { claims: { iat: "0" } }, {}],
+      ["at+jwt: a sub that is not a string", "sub", { claims: { sub: 1 } }, {}],
+      [
+        "a required claim whose value is null",
+        "tenant",
+        { claims: { tenant: null } },
+        { requiredClaims: { tenant: true } }
+      ],
+      ["jwt: null as its only mark", "scope", { claims: { scope: null }, without: ["client_id"] }, { profile: "jwt" }],
+      [
+        "the audience in another claim than the option names",
+        "azp",
+        { claims: { azp: "x" } },
+        { audienceClaim: "azp" }
+      ],
+      ["an aud of this API, and no audienceClaim", "azp", {}, { audienceClaim: "azp" }],
+      ["no claim of subjectClaims", "sub", { without: ["sub"] }, { subjectClaims: ["sub", "uid"] }],
+      [
+        "a sub that is not a string, and another claim of subjectClaims",
+        "sub",
+        { claims: { sub: 1 } },
+        { subjectClaims: ["sub", "client_id"] }
+      ],
+      [
+        "a sub that is empty, and another claim of subjectClaims",
+        "sub",
+        { claims: { sub: "" } },
+        { subjectClaims: ["sub", "client_id"] }
+      ],
       ["at+jwt: no typ", "typ", { header: { typ: undefined } }, {}],
       ["jwt: the typ of a logout token", "typ", { header: { typ: "logout+jwt" } }, { profile: "jwt" }],
       ["jwt: the typ of a DPoP proof", "typ", { header: { typ: "dpop+jwt" } }, { profile: "jwt" }],
@@ -170,6 +230,20 @@ describe("JwtVerifier", () => {
       ["a marked access token without client_id", {}, { header: {}, without: ["client_id"] }, `set profile: "jwt"`],
       ["an ID token and profile at+jwt", {}, { claims: { nonce: "n" } }, `set profile: "id-token"`],
       ["an ID token and profile jwt", { profile: "jwt" }, { claims: { nonce: "n" } }, `set profile: "id-token"`],
+      ["a marked access token without jti", {}, { header: {}, without: ["jti"] }, `its jti claim is missing`],
+      [
+        "an access token with a nonce",
+        { profile: "jwt" },
+        { claims: { nonce: "n" } },
+        `If the issuer documents that its access tokens have this claim, set forbiddenClaims without it.`
+      ],
+      [
+        "a token without the configured mark",
+        { profile: "jwt", accessTokenClaims: { scp: true } },
+        {},
+        `The token has no claim that marks access tokens (scp)`
+      ],
+      ["a token of another typ", {}, { header: { typ: "dpop+jwt" } }, `The typ header of the token is not one of`],
       ["a token without any mark", { profile: "jwt" }, { without: ["client_id", "scope"] }, `set accessTokenClaims`],
       ["an access token and profile id-token", { profile: "id-token" }, { header: {} }, `Set profile: "at+jwt"`],
       ["another JWT", {}, { header: { typ: "logout+jwt" } }, `No profile accepts the token`]
@@ -205,7 +279,7 @@ describe("JwtVerifier", () => {
         }))
     }
 
-    test("log no warning for forged and expired tokens, and each reason at the level Debug", () =>
+    test("log no warning for forged tokens, one for each cause of other tokens, and each reason at the level Debug", () =>
       Effect.gen(function* () {
         const forged = yield* mint({ key: other })
         const bad = ["garbage", forged, yield* mint({ without: ["sub"] }), yield* mint({ lifetime: "1 second" })]
@@ -221,10 +295,15 @@ describe("JwtVerifier", () => {
           Effect.provide(Logger.layer([logger]))
         )
         yield* refuseAll
-        assert.deepStrictEqual(messages, [])
+        assert.deepStrictEqual(
+          messages.map((message) => String(message).split(" was refused, because ")[1]?.split(/[.,]/)[0]),
+          ["it is not a JWT", "it has no sub", "it expired 59 seconds ago"]
+        )
+        messages.length = 0
         yield* Effect.provideService(refuseAll, References.MinimumLogLevel, "Debug")
         const refused = (why: string) => ["Debug", `The access token was refused: ${why}`]
-        assert.deepStrictEqual(messages, [
+        const logged = (messages as Array<Array<string>>).filter(([level]) => level === "Debug")
+        assert.deepStrictEqual(logged, [
           refused("Malformed"),
           refused("Signature"),
           refused("Claim (sub)"),

@@ -208,7 +208,8 @@ describe("JwtVerifier", () => {
         name: string,
         claims: Record<string, unknown>,
         scopes: ReadonlyArray<string>,
-        path?: [string, ...Array<string>]
+        path?: JwtVerifier.Options["scopesPath"],
+        format?: JwtVerifier.Options["scopesFormat"]
       ]
     > = [
       ["scope as a string", { scope: "a b" }, ["a", "b"]],
@@ -227,13 +228,38 @@ describe("JwtVerifier", () => {
       ["a path", { realm_access: { roles: ["admin"] } }, ["admin"], ["realm_access", "roles"]],
       ["a path to one claim", { permissions: ["p"] }, ["p"], ["permissions"]],
       ["a path into null", { realm_access: null }, [], ["realm_access", "roles"]],
+      [
+        "several paths",
+        { scope: "a b", roles: ["b", "c"], x: { y: "d" } },
+        ["a", "b", "c", "d"],
+        [["scope"], ["roles"], ["x", "y"]]
+      ],
+      ["several paths of which one has no claim", { roles: ["c"] }, ["c"], [["scope"], ["roles"]]],
+      ["several paths without any claim", {}, [], [["scope"], ["roles"]]],
+      ["commas", { scope: "a,b, c ,," }, ["a", "b", "c"], undefined, "commas"],
+      ["commas in scp", { scp: "a,b" }, ["a", "b"], undefined, "commas"],
+      ["an array, although commas are configured", { roles: ["a", "b"] }, ["a", "b"], ["roles"], "commas"],
+      ["a string with a comma as one scope by default", { scope: "a,b c" }, ["a,b", "c"]],
+      [
+        "the names in an object",
+        { roles: { admin: { "1": "org" }, user: true, guest: false, none: null, "a b": {} } },
+        ["admin", "user"],
+        ["roles"],
+        "names"
+      ],
+      ["a string, although names are configured", { scope: "a b" }, ["a", "b"], undefined, "names"],
+      ["an array, although names are configured", { scope: ["a", "b"] }, ["a", "b"], undefined, "names"],
+      ["an object by default", { roles: { admin: {} } }, [], ["roles"]],
       ["a path along a prototype, which has no claims", {}, [], ["constructor", "name"]]
     ]
-    for (const [name, claims, scopes, scopesPath] of cases) {
+    for (const [name, claims, scopes, scopesPath, scopesFormat] of cases) {
       test(`are read from ${name}`, () =>
         Effect.gen(function* () {
           const minted = { claims, without: Object.hasOwn(claims, "scope") ? [] : ["scope"] }
-          const exit = yield* outcome(minted, scopesPath === undefined ? {} : { scopesPath })
+          const exit = yield* outcome(minted, {
+            ...(scopesPath === undefined ? {} : { scopesPath }),
+            ...(scopesFormat === undefined ? {} : { scopesFormat })
+          })
           assert(Exit.isSuccess(exit))
           assert.deepStrictEqual(Array.from(exit.value.scopes), scopes)
         }))

@@ -82,6 +82,38 @@ describe("NodeSignatures", () => {
     )
   }
 
+  for (const [keyAlgorithm, minted] of [
+    ["EdDSA", "Ed25519"],
+    ["Ed25519", "EdDSA"]
+  ] as const) {
+    it.live(`accepts a token with ${minted} and a key with ${keyAlgorithm}, as jose does (RFC 9864)`, () =>
+      Effect.gen(function* () {
+        const key = yield* TestIssuer.makeKey("key", keyAlgorithm)
+        const forger = yield* TestIssuer.makeKey("key", keyAlgorithm)
+        const mintWith = (kid: string | undefined, signer = key) =>
+          TestIssuer.use((issuer) => issuer.mint({ key: signer, header: { alg: minted, kid } })).pipe(
+            Effect.provide(minting(signer))
+          )
+        for (const signatures of [NodeSignatures.layer, Layer.empty]) {
+          for (const algorithms of [undefined, ["EdDSA"], ["Ed25519"], ["ES256"]] as const) {
+            const verifier = JwtVerifier.layerKeySet({
+              issuer,
+              audience,
+              ...(algorithms === undefined ? {} : { algorithms })
+            }).pipe(Layer.provide(published(key)), Layer.provide(signatures))
+            const isAllowed = algorithms?.[0] !== "ES256"
+            for (const kid of ["key", undefined]) {
+              const expected = isAllowed ? "accepted" : "Algorithm"
+              assert.strictEqual(yield* outcomeOf(yield* mintWith(kid), verifier), expected)
+              const forged = isAllowed ? "Signature" : "Algorithm"
+              assert.strictEqual(yield* outcomeOf(yield* mintWith(kid, forger), verifier), forged)
+            }
+          }
+        }
+      })
+    )
+  }
+
   for (const [algorithm, digest] of [
     ["PS256", 32],
     ["PS384", 48],

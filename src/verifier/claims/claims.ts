@@ -14,13 +14,13 @@ export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken
   }
   const audience = own(claims, policy.audienceClaim)
   return {
-    // `findInvalidClaim` checked `sub`, `exp` and `iss`.
-    subject: text(claims, "sub") ?? "",
+    // `findInvalidClaim` checked the subject, `exp` and `iss`.
+    subject: subjectOf(claims, policy) ?? "",
     expiresAt: Option.getOrThrow(instant(own(claims, "exp"))),
     issuer: policy.issuer,
     audience: typeof audience === "string" ? [audience] : Array.isArray(audience) ? audience.filter(isString) : [],
     clientId: Option.fromUndefinedOr(firstText(claims, policy.clientIdClaims)),
-    scopes: policy.scopesOf(claims),
+    scopes: policy.scopes.granted(claims),
     issuedAt: instant(own(claims, "iat")),
     tokenId: Option.fromUndefinedOr(text(claims, "jti")),
     claims
@@ -64,7 +64,7 @@ const findInvalidClaim = (claims: Claims, policy: Policy, now: number): string |
   ) {
     return "iat"
   }
-  if (text(claims, "sub") === undefined) return "sub"
+  if (subjectOf(claims, policy) === undefined) return "sub"
   // A bearer request carries no proof of possession, so a token that is bound to a key is refused (RFC 9449 §7.2).
   if (Object.hasOwn(claims, "cnf")) return "cnf"
   const missing = policy.requiredClaims.find(([name, value]) => !has(claims, name, value))
@@ -112,6 +112,12 @@ const isString = (value: unknown): value is string => typeof value === "string"
 const text = (claims: Claims, name: string): string | undefined => {
   const value = own(claims, name)
   return isString(value) && value !== "" ? value : undefined
+}
+
+/** The first claim that is present counts, even if its value is no text. */
+const subjectOf = (claims: Claims, { subjectClaims }: Policy): string | undefined => {
+  const name = subjectClaims.find((name) => own(claims, name) !== undefined && own(claims, name) !== null)
+  return name === undefined ? undefined : text(claims, name)
 }
 
 const firstText = (claims: Claims, names: ReadonlyArray<string>): string | undefined =>

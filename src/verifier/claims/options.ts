@@ -1,6 +1,9 @@
 /** Options for the validation of claims. */
 import type * as Duration from "effect/Duration"
 
+/** Names of nested claims, from the outermost to the innermost. */
+type Path = readonly [string, ...ReadonlyArray<string>]
+
 /**
  * Conditions that a JWT must meet to be accepted, whatever key signed it.
  *
@@ -15,8 +18,13 @@ export interface Policy {
   readonly issuer: string
   /** One or more identifiers of this API. `aud` must contain at least one of them (RFC 9068 §4). */
   readonly audience: string | ReadonlyArray<string>
-  /** The claim that holds the audience. Amazon Cognito needs `"client_id"`. @default "aud" */
-  readonly audienceClaim?: "aud" | "client_id"
+  /**
+   * The claim that holds the audience. Amazon Cognito needs `"client_id"`. If you name another claim than `aud`, `aud`
+   * is not checked, so the claim must name this API or its clients in every token.
+   *
+   * @default "aud"
+   */
+  readonly audienceClaim?: string
   /** Tolerance for `exp`, `nbf` and `iat` if clocks differ. From 0 to 60 seconds. @default "5 seconds" */
   readonly clockTolerance?: Duration.Input
   /** Maximum age of a token. If set, a token must have `iat`. @default no limit */
@@ -30,7 +38,7 @@ export interface Policy {
   readonly maxLifetime?: Duration.Input
   /**
    * Maximum length of a token, in characters. For longer tokens, also raise `BearerToken.MaxLength`, which limits the
-   * whole `Authorization` header. The header of a token can have at most 1024 bytes.
+   * whole `Authorization` header. The header of a token can have at most 6144 bytes.
    *
    * @default 8192
    */
@@ -40,16 +48,16 @@ export interface Policy {
    *
    * | value | accepted `typ` header | claims | use for |
    * |---|---|---|---|
-   * | `"at+jwt"` | `at+jwt` | has `client_id` | issuers that mark access tokens (RFC 9068 §4) |
+   * | `"at+jwt"` | `at+jwt` | has `client_id`, `jti` and `iat` | issuers that mark access tokens (RFC 9068 §2.2) |
    * | `"jwt"` | `JWT`, `at+jwt`, absent | has one of `accessTokenClaims`, none of `forbiddenClaims` | other issuers |
    * | `"id-token"` | `JWT`, absent | none of `forbiddenClaims` | clients that send ID tokens (Google) |
    *
    * Do not use `"id-token"` if access tokens are JWTs.
    *
-   * @default "at+jwt"
+   * Default: `"at+jwt"`. For `JwtVerifier.layerSecret`: `"jwt"`.
    */
   readonly profile?: "at+jwt" | "jwt" | "id-token"
-  /** Claims that a token must have. `true` accepts any value. @default none */
+  /** Claims that a token must have. `true` accepts any value except `null`. @default none */
   readonly requiredClaims?: Readonly<Record<string, string | true>>
   /**
    * Claims that a token must not have. The default depends on `profile`.
@@ -63,14 +71,35 @@ export interface Policy {
   readonly forbiddenClaims?: ReadonlyArray<string>
   /**
    * Claims that mark access tokens, for the profile `"jwt"`. A token must have at least one of them. `true` accepts any
-   * value. Default: `scope`, `scp`, `client_id`, and the claim at `scopesPath`.
+   * value except `null`. Default: `scope`, `scp`, `client_id`, and the claim at `scopesPath`.
    */
   readonly accessTokenClaims?: Readonly<Record<string, string | true>>
+  /**
+   * Claims that name the subject. The first one in the token counts. Default: `["sub"]`.
+   *
+   * If your issuer writes no `sub` for a client that acts for itself, use `["sub", "client_id"]`. No client may then be
+   * able to choose the identifier of a user as its own (RFC 9068 §5).
+   */
+  readonly subjectClaims?: readonly [string, ...ReadonlyArray<string>]
   /** The claim that names the client. Default: `client_id`, or `azp` if `client_id` is absent. */
   readonly clientIdClaim?: string
   /**
-   * Path to the granted scopes, such as `["realm_access", "roles"]`. The value is a string or an array of strings.
-   * Default: `scope`, or `scp` if `scope` is absent.
+   * Path to the granted scopes, such as `["realm_access", "roles"]`. Several paths, such as `[["scope"], ["roles"]]`,
+   * grant the scopes of all of them. Default: `scope`, or `scp` if `scope` is absent.
    */
-  readonly scopesPath?: readonly [string, ...ReadonlyArray<string>]
+  readonly scopesPath?: Path | readonly [Path, ...ReadonlyArray<Path>]
+  /**
+   * How the granted scopes are written. In every format, an array of strings grants each string that is a scope.
+   *
+   * | value | accepted | use for |
+   * |---|---|---|
+   * | `"spaces"` | `"read write"` | standard tokens (RFC 9068 §2.2.3) |
+   * | `"commas"` | `"read,write"`, `"read, write"` | issuers that separate scopes with commas |
+   * | `"names"` | `{ "read": { … }, "write": true }` | roles as the names in an object (Zitadel) |
+   *
+   * With `"names"`, a name whose value is `false` or `null` grants nothing.
+   *
+   * @default "spaces"
+   */
+  readonly scopesFormat?: "spaces" | "commas" | "names"
 }

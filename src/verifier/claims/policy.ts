@@ -4,17 +4,18 @@ import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
 import * as duration from "../../core/duration.ts"
-import * as scope from "../../core/scope.ts"
 import { refuseSetting } from "../../core/setting.ts"
 import type { Policy as Options } from "./options.ts"
 import { otherClaims, type Profile } from "./profile.ts"
+import * as scopes from "./scopes.ts"
 
 /** Validated options with their defaults. */
 export interface Policy {
   readonly issuer: string
   /** `undefined` accepts any audience. */
   readonly audience: ReadonlySet<string> | undefined
-  readonly audienceClaim: "aud" | "client_id"
+  readonly audienceClaim: string
+  readonly subjectClaims: ReadonlyArray<string>
   readonly algorithms: ReadonlySet<string>
   readonly profile: Profile
   /** Milliseconds. */
@@ -29,7 +30,9 @@ export interface Policy {
   /** `undefined` uses the default of the profile. */
   readonly forbiddenClaims: ReadonlyArray<string> | undefined
   readonly clientIdClaims: ReadonlyArray<string>
-  readonly scopesOf: (claims: Claims) => ReadonlySet<string>
+  readonly scopes: scopes.Scopes
+  /** Names of the claims that mark access tokens, for messages. */
+  readonly accessTokenMarks: ReadonlyArray<string>
   readonly marksAccessTokens: (claims: Claims) => boolean
 }
 
@@ -64,20 +67,23 @@ export const make = Effect.fnUntraced(function* (
     return yield* refuseSetting("maxTokenLength", "must be a whole number of characters above 0")
   }
   const { accessTokenClaims, audienceClaim = "aud", clientIdClaim, forbiddenClaims, profile = "at+jwt" } = options
-  const { scopesPath } = options
+  const { scopesFormat = "spaces", scopesPath, subjectClaims = ["sub"] } = options
   if (!Object.hasOwn(otherClaims, profile)) {
     return yield* refuseSetting("profile", `must be one of ${Object.keys(otherClaims).join(", ")}`)
   }
-  if (audienceClaim !== "aud" && audienceClaim !== "client_id") {
-    return yield* refuseSetting("audienceClaim", "must be aud or client_id")
-  }
   for (const [setting, names, least] of [
     ["forbiddenClaims", forbiddenClaims, 0],
-    ["scopesPath", scopesPath, 1],
+    ["audienceClaim", [audienceClaim], 1],
+    ["subjectClaims", subjectClaims, 1],
     ["clientIdClaim", clientIdClaim === undefined ? undefined : [clientIdClaim], 1]
   ] as const) {
     if (names === undefined || (isListOfNames(names) && names.length >= least)) continue
     return yield* refuseSetting(setting, mustNameClaims)
+  }
+  const paths = scopesPath === undefined ? [] : pathsOf(scopesPath)
+  if (paths === undefined) return yield* refuseSetting("scopesPath", mustNameClaims)
+  if (!scopes.formats.includes(scopesFormat)) {
+    return yield* refuseSetting("scopesFormat", `must be one of ${scopes.formats.join(", ")}`)
   }
   for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
     const expected = options[setting] === undefined ? {} : options[setting]
@@ -99,11 +105,12 @@ export const make = Effect.fnUntraced(function* (
   }
   const marks = Object.entries(accessTokenClaims ?? { scope: true, scp: true, client_id: true })
   const requiredClaims = Object.entries(options.requiredClaims ?? {})
-  const scopesAt = scopesPath === undefined ? undefined : (claims: Claims) => scopesPath.reduce<unknown>(own, claims)
+  const read = scopes.make(paths, scopesFormat)
   return {
     issuer: options.issuer,
     audience: new Set(audience),
     audienceClaim,
+    subjectClaims,
     algorithms,
     profile,
     clockTolerance,
@@ -113,13 +120,11 @@ export const make = Effect.fnUntraced(function* (
     requiredClaims,
     forbiddenClaims,
     clientIdClaims: clientIdClaim === undefined ? ["client_id", "azp"] : [clientIdClaim],
-    scopesOf:
-      scopesAt === undefined
-        ? (claims) => scope.fromClaim(Object.hasOwn(claims, "scope") ? claims["scope"] : own(claims, "scp"))
-        : (claims) => scope.fromClaim(scopesAt(claims)),
+    scopes: read,
+    accessTokenMarks: marks.map(([name]) => name),
     marksAccessTokens: (claims) =>
       marks.some(([name, value]) => has(claims, name, value)) ||
-      (accessTokenClaims === undefined && scopesAt?.(claims) !== undefined)
+      (accessTokenClaims === undefined && read.isPresent(claims))
   }
 })
 
@@ -131,8 +136,18 @@ export const mustNameClaims = "must name claims as non-empty strings without sur
 export const isListOfNames = (value: unknown): value is ReadonlyArray<string> =>
   Array.isArray(value) && value.every(isName)
 
+/** Returns one path or several as a list, or `undefined` if a path is empty or names no claims. */
+const pathsOf = (given: unknown): ReadonlyArray<ReadonlyArray<string>> | undefined => {
+  const paths: unknown = isListOfNames(given) ? [given] : given
+  return Array.isArray(paths) && paths.length > 0 && paths.every((path) => isListOfNames(path) && path.length > 0)
+    ? paths
+    : undefined
+}
+
 const isExpected = (value: unknown): boolean => value === true || (typeof value === "string" && value !== "")
 
-/** Returns `true` if a token has the claim. The value `true` accepts any value. */
-export const has = (claims: Claims, name: string, value: string | true): boolean =>
-  Object.hasOwn(claims, name) && (value === true || claims[name] === value)
+/** Returns `true` if a token has the claim. The value `true` accepts any value except `null`. */
+export const has = (claims: Claims, name: string, value: string | true): boolean => {
+  const found = own(claims, name)
+  return value === true ? found !== undefined && found !== null : found === value
+}

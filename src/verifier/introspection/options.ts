@@ -17,6 +17,7 @@ export interface Policy extends Pick<
   | "maxTokenAge"
   | "maxTokenLength"
   | "requiredClaims"
+  | "scopesFormat"
   | "scopesPath"
 > {
   /**

@@ -20,20 +20,23 @@ export interface Compact {
   readonly payload: string
 }
 
-// These parameters could change which key, bytes or rules apply (RFC 8725 §3.10, RFC 7515 §4.1.11, RFC 7797, RFC 7516).
-// A token with one of them is refused before any key lookup.
-const refusedParameters = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"]
+// These parameters change which bytes or rules apply (RFC 7515 §4.1.11, RFC 7797, RFC 7516), or contain the key itself
+// (RFC 8725 §3.10). A token with one of them is refused before any key lookup. All other parameters are ignored (RFC
+// 7515 §4). `jku`, `x5u` and `x5c` are hints that the verifier never follows, and `zip` has a meaning only in a JWE.
+const refusedParameters = ["crit", "b64", "enc", "jwk"]
 
-/** Maximum length of a header in base64url characters, which is 1024 bytes. Typical headers have 100 bytes. */
-const maxHeaderLength = 1366
+/**
+ * Maximum length of a header in base64url characters, which is 6144 bytes. Typical headers have 100 bytes. A header
+ * with a chain of three certificates (`x5c`) has 5000 bytes.
+ */
+const maxHeaderLength = 8192
 
 /**
  * Splits a token and parses its header. Returns `undefined` unless the token has three segments of canonical, unpadded
- * base64url and a header of at most 1024 bytes in strict JSON. Signed bytes therefore have exactly one spelling, but an
+ * base64url and a header of at most 6144 bytes in strict JSON. Signed bytes therefore have exactly one spelling, but an
  * ECDSA signature still has two valid values.
  */
-export const parse = (token: string, maxLength: number): Compact | undefined => {
-  if (token.length > maxLength) return
+export const parse = (token: string): Compact | undefined => {
   const first = token.indexOf(".")
   const second = token.indexOf(".", first + 1)
   if (first <= 0 || first > maxHeaderLength || second === -1 || token.indexOf(".", second + 1) !== -1) return

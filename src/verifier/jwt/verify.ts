@@ -6,11 +6,13 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { constant } from "../../core/constantErrors.ts"
-import { refuse } from "../report/advice.ts"
+import { give, isGiven, refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
 import { frozen, type Rejection, stillValid, type Validity, type Verified } from "../cache/verified.ts"
+import { adviceOn, adviceOnScopes } from "../claims/claimAdvice.ts"
 import * as claims from "../claims/claims.ts"
 import * as compact from "./compact.ts"
+import * as form from "./formAdvice.ts"
 import { own } from "../../core/lib/ownProperties.ts"
 import { parseObject } from "../claims/strictJson.ts"
 import * as policies from "../claims/policy.ts"
@@ -34,9 +36,19 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
   const maxTokenLength = Math.max(...trusted.map(({ policy }) => policy.maxTokenLength))
   return yield* cachedVerifier.make({
     cache,
-    read: (token) => read(token, trusted, maxTokenLength),
+    read: (token) => {
+      const presented = read(token, trusted, maxTokenLength)
+      if (!(presented instanceof InvalidToken)) return presented
+      const advice = adviceOnRefusal(token, presented, trusted)
+      return advice === undefined ? presented : new AdvisedRefusal(presented, advice)
+    },
     verify: (presented, fiber) => {
-      const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verifyPresented(presented, check)
+      const verified =
+        presented instanceof InvalidToken
+          ? Effect.fail(presented)
+          : presented instanceof AdvisedRefusal
+            ? refuse(presented.refusal, presented.advice.text, trusted, presented.advice.kind)
+            : verifyPresented(presented, check)
       return outcome.observed(verified, "JwtVerifier.verify", count, fiber)
     },
     refused: count
@@ -53,16 +65,60 @@ interface Presented {
 const malformed = constant(new InvalidToken({ reason: "Malformed" }))
 const otherIssuer = constant(new InvalidToken({ reason: "Claim", claim: "iss" }))
 const wrongAlgorithm = constant(new InvalidToken({ reason: "Algorithm" }))
+const unsupportedAlgorithm = constant(new InvalidToken({ reason: "Algorithm" }))
+const tooLong = constant(new InvalidToken({ reason: "Malformed" }))
 const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
+
+// The other refusals are `malformed`.
+const faultOf: ReadonlyMap<InvalidToken, form.Fault> = new Map([
+  [otherIssuer, "Issuer"],
+  [wrongAlgorithm, "Algorithm"],
+  [unsupportedAlgorithm, "UnsupportedAlgorithm"],
+  [tooLong, "TooLong"]
+])
+
+interface Advice {
+  readonly kind: form.Fault
+  readonly text: string
+}
+
+/** A refusal that the log must explain once. */
+class AdvisedRefusal {
+  readonly refusal: InvalidToken
+  readonly advice: Advice
+
+  constructor(refusal: InvalidToken, advice: Advice) {
+    this.refusal = refusal
+    this.advice = advice
+  }
+}
+
+/** Returns advice for a token that was refused before its signature was verified, unless it was given before. */
+const adviceOnRefusal = (token: string, refusal: InvalidToken, trusted: ReadonlyArray<Trust>): Advice | undefined => {
+  const kind = faultOf.get(refusal) ?? form.faultOf(token)
+  if (isGiven(trusted, kind)) return
+  const parsed = kind === "Algorithm" ? compact.parse(token) : undefined
+  return {
+    kind,
+    text: form.adviceOn(
+      kind,
+      parsed?.header.alg,
+      trusted.map(({ policy }) => policy)
+    )
+  }
+}
 
 /** Runs the checks that need no key. With several issuers, the unverified `iss` selects the keys that must match. */
 const read = (token: string, trusted: ReadonlyArray<Trust>, maxTokenLength: number): Presented | InvalidToken => {
-  const parsed = compact.parse(token, maxTokenLength)
+  if (token.length > maxTokenLength) return tooLong
+  const parsed = compact.parse(token)
   if (parsed === undefined) return malformed
   const trust = trustOf(parsed, trusted)
   if (trust instanceof InvalidToken) return trust
-  if (token.length > trust.policy.maxTokenLength) return malformed
-  return trust.policy.algorithms.has(parsed.header.alg) ? { token, parsed, trust } : wrongAlgorithm
+  if (token.length > trust.policy.maxTokenLength) return tooLong
+  const { alg } = parsed.header
+  if (trust.policy.algorithms.has(alg)) return { token, parsed, trust }
+  return form.isSupported(alg) ? wrongAlgorithm : unsupportedAlgorithm
 }
 
 const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust | InvalidToken => {
@@ -92,9 +148,14 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
         Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
       first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
     )
+  const found = Effect.suspend(() =>
+    Effect.tapError(keysOf(header), (error) =>
+      error.reason === "UnknownKey" ? give(form.adviceOnKey(alg, kid, trust.policy), trust.policy) : Effect.void
+    )
+  )
   return Effect.clockWith((clock) => {
     const available = availableKeys(header, clock, clock.currentTimeMillisUnsafe())
-    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(keysOf(header), verifyWithEach)
+    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(found, verifyWithEach)
   })
 }
 
@@ -107,15 +168,22 @@ const accept = (
 ): Effect.Effect<Verified, InvalidToken> =>
   Effect.clockWith((clock) => {
     const verified = parseObject(payload)
-    if (verified === undefined) return Effect.fail(malformed)
+    if (verified === undefined) return refuse(malformed, form.claimsAreMalformed, policy)
     const now = clock.currentTimeMillisUnsafe()
     const token = claims.read(verified, policy, now)
-    if (token instanceof InvalidToken) return refuse(token, claims.advice(token, policy), policy)
+    if (token instanceof InvalidToken) {
+      const { kind, text } = adviceOn(token, verified, policy, now)
+      return refuse(token, text, policy, kind)
+    }
     if (claims.livesTooLong(token, policy, now)) {
       return refuse(new InvalidToken({ reason: "Claim", claim: "exp" }), claims.adviceAboutLifetime(policy), policy)
     }
     const failing = profile.findViolation(typ, verified, policy)
-    return failing === undefined
-      ? Effect.succeed({ ...frozen(token), until: claims.until(token, policy), validity })
-      : refuse(new InvalidToken({ reason: "Claim", claim: failing }), profile.advice(typ, verified, policy), policy)
+    if (failing !== undefined) {
+      const advice = profile.advice(typ, verified, policy, failing)
+      return refuse(new InvalidToken({ reason: "Claim", claim: failing }), advice, policy)
+    }
+    const accepted = Effect.succeed({ ...frozen(token), until: claims.until(token, policy), validity })
+    const advice = adviceOnScopes(verified, policy)
+    return advice === undefined ? accepted : Effect.andThen(give(advice, policy), accepted)
   })

@@ -1,5 +1,5 @@
 /** Reads one key of a JWK Set, with its algorithms or the reason for its refusal (RFC 7517 §4). */
-import { asymmetric, type KeyType, maxKidLength } from "./algorithms.ts"
+import { asymmetric, type KeyType, maxKidLength, namesOf } from "./algorithms.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 import { curveWeakness, plain, rsaWeakness, type Weakness } from "./strength.ts"
 
@@ -64,7 +64,9 @@ export const readJwk = (value: unknown): Candidate => {
   )
   const { alg, crv, e, kid, kty, n, use, x, y } = read
   const fitting = [...algorithms].flatMap(([name, needs]) =>
-    needs.kty === kty && (needs.crv === undefined || needs.crv === crv) && (alg === undefined || alg === name)
+    needs.kty === kty &&
+    (needs.crv === undefined || needs.crv === crv) &&
+    (alg === undefined || namesOf(alg).includes(name))
       ? [name]
       : []
   )

@@ -4,15 +4,24 @@ import type { InvalidToken } from "../../core/SecurityError.ts"
 
 const given = new WeakMap<object, Set<string>>()
 
-/** Refuses a token and logs the advice once per `policy`. The advice must not contain token content. */
+/** Returns `true` if advice of this kind was logged for the policy. */
+export const isGiven = (policy: object, kind: string): boolean => given.get(policy)?.has(kind) === true
+
+/** Logs advice once per `policy` and kind. The kind contains no values of tokens, so the number of kinds is limited. */
+export const give = (advice: string, policy: object, kind = advice): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (isGiven(policy, kind)) return Effect.void
+    given.set(policy, (given.get(policy) ?? new Set()).add(kind))
+    return Effect.logWarning(advice)
+  })
+
+/** Refuses a token and logs the advice as `give` does. Advice may contain values only from signed claims. */
 export const refuse = (
   error: InvalidToken,
   advice: string | undefined,
-  policy: object
+  policy: object,
+  kind = advice
 ): Effect.Effect<never, InvalidToken> => {
   const refused = Effect.fail(error)
-  const before = given.get(policy) ?? new Set()
-  if (advice === undefined || before.has(advice)) return refused
-  given.set(policy, before.add(advice))
-  return Effect.andThen(Effect.logWarning(advice), refused)
+  return advice === undefined ? refused : Effect.andThen(give(advice, policy, kind), refused)
 }

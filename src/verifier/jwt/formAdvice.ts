@@ -1,0 +1,52 @@
+/**
+ * Explains to operators why a token was refused before its signature was verified. Anyone can send such a token, so the
+ * messages contain no token content.
+ */
+import { asymmetric } from "../keys/algorithms.ts"
+import type { Policy } from "../claims/policy.ts"
+
+/** What is wrong with a token. */
+export type Fault = "TooLong" | "Opaque" | "Encrypted" | "Form" | "Issuer" | "Algorithm" | "UnsupportedAlgorithm"
+
+/** Returns what is wrong with a token that `compact.parse` refused. */
+export const faultOf = (token: string): Fault => {
+  const segments = token.split(".", 6).length
+  return segments === 3 ? "Form" : segments === 5 ? "Encrypted" : "Opaque"
+}
+
+export const isSupported = (algorithm: string): boolean => Object.hasOwn(asymmetric, algorithm)
+
+/** `algorithm` is the name of a supported algorithm. */
+export const adviceOn = (fault: Fault, algorithm: string | undefined, policies: ReadonlyArray<Policy>): string => {
+  const subject = `A token for ${policies.map(({ issuer }) => issuer).join(" or ")} was refused, because`
+  const algorithms = new Set(policies.flatMap((policy) => [...policy.algorithms]))
+  const allowed = `The allowed algorithms are ${[...algorithms].join(", ")}.`
+  switch (fault) {
+    case "TooLong":
+      return `${subject} it is longer than the maxTokenLength option allows. If tokens of the issuer are longer than ${Math.max(
+        ...policies.map(({ maxTokenLength }) => maxTokenLength)
+      )} characters, raise the option, and BearerToken.MaxLength for the whole Authorization header.`
+    case "Opaque":
+      return `${subject} it is not a JWT, which has three parts separated by dots. Clients must send the access token, and must request it for the audience of this API. If the issuer issues opaque tokens, use TokenIntrospection.`
+    case "Encrypted":
+      return `${subject} it is encrypted (JWE), and JwtVerifier accepts only signed tokens. Switch encryption off at the issuer, or use TokenIntrospection.`
+    case "Form":
+      return `${subject} it is not a well-formed JWT. A JWT is base64url without padding, and its header is strict JSON without duplicate members. The header has at most 6144 bytes, and none of crit, b64, enc and jwk.`
+    case "Issuer":
+      return `${subject} its iss claim is not one of these issuer options. An option must equal iss exactly, including a trailing slash.`
+    case "Algorithm":
+      return [...algorithms].every(isSupported)
+        ? `${subject} its algorithm is ${algorithm}. ${allowed} If the issuer signs with ${algorithm}, add it to the algorithms option.`
+        : `${subject} it is signed with a private key, and layerSecret verifies tokens with a shared secret. If the issuer publishes its keys, use JwtVerifier.layer.`
+    case "UnsupportedAlgorithm":
+      return `${subject} its algorithm is not one that this verifier supports. ${allowed} Configure the issuer to sign with one of them.`
+  }
+}
+
+export const adviceOnKey = (alg: string, kid: string | undefined, { issuer }: Policy): string =>
+  `A token for ${issuer} was refused, because the key set has no usable key for ${alg} ${
+    kid === undefined ? "(the token has no kid)" : "with the kid of the token"
+  }. Check that the issuer option names the issuer that signs the tokens, and that its key set has the key with kid, and with a fitting alg or without alg.`
+
+export const claimsAreMalformed =
+  "A signed token was refused, because its claims are not strict JSON: an object in UTF-8 without duplicate members and with at most 16 levels. Correct the claims at the issuer."
