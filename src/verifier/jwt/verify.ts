@@ -148,14 +148,13 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
         Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
       first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
     )
-  const found = Effect.suspend(() =>
+  const find = () =>
     Effect.tapError(keysOf(header), (error) =>
       error.reason === "UnknownKey" ? give(form.adviceOnKey(alg, kid, trust.policy), trust.policy) : Effect.void
     )
-  )
   return Effect.clockWith((clock) => {
     const available = availableKeys(header, clock, clock.currentTimeMillisUnsafe())
-    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(found, verifyWithEach)
+    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(find(), verifyWithEach)
   })
 }
 
