@@ -117,7 +117,7 @@ describe("scopes", () => {
 
 it.effect("the frozen dates of a cached token work with every function of DateTime", () =>
   Effect.gen(function* () {
-    const { present } = yield* verifier({ says: (token) => accepted(token, { issuedAt: Option.some(expiresAt) }) })
+    const { present } = yield* verifier({ decide: (token) => accepted(token, { issuedAt: Option.some(expiresAt) }) })
     const date = DateTime.makeUnsafe("2100-01-01T00:00:00Z")
     for (const _ of times(2)) {
       const { expiresAt, issuedAt } = yield* present("a")

@@ -1,4 +1,4 @@
-/** Pollutes `Object.prototype` of this process, and writes to the standard output what that has opened. */
+/** Pollutes `Object.prototype` of this process, and prints which refused credentials are then accepted. */
 import { DateTime, Effect } from "effect"
 import { AccessToken } from "effect-oauth2"
 import { randomBytes } from "node:crypto"
@@ -8,15 +8,17 @@ import { issuer } from "./tokens.ts"
 import { guards, type Outcome, type Probe, verifiers, type World, type Worlds } from "./worlds.ts"
 
 export interface Report {
-  /** What a program that nobody pollutes says otherwise than it should. */
+  /** Wrong responses of programs that are not polluted. */
   readonly unexpected: ReadonlyArray<string>
-  /** What this library reads by inheritance, and where. */
+  /** Each property that this library reads from `Object.prototype`, with the place in the source. */
   readonly inherited: ReadonlyArray<string>
-  /** What a pollution has opened. */
+  /** Credentials that are accepted only because of a pollution. */
   readonly opened: ReadonlyArray<string>
-  /** How many names there are, how many of them were tried, and how many times something was asked. */
+  /** The number of watched names. */
   readonly names: number
+  /** The number of names that were polluted. */
   readonly tried: number
+  /** The number of probes that ran. */
   readonly asked: number
 }
 
@@ -27,7 +29,7 @@ const accepted = AccessToken.make({
   expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z")
 })
 
-/** What a merge of JSON can put there, and what an attacker would like best. */
+/** Values that a merge of JSON can add to `Object.prototype`, and values that would help an attacker most. */
 const values: ReadonlyArray<Value> = Object.entries<unknown>({
   true: true,
   false: false,
@@ -40,39 +42,39 @@ const values: ReadonlyArray<Value> = Object.entries<unknown>({
   "an accepted token": Effect.succeed(accepted)
 }).map(([what, value]) => ({ what, value }))
 
-interface Answers {
-  readonly outcomes: Array<Outcome | "no answer">
+interface Results {
+  readonly outcomes: Array<Outcome | "no outcome">
   readonly whys: Array<string>
-  /** It gives nothing: of what a promise gives, the language looks for `then`. */
+  /** Resolves to nothing, because JavaScript reads `then` from the value of a promise. */
   readonly ended: Promise<void>
 }
 
 let asked = 0
 
-/** A turn of the event loop, and of the one thread that does what takes longer (`UV_THREADPOOL_SIZE` is 1). */
+/** Waits for one turn of the event loop and of the single worker thread (`UV_THREADPOOL_SIZE` is 1). */
 const turn = (then: () => void): void => randomBytes(1, () => setImmediate(then))
 
-// No answer takes so many steps one after the other.
+// No probe takes more turns without an outcome of any probe.
 const maxTurns = 40
 
-/** Asks all at once. A polluted program may stand still: where nothing is answered for a number of turns, nothing will be. */
-const ask = (probes: ReadonlyArray<Probe>): Answers => {
+/** Runs all probes at the same time. Stops after `maxTurns` without an outcome, because a polluted program may hang. */
+const runProbes = (probes: ReadonlyArray<Probe>): Results => {
   asked += probes.length
-  const outcomes: Answers["outcomes"] = probes.map(() => "no answer")
-  const whys: Answers["whys"] = probes.map(() => "")
+  const outcomes: Results["outcomes"] = probes.map(() => "no outcome")
+  const whys: Results["whys"] = probes.map(() => "")
   const ended = new Promise<void>((resolve) => {
-    let open = probes.length
+    let pending = probes.length
     let turns = 0
     const wait = () => {
-      if (open === 0 || turns++ === maxTurns) resolve()
+      if (pending === 0 || turns++ === maxTurns) resolve()
       else turn(wait)
     }
     probes.forEach(({ run }, i) => {
       const end = (outcome: Outcome, why: string) => {
-        if (outcomes[i] !== "no answer") return
+        if (outcomes[i] !== "no outcome") return
         outcomes[i] = outcome
         whys[i] = why
-        open--
+        pending--
         turns = 0
       }
       try {
@@ -86,13 +88,13 @@ const ask = (probes: ReadonlyArray<Probe>): Answers => {
   return { outcomes, whys, ended }
 }
 
-/** What is answered otherwise than where nobody pollutes anything. */
+/** Returns the outcomes that differ from those of a program that is not polluted. */
 const unexpected = async ({ probes }: World): Promise<ReadonlyArray<string>> => {
-  const answers = ask(probes)
-  await answers.ended
+  const results = runProbes(probes)
+  await results.ended
   return probes.flatMap(({ isGood, name, why }, i) => {
-    const [outcome, given] = [answers.outcomes[i], answers.whys[i]]
-    return outcome !== "no answer" && (outcome === "accepted") === isGood && given === why
+    const [outcome, given] = [results.outcomes[i], results.whys[i]]
+    return outcome !== "no outcome" && (outcome === "accepted") === isGood && given === why
       ? []
       : [`${name}: ${outcome} ${given}`]
   })
@@ -100,8 +102,8 @@ const unexpected = async ({ probes }: World): Promise<ReadonlyArray<string>> => 
 
 const opened: Array<string> = []
 
-const askPolluted = async ({ probes }: World, what: string): Promise<void> => {
-  const { ended, outcomes } = ask(probes)
+const runPolluted = async ({ probes }: World, what: string): Promise<void> => {
+  const { ended, outcomes } = runProbes(probes)
   await ended
   for (let i = 0; i < probes.length; i++) {
     const probe = probes[i]
@@ -109,7 +111,10 @@ const askPolluted = async ({ probes }: World, what: string): Promise<void> => {
   }
 }
 
-/** A program, and who reads what by inheritance while it is built and asked for the first time, and while it is asked again. */
+/**
+ * A program, and the names that are read from `Object.prototype` during the first run of its probes and during a later
+ * run.
+ */
 interface Tried {
   readonly name: string
   readonly build: () => World
@@ -120,26 +125,26 @@ interface Tried {
 
 const reads = (readers: Readers, name: string): boolean => readers.has(name) || always.includes(name)
 
-/** The programs that read the name then, with each value of it. */
+/** Pollutes one name with each value, and runs the probes of each program that reads the name. */
 const pollute = async (name: string, programs: ReadonlyArray<Tried>): Promise<void> => {
   const first = programs.filter((program) => reads(program.first, name))
   const again = programs.filter((program) => reads(program.again, name))
   const built: Array<World> = []
   await polluted(name, values, async (what) => {
-    for (const { name, world } of again) await askPolluted(world, `${what}: ${name}`)
+    for (const { name, world } of again) await runPolluted(world, `${what}: ${name}`)
     for (const { build, name } of first) {
       try {
         const world = build()
         built.push(world)
-        await askPolluted(world, `${what}, from the start: ${name}`)
+        await runPolluted(world, `${what}, from the start: ${name}`)
       } catch {
-        // What is not built accepts nothing.
+        // A program that cannot be built accepts nothing.
       }
     }
   })
   for (const { dispose } of built) dispose()
   for (const program of again) {
-    // It may stand still for good.
+    // The pollution may have stopped the program for good. If so, build it again.
     if ((await unexpected(program.world)).length === 0) continue
     program.world.dispose()
     program.world = program.build()
@@ -150,7 +155,7 @@ const pollute = async (name: string, programs: ReadonlyArray<Tried>): Promise<vo
 const report = async (worlds: Worlds): Promise<Report> => {
   const wrong: Array<string> = []
   const expect = async (name: string, world: World) => {
-    wrong.push(...(await unexpected(world)).map((one) => `${name}: ${one}`))
+    wrong.push(...(await unexpected(world)).map((result) => `${name}: ${result}`))
     return world
   }
   for (const [name, build] of Object.entries(worlds)) (await expect(name, build())).dispose()
@@ -184,7 +189,7 @@ const reportOthers = async (): Promise<Report> => {
   return { unexpected, inherited: ofLibrary(readers), opened, names: names.size, tried: 0, asked }
 }
 
-// What goes wrong in a polluted program is not told.
+// Errors of polluted programs are expected.
 process.on("unhandledRejection", () => {})
 process.on("uncaughtException", () => {})
 

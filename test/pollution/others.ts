@@ -1,4 +1,4 @@
-/** What else has options: providers, documents, the page that shows them, and the issuer of tests. */
+/** Uses all other modules with options: providers, OpenAPI documents, the documentation page, and the test issuer. */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { HttpRouter } from "effect/http"
@@ -56,6 +56,6 @@ const tokens = Effect.gen(function* () {
   return [Object.keys(jwt), jwt.aud, jwt.sub, raw, opaque, yield* issuer.metadata]
 }).pipe(Effect.provide(TestIssuer.layer({ keys: ["ES256"] })))
 
-/** All of it as text. */
+/** Returns all results as text. */
 export const others = async (): Promise<string> =>
   JSON.stringify([providers(), await page(), await Effect.runPromise(tokens)])

@@ -1,32 +1,31 @@
-/** Watches what is read from `Object.prototype`, and writes to it. */
+/** Records reads from `Object.prototype`, and pollutes it. */
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-/** What every object inherits from. */
 const root: object = Object.prototype
 
-/** A descriptor is an object, too: it inherits nothing. */
+/** Returns a descriptor without a prototype, so that it inherits nothing from a polluted `Object.prototype`. */
 const bare = <A extends object>(descriptor: A): A => Object.assign(Object.create(null), descriptor) as A
 
 /**
- * Names whose mere presence changes a program: a descriptor with `get` and `value` is none, and Effect looks for some members of a schema with `in`. They
- * cannot be watched together with all others.
+ * Names whose presence alone changes a program. For example, a descriptor with `get` and `value` is invalid, and Effect
+ * looks for some members of a schema with `in`. These names cannot be watched together with the others.
  */
 const present: ReadonlyArray<string> = ["get", "set", "value", "writable", "flip", "extract", "front"]
 
 const sources = new URL("../../src/", import.meta.url)
 
-/** Every word of the sources, and every text between quotation marks. */
+/** Every word and every quoted text of the sources. */
 export const names: ReadonlySet<string> = new Set(
   globSync("**/*.ts", { cwd: fileURLToPath(sources) }).flatMap((file) => {
     const source = readFileSync(new URL(file, sources), "utf8")
     const texts = Array.from(source.matchAll(/["'`]([^"'`\n]*)["'`]/g), ([, text = ""]) => text)
-    // To set it is to set a prototype.
+    // An assignment to `__proto__` would set a prototype.
     return [...(source.match(/[\w$]+/g) ?? []), ...texts, "-1", "isOpenToAll"].filter((name) => name !== "__proto__")
   })
 )
 
-/** Names that are tried whoever reads them. */
+/** Names that are polluted for every program, even if it does not read them. */
 export const always: ReadonlyArray<string> = [
   ...present,
   ...Array.from(names).filter((name) => Object.hasOwn(root, name))
@@ -34,10 +33,12 @@ export const always: ReadonlyArray<string> = [
 
 const watched = Array.from(names).filter((name) => !always.includes(name))
 
-/** Where a name is read, by the name. */
+/** The places that read each name. */
 export type Readers = ReadonlyMap<string, ReadonlySet<string>>
 
-/** The reads of this library. Where a list is taken apart, the language asks its iterator for `return`. */
+/**
+ * Returns the reads of this library. Array destructuring reads `return` from the iterator, so `return` does not count.
+ */
 export const ofLibrary = (readers: Readers): ReadonlyArray<string> =>
   Array.from(readers).flatMap(([name, places]) =>
     Array.from(places)
@@ -51,7 +52,7 @@ const placeOfReader = (): string => {
   Error.stackTraceLimit = 3
   Error.captureStackTrace(holder)
   Error.stackTraceLimit = limit
-  // This function and the getter are the first two.
+  // The first two lines are this function and the getter.
   return holder.stack?.split("\n")[3] ?? ""
 }
 
@@ -61,8 +62,8 @@ interface Read<A> {
 }
 
 /**
- * Tells who reads what from `Object.prototype`, of the parts of `body`. Each name is a property there, which says `undefined` as if there was none. A name
- * that nobody reads there can have any value: it changes nothing.
+ * Records which names each part of `body` reads from `Object.prototype`. Each name is a getter there that returns
+ * `undefined`, as if the property did not exist. A name that no code reads there has no effect, whatever its value.
  */
 export const watching = async <B>(
   body: (readersOf: <A>(part: () => Promise<A>) => Promise<Read<A>>) => Promise<B>
@@ -94,7 +95,7 @@ export interface Value {
   readonly value: unknown
 }
 
-/** Gives every object a property, with each of the values after the other, while `body` runs. */
+/** Runs `body` once for each value, while every object inherits the property with this value. */
 export const polluted = async (
   name: string,
   values: ReadonlyArray<Value>,
@@ -104,7 +105,7 @@ export const polluted = async (
   const during = { value: undefined, writable: true, enumerable: true, configurable: true }
   Object.defineProperty(root, name, bare(during))
   try {
-    // No list is taken apart while `return` is polluted.
+    // No array destructuring here, because `return` may be polluted.
     for (const { value, what } of values) {
       Reflect.set(root, name, value)
       await body(`${name} = ${what}`)

@@ -1,4 +1,4 @@
-/** Tokens that no verifier accepts, a good one, and what the servers of the tests answer. */
+/** A valid token, invalid tokens, and the servers of the tests. */
 import { Effect } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestIssuer, type SigningKey } from "effect-oauth2/testing"
@@ -8,7 +8,7 @@ export const issuer = "https://issuer.test"
 export const audience = "https://api.test"
 export const secret = "0123456789abcdef0123456789abcdef"
 
-/** Where a polluted program may be sent to: the attacker's server has the attacker's key, and calls each token active. */
+/** The attacker's server, which serves the attacker's key and reports every token as active. */
 export const attackersUrl = "https://attacker.test/"
 
 const keys = await Effect.runPromise(
@@ -45,7 +45,7 @@ const claims = {
 
 const without = (name: string) => Object.fromEntries(Object.entries(claims).filter(([other]) => other !== name))
 
-/** Claims that are refused, by what is wrong with them, with the reason and the claim that the error names. */
+/** Refused claims, with the reason and the claim that the error names. */
 const badClaims: Readonly<Record<string, readonly [why: string, claims: object]>> = {
   "that has expired": ["Expired exp", { ...claims, exp: now - 600 }],
   "for another API": ["Claim aud", { ...claims, aud: "https://other.test" }],
@@ -68,7 +68,7 @@ const mint = (key: SigningKey, payload: object, header: object = {}): Promise<st
     })
   )
 
-/** A token, and why it is refused. */
+/** A token, and the reason why it is refused. */
 export interface Bad {
   readonly token: string
   readonly why: string
@@ -97,16 +97,16 @@ const jwtsOf = async (key: SigningKey, other: SigningKey): Promise<Tokens> => {
 export const jwts = await jwtsOf(keys.issuers, keys.attackers)
 export const hmacs = await jwtsOf(keys.shared, keys.guessed)
 
-/** What the authorization server says of each token. */
+/** The introspection response for each token. */
 const introspected: Readonly<Record<string, readonly [why: string, answer: object]>> = {
   good: ["", { active: true, token_type: "Bearer", ...claims }],
-  "of which it does not say active": ["BadResponse", { token_type: "Bearer", ...claims }],
+  "without active": ["BadResponse", { token_type: "Bearer", ...claims }],
   "that is inactive": ["Rejected", { active: false, token_type: "Bearer", ...claims }],
   "without token_type": ["Claim token_type", { active: true, ...claims }],
   "of another type": ["Claim token_type", { active: true, token_type: "refresh_token", ...claims }],
   ...Object.fromEntries(
     Object.entries(badClaims)
-      // Who answers is the issuer, and says what is active; the client is not asked for.
+      // An introspection response needs no `exp`, `iss` or `client_id`.
       .filter(([name]) => !["without exp", "without iss", "without client_id"].includes(name))
       .map(([name, [why, claims]]) => [name, [why, { active: true, token_type: "Bearer", ...claims }] as const])
   )
@@ -125,14 +125,14 @@ export const opaque: Tokens = {
   )
 }
 
-/** Issuers whose metadata, or whose key set, lacks what a pollution may supply. */
+/** Issuers whose metadata or key set lacks a member that a pollution could supply. */
 export const lacking: Readonly<Record<string, string>> = {
   issuer: "https://without-issuer.test",
   jwks_uri: "https://without-jwks-uri.test",
   keys: "https://without-keys.test"
 }
 
-/** Tokens of those issuers, signed with the attacker's key. */
+/** Tokens of these issuers, signed with the attacker's key. */
 export const ofLacking = new Map(
   await Promise.all(
     Object.values(lacking).map(async (iss) => [iss, await mint(keys.attackers, { ...claims, iss })] as const)
@@ -157,7 +157,7 @@ const bodies: ReadonlyMap<string, object> = new Map<string, object>([
 
 export const attackersKey = keys.attackers.jwk
 
-/** The servers, which no pollution of this program reaches. */
+/** The HTTP client of all programs. Its servers do not depend on polluted properties. */
 export const client = HttpClient.make((request, url) =>
   Effect.sync(() => {
     const form = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""

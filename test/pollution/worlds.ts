@@ -1,4 +1,4 @@
-/** Programs that refuse, for every reason that there is, and what is asked of them. */
+/** Programs that refuse credentials for every possible reason, and the probes for them. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { DateTime, Effect, Exit, Layer, Logger, Option, Redacted, Schema, Scope } from "effect"
 import { HttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
@@ -34,31 +34,32 @@ import {
   type Tokens
 } from "./tokens.ts"
 
-/** `failed`: there is no program that could say anything. */
+/** `failed` means that the program could not be built. */
 export type Outcome = "accepted" | "refused" | "failed"
 
-/** Says how it ended: a status, or the reason of an error. */
+/** Reports the outcome of a probe, with the status or the reason of the error. */
 export type End = (outcome: Outcome, why: string) => void
 
-/** A question to a program. */
+/** One request to a program, or one token for a verifier. */
 export interface Probe {
   readonly name: string
-  /** Whether a program that is not polluted accepts it, and what it says. */
+  /** `true` if a program that is not polluted accepts the probe. */
   readonly isGood: boolean
+  /** The expected status or reason. */
   readonly why: string
   readonly run: (end: End) => void
 }
 
-/** A program that was built. */
+/** A program that was built, with its probes. */
 export interface World {
   readonly probes: ReadonlyArray<Probe>
   readonly dispose: () => void
 }
 
-/** How programs are built. */
+/** Functions that build programs, by name. */
 export type Worlds = Readonly<Record<string, () => World>>
 
-/** Options that nothing adds to. What tests hand to Effect is not what they are about. */
+/** Returns options without a prototype. The options that the tests pass to Effect are not under test. */
 const bare = <A extends object>(options: A): A => Object.assign(Object.create(null), options) as A
 
 const Quiet = Logger.layer([])
@@ -82,7 +83,7 @@ const verify: TokenVerifier["Service"]["verify"] = (token) => {
 type Handler = Effect.Effect<HttpServerResponse.HttpServerResponse>
 type AnyLayer = Layer.Layer<never, never, any>
 
-/** Some of these programs would not compile. */
+/** Removes the types, because some of these programs would not compile. */
 const cast = (effect: Effect.Effect<unknown, unknown, any>): Handler =>
   Effect.as(effect as Effect.Effect<unknown>, HttpServerResponse.text("in"))
 
@@ -91,7 +92,7 @@ class Between extends HttpApiMiddleware.Service<Between>()("test/Between") {}
 const between = <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
   Effect.andThen(Effect.void, handler)
 
-/** A flag of a program of its own, which it should have set: that the tests find a pollution shows here. */
+/** A flag that the program never sets. It is polluted on purpose, which shows that the tests detect a pollution. */
 const flags: { readonly isOpenToAll?: boolean } = {}
 
 const claims = Schema.Struct({
@@ -106,7 +107,10 @@ interface Asked {
   readonly status: number
 }
 
-/** An `HttpRouter` app with an `HttpApi` in it, and what is asked of it: all that there is, or only what depends on the verifier. */
+/**
+ * Creates an `HttpRouter` app with an `HttpApi`, and its requests. Unless `isWhole`, only those that depend on the
+ * verifier.
+ */
 const appOf = (isWhole: boolean) => {
   const auth = OAuth2.authorizationCode("Auth", {
     ...authorizationServer,
@@ -185,7 +189,7 @@ const appOf = (isWhole: boolean) => {
       )
       ask(`/handler/${name}`, ...refused)
     }
-    // What these programs do is a mistake, and nobody is let in.
+    // These handlers contain a programming mistake, so they must not run.
     routes.push(
       HttpRouter.add("GET", "/mistake/granted", cast(auth.granted("read"))),
       HttpRouter.add("GET", "/mistake/token", cast(auth.accessToken)),
@@ -229,7 +233,7 @@ const appOf = (isWhole: boolean) => {
 
 const answer = (end: End, status: number): void => end(status < 400 ? "accepted" : "refused", `${status}`)
 
-/** How requests come in. */
+/** Sends requests to an app. */
 interface Server {
   readonly send: (path: string, token: string | undefined) => Probe["run"]
   readonly dispose: () => Promise<void>
@@ -252,7 +256,7 @@ const web = (app: App): Server => {
   }
 }
 
-// A request without a body can be sent again. To make one reads options, too, which are not what the tests are about.
+// A request without a body can be sent again. Its constructor reads options that are not under test.
 const requests = new Map<string, Request>()
 
 const requestOf = (path: string, token: string | undefined): Request => {
@@ -267,7 +271,7 @@ type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 const socket = new Socket()
 
-/** A request as Node hands it over, without a server. */
+/** Sends a request as Node's server does, but without a server. */
 const sendOnNode = (handler: NodeHandler, path: string, token: string | undefined, end: End): void => {
   const request = new IncomingMessage(socket)
   request.method = "GET"
@@ -316,23 +320,23 @@ const guard = (
   }
 }
 
-/** What does not depend on the verifier is asked of the first app. */
+/** Apps with guards. Only the first app has the requests that do not depend on the verifier. */
 export const guards: Worlds = {
   "an app": () => guard(true, TokenVerifier.layer({ verify, cache: false }), web),
   "an app with a cache": () => guard(false, TokenVerifier.layer({ verify }), web),
   "an app on Node, with a service": () =>
     guard(false, Layer.succeed(TokenVerifier, { verify, invalidate: () => Effect.void }), node),
-  "OAuth2.secured": () => ({ probes: sealing(), dispose: () => {} })
+  "OAuth2.secured": () => ({ probes: securedProbes(), dispose: () => {} })
 }
 
-/** Programs with an open endpoint or route, which `OAuth2.secured` does not let start. */
-const sealing = (): ReadonlyArray<Probe> => {
+/** Programs with an unprotected endpoint or route, which `OAuth2.secured` must not start. */
+const securedProbes = (): ReadonlyArray<Probe> => {
   const open = HttpApi.make("api").add(HttpApiGroup.make("group").add(HttpApiEndpoint.get("open", "/open")))
   const route = HttpRouter.add("GET", "/open", cast(Effect.void)) as AnyLayer
   const secured = OAuth2.secured as (self: unknown) => AnyLayer
   return [
     {
-      name: "an api with an open endpoint",
+      name: "an api with an unprotected endpoint",
       isGood: false,
       why: "",
       run: (end) => {
@@ -341,7 +345,7 @@ const sealing = (): ReadonlyArray<Probe> => {
       }
     },
     {
-      name: "an open route",
+      name: "an unprotected route",
       isGood: false,
       why: "",
       run: (end) =>
@@ -406,7 +410,7 @@ const verifier =
     })
     return {
       probes: [
-        ...(good === undefined ? [] : [probe("that is good", good, "")]),
+        ...(good === undefined ? [] : [probe("that is valid", good, "")]),
         ...Object.entries(bad).map(([name, { token, why }]) => probe(name, token, why))
       ],
       dispose: () => void Effect.runPromise(Scope.close(scope, Exit.void)).catch(() => {})
@@ -416,7 +420,7 @@ const verifier =
 const secretLayer = () =>
   JwtVerifier.layerSecret({ ...policy, profile: "at+jwt", secret: Redacted.make(secret), algorithm: "HS256" })
 
-/** Each is asked by itself: the one that takes no time is asked all. */
+/** Verifiers of all kinds. Only the fastest verifier gets all tokens. */
 export const verifiers: Worlds = {
   "JwtVerifier.layer": verifier(
     () => Layer.provide(JwtVerifier.layer(policy), Client),
@@ -447,9 +451,9 @@ export const verifiers: Worlds = {
     () => Layer.provide(secretLayer(), NodeSignatures.layer),
     hmacs
   ),
-  "a program that looks for claims that a token does not have": verifier(
+  "a program that reads claims that the token does not have": verifier(
     () => Layer.provide(secretLayer(), NodeSignatures.layer),
-    { good: undefined, bad: { "without them": { token: hmacs.good ?? "", why: "Rejected" } } },
+    { good: undefined, bad: { "without these claims": { token: hmacs.good ?? "", why: "Rejected" } } },
     ({ claims: { admin, nested } }) => admin !== undefined || (nested as { admin?: unknown }).admin !== undefined
   ),
   "a key set with a private key": verifier(
@@ -468,7 +472,7 @@ export const verifiers: Worlds = {
   ),
   ...Object.fromEntries(
     Object.entries(lacking).map(([member, issuer]) => [
-      `an issuer that does not say ${member}`,
+      `an issuer without ${member}`,
       verifier(() => Layer.provide(JwtVerifier.layer({ ...policy, issuer }), Client), {
         good: undefined,
         bad: { "by the attacker's key": { token: ofLacking.get(issuer) ?? "", why: "BadResponse" } }

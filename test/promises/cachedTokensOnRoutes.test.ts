@@ -5,7 +5,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { BearerToken, JwtVerifier, OAuth2, type SecurityError, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
-import { accepted, later, outage, refused, verifier, ways } from "../support/scriptedVerifier.ts"
+import { accepted, later, outage, refused, timings, verifier } from "../support/scriptedVerifier.ts"
 import { countsByOutcome } from "../support/countsByOutcome.ts"
 import { times } from "../support/times.ts"
 import { verified } from "../support/TestVerifier.ts"
@@ -21,10 +21,10 @@ const requestOf = (token: string) =>
   HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { authorization: `Bearer ${token}` } }))
 
 describe("a verifier of a scheme", () => {
-  for (const [name, way] of Object.entries(ways)) {
+  for (const [name, timing] of Object.entries(timings)) {
     it.effect(`verifies a token once if it decides ${name}`, () =>
       Effect.gen(function* () {
-        const { calls, invalidate, service } = yield* verifier({ way })
+        const { calls, invalidate, service } = yield* verifier({ timing })
         const send = yield* serve(
           route.pipe(Layer.provide(auth.layer), Layer.provide(Layer.succeed(TokenVerifier, service)))
         )
@@ -40,8 +40,8 @@ describe("a verifier of a scheme", () => {
 
     it.effect(`verifies a token again after it expires or the clock moves back, if it decides ${name}`, () =>
       Effect.gen(function* () {
-        const says = (token: string) => accepted(token, { expiresAt: DateTime.makeUnsafe(10_000) })
-        const { calls, service } = yield* verifier({ way, says })
+        const decide = (token: string) => accepted(token, { expiresAt: DateTime.makeUnsafe(10_000) })
+        const { calls, service } = yield* verifier({ timing, decide })
         const scheme = Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service))
         const request = () => new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
         const program = Effect.suspend(() =>
@@ -225,8 +225,8 @@ describe("an outage", () => {
   for (const cache of [false, {}] as const) {
     it.effect(`is not remembered within a request, unlike a refusal (cache: ${JSON.stringify(cache)})`, () =>
       Effect.gen(function* () {
-        let says = outage
-        const { calls, service } = yield* verifier({ cache, way: later, says: () => says })
+        let outcome = outage
+        const { calls, service } = yield* verifier({ cache, timing: later, decide: () => outcome })
         const scheme = yield* Layer.build(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
         const outcomes = (request: HttpServerRequest.HttpServerRequest) =>
           Effect.result(auth.authorizeOption).pipe(
@@ -239,10 +239,10 @@ describe("an outage", () => {
         const unavailable = "AuthorizationServerUnavailable"
         assert.deepStrictEqual(yield* outcomes(request), [unavailable, unavailable])
         assert.lengthOf(calls, 2)
-        says = accepted("a")
+        outcome = accepted("a")
         assert.deepStrictEqual(yield* outcomes(request), ["accepted", "accepted"])
         assert.lengthOf(calls, 3)
-        says = refused
+        outcome = refused
         assert.deepStrictEqual(yield* outcomes(requestOf("b")), ["InvalidToken", "InvalidToken"])
         assert.lengthOf(calls, 4)
       })
@@ -255,7 +255,7 @@ describe("an invalidated token", () => {
     it.effect(`is verified again in the same request (cache: ${JSON.stringify(cache)})`, () =>
       Effect.gen(function* () {
         let session = accepted("a")
-        const { calls, invalidate, service } = yield* verifier({ cache, way: later, says: () => session })
+        const { calls, invalidate, service } = yield* verifier({ cache, timing: later, decide: () => session })
         const request = HttpServerRequest.fromWeb(
           new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
         )
@@ -286,7 +286,7 @@ describe("an invalidated token of a wrapped verifier", () => {
 
   const sessions = Effect.fnUntraced(function* (cache: {} | false) {
     let isOver = false
-    const made = yield* verifier({ cache, way: later, says: () => (isOver ? refused : accepted("a")) })
+    const made = yield* verifier({ cache, timing: later, decide: () => (isOver ? refused : accepted("a")) })
     return { inner: made.service, end: () => (isOver = true), calls: () => made.calls.length }
   })
 
@@ -374,7 +374,7 @@ describe("a token of a custom class", () => {
           return DateTime.makeUnsafe(10_000)
         }
       }
-      const { present } = yield* verifier({ says: () => Effect.succeed(new Session()) })
+      const { present } = yield* verifier({ decide: () => Effect.succeed(new Session()) })
       const { expiresAt, subject } = yield* present("a")
       assert.deepStrictEqual([subject, expiresAt.epochMilliseconds], ["alice", 10_000])
     })

@@ -175,7 +175,7 @@ describe("a change of an error does not affect the next refused request", () => 
 
   it.effect("with an expired token of your own verifier", () =>
     Effect.gen(function* () {
-      const { service } = yield* verifier({ says: () => accepted("a", { expiresAt: DateTime.makeUnsafe(-1) }) })
+      const { service } = yield* verifier({ decide: () => accepted("a", { expiresAt: DateTime.makeUnsafe(-1) }) })
       yield* refuseAll(service.verify(Redacted.make("a")))
     })
   )
@@ -228,7 +228,7 @@ describe("a change of an error does not affect the next refused request", () => 
   for (const [name, error] of Object.entries({ "a refusal": rejection, "an outage": outage })) {
     it.effect(`if several requests wait for one verification: ${name}`, () =>
       Effect.gen(function* () {
-        const { present } = yield* verifier({ way: later, says: () => Effect.fail(error()) })
+        const { present } = yield* verifier({ timing: later, decide: () => Effect.fail(error()) })
         const ask = Effect.flatMap(Effect.exit(present("a")), (exit) =>
           Effect.map(seenOfError(Option.getOrThrow(Exit.findErrorOption(exit))), (seen) => {
             change(exit)

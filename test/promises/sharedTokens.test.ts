@@ -252,7 +252,7 @@ it.effect("the cache estimates less than 3 kB for a token with dates", () =>
     const issuedAt = Option.some(DateTime.makeUnsafe(0))
     const { calls, present } = yield* verifier({
       cache: { maxBytes: 3000 },
-      says: () => accepted("demo", { issuedAt, claims: { iat: 0, exp: 4_102_444_800, scope: "a" } })
+      decide: () => accepted("demo", { issuedAt, claims: { iat: 0, exp: 4_102_444_800, scope: "a" } })
     })
     for (const _ of times(3)) yield* present("a")
     assert.lengthOf(calls, 1)
@@ -262,7 +262,7 @@ it.effect("the cache estimates less than 3 kB for a token with dates", () =>
 describe("a token of your own verifier", () => {
   const callsOf = Effect.fnUntraced(function* (kind: Kind) {
     const { calls, present } = yield* verifier({
-      says: () => accepted("demo", { claims: { value: decoded(kind)() } })
+      decide: () => accepted("demo", { claims: { value: decoded(kind)() } })
     })
     for (const _ of times(3)) yield* present("a")
     return calls.length

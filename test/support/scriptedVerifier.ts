@@ -1,4 +1,4 @@
-/** A verifier with a cache in front, for tests of what is kept: it decides at once or later, and notes what it was asked. */
+/** A custom verifier with a cache, for tests of the cache. It decides at once or later, and records its calls. */
 import { Duration, Effect, Redacted } from "effect"
 import { SecurityError, type TokenCacheOptions, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 import { verified } from "./TestVerifier.ts"
@@ -13,33 +13,33 @@ export const outage: Outcome = Effect.fail(
   new SecurityError.AuthorizationServerUnavailable({ reason: "Timeout", retryAfter: Duration.seconds(5) })
 )
 
-/** Verifiers decide at once, or later. */
+/** Decides after the fiber has yielded. */
 export const later = (decide: () => Outcome): Outcome => Effect.andThen(Effect.yieldNow, Effect.suspend(decide))
-export const ways: Readonly<Record<string, (decide: () => Outcome) => Outcome>> = {
+export const timings: Readonly<Record<string, (decide: () => Outcome) => Outcome>> = {
   "at once": (decide) => decide(),
   later
 }
 
 interface Options {
   readonly cache?: TokenCacheOptions | false
-  /** What the verifier says of a token. Default: it is good, and its subject is its text. */
-  readonly says?: (token: string) => Outcome
-  readonly way?: (decide: () => Outcome) => Outcome
+  /** Decides about a token. Default: accepts it, with its text as the subject. */
+  readonly decide?: (token: string) => Outcome
+  readonly timing?: (decide: () => Outcome) => Outcome
 }
 
-/** A verifier with a cache in front, and which tokens it was asked about. */
+/** Creates a verifier with a cache, and the list of the tokens that it has verified. */
 export const verifier = Effect.fnUntraced(function* ({
   cache = {},
-  says = accepted,
-  way = (decide) => decide()
+  decide = accepted,
+  timing = (decide) => decide()
 }: Options) {
   const calls: Array<string> = []
   const service = yield* TokenVerifier.make({
     cache,
     verify: (token) =>
-      way(() => {
+      timing(() => {
         calls.push(Redacted.value(token))
-        return says(Redacted.value(token))
+        return decide(Redacted.value(token))
       })
   })
   return {

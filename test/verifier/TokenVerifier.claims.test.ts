@@ -1,10 +1,10 @@
-/** Claims of verified tokens that are kept: what no request changes for the next, and what schemes read from them. */
+/** Tests that no request changes the claims of a cached token for another, and that schemes decode these claims. */
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Layer, Metric, Option, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { BearerToken, OAuth2, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 import { TestClock } from "effect/testing"
-import { accepted, later, type Verify, verifier, ways } from "../support/scriptedVerifier.ts"
+import { accepted, later, timings, type Verify, verifier } from "../support/scriptedVerifier.ts"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { withLogs } from "../support/keySets.ts"
 import { times } from "../support/times.ts"
@@ -13,7 +13,7 @@ import { serve } from "../support/web.ts"
 
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "" } })
 
-describe("claims of a verifier's own", () => {
+describe("the claims of a custom verifier", () => {
   const roles = OAuth2.authorizationCode("Roles", {
     ...authorizationServer,
     scopes: { a: "" },
@@ -24,10 +24,9 @@ describe("claims of a verifier's own", () => {
   for (const [name, make] of Object.entries<Make>({
     "with a cache": (verify) => Layer.orDie(TokenVerifier.layer({ verify, cache: { timeToLive: "1 second" } })),
     "without a cache": (verify) => Layer.orDie(TokenVerifier.layer({ verify, cache: false })),
-    "that is a service of one's own": (verify) =>
-      Layer.succeed(TokenVerifier, { verify, invalidate: () => Effect.void })
+    "as a custom service": (verify) => Layer.succeed(TokenVerifier, { verify, invalidate: () => Effect.void })
   })) {
-    it.effect(`stay its own, and what becomes of them is seen (${name})`, () =>
+    it.effect(`are copied, and later changes apply to later verifications (${name})`, () =>
       Effect.gen(function* () {
         const scopes = new Set(["a"])
         const session: VerifiedToken = {
@@ -83,7 +82,7 @@ describe("claims of a verifier's own", () => {
     )
   }
 
-  it.effect("are looked at once each, however they point at one another", () =>
+  it.effect("are each read once, even with circular references", () =>
     Effect.gen(function* () {
       let visits = 0
       const team: { users?: unknown } = {}
@@ -105,7 +104,7 @@ describe("claims of a verifier's own", () => {
     })
   )
 
-  it.effect("that throw when they are looked at are not kept, and do no harm", () =>
+  it.effect("are accepted but not cached if a getter throws", () =>
     Effect.gen(function* () {
       let calls = 0
       const claims = {
@@ -124,15 +123,15 @@ describe("claims of a verifier's own", () => {
     })
   )
 
-  it.effect("that can change are told of once, if there is a cache", () =>
+  it.effect("are reported once if they are mutable and there is a cache", () =>
     withLogs((logs) =>
       Effect.gen(function* () {
-        const says = (token: string) => accepted(token, { claims: token === "data" ? {} : { since: new Date(0) } })
+        const decide = (token: string) => accepted(token, { claims: token === "data" ? {} : { since: new Date(0) } })
         for (const [cache, expected] of [
           [{}, 1],
           [false, 0]
         ] as const) {
-          const { calls, present } = yield* verifier({ cache, says })
+          const { calls, present } = yield* verifier({ cache, decide })
           yield* present("data")
           assert.deepStrictEqual(logs.splice(0), [])
           for (const token of ["a", "a", "b"]) yield* present(token)
@@ -151,7 +150,7 @@ describe("claims of a verifier's own", () => {
     )
   )
 
-  it.effect("that a scheme refuses each time are one look-up each time", () =>
+  it.effect("count as one lookup on each use if a scheme refuses them", () =>
     Effect.gen(function* () {
       const strict = OAuth2.authorizationCode("Strict", {
         ...authorizationServer,
@@ -167,14 +166,14 @@ describe("claims of a verifier's own", () => {
   )
 })
 
-describe("what a request is given", () => {
+describe("the token of a request", () => {
   const claims = () => ({ roles: ["reader"], address: { city: "Berlin" } })
   const change = (token: VerifiedToken) =>
     Effect.exit(Effect.sync(() => (token.claims["roles"] as Array<string>).push("admin")))
 
-  it.effect("cannot be changed for the next one that brings the token", () =>
+  it.effect("cannot be changed for the next request with the same token", () =>
     Effect.gen(function* () {
-      const { present } = yield* verifier({ says: (token) => accepted(token, { claims: claims() }) })
+      const { present } = yield* verifier({ decide: (token) => accepted(token, { claims: claims() }) })
       for (const _ of times(3)) {
         const token = yield* present("a")
         assert.deepEqual(token.claims, claims())
@@ -190,21 +189,23 @@ describe("what a request is given", () => {
     })
   )
 
-  it.effect("cannot be changed for those that wait for the same verification, though there is no room for it", () =>
-    Effect.gen(function* () {
-      const { present } = yield* verifier({
-        cache: { capacity: 1, maxBytes: 1 },
-        way: later,
-        says: (token) => accepted(token, { claims: claims() })
+  it.effect(
+    "cannot be changed for requests that wait for the same verification, even if it is too large for the cache",
+    () =>
+      Effect.gen(function* () {
+        const { present } = yield* verifier({
+          cache: { capacity: 1, maxBytes: 1 },
+          timing: later,
+          decide: (token) => accepted(token, { claims: claims() })
+        })
+        for (const token of yield* Effect.all([present("a"), present("a"), present("a")], { concurrency: 3 })) {
+          assert.strictEqual((yield* change(token))._tag, "Failure")
+          assert.deepEqual(token.claims, claims())
+        }
       })
-      for (const token of yield* Effect.all([present("a"), present("a"), present("a")], { concurrency: 3 })) {
-        assert.strictEqual((yield* change(token))._tag, "Failure")
-        assert.deepEqual(token.claims, claims())
-      }
-    })
   )
 
-  it.effect("is the program's own where it is of a class, and the token is verified for each request", () =>
+  it.effect("has the original instance of a class in its claims, and is verified for each request", () =>
     Effect.gen(function* () {
       class Session {
         readonly log: Array<string> = []
@@ -212,7 +213,7 @@ describe("what a request is given", () => {
       }
       const roles = ["reader"]
       const session = Object.assign(new Session(), { roles })
-      const { calls, present } = yield* verifier({ says: (token) => accepted(token, { claims: { session, roles } }) })
+      const { calls, present } = yield* verifier({ decide: (token) => accepted(token, { claims: { session, roles } }) })
       for (const i of times(3)) {
         const { claims } = yield* present("a")
         assert.isFrozen(claims)
@@ -225,14 +226,14 @@ describe("what a request is given", () => {
     })
   )
 
-  it.effect("cannot be changed where a scheme has decoded it", () =>
+  it.effect("cannot be changed after a scheme has decoded its claims", () =>
     Effect.gen(function* () {
       const scheme = OAuth2.authorizationCode("Roles", {
         ...authorizationServer,
         scopes: { a: "" },
         claims: Schema.Struct({ roles: Schema.mutable(Schema.Array(Schema.String)) })
       })
-      const { calls, service } = yield* verifier({ says: (token) => accepted(token, { claims: claims() }) })
+      const { calls, service } = yield* verifier({ decide: (token) => accepted(token, { claims: claims() }) })
       const layer = yield* Layer.build(Layer.provide(scheme.layer, Layer.succeed(TokenVerifier, service)))
       const ask = scheme.authorize.pipe(Effect.provide(BearerToken.layerTest("a")), Effect.provideContext(layer))
       for (const _ of times(3)) {
@@ -244,7 +245,7 @@ describe("what a request is given", () => {
     })
   )
 
-  it.effect("has a credential that prints as it did, whatever a request has made of it", () =>
+  it.effect("prints its BearerToken in the same way, even if a handler tries to relabel it", () =>
     Effect.gen(function* () {
       const { service } = yield* verifier({})
       const rename = Effect.tap(BearerToken, (token) =>
@@ -266,7 +267,7 @@ describe("what a request is given", () => {
     })
   )
 
-  it.effect("is verified anew where a request has wiped the credential", () =>
+  it.effect("is verified again after a handler has wiped its BearerToken", () =>
     Effect.gen(function* () {
       const { calls, service } = yield* verifier({})
       const wipe = Effect.map(BearerToken, (token) => {
@@ -285,13 +286,13 @@ describe("what a request is given", () => {
         const { body, status } = yield* send("/", "a")
         assert.deepStrictEqual([status, body], [200, "a"])
       }
-      // The first has a credential of its own.
+      // The first request has a `BearerToken` of its own, so wiping it does not affect the cache entry.
       assert.deepStrictEqual(calls, ["a", "a"])
     })
   )
 })
 
-describe("behind schemes that read claims", () => {
+describe("schemes that decode claims", () => {
   const scheme = <Claims extends object>(name: string, claims: Schema.Codec<Claims, any>) =>
     OAuth2.authorizationCode(name, { ...authorizationServer, scopes: { a: "" }, claims })
   const text = scheme("Text", Schema.Struct({ tenant: Schema.String }))
@@ -310,12 +311,12 @@ describe("behind schemes that read claims", () => {
     ).pipe(Layer.provide(number.require("a").route.layer))
   ).pipe(Layer.provide([text.layer, number.layer]))
 
-  for (const [name, way] of Object.entries(ways)) {
-    it.effect(`each has its own, warm as well as cold, by a verifier that decides ${name}`, () =>
+  for (const [name, timing] of Object.entries(timings)) {
+    it.effect(`each decode cached and uncached tokens by their own schema, from a verifier that decides ${name}`, () =>
       Effect.gen(function* () {
         const { calls, service } = yield* verifier({
-          way,
-          says: (token) => accepted(token, { claims: { tenant: token } })
+          timing,
+          decide: (token) => accepted(token, { claims: { tenant: token } })
         })
         const send = yield* serve(Layer.provide(app, Layer.succeed(TokenVerifier, service)))
         for (const _ of times(3)) {

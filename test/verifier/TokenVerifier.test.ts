@@ -1,19 +1,19 @@
-/** Verified tokens that are kept: for no longer than they may be, and for nobody else. */
+/** Tests when a verified token is cached, and that a cache entry serves only its own token. */
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Deferred, Effect, Exit, Fiber, Layer, Metric, Redacted, Scheduler } from "effect"
 import { JwtVerifier, SecurityError, type TokenCacheOptions, TokenVerifier, type VerifiedToken } from "effect-oauth2"
 import { TestClock } from "effect/testing"
-import { accepted, outage, type Outcome, refused, verifier, ways } from "../support/scriptedVerifier.ts"
+import { accepted, outage, type Outcome, refused, timings, verifier } from "../support/scriptedVerifier.ts"
 import { countsByOutcome } from "../support/countsByOutcome.ts"
 import { times } from "../support/times.ts"
 import { changedAt, textOf } from "../support/tokenText.ts"
 
 describe("a verified token", () => {
-  for (const [name, way] of Object.entries(ways)) {
-    describe(`by a verifier that decides ${name}`, () => {
+  for (const [name, timing] of Object.entries(timings)) {
+    describe(`from a verifier that decides ${name}`, () => {
       it.effect("is verified once", () =>
         Effect.gen(function* () {
-          const { calls, present } = yield* verifier({ way })
+          const { calls, present } = yield* verifier({ timing })
           const first = yield* present("a")
           assert.strictEqual(first.subject, "a")
           assert.strictEqual(yield* present("a"), first)
@@ -23,19 +23,19 @@ describe("a verified token", () => {
         })
       )
 
-      it.effect("is verified each time where there is no cache", () =>
+      it.effect("is verified each time if cache is false", () =>
         Effect.gen(function* () {
-          const { calls, invalidate, present } = yield* verifier({ way, cache: false })
+          const { calls, invalidate, present } = yield* verifier({ timing, cache: false })
           for (const _ of times(3)) assert.strictEqual((yield* present("a")).subject, "a")
           yield* invalidate("a")
           assert.deepStrictEqual(calls, ["a", "a", "a"])
         })
       )
 
-      it.effect("is not kept where it was refused, or where nobody could tell", () =>
+      it.effect("is not cached if it was refused, or if the verifier was unavailable", () =>
         Effect.gen(function* () {
           let now = refused
-          const { calls, present } = yield* verifier({ way, says: () => now })
+          const { calls, present } = yield* verifier({ timing, decide: () => now })
           assert.strictEqual((yield* Effect.flip(present("a")))._tag, "InvalidToken")
           assert.strictEqual((yield* Effect.flip(present("a")))._tag, "InvalidToken")
           now = outage
@@ -49,16 +49,16 @@ describe("a verified token", () => {
         })
       )
 
-      it.effect("is kept until it expires, to the millisecond", () =>
+      it.effect("is cached until it expires, to the millisecond", () =>
         Effect.gen(function* () {
-          const says = (token: string) => accepted(token, { expiresAt: DateTime.makeUnsafe(10_000) })
-          const { calls, present } = yield* verifier({ way, says })
+          const decide = (token: string) => accepted(token, { expiresAt: DateTime.makeUnsafe(10_000) })
+          const { calls, present } = yield* verifier({ timing, decide })
           yield* present("a")
           yield* TestClock.setTime(9_999)
           yield* present("a")
           assert.lengthOf(calls, 1)
           yield* TestClock.setTime(10_000)
-          // What has expired is refused, and not kept, whatever the verifier says.
+          // An expired token is refused and not cached, even if the verifier accepts it.
           for (const _ of times(2)) {
             const error = yield* Effect.flip(present("a"))
             assert(error._tag === "InvalidToken" && error.reason === "Expired")
@@ -67,14 +67,14 @@ describe("a verified token", () => {
         })
       )
 
-      it.effect("is kept for as long as was chosen, and no longer where it is used", () =>
+      it.effect("is cached for timeToLive, and a use does not extend this time", () =>
         Effect.gen(function* () {
           for (const [cache, timeToLive] of [
             [{}, 60_000],
             [{ timeToLive: "5 seconds" }, 5000]
           ] as const) {
             yield* TestClock.setTime(0)
-            const { calls, present } = yield* verifier({ way, cache })
+            const { calls, present } = yield* verifier({ timing, cache })
             for (const time of [0, timeToLive / 2, timeToLive - 1]) {
               yield* TestClock.setTime(time)
               yield* present("a")
@@ -89,9 +89,9 @@ describe("a verified token", () => {
         })
       )
 
-      it.effect("counts for nothing by a clock that shows a time before it was verified", () =>
+      it.effect("is verified again if the clock was set back to before the verification", () =>
         Effect.gen(function* () {
-          const { calls, present } = yield* verifier({ way })
+          const { calls, present } = yield* verifier({ timing })
           yield* TestClock.setTime(10_000)
           yield* present("a")
           yield* TestClock.setTime(9999)
@@ -100,9 +100,9 @@ describe("a verified token", () => {
         })
       )
 
-      it.effect("is verified anew when it was invalidated", () =>
+      it.effect("is verified again after it was invalidated", () =>
         Effect.gen(function* () {
-          const { calls, present, service } = yield* verifier({ way })
+          const { calls, present, service } = yield* verifier({ timing })
           yield* present("a")
           yield* present("b")
           yield* TokenVerifier.invalidate(Redacted.make("a")).pipe(Effect.provideService(TokenVerifier, service))
@@ -121,16 +121,16 @@ describe("a verified token", () => {
 })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// never for another token
+// a cache entry serves only its own token
 // ---------------------------------------------------------------------------------------------------------------------
 
-describe("what is kept of one token is never another's", () => {
+describe("a cache entry is never returned for another token", () => {
   for (const length of [1, 2, 3, 31, 32, 33, 63, 64, 65, 700, 8192, 9001]) {
-    it.effect(`whatever character is another, of ${length}`, () =>
+    it.effect(`if one of ${length} characters differs`, () =>
       Effect.gen(function* () {
         const text = textOf(length)
         const { calls, callsOf, present } = yield* verifier({
-          says: (token) => (token === text ? accepted("the one") : refused)
+          decide: (token) => (token === text ? accepted("original") : refused)
         })
         yield* present(text)
         const others = [
@@ -142,16 +142,16 @@ describe("what is kept of one token is never another's", () => {
           assert.strictEqual((yield* Effect.flip(present(other)))._tag, "InvalidToken", other)
         }
         assert.lengthOf(calls, 1 + others.length)
-        assert.strictEqual((yield* present(text)).subject, "the one")
+        assert.strictEqual((yield* present(text)).subject, "original")
         assert.strictEqual(callsOf(text), 1)
       })
     )
   }
 
-  it.effect("even where many have the same hash: each is verified once, and forgotten alone", () =>
+  it.effect("if many tokens have the same hash: each is verified once, and invalidated alone", () =>
     Effect.gen(function* () {
       const text = textOf(700)
-      // The hash takes a small part of the characters, so most of these tokens have the same.
+      // The hash uses a few of the characters, so most of these tokens have the same hash.
       const tokens = [text, ...times(700).map((i) => changedAt(text, i))]
       const { calls, callsOf, invalidate, present } = yield* verifier({})
       const presentAll = Effect.forEach(tokens, (token) =>
@@ -166,7 +166,7 @@ describe("what is kept of one token is never another's", () => {
     })
   )
 
-  it.effect("where two of three parts are the same", () =>
+  it.effect("if two of the three parts are equal", () =>
     Effect.gen(function* () {
       const texts = ["h.p.s", "x.p.s", "h.x.s", "h.p.x"]
       const { calls, present } = yield* verifier({})
@@ -179,15 +179,15 @@ describe("what is kept of one token is never another's", () => {
 })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// at the same time
+// concurrent requests
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** A verifier that decides when it is told to, and those who ask it at once. */
+/** A verifier that decides when the test calls `answer`. `ask` presents a token in a fiber. */
 const waiting = Effect.fnUntraced(function* () {
   const answers: Array<Deferred.Deferred<VerifiedToken, Effect.Error<Outcome>>> = []
   const made = yield* verifier({
-    way: Effect.suspend,
-    says: () => {
+    timing: Effect.suspend,
+    decide: () => {
       const answer = Deferred.makeUnsafe<VerifiedToken, Effect.Error<Outcome>>()
       answers.push(answer)
       return Deferred.await(answer)
@@ -201,7 +201,7 @@ const waiting = Effect.fnUntraced(function* () {
   }
 })
 
-describe("a token that many present at once", () => {
+describe("a token that several requests present at the same time", () => {
   it.effect("is verified once", () =>
     Effect.gen(function* () {
       const { answer, ask, calls, present } = yield* waiting()
@@ -220,7 +220,7 @@ describe("a token that many present at once", () => {
     })
   )
 
-  it.effect("is answered to the others where the first goes away", () =>
+  it.effect("is verified for the other requests if the first is interrupted", () =>
     Effect.gen(function* () {
       const { answer, ask, calls } = yield* waiting()
       const [first, ...others] = [yield* ask("a"), yield* ask("a"), yield* ask("a")]
@@ -234,18 +234,18 @@ describe("a token that many present at once", () => {
     })
   )
 
-  it.effect("is answered to all others where the first goes away, however many they are", () =>
+  it.effect("is verified for 100 other requests if the first is interrupted", () =>
     Effect.gen(function* () {
       const soon = Effect.yieldNow
-      for (const [decide, most] of [
+      for (const [delay, most] of [
         [Effect.void, 101],
         [soon, 2],
         [Effect.andThen(soon, soon), 2]
       ] as const) {
         let asked = 0
         const { present } = yield* verifier({
-          way: Effect.suspend,
-          says: () => (asked++ === 0 ? Effect.never : Effect.andThen(decide, accepted("a")))
+          timing: Effect.suspend,
+          decide: () => (asked++ === 0 ? Effect.never : Effect.andThen(delay, accepted("a")))
         })
         const first = yield* Effect.forkChild(present("a"), { startImmediately: true })
         const others = yield* Effect.forEach(times(100), () =>
@@ -258,7 +258,7 @@ describe("a token that many present at once", () => {
     })
   )
 
-  it.effect("is answered wherever a fiber stands still for the others", () =>
+  it.effect("is verified at whatever point a fiber yields to the others", () =>
     Effect.gen(function* () {
       for (const ops of times(24)) {
         for (const turns of times(8)) {
@@ -270,7 +270,7 @@ describe("a token that many present at once", () => {
           yield* answer(0, accepted("a"))
           for (let turn = 0; other.pollUnsafe() === undefined; turn++) {
             assert.isBelow(turn, 100, `after ${ops + 4} operations, ${turns} turns later`)
-            // Who came too late asks anew.
+            // A fiber that joins too late starts a verification of its own.
             if (calls.length > 1) yield* answer(calls.length - 1, accepted("a"))
             yield* Effect.yieldNow
           }
@@ -280,7 +280,7 @@ describe("a token that many present at once", () => {
     })
   )
 
-  it.effect("is verified anew where all went away", () =>
+  it.effect("is verified again if all requests were interrupted", () =>
     Effect.gen(function* () {
       const { answer, ask, calls } = yield* waiting()
       const [first, second] = [yield* ask("a"), yield* ask("a")]
@@ -298,7 +298,7 @@ describe("a token that many present at once", () => {
     "a refusal": refused,
     "a defect": Effect.die("broken")
   })) {
-    it.effect(`has ${name} for all who waited, and for nobody after`, () =>
+    it.effect(`has ${name} for all waiting requests, but not for later ones`, () =>
       Effect.gen(function* () {
         const { answer, ask, calls } = yield* waiting()
         const fibers = yield* Effect.forEach(times(3), () => ask("a"))
@@ -314,7 +314,7 @@ describe("a token that many present at once", () => {
   }
 
   for (const [name, outcome] of Object.entries({ accepted: accepted("a"), refused, outage })) {
-    it.effect(`leaves nothing behind: ${name}, and then the verifier itself is asked`, () =>
+    it.effect(`is verified again after timeToLive (${name})`, () =>
       Effect.gen(function* () {
         let asked = 0
         const { verify } = yield* TokenVerifier.make({
@@ -333,13 +333,13 @@ describe("a token that many present at once", () => {
     )
   }
 
-  it.effect("is not kept where it was invalidated meanwhile", () =>
+  it.effect("is not cached if it was invalidated during the verification", () =>
     Effect.gen(function* () {
       const { answer, ask, calls, invalidate } = yield* waiting()
       const before = yield* ask("a")
       yield* invalidate("a")
       yield* answer(0, accepted("a"))
-      assert(Exit.isSuccess(yield* Fiber.join(before)), "it was being decided about")
+      assert(Exit.isSuccess(yield* Fiber.join(before)), "a verification in progress completes")
       const after = yield* ask("a")
       yield* answer(1, refused)
       assert(Exit.isFailure(yield* Fiber.join(after)))
@@ -347,7 +347,7 @@ describe("a token that many present at once", () => {
     })
   )
 
-  it.effect("is verified anew for those who come after an invalidation, and what they find is kept", () =>
+  it.effect("is verified again for requests after an invalidation, and their outcome is cached", () =>
     Effect.gen(function* () {
       const { answer, ask, calls, invalidate, present } = yield* waiting()
       const before = yield* ask("a")
@@ -363,7 +363,7 @@ describe("a token that many present at once", () => {
   )
 })
 
-it.effect("two verifiers add up their look-ups in one registry", () =>
+it.effect("two verifiers add their lookups in one registry", () =>
   Effect.gen(function* () {
     for (const { present } of [yield* verifier({}), yield* verifier({})]) {
       for (const _ of times(3)) yield* present("a")
@@ -373,13 +373,13 @@ it.effect("two verifiers add up their look-ups in one registry", () =>
 )
 
 // ---------------------------------------------------------------------------------------------------------------------
-// settings
+// options
 // ---------------------------------------------------------------------------------------------------------------------
 
 const issuer = "https://issuer.test"
 const audience = "https://api.test"
 
-describe("a cache that cannot work", () => {
+describe("an invalid cache option", () => {
   const wrong: ReadonlyArray<TokenCacheOptions> = [
     ...[0, -1, 1.5, NaN, Infinity].flatMap((n) => [{ capacity: n }, { maxBytes: n }]),
     ...([0, -1, NaN, "Infinity", "25 hours", "-1 minutes"] as const).map((timeToLive) => ({ timeToLive })),
@@ -404,7 +404,7 @@ describe("a cache that cannot work", () => {
     )
   }
 
-  it.effect("is not one with the least and the most that it may have", () =>
+  it.effect("is not reported at the limits of the options", () =>
     Effect.gen(function* () {
       for (const cache of [{ capacity: 1, maxBytes: 1, timeToLive: 1 }, { timeToLive: "24 hours" }] as const) {
         const { calls, present } = yield* verifier({ cache })

@@ -1,4 +1,4 @@
-/** Tokens that are refused by their form, and come again: they are answered, counted and traced as at the first time. */
+/** Tests that tokens with an invalid form get the same response, count and span on each use. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Context, Effect, Layer, Metric, Redacted, Schema, type Scope, Tracer } from "effect"
 import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
@@ -23,7 +23,7 @@ const App = HttpRouter.add("GET", "/", HttpServerResponse.text("in")).pipe(
   Layer.provide(auth.layer)
 )
 
-/** Sends a field of this value; gives the status and the challenge. */
+/** Sends an `Authorization` header with the given value, and returns the status and the challenge. */
 const server = Effect.map(HttpRouter.toHttpEffect(App), (app) => {
   const handler = HttpEffect.toWebHandler(app)
   return (authorization: string, context?: Context.Context<never>) =>
@@ -39,11 +39,11 @@ const invalidRequest = '400 Bearer error="invalid_request"'
 
 const unsigned = `${btoa(JSON.stringify({ alg: "none" })).replaceAll("=", "")}.e30.c2ln`
 
-for (const [name, caching] of Object.entries({ "with a cache": {}, "without one": { cache: false } } satisfies Record<
-  string,
-  TokenCaching
->)) {
-  describe(`a token that is refused by its form, ${name}`, () => {
+for (const [name, caching] of Object.entries({
+  "with a cache": {},
+  "without a cache": { cache: false }
+} satisfies Record<string, TokenCaching>)) {
+  describe(`a token with an invalid form, ${name},`, () => {
     const test = <E>(
       name: string,
       body: () => Effect.Effect<void, E, Layer.Success<typeof Environment> | Scope.Scope>
@@ -56,7 +56,7 @@ for (const [name, caching] of Object.entries({ "with a cache": {}, "without one"
       Layer.merge(HttpRouter.layer)
     )
 
-    test("is refused with the same answer, and counted, each time", () =>
+    test("is refused with the same response and counted on each use", () =>
       Effect.gen(function* () {
         const send = yield* server
         for (const _ of times(5)) {
@@ -68,7 +68,7 @@ for (const [name, caching] of Object.entries({ "with a cache": {}, "without one"
         assert.deepStrictEqual({ hit, miss }, { hit: undefined, miss: "cache" in caching ? undefined : 10 })
       }))
 
-    test("is traced, whenever somebody listens", () =>
+    test("has a span whenever there is a tracer", () =>
       Effect.gen(function* () {
         const send = yield* server
         const spans: Array<string> = []
@@ -87,7 +87,7 @@ for (const [name, caching] of Object.entries({ "with a cache": {}, "without one"
         assert.deepStrictEqual((yield* countsByOutcome)["Malformed"], 5)
       }))
 
-    test("is not mistaken for a field that holds no token", () =>
+    test("is not confused with a header without a token", () =>
       Effect.gen(function* () {
         const send = yield* server
         const { verify } = yield* TokenVerifier
@@ -97,7 +97,7 @@ for (const [name, caching] of Object.entries({ "with a cache": {}, "without one"
         for (const _ of times(3)) assert.strictEqual(yield* send("Bearer two words"), invalidRequest)
       }))
 
-    test("takes no place of a good one, however many kinds there are", () =>
+    test("does not evict an accepted token, even in a flood of different tokens", () =>
       Effect.gen(function* () {
         const send = yield* server
         const token = yield* TestIssuer.use(({ mint }) => mint({ scopes: ["read"] }))
@@ -117,27 +117,27 @@ const texts = ["a", "b", "a".repeat(249), "a".repeat(250), "two words", ...times
 const errorOf = (text: string) => errors[texts.indexOf(text) % errors.length] ?? assert.fail(text)
 
 it.prop(
-  "what is remembered of a refused token is its own error",
+  "the cached error of a refused token is its own error",
   { added: Arbitrary.array(Arbitrary.schema(Schema.Literals(texts)), { maxLength: 400 }) },
   ({ added }) => {
     const refusals = new RefusedTokens()
     for (const text of added) {
       refusals.add(text, errorOf(text))
-      for (const known of texts) {
-        const error = refusals.get(`Bearer ${known}`)
-        if (error !== undefined) assert.strictEqual(error, errorOf(known))
-        assert.isUndefined(refusals.get(known))
+      for (const other of texts) {
+        const error = refusals.get(`Bearer ${other}`)
+        if (error !== undefined) assert.strictEqual(error, errorOf(other))
+        assert.isUndefined(refusals.get(other))
       }
     }
     for (const _ of times(2)) for (const text of texts.slice(0, 5)) refusals.add(text, errorOf(text))
-    const known = texts.slice(0, 5).map((text) => refusals.get(`Bearer ${text}`)?.reason)
-    // The longest of them, and what is no token, are not kept.
-    assert.deepStrictEqual(known, ["Malformed", "Algorithm", "Claim", undefined, undefined])
+    const cached = texts.slice(0, 5).map((text) => refusals.get(`Bearer ${text}`)?.reason)
+    // The token of 250 characters is too long, and "two words" does not have the form of a token.
+    assert.deepStrictEqual(cached, ["Malformed", "Algorithm", "Claim", undefined, undefined])
   },
   { arbitrary: { runs: 100, seed: "refusals" } }
 )
 
-it("a field of 256 characters is the longest that is remembered, and longer ones take nobody's place", () => {
+it("a header of at most 256 characters is cached, and longer headers do not evict it", () => {
   const refusals = new RefusedTokens()
   const error = new SecurityError.InvalidToken({ reason: "Malformed" })
   const addTwice = (text: string) => times(2).forEach(() => refusals.add(text, error))
@@ -151,7 +151,7 @@ it("a field of 256 characters is the longest that is remembered, and longer ones
   assert.strictEqual(refusals.get(`Bearer ${longest}`), error)
 })
 
-it("refused tokens that look alike, and come once, are not remembered", () => {
+it("refused tokens that differ in one character and are used once are not cached", () => {
   const refusals = new RefusedTokens()
   const text = textOf(249)
   const texts = times(249).map((i) => changedAt(text, i))
@@ -161,15 +161,15 @@ it("refused tokens that look alike, and come once, are not remembered", () => {
   }
 })
 
-it("few refused tokens are remembered, and those that came once are not", () => {
+it("at most 64 refused tokens are cached, and none that was used once", () => {
   const refusals = new RefusedTokens()
   const error = new SecurityError.InvalidToken({ reason: "Malformed" })
   const kinds = times(1000).map((i) => `garbage-${i}`)
-  const remembered = () => kinds.filter((text) => refusals.get(`Bearer ${text}`) !== undefined).length
+  const cachedCount = () => kinds.filter((text) => refusals.get(`Bearer ${text}`) !== undefined).length
   for (const text of kinds) refusals.add(text, error)
-  assert.strictEqual(remembered(), 0)
+  assert.strictEqual(cachedCount(), 0)
   for (const text of kinds) {
     for (const _ of times(2)) refusals.add(text, error)
-    assert.isTrue(remembered() >= 1 && remembered() <= 64)
+    assert.isTrue(cachedCount() >= 1 && cachedCount() <= 64)
   }
 })

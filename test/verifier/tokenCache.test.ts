@@ -1,4 +1,4 @@
-/** The cache of verified tokens, and the verifications that are under way: in bounds, whatever comes. */
+/** Tests that the cache of verified tokens and the map of verifications in progress stay within their bounds. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, DateTime, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -12,40 +12,42 @@ import { changedAt, textOf } from "../support/tokenText.ts"
 
 const currentOf = (
   cache: TokenCache<Lifetime>,
-  kept: CacheEntry<Lifetime> | undefined,
+  entry: CacheEntry<Lifetime> | undefined,
   now: number
-): Lifetime | undefined => kept && cache.current(kept, now)
+): Lifetime | undefined => entry && cache.current(entry, now)
 
-describe("the cache is bounded", () => {
+describe("the cache", () => {
   for (const [what, cache] of [
-    ["in tokens", { capacity: 10 }],
-    ["in bytes", { maxBytes: 12_000 }]
+    ["with a bound on tokens", { capacity: 10 }],
+    ["with a bound on bytes", { maxBytes: 12_000 }]
   ] as const) {
-    it.effect(`${what}: tokens that come once drop none, tokens that come again drop none that is in use`, () =>
-      Effect.gen(function* () {
-        const { calls, callsOf, present } = yield* verifier({ cache })
-        const hot = ["hot-1", "hot-2", "hot-3"]
-        for (const i of times(1000)) {
-          for (const token of hot) yield* present(token)
-          yield* present(`once-${i}`)
-        }
-        assert.deepStrictEqual(hot.map(callsOf), [1, 1, 1])
-        assert.lengthOf(calls, 1003)
-        for (const i of times(100)) {
-          for (const _ of times(2)) {
+    it.effect(
+      `${what} evicts no token for tokens that are used once, and no token in use for tokens that are used again`,
+      () =>
+        Effect.gen(function* () {
+          const { calls, callsOf, present } = yield* verifier({ cache })
+          const hot = ["hot-1", "hot-2", "hot-3"]
+          for (const i of times(1000)) {
             for (const token of hot) yield* present(token)
-            yield* present(`again-${i}`)
+            yield* present(`once-${i}`)
           }
-        }
-        assert.deepStrictEqual(hot.map(callsOf), [1, 1, 1])
-        assert.lengthOf(calls, 1203)
-        yield* Effect.forEach(times(100).toReversed(), (i) => present(`again-${i}`))
-        const kept = 1303 - calls.length
-        assert.isTrue(kept >= 1 && kept <= 10, `${kept} of them were kept`)
-      })
+          assert.deepStrictEqual(hot.map(callsOf), [1, 1, 1])
+          assert.lengthOf(calls, 1003)
+          for (const i of times(100)) {
+            for (const _ of times(2)) {
+              for (const token of hot) yield* present(token)
+              yield* present(`again-${i}`)
+            }
+          }
+          assert.deepStrictEqual(hot.map(callsOf), [1, 1, 1])
+          assert.lengthOf(calls, 1203)
+          yield* Effect.forEach(times(100).toReversed(), (i) => present(`again-${i}`))
+          const cached = 1303 - calls.length
+          assert.isTrue(cached >= 1 && cached <= 10, `${cached} of them were cached`)
+        })
     )
 
-    it.effect(`${what}: tokens whose time is over give their places to others`, () =>
+    it.effect(`${what} replaces expired tokens with new tokens`, () =>
       Effect.gen(function* () {
         const { callsOf, present } = yield* verifier({ cache: { ...cache, timeToLive: "1 minute" } })
         for (const i of times(20)) yield* present(`before-${i}`)
@@ -57,22 +59,22 @@ describe("the cache is bounded", () => {
     )
   }
 
-  it("a large token that comes once drops none, though there is room for a small one", () => {
+  it("evicts no token for a large token that is used once, even if a small token would fit", () => {
     const cache = new TokenCache<Lifetime>({ capacity: 100, maxBytes: 100 })
-    const keep = (text: string, bytes: number) => cache.set(text, 0, () => ({ value: { from: 0, until: 1 }, bytes }))
-    const isKept = (text: string) => currentOf(cache, cache.find(text), 0) !== undefined
-    for (const text of ["a", "b", "c"]) keep(text, 20)
-    keep("large", 60)
-    assert.deepStrictEqual(["a", "b", "c", "large"].map(isKept), [true, true, true, false])
-    keep("large", 60)
-    assert.isTrue(isKept("large"))
+    const add = (text: string, bytes: number) => cache.set(text, 0, () => ({ value: { from: 0, until: 1 }, bytes }))
+    const isCached = (text: string) => currentOf(cache, cache.find(text), 0) !== undefined
+    for (const text of ["a", "b", "c"]) add(text, 20)
+    add("large", 60)
+    assert.deepStrictEqual(["a", "b", "c", "large"].map(isCached), [true, true, true, false])
+    add("large", 60)
+    assert.isTrue(isCached("large"))
   })
 
-  it.effect("a flood of bad tokens, or of ones that have expired, drops no good one", () =>
+  it.effect("evicts no accepted token during a flood of refused or expired tokens", () =>
     Effect.gen(function* () {
       const { callsOf, present } = yield* verifier({
         cache: { capacity: 3 },
-        says: (token) => {
+        decide: (token) => {
           if (token.startsWith("bad")) return refused
           return accepted(token, token.startsWith("expired") ? { expiresAt: DateTime.makeUnsafe(0) } : {})
         }
@@ -86,14 +88,14 @@ describe("the cache is bounded", () => {
     })
   )
 
-  it.effect("a token that is larger than all of it is not kept, and drops none", () =>
+  it.effect("does not cache a token that is larger than maxBytes, and evicts no token for it", () =>
     Effect.gen(function* () {
       const many = times(100).map(String)
-      const says = (token: string) => {
+      const decide = (token: string) => {
         if (token === "many-claims") return accepted(token, { claims: { a: { b: many } } })
         return accepted(token, token === "many-scopes" ? { scopes: new Set(many) } : {})
       }
-      const { callsOf, present } = yield* verifier({ cache: { maxBytes: 4000 }, says })
+      const { callsOf, present } = yield* verifier({ cache: { maxBytes: 4000 }, decide })
       const tokens = ["a", "x".repeat(4000), "y".repeat(9000), "many-claims", "many-scopes"]
       for (const _ of times(2)) for (const token of tokens) yield* present(token)
       assert.deepStrictEqual(tokens.map(callsOf), [1, 2, 2, 2, 2])
@@ -101,7 +103,7 @@ describe("the cache is bounded", () => {
   )
 
   const text = textOf(700)
-  // The last of them have the same sample.
+  // The last three have the same sample of characters, so the same hash.
   const texts = ["a", "b", "c", "dd", textOf(40), text, ...[680, 679, 678].map((i) => changedAt(text, i))]
   const Text = Schema.Literals(texts)
   const Command = Schema.Union([
@@ -118,19 +120,19 @@ describe("the cache is bounded", () => {
   ])
 
   it.prop(
-    "TokenCache, against a model: what it has is what was set last, in its time, within bounds",
+    "returns only values that were set last and are valid now, and stays within its bounds (model test)",
     { commands: Arbitrary.array(Arbitrary.schema(Command), { minLength: 10, maxLength: 80 }) },
     ({ commands }) => {
       const bounds = { capacity: 4, maxBytes: 100 }
       const cache = new TokenCache<Lifetime>(bounds)
       const set = new Map<string, Lifetime>()
       let now = 1000
-      const current = (kept: CacheEntry<Lifetime> | undefined) => currentOf(cache, kept, now)
+      const current = (entry: CacheEntry<Lifetime> | undefined) => currentOf(cache, entry, now)
       for (const command of commands) {
         switch (command._tag) {
           case "Get": {
             const entry = current(cache.find(command.text))
-            // As clients write it, and in no other way, a field finds the same.
+            // Only a header in the usual form finds the same entry.
             assert.strictEqual(current(cache.findPresented(`Bearer ${command.text}`)), entry)
             for (const field of [
               `bearer ${command.text}`,
@@ -147,12 +149,13 @@ describe("the cache is bounded", () => {
           }
           case "Set": {
             const entry = { from: now, until: now + command.lives }
-            const keep = () => cache.set(command.text, now, () => ({ value: entry, bytes: command.bytes }))
-            keep()
+            const add = () => cache.set(command.text, now, () => ({ value: entry, bytes: command.bytes }))
+            add()
             set.set(command.text, entry)
-            // What has just been set for the second time is there, if there can be room for it. (Not each is looked up: that is to use it.)
+            // A token that was set twice is cached, unless it is too large. Not each is looked up, because a lookup
+            // counts as a use.
             if (command.lives === 5) break
-            if (current(cache.find(command.text)) === undefined) keep()
+            if (current(cache.find(command.text)) === undefined) add()
             assert.strictEqual(current(cache.find(command.text)), command.bytes > bounds.maxBytes ? undefined : entry)
             break
           }
@@ -176,7 +179,7 @@ describe("the cache is bounded", () => {
 const int = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
 
-/** Different tokens that have all but a few characters in common: these may be anywhere, and the rest may be long. */
+/** Different tokens that differ in a few characters at any position. The rest may be long. */
 const lookAlikes = (count: number) =>
   Arbitrary.all({ before: int(0, 4000), after: int(0, 4000), digits: int(2, 4) }).pipe(
     Arbitrary.map(({ after, before, digits }) => {
@@ -185,9 +188,9 @@ const lookAlikes = (count: number) =>
     })
   )
 
-describe("tokens that look alike", () => {
+describe("tokens that differ in a few characters", () => {
   it.effect.prop(
-    "are each verified once, and forgotten one by one",
+    "are each verified once, and invalidated one by one",
     { tokens: lookAlikes(60) },
     ({ tokens }) =>
       Effect.gen(function* () {
@@ -208,7 +211,7 @@ describe("tokens that look alike", () => {
     ["twice", 2, 6]
   ] as const) {
     it.effect.prop(
-      `do not evict a token that is in use, though the cache is full and each of them comes ${how}`,
+      `do not evict a token in use if the cache is full and each of them is used ${how}`,
       { tokens: lookAlikes(60) },
       ({ tokens }) =>
         Effect.gen(function* () {
@@ -229,9 +232,9 @@ describe("tokens that look alike", () => {
     )
   }
 
-  it("are all there, where there is room, in whatever order they are set and deleted", () => {
+  it("are all cached below the capacity, in any order of additions and deletions", () => {
     const text = textOf(700)
-    // More than 600 of them have the same sample, whichever characters that takes.
+    // More than 600 of the tokens have the same sample of characters, whichever characters the sample has.
     const texts = times(700).map((i) => changedAt(text, i))
     const cache = new TokenCache<Lifetime>({ capacity: 1000, maxBytes: 1000 })
     const model = new Map<string, Lifetime>()
@@ -260,12 +263,12 @@ describe("tokens that look alike", () => {
   })
 })
 
-// Enough ends that the map is made anew.
+// 6000 steps delete more than 1000 entries, so the map copies itself.
 const texts = times(30).map((i) => `token-${i}`)
 const Step = Schema.Struct({ kind: Schema.Literals(["set", "delete"]), text: Schema.Literals(texts) })
 
 it.prop(
-  "what is under way is found as in a map, while it is under way",
+  "TransientMap returns the same values as a Map",
   { steps: Arbitrary.array(Arbitrary.schema(Step), { minLength: 6000, maxLength: 7000 }) },
   ({ steps }) => {
     const map = new TransientMap<number>()
@@ -286,7 +289,7 @@ it.prop(
 )
 
 describe("the memory of the cache", () => {
-  it("is what it keeps, however often tokens leave and come again", () => {
+  it("does not grow if tokens expire and are added again", () => {
     setFlagsFromString("--expose-gc")
     const collect = runInNewContext("gc") as () => void
     const cache = new TokenCache<Lifetime>({ capacity: 10_000, maxBytes: Number.MAX_SAFE_INTEGER })
@@ -305,7 +308,7 @@ describe("the memory of the cache", () => {
       return process.memoryUsage().heapUsed / 2 ** 20
     }
     const before = minutes(100)
-    // It was 24 MB more.
+    // Without the reset of the eviction cursor, the heap grew by 24 MB.
     assert.isBelow(minutes(400) - before, 8)
   })
 })
