@@ -58,6 +58,21 @@ describe("KeySet", () => {
       )
     )
 
+    it.effect("refuses a kid in the cool-down if the issuer has it for another algorithm, or as a refused key", () =>
+      withDiscovery(({ publish, requests }, keySet) =>
+        Effect.gen(function* () {
+          yield* publish({ ...second.jwk, kid: "for-encryption", use: "enc" })
+          yield* keySet.refresh
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("stranger"))))
+          assertUnknown(yield* Effect.exit(keySet.find({ alg: "ES256", kid: "k1" })))
+          assertUnknown(yield* Effect.exit(keySet.find(rs256("for-encryption"))))
+          assertUnavailable(yield* Effect.exit(keySet.find(rs256("k3"))), "Unspecified")
+          assertUnavailable(yield* Effect.exit(keySet.find({ alg: "ES256" })), "Unspecified")
+          assert.lengthOf(yield* requests, 4)
+        })
+      )
+    )
+
     it.effect("remembers the last 100 kids that were looked for", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {

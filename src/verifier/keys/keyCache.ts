@@ -77,7 +77,9 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
   // after somebody asked for this key refuses it. Before that fetch, the key may exist.
   // The alternative is to allow several searches in a row. It does not help, because a flood uses up any number.
   const fromNoKey = (lookup: Lookup, fetched: Fetched): Found => {
-    const wasSearched = searched.add(lookup.header, lookup.sent) < fetched.number
+    // The issuer has a key with this `kid`, so the fault is in the `alg` of the token, or the key is refused.
+    const isUnusable = Keys.hasKid(fetched.keys, lookup.header.kid)
+    const wasSearched = isUnusable || searched.add(lookup.header, lookup.sent) < fetched.number
     if (fetched.number > lookup.sent) return Effect.fail(unknownKey)
     const waiting = waitFor(refresher.fetchUnknownKey(lookup.now), lookup)
     if (waiting !== undefined) return waiting
