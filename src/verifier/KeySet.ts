@@ -8,13 +8,19 @@
  * | a fetched set is fresh | for `Cache-Control: max-age`, 60 seconds to 1 hour; default 10 minutes (`freshFor`) |
  * | background refresh | by the first request after 80 % of that time |
  * | stale keys serve in an outage | for 1 more hour (`staleFor`); then `AuthorizationServerUnavailable` |
- * | a removed key is accepted | while the set is fresh; in an outage, for `staleFor` longer |
- * | a new key is refused | for at most 30 seconds and the duration of a fetch |
+ * | a removed key is accepted | while the set is fresh; in an outage, for `staleFor` longer; until `invalidate` |
+ * | a new key is unavailable (503) | for at most 30 seconds and a fetch, if other tokens cause searches |
+ * | a new key is refused (401) | for as long, and only if its `kid` was searched before the key was published |
+ * | remembered `kid`s that were searched | 100 |
  * | fetches at a time | 1; an interrupted request does not stop it |
  * | fetches for a `kid` that is not in the set | 1 in 30 seconds |
  * | fetches while the issuer responds | 2 in 30 seconds |
  * | fetches in an outage | 1 in 5 seconds |
- * | duration of a fetch (metadata and keys) | 5 seconds |
+ * | fetches after `invalidate` | 1 in 5 seconds |
+ * | duration of a request to the issuer | 5 seconds |
+ * | requests of a fetch | 1 for the keys; before it 1 for the metadata, or 2 if the first document is missing |
+ * | a lookup waits | at most 10 seconds; at most 1 second if stale keys can serve it |
+ * | a discovered URL is kept in an outage | for 1 minute |
  * | size of a response | 512 KiB (`maxBytes`) |
  * | redirects | not followed |
  * | URLs | `https` (`http` on loopback) |
@@ -23,8 +29,13 @@
  * | length of a `kid` | 256 characters |
  *
  * If the issuer is unreachable, lookups of a missing key fail with `AuthorizationServerUnavailable` (503), never with
- * `InvalidToken` (401). This also holds if the issuer is unreachable at start-up. The keys serve as soon as it
- * responds.
+ * `InvalidToken` (401). This also holds if the issuer is unreachable at start-up. If the issuer responds again, the
+ * first lookup after at most 5 seconds fetches the keys.
+ *
+ * A missing key is refused (401) if a fetch was sent after a token named its `kid`. If no fetch may start yet, the
+ * lookup fails with `AuthorizationServerUnavailable` (503), because the issuer may have published the key since. Its
+ * `retryAfter` is the rest of the 30 seconds, and its `reason` is `"Unspecified"`. So tokens with invented `kid`s do not
+ * cause the refusal of a valid token.
  *
  * A refused key causes one warning. The other keys of the set serve. The warning has one of these reasons:
  *
@@ -74,6 +85,7 @@ import { discover } from "./authorizationServer/metadata.ts"
 import * as duration from "../core/duration.ts"
 import * as cache from "./keys/keyCache.ts"
 import type { Bounds } from "./keys/cacheControl.ts"
+import { DiscoveredUrl } from "./keys/discoveredUrl.ts"
 import * as Keys from "./keys/keys.ts"
 import type { CacheOptions, KeySelector } from "./keys/options.ts"
 import { fetchKeys, type Published } from "./keys/published.ts"
@@ -113,7 +125,7 @@ export class KeySet extends Context.Service<
      * | failure | cause |
      * |---|---|
      * | `InvalidToken` | the issuer has no such key |
-     * | `AuthorizationServerUnavailable` | the issuer is unavailable |
+     * | `AuthorizationServerUnavailable` | the issuer is unavailable, or no fetch has looked for the key yet |
      */
     readonly find: (
       header: KeySelector
@@ -127,6 +139,20 @@ export class KeySet extends Context.Service<
     readonly known: (header: KeySelector, clock: Clock.Clock, now: number) => ReadonlyArray<CryptoKey>
     /** Fetches the keys unless they are fresh. Run it at start-up if the program must not start without keys. */
     readonly refresh: Effect.Effect<void, AuthorizationServerUnavailable>
+    /**
+     * Forgets the fetched keys, and fetches them anew at the next lookup. Use it if a private key is compromised: the
+     * issuer first removes the key from its set, then you run `invalidate` in every process.
+     *
+     * It also has these effects:
+     *
+     * - Every cached token is verified again if its key is still in the set, and refused if not.
+     * - Stale keys are lost. While the issuer is unreachable, every token gets `AuthorizationServerUnavailable`.
+     * - The fetches after `invalidate` start at least 5 seconds apart, whatever its callers do. Lookups in between fail
+     *   with `AuthorizationServerUnavailable`.
+     *
+     * The caches of the issuer or of a proxy may still hold the removed key. `invalidate` does not change fixed keys.
+     */
+    readonly invalidate: Effect.Effect<void>
   }
 >()("effect-oauth2/KeySet") {}
 
@@ -180,7 +206,8 @@ export const layerStatic = (keys: {
           return found.length > 0 ? Effect.succeed(found) : Effect.fail(cache.unknownKey)
         },
         known: (header) => Keys.select(given, header),
-        refresh: Effect.void
+        refresh: Effect.void,
+        invalidate: Effect.void
       })
     })
   )
@@ -220,9 +247,11 @@ export const layerDiscovery = (
     Effect.gen(function* () {
       const own = ownProperties(options)
       const issuer = yield* requireIssuer("issuer", own.issuer)
+      const discovered = new DiscoveredUrl()
       return yield* make(own, own.issuer, (reader, bounds) =>
-        Effect.flatMap(Effect.mapError(discover(reader, issuer, own.issuer, "jwks_uri"), statusIsBad), (url) =>
-          fetchKeys(reader, url, bounds)
+        Effect.flatMap(
+          discovered.getOr(Effect.mapError(discover(reader, issuer, own.issuer, "jwks_uri"), statusIsBad)),
+          (url) => discovered.forget(fetchKeys(reader, url, bounds))
         )
       )
     })
@@ -287,10 +316,7 @@ const make = Effect.fnUntraced(function* (
   const maxBytes = options.maxBytes ?? 512 * 1024
   yield* within("maxBytes", maxBytes, 1024, 16 * 1024 * 1024, "1024 and 16777216 bytes")
   const reader = yield* makeReader(maxBytes)
-  const kept = yield* cache.make({
-    issuer: name,
-    fetch: fetch(reader, { min: minute, max: hour, fallback }),
-    staleFor
-  })
-  return KeySet.of(kept)
+  const bounds = { min: minute, max: hour, fallback }
+  const cached = yield* cache.make({ issuer: name, reader, fetch: (reader) => fetch(reader, bounds), staleFor })
+  return KeySet.of(cached)
 })

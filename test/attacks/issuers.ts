@@ -115,7 +115,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
           { concurrency: 20 }
         )
       const statuses = new Set((yield* flood(1)).map(({ status }) => status))
-      assert.deepStrictEqual([...statuses], [401])
+      // A key name is refused if a fetch looked for it. The other key names get 503, because their keys may exist.
+      assert.isTrue(statuses.has(401) && statuses.isSubsetOf(new Set([401, 503])), [...statuses].join())
       assert.isAtMost((yield* issuer.requests).length - before, 2, "metadata and keys, once")
       const { attacker } = yield* Effect.promise(() => Arena.keys)
       const added = yield* issuer.rotate({ ...attacker, kid: "new", jwk: { ...attacker.jwk, kid: "new" } })

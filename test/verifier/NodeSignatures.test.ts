@@ -37,7 +37,8 @@ const given = (key: CryptoKey) =>
   Layer.succeed(KeySet.KeySet, {
     find: () => Effect.succeed([key]),
     known: () => [key],
-    refresh: Effect.void
+    refresh: Effect.void,
+    invalidate: Effect.void
   })
 
 const minting = (key: SigningKey) => TestIssuer.layer({ issuer, audience, keys: [key] })

@@ -1,16 +1,24 @@
 /** Caches an issuer's keys, refreshes them before they expire, and serves stale keys for a bounded time. */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import { type AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import * as Keys from "./keys.ts"
-import { type Fetched, makeRefresher, type Refresher, type RefresherOptions } from "./refresher.ts"
+import { type Fetched, makeRefresher, type Pending, type Refresher, type RefresherOptions } from "./refresher.ts"
 import * as telemetry from "./telemetry.ts"
 
 /** Fraction of `freshFor` after which a set is refreshed in the background. */
 const refreshAhead = 0.8
+/** Longest time that a lookup waits for fetches, in milliseconds. */
+const maxWait = 10_000
+/** Longest time that a lookup waits although stale keys can serve it, in milliseconds. */
+const maxWaitWithStaleKeys = 1000
+/** `refresh` waits for no fetch that starts later than this, in milliseconds. */
+const maxRefresh = 15_000
+/** Number of missing keys that are remembered. A flood of invented `kid`s must not take more memory. */
+const maxSearchedKeys = 100
 
 type Selector = Parameters<typeof Keys.select>[1]
 type Found = Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>
@@ -30,63 +38,88 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       const keys = freshKeys(clock, now)
       return keys === undefined ? [] : Keys.select(keys, header)
     },
-    refresh: refresh(refresher)
+    refresh: refresh(refresher),
+    invalidate: Effect.sync(() => refresher.invalidate())
   }
 })
 
 /** One lookup of keys by a token header. */
 interface Lookup {
   readonly header: Selector
+  readonly startedAt: Instant
+  /** Number of fetches that were sent before the lookup began. A later fetch looks for its key. */
+  readonly sent: number
   readonly now: Instant
-  /** `true` after one fetch: the lookup must then end without another one. */
-  readonly waited: boolean
 }
 
 const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
+  const searched = new SearchedKeys()
+
   const lookUp = (lookup: Lookup): Found => {
     if (!Keys.canExist(lookup.header)) return Effect.fail(unknownKey)
     const { fetched } = refresher
-    if (fetched === undefined) return waitForFetch(lookup) ?? Effect.fail(refresher.unavailable)
+    if (fetched === undefined) {
+      return waitFor(refresher.fetch(lookup.now), lookup) ?? Effect.fail(refresher.unavailable(lookup.now))
+    }
     const age = elapsed(fetched.startedAt, lookup.now)
     return age < fetched.freshFor ? fromFreshKeys(lookup, fetched, age) : fromStaleKeys(lookup, fetched, age)
   }
 
-  const fromFreshKeys = (lookup: Lookup, { freshFor, keys }: Fetched, age: number): Found => {
-    const found = Keys.select(keys, lookup.header)
-    // If the search for a new key failed, the key may exist. Report the outage instead of refusing the token.
-    if (found.length === 0) return waitForUnknownKey(lookup) ?? Effect.fail(refresher.error ?? unknownKey)
-    if (age >= freshFor * refreshAhead) refresher.fetch(lookup.now)
+  const fromFreshKeys = (lookup: Lookup, fetched: Fetched, age: number): Found => {
+    const found = Keys.select(fetched.keys, lookup.header)
+    if (found.length === 0) return fromNoKey(lookup, fetched)
+    if (age >= fetched.freshFor * refreshAhead) refresher.fetch(lookup.now)
     return Effect.succeed(found)
+  }
+
+  // A stranger can start a search with an invented `kid`, which begins the cool-down. If the library then refused every
+  // other missing key, one bad token in 30 seconds would refuse all tokens of a new key. So only a fetch that was sent
+  // after somebody asked for this key refuses it. Before that fetch, the key may exist.
+  // The alternative is to allow several searches in a row. It does not help, because a flood uses up any number.
+  const fromNoKey = (lookup: Lookup, fetched: Fetched): Found => {
+    // The issuer has a key with this `kid`, so the fault is in the `alg` of the token, or the key is refused.
+    const isUnusable = Keys.hasKid(fetched.keys, lookup.header.kid)
+    const wasSearched = isUnusable || searched.add(lookup.header, lookup.sent) < fetched.number
+    if (fetched.number > lookup.sent) return Effect.fail(unknownKey)
+    const waiting = waitFor(refresher.fetchUnknownKey(lookup.now), lookup)
+    if (waiting !== undefined) return waiting
+    // If the search for a new key failed, the key may exist. Report the outage instead of refusing the token.
+    if (wasSearched) return Effect.fail(refresher.error ?? unknownKey)
+    return Effect.fail(refresher.notLookedFor(lookup.now))
   }
 
   const fromStaleKeys = (lookup: Lookup, fetched: Fetched, age: number): Found => {
     const isExpired = age >= fetched.freshFor + staleFor
-    if (!isExpired && refresher.isOutage(lookup.now)) {
-      refresher.fetch(lookup.now)
-    } else {
-      const waiting = waitForFetch(lookup)
-      if (waiting !== undefined) return waiting
+    const found = isExpired ? [] : Keys.select(fetched.keys, lookup.header)
+    const pending = refresher.fetch(lookup.now)
+    if (found.length > 0) {
+      const waiting = refresher.isOutage(lookup.now) ? undefined : waitBriefly(pending, lookup)
+      return waiting ?? Effect.as(reportOnce(fetched, "stale", telemetry.reportStale), found)
     }
-    if (isExpired) {
-      return Effect.andThen(reportOnce(fetched, "expired", telemetry.reportExpired), Effect.fail(refresher.unavailable))
-    }
-    const found = Keys.select(fetched.keys, lookup.header)
-    if (found.length === 0) return waitForUnknownKey(lookup) ?? Effect.fail(refresher.unavailable)
-    return Effect.as(reportOnce(fetched, "stale", telemetry.reportStale), found)
+    const waiting = waitFor(pending, lookup)
+    if (waiting !== undefined) return waiting
+    const failure = Effect.fail(refresher.unavailable(lookup.now))
+    return isExpired ? Effect.andThen(reportOnce(fetched, "expired", telemetry.reportExpired), failure) : failure
   }
 
-  const waitForFetch = (lookup: Lookup): Found | undefined =>
-    lookup.waited ? undefined : lookUpAfter(refresher.fetch(lookup.now), lookup)
+  /** Waits for a fetch, then looks up again. Returns `undefined` if there is no fetch. */
+  const waitFor = (pending: Pending | undefined, lookup: Lookup): Found | undefined => {
+    if (pending === undefined) return
+    const patience = maxWait - elapsed(lookup.startedAt, lookup.now)
+    return patience > 0 ? lookUpAfter(pending, lookup, patience) : Effect.fail(refresher.timedOut)
+  }
 
-  const waitForUnknownKey = (lookup: Lookup): Found | undefined =>
-    lookup.waited ? undefined : lookUpAfter(refresher.fetchUnknownKey(lookup.now), lookup)
+  /** Waits for a fetch until it is 1 second old. Returns `undefined` if it is older, or if there is no fetch. */
+  const waitBriefly = (pending: Pending | undefined, lookup: Lookup): Found | undefined => {
+    if (pending === undefined) return
+    const waited = Math.max(elapsed(lookup.startedAt, lookup.now), elapsed(pending.startedAt, lookup.now))
+    return waited < maxWaitWithStaleKeys ? lookUpAfter(pending, lookup, maxWaitWithStaleKeys - waited) : undefined
+  }
 
-  const lookUpAfter = (fetch: Fiber.Fiber<void> | undefined, { header }: Lookup): Found | undefined =>
-    fetch === undefined
-      ? undefined
-      : Effect.flatMap(Fiber.await(fetch), () =>
-          Clock.clockWith((clock) => lookUp({ header, now: readInstant(clock), waited: true }))
-        )
+  const lookUpAfter = ({ ended }: Pending, lookup: Lookup, patience: number): Found =>
+    Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), patience), () =>
+      Clock.clockWith((clock) => lookUp({ ...lookup, now: readInstant(clock) }))
+    )
 
   const reportOnce = (
     fetched: Fetched,
@@ -99,7 +132,30 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
   }
 
   return (header: Selector): Found =>
-    Clock.clockWith((clock) => lookUp({ header, now: readInstant(clock), waited: false }))
+    Clock.clockWith((clock) => {
+      const now = readInstant(clock)
+      return lookUp({ header, startedAt: now, sent: refresher.sent, now })
+    })
+}
+
+/** Remembers which keys were asked for, and how many fetches were sent before. */
+class SearchedKeys {
+  readonly #sent = new Map<string, number>()
+
+  /** Adds a key unless it is there. Returns the number of fetches that were sent before the key was added. */
+  add({ alg, kid }: Selector, sent: number): number {
+    const name = kid === undefined ? `alg=${alg}` : `kid=${kid}`
+    const before = this.#sent.get(name)
+    if (before !== undefined) return before
+    this.#sent.set(name, sent)
+    if (this.#sent.size > maxSearchedKeys) {
+      for (const oldest of this.#sent.keys()) {
+        this.#sent.delete(oldest)
+        break
+      }
+    }
+    return sent
+  }
 }
 
 /** Returns the keys if they are fresh and no refresh is due. */
@@ -118,15 +174,15 @@ const freshKeysOf = (refresher: Refresher) => {
   }
 }
 
-const refresh = (refresher: Refresher): Effect.Effect<void, AuthorizationServerUnavailable> =>
-  Clock.clockWith((clock) => {
+const refresh = (refresher: Refresher): Effect.Effect<void, AuthorizationServerUnavailable> => {
+  const loop = (clock: Clock.Clock, start: Instant): Effect.Effect<void, AuthorizationServerUnavailable> => {
     const now = readInstant(clock)
-    if (isFresh(refresher, now)) return Effect.void
-    const fetch = refresher.fetch(now)
-    return Effect.flatMap(fetch === undefined ? Effect.void : Fiber.await(fetch), () =>
-      isFresh(refresher, readInstant(clock)) ? Effect.void : Effect.fail(refresher.unavailable)
-    )
-  })
-
-const isFresh = ({ fetched }: Refresher, now: Instant): boolean =>
-  fetched !== undefined && elapsed(fetched.startedAt, now) < fetched.freshFor
+    const { fetched } = refresher
+    if (fetched !== undefined && elapsed(fetched.startedAt, now) < fetched.freshFor) return Effect.void
+    const pending = elapsed(start, now) < maxRefresh ? refresher.fetch(now) : undefined
+    return pending === undefined
+      ? Effect.fail(refresher.unavailable(now))
+      : Effect.flatMap(Deferred.await(pending.ended), () => loop(clock, start))
+  }
+  return Clock.clockWith((clock) => loop(clock, readInstant(clock)))
+}

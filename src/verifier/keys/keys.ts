@@ -38,6 +38,11 @@ export const canExist = ({ alg, kid }: Selector): boolean =>
 export const select = (keys: Keys, { alg, kid }: Selector): ReadonlyArray<CryptoKey> =>
   (kid === undefined ? keys.byAlgorithm.get(alg) : keys.byKid.get(alg)?.get(kid)) ?? none
 
+/** Returns `true` if the set has the `kid`, but its key does not serve the algorithm, or is refused. */
+export const hasKid = ({ byKid, refused }: Keys, kid: string | undefined): boolean =>
+  kid !== undefined &&
+  ([...byKid.values()].some((keys) => keys.has(kid)) || [...refused.values()].some((key) => key.kid === kid))
+
 /** Loads a published set. Unchanged keys of `previous` are reused. */
 export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknown>, previous: Keys | undefined) {
   const candidates = published.slice(0, maxKeys).map(readJwk)

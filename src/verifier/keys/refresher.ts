@@ -2,13 +2,15 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Metric from "effect/Metric"
 import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import type { Published } from "./published.ts"
-import type { Unavailable } from "../authorizationServer/http.ts"
+import type { Reader, Unavailable } from "../authorizationServer/http.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import { freezeError } from "../../core/lib/exit.ts"
 import * as Keys from "./keys.ts"
@@ -16,7 +18,10 @@ import * as telemetry from "./telemetry.ts"
 
 const failureCoolDown = Duration.seconds(5)
 const unknownKeyCoolDown = Duration.seconds(30)
-const fetchTimeout = Duration.seconds(5)
+/** Each request of a fetch has this time, so that slow metadata takes no time from the keys. */
+const requestTimeout = Duration.seconds(5)
+/** A fetch whose request is late by this time is forgotten. The timer of the request has then not worked. */
+const timerTolerance = Duration.seconds(1)
 /** While an outage is this recent, stale keys serve without waiting for the next fetch. */
 const outageMemory = Duration.minutes(1)
 
@@ -25,6 +30,8 @@ export interface Fetched {
   readonly keys: Keys.Keys
   /** Start of the fetch. The keys may be that old. */
   readonly startedAt: Instant
+  /** Number of the fetch. It looked for the key of every lookup that began when fewer fetches were sent. */
+  readonly number: number
   readonly freshFor: number
   /** Last logged state of these keys, so that each state is logged once. */
   reported: "stale" | "expired" | undefined
@@ -35,10 +42,29 @@ interface Outage {
   readonly failedAt: Instant
 }
 
+/** A fetch in progress. */
+export class Pending {
+  readonly startedAt: Instant
+  readonly isUnknownKey: boolean
+  /** Completes when the fetch ends, and also when the fetch is forgotten. */
+  readonly ended: Deferred.Deferred<void> = Deferred.makeUnsafe()
+  /** Start of the current request. */
+  requestedAt: Instant
+  number = 0
+
+  constructor(startedAt: Instant, isUnknownKey: boolean) {
+    this.startedAt = startedAt
+    this.requestedAt = startedAt
+    this.isUnknownKey = isUnknownKey
+  }
+}
+
 export interface RefresherOptions {
   /** Names the issuer in errors, logs and metrics. */
   readonly issuer: string
-  readonly fetch: Effect.Effect<Published, Unavailable>
+  readonly reader: Reader
+  /** Fetches the keys with the given reader, which adds a time-out to each request. */
+  readonly fetch: (reader: Reader) => Effect.Effect<Published, Unavailable>
 }
 
 export const makeRefresher = Effect.fnUntraced(function* (options: RefresherOptions) {
@@ -49,6 +75,10 @@ export const makeRefresher = Effect.fnUntraced(function* (options: RefresherOpti
 
 export class Refresher {
   fetched: Fetched | undefined
+  /** Number of fetches that were sent to the issuer. */
+  sent = 0
+  /** Error of a lookup whose fetch takes too long. */
+  readonly timedOut: AuthorizationServerUnavailable
 
   readonly #options: RefresherOptions
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -57,16 +87,35 @@ export class Refresher {
   #outage: Outage | undefined
   /** Start of the last successful fetch for an unknown key. */
   #unknownKeyFetchedAt: Instant | undefined
-  #pending: Fiber.Fiber<void> | undefined
+  #pending: Pending | undefined
+  #fiber: Fiber.Fiber<void> | undefined
   #isClosed = false
+  #isInvalidated = false
+  /** Start of the last fetch after `invalidate`. */
+  #renewedAt: Instant | undefined
+  /** Keys of the last successful fetch, also after `invalidate`, so that they are not reported again. */
+  #lastKeys: Keys.Keys | undefined
+  #coolDownError: AuthorizationServerUnavailable
   #age: Metric.Registration | undefined
 
   constructor(options: RefresherOptions, context: Context.Context<never>) {
     this.#options = options
-    this.#closedError = this.#errorOf("Unreachable")
+    this.#closedError = this.#errorOf("Unreachable", failureCoolDown)
+    this.timedOut = this.#errorOf("Timeout", failureCoolDown)
+    this.#coolDownError = this.#errorOf("Unspecified", unknownKeyCoolDown)
     // Run fetches in the layer's context. The issuer receives nothing from a request, such as its trace headers, and an
     // interrupted request does not stop a fetch that others wait for.
     this.#fork = Effect.runForkWith(context)
+  }
+
+  /** Error of a lookup that has no keys and may not fetch them. */
+  unavailable(now: Instant): AuthorizationServerUnavailable {
+    return this.#failure ?? this.#coolingDown(failureCoolDown, this.#renewedAt, now)
+  }
+
+  /** Error of a lookup whose key no fetch looked for. */
+  notLookedFor(now: Instant): AuthorizationServerUnavailable {
+    return this.#failure ?? this.#coolingDown(unknownKeyCoolDown, this.#unknownKeyFetchedAt, now)
   }
 
   /** Error of the last fetch, if it failed. */
@@ -74,36 +123,58 @@ export class Refresher {
     return this.#outage?.error
   }
 
-  get unavailable(): AuthorizationServerUnavailable {
-    return this.#outage?.error ?? this.#closedError
-  }
-
   isOutage(now: Instant): boolean {
     return this.#outage !== undefined && elapsed(this.#outage.failedAt, now) < Duration.toMillis(outageMemory)
   }
 
   /** Joins the pending fetch or starts one. Returns `undefined` during a cool-down and after `close`. */
-  fetch(now: Instant): Fiber.Fiber<void> | undefined {
-    return this.#pending ?? (this.#mayStart(now) ? this.#start(now, false) : undefined)
+  fetch(now: Instant): Pending | undefined {
+    return this.#join(now) ?? (this.#mayStart(now) ? this.#start(now, false) : undefined)
   }
 
   /** Joins the pending fetch or starts one for an unknown key, with a longer cool-down. */
-  fetchUnknownKey(now: Instant): Fiber.Fiber<void> | undefined {
-    return this.#pending ?? (this.#mayFetchUnknownKey(now) ? this.#start(now, true) : undefined)
+  fetchUnknownKey(now: Instant): Pending | undefined {
+    return this.#join(now) ?? (this.#mayFetchUnknownKey(now) ? this.#start(now, true) : undefined)
+  }
+
+  /** Forgets the keys. The pending fetch is forgotten, too, because the issuer may have sent its response before. */
+  invalidate(): void {
+    this.fetched = undefined
+    this.#isInvalidated = true
+    if (this.#pending !== undefined) this.#forget(this.#pending)
   }
 
   close(): Effect.Effect<void> {
     this.#isClosed = true
     this.#age?.remove()
-    return this.#pending === undefined ? Effect.void : Fiber.interrupt(this.#pending)
+    return this.#fiber === undefined ? Effect.void : Fiber.interrupt(this.#fiber)
+  }
+
+  get #failure(): AuthorizationServerUnavailable | undefined {
+    return this.#outage?.error ?? (this.#isClosed ? this.#closedError : undefined)
+  }
+
+  /** Returns the error with the rest of a cool-down. All requests of a second share the error. */
+  #coolingDown(coolDown: Duration.Duration, from: Instant | undefined, now: Instant): AuthorizationServerUnavailable {
+    const rest = from === undefined ? 0 : Duration.toMillis(coolDown) - elapsed(from, now)
+    const retryAfter = Duration.seconds(Math.max(1, Math.ceil(rest / 1000)))
+    if (!Duration.Equivalence(this.#coolDownError.retryAfter, retryAfter)) {
+      this.#coolDownError = this.#errorOf("Unspecified", retryAfter)
+    }
+    return this.#coolDownError
   }
 
   #mayStart(now: Instant): boolean {
-    return !this.#isClosed && (this.#outage === undefined || hasPassed(failureCoolDown, this.#outage.failedAt, now))
+    return (
+      !this.#isClosed &&
+      (this.#outage === undefined || hasPassed(failureCoolDown, this.#outage.failedAt, now)) &&
+      // A program that invalidates the keys all the time must not flood the issuer.
+      (!this.#isInvalidated || this.#renewedAt === undefined || hasPassed(failureCoolDown, this.#renewedAt, now))
+    )
   }
 
   // An outage needs no exception from this cool-down: a successful fetch makes the keys fresh for at least 60 seconds,
-  // so no other fetch can fail during the cool-down.
+  // so no other fetch of fresh keys can fail during the cool-down.
   #mayFetchUnknownKey(now: Instant): boolean {
     return (
       this.#mayStart(now) &&
@@ -111,21 +182,50 @@ export class Refresher {
     )
   }
 
-  /** Sets `#pending` synchronously, so that two fetches never run at a time. */
-  #start(now: Instant, isUnknownKey: boolean): Fiber.Fiber<void> {
-    const fiber = this.#fork(Effect.andThen(Effect.yieldNow, this.#run(now, isUnknownKey)))
-    this.#pending = fiber
-    fiber.addObserver(() => {
-      this.#pending = undefined
-    })
-    return fiber
+  /** Returns the pending fetch, unless the clock says that its time-out should have ended it. */
+  #join(now: Instant): Pending | undefined {
+    const pending = this.#pending
+    if (pending === undefined) return
+    const limit = Duration.sum(requestTimeout, timerTolerance)
+    if (!hasPassed(limit, pending.requestedAt, now)) return pending
+    const report = this.#failed("Timeout", after(requestTimeout, pending.requestedAt))
+    this.#forget(pending)
+    this.#fork(report)
+    return this.#pending
   }
 
-  #run(startedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
-    const { fetch, issuer } = this.#options
-    return fetch.pipe(
-      Effect.timeoutOrElse({ duration: fetchTimeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
-      Effect.flatMap((published) => this.#succeeded(published, startedAt, isUnknownKey)),
+  /**
+   * Does not wait until the fetch is interrupted, because a client may never end. Waiting lookups continue synchronously
+   * and may start the next fetch, so callers first set all other state.
+   */
+  #forget(pending: Pending): void {
+    this.#pending = undefined
+    this.#fiber?.interruptUnsafe()
+    this.#fiber = undefined
+    Deferred.doneUnsafe(pending.ended, Exit.void)
+  }
+
+  /** Sets `#pending` synchronously, so that two fetches never run at a time. */
+  #start(now: Instant, isUnknownKey: boolean): Pending {
+    const pending = new Pending(now, isUnknownKey)
+    this.#pending = pending
+    if (this.#isInvalidated) this.#renewedAt = now
+    this.#isInvalidated = false
+    this.#fiber = this.#fork(Effect.andThen(Effect.yieldNow, this.#run(pending)))
+    this.#fiber.addObserver(() => {
+      if (this.#pending === pending) this.#forget(pending)
+    })
+    return pending
+  }
+
+  #run(pending: Pending): Effect.Effect<void> {
+    const { fetch, issuer, reader } = this.#options
+    const bounded: Reader = (request) => this.#bounded(pending, reader(request))
+    return Effect.suspend(() => {
+      pending.number = ++this.sent
+      return fetch(bounded)
+    }).pipe(
+      Effect.flatMap((published) => this.#succeeded(published, pending)),
       // Treat a defect or an interruption of the client as an outage with a cool-down. Log the cause once.
       Effect.catchCauseIf(
         (cause) => !Cause.hasFails(cause),
@@ -138,17 +238,36 @@ export class Refresher {
           )
       ),
       Effect.withSpan("KeySet.refresh", { root: true, attributes: { issuer } }),
-      Effect.catch((reason) => this.#failed(reason))
+      Effect.catch((reason) =>
+        Clock.clockWith((clock) => (this.#pending === pending ? this.#failed(reason, readInstant(clock)) : Effect.void))
+      )
     )
   }
 
-  #succeeded(published: Published, startedAt: Instant, isUnknownKey: boolean): Effect.Effect<void> {
+  /** Stops waiting after the time-out, even if the client cannot be interrupted. */
+  #bounded<A, E>(pending: Pending, request: Effect.Effect<A, E>): Effect.Effect<A, E | Unavailable> {
+    return Clock.clockWith((clock) => {
+      pending.requestedAt = readInstant(clock)
+      return Effect.flatMap(Effect.forkDetach(request, { startImmediately: true }), (fiber) =>
+        Fiber.join(fiber).pipe(
+          Effect.timeoutOrElse({ duration: requestTimeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
+          Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
+        )
+      )
+    })
+  }
+
+  #succeeded(published: Published, pending: Pending): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       const { issuer } = this.#options
-      const previous = this.fetched?.keys
+      const previous = this.#lastKeys
       const keys = yield* Keys.load(published.keys, previous)
+      // A forgotten fetch must not bring back keys that were invalidated.
+      if (this.#pending !== pending) return
       const recovered = this.#outage !== undefined
-      this.fetched = { keys, startedAt, freshFor: published.freshFor, reported: undefined }
+      const { isUnknownKey, number, startedAt } = pending
+      this.fetched = { keys, startedAt, number, freshFor: published.freshFor, reported: undefined }
+      this.#lastKeys = keys
       if (isUnknownKey) this.#unknownKeyFetchedAt = startedAt
       this.#outage = undefined
       yield* Effect.annotateCurrentSpan({ keys: keys.imported.size, refused: keys.refused.size })
@@ -161,24 +280,26 @@ export class Refresher {
     })
   }
 
-  #failed(reason: Unavailable): Effect.Effect<void> {
+  /** Sets the outage synchronously. The returned effect only reports the outage. */
+  #failed(reason: Unavailable, failedAt: Instant): Effect.Effect<void> {
     const { issuer } = this.#options
-    return Clock.clockWith((clock) => {
-      const isFirst = this.#outage === undefined
-      this.#outage = { error: this.#errorOf(reason), failedAt: readInstant(clock) }
-      return Effect.andThen(
-        telemetry.reportFailure(issuer, reason, isFirst),
-        telemetry.countFetch(issuer, telemetry.outcomeOf(reason))
-      )
-    })
+    const isFirst = this.#outage === undefined
+    this.#outage = { error: this.#errorOf(reason, failureCoolDown), failedAt }
+    return Effect.andThen(
+      telemetry.reportFailure(issuer, reason, isFirst),
+      telemetry.countFetch(issuer, telemetry.outcomeOf(reason))
+    )
   }
 
-  #errorOf(reason: Unavailable): AuthorizationServerUnavailable {
-    return freezeError(
-      new AuthorizationServerUnavailable({ issuer: this.#options.issuer, reason, retryAfter: failureCoolDown })
-    )
+  #errorOf(reason: Unavailable, retryAfter: Duration.Duration): AuthorizationServerUnavailable {
+    return freezeError(new AuthorizationServerUnavailable({ issuer: this.#options.issuer, reason, retryAfter }))
   }
 }
 
 const hasPassed = (duration: Duration.Duration, from: Instant, now: Instant): boolean =>
   elapsed(from, now) >= Duration.toMillis(duration)
+
+const after = (duration: Duration.Duration, { monotonic, wall }: Instant): Instant => {
+  const millis = Duration.toMillis(duration)
+  return { wall: wall + millis, monotonic: monotonic + BigInt(millis) * 1_000_000n }
+}
