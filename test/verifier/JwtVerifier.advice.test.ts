@@ -121,7 +121,7 @@ describe("JwtVerifier", () => {
         assert.include(message, "its claims are not strict JSON")
       }))
 
-    test("if it is no signed JWT at all", () =>
+    test("if it is not a signed JWT", () =>
       Effect.gen(function* () {
         const [opaque = "", encrypted = "", ...others] = yield* logOf(["opaque", "also-opaque", "a.b.c.d.e"])
         assert.include(opaque, "it is not a JWT")
@@ -130,7 +130,7 @@ describe("JwtVerifier", () => {
         assert.deepStrictEqual(others, [])
       }))
 
-    test("and never repeats an algorithm or an issuer that nobody signed", () =>
+    test("and does not repeat an algorithm, a kid or an issuer from a forged token", () =>
       Effect.gen(function* () {
         const forged = [
           yield* mint({ key: other, header: { alg: "evil-algorithm" } }),

@@ -173,7 +173,7 @@ describe("JwtVerifier", () => {
         assertRefused(yield* verifyWithSecrets(secrets.slice(0, 1), old), { reason: "Signature" })
       }))
 
-    test("is refused at start-up if one of several is too short, no secret at all, or missing", () =>
+    test("is refused at start-up if one of several is too short, not Redacted, or missing", () =>
       Effect.gen(function* () {
         const good = Redacted.make(secret)
         for (const [given, setting, message] of [

@@ -114,7 +114,7 @@ const text = (claims: Claims, name: string): string | undefined => {
   return isString(value) && value !== "" ? value : undefined
 }
 
-/** The first claim that is present counts, even if its value is no text. */
+/** The first claim that is present counts, even if its value is not a string. */
 const subjectOf = (claims: Claims, { subjectClaims }: Policy): string | undefined => {
   const name = subjectClaims.find((name) => own(claims, name) !== undefined && own(claims, name) !== null)
   return name === undefined ? undefined : text(claims, name)

@@ -7,7 +7,7 @@ type Claims = Readonly<Record<string, unknown>>
 
 export type Format = NonNullable<Options["scopesFormat"]>
 
-/** Reads of one verifier. */
+/** Functions that read the scopes for one verifier. */
 export interface Scopes {
   readonly granted: (claims: Claims) => ReadonlySet<string>
   /** Returns `true` if a claim at `scopesPath` exists. */
