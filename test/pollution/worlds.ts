@@ -68,7 +68,7 @@ const Quiet = Logger.layer([])
 
 const scopesOf: ReadonlyMap<string, string> = new Map([
   ["reader", "read"],
-  ["nobody", ""]
+  ["without-scopes", ""]
 ])
 const expiresAt = DateTime.makeUnsafe("2100-01-01T00:00:00Z")
 
@@ -127,11 +127,11 @@ const appOf = (isWhole: boolean) => {
   const later = auth.check("later", () => Effect.sync(() => false))
 
   const requirements = {
-    scope: [auth.require("read"), ["nobody", "stranger", undefined]],
+    scope: [auth.require("read"), ["without-scopes", "stranger", undefined]],
     check: [auth.require("read", never), ["reader"]],
     any: [auth.require(Requirement.any("write", never, Requirement.all("read", later))), ["reader"]],
     either: [OAuth2.either(auth.require("write"), other.require(never)), ["reader", undefined]],
-    optional: [auth.optional("read"), ["nobody", "stranger"]],
+    optional: [auth.optional("read"), ["without-scopes", "stranger"]],
     "optional-check": [auth.optional(never), ["reader"]],
     claim: [auth.require(auth.check("admin", ({ claims }) => Effect.succeed(claims.admin !== undefined))), ["reader"]],
     "nested-claim": [
