@@ -358,7 +358,7 @@ describe("KeySet, compared with a model", () => {
         totals.fetches += world.calls.length
         totals.failures += world.calls.filter((call) => !call.succeeded).length
       }),
-    { timeout: 120_000, arbitrary: { runs: Number(process.env["KEY_SET_RUNS"] ?? 600), seed: "key set", size: 60 } }
+    { timeout: 120_000, arbitrary: { runs: Number(process.env["KEY_SET_RUNS"] ?? 300), seed: "key set", size: 60 } }
   )
 
   it("covers enough commands, fetches and failures", () => {
