@@ -200,7 +200,7 @@ export const attacks: ReadonlyArray<Attack> = [
     "http://evil.test/",
     "x\u0000y"
     // No fetch looked for these kids, so their keys may exist.
-  ].map((kid) => attack(4, `kid ${JSON.stringify(kid)}`, "503", minted({ header: { kid } }))),
+  ].map((kid) => attack(4, `kid ${JSON.stringify(kid)}`, "401t or 503", minted({ header: { kid } }))),
   ...[{ toString: "rsa" }, ["rsa"], 1, null, true].map((kid) =>
     attack(4, `kid ${JSON.stringify(kid)}`, "401t", minted({ header: { kid } }))
   ),
