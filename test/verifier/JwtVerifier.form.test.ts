@@ -108,19 +108,19 @@ describe("JwtVerifier", () => {
         }))
     }
 
-    test("accepts a header with a chain of certificates", () =>
+    test("accepts a header with a certificate that fits", () =>
       Effect.gen(function* () {
-        assert(Exit.isSuccess(yield* outcome({ header: { x5c: Array(3).fill("M".repeat(1600)) } })))
+        assert(Exit.isSuccess(yield* outcome({ header: { x5c: ["M".repeat(700)] } })))
       }))
 
-    test("refuses a header of more than 6144 bytes", () =>
+    test("refuses a header of more than 1024 bytes", () =>
       Effect.gen(function* () {
         const [header = ""] = (yield* mint({ header: { x: "" } })).split(".")
         const length = atob(header).length
         const withHeader = (bytes: number) =>
           outcome({ header: { x: "x".repeat(bytes - length) } }, { maxTokenLength: 20_000 })
-        assert(Exit.isSuccess(yield* withHeader(6144)))
-        assertRefused(yield* withHeader(6145), { reason: "Malformed" })
+        assert(Exit.isSuccess(yield* withHeader(1024)))
+        assertRefused(yield* withHeader(1025), { reason: "Malformed" })
         assertRefused(yield* withHeader(10_000), { reason: "Malformed" })
         // Control: a long header within the limit is accepted.
         assert(Exit.isSuccess(yield* outcome({ header: { kid: undefined, x: "x".repeat(900) } })))

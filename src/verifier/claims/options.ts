@@ -38,7 +38,7 @@ export interface Policy {
   readonly maxLifetime?: Duration.Input
   /**
    * Maximum length of a token, in characters. For longer tokens, also raise `BearerToken.MaxLength`, which limits the
-   * whole `Authorization` header. The header of a token can have at most 6144 bytes.
+   * whole `Authorization` header. The header of a token can have at most 1024 bytes.
    *
    * @default 8192
    */

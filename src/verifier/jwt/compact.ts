@@ -26,14 +26,14 @@ export interface Compact {
 const refusedParameters = ["crit", "b64", "enc", "jwk"]
 
 /**
- * Maximum length of a header in base64url characters, which is 6144 bytes. Typical headers have 100 bytes. A header
- * with a chain of three certificates (`x5c`) has 5000 bytes.
+ * Maximum length of a header in base64url characters, which is 1024 bytes. Typical headers have 100 bytes. A longer header is
+ * refused before it is parsed, so a chain of certificates (`x5c`) does not fit.
  */
-const maxHeaderLength = 8192
+const maxHeaderLength = 1366
 
 /**
  * Splits a token and parses its header. Returns `undefined` unless the token has three segments of canonical, unpadded
- * base64url and a header of at most 6144 bytes in strict JSON. Signed bytes therefore have exactly one spelling, but an
+ * base64url and a header of at most 1024 bytes in strict JSON. Signed bytes therefore have exactly one spelling, but an
  * ECDSA signature still has two valid values.
  */
 export const parse = (token: string): Compact | undefined => {
