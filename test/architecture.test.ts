@@ -1,5 +1,6 @@
 /**
- * The architecture of `src`, as `docs/architecture.md` describes it: which modules may import which. An import of a type counts like an import of a value.
+ * The architecture of `src`, as `docs/architecture.md` describes it: which modules may import which. An import of a
+ * type counts like an import of a value.
  */
 import { assert, describe, it } from "@effect/vitest"
 import ts from "@typescript/typescript6"
@@ -9,7 +10,10 @@ import { basename, dirname, join, relative } from "node:path"
 interface Wing {
   /** The other wings that its modules import from. */
   readonly uses: ReadonlyArray<string>
-  /** Its folders. Modules of a folder import only from folders before it. Modules at the top of the wing import from all folders. */
+  /**
+   * Its folders. Modules of a folder import only from folders before it. Modules at the top of the wing import from all
+   * folders.
+   */
   readonly steps: ReadonlyArray<string>
 }
 
@@ -26,7 +30,10 @@ const wings: Readonly<Record<string, Wing>> = {
   testing: { uses: ["core", "verifier"], steps: [] }
 }
 
-/** The public modules that private modules may import: the vocabulary of the library, and the key of its central service. */
+/**
+ * The public modules that private modules may import: the vocabulary of the library, and the key of its central
+ * service.
+ */
 const vocabulary = [
   "core/AccessToken.ts",
   "core/BearerToken.ts",
@@ -77,7 +84,9 @@ const isTop = (module: string): boolean => module.split("/").length === 2
 /** A PascalCase module or an `index.ts`. */
 const isPublic = (module: string): boolean => /^(?:[A-Z]\w*|index)\.ts$/.test(basename(module))
 
-/** Returns the place of a module in the order of its wing's steps. Modules at the top of the wing have the last place. */
+/**
+ * Returns the place of a module in the order of its wing's steps. Modules at the top of the wing have the last place.
+ */
 const placeOf = (module: string): number => {
   const steps = wings[wingOf(module)]?.steps ?? []
   return isTop(module) ? steps.length : steps.indexOf(module.split("/")[1] ?? "")

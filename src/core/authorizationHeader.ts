@@ -5,11 +5,13 @@ import { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
 import { constant } from "./constantErrors.ts"
 import { authorizationOf, hasSeveralAuthorizations } from "./effect/receivedRequest.ts"
 
-// RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=". Searching for any other character is faster than matching all.
+// RFC 9110 §11.2: token68 = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=". Searching for any other
+// character is faster than matching all.
 const notToken68 = /[^\w.~+/=-]/
 const padding = /^[^=]+=*$/
 
-// The characters that FastAPI strips around the credentials, as far as a header can have them (headers are decoded as Latin-1).
+// The characters that FastAPI strips around the credentials, as far as a header can have them (headers are decoded as
+// Latin-1).
 const isSpace = (code: number): boolean =>
   code === 0x20 || (code >= 0x09 && code <= 0x0d) || (code >= 0x1c && code <= 0x1f) || code === 0x85 || code === 0xa0
 

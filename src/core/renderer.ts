@@ -7,6 +7,9 @@ export type Renderers = {
   readonly [Tag in Failure["_tag"]]?: (error: never) => HttpServerResponse.HttpServerResponse
 }
 
-/** Safe cast: the renderer under the tag of an error takes that error. A renderer may return anything, whatever its type says. */
+/**
+ * Safe cast: the renderer under the tag of an error takes that error. A renderer may return anything, whatever its type
+ * says.
+ */
 export const rendererOf = (renderers: Renderers, { _tag }: Failure): ((error: Failure) => unknown) | undefined =>
   (Object.hasOwn(renderers, _tag) ? renderers[_tag] : undefined) as ((error: Failure) => unknown) | undefined

@@ -14,7 +14,8 @@ import { Verifier, verified } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
-// an independent evaluator: a requirement is a tree, a token is a set of names, an implication is an arrow between names
+// an independent evaluator: a requirement is a tree, a token is a set of names, an implication is an arrow between
+// names
 // ---------------------------------------------------------------------------------------------------------------------
 
 const names = ["a", "b", "c", "d", "__proto__", "constructor"] as const

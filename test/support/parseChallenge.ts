@@ -2,9 +2,9 @@
  * A strict parser for one challenge in a `WWW-Authenticate` header. It follows the grammar for senders of RFC 9110
  * §11.2 and §11.6.1:
  *
- *     challenge     = auth-scheme [ 1*SP ( token68 / #auth-param ) ]      -- token68 is not used by Bearer and is refused
- *     auth-param    = token "=" ( token / quoted-string )                  -- a sender writes no white space around "="
- *     quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE
+ * challenge     = auth-scheme [ 1*SP ( token68 / #auth-param ) ]      -- token68 is not used by Bearer and is refused
+ * auth-param    = token "=" ( token / quoted-string )                  -- a sender writes no white space around "="
+ * quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE
  *
  * It throws for everything else, such as an empty list element, a repeated name, or a second challenge.
  */

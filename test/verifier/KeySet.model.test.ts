@@ -1,6 +1,6 @@
 /**
- * Compares random sequences of requests, rotations, outages, slow responses and time with a model. The model computes the
- * correct result of each request from the published keys and the fetches that the issuer received.
+ * Compares random sequences of requests, rotations, outages, slow responses and time with a model. The model computes
+ * the correct result of each request from the published keys and the fetches that the issuer received.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Clock, Effect, Exit, Fiber, Layer, Logger, Option, Schema } from "effect"

@@ -1,5 +1,5 @@
-// Compares `NodeSignatures` with jose, also for keys that no key set returns. The tests of verification run with both, too
-// (`vitest.config.ts`).
+// Compares `NodeSignatures` with jose, also for keys that no key set returns. The tests of verification run with both,
+// too (`vitest.config.ts`).
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted } from "effect"
 import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"

@@ -374,7 +374,8 @@ describe("Provider refuses a token", () => {
     )
   }
 
-  // Each case changes one claim of a valid access token. The last column is the reported claim: `scope` means "no mark".
+  // Each case changes one claim of a valid access token. The last column is the reported claim: `scope` means "no
+  // mark".
   const marksOfOthers = ["nonce", "at_hash", "c_hash", "s_hash", "events"]
   const changed: ReadonlyArray<readonly [name: string, change: Record<string, unknown>, claim: string]> = [
     ...["Auth0", "Okta", "Entra ID, delegated", "Entra ID, application", "Amazon Cognito"].flatMap((name) =>

@@ -11,7 +11,9 @@ import { times } from "../support/times.ts"
 
 const remote = "https://idp.example.com"
 
-/** Each reader looks up its URL under its name in the metadata of the issuer, and then sends one request to that URL. */
+/**
+ * Each reader looks up its URL under its name in the metadata of the issuer, and then sends one request to that URL.
+ */
 const readers = {
   jwks_uri: {
     method: "GET",

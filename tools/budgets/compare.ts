@@ -16,7 +16,9 @@ export interface TypeCost {
 
 export const raise = "If the cost is worth it, raise the budget in tools/budgets/budgets.ts and say why in the commit."
 
-/** The figures of one package that exceed a budget are one problem, which names the entry point that exceeds it most. */
+/**
+ * The figures of one package that exceed a budget are one problem, which names the entry point that exceeds it most.
+ */
 export const importProblems = (
   loads: ReadonlyMap<string, Loads>,
   budgetsOf: (entryPoint: string) => Loads

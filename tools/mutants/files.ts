@@ -4,7 +4,10 @@ import { globSync } from "node:fs"
 import { sep } from "node:path"
 import { root } from "./vitest.ts"
 
-/** Documents and pages describe what the guards enforce, and the test issuer is for tests. A mistake there opens no route. */
+/**
+ * Documents and pages describe what the guards enforce, and the test issuer is for tests. A mistake there opens no
+ * route.
+ */
 const isWithoutGuard = (file: string): boolean =>
   /(?:^|\/)(?:openApi|swaggerUi|testing)\/|(?:OpenApiSecurity|SwaggerUi)\.ts$/.test(file)
 

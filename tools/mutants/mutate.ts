@@ -111,7 +111,10 @@ const isPattern = (node: ts.ArrayLiteralExpression): boolean =>
   node.parent.left === node &&
   node.parent.operatorToken.kind === SyntaxKind.EqualsToken
 
-/** Returns `true` for keys of properties, and for identifiers of services and types, which begin with the package's name. */
+/**
+ * Returns `true` for keys of properties, and for identifiers of services and types, which begin with the package's
+ * name.
+ */
 const isName = (node: ts.StringLiteralLike): boolean =>
   (node.parent as ts.NamedDeclaration).name === node ||
   ts.isTaggedTemplateExpression(node.parent) ||

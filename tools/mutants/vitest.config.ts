@@ -1,4 +1,5 @@
-// The projects of the root's configuration, with a source file that is changed while vitest loads it. No file on disk changes.
+// The projects of the root's configuration, with a source file that is changed while vitest loads it. No file on disk
+// changes.
 import { join } from "node:path"
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
 import type { TestSequencer, TestSpecification, VitestPluginContext } from "vitest/node"

@@ -1,9 +1,10 @@
 /**
  * Results that are available without waiting.
  *
- * The library has one type for a result that is available now or later: an `Effect`, which is an `Exit` if the result is available now. Functions that
- * return such an effect compute it at once if they can, so that a cached token takes no steps of a fiber. Callers continue with the combinators
- * of Effect whose names end in `Eager`, which apply a function to an `Exit` at once, or they read the `Exit` with `exitOf`.
+ * The library has one type for a result that is available now or later: an `Effect`, which is an `Exit` if the result
+ * is available now. Functions that return such an effect compute it at once if they can, so that a cached token takes
+ * no steps of a fiber. Callers continue with the combinators of Effect whose names end in `Eager`, which apply a
+ * function to an `Exit` at once, or they read the `Exit` with `exitOf`.
  */
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,7 +22,9 @@ export const errorOf = <E>(self: Effect.Effect<unknown, E>): E | undefined => {
   return exit === undefined ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
 }
 
-/** Returns a success that many requests get. It is frozen, because `Effect.exit` gives the exit itself to the program. */
+/**
+ * Returns a success that many requests get. It is frozen, because `Effect.exit` gives the exit itself to the program.
+ */
 export const frozenSuccess = <A>(value: A): Exit.Success<A> =>
   // Safe cast: `Exit.succeed` returns a success.
   Object.freeze(Exit.succeed(value)) as Exit.Success<A>

@@ -3,7 +3,8 @@
 /**
  * Returns the own properties of an object, on an object without a prototype.
  *
- * If a program merges JSON from a stranger carelessly, `Object.prototype` gets properties. An option that was left out would then have the stranger's value.
+ * If a program merges JSON from a stranger carelessly, `Object.prototype` gets properties. An option that was left out
+ * would then have the stranger's value.
  */
 export const ownProperties = <A extends object>(given: A): A => {
   // Types may have been cast away. `Object.assign` takes these two for an empty object.

@@ -33,7 +33,10 @@ export interface Check {
   readonly error: Schema.Top | undefined
   /** The scheme whose claims the check reads. `undefined` if the check works with every scheme. */
   readonly scheme: schemes.Scheme | undefined
-  /** Whether an inner guard runs the check. Here the check then counts as passed. Always an own property: an inherited value would skip the check. */
+  /**
+   * Whether an inner guard runs the check. Here the check then counts as passed. Always an own property: an inherited
+   * value would skip the check.
+   */
   readonly isDeferred: boolean
 }
 

@@ -31,7 +31,10 @@ export const same = ({ request: left }: Origin, { request: right }: Origin): boo
     left.source === right.source &&
     authorizationOf(left) === authorizationOf(right))
 
-/** The mark that a guard or `OAuth2.Public` has decided about a request. A route of `OAuth2.route` runs only with a mark for its request. */
+/**
+ * The mark that a guard or `OAuth2.Public` has decided about a request. A route of `OAuth2.route` runs only with a mark
+ * for its request.
+ */
 export class Stamp {
   // A look-alike object must not pass as a mark: only the constructor sets #genuine.
   readonly #genuine = true

@@ -90,7 +90,10 @@ const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect
 
 const decoded = <A>(decode: () => A) => Effect.try({ try: decode, catch: (): Unavailable => "BadResponse" })
 
-/** Parses a JSON object, without a prototype. Fails with `"BadResponse"` for anything else. An absent member reads as `undefined`. */
+/**
+ * Parses a JSON object, without a prototype. Fails with `"BadResponse"` for anything else. An absent member reads as
+ * `undefined`.
+ */
 export const parse = ({ text }: Answer): Effect.Effect<Json, Unavailable> =>
   Effect.filterOrFail(
     decoded((): unknown => JSON.parse(text)),

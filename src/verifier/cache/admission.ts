@@ -1,5 +1,6 @@
 /**
- * Tells new tokens from tokens that have come before, in bounded memory (the "doorkeeper" of TinyLFU: G. Einziger, R. Friedman, B. Manes, 2017).
+ * Tells new tokens from tokens that have come before, in bounded memory (the "doorkeeper" of TinyLFU: G. Einziger, R.
+ * Friedman, B. Manes, 2017).
  */
 
 /** Remembers the hashes of recent tokens. If the hashes of two tokens have the same slot, the later token has it. */
@@ -21,7 +22,8 @@ export class AdmissionFilter {
   }
 }
 
-// Hashes every character, because tokens that differ in one character must not pass for one token that comes again. The caller pays for a verification anyway.
+// Hashes every character, because tokens that differ in one character must not pass for one token that comes again. The
+// caller pays for a verification anyway.
 const hashOf = (text: string): number => {
   let hash = text.length
   for (let i = text.length - 1; i >= 0; i--) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)

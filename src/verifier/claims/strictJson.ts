@@ -15,8 +15,9 @@ export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>
 }
 
 /**
- * Parses a JSON object without duplicate members and with at most 16 levels. Returns an object without a prototype, as are all objects in it, or
- * `undefined` for all other input. Two parsers can read a duplicate member differently (RFC 7519 §4).
+ * Parses a JSON object without duplicate members and with at most 16 levels. Returns an object without a prototype, as
+ * are all objects in it, or `undefined` for all other input. Two parsers can read a duplicate member differently (RFC
+ * 7519 §4).
  */
 export const parseText = (text: string): Readonly<Record<string, unknown>> | undefined => {
   try {

@@ -153,7 +153,9 @@ export const make = (options: {
     })
 }
 
-/** Fails when the queue needs the request's slot. The yield keeps the queue from being called while it opens the latch. */
+/**
+ * Fails when the queue needs the request's slot. The yield keeps the queue from being called while it opens the latch.
+ */
 const endsEarly = ({ endEarly }: Ticket): Effect.Effect<never, Failure> =>
   endEarly.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(Effect.fail<Failure>("Timeout")))
 

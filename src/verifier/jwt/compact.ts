@@ -26,8 +26,8 @@ export interface Compact {
 const refusedParameters = ["crit", "b64", "enc", "jwk"]
 
 /**
- * Maximum length of a header in base64url characters, which is 1024 bytes. Typical headers have 100 bytes. A longer header is
- * refused before it is parsed, so a chain of certificates (`x5c`) does not fit.
+ * Maximum length of a header in base64url characters, which is 1024 bytes. Typical headers have 100 bytes. A longer
+ * header is refused before it is parsed, so a chain of certificates (`x5c`) does not fit.
  */
 const maxHeaderLength = 1366
 

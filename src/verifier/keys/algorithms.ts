@@ -21,8 +21,8 @@ export const asymmetric = {
   Ed25519: { kty: "OKP", crv: "Ed25519" }
 } as const satisfies Readonly<Record<string, KeyType>>
 
-// RFC 9864 §2.2 renamed EdDSA with the curve Ed25519. An issuer may use the old name for its key and the new name for its
-// tokens, or the reverse. The key and the signature are the same.
+// RFC 9864 §2.2 renamed EdDSA with the curve Ed25519. An issuer may use the old name for its key and the new name for
+// its tokens, or the reverse. The key and the signature are the same.
 const namesOfEd25519: ReadonlyArray<string> = ["EdDSA", "Ed25519"] satisfies ReadonlyArray<keyof typeof asymmetric>
 
 /** Returns the names of an algorithm. Ed25519 has two names. */

@@ -195,8 +195,8 @@ export class Refresher {
   }
 
   /**
-   * Does not wait until the fetch is interrupted, because a client may never end. Waiting lookups continue synchronously
-   * and may start the next fetch, so callers first set all other state.
+   * Does not wait until the fetch is interrupted, because a client may never end. Waiting lookups continue
+   * synchronously and may start the next fetch, so callers first set all other state.
    */
   #forget(pending: Pending): void {
     this.#pending = undefined

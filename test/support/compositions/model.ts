@@ -232,7 +232,10 @@ class World {
   }
 }
 
-/** Notes the requirements that are provided to handlers and middleware as a whole, so that prebuilt ones among them get it, too. */
+/**
+ * Notes the requirements that are provided to handlers and middleware as a whole, so that prebuilt ones among them get
+ * it, too.
+ */
 const given = (merged: Services, services: Services): Services => {
   const requirements = requirementsOf(services)
   const add = <T extends { readonly given: ReadonlySet<Requirement> }>(one: T): T => ({

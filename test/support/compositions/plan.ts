@@ -104,8 +104,9 @@ export interface Plan {
    */
   readonly topology: "prefixes" | "servers" | "nested" | "builds" | "forks"
   /**
-   * The layers that get the authentication of an app. With `all`, one authentication is around all apps. A number is the
-   * step before which the authentication is provided. The strict authentication is around that step and later steps.
+   * The layers that get the authentication of an app. With `all`, one authentication is around all apps. A number is
+   * the step before which the authentication is provided. The strict authentication is around that step and later
+   * steps.
    */
   readonly place: "routes" | "handlers" | "outside" | "last step" | "all" | number
   readonly apps: ReadonlyArray<AppPlan>
