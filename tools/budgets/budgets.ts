@@ -5,7 +5,7 @@ import type { Loads, TypeCost } from "./compare.ts"
 /** For scale: importing `effect` itself loads 247 modules with 5.3 MB. */
 const everyEntryPoint: Loads = {
   // The entry point, and one module that all entry points share.
-  "effect-oauth2": { modules: 2, bytes: 215_000 },
+  "effect-oauth2": { modules: 2, bytes: 240_000 },
   effect: { modules: 219, bytes: 4_500_000 },
   jose: { modules: 9, bytes: 30_000 }
 }
@@ -14,7 +14,7 @@ const everyEntryPoint: Loads = {
 export const loadBudgets = (entryPoint: string): Loads =>
   entryPoint === "effect-oauth2/testing"
     ? // The test issuer signs tokens.
-      { ...everyEntryPoint, "effect-oauth2": { modules: 2, bytes: 230_000 }, jose: { modules: 46, bytes: 130_000 } }
+      { ...everyEntryPoint, "effect-oauth2": { modules: 2, bytes: 255_000 }, jose: { modules: 46, bytes: 130_000 } }
     : everyEntryPoint
 
 /**
