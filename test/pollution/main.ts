@@ -32,14 +32,13 @@ const accepted = AccessToken.make({
 /** Values that a merge of JSON can add to `Object.prototype`, and values that would help an attacker most. */
 const values: ReadonlyArray<Value> = Object.entries<unknown>({
   true: true,
-  false: false,
-  "the empty string": "",
   '"*"': "*",
-  0: 0,
-  "an object": {},
-  "an array": [],
   "a function": () => true,
-  "an accepted token": Effect.succeed(accepted)
+  "an accepted token": Effect.succeed(accepted),
+  // All values take twice as long: POLLUTION=all tries them.
+  ...(process.env["POLLUTION"] === "all"
+    ? { false: false, "the empty string": "", 0: 0, "an object": {}, "an array": [] }
+    : undefined)
 }).map(([what, value]) => ({ what, value }))
 
 interface Results {
