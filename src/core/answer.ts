@@ -48,7 +48,7 @@ export interface Answer {
 type Params = ReadonlyArray<readonly [name: string, value: string]>
 
 // A value must not end its quoted string or the header, so "?" replaces every other character. A realm may be any
-// quoted-string (RFC 9110 §5.6.4); only its ASCII part is kept.
+// quoted-string (RFC 9110 §5.6.4), without characters outside of ASCII.
 const quote = (value: string): string =>
   `"${value.replace(/[^\x20-\x7E]/g, "?").replace(/["\\]/g, (character) => `\\${character}`)}"`
 

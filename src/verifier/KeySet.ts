@@ -20,7 +20,7 @@
  * | duration of a request to the issuer | 5 seconds |
  * | requests of a fetch | 1 for the keys; before it 1 for the metadata, or 2 if the first document is missing |
  * | a lookup waits | at most 10 seconds; at most 1 second if stale keys can serve it |
- * | a discovered URL is kept in an outage | for 1 minute |
+ * | the discovered URL is used again without discovery, while the keys get no response | 1 minute |
  * | size of a response | 512 KiB (`maxBytes`) |
  * | redirects | not followed |
  * | URLs | `https` (`http` on loopback) |
