@@ -92,7 +92,7 @@ export const check: Check = (token, key, algorithm) => {
 
 interface Prepared {
   readonly digest: string | null
-  readonly key: Parameters<typeof verify>[2]
+  readonly key: KeyObject
 }
 
 // Converting a key takes longer than starting a verification, so each key is converted once per algorithm.
@@ -107,10 +107,16 @@ const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => 
   return made
 }
 
-// Node reads `padding`, `saltLength` and `dsaEncoding` from whatever object it is given, inherited ones too.
+// Node reads `padding`, `saltLength` and `dsaEncoding` from the key that it is given, inherited ones too. A key in a
+// record of its own (`{ key, padding }`) costs Node 25 µs for each verification.
 const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => ({
   digest,
-  key: ownProperties({ key: KeyObject.from(key), ...options })
+  key: Object.assign(KeyObject.from(key), {
+    padding: undefined,
+    saltLength: undefined,
+    dsaEncoding: undefined,
+    ...options
+  })
 })
 
 const fits = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
