@@ -108,6 +108,19 @@ describe("KeySet", () => {
           ] as const
       )
     ]
+    it.effect("of more than 8192 bits, and not one of exactly 8192", () =>
+      withDiscovery((_, keySet) =>
+        Effect.gen(function* () {
+          const isDivisible = (n: bigint) =>
+            Array.from({ length: 400 }, (_, i) => BigInt(i + 2)).some((x) => n % x === 0n)
+          let modulus = 2n ** 8191n + 1n
+          while (isDivisible(modulus)) modulus += 2n
+          yield* replaceKeys([{ ...first.jwk, kid: "long", n: base64url(modulus.toString(16)) }])
+          assert.lengthOf(yield* keySet.find(rs256("long")), 1)
+        })
+      )
+    )
+
     for (const [name, reason, bad] of cases) {
       it.effect(`${name}, warns once, and serves the other keys`, () =>
         withLogs((logs) =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Metric, Option, Tracer } from "effect"
+import { Effect, Exit, Metric, Option, Tracer } from "effect"
 import { KeySet } from "effect-oauth2"
 import { TestClock } from "effect/testing"
 import { settle } from "../support/settle.ts"
@@ -35,6 +35,25 @@ describe("KeySet", () => {
               ]
             )
             assert.isTrue(logs.every(({ annotations }) => annotations["issuer"] === issuer))
+          })
+        )
+      )
+    )
+
+    it.effect("no expired keys if a token names an unknown key while stale keys serve", () =>
+      withLogs((logs) =>
+        withDiscovery((_, keySet) =>
+          Effect.gen(function* () {
+            yield* keySet.refresh
+            yield* respondAll("unreachable")
+            yield* TestClock.adjust("20 minutes")
+            assert.isTrue(Exit.isFailure(yield* Effect.exit(keySet.find(rs256("k9")))))
+            assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
+            yield* settle
+            assert.deepStrictEqual(
+              logs.filter(({ level }) => level === "Error"),
+              []
+            )
           })
         )
       )
