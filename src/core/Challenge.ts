@@ -17,11 +17,11 @@
 import type * as Effect from "effect/Effect"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as answers from "./answer.ts"
-import type { Answer, Responses } from "./answer.ts"
+import type { Answer, AuthScheme, Responses } from "./answer.ts"
 import * as response from "./response.ts"
 import type { SecurityError } from "./SecurityError.ts"
 
-export { type Answer, bearer, type Responses } from "./answer.ts"
+export { type Answer, type AuthScheme, bearer, type Responses } from "./answer.ts"
 
 /**
  * Custom responses, by the tag of the error.
@@ -75,6 +75,8 @@ export interface Settings {
   readonly scopes: ReadonlyArray<string>
   /** Custom responses, or `{}`. */
   readonly renderers: Renderers
+  /** The scheme of the challenge. Default: `"Bearer"`. */
+  readonly authScheme?: AuthScheme
 }
 
 /**

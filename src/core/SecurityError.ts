@@ -78,7 +78,8 @@ export class NotAuthenticated extends Data.TaggedError("NotAuthenticated")<
  * |---|---|
  * | `Malformed` | no token68 follows `Bearer` |
  * | `TooLong` | the `Authorization` header is longer than `BearerToken.MaxLength` |
- * | `SeveralCredentials` | the request has several `Authorization` headers |
+ * | `SeveralCredentials` | the request has several `Authorization` headers, or an API key twice |
+ * | `CrossSite` | a page of another site has sent the request, and the credential is in a cookie |
  * | `Unspecified` | a typed client received the error |
  *
  * **Example** (Logging malformed credentials)
@@ -96,19 +97,21 @@ export class NotAuthenticated extends Data.TaggedError("NotAuthenticated")<
  * @since 0.1.0
  */
 export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
-  Received & { readonly reason: "Malformed" | "TooLong" | "SeveralCredentials" | "Unspecified" }
+  Received & { readonly reason: "Malformed" | "TooLong" | "SeveralCredentials" | "CrossSite" | "Unspecified" }
 > {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
     switch (this.reason) {
       case "Malformed":
-        return "The credentials after the scheme are not a bearer token"
+        return "The credentials do not have the form that their scheme requires"
       case "Unspecified":
         return "The credentials are malformed"
       case "TooLong":
-        return "The Authorization header is longer than BearerToken.MaxLength"
+        return "The credentials are longer than BearerToken.MaxLength"
       case "SeveralCredentials":
-        return "The request has several Authorization headers"
+        return "The request has several credentials of one kind"
+      case "CrossSite":
+        return "A page of another site has sent the request"
     }
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {

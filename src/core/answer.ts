@@ -1,5 +1,6 @@
 /** Converts an error to status, headers and body as plain data. */
 import * as Duration from "effect/Duration"
+import { own } from "./lib/ownProperties.ts"
 
 /** The fields of a `SecurityError` that the response needs. The error classes import this module, not the reverse. */
 export type Failure =
@@ -28,7 +29,16 @@ export interface Form {
   readonly responses: Responses
   readonly realm: string
   readonly scopes: ReadonlyArray<string>
+  readonly authScheme?: AuthScheme
 }
+
+/**
+ * Authentication scheme of a challenge (RFC 9110 §11.1). `APIKey` is FastAPI's name for the scheme of an API key.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AuthScheme = "Bearer" | "Basic" | "APIKey"
 
 /**
  * Response to an error, as plain data.
@@ -75,13 +85,27 @@ export const bearer = (params: Params): string =>
     ? "Bearer"
     : `Bearer ${params.map(([name, value]) => `${name}=${quote(name === "realm" ? value : restrict(value))}`).join(", ")}`
 
+/** Creates the challenge of a scheme. Only `Bearer` has parameters for errors and scopes (RFC 6750 §3). */
+const challengeOf = ({ realm, responses, ...form }: Form, params: Params): string => {
+  const quoted = `realm=${quote(realm)}`
+  switch (own(form, "authScheme")) {
+    case "Basic":
+      // RFC 7617 §2 requires the realm.
+      return responses === "fastapi" ? `Basic ${quoted}` : `Basic ${quoted}, charset="UTF-8"`
+    case "APIKey":
+      return responses === "fastapi" ? "APIKey" : `APIKey ${quoted}`
+    default:
+      return bearer(params)
+  }
+}
+
 /** Returns the response to an error, as `Challenge.answer` describes it. */
 export const answer = (error: Failure, settings: Form): Answer => {
   const fastapi = settings.responses === "fastapi"
   const scope: Params = settings.scopes.length === 0 ? [] : [["scope", settings.scopes.join(" ")]]
   const challenge = (status: number, detail: string, params: Params): Answer => ({
     status,
-    headers: { "www-authenticate": bearer(params) },
+    headers: { "www-authenticate": challengeOf(settings, params) },
     body: { detail }
   })
   switch (error._tag) {

@@ -35,13 +35,16 @@ type Refused = NotAuthenticated | InvalidRequest
 /** The usual text before the token in the header. */
 export const prefix = "Bearer "
 
-/** Returns the text after `Bearer`, which may not be a token, or the reason why there is none. Never throws. */
-export const parse = (value: string): string | Refused => {
-  if (value.startsWith(prefix)) return trim(value, prefix.length)
+/**
+ * Returns the text after the scheme, which may not be a token, or the reason why there is none. `usual` is the scheme
+ * and a space. Never throws.
+ */
+export const parse = (value: string, usual: string = prefix): string | Refused => {
+  if (value.startsWith(usual)) return trim(value, usual.length)
   if (value === "") return noCredentials
   const space = value.indexOf(" ")
   const scheme = space === -1 ? value : value.slice(0, space)
-  if (scheme.length !== 6 || scheme.toLowerCase() !== "bearer") return otherScheme
+  if (scheme.length !== usual.length - 1 || `${scheme.toLowerCase()} ` !== usual.toLowerCase()) return otherScheme
   return space === -1 ? "" : trim(value, space + 1)
 }
 

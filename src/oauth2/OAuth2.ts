@@ -124,7 +124,9 @@ const ofFlow =
   ): Constructor<Required<Flows>[Name]> =>
   (name, options) => {
     const own = ownProperties(options)
-    return scheme(`OAuth2.${flow}`, name, own, { [flow]: Struct.pick(own as Required<Flows>[Name], fields) })
+    return scheme(`OAuth2.${flow}`, name, own, {
+      flows: { [flow]: Struct.pick(own as Required<Flows>[Name], fields) }
+    })
   }
 
 /**
@@ -278,7 +280,7 @@ export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
   if (Object.keys(own.flows ?? {}).length === 0) {
     throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): flows is empty. Name at least one flow.`)
   }
-  return scheme("OAuth2.make", name, own, own.flows)
+  return scheme("OAuth2.make", name, own, { flows: own.flows })
 }
 
 /**
@@ -307,5 +309,7 @@ export const openIdConnect: Constructor<{
   readonly oauth2MetadataUrl?: never
 }> = (name, options) => {
   const own = ownProperties(options)
-  return scheme("OAuth2.openIdConnect", name, own, {}, own.openIdConnectUrl)
+  return scheme("OAuth2.openIdConnect", name, own, { openIdConnectUrl: own.openIdConnectUrl })
 }
+
+export { apiKey, type ApiKey, basic, bearer, type CredentialConstructor } from "./credentials.ts"

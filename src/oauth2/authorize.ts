@@ -4,6 +4,7 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AccessToken, type VerifiedToken } from "../core/AccessToken.ts"
+import { redact } from "../core/authorizationHeader.ts"
 import { BearerToken } from "../core/BearerToken.ts"
 import * as Challenge from "../core/Challenge.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
@@ -15,6 +16,20 @@ import { decide, failWith } from "../guard/requirement/refuse.ts"
 import { errorOf } from "../core/lib/exit.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
+
+/** Provides the credential of the request, unverified. */
+const layerCredential = ({ source }: Scheme): typeof BearerToken.layer =>
+  source === undefined
+    ? BearerToken.layer
+    : Layer.fresh(
+        Layer.effect(
+          BearerToken,
+          Effect.flatMap(Effect.all([HttpServerRequest, BearerToken.MaxLength]), ([request, maxLength]) => {
+            const credential = source.read(request, maxLength)
+            return typeof credential === "string" ? Effect.succeed(redact(credential)) : Effect.fail(credential)
+          })
+        )
+      )
 
 export const make = (scheme: Scheme) => {
   /** Requires a valid token only. The scopes in force come from `SecurityScopes`. */
@@ -57,6 +72,6 @@ export const make = (scheme: Scheme) => {
     authorize,
     authorizeOption,
     refuse: (error: SecurityError) => failWith(scheme, error),
-    layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), BearerToken.layer))
+    layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), layerCredential(scheme)))
   }
 }

@@ -38,7 +38,8 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
 
   /** Returns one `Authentication` for each verifier, so that guards recognize a shared verifier. */
   const authenticationBy = (verifier: TokenVerifier["Service"]): Authentication => {
-    const cached = authentications.get(verifier) ?? authentication.make(scheme, new Authenticator(verifier, decode))
+    const cached =
+      authentications.get(verifier) ?? authentication.make(scheme, new Authenticator(verifier, decode, scheme.source))
     authentications.set(verifier, cached)
     return cached
   }

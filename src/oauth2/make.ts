@@ -4,6 +4,8 @@ import { isReadonlyObject } from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import type { VerifiedToken } from "../core/AccessToken.ts"
+import type * as Challenge from "../core/Challenge.ts"
+import type { CredentialSource } from "../core/credentialSource.ts"
 import type { Options } from "./options.ts"
 import type { Item } from "../guard/requirement/item.ts"
 import * as requirements from "../guard/requirement/item.ts"
@@ -40,6 +42,18 @@ const assertRealm = (where: string, realm: string): void => {
   if (!/^[\x20-\x7E]+$/.test(realm)) {
     throw new TypeError(`${where}: realm must be one or more printable ASCII characters (RFC 9110 §11.5).`)
   }
+}
+
+/** What distinguishes the kinds of schemes: the credential, and its description in documents. */
+export interface Kind {
+  readonly flows?: Flows
+  readonly openIdConnectUrl?: string
+  /** The fields of the Security Scheme Object, for a scheme without OAuth flows. */
+  readonly definition?: Readonly<Record<string, unknown>>
+  /** Default: a bearer token in the `Authorization` header. */
+  readonly source?: CredentialSource
+  /** Default: `"Bearer"`. */
+  readonly authScheme?: Challenge.AuthScheme
 }
 
 /** The required fields of each flow (OpenAPI, "OAuth Flow Object"). */
@@ -91,8 +105,7 @@ export const make = <
   constructor: string,
   name: Name,
   options: Options<Scopes, Implies, Claims>,
-  flows: Flows,
-  openIdConnectUrl?: string
+  kind: Kind
 ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
   const where = `${constructor}(${JSON.stringify(name)})`
   if (!isReadonlyObject(options.scopes)) {
@@ -100,6 +113,7 @@ export const make = <
   }
   const names = Object.keys(options.scopes)
   const { realm = name, renderers = {}, responses = "fastapi" } = options
+  const { authScheme = "Bearer", flows = {}, openIdConnectUrl, source } = kind
   install()
   assertName(where, name)
   assertScopeTokens(where, names)
@@ -110,16 +124,19 @@ export const make = <
   assertFlows(where, flows)
   assertUrls(where, {
     // A scheme without flows needs the URL of OpenID Connect Discovery.
-    ...(Object.keys(flows).length === 0 ? { openIdConnectUrl } : undefined),
+    ...(kind.definition === undefined && Object.keys(flows).length === 0 ? { openIdConnectUrl } : undefined),
     ...Struct.pick(options, ["oauth2MetadataUrl"])
   })
 
   const scheme = schemes.make(name, {
-    definition: securitySchemeObject.make(ownProperties({ ...options, flows, openIdConnectUrl })),
+    source,
+    definition: securitySchemeObject.make(
+      ownProperties({ ...options, flows, openIdConnectUrl, definition: kind.definition })
+    ),
     implication: implication.make(where, names, options.implies ?? {}),
     // Frozen, because the errors of many requests share the list.
-    settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers }),
-    errors: errorSchemas.make(responses, realm)
+    settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers, authScheme }),
+    errors: errorSchemas.make(responses, realm, authScheme)
   })
 
   const assertDeclared = (method: string, scopes: ReadonlyArray<string>) => {

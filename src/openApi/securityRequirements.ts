@@ -13,13 +13,29 @@ import type { Scheme } from "../guard/scheme/scheme.ts"
 export type SecurityRequirementObject = Readonly<Record<string, ReadonlyArray<string>>>
 
 export const ofPolicy = (policy: Policy): ReadonlyArray<SecurityRequirementObject> => {
+  const isOptional = (clause: Clause) => clause.some((part) => part.optional)
+  // A request is anonymous for all schemes that read the same credential, or for none. It may have an API key and no
+  // bearer token.
+  const isOneCredential = new Set(policy.flat().map(({ scheme }) => scheme.source)).size === 1
   const authenticated = policy.reduce<ReadonlyArray<SecurityRequirementObject>>(
-    (outer, clause) => bounded(withoutRedundant(combinations(outer, ofClause(clause)))),
+    (outer, clause) => {
+      const own = ofClause(clause)
+      const anonymous = !isOneCredential && isOptional(clause) ? [{}] : []
+      return bounded(unique(combinations(outer, [...own, ...anonymous]), anonymous.length > 0))
+    },
     [{}]
   )
-  // All schemes read the same bearer token, so a request is anonymous for all of them or for none.
-  return policy.every((clause) => clause.some((part) => part.optional)) ? [...authenticated, {}] : authenticated
+  return isOneCredential && policy.every(isOptional) ? [...authenticated, {}] : authenticated
 }
+
+// With an anonymous alternative, the others stay: they tell clients which credentials the server understands.
+const unique = (
+  of: ReadonlyArray<SecurityRequirementObject>,
+  isAnonymous: boolean
+): ReadonlyArray<SecurityRequirementObject> =>
+  isAnonymous
+    ? [...new Map(of.map((alternative) => [JSON.stringify(alternative), alternative])).values()]
+    : withoutRedundant(of)
 
 const ofClause = (clause: Clause): ReadonlyArray<SecurityRequirementObject> =>
   clause.flatMap((part) => bounded(alternativesOf(part)).map((scopes) => ({ [part.scheme.name]: scopes })))

@@ -8,7 +8,8 @@ import { BearerToken } from "effect-oauth2"
 export type Answer =
   | { readonly token: string }
   | {
-      readonly refused: "NoCredentials" | "OtherScheme" | "Malformed" | "TooLong" | "SeveralCredentials" | "Unspecified"
+      readonly refused:
+        "NoCredentials" | "OtherScheme" | "Malformed" | "TooLong" | "SeveralCredentials" | "CrossSite" | "Unspecified"
     }
 
 export const token = (token: string): Answer => ({ token })

@@ -9,6 +9,19 @@ export const authorizationOf = (request: HttpServerRequest): string | undefined 
   return typeof value === "string" ? value : undefined
 }
 
+/** Returns the value of any header, whose `name` is in lower case. Node joins the values of most repeated headers. */
+export const fieldOf = (request: HttpServerRequest, name: string): string | undefined => {
+  const { headers } = request
+  const value: unknown = isInherited(headers, name) ? undefined : headers[name]
+  return typeof value === "string" ? value : undefined
+}
+
+/** Returns how often a Node request has a header, whose `name` is in lower case. Returns 0 for other sources. */
+export const countFields = (source: object, name: string): number =>
+  (rawFields(source) ?? []).filter(
+    (field, i) => i % 2 === 0 && typeof field === "string" && field.toLowerCase() === name
+  ).length
+
 /**
  * Returns `true` if a request has several `Authorization` headers. Node's `headers` has only the first, and
  * `rawHeaders` has all. A web-standard `Request` joins them with a comma, which no token may contain.

@@ -41,8 +41,12 @@ export const isOurs = (schema: Schema.Top): boolean => settingsOf(schema) !== un
 export const settingsOf = (schema: Schema.Top): Challenge.Settings | undefined =>
   own(SchemaAST.resolve(schema.ast), mark) as Challenge.Settings | undefined
 
-export const make = (responses: Challenge.Responses, realm: string): ErrorSchemasByTag => {
-  const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {} }
+export const make = (
+  responses: Challenge.Responses,
+  realm: string,
+  authScheme: Challenge.AuthScheme
+): ErrorSchemasByTag => {
+  const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {}, authScheme }
 
   /**
    * `example` gives the status and the detail. `received` creates the error of a typed client from the response's

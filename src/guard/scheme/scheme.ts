@@ -4,6 +4,7 @@ import type * as Effect from "effect/Effect"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
+import type { CredentialSource } from "../../core/credentialSource.ts"
 import type { Definition } from "./securitySchemeObject.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
@@ -16,6 +17,8 @@ export interface Scheme {
   /** The scheme's Security Scheme Object in OpenAPI. */
   readonly definition: Definition
   readonly implication: Implication
+  /** Where the credential stands in a request. `undefined`: a bearer token in the `Authorization` header. */
+  readonly source: CredentialSource | undefined
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
   /** The schemas with which an `HttpApi` declares the scheme's errors. */
   readonly errors: ErrorSchemasByTag
@@ -71,7 +74,7 @@ export class Proof {
 
 export const make = (
   name: string,
-  options: Pick<Scheme, "definition" | "implication" | "settings" | "errors">
+  options: Pick<Scheme, "definition" | "implication" | "source" | "settings" | "errors">
 ): Scheme => ({
   name,
   ...options,

@@ -108,6 +108,8 @@ export const make =
     readonly description?: string
     readonly oauth2MetadataUrl?: string
     readonly deprecated?: boolean
+    /** The fields of a scheme without OAuth flows. */
+    readonly definition?: Fields | undefined
   }): Definition =>
   (version) => {
     const { deprecated = false, description, flows, oauth2MetadataUrl, openIdConnectUrl, scopes } = options
@@ -115,6 +117,7 @@ export const make =
     // "x-".
     const added = (name: string) => (/^3\.[01]\./.test(version) ? `x-${name}` : name)
     const common = present({ description, [added("deprecated")]: deprecated ? true : undefined })
+    if (options.definition !== undefined) return { ...options.definition, ...common }
     if (openIdConnectUrl !== undefined) return { type: "openIdConnect", ...common, openIdConnectUrl }
     return {
       type: "oauth2",

@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { BearerToken } from "../../core/BearerToken.ts"
 import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../../core/SecurityError.ts"
+import type { CredentialSource } from "../../core/credentialSource.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import * as authorizationHeader from "../../core/authorizationHeader.ts"
 import { failConstant, failWith } from "../../core/constantErrors.ts"
@@ -45,10 +46,17 @@ const refused = (error: NotAuthenticated | InvalidRequest): Credential => ({
 export class Authenticator {
   readonly #verifier: DirectVerifier
   readonly #decode: Decode<FrozenToken> | undefined
+  readonly #source: CredentialSource | undefined
   readonly #decoded = new WeakMap<VerifiedToken, Exit.Success<VerifiedToken>>()
 
-  constructor(verifier: TokenVerifier["Service"], decode: Decode<VerifiedToken> | undefined) {
+  /** Without a `source`, the credential is a bearer token. */
+  constructor(
+    verifier: TokenVerifier["Service"],
+    decode: Decode<VerifiedToken> | undefined,
+    source: CredentialSource | undefined
+  ) {
     this.#verifier = directOf(verifier)
+    this.#source = source
     this.#decode = decode && ((token) => Effect.map(decode(token), frozen))
   }
 
@@ -61,7 +69,13 @@ export class Authenticator {
       const token = Context.getUnsafe(fiber.context, BearerToken)
       return { token, verified: this.fromToken(token, fiber) }
     }
-    const header = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
+    const maxLength = fiber.getRef(BearerToken.MaxLength)
+    if (this.#source !== undefined) {
+      const credential = this.#source.read(request, maxLength)
+      if (typeof credential !== "string") return refused(credential)
+      return this.#find(credential, this.#verifier.lookUp(credential, fiber), request, "own", fiber)
+    }
+    const header = authorizationHeader.presented(request, maxLength)
     if (typeof header !== "string") return refused(header)
     const presented = this.#verifier.lookUpPresented(header, fiber)
     if (presented !== undefined && Exit.isExit(presented.verified))
@@ -145,7 +159,7 @@ export class TestAuthenticator extends Authenticator {
   readonly #verified: Effect.Effect<VerifiedToken> | undefined
 
   constructor(verified: Effect.Effect<VerifiedToken> | undefined) {
-    super({ verify: () => verified ?? rejected, invalidate: () => Effect.void }, undefined)
+    super({ verify: () => verified ?? rejected, invalidate: () => Effect.void }, undefined, undefined)
     this.#verified = verified
   }
 

@@ -1,0 +1,35 @@
+/** Recognizes requests that another site has sent. A browser adds cookies to them. */
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { constant } from "./constantErrors.ts"
+import { fieldOf } from "./effect/receivedRequest.ts"
+import { InvalidRequest } from "./SecurityError.ts"
+
+export const crossSite = constant(new InvalidRequest({ reason: "CrossSite" }))
+
+// RFC 9110 §9.2.1. A browser does not show the response to another site without CORS.
+const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"])
+
+/**
+ * Returns `true` if the request may come from a page of another site. Browsers tell by `Sec-Fetch-Site`, and older ones
+ * by `Origin`. A client that sends neither is no browser. A safe method passes, except for a WebSocket: its page can
+ * read what the server sends.
+ */
+export const isCrossSite = (request: HttpServerRequest, trustedOrigins: ReadonlySet<string>): boolean => {
+  if (safeMethods.has(request.method) && fieldOf(request, "upgrade") === undefined) return false
+  const origin = fieldOf(request, "origin")
+  if (origin !== undefined && trustedOrigins.has(origin)) return false
+  const site = fieldOf(request, "sec-fetch-site")
+  if (site !== undefined) return site !== "same-origin" && site !== "none"
+  if (origin === undefined) return false
+  const host = fieldOf(request, "host") ?? fieldOf(request, ":authority")
+  return host === undefined || !isOfHost(origin, host)
+}
+
+/** Compares the hosts as URLs, because a browser omits the default port of the protocol. */
+const isOfHost = (origin: string, host: string): boolean => {
+  // The origin of a page without one is "null".
+  if (!URL.canParse(origin)) return false
+  const page = new URL(origin)
+  const server = `${page.protocol}//${host}`
+  return URL.canParse(server) && new URL(server).host === page.host
+}
