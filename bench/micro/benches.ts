@@ -20,7 +20,7 @@ const Open = HttpRouter.add(
   Effect.sync(() => HttpServerResponse.jsonUnsafe({ subject: "nobody" }))
 )
 
-const Guarded = Open.pipe(Layer.provide(auth.require("items:read").route.layer))
+const Guarded = Open.pipe(auth.require("items:read"))
 
 const policy = { issuer: minter.issuer, audience }
 const Verifier = JwtVerifier.layer(policy).pipe(Layer.provide(FetchHttpClient.layer))

@@ -22,6 +22,6 @@ const Items = HttpRouter.addAll(
       Effect.map(AccessToken, ({ subject }) => HttpServerResponse.jsonUnsafe({ subject }))
     )
   )
-).pipe(Layer.provide(required.route.layer))
+).pipe(required)
 
 serveEffect(HttpRouter.serve(Layer.mergeAll(Open, Items), quiet).pipe(Layer.provide(Authentication)))

@@ -57,7 +57,7 @@ const profile = (auth: Security.Auth) => {
       HttpServerResponse.jsonUnsafe({ subject, scopes: Array.from(scopes) })
     )
   ).pipe(
-    Layer.provide(auth.require("me").route.layer),
+    auth.require("me"),
     Layer.provide(OpenApiSecurity.operation({ operationId: "me", summary: "Read your own profile" }))
   )
 
@@ -70,7 +70,7 @@ const profile = (auth: Security.Auth) => {
       })
     )
   ).pipe(
-    Layer.provide(auth.optional().route.layer),
+    auth.optional(),
     Layer.provide(
       OpenApiSecurity.operation({ operationId: "greeting", summary: "Get a greeting, by name if you are logged in" })
     )
@@ -80,6 +80,6 @@ const profile = (auth: Security.Auth) => {
 }
 
 const Health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))).pipe(
-  Layer.provide(OAuth2.Public("monitoring tools have no credentials").route.layer),
+  OAuth2.Public("monitoring tools have no credentials"),
   Layer.provide(OpenApiSecurity.operation({ operationId: "health", tags: ["health"], summary: "Check the service" }))
 )

@@ -30,7 +30,7 @@
  *   "GET",
  *   "/users/me",
  *   Effect.map(AccessToken, (token) => HttpServerResponse.jsonUnsafe({ subject: token.subject }))
- * ).pipe(Layer.provide(auth.require("me").route.layer))
+ * ).pipe(auth.require("me"))
  *
  * export const App = Me.pipe(
  *   Layer.provide(auth.layer),
@@ -64,6 +64,7 @@ export type {
   Authenticated,
   Authentication,
   Granted,
+  Missing,
   Requires,
   Seal,
   SecurityRequirement,

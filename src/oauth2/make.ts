@@ -113,7 +113,7 @@ export const make = <
   }
   const names = Object.keys(options.scopes)
   const { realm = name, renderers = {}, responses = "fastapi" } = options
-  const { authScheme = "Bearer", flows = {}, openIdConnectUrl, source } = kind
+  const { authScheme = "Bearer", definition, flows = {}, openIdConnectUrl, source } = ownProperties(kind)
   install()
   assertName(where, name)
   assertScopeTokens(where, names)
@@ -124,15 +124,13 @@ export const make = <
   assertFlows(where, flows)
   assertUrls(where, {
     // A scheme without flows needs the URL of OpenID Connect Discovery.
-    ...(kind.definition === undefined && Object.keys(flows).length === 0 ? { openIdConnectUrl } : undefined),
+    ...(definition === undefined && Object.keys(flows).length === 0 ? { openIdConnectUrl } : undefined),
     ...Struct.pick(options, ["oauth2MetadataUrl"])
   })
 
   const scheme = schemes.make(name, {
     source,
-    definition: securitySchemeObject.make(
-      ownProperties({ ...options, flows, openIdConnectUrl, definition: kind.definition })
-    ),
+    definition: securitySchemeObject.make(ownProperties({ ...options, flows, openIdConnectUrl, definition })),
     implication: implication.make(where, names, options.implies ?? {}),
     // Frozen, because the errors of many requests share the list.
     settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers, authScheme }),

@@ -86,7 +86,7 @@ export interface OAuth2Scheme<
    * import { auth } from "./auth.ts"
    *
    * export const route = HttpRouter.add("GET", "/items", Effect.succeed(HttpServerResponse.jsonUnsafe([]))).pipe(
-   *   Layer.provide(auth.require("items:read").route.layer)
+   *   auth.require("items:read")
    * )
    *
    * export const endpoint = HttpApiEndpoint.get("list", "/items").middleware(auth.require("items:read"))
@@ -128,7 +128,7 @@ export interface OAuth2Scheme<
    *   Effect.map(OptionalAccessToken, (token) =>
    *     HttpServerResponse.text(Option.isSome(token) ? `Welcome back, ${token.value.subject}` : "Welcome")
    *   )
-   * ).pipe(Layer.provide(auth.optional().route.layer))
+   * ).pipe(auth.optional())
    * ```
    */
   readonly optional: <const Items extends ReadonlyArray<Item<Scope, Name>>>(
@@ -510,7 +510,7 @@ export interface OAuth2Scheme<
    *   "GET",
    *   "/me",
    *   Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text(subject))
-   * ).pipe(Layer.provide(auth.require("me").route.layer))
+   * ).pipe(auth.require("me"))
    *
    * const ask = (layer: ReturnType<typeof auth.layerTest>) =>
    *   Effect.gen(function* () {

@@ -72,7 +72,7 @@ export type Proven<T> = [Unproven<OfRequest<Needs<T>>>] extends [never] ? unknow
  *   "DELETE",
  *   "/items",
  *   Effect.as(auth.granted("items:write"), HttpServerResponse.empty())
- * ).pipe(Layer.provide(auth.require("items:write").route.layer), OAuth2.proven)
+ * ).pipe(auth.require("items:write"), OAuth2.proven)
  * ```
  *
  * @see {@link secured} to find unprotected routes

@@ -6,6 +6,7 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import type * as Layer from "effect/Layer"
 import type * as Types from "effect/Types"
 import * as Challenge from "../core/Challenge.ts"
 import type { MiddlewareTypes } from "../core/effect/middlewareTypes.ts"
@@ -16,7 +17,7 @@ import { assertOutsideOfRequests } from "../guard/decision/place.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import { registerMarker } from "../guard/middleware/placement.ts"
 import * as routeRecorder from "../guard/middleware/routeRecorder.ts"
-import type { Seal } from "../guard/middleware/securityRequirement.ts"
+import { callable, type Seal } from "../guard/middleware/securityRequirement.ts"
 
 /**
  * Identifier of the `Public` middleware, which every scheme's layer provides.
@@ -37,7 +38,11 @@ export interface PublicEndpoint extends MiddlewareTypes<never, never, never> {
 export interface Public extends Context.Key<PublicEndpoint, HttpApiMiddleware.HttpApiMiddleware<never, never, never>> {
   /** The reason why the endpoint is public, for readers of the code. */
   readonly reason: string
-  /** The mark for routes of `HttpRouter`: `Layer.provide(OAuth2.Public("…").route.layer)`. */
+  /** Marks a layer of routes: `routes.pipe(OAuth2.Public("…"))`. */
+  <A, E, R>(
+    routes: Layer.Layer<A, E, R>
+  ): Layer.Layer<A, E, Exclude<R, HttpRouter.Request.From<"Requires", Seal<string>>>>
+  /** The mark as middleware, to combine with other middleware. */
   readonly route: HttpRouter.Middleware<{
     provides: Seal<string>
     handles: never
@@ -111,7 +116,6 @@ export const Public = (reason: string): Public => {
     Context.Reference<typeof authorizeAnyoneAt>("effect-oauth2/Public", { defaultValue: () => authorizeAnyoneAt }),
     HttpApiMiddleware.Service<never>()("effect-oauth2/Public")
   )
-  reasons.set(key, reason)
   const route = HttpRouter.middleware(
     registerMarker((handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
       routeRecorder.notePublic()
@@ -119,5 +123,8 @@ export const Public = (reason: string): Public => {
       return authorizeAnyone(handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
     })
   )
-  return Object.assign(key, { reason, route })
+  const self = Object.assign(callable(key, route), { reason })
+  reasons.set(self, reason)
+  // Safe cast: `callable` adds the members of the middleware to the key.
+  return self as unknown as Public
 }

@@ -124,7 +124,7 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  * import { auth } from "./auth.ts"
  *
  * const List = HttpRouter.add("GET", "/items", HttpServerResponse.jsonUnsafe([])).pipe(
- *   Layer.provide(auth.require("items:read").route.layer)
+ *   auth.require("items:read")
  * )
  *
  * export const Routes = Layer.mergeAll(List).pipe(OAuth2.secured)
@@ -226,7 +226,7 @@ const assertEach = (found: ReadonlyArray<Found>): void => {
  * import { OAuth2 } from "effect-oauth2"
  *
  * export const Routes = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.text("ok"))).pipe(
- *   Layer.provide(OAuth2.Public("the load balancer has no credentials").route.layer),
+ *   OAuth2.Public("the load balancer has no credentials"),
  *   OAuth2.secured
  * )
  * ```

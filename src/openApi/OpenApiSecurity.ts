@@ -170,7 +170,7 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  * import { auth } from "./auth.ts"
  *
  * const Me = HttpRouter.add("GET", "/users/me", HttpServerResponse.empty()).pipe(
- *   Layer.provide(auth.require("me").route.layer),
+ *   auth.require("me"),
  *   Layer.provide(OpenApiSecurity.operation({ summary: "Who am I?" }))
  * )
  *

@@ -21,8 +21,8 @@ export const responses: ReadonlyArray<Responses> = ["fastapi", "rfc6750"]
 const subject = Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text(subject))
 
 const Routes = Layer.mergeAll(
-  HttpRouter.add("*", "/fastapi", subject).pipe(Layer.provide(schemes.fastapi.require("read").route.layer)),
-  HttpRouter.add("*", "/rfc6750", subject).pipe(Layer.provide(schemes.rfc6750.require("read").route.layer))
+  HttpRouter.add("*", "/fastapi", subject).pipe(schemes.fastapi.require("read")),
+  HttpRouter.add("*", "/rfc6750", subject).pipe(schemes.rfc6750.require("read"))
 ).pipe(Layer.provide([schemes.fastapi.layer, schemes.rfc6750.layer]))
 
 export const audience = "https://api.test"

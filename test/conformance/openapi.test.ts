@@ -23,20 +23,20 @@ const bare = (description?: string) => {
     scopes: {},
     ...(description === undefined ? undefined : { description })
   })
-  return documentOf(route("GET", "/items/").pipe(Layer.provide(auth.require().route.layer)), auth)
+  return documentOf(route("GET", "/items/").pipe(auth.require()), auth)
 }
 
 const scopes = () => {
   const auth = OAuth2.authorizationCode(name, { authorizationUrl: "authorize", tokenUrl: "token", scopes: readWrite })
-  const both = Layer.provide(auth.require("read", "write").route.layer)
+  const both = auth.require("read", "write")
   const items = Layer.mergeAll(route("GET", "/items/"), route("POST", "/items/").pipe(both))
   return documentOf(
     Layer.mergeAll(
       route("GET", "/"),
       route("GET", "/with-oauth2-scheme").pipe(both),
       route("GET", "/with-get-token").pipe(both),
-      items.pipe(Layer.provide(auth.require("read").route.layer))
-    ).pipe(Layer.provide(auth.require().route.layer)),
+      items.pipe(auth.require("read"))
+    ).pipe(auth.require()),
     auth
   )
 }
@@ -47,13 +47,7 @@ const simple = () => {
     tokenUrl: "/api/oauth/token",
     scopes: readWrite
   })
-  return documentOf(
-    route("GET", "/admin").pipe(
-      Layer.provide(auth.require("read", "write").route.layer),
-      Layer.provide(auth.require().route.layer)
-    ),
-    auth
-  )
+  return documentOf(route("GET", "/admin").pipe(auth.require("read", "write"), auth.require()), auth)
 }
 
 const optional = () => {
@@ -61,15 +55,12 @@ const optional = () => {
     flows: { password: { tokenUrl: "token" } },
     scopes: { "read:users": "Read the users", "write:users": "Create users" }
   })
-  return documentOf(
-    Layer.mergeAll(route("POST", "/login"), route("GET", "/users/me").pipe(Layer.provide(auth.optional().route.layer))),
-    auth
-  )
+  return documentOf(Layer.mergeAll(route("POST", "/login"), route("GET", "/users/me").pipe(auth.optional())), auth)
 }
 
 const openIdConnect = () => {
   const auth = OAuth2.openIdConnect("OpenIdConnect", { openIdConnectUrl: "/openid", scopes: {} })
-  return documentOf(route("GET", "/users/me").pipe(Layer.provide(auth.require().route.layer)), auth)
+  return documentOf(route("GET", "/users/me").pipe(auth.require()), auth)
 }
 
 const tutorial = () => {
@@ -77,13 +68,13 @@ const tutorial = () => {
     flows: { password: { tokenUrl: "token" } },
     scopes: { me: "Read information about the current user.", items: "Read items." }
   })
-  const active = Layer.provide(auth.require("me").route.layer)
+  const active = auth.require("me")
   return documentOf(
     Layer.mergeAll(
       route("POST", "/token"),
       route("GET", "/users/me/").pipe(active),
-      route("GET", "/users/me/items/").pipe(active, Layer.provide(auth.require("items").route.layer)),
-      route("GET", "/status/").pipe(Layer.provide(auth.require().route.layer))
+      route("GET", "/users/me/items/").pipe(active, auth.require("items")),
+      route("GET", "/status/").pipe(auth.require())
     ),
     auth
   )

@@ -228,7 +228,7 @@ describe("BearerToken", () => {
     it.effect("does not authorize a request, because the guard reads the credential of the request", () =>
       Effect.gen(function* () {
         const Guarded = HttpRouter.add("GET", "/", HttpServerResponse.text("open")).pipe(
-          Layer.provide(fastapi.require().route.layer),
+          fastapi.require(),
           Layer.provide(fastapi.layer),
           Layer.provide(verifierLayer)
         )

@@ -17,7 +17,7 @@ const statusWith = (options: Parameters<HttpServerRequest.HttpServerRequest["mod
     )
     const send = yield* serve(
       HttpRouter.add("GET", "/", handler).pipe(
-        Layer.provide(auth.require("a").route.layer),
+        auth.require("a"),
         Layer.provide(auth.layer),
         Layer.provide(new Verifier({ one: ["a"], two: ["a"] }).layer)
       )

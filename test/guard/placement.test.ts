@@ -313,7 +313,7 @@ describe("the layer of a requirement", () => {
       for (const users of [Layer.provide(Users, signedIn), Layer.provide(Layer.mergeAll(Users), signedIn)]) {
         assert.strictEqual(
           yield* refusal(mount("/1", verifiedBy("one"), users as typeof Users)),
-          `The layer of the requirement "a", "b" of the scheme "OAuth2" is provided to handlers ("me"). Handlers do not apply a requirement, so the routes would lack the requirement. Provide the layer to HttpApiBuilder.layer, outside the handlers. Or give the requirement to the endpoint, the group or the api: .middleware(requirement).`
+          `The layer of the requirement "a", "b" of the scheme "OAuth2" is provided to handlers ("me"). Handlers do not apply a requirement, so the routes would lack the requirement. Apply it to HttpApiBuilder.layer, outside the handlers: HttpApiBuilder.layer(api).pipe(requirement). Or give the requirement to the endpoint, the group or the api: .middleware(requirement).`
         )
       }
     })
@@ -325,7 +325,7 @@ describe("the layer of a requirement", () => {
       const routes = HttpRouter.add("GET", "/", HttpServerResponse.text("in")).pipe(Layer.provide(timing))
       assert.strictEqual(
         yield* refusal(Layer.provide(routes, verifiedBy("one"))),
-        `The layer of the requirement "a", "b" of the scheme "OAuth2" is provided to the layer of a middleware. A middleware does not apply a requirement, so the routes would lack the requirement. Provide both layers to the routes: Layer.provide(middleware.layer), Layer.provide(requirement.route.layer).`
+        `The layer of the requirement "a", "b" of the scheme "OAuth2" is provided to the layer of a middleware. A middleware does not apply a requirement, so the routes would lack the requirement. Apply both to the routes: routes.pipe(Layer.provide(middleware.layer), requirement).`
       )
     })
   )

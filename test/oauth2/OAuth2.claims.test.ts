@@ -17,7 +17,7 @@ describe("the claims of a token", () => {
   const handler = Effect.map(typed.granted("a"), ({ claims }) =>
     HttpServerResponse.jsonUnsafe({ tenant: claims.tenant.toUpperCase(), level: claims.level + 1 })
   )
-  const app = HttpRouter.add("GET", "/", handler).pipe(Layer.provide(typed.require("a").route.layer))
+  const app = HttpRouter.add("GET", "/", handler).pipe(typed.require("a"))
   const withClaims = (claims: Record<string, unknown>) =>
     TokenVerifier.layer({ verify: () => Effect.succeed({ ...verified("demo", ["a"]), claims }) })
 
@@ -69,7 +69,7 @@ describe("the claims of a token", () => {
         "GET",
         "/optional",
         Effect.map(OptionalAccessToken, (token) => HttpServerResponse.text(token._tag))
-      ).pipe(Layer.provide(typed.optional("a").route.layer))
+      ).pipe(typed.optional("a"))
       const send = yield* serve(Layer.merge(app, optional).pipe(Layer.provide(typed.layerTest("anonymous"))))
       assert.strictEqual((yield* send("/optional", "whatever")).body, "None")
       assert.deepStrictEqual(summary(yield* send("/", "whatever")), [401, "Bearer", detail("Not authenticated")])
@@ -104,19 +104,14 @@ describe("the claims of a token", () => {
   const text = Effect.map((value: string) => HttpServerResponse.text(value))
 
   const routes = Layer.mergeAll(
-    HttpRouter.add("GET", "/user", text(user)).pipe(Layer.provide(typed.require().route.layer)),
-    HttpRouter.add("GET", "/both", text(both)).pipe(
-      Layer.provide(plans.require("x").route.layer),
-      Layer.provide(typed.require("a").route.layer)
-    ),
+    HttpRouter.add("GET", "/user", text(user)).pipe(typed.require()),
+    HttpRouter.add("GET", "/both", text(both)).pipe(plans.require("x"), typed.require("a")),
     HttpRouter.add("GET", "/around", text(both)).pipe(
-      Layer.provide(typed.require("a").route.layer),
+      typed.require("a"),
       Layer.provide(HttpRouter.middleware(Effect.map(HttpServerResponse.setHeader("x-between", "1"))).layer),
-      Layer.provide(plans.require("x").route.layer)
+      plans.require("x")
     ),
-    HttpRouter.add("GET", "/either", text(user)).pipe(
-      Layer.provide(OAuth2.either(typed.require("a"), typed.require()).route.layer)
-    )
+    HttpRouter.add("GET", "/either", text(user)).pipe(OAuth2.either(typed.require("a"), typed.require()))
   ).pipe(OAuth2.proven)
 
   const success = Schema.String
@@ -195,7 +190,7 @@ describe("the claims of a token", () => {
         Option.match({ onNone: () => "anonymous", onSome: ({ claims }) => `${claims.tenant} ${claims.level + 1}` })
       )
       const app = HttpRouter.add("GET", "/", text(greeting)).pipe(
-        Layer.provide(typed.optional("a").route.layer),
+        typed.optional("a"),
         Layer.provide(typed.layer.pipe(Layer.provide(counting)))
       )
       const send = yield* serve(app)
@@ -214,10 +209,10 @@ describe("the claims of a token", () => {
         const get = (path: `/${string}`) => HttpRouter.add("GET", path, text(user))
         const either = Requirement.any(tenant("t2"), Requirement.all(tenant("t1"), level(1)))
         const app = Layer.mergeAll(
-          get("/t1").pipe(Layer.provide(typed.require("a", tenant("t1")).route.layer)),
-          get("/t2").pipe(Layer.provide(typed.require("a", tenant("t2")).route.layer)),
-          get("/either").pipe(Layer.provide(typed.require(either).route.layer)),
-          get("/both").pipe(Layer.provide(typed.require(tenant("t1"), level(2)).route.layer))
+          get("/t1").pipe(typed.require("a", tenant("t1"))),
+          get("/t2").pipe(typed.require("a", tenant("t2"))),
+          get("/either").pipe(typed.require(either)),
+          get("/both").pipe(typed.require(tenant("t1"), level(2)))
         )
         const send = yield* serve(app.pipe(Layer.provide(layers)))
         assert.deepStrictEqual(summary(yield* send("/t1", "t")), [200, null, "user t1 2"])

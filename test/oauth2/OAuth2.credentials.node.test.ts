@@ -24,9 +24,9 @@ const Verifier = TokenVerifier.layer({
 const reached = Effect.succeed(HttpServerResponse.text("reached"))
 
 const Routes = Layer.mergeAll(
-  HttpRouter.add("GET", "/key", reached).pipe(Layer.provide(key.require().route.layer)),
-  HttpRouter.add("GET", "/session", reached).pipe(Layer.provide(session.require().route.layer)),
-  HttpRouter.add("GET", "/user", reached).pipe(Layer.provide(user.require().route.layer))
+  HttpRouter.add("GET", "/key", reached).pipe(key.require()),
+  HttpRouter.add("GET", "/session", reached).pipe(session.require()),
+  HttpRouter.add("GET", "/user", reached).pipe(user.require())
 ).pipe(Layer.provide([key.layer, session.layer, user.layer]), Layer.provide(Verifier))
 
 layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.layerTest)))(

@@ -55,7 +55,7 @@ const reached = Effect.succeed(HttpServerResponse.text("reached"))
 const entries = Object.entries(requirements) as ReadonlyArray<readonly [Name, typeof requirements.bearer]>
 
 const Routes = entries
-  .map(([name, requirement]) => HttpRouter.add("*", `/${name}`, reached).pipe(Layer.provide(requirement.route.layer)))
+  .map(([name, requirement]) => HttpRouter.add("*", `/${name}`, reached).pipe(requirement))
   .reduce((all, one) => Layer.merge(all, one))
 
 const endpointOf = (name: Name, method: "GET" | "POST") =>

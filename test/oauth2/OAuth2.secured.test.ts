@@ -9,8 +9,8 @@ import { serve } from "../support/web.ts"
 
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
 
-const guarded = Layer.provide(auth.require("a").route.layer)
-const open = Layer.provide(OAuth2.Public("it is a test").route.layer)
+const guarded = auth.require("a")
+const open = OAuth2.Public("it is a test")
 const other = Layer.provide(HttpRouter.middleware((handler) => Effect.map(handler, (response) => response)).layer)
 
 const response = HttpServerResponse.text("ok")
@@ -46,8 +46,8 @@ describe("OAuth2.secured, for a layer of routes", () => {
     Effect.gen(function* () {
       const routes = Layer.mergeAll(
         route("/required").pipe(guarded),
-        route("/optional").pipe(Layer.provide(auth.optional().route.layer)),
-        route("/either").pipe(Layer.provide(OAuth2.either(auth.require("a"), auth.require("b")).route.layer)),
+        route("/optional").pipe(auth.optional()),
+        route("/either").pipe(OAuth2.either(auth.require("a"), auth.require("b"))),
         route("/public").pipe(open),
         route("/inside").pipe(other, guarded),
         route("/outside").pipe(guarded, other),

@@ -24,7 +24,7 @@ const whoAmI = Effect.gen(function* () {
 })
 
 const route = (path: `/${string}`, ...scopes: ReadonlyArray<"a" | "b" | "c" | "d">) =>
-  HttpRouter.add("GET", path, whoAmI).pipe(Layer.provide(auth.require(...scopes).route.layer))
+  HttpRouter.add("GET", path, whoAmI).pipe(auth.require(...scopes))
 
 describe("auth.require", () => {
   it.effect("responds as FastAPI does by default", () =>
@@ -53,8 +53,8 @@ describe("auth.require", () => {
         realm: `the "api"`
       })
       const Routes = Layer.mergeAll(
-        HttpRouter.add("GET", "/", whoAmI).pipe(Layer.provide(strict.require("a", "b").route.layer)),
-        HttpRouter.add("GET", "/any", whoAmI).pipe(Layer.provide(strict.require().route.layer))
+        HttpRouter.add("GET", "/", whoAmI).pipe(strict.require("a", "b")),
+        HttpRouter.add("GET", "/any", whoAmI).pipe(strict.require())
       )
       const send = yield* serve(Routes.pipe(Layer.provide(strict.layer), Layer.provide(verifier().layer)))
       const challenges = [
@@ -89,9 +89,9 @@ describe("auth.require", () => {
 
   describe("nested", () => {
     const stacked = Layer.mergeAll(route("/inner", "c", "a"), route("/plain")).pipe(
-      Layer.provide(auth.require("b", "a").route.layer),
+      auth.require("b", "a"),
       Layer.merge(route("/sibling", "d")),
-      Layer.provide(auth.require("a").route.layer)
+      auth.require("a")
     )
 
     it.effect("accumulates scopes once each and outermost first, without those of siblings", () =>
@@ -130,7 +130,7 @@ describe("auth.require", () => {
         )
         const app = route("/", "b").pipe(
           Layer.provide(between.layer),
-          Layer.provide(auth.require("a").route.layer),
+          auth.require("a"),
           Layer.provide(auth.layer),
           Layer.provide(tokens.layer)
         )
@@ -148,7 +148,7 @@ describe("auth.require", () => {
         const [inner, outer] = [new Verifier({ t: ["a"], u: ["a"] }), new Verifier({ t: ["b"] })]
         const app = route("/", "a").pipe(
           Layer.provide(auth.layer.pipe(Layer.provide(inner.layer))),
-          Layer.provide(auth.require("b").route.layer),
+          auth.require("b"),
           Layer.provide(Layer.fresh(auth.layer).pipe(Layer.provide(outer.layer)))
         )
         const send = yield* serve(app)
@@ -182,7 +182,7 @@ describe("auth.require", () => {
           handled++
           return HttpServerResponse.empty()
         })
-      ).pipe(Layer.provide(auth.require("a").route.layer), Layer.provide(auth.layer), Layer.provide(verifier().layer))
+      ).pipe(auth.require("a"), Layer.provide(auth.layer), Layer.provide(verifier().layer))
       const send = yield* serve(app)
       assert.strictEqual((yield* send("/", undefined, { method: "POST", body: "{" })).status, 401)
       assert.strictEqual((yield* send("/", "none", { method: "POST", body: "{" })).status, 401)
@@ -200,7 +200,7 @@ describe("auth.require", () => {
         return HttpServerResponse.text(`${token.subject} ${Redacted.value(credential)}`)
       })
       const app = HttpRouter.add("GET", "/", slow).pipe(
-        Layer.provide(auth.require().route.layer),
+        auth.require(),
         Layer.provide(auth.layer),
         Layer.provide(verifier().layer)
       )
@@ -323,7 +323,7 @@ describe("auth.require", () => {
       )
       const app = route("/", "b").pipe(
         Layer.provide(swap.layer),
-        Layer.provide(auth.require("a").route.layer),
+        auth.require("a"),
         Layer.provide(auth.layer),
         Layer.provide(tokens.layer)
       )
@@ -338,7 +338,7 @@ describe("auth.optional", () => {
   const greeting = Effect.map(OptionalAccessToken, (token) =>
     HttpServerResponse.text(Option.match(token, { onNone: () => "anonymous", onSome: ({ subject }) => subject }))
   )
-  const app = HttpRouter.add("GET", "/", greeting).pipe(Layer.provide(auth.optional("a").route.layer))
+  const app = HttpRouter.add("GET", "/", greeting).pipe(auth.optional("a"))
 
   it.effect("accepts anonymous requests and refuses invalid tokens", () =>
     Effect.gen(function* () {
@@ -360,11 +360,8 @@ describe("auth.optional", () => {
 
   it.effect("is not optional anymore inside or outside auth.require", () =>
     Effect.gen(function* () {
-      const inside = HttpRouter.add("GET", "/inside", greeting).pipe(
-        Layer.provide(auth.optional("a").route.layer),
-        Layer.provide(auth.require("b").route.layer)
-      )
-      const outside = route("/outside", "b").pipe(Layer.provide(auth.optional("a").route.layer))
+      const inside = HttpRouter.add("GET", "/inside", greeting).pipe(auth.optional("a"), auth.require("b"))
+      const outside = route("/outside", "b").pipe(auth.optional("a"))
       const send = yield* serve(
         Layer.mergeAll(inside, outside).pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer))
       )
@@ -383,7 +380,7 @@ describe("two schemes", () => {
       const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { x: "" } })
       const app = Layer.mergeAll(
         route("/", "a"),
-        HttpRouter.add("GET", "/other", whoAmI).pipe(Layer.provide(other.require("x").route.layer))
+        HttpRouter.add("GET", "/other", whoAmI).pipe(other.require("x"))
       ).pipe(
         Layer.provide(auth.layer.pipe(Layer.provide(new Verifier({ t: ["a"] }).layer))),
         Layer.provide(other.layer.pipe(Layer.provide(new Verifier({ t: ["x"] }).layer)))

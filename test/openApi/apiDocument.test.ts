@@ -106,9 +106,7 @@ describe("OAuth2.openApi", () => {
       const required = own.require("a")
       const found = HttpApiEndpoint.get("found", "/found", { success: Schema.String, error: Missing })
       const document = documentOf(apiOf(get("api").middleware(required), found.middleware(required)))
-      const routes = yield* documentOfRoutes(
-        route("/route").pipe(Layer.provide(required.route.layer), Layer.provide(own.layerTest("anonymous")))
-      )
+      const routes = yield* documentOfRoutes(route("/route").pipe(required, Layer.provide(own.layerTest("anonymous"))))
       yield* assertValid(document)
       yield* assertValid(routes)
       const standard = {

@@ -29,11 +29,11 @@ describe("OpenApiSecurity.documented", () => {
       const Items = Layer.mergeAll(
         route("/users/:id/items/:item").pipe(
           Layer.provide(OpenApiSecurity.operation({ summary: "S" })),
-          Layer.provide(me.route.layer),
-          Layer.provide(auth.require("b").route.layer)
+          me,
+          auth.require("b")
         ),
-        route("/users/:id/items/:item", "POST").pipe(Layer.provide(auth.optional().route.layer)),
-        route("/health").pipe(Layer.provide(OAuth2.Public("nobody minds").route.layer))
+        route("/users/:id/items/:item", "POST").pipe(auth.optional()),
+        route("/health").pipe(OAuth2.Public("nobody minds"))
       )
       const written = yield* document(Items)
       yield* assertValid(written)
@@ -58,16 +58,12 @@ describe("OpenApiSecurity.documented", () => {
       const response = HttpServerResponse.empty()
       const written = yield* document(
         Layer.mergeAll(
-          route("/between").pipe(
-            Layer.provide(me.route.layer),
-            Layer.provide(other),
-            Layer.provide(auth.require("b").route.layer)
-          ),
-          route("/inside").pipe(Layer.provide(other), Layer.provide(me.route.layer)),
+          route("/between").pipe(me, Layer.provide(other), auth.require("b")),
+          route("/inside").pipe(Layer.provide(other), me),
           route("/combined").pipe(Layer.provide(HttpRouter.middleware((handler) => handler).combine(me.route).layer)),
           HttpRouter.addAll([HttpRouter.route("GET", "/one", response), HttpRouter.route("GET", "/two", response)], {
             prefix: "/all"
-          }).pipe(Layer.provide(me.route.layer)),
+          }).pipe(me),
           HttpRouter.use((router) =>
             Effect.andThen(
               router.prefixed("/v1").add("GET", "/", response),
@@ -76,9 +72,9 @@ describe("OpenApiSecurity.documented", () => {
                 .prefixed("/:tenant")
                 .addAll([HttpRouter.route("GET", "/x", response)])
             )
-          ).pipe(Layer.provide(me.route.layer)),
-          OAuth2.route("GET", "/sealed", Effect.succeed(response)).pipe(Layer.provide(me.route.layer)),
-          route("/either").pipe(Layer.provide(OAuth2.either(auth.require("a"), auth.require("c")).route.layer))
+          ).pipe(me),
+          OAuth2.route("GET", "/sealed", Effect.succeed(response)).pipe(me),
+          route("/either").pipe(OAuth2.either(auth.require("a"), auth.require("c")))
         )
       )
       const a = [{ OAuth2: ["a"] }]
@@ -104,7 +100,7 @@ describe("OpenApiSecurity.documented", () => {
       const { operation } = OpenApiSecurity
       const written = yield* document(
         Layer.mergeAll(
-          route("/own").pipe(Layer.provide(operation({ summary: "own" })), Layer.provide(me.route.layer)),
+          route("/own").pipe(Layer.provide(operation({ summary: "own" })), me),
           route("/ours"),
           route("/none").pipe(Layer.provide(OpenApiSecurity.hidden), Layer.provide(operation({ summary: "hidden" })))
         ).pipe(Layer.provide(operation({ summary: "ours", tags: ["tag"] })))
@@ -123,7 +119,7 @@ describe("OpenApiSecurity.documented", () => {
     Effect.gen(function* () {
       const send = yield* serve(
         route("/me").pipe(
-          Layer.provide(me.route.layer),
+          me,
           OAuth2.secured,
           OpenApiSecurity.documented({ info: { title: "T", version: "1" } }, (document) =>
             HttpRouter.add("GET", "/openapi.json", HttpServerResponse.jsonUnsafe(document))
@@ -208,7 +204,7 @@ describe("OpenApiSecurity.documented", () => {
         )
       ) as Layer.Layer<never>
     const Api = served(api)
-    const Me = route("/me").pipe(Layer.provide(me.route.layer))
+    const Me = route("/me").pipe(me)
 
     it.effect("adds the routes to the document of the api", () =>
       Effect.gen(function* () {
@@ -238,7 +234,7 @@ describe("OpenApiSecurity.documented", () => {
     it.effect("refuses endpoints without the api's document, and requirements that the document lacks", () =>
       Effect.gen(function* () {
         assert.include(yield* refusalOf(Layer.merge(Me, Api)), "GET /list is an endpoint of an HttpApi")
-        const guarded = Api.pipe(Layer.provide(auth.require("b").route.layer))
+        const guarded = Api.pipe(auth.require("b"))
         assert.include(yield* refusalOf(guarded, { document: documentOf(api) }), "api.middleware")
       })
     )

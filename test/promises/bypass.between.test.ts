@@ -24,7 +24,7 @@ import {
 describe("a requirement's route layer that wraps an HttpApi", () => {
   it.effect("protects all endpoints of the HttpApi", () =>
     Effect.gen(function* () {
-      const app = api.make([{ path: "/", handler: secret }]).pipe(Layer.provide(auth.require("a").route.layer)) as App
+      const app = api.make([{ path: "/", handler: secret }]).pipe(auth.require("a")) as App
       const { send } = yield* serveWithLog(app)
       assert.strictEqual((yield* send("/")).status, 401)
       assert.strictEqual((yield* send("/", "none")).status, 401)
@@ -43,9 +43,9 @@ describe("middleware between two requirements that changes the credentials", () 
     it.effect(`the inner requirement reads the new token ${token}, in HttpRouter`, () =>
       Effect.gen(function* () {
         const app = HttpRouter.add("GET", "/", secretless).pipe(
-          Layer.provide(auth.require("b").route.layer),
+          auth.require("b"),
           Layer.provide(HttpRouter.middleware(swapped(token)).layer),
-          Layer.provide(auth.require("a").route.layer)
+          auth.require("a")
         )
         const { send } = yield* serveWithLog(app)
         assert.strictEqual((yield* send("/", "ab")).status, 401)
@@ -88,9 +88,9 @@ describe("a stub between two requirements", () => {
   it.effect("does not reach the handler, in HttpRouter", () =>
     Effect.gen(function* () {
       const app = HttpRouter.add("GET", "/", handler).pipe(
-        Layer.provide(auth.require("a").route.layer),
+        auth.require("a"),
         Layer.provide(HttpRouter.middleware((effect) => stub(effect)).layer),
-        Layer.provide(auth.require().route.layer)
+        auth.require()
       )
       const { send } = yield* serveWithLog(app)
       assert.strictEqual((yield* send("/", "a")).body, "a,a,a")
@@ -177,7 +177,7 @@ describe("a check that reads the request", () => {
       const Api = HttpApi.make("api").add(HttpApiGroup.make("group").add(endpoint))
       const Group = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.succeed("x")))
       const app = Layer.merge(
-        HttpRouter.add("GET", "/route/:user", secretless).pipe(Layer.provide(requirement.route.layer)),
+        HttpRouter.add("GET", "/route/:user", secretless).pipe(requirement),
         HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(HttpServer.layerServices))
       ).pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer))
       const send = yield* serve(app)

@@ -15,7 +15,7 @@ import { serve } from "../support/web.ts"
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "" } })
 
 const subject = Effect.map(auth.granted("a"), ({ subject }) => HttpServerResponse.text(subject))
-const route = HttpRouter.add("GET", "/", subject).pipe(Layer.provide(auth.require("a").route.layer))
+const route = HttpRouter.add("GET", "/", subject).pipe(auth.require("a"))
 
 const requestOf = (token: string) =>
   HttpServerRequest.fromWeb(new Request("http://localhost/", { headers: { authorization: `Bearer ${token}` } }))

@@ -160,8 +160,8 @@ describe("a custom guard", () => {
 
 describe("an error that a handler constructs", () => {
   const route = HttpRouter.add("GET", "/", Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))).pipe(
-    Layer.provide(auth.require("b").route.layer),
-    Layer.provide(auth.require("a").route.layer),
+    auth.require("b"),
+    auth.require("a"),
     Layer.provide(auth.layer),
     Layer.provide(new Verifier({ ab: ["a", "b"] }).layer)
   )
@@ -234,7 +234,7 @@ describe("a route that accepts either of two schemes", () => {
       )
       const send = yield* serve(
         HttpRouter.add("GET", "/", who).pipe(
-          Layer.provide(OAuth2.either(auth.require("a"), partners.require("catalogue")).route.layer),
+          OAuth2.either(auth.require("a"), partners.require("catalogue")),
           Layer.provide(authentication),
           Layer.provide(partners.layer.pipe(Layer.provide(new Verifier({ p: ["catalogue"] }).layer)))
         )
@@ -293,7 +293,7 @@ describe("the response to an error", () => {
       const writing = HttpRouter.middleware(Effect.succeed((handler) => Effect.tapError(handler, write)))
       const send = yield* serve(
         HttpRouter.add("GET", "/*", Effect.succeed(HttpServerResponse.empty())).pipe(
-          Layer.provide(auth.require("a").route.layer),
+          auth.require("a"),
           Layer.provide(writing.layer),
           Layer.provide(authentication)
         )
@@ -368,7 +368,7 @@ describe("a NotAuthenticated error", () => {
       const verifier = TokenVerifier.layer({ verify: () => Effect.die("not asked") }).pipe(Layer.orDie)
       const send = yield* serve(
         HttpRouter.add("GET", "/", Effect.succeed(HttpServerResponse.empty())).pipe(
-          Layer.provide(scheme.require().route.layer),
+          scheme.require(),
           Layer.provide(writing.layer),
           Layer.provide(scheme.layer),
           Layer.provide(verifier)

@@ -86,7 +86,7 @@ describe("an OpenAPI document", () => {
       const routes = yield* documentOfRoutes(
         Layer.mergeAll(
           route("/items/:id").pipe(
-            Layer.provide(required.route.layer),
+            required,
             Layer.provide(
               OpenApiSecurity.operation({
                 parameters: [{ name: "q", in: "query", schema: { type: "string" } }],

@@ -22,11 +22,9 @@ const combined = shared.route.combine(HttpRouter.middleware((handler) => handler
 /** Ways to protect a route. In the last three, several routes share one requirement. */
 const protections: Readonly<Record<string, (path: `/${string}`) => Layer.Layer<never, never, any>>> = {
   "its own requirement": (path) =>
-    HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(
-      Layer.provide(auth.require("read").route.layer)
-    ),
+    HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(auth.require("read")),
   "a shared requirement": (path) =>
-    HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(Layer.provide(shared.route.layer)),
+    HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(shared),
   "a shared requirement combined with other middleware": (path) =>
     HttpRouter.add("GET", path, Effect.map(subject, HttpServerResponse.text)).pipe(Layer.provide(combined.layer)),
   "an HttpApi with a shared requirement": (path) => {

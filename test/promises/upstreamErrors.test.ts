@@ -70,9 +70,7 @@ describe("the refusal of an upstream server", () => {
       ),
       Layer.provide(HttpServer.layerServices)
     ),
-    HttpRouter.add("GET", "/route/pay", Effect.map(charge, HttpServerResponse.text)).pipe(
-      Layer.provide(auth.require("a").route.layer)
-    )
+    HttpRouter.add("GET", "/route/pay", Effect.map(charge, HttpServerResponse.text)).pipe(auth.require("a"))
   ).pipe(Layer.provide(authentication))
 
   for (const path of ["/api/pay", "/api/open", "/api/plain", "/route/pay"]) {

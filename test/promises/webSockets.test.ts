@@ -26,8 +26,8 @@ const echo = Effect.scoped(
 )
 
 const App = Layer.mergeAll(
-  HttpRouter.add("GET", "/socket", echo).pipe(Layer.provide(auth.require().route.layer)),
-  HttpRouter.add("GET", "/admin", echo).pipe(Layer.provide(auth.require("admin").route.layer))
+  HttpRouter.add("GET", "/socket", echo).pipe(auth.require()),
+  HttpRouter.add("GET", "/admin", echo).pipe(auth.require("admin"))
 ).pipe(OAuth2.secured, Layer.provide(auth.layer), Layer.provide(verifierLayer))
 
 const port = Effect.map(HttpServer.HttpServer, ({ address }) =>

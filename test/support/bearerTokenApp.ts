@@ -34,8 +34,8 @@ export const Routes = Layer.mergeAll(
       return HttpServerResponse.text(Redacted.value(yield* BearerToken))
     }).pipe(Effect.provide(BearerToken.layer))
   ),
-  HttpRouter.add("*", "/fastapi", subject).pipe(Layer.provide(fastapi.require().route.layer)),
-  HttpRouter.add("*", "/rfc6750", subject).pipe(Layer.provide(rfc6750.require().route.layer)),
+  HttpRouter.add("*", "/fastapi", subject).pipe(fastapi.require()),
+  HttpRouter.add("*", "/rfc6750", subject).pipe(rfc6750.require()),
   HttpRouter.add(
     "*",
     "/optional",
@@ -44,7 +44,7 @@ export const Routes = Layer.mergeAll(
         Option.match(accessToken, { onNone: () => "anonymous", onSome: ({ subject }) => `user ${subject}` })
       )
     )
-  ).pipe(Layer.provide(fastapi.optional().route.layer))
+  ).pipe(fastapi.optional())
 ).pipe(Layer.provide([fastapi.layer, rfc6750.layer]), Layer.provide(verifierLayer))
 
 export const serve = { disableLogger: true, disableListenLog: true }

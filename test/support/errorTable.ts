@@ -129,7 +129,7 @@ export const guarded = <const Name extends string>(
   scopes: ReadonlyArray<"a" | "b">
 ) =>
   HttpRouter.add("GET", path, HttpServerResponse.text("open")).pipe(
-    Layer.provide(scheme.require(...scopes).route.layer),
+    scheme.require(...scopes),
     Layer.provide(scheme.layer),
     Layer.provide(verifierLayer)
   )

@@ -92,7 +92,7 @@ describe("an app under test", () => {
     scopes: { "items:read": "Read your items", "items:write": "Modify your items" }
   })
   const App = HttpRouter.add("GET", "/items", HttpServerResponse.jsonUnsafe([])).pipe(
-    Layer.provide(auth.require("items:read").route.layer),
+    auth.require("items:read"),
     Layer.provide(auth.layer),
     Layer.provide(JwtVerifier.layer({ issuer, audience }))
   )

@@ -64,7 +64,7 @@ describe("implication", () => {
       implies: { a: implied }
     })
     // @ts-expect-error A handler needs the scope `b` of the scheme `Scheme`, but no requirement around it proves this. Use auth.require.
-    get(scheme.granted("b")).pipe(Layer.provide(scheme.require("a").route.layer), OAuth2.proven)
+    get(scheme.granted("b")).pipe(scheme.require("a"), OAuth2.proven)
   })
 
   test("keeps a union of scopes in the type if two scopes imply each other", () => {
@@ -87,14 +87,14 @@ describe("either", () => {
     const left = OAuth2.either(wide, narrow)
     const right = OAuth2.either(narrow, wide)
     const any = Effect.andThen(auth.grantedAny("items:read", "items:write"), auth.grantedAny("items:read", "me"))
-    expect(get(any).pipe(Layer.provide(left.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    expect(get(any).pipe(Layer.provide(right.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(get(any).pipe(left, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(get(any).pipe(right, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("items:read")).pipe(Layer.provide(left.route.layer), OAuth2.proven)
+    get(auth.granted("items:read")).pipe(left, OAuth2.proven)
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("items:read")).pipe(Layer.provide(right.route.layer), OAuth2.proven)
+    get(auth.granted("items:read")).pipe(right, OAuth2.proven)
     const same = OAuth2.either(narrow, auth.require("me", "items:read"))
-    expect(get(auth.granted("items:read")).pipe(Layer.provide(same.route.layer))).type.toBeAssignableTo<Guarded>()
+    expect(get(auth.granted("items:read")).pipe(same)).type.toBeAssignableTo<Guarded>()
   })
 
   test("proves nothing through a union of requirements", () => {
@@ -129,11 +129,11 @@ describe("the types prove nothing through a union or a wide type", () => {
     })
     const maybe = OAuth2.authorizationCode("Maybe", { ...urls, scopes, implies: condition ? { w: ["r"] } : {} })
     // @ts-expect-error A handler needs the scope `r` of the scheme `One`, but no requirement around it proves this. Use auth.require.
-    get(one.granted("r")).pipe(Layer.provide(one.require("w").route.layer), OAuth2.proven)
+    get(one.granted("r")).pipe(one.require("w"), OAuth2.proven)
     // @ts-expect-error A handler needs the scope `r` of the scheme `Other`, but no requirement around it proves this. Use auth.require.
-    get(other.granted("r")).pipe(Layer.provide(other.require("w").route.layer), OAuth2.proven)
+    get(other.granted("r")).pipe(other.require("w"), OAuth2.proven)
     // @ts-expect-error A handler needs the scope `r` of the scheme `Maybe`, but no requirement around it proves this. Use auth.require.
-    get(maybe.granted("r")).pipe(Layer.provide(maybe.require("w").route.layer), OAuth2.proven)
+    get(maybe.granted("r")).pipe(maybe.require("w"), OAuth2.proven)
   })
 
   test("of scopes without a literal name", () => {
@@ -141,14 +141,12 @@ describe("the types prove nothing through a union or a wide type", () => {
     const wide = OAuth2.authorizationCode("Wide", { ...urls, scopes: given })
     const [one, other] = [String(condition), String(condition)]
     // @ts-expect-error A handler needs a scope of the scheme `Wide`, but the types do not know which. Write the scope as a literal.
-    get(wide.granted(other)).pipe(Layer.provide(wide.require(one).route.layer), OAuth2.proven)
+    get(wide.granted(other)).pipe(wide.require(one), OAuth2.proven)
     // @ts-expect-error A handler needs a scope of the scheme `Wide`, but the types do not know which. Write the scope as a literal.
-    get(wide.grantedAny(other)).pipe(Layer.provide(wide.require("a").route.layer), OAuth2.proven)
+    get(wide.grantedAny(other)).pipe(wide.require("a"), OAuth2.proven)
     // @ts-expect-error A handler needs the scope `a` of the scheme `Wide`, but no requirement around it proves this. Use auth.require.
-    get(wide.granted("a")).pipe(Layer.provide(wide.require(one).route.layer), OAuth2.proven)
-    expect(
-      get(wide.granted("a")).pipe(Layer.provide(wide.require("a").route.layer), OAuth2.proven)
-    ).type.toBeAssignableTo<Guarded<"Wide">>()
+    get(wide.granted("a")).pipe(wide.require(one), OAuth2.proven)
+    expect(get(wide.granted("a")).pipe(wide.require("a"), OAuth2.proven)).type.toBeAssignableTo<Guarded<"Wide">>()
   })
 
   test("of implications and claims that the options of the scheme lack", () => {
@@ -187,7 +185,7 @@ describe("OAuth2.proven", () => {
     // @ts-expect-error A handler needs the `OptionalAccessToken`, but no requirement is around it. Use auth.optional.
     readOptional.pipe(OAuth2.proven)
     expect(readOptional.pipe(Layer.provide(optional), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    expect(read.pipe(Layer.provide(auth.require().route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(read.pipe(auth.require(), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
   })
 
   test("accepts only layers of routes or handlers, and the handlers of a group", () => {

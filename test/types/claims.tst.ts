@@ -57,13 +57,9 @@ describe("a scheme's access token", () => {
     expect<VerifiedOf<typeof checked>>().type.toBe<OAuth2.Verified<"Typed">>()
     const alternatives = OAuth2.either(typed.require("a"), typed.require("b"))
     expect<VerifiedOf<typeof alternatives>>().type.toBe<OAuth2.Verified<"Typed">>()
-    expect(get(tenant).pipe(Layer.provide(any.route.layer), OAuth2.proven)).type.toBeAssignableTo<Guarded<"Typed">>()
+    expect(get(tenant).pipe(any, OAuth2.proven)).type.toBeAssignableTo<Guarded<"Typed">>()
     expect(
-      get(Effect.andThen(tenant, typed.granted("a"))).pipe(
-        Layer.provide(typed.optional("b").route.layer),
-        Layer.provide(typed.require("a").route.layer),
-        OAuth2.proven
-      )
+      get(Effect.andThen(tenant, typed.granted("a"))).pipe(typed.optional("b"), typed.require("a"), OAuth2.proven)
     ).type.toBeAssignableTo<Guarded<"Typed">>()
   })
 
@@ -79,11 +75,11 @@ describe("a scheme's access token", () => {
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(tenant).pipe(Layer.provide(typed.grant({})), OAuth2.proven)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(Layer.provide(typed.optional("a").route.layer), OAuth2.proven)
+    get(tenant).pipe(typed.optional("a"), OAuth2.proven)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(Layer.provide(auth.require("me").route.layer), OAuth2.proven)
+    get(tenant).pipe(auth.require("me"), OAuth2.proven)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(Layer.provide(OAuth2.Public("why not").route.layer), OAuth2.proven)
+    get(tenant).pipe(OAuth2.Public("why not"), OAuth2.proven)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
     get(Effect.provide(tenant, typed.layerRequest)).pipe(OAuth2.proven)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
@@ -93,20 +89,20 @@ describe("a scheme's access token", () => {
   test("does not compile if an alternative has another scheme or is optional", () => {
     const other = OAuth2.either(typed.require("a"), auth.require("me"))
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(Layer.provide(other.route.layer), OAuth2.proven)
+    get(tenant).pipe(other, OAuth2.proven)
     const none = OAuth2.either(typed.require("a"), typed.optional("b"))
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(Layer.provide(none.route.layer), OAuth2.proven)
+    get(tenant).pipe(none, OAuth2.proven)
   })
 
   test("needs a requirement of each scheme whose token a route reads", () => {
     const both = get(Effect.all([typed.accessToken, auth.accessToken]))
-    const app = both.pipe(Layer.provide(typed.require().route.layer), Layer.provide(auth.require().route.layer))
+    const app = both.pipe(typed.require(), auth.require())
     expect(app.pipe(OAuth2.proven)).type.toBeAssignableTo<Guarded<"OAuth2" | "Typed">>()
     // @ts-expect-error A handler needs a token of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    both.pipe(Layer.provide(typed.require().route.layer), OAuth2.proven)
+    both.pipe(typed.require(), OAuth2.proven)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    both.pipe(Layer.provide(auth.require().route.layer), OAuth2.proven)
+    both.pipe(auth.require(), OAuth2.proven)
   })
 
   test("stays in the services of HttpRouter.serve without OAuth2.proven", () => {
@@ -203,9 +199,7 @@ describe("a scheme's check", () => {
   })
 
   test("fits every requirement of its scheme, also nested", () => {
-    const app = get(typed.granted("a")).pipe(
-      Layer.provide(typed.require("a", Requirement.any("b", checkWithError)).route.layer)
-    )
+    const app = get(typed.granted("a")).pipe(typed.require("a", Requirement.any("b", checkWithError)))
     expect<Layer.Services<typeof app>>().type.toBe<
       | HttpRouter.HttpRouter
       | OAuth2.Authentication<"Typed">

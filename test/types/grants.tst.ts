@@ -16,7 +16,7 @@ const write = auth.granted("items:write")
 
 describe("a requirement around a route proves a grant", () => {
   test("if it requires the scope", () => {
-    const app = get(write).pipe(Layer.provide(auth.require("items:write").route.layer), OAuth2.proven)
+    const app = get(write).pipe(auth.require("items:write"), OAuth2.proven)
     expect(app).type.toBeAssignableTo<Guarded>()
     expect(
       OAuth2.proven(Layer.provide(get(write), auth.require("items:write").route.layer))
@@ -24,13 +24,11 @@ describe("a requirement around a route proves a grant", () => {
   })
 
   test("if it requires several scopes, or several requirements are nested", () => {
-    expect(
-      get(write).pipe(Layer.provide(auth.require("items:read", "items:write").route.layer), OAuth2.proven)
-    ).type.toBeAssignableTo<Guarded>()
+    expect(get(write).pipe(auth.require("items:read", "items:write"), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(
       get(auth.granted("items:read", "items:write")).pipe(
-        Layer.provide(auth.require("items:write").route.layer),
-        Layer.provide(auth.require("items:read").route.layer),
+        auth.require("items:write"),
+        auth.require("items:read"),
         OAuth2.proven
       )
     ).type.toBeAssignableTo<Guarded>()
@@ -42,24 +40,24 @@ describe("a requirement around a route proves a grant", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(get(write))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(write).pipe(Layer.provide(auth.require("items:read").route.layer), OAuth2.proven)
+    get(write).pipe(auth.require("items:read"), OAuth2.proven)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(Layer.provide(get(write), auth.require("items:read").route.layer))
     const app = get(auth.granted("items:read", "items:write"))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    app.pipe(Layer.provide(auth.require("items:read").route.layer), OAuth2.proven)
+    app.pipe(auth.require("items:read"), OAuth2.proven)
   })
 
   test("but not if it wraps another route", () => {
     const open = get(write)
-    const guarded = get(write).pipe(Layer.provide(auth.require("items:write").route.layer))
+    const guarded = get(write).pipe(auth.require("items:write"))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     Layer.merge(open, guarded).pipe(OAuth2.proven)
   })
 
   test("but not if it is optional, and the layer of the scheme proves nothing", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(write).pipe(Layer.provide(auth.optional("items:write").route.layer), OAuth2.proven)
+    get(write).pipe(auth.optional("items:write"), OAuth2.proven)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(write).pipe(Layer.provide(auth.layer), OAuth2.proven)
   })
@@ -120,17 +118,13 @@ describe("a grant in the type of a service", () => {
   })
 
   test("is proven by the requirement of the route", () => {
-    const served = app.pipe(
-      Layer.provide(auth.require("me", "items:write").route.layer),
-      HttpRouter.provideRequest(Baskets.layer),
-      OAuth2.proven
-    )
+    const served = app.pipe(auth.require("me", "items:write"), HttpRouter.provideRequest(Baskets.layer), OAuth2.proven)
     expect(served).type.toBeAssignableTo<Guarded>()
   })
 
   test("does not compile without the requirement", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    app.pipe(Layer.provide(auth.require("me").route.layer), HttpRouter.provideRequest(Baskets.layer), OAuth2.proven)
+    app.pipe(auth.require("me"), HttpRouter.provideRequest(Baskets.layer), OAuth2.proven)
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(Layer.provide(app, auth.require("items:write").route.layer))
   })
@@ -143,7 +137,7 @@ describe("a grant in the type of a service", () => {
 })
 
 describe("Requirement.any", () => {
-  const any = Layer.provide(auth.require(Requirement.any("items:read", "items:write")).route.layer)
+  const any = auth.require(Requirement.any("items:read", "items:write"))
 
   test("proves grantedAny of its scopes, and of more scopes", () => {
     expect(get(auth.grantedAny("items:read", "items:write")).pipe(any, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
@@ -164,15 +158,13 @@ describe("Requirement.any", () => {
   })
 
   test("is not necessary for grantedAny if one scope is required", () => {
-    const one = Layer.provide(auth.require("items:read").route.layer)
+    const one = auth.require("items:read")
     expect(get(auth.grantedAny("items:read", "me")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(get(auth.grantedAny("items:read")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
   })
 
   test("proves one scope of every alternative if it has nested requirements", () => {
-    const nested = Layer.provide(
-      auth.require(Requirement.any(Requirement.all("items:read", "items:write"), "me")).route.layer
-    )
+    const nested = auth.require(Requirement.any(Requirement.all("items:read", "items:write"), "me"))
     expect(get(auth.grantedAny("items:read", "me")).pipe(nested, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     expect(get(auth.grantedAny("items:write", "me")).pipe(nested, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
@@ -187,10 +179,10 @@ describe("Requirement.any", () => {
 })
 
 describe("implication", () => {
-  const admin = Layer.provide(implying.require("admin").route.layer)
+  const admin = implying.require("admin")
 
   test("proves implied scopes, transitively", () => {
-    const write = Layer.provide(implying.require("items:write").route.layer)
+    const write = implying.require("items:write")
     const app = get(implying.granted("items:read")).pipe(write, OAuth2.proven)
     expect(app).type.toBeAssignableTo<Guarded<"Implying">>()
     expect(get(implying.granted("items:read", "items:write")).pipe(admin, OAuth2.proven)).type.toBeAssignableTo<
@@ -202,7 +194,7 @@ describe("implication", () => {
   })
 
   test("proves a scope that every alternative implies", () => {
-    const any = Layer.provide(implying.require(Requirement.any("items:write", "admin")).route.layer)
+    const any = implying.require(Requirement.any("items:write", "admin"))
     expect(get(implying.granted("items:read", "items:write")).pipe(any, OAuth2.proven)).type.toBeAssignableTo<
       Guarded<"Implying">
     >()
@@ -211,7 +203,7 @@ describe("implication", () => {
   })
 
   test("does not prove an implying scope", () => {
-    const read = Layer.provide(implying.require("items:read").route.layer)
+    const read = implying.require("items:read")
     // @ts-expect-error A handler needs one of the scopes `...` of the scheme `Implying`, but no requirement around it proves this. Use auth.require.
     get(implying.granted("items:write")).pipe(read, OAuth2.proven)
     // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, but no requirement around it proves this. Use auth.require.
@@ -219,7 +211,7 @@ describe("implication", () => {
   })
 
   test("does not apply to another scheme", () => {
-    const write = Layer.provide(auth.require("items:write").route.layer)
+    const write = auth.require("items:write")
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.granted("items:read")).pipe(write, OAuth2.proven)
   })
@@ -229,7 +221,7 @@ describe("a requirement with a union type", () => {
   const scope: "items:read" | "items:write" = condition ? "items:read" : "items:write"
 
   test("proves grantedAny of a union of scopes, but no single scope", () => {
-    const one = Layer.provide(auth.require(scope).route.layer)
+    const one = auth.require(scope)
     expect(get(auth.grantedAny("items:read", "items:write")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(auth.granted("items:read")).pipe(one, OAuth2.proven)
@@ -238,7 +230,7 @@ describe("a requirement with a union type", () => {
   test("does not compile as a union of requirements", () => {
     const one = condition ? auth.require("items:read") : auth.require("items:write")
     // @ts-expect-error is not assignable
-    get(auth.granted("items:read")).pipe(Layer.provide(one.route.layer))
+    get(auth.granted("items:read")).pipe(one)
   })
 })
 
@@ -250,18 +242,18 @@ describe("the token", () => {
   test("is available only inside of a requirement", () => {
     const subject = Effect.map(AccessToken, (token) => token.subject)
     expect(subject).type.toBe<Effect.Effect<string, never, AccessToken>>()
-    expect(get(subject).pipe(Layer.provide(auth.require().route.layer))).type.toBeAssignableTo<Guarded>()
+    expect(get(subject).pipe(auth.require())).type.toBeAssignableTo<Guarded>()
     expect(get(subject)).type.not.toBeAssignableTo<Guarded>()
   })
 
   test("is optional inside of an optional requirement", () => {
-    const optional = Layer.provide(auth.optional("me").route.layer)
+    const optional = auth.optional("me")
     const greeting = Effect.map(OptionalAccessToken, (token) => {
       expect(token).type.toBe<Option.Option<VerifiedToken>>()
     })
     expect(get(greeting).pipe(optional)).type.toBeAssignableTo<Guarded>()
     expect(get(AccessToken).pipe(optional)).type.not.toBeAssignableTo<Guarded>()
-    expect(get(greeting).pipe(Layer.provide(auth.require("me").route.layer))).type.toBeAssignableTo<Guarded>()
+    expect(get(greeting).pipe(auth.require("me"))).type.toBeAssignableTo<Guarded>()
   })
 })
 
@@ -271,7 +263,7 @@ describe("a check on a route", () => {
   const active = Requirement.check("active", () => Effect.flatMap(Users, (users) => users.active), { error: Suspended })
 
   test("adds its services and its errors to the type of the route", () => {
-    const app = get(auth.granted("me")).pipe(Layer.provide(auth.require("me", active).route.layer), OAuth2.proven)
+    const app = get(auth.granted("me")).pipe(auth.require("me", active), OAuth2.proven)
     expect<Layer.Services<typeof app>>().type.toBe<
       | HttpRouter.HttpRouter
       | OAuth2.Authentication<"OAuth2">

@@ -24,7 +24,7 @@ describe("OAuth2.Public", () => {
     expect<HttpApiMiddleware.Provides<OAuth2.PublicEndpoint>>().type.toBe<never>()
     const route = HttpRouter.add("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    route.pipe(Layer.provide(open.route.layer), OAuth2.proven)
+    route.pipe(open, OAuth2.proven)
   })
 })
 
@@ -125,12 +125,10 @@ describe("OAuth2.secured and a route", () => {
   const route = OAuth2.route("GET", "/items", Effect.succeed(HttpServerResponse.empty()))
 
   test("compile if a requirement or Public wraps the route", () => {
-    expect(route.pipe(Layer.provide(required.route.layer), OAuth2.secured)).type.toBeAssignableTo<Guarded>()
+    expect(route.pipe(required, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     expect(OAuth2.secured(Layer.provide(route, required.route.layer))).type.toBeAssignableTo<Guarded>()
-    expect(route.pipe(Layer.provide(open.route.layer), OAuth2.secured)).type.toBe<
-      Layer.Layer<never, never, HttpRouter.HttpRouter>
-    >()
-    const optional = Layer.provide(auth.optional().route.layer)
+    expect(route.pipe(open, OAuth2.secured)).type.toBe<Layer.Layer<never, never, HttpRouter.HttpRouter>>()
+    const optional = auth.optional()
     expect(route.pipe(optional, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
   })
 
@@ -143,7 +141,7 @@ describe("OAuth2.secured and a route", () => {
     route.pipe(Layer.provide(auth.layer), OAuth2.secured)
     const health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.empty()))
     // @ts-expect-error The route `GET /health` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
-    route.pipe(Layer.provide(required.route.layer), Layer.merge(health), OAuth2.secured)
+    route.pipe(required, Layer.merge(health), OAuth2.secured)
   })
 
   test("keep the unprotected route in the services of HttpRouter.serve without OAuth2.secured", () => {
@@ -155,9 +153,7 @@ describe("OAuth2.secured and a route", () => {
   test("keep the scopes that the handler needs", () => {
     const granted = OAuth2.route("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    granted.pipe(Layer.provide(required.route.layer), OAuth2.secured, OAuth2.proven)
-    expect(
-      granted.pipe(Layer.provide(auth.require("me").route.layer), OAuth2.secured, OAuth2.proven)
-    ).type.toBeAssignableTo<Guarded>()
+    granted.pipe(required, OAuth2.secured, OAuth2.proven)
+    expect(granted.pipe(auth.require("me"), OAuth2.secured, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
   })
 })

@@ -14,7 +14,7 @@ describe("two schemes", () => {
   test("do not share grants", () => {
     expect<OAuth2.Granted<"Partners", "items:read">>().type.not.toBeAssignableTo<Grant<"items:read">>()
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("items:read")).pipe(Layer.provide(partners.require("items:read").route.layer), OAuth2.proven)
+    get(auth.granted("items:read")).pipe(partners.require("items:read"), OAuth2.proven)
     const app = get(partners.granted("items:read"))
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, but no requirement around it proves this. Use auth.require.
     OAuth2.proven(Layer.provide(app, auth.require("items:read").route.layer))
@@ -22,8 +22,8 @@ describe("two schemes", () => {
 
   test("need both layers if a route has requirements of both", () => {
     const app = get(Effect.andThen(auth.granted("me"), partners.granted("items:read"))).pipe(
-      Layer.provide(auth.require("me").route.layer),
-      Layer.provide(partners.require("items:read").route.layer),
+      auth.require("me"),
+      partners.require("items:read"),
       OAuth2.proven
     )
     expect(app).type.toBeAssignableTo<Guarded<"OAuth2" | "Partners">>()
@@ -36,7 +36,7 @@ describe("OAuth2.either", () => {
   const one = OAuth2.either(auth.require("me"), partners.require("items:read"))
 
   test("needs the layers of both schemes", () => {
-    const app = get(AccessToken).pipe(Layer.provide(one.route.layer))
+    const app = get(AccessToken).pipe(one)
     expect(app).type.toBeAssignableTo<Guarded<"OAuth2" | "Partners">>()
     expect(app).type.not.toBeAssignableTo<Guarded>()
     expect(app).type.not.toBeAssignableTo<Guarded<"Partners">>()
@@ -56,29 +56,21 @@ describe("OAuth2.either", () => {
   test("does not prove a grant that only one alternative proves", () => {
     expect<GrantsOf<typeof one>>().type.toBe<never>()
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("me")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
+    get(auth.granted("me")).pipe(one, OAuth2.proven)
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, but no requirement around it proves this. Use auth.require.
-    get(partners.granted("items:read")).pipe(Layer.provide(one.route.layer), OAuth2.proven)
+    get(partners.granted("items:read")).pipe(one, OAuth2.proven)
   })
 
   test("provides the token, which is optional if an alternative is optional", () => {
-    expect(get(AccessToken).pipe(Layer.provide(one.route.layer))).type.toBeAssignableTo<
-      Guarded<"OAuth2" | "Partners">
-    >()
+    expect(get(AccessToken).pipe(one)).type.toBeAssignableTo<Guarded<"OAuth2" | "Partners">>()
     const optional = OAuth2.either(auth.require("me"), partners.optional())
-    expect(get(OptionalAccessToken).pipe(Layer.provide(optional.route.layer))).type.toBeAssignableTo<
-      Guarded<"OAuth2" | "Partners">
-    >()
-    expect(get(AccessToken).pipe(Layer.provide(optional.route.layer))).type.not.toBeAssignableTo<
-      Guarded<"OAuth2" | "Partners">
-    >()
+    expect(get(OptionalAccessToken).pipe(optional)).type.toBeAssignableTo<Guarded<"OAuth2" | "Partners">>()
+    expect(get(AccessToken).pipe(optional)).type.not.toBeAssignableTo<Guarded<"OAuth2" | "Partners">>()
   })
 
   test("accepts another either as an alternative", () => {
     const nested = OAuth2.either(one, auth.require("items:read"))
-    expect(get(AccessToken).pipe(Layer.provide(nested.route.layer))).type.toBeAssignableTo<
-      Guarded<"OAuth2" | "Partners">
-    >()
+    expect(get(AccessToken).pipe(nested)).type.toBeAssignableTo<Guarded<"OAuth2" | "Partners">>()
     expect<GrantsOf<typeof nested>>().type.toBe<never>()
   })
 

@@ -55,7 +55,7 @@ describe("auth.layerTest", () => {
   test("replaces auth.layer and needs no verifier", () => {
     const layer = auth.layerTest({ subject: "demo", scopes: ["me"], claims: { tenant: "t1" } })
     expect(layer).type.toBe<Layer.Layer<OAuth2.Authentication<"OAuth2"> | OAuth2.PublicEndpoint>>()
-    const app = get(auth.granted("me")).pipe(Layer.provide(auth.require("me").route.layer))
+    const app = get(auth.granted("me")).pipe(auth.require("me"))
     expect(app).type.toBeAssignableTo<Guarded>()
     expect(Layer.provide(app, layer)).type.toBeAssignableTo<Guarded<never>>()
   })

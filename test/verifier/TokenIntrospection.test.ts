@@ -412,7 +412,7 @@ describe("TokenIntrospection", () => {
           "GET",
           path,
           Effect.map(auth.accessToken, ({ subject }) => HttpServerResponse.text(subject))
-        ).pipe(Layer.provide(auth.require(requirement).route.layer))
+        ).pipe(auth.require(requirement))
       const context = yield* Layer.build(Issuer)
       const { mintOpaque, respond, revoke } = Context.get(context, TestIssuer)
       const send = yield* serve(

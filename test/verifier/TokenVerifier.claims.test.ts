@@ -258,7 +258,7 @@ describe("the token of a request", () => {
       )
       const send = yield* serve(
         HttpRouter.add("GET", "/", rename).pipe(
-          Layer.provide(auth.require("a").route.layer),
+          auth.require("a"),
           Layer.provide(auth.layer),
           Layer.provide(Layer.succeed(TokenVerifier, service))
         )
@@ -277,7 +277,7 @@ describe("the token of a request", () => {
       })
       const send = yield* serve(
         HttpRouter.add("GET", "/", wipe).pipe(
-          Layer.provide(auth.require("a").route.layer),
+          auth.require("a"),
           Layer.provide(auth.layer),
           Layer.provide(Layer.succeed(TokenVerifier, service))
         )
@@ -303,12 +303,12 @@ describe("schemes that decode claims", () => {
       "GET",
       "/text",
       Effect.map(text.accessToken, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
-    ).pipe(Layer.provide(text.require("a").route.layer)),
+    ).pipe(text.require("a")),
     HttpRouter.add(
       "GET",
       "/number",
       Effect.map(number.accessToken, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
-    ).pipe(Layer.provide(number.require("a").route.layer))
+    ).pipe(number.require("a"))
   ).pipe(Layer.provide([text.layer, number.layer]))
 
   for (const [name, timing] of Object.entries(timings)) {

@@ -19,7 +19,7 @@ const auth = OAuth2.clientCredentials("OAuth2", {
 })
 
 const App = HttpRouter.add("GET", "/", HttpServerResponse.text("in")).pipe(
-  Layer.provide(auth.require("read").route.layer),
+  auth.require("read"),
   Layer.provide(auth.layer)
 )
 

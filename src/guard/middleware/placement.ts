@@ -91,14 +91,14 @@ const assertApplied = (context: Services, routes: ReadonlyArray<object>): void =
     if (requirement === undefined) continue
     const handlers = Array.from(group.handlers.keys(), (name) => JSON.stringify(name)).join(", ")
     throw new TypeError(
-      `The layer of the requirement ${describe(requirement)} is provided to handlers (${handlers}). Handlers do not apply a requirement, so the routes would lack the requirement. Provide the layer to HttpApiBuilder.layer, outside the handlers. Or give the requirement to the endpoint, the group or the api: .middleware(requirement).`
+      `The layer of the requirement ${describe(requirement)} is provided to handlers (${handlers}). Handlers do not apply a requirement, so the routes would lack the requirement. Apply it to HttpApiBuilder.layer, outside the handlers: HttpApiBuilder.layer(api).pipe(requirement). Or give the requirement to the endpoint, the group or the api: .middleware(requirement).`
     )
   }
   for (const stack of routeContext.stacksIn(context)) {
     const requirement = missing(stack)
     if (requirement === undefined) continue
     throw new TypeError(
-      `The layer of the requirement ${describe(requirement)} is provided to the layer of a middleware. A middleware does not apply a requirement, so the routes would lack the requirement. Provide both layers to the routes: Layer.provide(middleware.layer), Layer.provide(requirement.route.layer).`
+      `The layer of the requirement ${describe(requirement)} is provided to the layer of a middleware. A middleware does not apply a requirement, so the routes would lack the requirement. Apply both to the routes: routes.pipe(Layer.provide(middleware.layer), requirement).`
     )
   }
 }

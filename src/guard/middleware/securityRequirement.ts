@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../../core/AccessToken.ts"
@@ -91,7 +92,7 @@ export interface Seal<out Route extends string> {
 // Three types hold one requirement. For auth.require("a") of the scheme "OAuth2":
 // SecurityRequirementTypes -> the type parameters, which OAuth2.either reads
 // Requires -> the identifier of the middleware key, which HttpApi reads
-// SecurityRequirement -> the value: both of these, and `route`
+// SecurityRequirement -> the value: both of these, the function of layers, and `route`
 
 /**
  * Service of one requirement, which the scheme's `Authentication` implements.
@@ -126,12 +127,56 @@ export interface SecurityRequirementTypes<out Name, in Provides, out E, out R> {
 }
 
 /**
+ * States in the compiler's message what a program lacks: `Type 'Missing<"…"> & …' is not assignable to type 'never'`.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export interface Missing<out What extends string> {
+  readonly "~effect-oauth2/Missing": What
+}
+
+// A layer that adds routes needs the router. Handlers of an HttpApi and services do not.
+// NeedsRoutes<HttpRouter | Users> -> never; NeedsRoutes<Users> -> Missing<"…">
+type NeedsRoutes<R> = [Extract<R, HttpRouter.HttpRouter>] extends [never]
+  ? Missing<"routes inside the requirement: HttpRouter.add(…).pipe(auth.require(…)), before HttpRouter.serve. A layer without routes applies no requirement">
+  : never
+
+/**
  * Requirement that protects endpoints and routes.
  *
  * **Details**
  *
  * In an `HttpApi`, add the requirement to an endpoint, a group or an api: `endpoint.middleware(auth.require("a"))`. For
- * `HttpRouter`, use `route`. Nested requirements accumulate, outermost first, and are decided together.
+ * `HttpRouter`, apply it to a layer of routes: `routes.pipe(auth.require("a"))`. In both, a later requirement stands
+ * outside of an earlier one. Nested requirements accumulate, outermost first, and are decided together.
+ *
+ * **Gotchas**
+ *
+ * - The requirement does not compile around a layer that adds no routes, such as the handlers of an `HttpApi`.
+ * - If other middleware separates two requirements, the outer one is checked first, and its challenge names only its own
+ *   scopes. `HttpRouter.provideRequest` counts as middleware.
+ * - The program does not start if `HttpRouter` would run a middleware outside the requirement that the program provides
+ *   inside. This happens with `a.combine(b)`.
+ *
+ * **Example** (Protecting several routes with one requirement)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { OAuth2 } from "effect-oauth2"
+ *
+ * const auth = OAuth2.clientCredentials("Jobs", {
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { "jobs:run": "Run jobs" }
+ * })
+ * const accepted = Effect.succeed(HttpServerResponse.empty({ status: 202 }))
+ *
+ * export const Jobs = Layer.mergeAll(
+ *   HttpRouter.add("POST", "/jobs/backup", accepted),
+ *   HttpRouter.add("POST", "/jobs/report", accepted)
+ * ).pipe(auth.require("jobs:run"))
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -144,37 +189,24 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
       Name extends string ? Requires<Name, Provides, E, R> : never,
       HttpApiMiddleware.HttpApiMiddleware<Provides, ErrorSchemas, R>
     > {
+  /** Applies the requirement to a layer of routes: `routes.pipe(auth.require("a"))`. */
+  <A, LayerError, LayerServices>(
+    routes: Layer.Layer<A, LayerError, LayerServices>
+  ): Layer.Layer<
+    A,
+    LayerError,
+    | Exclude<LayerServices, HttpRouter.Request.From<"Requires", Provides | Seal<string>>>
+    | HttpRouter.Request.From<"Error", SecurityError | E>
+    | (Name extends string ? Authentication<Name> : never)
+    | Exclude<R, HttpRouter.Provided>
+    | NeedsRoutes<LayerServices>
+  >
+
   /**
-   * Middleware for `HttpRouter`: `Layer.provide(requirement.route.layer)`.
+   * Middleware for `HttpRouter`, to combine with other middleware: `middleware.combine(requirement.route).layer`.
    *
-   * **Gotchas**
-   *
-   * - A later `Layer.provide` wraps an earlier one. In `Layer.provide([a, b])`, `a` wraps `b`.
-   * - Directly nested requirements become one. If other middleware separates two requirements, the outer one is checked
-   *   first, and its challenge names only its own scopes. `HttpRouter.provideRequest` counts as middleware.
-   * - The program does not start if the layer is provided to handlers or to another middleware, because these do not
-   *   apply the requirement. Provide the layer to routes.
-   * - The program does not start if `HttpRouter` would run a middleware outside the requirement that the program
-   *   provides inside. This happens with `a.combine(b)`.
-   *
-   * **Example** (Protecting several routes with one requirement)
-   *
-   * ```ts
-   * import { Effect, Layer } from "effect"
-   * import { HttpRouter, HttpServerResponse } from "effect/http"
-   * import { OAuth2 } from "effect-oauth2"
-   *
-   * const auth = OAuth2.clientCredentials("Jobs", {
-   *   tokenUrl: "https://idp.example.com/token",
-   *   scopes: { "jobs:run": "Run jobs" }
-   * })
-   * const accepted = Effect.succeed(HttpServerResponse.empty({ status: 202 }))
-   *
-   * export const Jobs = Layer.mergeAll(
-   *   HttpRouter.add("POST", "/jobs/backup", accepted),
-   *   HttpRouter.add("POST", "/jobs/report", accepted)
-   * ).pipe(Layer.provide(auth.require("jobs:run").route.layer))
-   * ```
+   * The program does not start if this layer is provided to handlers or to another middleware, because these do not
+   * apply the requirement.
    */
   readonly route: HttpRouter.Middleware<{
     provides: Provides | Seal<string>
@@ -209,7 +241,6 @@ export const make = <Name extends string, Provides, E, R>(
       error: [...new Set([...schemes.flatMap((scheme) => Object.values(scheme.errors)), ...declared])]
     })
   const key = newKey()
-  registry.register(key, policy, newKey)
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
       const bound = ownChecks.length === 0 ? policy : bindChecks(policy, yield* Effect.context<never>())
@@ -225,6 +256,16 @@ export const make = <Name extends string, Provides, E, R>(
       return middleware
     })
   )
+  const requirement = callable(key, route)
+  registry.register(requirement, policy, newKey)
   // Safe cast: the caller computes the type parameters from the items of this policy.
-  return Object.assign(key, { route }) as unknown as SecurityRequirement<Name, Provides, E, R>
+  return requirement as unknown as SecurityRequirement<Name, Provides, E, R>
+}
+
+/** Makes a middleware key that is also a function of layers of routes. It inherits the members of the key. */
+export const callable = (key: object, route: { readonly layer: unknown }): object => {
+  const apply = (routes: Layer.Layer<never, unknown, unknown>) =>
+    // Safe cast: a requirement of routes needs no other request-level service, so its layer is not a message.
+    Layer.provide(routes, route.layer as Layer.Layer<never>)
+  return Object.setPrototypeOf(Object.assign(apply, { route }), key) as object
 }

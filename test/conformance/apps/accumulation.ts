@@ -22,18 +22,18 @@ const CreateItem = HttpRouter.add(
 
 const Group = Layer.mergeAll(
   HttpRouter.add("GET", "/group", scopes),
-  HttpRouter.add("GET", "/group/route", scopes).pipe(Layer.provide(auth.require("route").route.layer)),
-  HttpRouter.add("GET", "/group/sibling", scopes).pipe(Layer.provide(auth.require("other").route.layer)),
-  HttpRouter.add("GET", "/group/again", scopes).pipe(Layer.provide(auth.require("group", "app").route.layer)),
-  HttpRouter.add("GET", "/group/guest", scopes).pipe(Layer.provide(auth.optional("other").route.layer)),
-  CreateItem.pipe(Layer.provide(auth.require("route").route.layer))
-).pipe(Layer.provide(auth.require("group").route.layer))
+  HttpRouter.add("GET", "/group/route", scopes).pipe(auth.require("route")),
+  HttpRouter.add("GET", "/group/sibling", scopes).pipe(auth.require("other")),
+  HttpRouter.add("GET", "/group/again", scopes).pipe(auth.require("group", "app")),
+  HttpRouter.add("GET", "/group/guest", scopes).pipe(auth.optional("other")),
+  CreateItem.pipe(auth.require("route"))
+).pipe(auth.require("group"))
 
 const Nested = HttpRouter.add("GET", "/nested", scopes.pipe(SecurityScopes.require("other", "app")))
 
-const Inside = Layer.mergeAll(Group, Nested).pipe(Layer.provide(auth.require("app").route.layer))
+const Inside = Layer.mergeAll(Group, Nested).pipe(auth.require("app"))
 
-const Guest = HttpRouter.add("GET", "/guest", scopes).pipe(Layer.provide(auth.optional("app").route.layer))
+const Guest = HttpRouter.add("GET", "/guest", scopes).pipe(auth.optional("app"))
 
 /** Calls `trace` when the verification, the handler of `/ordered`, or a middleware around a requirement runs. */
 export const make = (trace: (what: string) => void) => {
@@ -51,16 +51,12 @@ export const make = (trace: (what: string) => void) => {
       trace("handler")
       return HttpServerResponse.jsonUnsafe({})
     })
-  ).pipe(
-    Layer.provide(traced("inside")),
-    Layer.provide(auth.require("app").route.layer),
-    Layer.provide(traced("outside"))
-  )
+  ).pipe(Layer.provide(traced("inside")), auth.require("app"), Layer.provide(traced("outside")))
 
   const Between = HttpRouter.add("GET", "/between", scopes).pipe(
-    Layer.provide(auth.require("route").route.layer),
+    auth.require("route"),
     Layer.provide(traced("between")),
-    Layer.provide(auth.require("app").route.layer)
+    auth.require("app")
   )
 
   return Layer.mergeAll(Inside, Ordered, Between, Guest, HttpRouter.add("GET", "/open", scopes)).pipe(
@@ -86,8 +82,8 @@ const onlyOf = (scope: string) =>
   )
 
 export const twoSchemes = HttpRouter.add("GET", "/", HttpServerResponse.jsonUnsafe({})).pipe(
-  Layer.provide(partner.require("partner").route.layer),
-  Layer.provide(auth.require("app").route.layer),
+  partner.require("partner"),
+  auth.require("app"),
   Layer.provide([Layer.provide(auth.layer, onlyOf("app")), Layer.provide(partner.layer, onlyOf("partner"))]),
   Layer.provide(scopesInToken())
 )

@@ -17,7 +17,7 @@ const readItems = Effect.map(BearerToken, (token) => HttpServerResponse.jsonUnsa
 
 const required = (scheme: typeof auth) =>
   HttpRouter.add("GET", "/items/", readItems).pipe(
-    Layer.provide(scheme.require().route.layer),
+    scheme.require(),
     Layer.provide(scheme.layer),
     Layer.provide(anyToken())
   )

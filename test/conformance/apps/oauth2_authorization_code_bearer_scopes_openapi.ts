@@ -27,10 +27,10 @@ const Admin = Layer.mergeAll(
 const Items = Layer.mergeAll(
   HttpRouter.add("GET", "/items/", token),
   HttpRouter.add("POST", "/items/", token).pipe(Layer.provide(readWrite))
-).pipe(Layer.provide(auth.require("read").route.layer))
+).pipe(auth.require("read"))
 
 export const App = Layer.mergeAll(HttpRouter.add("GET", "/", message("Hello World")), Admin, Items).pipe(
-  Layer.provide(auth.require().route.layer),
+  auth.require(),
   Layer.provide(auth.layer),
   Layer.provide(anyToken("read", "write"))
 )
@@ -42,8 +42,8 @@ const simple = OAuth2.authorizationCode("OAuth2AuthorizationCodeBearer", {
 })
 
 export const Simple = HttpRouter.add("GET", "/admin", message("Admin Access")).pipe(
-  Layer.provide(simple.require("read", "write").route.layer),
-  Layer.provide(simple.require().route.layer),
+  simple.require("read", "write"),
+  simple.require(),
   Layer.provide(simple.layer),
   Layer.provide(anyToken("read", "write"))
 )

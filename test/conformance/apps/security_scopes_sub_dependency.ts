@@ -57,7 +57,7 @@ const auth = OAuth2.authorizationCode("OAuth2", {
 /** The app with a guard that verifies the token. */
 export const guarded = (calls: Calls) =>
   make(calls, auth.authorize).pipe(
-    Layer.provide(auth.require().route.layer),
+    auth.require(),
     HttpRouter.provideRequest(auth.layer),
     Layer.provide(auth.layer),
     Layer.provide(scopesInToken(() => calls.verified++))

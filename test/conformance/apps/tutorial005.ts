@@ -88,11 +88,9 @@ const MyItems = HttpRouter.add(
 const me = auth.require("me").route
 const Users = Layer.mergeAll(
   Me.pipe(Layer.provide(me.layer)),
-  MyItems.pipe(Layer.provide(me.layer), Layer.provide(auth.require("items").route.layer))
+  MyItems.pipe(Layer.provide(me.layer), auth.require("items"))
 )
 
-const Status = HttpRouter.add("GET", "/status/", HttpServerResponse.jsonUnsafe({ status: "ok" })).pipe(
-  Layer.provide(auth.require().route.layer)
-)
+const Status = HttpRouter.add("GET", "/status/", HttpServerResponse.jsonUnsafe({ status: "ok" })).pipe(auth.require())
 
 export const App = Layer.mergeAll(Login, Users, Status).pipe(Layer.provide(auth.layer), Layer.provide(Verifier))
