@@ -18,12 +18,9 @@ export default defineConfig({
     format: "esm",
     entryFileNames: "[name].js",
     chunkFileNames: "internal/[name]-[hash].js",
-    // Each additional file costs Node half a millisecond. The excluded modules stay separate: not every app loads them,
-    // and some need Node.
+    // Each additional file costs Node half a millisecond. The excluded modules stay separate: not every app loads them.
     codeSplitting: {
-      groups: [
-        { name: "library", test: /\/src\/(?!testing|swaggerUi\/[a-z]|verifier\/(NodeSignatures|jwt\/nodeSignatures))/ }
-      ]
+      groups: [{ name: "library", test: /\/src\/(?!testing|swaggerUi\/[a-z])/ }]
     },
     comments: false,
     sourcemap: true

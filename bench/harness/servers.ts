@@ -7,7 +7,7 @@ import { audience, type Minter } from "./issuer.ts"
 export interface Definition {
   readonly file: string
   readonly cache: boolean
-  readonly nodeSignatures?: boolean
+  readonly usesJose?: boolean
   /** Status for a valid token without the scope. This library responds with 401 if `responses` is `"fastapi"`. */
   readonly withoutScope: 401 | 403
   /** `true` if a 401 response has the required `WWW-Authenticate` header (RFC 9110 §11.6.1). */
@@ -22,7 +22,7 @@ export const definitions = {
   "raw-jose": { ...peer, file: "raw-jose.ts" },
   "ours-router": { ...ours, file: "ours-router.ts", cache: true },
   "ours-router-uncached": { ...ours, file: "ours-router.ts", cache: false },
-  "ours-router-node": { ...ours, file: "ours-router.ts", cache: false, nodeSignatures: true },
+  "ours-router-jose": { ...ours, file: "ours-router.ts", cache: false, usesJose: true },
   "ours-api": { ...ours, file: "ours-api.ts", cache: true },
   "ours-api-uncached": { ...ours, file: "ours-api.ts", cache: false },
   "effect-jose": { ...peer, file: "effect-jose.ts" },
@@ -43,7 +43,7 @@ export const titles: Readonly<Record<Name, string>> = {
   "raw-jose": "node:http, jose",
   "ours-router": "this library, HttpRouter",
   "ours-router-uncached": "this library, HttpRouter, no cache",
-  "ours-router-node": "this library, HttpRouter, no cache, NodeSignatures",
+  "ours-router-jose": "this library, HttpRouter, no cache, with jose",
   "ours-api": "this library, HttpApi",
   "ours-api-uncached": "this library, HttpApi, no cache",
   "effect-jose": "Effect HttpRouter, jose",
@@ -88,7 +88,7 @@ export class Server {
       audience,
       algorithm,
       cache: definition.cache,
-      nodeSignatures: definition.nodeSignatures ?? false,
+      usesJose: definition.usesJose ?? false,
       routes: 1,
       scopes: ["items:read"],
       ...more.settings

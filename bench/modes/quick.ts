@@ -21,11 +21,15 @@ const ratios: Readonly<Record<string, readonly [Cell, Cell]>> = {
     ["fastify-cached", "warm"]
   ],
   "cold-router-vs-raw-jose": [
-    ["ours-router-node", "warm"],
+    ["ours-router-uncached", "warm"],
+    ["raw-jose", "warm"]
+  ],
+  "cold-api-vs-raw-jose": [
+    ["ours-api-uncached", "warm"],
     ["raw-jose", "warm"]
   ],
   "cold-router-with-jose-vs-raw-jose": [
-    ["ours-router-uncached", "warm"],
+    ["ours-router-jose", "warm"],
     ["raw-jose", "warm"]
   ],
   "garbage-router-vs-open": [

@@ -7,8 +7,8 @@ export interface Settings {
   readonly algorithm: "RS256" | "ES256" | "EdDSA"
   /** Caches verified tokens, if the server supports it. */
   readonly cache: boolean
-  /** Verifies signatures with `node:crypto`, if the server supports it. */
-  readonly nodeSignatures: boolean
+  /** Verifies signatures with jose, if the server has another default. */
+  readonly usesJose: boolean
   /** Number of protected routes. */
   readonly routes: number
   /** Scopes that `/items` requires. */

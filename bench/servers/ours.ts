@@ -1,11 +1,10 @@
 /** The scheme and the verifier of both servers with this library. Discovery finds the issuer's keys. */
 import { Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { JwtVerifier, OAuth2 } from "../../src/index.ts"
-import * as NodeSignatures from "../../src/verifier/NodeSignatures.ts"
+import { JwtVerifier, OAuth2, Signatures } from "../../src/index.ts"
 import { settings } from "./child.ts"
 
-const { audience, cache, issuer, nodeSignatures, scopes } = settings
+const { audience, cache, issuer, usesJose, scopes } = settings
 
 export const auth = OAuth2.clientCredentials("OAuth2", {
   tokenUrl: `${issuer}/token`,
@@ -18,6 +17,6 @@ const policy = { issuer, audience, ...(cache ? {} : { cache: false as const }) }
 
 export const Authentication = auth.layer.pipe(
   Layer.provide(JwtVerifier.layer(policy)),
-  Layer.provide(nodeSignatures ? NodeSignatures.layer : Layer.empty),
+  Layer.provide(usesJose ? Signatures.layerJose : Layer.empty),
   Layer.provide(FetchHttpClient.layer)
 )

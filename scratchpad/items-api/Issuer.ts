@@ -2,7 +2,6 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { JwtVerifier, KeySet } from "effect-oauth2"
-import * as NodeSignatures from "effect-oauth2/NodeSignatures"
 import { AuthorizationServer } from "./AuthorizationServer.ts"
 import type { Endpoints } from "./Security.ts"
 import type { Settings } from "./Settings.ts"
@@ -69,5 +68,5 @@ const endpointsOf = (issuer: string) =>
 export const verifier = (issuer: Issuer) =>
   JwtVerifier.layerKeySet({ issuer: issuer.issuer, audience: issuer.audience }).pipe(
     Layer.provide(Layer.effectDiscard(Effect.flatMap(KeySet.KeySet, (keys) => keys.refresh))),
-    Layer.provide([KeySet.layerDiscovery({ issuer: issuer.issuer }), NodeSignatures.layer])
+    Layer.provide(KeySet.layerDiscovery({ issuer: issuer.issuer }))
   )

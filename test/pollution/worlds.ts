@@ -12,10 +12,10 @@ import {
   Requirement,
   SecurityError,
   TokenIntrospection,
+  Signatures,
   TokenVerifier,
   type VerifiedToken
 } from "effect-oauth2"
-import * as NodeSignatures from "effect-oauth2/NodeSignatures"
 import type * as jose from "jose"
 import { IncomingMessage, ServerResponse } from "node:http"
 import { Socket } from "node:net"
@@ -434,8 +434,8 @@ export const verifiers: Worlds = {
       "that has expired"
     )
   ),
-  "JwtVerifier.layer, with NodeSignatures": verifier(
-    () => Layer.provide(JwtVerifier.layer(policy), [Client, NodeSignatures.layer]),
+  "JwtVerifier.layer, with jose": verifier(
+    () => Layer.provide(JwtVerifier.layer(policy), [Client, Signatures.layerJose]),
     some(jwts, "by another key", "by another key, without kid", "that has expired")
   ),
   "JwtVerifier.layerIssuers": verifier(
@@ -447,12 +447,9 @@ export const verifiers: Worlds = {
     some(jwts, "by another key", "for another API")
   ),
   "JwtVerifier.layerSecret": verifier(secretLayer, some(hmacs, "by another key", "without a signature")),
-  "JwtVerifier.layerSecret, with NodeSignatures": verifier(
-    () => Layer.provide(secretLayer(), NodeSignatures.layer),
-    hmacs
-  ),
+  "JwtVerifier.layerSecret, with jose": verifier(() => Layer.provide(secretLayer(), Signatures.layerJose), hmacs),
   "a program that reads claims that the token does not have": verifier(
-    () => Layer.provide(secretLayer(), NodeSignatures.layer),
+    () => Layer.provide(secretLayer(), Signatures.layerJose),
     { good: undefined, bad: { "without these claims": { token: hmacs.good ?? "", why: "Rejected" } } },
     ({ claims: { admin, nested } }) => admin !== undefined || (nested as { admin?: unknown }).admin !== undefined
   ),

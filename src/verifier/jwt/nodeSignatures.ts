@@ -1,12 +1,40 @@
-/** Verifies signatures with `node:crypto`. */
+/** Verifies signatures with `node:crypto`. Names no module of Node in an import, so that bundles run everywhere. */
 import * as Effect from "effect/Effect"
-import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
+import type * as NodeBuffer from "node:buffer"
+import type * as NodeCrypto from "node:crypto"
 import type { Algorithm, SymmetricAlgorithm } from "../keys/algorithms.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { failConstant } from "../../core/constantErrors.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
-import type { Check } from "./signatures.ts"
 import { atEndOfTurn } from "./atEndOfTurn.ts"
+import type { Check } from "./check.ts"
+
+/** The modules of Node that verify signatures. */
+export interface NodeModules {
+  readonly buffer: typeof NodeBuffer
+  readonly crypto: typeof NodeCrypto
+}
+
+interface Runtime {
+  readonly process?: {
+    readonly getBuiltinModule?: {
+      (name: "node:buffer"): typeof NodeBuffer | undefined
+      (name: "node:crypto"): typeof NodeCrypto | undefined
+    }
+  }
+  readonly navigator?: { readonly userAgent?: string }
+}
+
+/** Returns the modules if the runtime has them. Bun, Deno and Workers can have them, too. */
+export const nodeModules = (): NodeModules | undefined => {
+  const load = (globalThis as Runtime).process?.getBuiltinModule
+  if (load === undefined) return
+  const [buffer, crypto] = [load("node:buffer"), load("node:crypto")]
+  return buffer === undefined || crypto === undefined ? undefined : { buffer, crypto }
+}
+
+/** Returns `true` on Node itself. Other runtimes imitate `process`, but name themselves in the user agent. */
+export const isNode = (): boolean => (globalThis as Runtime).navigator?.userAgent?.startsWith("Node.js/") === true
 
 /** Required key of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1), and the matching arguments for Node. */
 interface Asymmetric {
@@ -25,7 +53,7 @@ const rsa = (bits: number): Asymmetric => ({
   options: {}
 })
 
-const pss = (bits: number): Asymmetric => ({
+const pss = (bits: number, constants: NodeModules["crypto"]["constants"]): Asymmetric => ({
   name: "RSA-PSS",
   hash: `SHA-${bits}`,
   namedCurve: undefined,
@@ -44,19 +72,19 @@ const ecdsa = (namedCurve: string, bits: number): Asymmetric => ({
 const ed25519: Asymmetric = { name: "Ed25519", hash: undefined, namedCurve: undefined, digest: null, options: {} }
 
 // `Record<Algorithm, …>` makes a missing algorithm a compile error.
-const asymmetric: Readonly<Record<Algorithm, Asymmetric>> = {
+const tableOf = ({ constants }: NodeModules["crypto"]): Readonly<Record<Algorithm, Asymmetric>> => ({
   RS256: rsa(256),
   RS384: rsa(384),
   RS512: rsa(512),
-  PS256: pss(256),
-  PS384: pss(384),
-  PS512: pss(512),
+  PS256: pss(256, constants),
+  PS384: pss(384, constants),
+  PS512: pss(512, constants),
   ES256: ecdsa("P-256", 256),
   ES384: ecdsa("P-384", 384),
   ES512: ecdsa("P-521", 512),
   EdDSA: ed25519,
   Ed25519: ed25519
-}
+})
 
 const symmetric: Readonly<Record<SymmetricAlgorithm, string>> = { HS256: "sha256", HS384: "sha384", HS512: "sha512" }
 
@@ -67,57 +95,64 @@ const lookUp = <A>(table: Readonly<Record<string, A>>, algorithm: string): A | u
 const wrongSignature = failConstant(new InvalidToken({ reason: "Signature" }))
 const unsuitableKey = failConstant(new InvalidToken({ reason: "UnknownKey" }))
 
-export const check: Check = (token, key, algorithm) => {
-  const end = token.lastIndexOf(".")
-  const input = Buffer.from(token.slice(0, end), "latin1")
-  const signature = Buffer.from(token.slice(end + 1), "base64url")
-  const payload = Effect.sync(() => Buffer.from(token.slice(token.indexOf(".") + 1, end), "base64url"))
-
-  if (key instanceof Uint8Array) {
-    const digest = lookUp(symmetric, algorithm)
-    if (digest === undefined) return unsuitableKey
-    const expected = createHmac(digest, key).update(input).digest()
-    return signature.length === expected.length && timingSafeEqual(signature, expected) ? payload : wrongSignature
-  }
-
-  const prepared = preparedOf(key, algorithm)
-  if (prepared === undefined) return unsuitableKey
-  return atEndOfTurn((resume) => {
-    // Node reports an error if the signature is malformed.
-    verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
-      resume(error === null && valid ? payload : wrongSignature)
-    )
-  })
-}
-
 interface Prepared {
   readonly digest: string | null
-  readonly key: KeyObject
+  readonly key: NodeCrypto.KeyObject
 }
 
-// Converting a key takes longer than starting a verification, so each key is converted once per algorithm.
-const prepared = new WeakMap<CryptoKey, Map<string, Prepared | undefined>>()
+/** Creates the check. Asymmetric signatures are verified in Node's thread pool. */
+export const make = ({ buffer: { Buffer }, crypto }: NodeModules): Check => {
+  const asymmetric = tableOf(crypto)
 
-const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => {
-  const cached = prepared.get(key)
-  if (cached?.has(algorithm) === true) return cached.get(algorithm)
-  const kind = lookUp(asymmetric, algorithm)
-  const made = kind !== undefined && fits(key, kind) ? prepare(key, kind) : undefined
-  prepared.set(key, (cached ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
-  return made
-}
+  // Converting a key takes longer than starting a verification, so each key is converted once per algorithm.
+  const prepared = new WeakMap<CryptoKey, Map<string, Prepared | undefined>>()
 
-// Node reads `padding`, `saltLength` and `dsaEncoding` from the key that it is given, inherited ones too. A key in a
-// record of its own (`{ key, padding }`) costs Node 25 µs for each verification.
-const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => ({
-  digest,
-  key: Object.assign(KeyObject.from(key), {
-    padding: undefined,
-    saltLength: undefined,
-    dsaEncoding: undefined,
-    ...options
+  // Node reads `padding`, `saltLength` and `dsaEncoding` from the key that it is given, inherited ones too. A key in a
+  // record of its own (`{ key, padding }`) costs Node 25 µs for each verification.
+  const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => ({
+    digest,
+    key: Object.assign(crypto.KeyObject.from(key), {
+      padding: undefined,
+      saltLength: undefined,
+      dsaEncoding: undefined,
+      ...options
+    })
   })
-})
+
+  const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => {
+    const cached = prepared.get(key)
+    if (cached?.has(algorithm) === true) return cached.get(algorithm)
+    const kind = lookUp(asymmetric, algorithm)
+    const made = kind !== undefined && fits(key, kind) ? prepare(key, kind) : undefined
+    prepared.set(key, (cached ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
+    return made
+  }
+
+  return (token, key, algorithm) => {
+    const end = token.lastIndexOf(".")
+    const input = Buffer.from(token.slice(0, end), "latin1")
+    const signature = Buffer.from(token.slice(end + 1), "base64url")
+    const payload = Effect.sync(() => Buffer.from(token.slice(token.indexOf(".") + 1, end), "base64url"))
+
+    if (key instanceof Uint8Array) {
+      const digest = lookUp(symmetric, algorithm)
+      if (digest === undefined) return unsuitableKey
+      const expected = crypto.createHmac(digest, key).update(input).digest()
+      return signature.length === expected.length && crypto.timingSafeEqual(signature, expected)
+        ? payload
+        : wrongSignature
+    }
+
+    const prepared = preparedOf(key, algorithm)
+    if (prepared === undefined) return unsuitableKey
+    return atEndOfTurn((resume) => {
+      // Node reports an error if the signature is malformed.
+      crypto.verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
+        resume(error === null && valid ? payload : wrongSignature)
+      )
+    })
+  }
+}
 
 const fits = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
   const { hash, modulusLength, name, namedCurve } =

@@ -17,7 +17,8 @@ import { own } from "../../core/lib/ownProperties.ts"
 import { parseObject } from "../claims/strictJson.ts"
 import * as policies from "../claims/policy.ts"
 import * as profile from "../claims/accessTokenMarks.ts"
-import { type Check, type Key, Signatures } from "./signatures.ts"
+import type { Check, Key } from "./check.ts"
+import { Signatures } from "./signatures.ts"
 
 export type Keys = ReadonlyArray<Key>
 

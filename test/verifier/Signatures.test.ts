@@ -1,9 +1,8 @@
-// Compares `NodeSignatures` with jose, also for keys that no key set returns. The tests of verification run with both,
+// Compares `node:crypto` with jose, also for keys that no key set returns. The tests of verification run with both,
 // too (`vitest.config.ts`).
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted } from "effect"
-import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
-import * as NodeSignatures from "effect-oauth2/NodeSignatures"
+import { JwtVerifier, KeySet, SecurityError, Signatures, TokenVerifier } from "effect-oauth2"
 import { type SigningKey, TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
 import { constants, KeyObject, sign } from "node:crypto"
@@ -24,7 +23,7 @@ const outcomeOf = <E>(token: string, verifier: Layer.Layer<TokenVerifier, E>) =>
     Effect.provide(verifier)
   )
 
-const outcome = (token: string, keys: Layer.Layer<KeySet.KeySet, unknown>, signatures: Layer.Layer<never>) =>
+const outcome = (token: string, keys: Layer.Layer<KeySet.KeySet, unknown>, signatures: Layer.Layer<never, unknown>) =>
   outcomeOf(
     token,
     JwtVerifier.layerKeySet({ issuer, audience, cache: false }).pipe(Layer.provide(keys), Layer.provide(signatures))
@@ -50,18 +49,18 @@ const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const change = (token: string, place: number, character: string) =>
   `${token.slice(0, place)}${character}${token.slice(place + 1)}`
 
-describe("NodeSignatures", () => {
+describe("Signatures.layerNode", () => {
   for (const algorithm of algorithms) {
     it.live(`accepts ${algorithm}, and refuses a changed token as jose does`, () =>
       Effect.gen(function* () {
         const key = yield* TestIssuer.makeKey("key", algorithm)
         const token = yield* Effect.provide(mint, minting(key))
-        assert.strictEqual(yield* outcome(token, published(key), NodeSignatures.layer), "accepted")
+        assert.strictEqual(yield* outcome(token, published(key), Signatures.layerNode), "accepted")
         for (let place = 0; place < token.length; place += 11) {
           const character = alphabet.charAt((place * 31) % alphabet.length)
           const changed = change(token, place, character)
-          const expected = yield* outcome(changed, published(key), Layer.empty)
-          assert.strictEqual(yield* outcome(changed, published(key), NodeSignatures.layer), expected, changed)
+          const expected = yield* outcome(changed, published(key), Signatures.layerJose)
+          assert.strictEqual(yield* outcome(changed, published(key), Signatures.layerNode), expected, changed)
           if (changed !== token) assert.notStrictEqual(expected, "accepted")
         }
       })
@@ -76,8 +75,8 @@ describe("NodeSignatures", () => {
           const imported = yield* Effect.promise(() => jose.importJWK({ ...jwk, alg: other }, other))
           assert(!(imported instanceof Uint8Array))
           const expected = other === algorithm ? "Signature" : "UnknownKey"
-          assert.strictEqual(yield* outcome(token, given(imported), NodeSignatures.layer), expected, other)
-          assert.strictEqual(yield* outcome(token, given(imported), Layer.empty), expected, `${other}, jose`)
+          assert.strictEqual(yield* outcome(token, given(imported), Signatures.layerNode), expected, other)
+          assert.strictEqual(yield* outcome(token, given(imported), Signatures.layerJose), expected, `${other}, jose`)
         }
       })
     )
@@ -95,7 +94,7 @@ describe("NodeSignatures", () => {
           TestIssuer.use((issuer) => issuer.mint({ key: signer, header: { alg: minted, kid } })).pipe(
             Effect.provide(minting(signer))
           )
-        for (const signatures of [NodeSignatures.layer, Layer.empty]) {
+        for (const signatures of [Signatures.layerNode, Signatures.layerJose]) {
           for (const algorithms of [undefined, ["EdDSA"], ["Ed25519"], ["ES256"]] as const) {
             const verifier = JwtVerifier.layerKeySet({
               issuer,
@@ -132,7 +131,7 @@ describe("NodeSignatures", () => {
           const signature = sign(`sha${digest * 8}`, Buffer.from(input), { key: privateKey, padding, saltLength })
           const resigned = `${input}.${signature.toString("base64url")}`
           const expected = saltLength === digest ? "accepted" : "Signature"
-          for (const signatures of [NodeSignatures.layer, Layer.empty]) {
+          for (const signatures of [Signatures.layerNode, Signatures.layerJose]) {
             assert.strictEqual(yield* outcome(resigned, published(key), signatures), expected, `${saltLength}`)
           }
         }
@@ -164,7 +163,7 @@ describe("NodeSignatures", () => {
         )
       )
       for (const [name, refused] of Object.entries({ privateKey, short: short.publicKey, mute })) {
-        for (const signatures of [NodeSignatures.layer, Layer.empty]) {
+        for (const signatures of [Signatures.layerNode, Signatures.layerJose]) {
           assert.strictEqual(yield* outcome(token, given(refused), signatures), "UnknownKey", name)
         }
       }
@@ -186,7 +185,7 @@ describe("NodeSignatures", () => {
             .sign(new TextEncoder().encode(text))
         )
       for (const algorithm of ["HS256", "HS384", "HS512"] as const) {
-        for (const signatures of [NodeSignatures.layer, Layer.empty]) {
+        for (const signatures of [Signatures.layerNode, Signatures.layerJose]) {
           const verifier = JwtVerifier.layerSecret({ issuer, audience, secret: Redacted.make(secret), algorithm }).pipe(
             Layer.provide(signatures)
           )
