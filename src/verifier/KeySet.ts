@@ -17,13 +17,15 @@
  * | fetches while the issuer responds | 2 in 30 seconds |
  * | fetches in an outage | 1 in 5 seconds |
  * | fetches after `invalidate` | 1 in 5 seconds |
- * | duration of a request to the issuer | 5 seconds |
- * | requests of a fetch | 1 for the keys; before it 1 for the metadata, or 2 if the first document is missing |
+ * | duration of a request to the issuer | 5 seconds (`fetchTimeout`) |
+ * | requests of a fetch | 1 for the keys; before it 1 for the metadata, or up to 4 if it is at another path |
+ * | requests again | 1 at once, if the server closed the connection |
+ * | `Retry-After` of a 429 or 503 response | respected from 5 seconds to 1 minute |
  * | a lookup waits | at most 10 seconds; at most 1 second if stale keys can serve it |
  * | the discovered URL is used again without discovery, while the keys get no response | 1 minute |
  * | size of a response | 512 KiB (`maxBytes`) |
  * | redirects | not followed |
- * | URLs | `https` (`http` on loopback) |
+ * | URLs | `https` (`http` on loopback, and to the hosts of `httpHosts`) |
  * | hosts that metadata may name | no host of this machine or its link, in any spelling, unless the issuer is there |
  * | keys in a set | 100 |
  * | length of a `kid` | 256 characters |
@@ -80,7 +82,8 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Jose from "jose"
-import { makeReader, type Reader, statusIsBad, type Unavailable } from "./authorizationServer/http.ts"
+import type { Failure } from "./authorizationServer/failure.ts"
+import { makeReader, type Reader } from "./authorizationServer/http.ts"
 import { discover } from "./authorizationServer/metadata.ts"
 import * as duration from "../core/duration.ts"
 import * as cache from "./keys/keyCache.ts"
@@ -91,7 +94,7 @@ import type { CacheOptions, KeySelector } from "./keys/options.ts"
 import { fetchKeys, type Published } from "./keys/published.ts"
 import * as telemetry from "./keys/telemetry.ts"
 import { refuseSetting } from "../core/setting.ts"
-import { requireIssuer, requireSecureUrl } from "../core/url.ts"
+import { requireHttpHosts, requireIssuer, requireSecureUrl } from "../core/url.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
@@ -246,11 +249,12 @@ export const layerDiscovery = (
     KeySet,
     Effect.gen(function* () {
       const own = ownProperties(options)
-      const issuer = yield* requireIssuer("issuer", own.issuer)
+      const httpHosts = yield* requireHttpHosts(own.httpHosts)
+      const issuer = yield* requireIssuer("issuer", own.issuer, httpHosts)
       const discovered = new DiscoveredUrl()
       return yield* make(own, own.issuer, (reader, bounds) =>
         Effect.flatMap(
-          discovered.getOr(Effect.mapError(discover(reader, issuer, own.issuer, "jwks_uri"), statusIsBad)),
+          discovered.getOr(discover(reader, issuer, own.issuer, "jwks_uri", httpHosts)),
           (url) => discovered.forget(fetchKeys(reader, url, bounds))
         )
       )
@@ -293,12 +297,13 @@ export const layerRemote = (
     KeySet,
     Effect.gen(function* () {
       const own = ownProperties(options)
-      const url = yield* requireSecureUrl("url", own.url)
+      const url = yield* requireSecureUrl("url", own.url, yield* requireHttpHosts(own.httpHosts))
       return yield* make(own, url.origin + url.pathname, (reader, bounds) => fetchKeys(reader, url, bounds))
     })
   )
 
-const minute = 60_000
+const second = 1000
+const minute = 60 * second
 const hour = 60 * minute
 
 const within = (setting: string, value: number, least: number, most: number, words: string) =>
@@ -307,7 +312,7 @@ const within = (setting: string, value: number, least: number, most: number, wor
 const make = Effect.fnUntraced(function* (
   options: CacheOptions,
   name: string,
-  fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Unavailable>
+  fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Failure>
 ) {
   const freshFor = duration.toMillis(options.freshFor ?? "10 minutes")
   const fallback = yield* within("freshFor", freshFor, minute, hour, '60 seconds and 1 hour, such as "10 minutes"')
@@ -315,8 +320,16 @@ const make = Effect.fnUntraced(function* (
   yield* within("staleFor", staleFor, 0, 24 * hour, '0 and 24 hours, such as "1 hour"')
   const maxBytes = options.maxBytes ?? 512 * 1024
   yield* within("maxBytes", maxBytes, 1024, 16 * 1024 * 1024, "1024 and 16777216 bytes")
+  const fetchTimeout = duration.toMillis(options.fetchTimeout ?? 5 * second)
+  yield* within("fetchTimeout", fetchTimeout, second, 30 * second, '1 and 30 seconds, such as "5 seconds"')
   const reader = yield* makeReader(maxBytes)
   const bounds = { min: minute, max: hour, fallback }
-  const cached = yield* cache.make({ issuer: name, reader, fetch: (reader) => fetch(reader, bounds), staleFor })
+  const cached = yield* cache.make({
+    issuer: name,
+    reader,
+    fetch: (reader) => fetch(reader, bounds),
+    fetchTimeout,
+    staleFor
+  })
   return KeySet.of(cached)
 })

@@ -25,11 +25,7 @@ type Found = Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | Authorizatio
 
 export const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
 
-interface Options extends RefresherOptions {
-  readonly staleFor: number
-}
-
-export const make = Effect.fnUntraced(function* (options: Options) {
+export const make = Effect.fnUntraced(function* (options: RefresherOptions) {
   const refresher = yield* makeRefresher(options)
   const freshKeys = freshKeysOf(refresher)
   return {
@@ -52,7 +48,7 @@ interface Lookup {
   readonly now: Instant
 }
 
-const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
+const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) => {
   const searched = new SearchedKeys()
 
   const lookUp = (lookup: Lookup): Found => {
