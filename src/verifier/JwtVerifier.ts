@@ -26,7 +26,7 @@ import type { Policy } from "./claims/options.ts"
 import * as policies from "./claims/policy.ts"
 import * as verifier from "./jwt/verify.ts"
 import { refuseSetting } from "../core/setting.ts"
-import { requireIssuer } from "../core/url.ts"
+import { requireHttpHosts, requireIssuer } from "../core/url.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as KeySet from "./KeySet.ts"
 import { ConfigurationError } from "../core/SecurityError.ts"
@@ -50,6 +50,8 @@ export interface Options extends Policy {
    * allows both (RFC 9864 §2.2). Default: every `Algorithm`.
    */
   readonly algorithms?: ReadonlyArray<Algorithm>
+  /** Hosts that the `issuer` may name with plain `http`, such as `["keycloak:8080"]`. @default [] */
+  readonly httpHosts?: ReadonlyArray<string>
 }
 
 /**
@@ -209,8 +211,11 @@ export const layerIssuers = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      const urls = yield* Effect.forEach(issuers, ({ issuer }, i) =>
-        withIssuerIndex(i, requireIssuer("issuer", issuer))
+      const urls = yield* Effect.forEach(issuers.map(ownProperties), ({ httpHosts, issuer }, i) =>
+        withIssuerIndex(
+          i,
+          Effect.flatMap(requireHttpHosts(httpHosts), (hosts) => requireIssuer("issuer", issuer, hosts))
+        )
       )
       const duplicate = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
       if (duplicate !== undefined) {
@@ -340,8 +345,8 @@ const trust = Effect.fnUntraced(function* (
   options: Options,
   keySet: KeySet.KeySet["Service"]
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
-  const { algorithms = allAlgorithms, issuer } = ownProperties(options)
-  yield* requireIssuer("issuer", issuer)
+  const { algorithms = allAlgorithms, httpHosts, issuer } = ownProperties(options)
+  yield* requireIssuer("issuer", issuer, yield* requireHttpHosts(httpHosts))
   if (
     !Array.isArray(algorithms) ||
     algorithms.length === 0 ||

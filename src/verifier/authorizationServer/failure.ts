@@ -9,7 +9,7 @@ export type Document = "metadata" | "key set" | "introspection response"
 
 interface Details {
   /** Status of a response that was not 200. */
-  readonly status?: number
+  readonly status?: number | undefined
   /** The unparsed `Retry-After` header. */
   readonly retryAfter?: string | undefined
   /** Target of a redirect that was not followed, without its query. */
@@ -66,7 +66,7 @@ export class Failure {
       case "Unreachable":
         return `${what} got no response${because === undefined ? "" : ` (${because})`}`
       case "IssuerMismatch":
-        return `${what} got metadata of another issuer`
+        return `${what} got a document that cannot be used`
       default:
         return `${what} got a response that is not valid${because === undefined ? "" : `: ${because}`}`
     }
@@ -80,7 +80,7 @@ export class Failure {
   }
 }
 
-const nothing: Details = { code: undefined, detail: undefined, location: undefined, retryAfter: undefined }
+const nothing: Details = { status: undefined, code: undefined, detail: undefined, location: undefined, retryAfter: undefined }
 
 /** A server must not inject text into the log: only short, visible ASCII is shown. */
 const shown = (text: string | undefined): string | undefined =>

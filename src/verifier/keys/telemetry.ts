@@ -70,19 +70,19 @@ export const reportKeys = Effect.fnUntraced(function* (issuer: string, keys: Key
 
 export const reportFailure = (issuer: string, failure: Failure, first: boolean): Effect.Effect<void> =>
   (first ? Effect.logWarning : Effect.logDebug)(
-    `The issuer's keys could not be fetched. ${failure.text}. ${adviceAbout(failure)}`
+    `The issuer's keys could not be fetched. ${failure.text}${adviceAbout(failure)}`
   ).pipe(Effect.annotateLogs({ issuer, ...failure.annotations }))
 
 const adviceAbout = ({ document, reason }: Failure): string => {
   switch (reason) {
     case "IssuerMismatch":
-      return `Reason: ${otherIssuer}.`
+      return `: ${otherIssuer}.`
     case "BadResponse":
       return document === "metadata"
-        ? "Check the issuer option. If the issuer has no metadata, use KeySet.layerRemote with the URL of its keys."
-        : "Check the URL of the key set."
+        ? ". Check the issuer option. If the issuer has no metadata, use KeySet.layerRemote with the URL of its keys."
+        : ". Check the URL of the key set."
     default:
-      return "Check that the issuer is reachable."
+      return ". Check that the issuer is reachable."
   }
 }
 
