@@ -31,7 +31,7 @@ const check = (setting: string, value: string, form: RegExp, without: string, ht
     setting,
     url === undefined
       ? must
-      : `${must}. Inside a container network, allow plain http to this host by httpHosts: ["${url.host}"]`
+      : `${must}. Inside a container network, allow this host by httpHosts: ["${url.host}"]`
   )
 }
 

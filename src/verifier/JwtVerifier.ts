@@ -356,7 +356,11 @@ const trust = Effect.fnUntraced(function* (
   }
   return {
     policy: yield* policies.make(new Set(algorithms.flatMap(namesOf)), options),
-    keysOf: keySet.find,
+    keysOf: (header, mismatched = []) =>
+      keySet.find(
+        header,
+        mismatched.filter((key) => !(key instanceof Uint8Array))
+      ),
     availableKeys: keySet.known
   }
 })

@@ -11,9 +11,11 @@
  * | a removed key is accepted | while the set is fresh; in an outage, for `staleFor` longer; until `invalidate` |
  * | a new key is unavailable (503) | for at most 30 seconds and a fetch, if other tokens cause searches |
  * | a new key is refused (401) | for as long, and only if its `kid` was searched before the key was published |
+ * | a new key with the `kid` of another, or without a `kid`, is refused (401) | for as long |
  * | remembered `kid`s that were searched | 100 |
  * | fetches at a time | 1; an interrupted request does not stop it |
- * | fetches for a `kid` that is not in the set | 1 in 30 seconds |
+ * | fetches for a `kid` that is not in the set, and after a signature that does not match | 1 in 30 seconds |
+ * | an empty set | the last keys serve as in an outage |
  * | fetches while the issuer responds | 2 in 30 seconds |
  * | fetches in an outage | 1 in 5 seconds |
  * | fetches after `invalidate` | 1 in 5 seconds |
@@ -54,7 +56,8 @@
  * | `Algorithm` | `alg` does not fit `kty` and `crv` |
  * | `Symmetric`, `Private` | the secret or the private key is published |
  * | `DuplicateKid` | another key has the same `kid` and an algorithm in common |
- * | `Malformed` | a member has the wrong type, length or encoding |
+ * | `Malformed` | a member has the wrong type, length or encoding, or `key_ops` lists an operation twice |
+ * | `CoordinateLength` | `x` or `y` does not have the length of its curve, such as without its leading zeros |
  * | `TooMany` | keys after the hundredth |
  *
  * Two copies of one key count as one key. A key serves only the algorithms that its `kty`, `crv` and `alg` allow.
@@ -129,9 +132,13 @@ export class KeySet extends Context.Service<
      * |---|---|
      * | `InvalidToken` | the issuer has no such key |
      * | `AuthorizationServerUnavailable` | the issuer is unavailable, or no fetch has looked for the key yet |
+     *
+     * Pass the keys in `mismatched` if the signature of the token does not match them. If the set has no other key for
+     * the header, `find` then fetches the set as for a missing key, and returns what it has. The keys may be the same.
      */
     readonly find: (
-      header: KeySelector
+      header: KeySelector,
+      mismatched?: ReadonlyArray<CryptoKey>
     ) => Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>
     /**
      * Returns the matching keys synchronously. Returns an empty array if `find` would have to wait, fail, fetch or log.

@@ -24,7 +24,8 @@ export type Keys = ReadonlyArray<Key>
 /** One accepted issuer: its policy and its keys. */
 export interface Trust {
   readonly policy: policies.Policy
-  readonly keysOf: (header: KeySelector) => Effect.Effect<Keys, Rejection>
+  /** With `mismatched`, looks for other keys than these. Their signature did not match. */
+  readonly keysOf: (header: KeySelector, mismatched?: Keys) => Effect.Effect<Keys, Rejection>
   /** Returns keys synchronously. Returns an empty array if `keysOf` would have to wait, fail or fetch. */
   readonly availableKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
 }
@@ -148,13 +149,27 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
         Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
       first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
     )
+  // The issuer may have replaced a key without a `kid`, or a key with the same `kid`. Verify again only with keys that
+  // are new. Otherwise the first refusal stands.
+  const verifyOrSearch = (keys: Keys) =>
+    Effect.catch(verifyWithEach(keys), (error) =>
+      error.reason !== "Signature"
+        ? Effect.fail(error)
+        : Effect.flatMap(
+            Effect.orElseSucceed(keysOf(header, keys), () => keys),
+            (found) => {
+              const others = found.filter((key) => !keys.includes(key))
+              return others.length === 0 ? Effect.fail(error) : verifyWithEach(others)
+            }
+          )
+    )
   const find = () =>
     Effect.tapError(keysOf(header), (error) =>
       error.reason === "UnknownKey" ? give(form.adviceOnKey(alg, kid, trust.policy), trust.policy) : Effect.void
     )
   return Effect.clockWith((clock) => {
     const available = availableKeys(header, clock, clock.currentTimeMillisUnsafe())
-    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(find(), verifyWithEach)
+    return available.length > 0 ? verifyOrSearch(available) : Effect.flatMap(find(), verifyOrSearch)
   })
 }
 

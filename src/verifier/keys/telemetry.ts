@@ -60,6 +60,14 @@ export const reportRefused = (issuer: string, { kid, kty, reason }: RefusedKeys)
 export const reportNoKeys = (issuer: string): Effect.Effect<void> =>
   Effect.annotateLogs(Effect.logWarning("No published key is usable, so every token is refused."), { issuer })
 
+export const reportNoKids = (issuer: string): Effect.Effect<void> =>
+  Effect.annotateLogs(
+    Effect.logWarning(
+      "A token with a kid was refused, because no key of the issuer has a kid. Publish each key with the kid that its tokens name."
+    ),
+    { issuer }
+  )
+
 /** Logs problems of the fetched keys that the previous keys did not have. */
 export const reportKeys = Effect.fnUntraced(function* (issuer: string, keys: Keys, previous: Keys | undefined) {
   for (const [text, refused] of keys.refused) {
