@@ -29,9 +29,7 @@ const check = (setting: string, value: string, form: RegExp, without: string, ht
   const must = `must be an https URL (http only on loopback) without ${without}, such as https://idp.example.com`
   return refuseSetting(
     setting,
-    url === undefined
-      ? must
-      : `${must}. Inside a container network, allow this host by httpHosts: ["${url.host}"]`
+    url === undefined ? must : `${must}. Inside a container network, allow this host by httpHosts: ["${url.host}"]`
   )
 }
 

@@ -359,7 +359,7 @@ const trust = Effect.fnUntraced(function* (
     keysOf: (header, mismatched = []) =>
       keySet.find(
         header,
-        mismatched.filter((key) => !(key instanceof Uint8Array))
+        mismatched.filter((key): key is CryptoKey => !(key instanceof Uint8Array))
       ),
     availableKeys: keySet.known
   }

@@ -260,9 +260,8 @@ export const layerDiscovery = (
       const issuer = yield* requireIssuer("issuer", own.issuer, httpHosts)
       const discovered = new DiscoveredUrl()
       return yield* make(own, own.issuer, (reader, bounds) =>
-        Effect.flatMap(
-          discovered.getOr(discover(reader, issuer, own.issuer, "jwks_uri", httpHosts)),
-          (url) => discovered.forget(fetchKeys(reader, url, bounds))
+        Effect.flatMap(discovered.getOr(discover(reader, issuer, own.issuer, "jwks_uri", httpHosts)), (url) =>
+          discovered.forget(fetchKeys(reader, url, bounds))
         )
       )
     })

@@ -32,7 +32,11 @@ export class Failure {
   /** Requested URL without its query, which may contain a key. */
   readonly url: string | undefined
 
-  constructor(reason: Unavailable, details: Details = {}, from?: { readonly document: Document; readonly url: string }) {
+  constructor(
+    reason: Unavailable,
+    details: Details = {},
+    from?: { readonly document: Document; readonly url: string }
+  ) {
     const { code, detail, location, retryAfter, status } = { ...nothing, ...details }
     this.reason = reason
     this.status = status
@@ -80,7 +84,13 @@ export class Failure {
   }
 }
 
-const nothing: Details = { status: undefined, code: undefined, detail: undefined, location: undefined, retryAfter: undefined }
+const nothing: Details = {
+  status: undefined,
+  code: undefined,
+  detail: undefined,
+  location: undefined,
+  retryAfter: undefined
+}
 
 /** A server must not inject text into the log: only short, visible ASCII is shown. */
 const shown = (text: string | undefined): string | undefined =>
@@ -90,7 +100,9 @@ const shown = (text: string | undefined): string | undefined =>
 export const locationOf = (header: string | undefined, from: URL | undefined): string | undefined => {
   if (header === undefined) return
   const target = URL.parse(header, from?.href)
-  return target === null ? "(not a URL)" : shown(target.origin === "null" ? target.protocol : target.origin + target.pathname)
+  return target === null
+    ? "(not a URL)"
+    : shown(target.origin === "null" ? target.protocol : target.origin + target.pathname)
 }
 
 /** Errors of `fetch` contain the error of the socket as their cause, at this depth at most. */

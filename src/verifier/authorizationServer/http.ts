@@ -47,7 +47,8 @@ const responseOf = (error: HttpClientError): Effect.Effect<HttpClientResponse, F
     : Effect.fail(new Failure("Unreachable", { code: codeOf(error) }))
 
 const failureOf = ({ headers, request, status }: HttpClientResponse): Failure => {
-  if (status === 200) return new Failure("BadResponse", { detail: "it is from another URL, so a redirect was followed" })
+  if (status === 200)
+    return new Failure("BadResponse", { detail: "it is from another URL, so a redirect was followed" })
   const isRedirect = status >= 300 && status < 400
   return new Failure("BadResponse", {
     status,

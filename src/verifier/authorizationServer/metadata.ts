@@ -48,7 +48,9 @@ export const discover = (
         Effect.fail(new Failure(reason, { detail }).of("metadata", url))
       // A response without an issuer is no metadata, but for example an error. Whatever path it comes from, its issuer
       // must be identical (RFC 8414 §3.3).
-      return typeof json["issuer"] === "string" ? Effect.succeed({ json, fail }) : fail("BadResponse", "it has no issuer")
+      return typeof json["issuer"] === "string"
+        ? Effect.succeed({ json, fail })
+        : fail("BadResponse", "it has no issuer")
     })
   const [first, ...others] = addressesOf(issuer)
   if (first === undefined) return Effect.fail(new Failure("BadResponse"))

@@ -89,7 +89,8 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
     const waiting = waitFor(refresher.fetchUnknownKey(lookup.now), lookup)
     if (waiting !== undefined) return waiting
     // If the search for a new key failed, the key may exist. Report the outage instead of refusing the token.
-    if (wasSearched) return refresher.error === undefined ? refuseUnknown(lookup, fetched) : Effect.fail(refresher.error)
+    if (wasSearched)
+      return refresher.error === undefined ? refuseUnknown(lookup, fetched) : Effect.fail(refresher.error)
     return Effect.fail(refresher.notLookedFor(lookup.now))
   }
 

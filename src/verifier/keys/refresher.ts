@@ -282,7 +282,10 @@ export class Refresher {
       const { issuer } = this.#options
       if (published.keys.length === 0 && this.#hasGoodKeys(pending.startedAt)) {
         return yield* Effect.fail(
-          new Failure("BadResponse", { detail: "it is empty, so the last keys stay in use" }).of("key set", published.url)
+          new Failure("BadResponse", { detail: "it is empty, so the last keys stay in use" }).of(
+            "key set",
+            published.url
+          )
         )
       }
       const previous = this.#lastKeys
