@@ -1,11 +1,12 @@
 /** Key sets, metadata and introspection of authorization servers that differ from the standards or from each other. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { JwtVerifier, KeySet, SecurityError, TokenIntrospection, TokenVerifier } from "effect-oauth2"
 import { type Answer, TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { createServer } from "node:net"
 import { settle } from "../support/settle.ts"
 import {
   assertUnavailable,
@@ -532,6 +533,16 @@ describe("rotation", () => {
   )
 })
 
+/** A port that was free a moment ago. `fetch` refuses some fixed ports itself. */
+const closedPort = Effect.callback<number>((resume) => {
+  const server = createServer()
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    server.close(() => resume(Effect.succeed(port)))
+  })
+})
+
 describe("every 503 says its cause", () => {
   const causes: ReadonlyArray<
     readonly [name: string, document: "discovery" | "jwks", answer: Answer, expected: Record<string, unknown>]
@@ -616,8 +627,9 @@ describe("every 503 says its cause", () => {
     it.live(`of a closed port, with the code of the error: ${name}`, () =>
       withLogs((logs) =>
         Effect.gen(function* () {
+          const port = yield* closedPort
           yield* KeySet.KeySet.use(({ refresh }) => Effect.exit(refresh)).pipe(
-            Effect.provide(KeySet.layerDiscovery({ issuer: "http://127.0.0.1:9" }).pipe(Layer.provide(client)))
+            Effect.provide(KeySet.layerDiscovery({ issuer: `http://127.0.0.1:${port}` }).pipe(Layer.provide(client)))
           )
           assert.strictEqual(logs[0]?.annotations["code"], "ECONNREFUSED")
           assert.include(logs[0]?.message, "ECONNREFUSED")
@@ -667,7 +679,7 @@ describe("every 503 says its cause", () => {
         Effect.gen(function* () {
           yield* respond("jwks", { status: 503, headers: { "retry-after": given }, body: "" })
           const error = yield* Effect.flip(keySet.refresh)
-          assert.strictEqual(String(error.retryAfter), `${seconds === 60 ? "1m" : `${seconds}s`}`)
+          assert.strictEqual(Duration.toSeconds(error.retryAfter), seconds)
           yield* respondAll("normal")
           yield* TestClock.adjust(`${seconds * 1000 - 1} millis`)
           assert.isTrue(Exit.isFailure(yield* Effect.exit(keySet.refresh)))
@@ -707,15 +719,17 @@ describe("plain http inside a container network", () => {
 
   it.effect("is refused unless its host is named, and the message names the option", () =>
     Effect.gen(function* () {
-      for (const layer of [
-        KeySet.layerRemote({ url: `${keycloak}/keys` }),
-        KeySet.layerRemote({ url: `${keycloak}/keys`, httpHosts: ["keycloak", "keycloak:80", "other:8080"] }),
-        KeySet.layerDiscovery({ issuer: keycloak }),
-        JwtVerifier.layer({ issuer: keycloak, audience: "api" })
+      const errorOf = <A>(layer: Layer.Layer<A, SecurityError.ConfigurationError, HttpClient.HttpClient>) =>
+        Effect.flip(Effect.scoped(Layer.build(layer)))
+      for (const failing of [
+        errorOf(KeySet.layerRemote({ url: `${keycloak}/keys` })),
+        errorOf(KeySet.layerRemote({ url: `${keycloak}/keys`, httpHosts: ["keycloak", "other:8080"] })),
+        errorOf(KeySet.layerDiscovery({ issuer: keycloak })),
+        errorOf(JwtVerifier.layer({ issuer: keycloak, audience: "api" }))
       ]) {
-        const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+        const error = yield* failing
         assert.strictEqual(error._tag, "ConfigurationError")
-        if (error.setting !== "httpHosts") assert.include(error.message, 'httpHosts: ["keycloak:8080"]')
+        assert.include(error.message, 'httpHosts: ["keycloak:8080"]')
       }
     }).pipe(Effect.provide(requested([])))
   )
