@@ -258,6 +258,12 @@ export const layerDiscovery = (
       const own = ownProperties(options)
       const httpHosts = yield* requireHttpHosts(own.httpHosts)
       const issuer = yield* requireIssuer("issuer", own.issuer, httpHosts)
+      if (own.issuer.includes("{")) {
+        return yield* refuseSetting(
+          "issuer",
+          "must not be a pattern, because a pattern has no metadata. Use KeySet.layerRemote with the URL of the keys that all tenants share"
+        )
+      }
       const discovered = new DiscoveredUrl()
       return yield* make(own, own.issuer, (reader, bounds) =>
         Effect.flatMap(discovered.getOr(discover(reader, issuer, own.issuer, "jwks_uri", httpHosts)), (url) =>

@@ -12,6 +12,10 @@ const overloaded: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
 export const otherIssuer =
   "its metadata names another issuer. Set the issuer option to the exact string in the metadata, including a trailing slash"
 
+/** Advice for metadata such as that of the tenants `organizations` and `common` of Microsoft Entra ID. */
+const manyTenants =
+  "its metadata is for many tenants. Name one tenant in the issuer option, or set tenants with JwtVerifier.layerKeySet and KeySet.layerRemote"
+
 /**
  * Returns the URLs that may have the metadata, in the order of the requests:
  *
@@ -69,7 +73,13 @@ export const discover = (
     )
     .pipe(
       Effect.flatMap(({ fail, json }): Effect.Effect<URL, Failure> => {
-        if (json["issuer"] !== identifier) return fail("IssuerMismatch")
+        const named = json["issuer"]
+        if (named !== identifier) {
+          return fail(
+            "IssuerMismatch",
+            typeof named === "string" && named.includes("{tenantid}") ? manyTenants : undefined
+          )
+        }
         const value = json[name]
         if (typeof value !== "string") return fail("BadResponse", `it has no ${name}`)
         const url = parseHttpUrl(value)

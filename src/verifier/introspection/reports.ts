@@ -66,8 +66,8 @@ const adviceAbout = (problem: Problem): string => {
   if (problem === "Credentials") {
     return ". The credentials option failed. The Debug log contains the name of the error."
   }
-  const { document, reason, status, text } = problem
-  if (reason === "IssuerMismatch") return `. ${text}: ${otherIssuer}.`
+  const { detail, document, reason, status, text } = problem
+  if (reason === "IssuerMismatch") return `. ${text}: ${detail ?? otherIssuer}.`
   if (document === "metadata") {
     return reason === "BadResponse" ? `. ${text}. Check the issuer option, or set the endpoint option.` : `. ${text}.`
   }

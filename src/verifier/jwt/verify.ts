@@ -13,7 +13,6 @@ import { adviceOn, adviceOnScopes } from "../claims/claimAdvice.ts"
 import * as claims from "../claims/claims.ts"
 import * as compact from "./compact.ts"
 import * as form from "./formAdvice.ts"
-import { own } from "../../core/lib/ownProperties.ts"
 import { parseObject } from "../claims/strictJson.ts"
 import * as policies from "../claims/policy.ts"
 import * as profile from "../claims/accessTokenMarks.ts"
@@ -127,7 +126,7 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
   if (only !== undefined && another === undefined) return only
   const unverified = compact.claimsOf(parsed)
   if (unverified === undefined) return malformed
-  return trusted.find(({ policy }) => policy.issuer === own(unverified, "iss")) ?? otherIssuer
+  return trusted.find(({ policy }) => policy.issuerOf(unverified) !== undefined) ?? otherIssuer
 }
 
 const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {

@@ -81,10 +81,10 @@ export const reportFailure = (issuer: string, failure: Failure, first: boolean):
     `The issuer's keys could not be fetched. ${failure.text}${adviceAbout(failure)}`
   ).pipe(Effect.annotateLogs({ issuer, ...failure.annotations }))
 
-const adviceAbout = ({ document, reason }: Failure): string => {
+const adviceAbout = ({ detail, document, reason }: Failure): string => {
   switch (reason) {
     case "IssuerMismatch":
-      return `: ${otherIssuer}.`
+      return `: ${detail ?? otherIssuer}.`
     case "BadResponse":
       return document === "metadata"
         ? ". Check the issuer option. If the issuer has no metadata, use KeySet.layerRemote with the URL of its keys."
