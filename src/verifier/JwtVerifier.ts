@@ -224,6 +224,11 @@ export const layerIssuers = (
           `${duplicate.href} must be named once. For two policies of one issuer, use two schemes and one verifier for each`
         )
       }
+      const names = issuers.map(ownProperties).flatMap(({ issuer, issuerAliases = [] }) => [issuer, ...issuerAliases])
+      const ambiguous = names.find((name, i) => names.indexOf(name) !== i)
+      if (ambiguous !== undefined) {
+        return yield* refuseSetting("issuerAliases", "must not name an iss that another issuer or alias has")
+      }
       return yield* verifier.make(
         yield* Effect.forEach(issuers, (options, i) =>
           // Not memoized, because each issuer needs its own key set.
