@@ -15,10 +15,13 @@
  * @since 0.1.0
  */
 import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import type { TokenCaching } from "./cache/options.ts"
 import { type Algorithm, asymmetric, namesOf, secretBytes, type SymmetricAlgorithm } from "./keys/algorithms.ts"
 import type { CacheOptions } from "./keys/options.ts"
@@ -29,7 +32,9 @@ import { refuseSetting } from "../core/setting.ts"
 import { requireHttpHosts, requireIssuer } from "../core/url.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as KeySet from "./KeySet.ts"
-import { ConfigurationError } from "../core/SecurityError.ts"
+import { AuthorizationServerUnavailable, ConfigurationError } from "../core/SecurityError.ts"
+import { freezeError } from "../core/lib/exit.ts"
+import { Shared } from "./cache/shared.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
 
 export type { Policy } from "./claims/options.ts"
@@ -243,6 +248,130 @@ export const layerIssuers = (
       )
     })
   )
+
+/**
+ * Options for issuers that the program finds at run time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AllowedIssuersOptions extends Omit<
+  DiscoveryOptions,
+  "issuer" | "issuerAliases" | "tenants" | "tenantClaim"
+> {
+  /**
+   * Returns `true` for each issuer that may use this API, for example from your table of customers. It runs for each
+   * uncached token, with a valid URL from a stranger, and before anything is fetched. Compare whole strings.
+   */
+  readonly allow: (issuer: string) => Effect.Effect<boolean>
+  /** Largest number of issuers whose keys are kept. @default 100 */
+  readonly maxIssuers?: number
+}
+
+/**
+ * Creates a `TokenVerifier` for the JWTs of issuers that a function allows at run time.
+ *
+ * **When to use**
+ *
+ * Use when each customer brings an issuer. If you know all issuers at start-up, use `layerIssuers`.
+ *
+ * **Details**
+ *
+ * - Nothing is fetched from an issuer that `allow` refuses. Its tokens get `InvalidToken` for `iss`.
+ * - Each allowed issuer has its own keys, which are found by discovery. The other options are the same for all.
+ * - Tokens of more issuers than `maxIssuers` get `AuthorizationServerUnavailable`, and the log says so once.
+ *
+ * **Gotchas**
+ *
+ * A cached token is accepted until its cache entry ends, although `allow` has changed (`timeToLive`).
+ *
+ * **Example** (Allowing the issuers of customers)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { JwtVerifier } from "effect-oauth2"
+ *
+ * const customers = new Set(["https://login.acme.example.com", "https://sso.example.org"])
+ *
+ * export const Verifier = JwtVerifier.layerAllowedIssuers({
+ *   allow: (issuer) => Effect.sync(() => customers.has(issuer)),
+ *   audience: "https://api.example.com"
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerAllowedIssuers = (
+  options: AllowedIssuersOptions & TokenCaching
+): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
+  Layer.effect(
+    TokenVerifier,
+    Effect.gen(function* () {
+      const { allow, cache, maxIssuers = 100, ...rest } = ownProperties(options)
+      if (!Number.isInteger(maxIssuers) || maxIssuers < 1 || maxIssuers > 10_000) {
+        return yield* refuseSetting("maxIssuers", "must be a whole number between 1 and 10000")
+      }
+      const context = yield* Effect.context<HttpClient.HttpClient | Scope.Scope>()
+      const hosts = yield* requireHttpHosts(rest.httpHosts)
+      const build = (issuer: string) => {
+        const own = { ...rest, issuer, issuerAliases: [] }
+        return Layer.build(Layer.fresh(KeySet.layerDiscovery(own))).pipe(
+          Effect.flatMap((keys) => trust(own, Context.get(keys, KeySet.KeySet))),
+          Effect.provideContext(context)
+        )
+      }
+      // Checks the options at start-up. A key set fetches nothing before its first lookup.
+      const { policy } = yield* Effect.scoped(
+        Effect.flatMap(Layer.build(Layer.fresh(KeySet.layerDiscovery({ ...rest, issuer: anyIssuer }))), (keys) =>
+          trust({ ...rest, issuer: anyIssuer }, Context.get(keys, KeySet.KeySet))
+        )
+      )
+      const trusts = new Map<string, Effect.Effect<verifier.Trust>>()
+      let isFull = false
+      const trustIn = (issuer: string) =>
+        Effect.suspend((): Effect.Effect<verifier.Trust, AuthorizationServerUnavailable> => {
+          const known = trusts.get(issuer)
+          if (known !== undefined) return known
+          if (trusts.size >= maxIssuers) {
+            const failure = Effect.fail(tooManyIssuers)
+            if (isFull) return failure
+            isFull = true
+            return Effect.andThen(
+              Effect.logError(`Tokens of more than ${maxIssuers} issuers arrived. Raise the maxIssuers option.`),
+              failure
+            )
+          }
+          // Built once, also if several tokens of the issuer arrive at a time.
+          const built = new Shared(Effect.orDie(build(issuer))).outcome
+          const stored = Effect.tap(built, (found) =>
+            Effect.sync(() => {
+              trusts.set(issuer, Effect.succeed(found))
+            })
+          )
+          trusts.set(issuer, stored)
+          return stored
+        })
+      return yield* verifier.makeFinding(
+        Effect.fnUntraced(function* (issuer) {
+          const isIssuer = yield* Effect.match(requireIssuer("issuer", issuer, hosts), {
+            onFailure: () => false,
+            onSuccess: () => !issuer.includes("{")
+          })
+          const isAllowed: unknown = isIssuer && (yield* allow(issuer))
+          return isAllowed === true ? yield* trustIn(issuer) : yield* Effect.fail(verifier.refusedIssuer())
+        }),
+        policy,
+        cache === undefined ? {} : { cache }
+      )
+    })
+  )
+
+const anyIssuer = "https://issuer.invalid"
+
+const tooManyIssuers = freezeError(
+  new AuthorizationServerUnavailable({ reason: "Unspecified", retryAfter: Duration.minutes(1) })
+)
 
 type Secret = Redacted.Redacted<string | Uint8Array>
 

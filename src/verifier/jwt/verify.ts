@@ -6,6 +6,7 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { constant } from "../../core/constantErrors.ts"
+import { own } from "../../core/lib/ownProperties.ts"
 import { give, isGiven, refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
 import { frozen, type Rejection, stillValid, type Validity, type Verified } from "../cache/verified.ts"
@@ -54,6 +55,41 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
     refused: count
   })
 })
+
+/** Creates a cached verifier that finds the trust in an issuer for each token. `find` decides before anything is fetched. */
+export const makeFinding = Effect.fnUntraced(function* (
+  find: (issuer: string) => Effect.Effect<Trust, Rejection>,
+  { maxTokenLength }: policies.Policy,
+  { cache }: TokenCaching
+) {
+  const count = outcome.counters(yield* Effect.context<never>())
+  const check = yield* Signatures
+  return yield* cachedVerifier.make({
+    cache,
+    read: (token) => {
+      if (token.length > maxTokenLength) return tooLong
+      const parsed = compact.parse(token)
+      const unverified = parsed === undefined ? undefined : compact.claimsOf(parsed)
+      if (parsed === undefined || unverified === undefined) return malformed
+      const issuer = own(unverified, "iss")
+      return typeof issuer === "string" ? { token, parsed, issuer } : otherIssuer
+    },
+    verify: (presented, fiber) => {
+      const verified =
+        presented instanceof InvalidToken
+          ? Effect.fail(presented)
+          : Effect.flatMap(find(presented.issuer), (trust) =>
+              trust.policy.algorithms.has(presented.parsed.header.alg)
+                ? verifyPresented({ ...presented, trust }, check)
+                : Effect.fail(wrongAlgorithm)
+            )
+      return outcome.observed(verified, "JwtVerifier.verify", count, fiber)
+    },
+    refused: count
+  })
+})
+
+export const refusedIssuer = (): InvalidToken => otherIssuer
 
 /** Well-formed token, and the issuer that it claims to be from. */
 interface Presented {
