@@ -44,7 +44,9 @@ export const make = ({
   if (issuerAliases.length > 0)
     return refuseSetting("issuerAliases", `must be empty if the issuer contains ${placeholder}`)
   if (!isText(tenantClaim)) return refuseSetting("tenantClaim", "must be the name of the claim that names the tenant")
-  const isAllowed = typeof tenants === "function" ? tenants : allowListOf(tenants)
+  // A function of a JavaScript program may return another value, such as a promise. It allows nothing.
+  const isAllowed: ((tenant: string) => unknown) | undefined =
+    typeof tenants === "function" ? tenants : allowListOf(tenants)
   if (isAllowed === undefined) {
     return refuseSetting(
       "tenants",
