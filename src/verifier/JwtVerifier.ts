@@ -262,6 +262,17 @@ export interface AllowedIssuersOptions extends Omit<
   /**
    * Returns `true` for each issuer that may use this API, for example from your table of customers. It runs for each
    * uncached token, with a valid URL from a stranger, and before anything is fetched. Compare whole strings.
+   *
+   * **Example** (Reading the allowed issuers from a table)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import type { JwtVerifier } from "effect-oauth2"
+   *
+   * export const allow = (
+   *   find: (issuer: string) => Effect.Effect<ReadonlyArray<unknown>>
+   * ): JwtVerifier.AllowedIssuersOptions["allow"] => (issuer) => Effect.map(find(issuer), (rows) => rows.length === 1)
+   * ```
    */
   readonly allow: (issuer: string) => Effect.Effect<boolean>
   /** Largest number of issuers whose keys are kept. @default 100 */
