@@ -18,6 +18,7 @@
  * @since 0.1.0
  */
 export type {
+  MetadataPlace,
   Answer,
   Endpoint,
   Issuer,

@@ -23,7 +23,7 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   const initial = yield* states.initial(options.keys ?? ["RS256"])
   const ref = yield* Ref.make(initial)
   const state = Ref.get(ref)
-  const address = endpoints.address(identifier)
+  const address = endpoints.address(identifier, options.metadataAt)
   const metadata = Effect.map(state, (state) => endpoints.metadata(address, state, options.metadata))
 
   const nextDefaults = Effect.fnUntraced(function* (options: MintOptions) {
@@ -102,9 +102,10 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   }
 
   // A server request has only a path, so the URL gets the issuer's origin.
-  const fromServerRequest = ({ method, originalUrl }: HttpServerRequest): ReceivedRequest => {
+  const fromServerRequest = ({ headers, method, originalUrl }: HttpServerRequest): ReceivedRequest => {
     const { pathname, search } = URL.parse(originalUrl, address.origin) ?? { pathname: originalUrl, search: "" }
-    return { endpoint: address.paths.get(pathname) ?? "other", method, url: `${address.origin}${pathname}${search}` }
+    const url = `${address.origin}${pathname}${search}`
+    return { endpoint: address.paths.get(pathname) ?? "other", method, url, ...cacheControlOf(headers) }
   }
 
   const receive = (received: ReceivedRequest, request: HttpServerRequest) =>
@@ -118,7 +119,8 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
         unreachable(request, `TestIssuer responds only at ${address.origin}.`)
       )
     }
-    const received = { endpoint: address.paths.get(url.pathname) ?? "other", method, url: url.href } as const
+    const endpoint: Endpoint | "other" = address.paths.get(url.pathname) ?? "other"
+    const received = { endpoint, method, url: url.href, ...cacheControlOf(request.headers) }
     return receive(received, fromClientRequest(request)).pipe(
       Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
       Effect.catch(() => unreachable(request, "TestIssuer.respond made this endpoint unreachable."))
@@ -130,7 +132,13 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
 
 type ReceivedRequest = Omit<IssuerRequest, "time">
 
-const answers = (endpoint: Endpoint | "discovery", answer: Answer): { readonly [E in Endpoint]?: Answer } =>
+const cacheControlOf = ({ "cache-control": value }: Readonly<Record<string, string | undefined>>) =>
+  value === undefined ? undefined : { cacheControl: value }
+
+const answers = (
+  endpoint: Endpoint | "discovery" | "other",
+  answer: Answer
+): { readonly [E in Endpoint | "other"]?: Answer } =>
   endpoint === "discovery"
     ? { "openid-configuration": answer, "oauth-authorization-server": answer }
     : { [endpoint]: answer }

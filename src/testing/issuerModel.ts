@@ -101,7 +101,24 @@ export interface TestIssuerOptions {
   readonly keys?: ReadonlyArray<Algorithm | SigningKey>
   /** Members that replace or extend the issuer's metadata, such as `registration_endpoint`. Default: none. */
   readonly metadata?: Readonly<Record<string, unknown>>
+  /** Where the metadata is served. Default: `["openid", "oauth"]`. */
+  readonly metadataAt?: ReadonlyArray<MetadataPlace>
 }
+
+/**
+ * Place of the metadata of an issuer such as `https://issuer.test/a`.
+ *
+ * | place | path |
+ * |---|---|
+ * | `"openid"` | `/a/.well-known/openid-configuration` (OpenID Connect Discovery 1.0 §4) |
+ * | `"oauth"` | `/.well-known/oauth-authorization-server/a` (RFC 8414 §3) |
+ * | `"openid-inserted"` | `/.well-known/openid-configuration/a` (RFC 8414 §5) |
+ * | `"oauth-appended"` | `/a/.well-known/oauth-authorization-server`, which no standard has |
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type MetadataPlace = "openid" | "oauth" | "openid-inserted" | "oauth-appended"
 
 /**
  * Kind of token to mint.
@@ -287,6 +304,8 @@ export type Answer =
       readonly headers?: Readonly<Record<string, string>>
       /** Body, sent unchanged. Default: the normal body. */
       readonly body?: string | Uint8Array
+      /** The only media type of the endpoint. It responds with 406 to a request that does not accept the type. */
+      readonly mediaType?: string
     }
 
 /**
@@ -324,6 +343,8 @@ export interface IssuerRequest {
   readonly method: string
   /** Whole URL, with the query. */
   readonly url: string
+  /** Value of the `Cache-Control` header. */
+  readonly cacheControl?: string
   /** Time of arrival on the `Clock`, in milliseconds since 1970. */
   readonly time: number
 }
@@ -590,7 +611,8 @@ export interface Issuer {
   readonly publish: (jwk: unknown) => Effect.Effect<void>
 
   /**
-   * Sets the response of an endpoint from the next request on. `"discovery"` sets both metadata endpoints.
+   * Sets the response of an endpoint from the next request on. `"discovery"` sets both metadata endpoints, and
+   * `"other"` sets every other path, such as for a server that redirects unknown paths to a login page.
    *
    * **Example** (Removing the OpenID Connect metadata)
    *
@@ -609,7 +631,7 @@ export interface Issuer {
    * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => 404
    * ```
    */
-  readonly respond: (endpoint: Endpoint | "discovery", answer: Answer) => Effect.Effect<void>
+  readonly respond: (endpoint: Endpoint | "discovery" | "other", answer: Answer) => Effect.Effect<void>
   /**
    * Returns the requests that the issuer received, oldest first.
    *

@@ -92,7 +92,7 @@ describe("KeySet", () => {
       ["on an unknown curve", "Curve", derived("ES256", (k) => ({ ...k, alg: undefined, crv: "secp256k1" }))],
       [
         "with coordinates of another curve",
-        "Malformed",
+        "CoordinateLength",
         derived("ES256", (k) => ({ ...k, alg: "ES384", crv: "P-384" }))
       ],
       ["whose point is not on its curve", "Invalid", derived("ES256", (k) => ({ ...k, y: k.x }))],

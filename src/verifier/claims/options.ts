@@ -16,6 +16,25 @@ export interface Policy {
    * slash (RFC 9068 §4).
    */
   readonly issuer: string
+  /**
+   * Other values of `iss` that mean the same issuer with the same keys, such as `accounts.google.com`, or the issuer
+   * with a trailing slash. The `issuer` of the verified token is always the `issuer` option.
+   *
+   * @default []
+   */
+  readonly issuerAliases?: ReadonlyArray<string>
+  /**
+   * Tenants that may use this API, if all tenants of a provider share their keys. `issuer` then contains
+   * `{tenantid}`, such as `https://login.microsoftonline.com/{tenantid}/v2.0` for Microsoft Entra ID. A token is
+   * accepted if its `tenantClaim` is one of the tenants, and its `iss` names this tenant. The `issuer` of the verified
+   * token is its `iss`.
+   *
+   * The metadata of many tenants names no single issuer, so use `JwtVerifier.layerKeySet` and `KeySet.layerRemote`. If
+   * you pass a function, it must be pure and fast. Read the tenants from your database before.
+   */
+  readonly tenants?: ReadonlyArray<string> | ((tenant: string) => boolean)
+  /** Claim that names the tenant of a token. @default "tid" */
+  readonly tenantClaim?: string
   /** One or more identifiers of this API. `aud` must contain at least one of them (RFC 9068 §4). */
   readonly audience: string | ReadonlyArray<string>
   /**

@@ -7,11 +7,15 @@ import * as duration from "../../core/duration.ts"
 import { refuseSetting } from "../../core/setting.ts"
 import type { Policy as Options } from "./options.ts"
 import { otherClaims, type Profile } from "./profile.ts"
+import * as issuers from "./issuers.ts"
+import type { IssuerOf } from "./issuers.ts"
 import * as scopes from "./scopes.ts"
 
 /** Validated options with their defaults. */
 export interface Policy {
+  /** The `issuer` option, for messages. A token has the issuer that `issuerOf` returns. */
   readonly issuer: string
+  readonly issuerOf: IssuerOf
   /** `undefined` accepts any audience. */
   readonly audience: ReadonlySet<string> | undefined
   readonly audienceClaim: string
@@ -108,6 +112,7 @@ export const make = Effect.fnUntraced(function* (
   const read = scopes.make(paths, scopesFormat)
   return {
     issuer: options.issuer,
+    issuerOf: yield* issuers.make(options),
     audience: new Set(audience),
     audienceClaim,
     subjectClaims,

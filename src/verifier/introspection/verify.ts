@@ -12,7 +12,7 @@ import { isToken } from "../../core/authorizationHeader.ts"
 import * as claims from "../claims/claims.ts"
 import * as policies from "../claims/policy.ts"
 import { refuseSetting } from "../../core/setting.ts"
-import { requireIssuer, requireSecureUrl } from "../../core/url.ts"
+import { type HttpHosts, requireHttpHosts, requireIssuer, requireSecureUrl } from "../../core/url.ts"
 import { refuse } from "../report/advice.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
@@ -29,8 +29,9 @@ const malformed = constant(new InvalidToken({ reason: "Malformed" }))
 export const make = Effect.fnUntraced(function* (
   options: Options & (ClientSecret | OtherCredentials) & TokenCaching
 ): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, HttpClient.HttpClient> {
-  const issuer = yield* requireIssuer("issuer", options.issuer)
-  const endpoint = options.endpoint === undefined ? undefined : yield* requireEndpoint(options.endpoint)
+  const httpHosts = yield* requireHttpHosts(options.httpHosts)
+  const issuer = yield* requireIssuer("issuer", options.issuer, httpHosts)
+  const endpoint = options.endpoint === undefined ? undefined : yield* requireEndpoint(options.endpoint, httpHosts)
   const policy = yield* policyOf(options)
   const reader = yield* makeReader(maxBytes)
   const count = outcome.counters(yield* Effect.context<never>())
@@ -39,7 +40,7 @@ export const make = Effect.fnUntraced(function* (
     reader,
     endpoint:
       endpoint === undefined
-        ? discover(reader, issuer, options.issuer, "introspection_endpoint")
+        ? discover(reader, issuer, options.issuer, "introspection_endpoint", httpHosts)
         : Effect.succeed(endpoint),
     credentials: yield* credentialsOf(options)
   })
@@ -75,8 +76,8 @@ const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Retur
   return { claims: claimsPolicy, accessTokenClaims, subjectClaims }
 })
 
-const requireEndpoint = (value: string) =>
-  Effect.flatMap(requireSecureUrl("endpoint", value), (url) =>
+const requireEndpoint = (value: string, httpHosts: HttpHosts) =>
+  Effect.flatMap(requireSecureUrl("endpoint", value, httpHosts), (url) =>
     url.hash === "" ? Effect.succeed(url) : refuseSetting("endpoint", "must not have a fragment.")
   )
 

@@ -7,10 +7,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as Metric from "effect/Metric"
 import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import type { Published } from "./published.ts"
-import type { Reader, Unavailable } from "../authorizationServer/http.ts"
+import { Failure } from "../authorizationServer/failure.ts"
+import type { Reader } from "../authorizationServer/http.ts"
+import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import { freezeError } from "../../core/lib/exit.ts"
 import * as Keys from "./keys.ts"
@@ -18,8 +21,10 @@ import * as telemetry from "./telemetry.ts"
 
 const failureCoolDown = Duration.seconds(5)
 const unknownKeyCoolDown = Duration.seconds(30)
-/** Each request of a fetch has this time, so that slow metadata takes no time from the keys. */
-const requestTimeout = Duration.seconds(5)
+/** Longest cool-down for which `Retry-After` is respected. */
+const maxFailureCoolDown = Duration.minutes(1)
+/** Statuses whose `Retry-After` header says when the server is available again (RFC 6585 §4, RFC 9110 §15.6.4). */
+const withRetryAfter: ReadonlySet<number | undefined> = new Set([429, 503])
 /** A fetch whose request is late by this time is forgotten. The timer of the request has then not worked. */
 const timerTolerance = Duration.seconds(1)
 /** While an outage is this recent, stale keys serve without waiting for the next fetch. */
@@ -39,6 +44,7 @@ export interface Fetched {
 
 interface Outage {
   readonly error: AuthorizationServerUnavailable
+  readonly coolDown: Duration.Duration
   readonly failedAt: Instant
 }
 
@@ -64,7 +70,11 @@ export interface RefresherOptions {
   readonly issuer: string
   readonly reader: Reader
   /** Fetches the keys with the given reader, which adds a time-out to each request. */
-  readonly fetch: (reader: Reader) => Effect.Effect<Published, Unavailable>
+  readonly fetch: (reader: Reader) => Effect.Effect<Published, Failure>
+  /** Each request of a fetch has this time in milliseconds, so that slow metadata takes no time from the keys. */
+  readonly fetchTimeout: number
+  /** How much longer stale keys serve, in milliseconds. */
+  readonly staleFor: number
 }
 
 export const makeRefresher = Effect.fnUntraced(function* (options: RefresherOptions) {
@@ -167,7 +177,7 @@ export class Refresher {
   #mayStart(now: Instant): boolean {
     return (
       !this.#isClosed &&
-      (this.#outage === undefined || hasPassed(failureCoolDown, this.#outage.failedAt, now)) &&
+      (this.#outage === undefined || hasPassed(this.#outage.coolDown, this.#outage.failedAt, now)) &&
       // A program that invalidates the keys all the time must not flood the issuer.
       (!this.#isInvalidated || this.#renewedAt === undefined || hasPassed(failureCoolDown, this.#renewedAt, now))
     )
@@ -186,9 +196,9 @@ export class Refresher {
   #join(now: Instant): Pending | undefined {
     const pending = this.#pending
     if (pending === undefined) return
-    const limit = Duration.sum(requestTimeout, timerTolerance)
-    if (!hasPassed(limit, pending.requestedAt, now)) return pending
-    const report = this.#failed("Timeout", after(requestTimeout, pending.requestedAt))
+    const limit = Duration.millis(this.#options.fetchTimeout)
+    if (!hasPassed(Duration.sum(limit, timerTolerance), pending.requestedAt, now)) return pending
+    const report = this.#failed(new Failure("Timeout"), after(limit, pending.requestedAt))
     this.#forget(pending)
     this.#fork(report)
     return this.#pending
@@ -220,7 +230,12 @@ export class Refresher {
 
   #run(pending: Pending): Effect.Effect<void> {
     const { fetch, issuer, reader } = this.#options
-    const bounded: Reader = (request) => this.#bounded(pending, reader(request))
+    const bounded: Reader = (request) =>
+      // A cache before the issuer may have the set from before the new key (RFC 9111 §5.2.1.4).
+      this.#bounded(
+        pending,
+        reader(pending.isUnknownKey ? HttpClientRequest.setHeader(request, "cache-control", "no-cache") : request)
+      )
     return Effect.suspend(() => {
       pending.number = ++this.sent
       return fetch(bounded)
@@ -234,32 +249,45 @@ export class Refresher {
             this.#outage === undefined
               ? Effect.logError("The HttpClient died or was interrupted while it fetched the issuer's keys.", cause)
               : Effect.void,
-            Effect.fail<Unavailable>("Unreachable")
+            Effect.fail(new Failure("Unreachable"))
           )
       ),
       Effect.withSpan("KeySet.refresh", { root: true, attributes: { issuer } }),
-      Effect.catch((reason) =>
-        Clock.clockWith((clock) => (this.#pending === pending ? this.#failed(reason, readInstant(clock)) : Effect.void))
+      Effect.catch((failure) =>
+        Clock.clockWith((clock) =>
+          this.#pending === pending ? this.#failed(failure, readInstant(clock)) : Effect.void
+        )
       )
     )
   }
 
   /** Stops waiting after the time-out, even if the client cannot be interrupted. */
-  #bounded<A, E>(pending: Pending, request: Effect.Effect<A, E>): Effect.Effect<A, E | Unavailable> {
+  #bounded<A, E>(pending: Pending, request: Effect.Effect<A, E>): Effect.Effect<A, E | Failure> {
     return Clock.clockWith((clock) => {
       pending.requestedAt = readInstant(clock)
       return Effect.flatMap(Effect.forkDetach(request, { startImmediately: true }), (fiber) =>
         Fiber.join(fiber).pipe(
-          Effect.timeoutOrElse({ duration: requestTimeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
+          Effect.timeoutOrElse({
+            duration: this.#options.fetchTimeout,
+            orElse: () => Effect.fail(new Failure("Timeout"))
+          }),
           Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
         )
       )
     })
   }
 
-  #succeeded(published: Published, pending: Pending): Effect.Effect<void> {
+  #succeeded(published: Published, pending: Pending): Effect.Effect<void, Failure> {
     return Effect.gen({ self: this }, function* () {
       const { issuer } = this.#options
+      if (published.keys.length === 0 && this.#hasGoodKeys(pending.startedAt)) {
+        return yield* Effect.fail(
+          new Failure("BadResponse", { detail: "it is empty, so the last keys stay in use" }).of(
+            "key set",
+            published.url
+          )
+        )
+      }
       const previous = this.#lastKeys
       const keys = yield* Keys.load(published.keys, previous)
       // A forgotten fetch must not bring back keys that were invalidated.
@@ -280,18 +308,33 @@ export class Refresher {
     })
   }
 
-  /** Sets the outage synchronously. The returned effect only reports the outage. */
-  #failed(reason: Unavailable, failedAt: Instant): Effect.Effect<void> {
-    const { issuer } = this.#options
-    const isFirst = this.#outage === undefined
-    this.#outage = { error: this.#errorOf(reason, failureCoolDown), failedAt }
-    return Effect.andThen(
-      telemetry.reportFailure(issuer, reason, isFirst),
-      telemetry.countFetch(issuer, telemetry.outcomeOf(reason))
+  /** Returns `true` if there are keys that may serve in an outage. An empty set is then more likely a mistake. */
+  #hasGoodKeys(now: Instant): boolean {
+    const { fetched } = this
+    return (
+      fetched !== undefined &&
+      fetched.keys.byAlgorithm.size > 0 &&
+      elapsed(fetched.startedAt, now) < fetched.freshFor + this.#options.staleFor
     )
   }
 
-  #errorOf(reason: Unavailable, retryAfter: Duration.Duration): AuthorizationServerUnavailable {
+  /** Sets the outage synchronously. The returned effect only reports the outage. */
+  #failed(failure: Failure, failedAt: Instant): Effect.Effect<void> {
+    const { issuer } = this.#options
+    const isFirst = this.#outage === undefined
+    const asked = withRetryAfter.has(failure.status) ? readRetryAfter(failure.retryAfter, failedAt.wall) : undefined
+    const coolDown = Duration.clamp(Duration.millis(Math.max(asked ?? 0, 0)), {
+      minimum: failureCoolDown,
+      maximum: maxFailureCoolDown
+    })
+    this.#outage = { error: this.#errorOf(failure.reason, coolDown), coolDown, failedAt }
+    return Effect.andThen(
+      telemetry.reportFailure(issuer, failure, isFirst),
+      telemetry.countFetch(issuer, telemetry.outcomeOf(failure.reason))
+    )
+  }
+
+  #errorOf(reason: Failure["reason"], retryAfter: Duration.Duration): AuthorizationServerUnavailable {
     return freezeError(new AuthorizationServerUnavailable({ issuer: this.#options.issuer, reason, retryAfter }))
   }
 }

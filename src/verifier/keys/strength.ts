@@ -4,7 +4,8 @@ import * as base64url from "jose/base64url"
 import { hasRocaFingerprint, smallPrimes } from "./roca.ts"
 
 export type Weakness =
-  | "Malformed" // not canonical base64url, or of the wrong length
+  | "Malformed" // not canonical base64url
+  | "CoordinateLength" // `x` or `y` is shorter or longer than its curve needs (RFC 7518 §6.2.1.2)
   | "ModulusSize" // under 2048 bits (RFC 7518 §3.3), or over 8192, where a verification takes too long
   | "ModulusFactor" // divisible by a small prime
   | "Roca" // CVE-2017-15361
@@ -58,7 +59,8 @@ const coordinateLength: ReadonlyMap<string, number> = new Map([
 /** Returns the weakness of an elliptic-curve key, if any. WebCrypto's import checks that the point is on the curve. */
 export const curveWeakness = (crv: string, coordinates: ReadonlyArray<string>): Weakness | undefined => {
   const points = coordinates.map(octets)
-  if (points.some((point) => point?.length !== coordinateLength.get(crv))) return "Malformed"
+  if (points.includes(undefined)) return "Malformed"
+  if (points.some((point) => point?.length !== coordinateLength.get(crv))) return "CoordinateLength"
   return crv === "Ed25519" && points[0] !== undefined && hasSmallOrder(points[0]) ? "SmallOrder" : undefined
 }
 
