@@ -296,7 +296,6 @@ export const layerSecret = (
         return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
       const keys: verifier.Keys = yield* secretsOf(own.secret, own.algorithm)
-      yield* requireIssuer("issuer", own.issuer)
       const policy = yield* policies.make(
         new Set([own.algorithm]),
         ownProperties({ ...own, profile: own.profile ?? "jwt" })
@@ -340,8 +339,7 @@ const trust = Effect.fnUntraced(function* (
   options: Options,
   keySet: KeySet.KeySet["Service"]
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
-  const { algorithms = allAlgorithms, issuer } = ownProperties(options)
-  yield* requireIssuer("issuer", issuer)
+  const { algorithms = allAlgorithms } = ownProperties(options)
   if (
     !Array.isArray(algorithms) ||
     algorithms.length === 0 ||

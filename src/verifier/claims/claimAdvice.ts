@@ -97,8 +97,19 @@ export const shown = (value: unknown): string => {
   return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text
 }
 
-/** Returns advice for an accepted token whose scopes are written in another format. */
-export const adviceOnScopes = (claims: Claims, { issuer, scopes }: Policy): string | undefined => {
+/** Returns advice for an accepted token: its scopes are written in another format, or its audience is not checked. */
+export const adviceOnAccepted = (claims: Claims, policy: Policy): ReadonlyArray<Advice> => {
+  const scopes = adviceOnScopes(claims, policy)
+  const advice = scopes === undefined ? [] : [{ kind: scopes, text: scopes }]
+  return policy.audience === undefined && own(claims, "aud") !== undefined
+    ? [...advice, { kind: "audience: false", text: adviceOnAudience(claims, policy) }]
+    : advice
+}
+
+const adviceOnAudience = (claims: Claims, { issuer }: Policy): string =>
+  `Tokens of ${issuer} name their audience, but audience: false accepts tokens for every API. A token has aud ${shown(own(claims, "aud"))}. If it names this API, set the audience option to it.`
+
+const adviceOnScopes = (claims: Claims, { issuer, scopes }: Policy): string | undefined => {
   switch (scopes.betterFormat(claims)) {
     case "names":
       return `A token of ${issuer} has an object where its scopes are expected, which grants nothing. If the names in the object are the scopes, set scopesFormat: "names". Otherwise, correct scopesPath.`

@@ -29,7 +29,6 @@ const malformed = constant(new InvalidToken({ reason: "Malformed" }))
 export const make = Effect.fnUntraced(function* (
   options: Options & (ClientSecret | OtherCredentials) & TokenCaching
 ): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, HttpClient.HttpClient> {
-  const issuer = yield* requireIssuer("issuer", options.issuer)
   const endpoint = options.endpoint === undefined ? undefined : yield* requireEndpoint(options.endpoint)
   const policy = yield* policyOf(options)
   const reader = yield* makeReader(maxBytes)
@@ -39,7 +38,7 @@ export const make = Effect.fnUntraced(function* (
     reader,
     endpoint:
       endpoint === undefined
-        ? discover(reader, issuer, options.issuer, "introspection_endpoint")
+        ? discover(reader, yield* requireIssuer("issuer", options.issuer), options.issuer, "introspection_endpoint")
         : Effect.succeed(endpoint),
     credentials: yield* credentialsOf(options)
   })
@@ -64,11 +63,8 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<answer.Policy, ConfigurationError> {
-  const { accessTokenClaims, audience, subjectClaims = ["sub"] } = options
-  const claimsPolicy =
-    audience === false
-      ? { ...(yield* policies.make(new Set(), { ...options, audience: options.issuer })), audience: undefined }
-      : yield* policies.make(new Set(), { ...options, audience })
+  const { accessTokenClaims, subjectClaims = ["sub"] } = options
+  const claimsPolicy = yield* policies.make(new Set(), options)
   if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {
     return yield* refuseSetting("subjectClaims", policies.mustNameClaims)
   }

@@ -15,6 +15,7 @@ import { errorOf, frozenSuccess } from "../../core/lib/exit.ts"
 import { type CallingFiber, directOf, type DirectVerifier, type Verification } from "../cache/directVerifier.ts"
 import { Shared } from "../cache/shared.ts"
 import { frozen, type FrozenToken, isImmutable, type Rejection } from "../cache/verified.ts"
+import * as malformedCredentials from "./malformedCredentials.ts"
 import { recall, remember, Remembered } from "./requestMemory.ts"
 
 // In milliseconds. A request with a stream or a socket may last for hours, but only its requirements need the
@@ -33,10 +34,7 @@ type Decode<A> = (token: VerifiedToken) => Effect.Effect<A, InvalidToken>
 /** The credential of a request. If the request has no token, the verification fails with the reason. */
 export type Credential = Verification<NotAuthenticated | InvalidRequest | Rejection>
 
-const refused = (error: NotAuthenticated | InvalidRequest): Credential => ({
-  token: undefined,
-  verified: failWith(error)
-})
+const unauthenticated = (error: NotAuthenticated): Credential => ({ token: undefined, verified: failWith(error) })
 
 /**
  * Verifies tokens for one scheme. A cached token costs one lookup. The verification of an uncached token is stored in a
@@ -62,13 +60,13 @@ export class Authenticator {
       return { token, verified: this.fromToken(token, fiber) }
     }
     const header = authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
-    if (typeof header !== "string") return refused(header)
+    if (typeof header !== "string") return this.#refused(header, fiber)
     const presented = this.#verifier.lookUpPresented(header, fiber)
     if (presented !== undefined && Exit.isExit(presented.verified))
       return this.#decode === undefined ? presented : this.#decodeCached(presented, this.#decode)
     const text = authorizationHeader.parse(header)
-    if (typeof text !== "string") return refused(text)
-    if (!authorizationHeader.isToken(text)) return refused(authorizationHeader.malformed)
+    if (typeof text !== "string") return this.#refused(text, fiber)
+    if (!authorizationHeader.isToken(text)) return this.#refused(authorizationHeader.malformed, fiber)
     return this.#find(text, presented ?? this.#verifier.lookUp(text, fiber), request, "own", fiber)
   }
 
@@ -77,6 +75,12 @@ export class Authenticator {
     const text = Redacted.value(token)
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
     return this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber).verified
+  }
+
+  #refused(error: NotAuthenticated | InvalidRequest, fiber: CallingFiber): Credential {
+    if (error._tag === "NotAuthenticated") return unauthenticated(error)
+    const verified = malformedCredentials.refuse(error, this, fiber.getRef(BearerToken.MaxLength), fiber)
+    return { token: undefined, verified }
   }
 
   #find(
@@ -152,7 +156,7 @@ export class TestAuthenticator extends Authenticator {
   override credentialOf(request: HttpServerRequest | undefined, fiber: CallingFiber): Credential {
     if (request === undefined) return super.credentialOf(request, fiber)
     return this.#verified === undefined
-      ? refused(authorizationHeader.noCredentials)
+      ? unauthenticated(authorizationHeader.noCredentials)
       : { token: authorizationHeader.redact("test"), verified: this.#verified }
   }
 
