@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted } from "effect"
 import { JwtVerifier, Provider, SecurityError, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
+import { readFileSync } from "node:fs"
 import { inspect } from "node:util"
 
 const algorithms = ["RS256", "RS512", "PS256", "ES256", "EdDSA"] as const
@@ -933,11 +934,64 @@ describe("an impossible option value of a provider", () => {
     "cognito: region": () => Provider.cognito({ region: "", userPoolId: "eu-central-1_x", clientId: "c" }),
     "cognito: userPoolId": () => Provider.cognito({ region: "eu-central-1", userPoolId: "", clientId: "c" }),
     "cognito: userPoolId ": () =>
-      Provider.cognito({ region: "eu-central-1", userPoolId: "eu-west-1_Ab1Cd2Ef3", clientId: "c" })
+      Provider.cognito({ region: "eu-central-1", userPoolId: "eu-west-1_Ab1Cd2Ef3", clientId: "c" }),
+    "cognito: issuer": () =>
+      Provider.cognito({
+        region: "eu-central-1",
+        userPoolId: "eu-central-1_x",
+        clientId: "c",
+        issuer: "UPDATED" as "updated"
+      }),
+    "entra: version": () => Provider.entra({ tenant: guid, audience: api, version: "1" as "1.0" }),
+    "entra: cloud": () => Provider.entra({ tenant: guid, audience: api, cloud: "germany" as "us" }),
+    "entra: version ": () => Provider.entra({ tenant: guid, audience: api, version: "1.0", cloud: "us" }),
+    "zitadel: domain": () => Provider.zitadel({ domain: "https://x.zitadel.cloud", projectId: "1" }),
+    "zitadel: projectId": () => Provider.zitadel({ domain: "x.zitadel.cloud", projectId: "a b" }),
+    "authentik: url": () => Provider.authentik({ url: "auth.example.com", application: "a", clientId: "c" }),
+    "authentik: application": () =>
+      Provider.authentik({ url: "https://auth.example.com", application: "a/b", clientId: "c" }),
+    "logto: domain": () => Provider.logto({ domain: "https://x.logto.app/oidc", audience: api }),
+    "clerk: domain": () => Provider.clerk({ domain: "clerk.example.com/", origins: api }),
+    "workos: clientId": () => Provider.workos({ clientId: "a/b" }),
+    "fusionAuth: scopesFrom": () =>
+      Provider.fusionAuth({ issuer: "x", clientId: "c", scopesFrom: "groups" as "roles" }),
+    "pingOne: domain": () => Provider.pingOne({ domain: "", environmentId: guid, audience: api }),
+    "pingOne: environmentId": () =>
+      Provider.pingOne({ domain: "auth.pingone.eu", environmentId: "main", audience: api }),
+    "betterAuth: url": () => Provider.betterAuth({ url: "app.example.com" }),
+    "supabase: project": () => Provider.supabase({ project: "x.supabase.co" }),
+    "firebase: projectId": () => Provider.firebase({ projectId: "a/b" }),
+    "cloudflareAccess: team": () => Provider.cloudflareAccess({ team: "x.cloudflareaccess.com", audience: "a" }),
+    "cloudflareAccess: callers": () =>
+      Provider.cloudflareAccess({ team: "x", audience: "a", callers: "all" as "users" }),
+    "githubActions: repository": () => Provider.githubActions({ repository: "items", audience: api }),
+    "githubActions: repository.owner": () => Provider.githubActions({ repository: { owner: "" }, audience: api }),
+    "githubActions: enterprise": () => Provider.githubActions({ repository: "a/b", audience: api, enterprise: "a/b" }),
+    "xsuaa: url": () => Provider.xsuaa({ url: "x", application: "a", clientId: "c" }),
+    "xsuaa: application": () => Provider.xsuaa({ url: "https://x.test", application: "", clientId: "c" })
   }
   for (const [setting, make] of Object.entries(guarded)) {
     it(`throws a TypeError that names the option and its form (${setting.trimEnd()})`, () => {
       assert.throws(make, TypeError, `Provider.${setting.trimEnd()} must be `)
     })
+  }
+})
+
+it("accepts the workflows of all repositories of an owner", () => {
+  const { issuer, requiredClaims } = Provider.githubActions({
+    repository: { owner: "example" },
+    audience: api,
+    enterprise: "octo"
+  })
+  assert.strictEqual(issuer, "https://token.actions.githubusercontent.com/octo")
+  assert.deepStrictEqual(requiredClaims, { repository_owner: "example" })
+})
+
+it("docs/providers.md and the shapes above name each provider", () => {
+  const page = readFileSync(new URL("../../docs/providers.md", import.meta.url), "utf8")
+  const source = readFileSync(new URL(import.meta.url), "utf8")
+  for (const name of Object.keys(Provider)) {
+    assert.include(page, `\`Provider.${name}({`)
+    assert.include(source, `options: Provider.${name}({`)
   }
 })
