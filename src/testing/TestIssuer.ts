@@ -217,8 +217,8 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
    */
   static readonly routes: Layer.Layer<never, never, HttpRouter.HttpRouter | TestIssuer> = HttpRouter.use(
     Effect.fnUntraced(function* (router) {
-      const { app, issuer } = yield* TestIssuer
-      for (const [path, endpoint] of address(issuer).paths) {
+      const { app, issuer, jwksUri } = yield* TestIssuer
+      for (const [path, endpoint] of address(issuer, new URL(jwksUri).pathname).paths) {
         yield* router.add(endpoint === "introspection" ? "POST" : "GET", routePath(path), app)
       }
     })

@@ -20,9 +20,10 @@ interface Address {
   readonly introspectionEndpoint: string
 }
 
-export const address = (issuer: string): Address => {
+export const address = (issuer: string, givenJwksPath?: string): Address => {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, "")
+  const jwksPath = givenJwksPath ?? `${path}/jwks`
   return {
     issuer,
     origin,
@@ -31,10 +32,10 @@ export const address = (issuer: string): Address => {
     paths: new Map<string, Endpoint>([
       [`${path}/.well-known/openid-configuration`, "openid-configuration"],
       [`/.well-known/oauth-authorization-server${path}`, "oauth-authorization-server"],
-      [`${path}/jwks`, "jwks"],
+      [jwksPath, "jwks"],
       [`${path}/introspect`, "introspection"]
     ]),
-    jwksUri: `${origin}${path}/jwks`,
+    jwksUri: `${origin}${jwksPath}`,
     introspectionEndpoint: `${origin}${path}/introspect`
   }
 }
@@ -49,8 +50,8 @@ export const metadata = (
   overrides: Readonly<Record<string, unknown>> | undefined
 ): Readonly<Record<string, unknown>> => ({
   issuer,
-  authorization_endpoint: jwksUri.replace(/jwks$/, "authorize"),
-  token_endpoint: jwksUri.replace(/jwks$/, "token"),
+  authorization_endpoint: introspectionEndpoint.replace(/introspect$/, "authorize"),
+  token_endpoint: introspectionEndpoint.replace(/introspect$/, "token"),
   jwks_uri: jwksUri,
   introspection_endpoint: introspectionEndpoint,
   response_types_supported: ["code"],

@@ -25,6 +25,7 @@ export type {
   MintOptions,
   OpaqueOptions,
   Profile,
+  ProviderName,
   RawPart,
   RawToken,
   SigningAlgorithm,
