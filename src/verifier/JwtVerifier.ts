@@ -5,7 +5,8 @@
  *
  * - It has the strict compact form.
  * - One of the issuer's keys signed it with an allowed algorithm.
- * - Its `iss` equals the `issuer` option, and its `aud` contains one of the configured audiences.
+ * - Its `iss` equals the `issuer` option, and its `aud` contains one of the configured audiences. `audience: false`
+ *   accepts any audience.
  * - It has a `sub`, and an `exp` in the future (within `maxLifetime`).
  * - It has the marks of an access token (`profile`).
  *

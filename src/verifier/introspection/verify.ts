@@ -13,7 +13,7 @@ import * as claims from "../claims/claims.ts"
 import * as policies from "../claims/policy.ts"
 import { refuseSetting } from "../../core/setting.ts"
 import { requireIssuer, requireSecureUrl } from "../../core/url.ts"
-import { refuse } from "../report/advice.ts"
+import { isGiven, refuse } from "../report/advice.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import * as outcome from "../report/telemetry.ts"
@@ -25,6 +25,13 @@ import * as introspectionRequest from "./introspectionRequest.ts"
 const maxBytes = 512 * 1024
 
 const malformed = constant(new InvalidToken({ reason: "Malformed" }))
+const tooLong = constant(new InvalidToken({ reason: "Malformed" }))
+
+/** A token that is too long, which the log must explain once. */
+const unexplained = Symbol("unexplained")
+
+const adviceOnLength = ({ issuer, maxTokenLength }: answer.Policy["claims"]): string =>
+  `A token for ${issuer} was refused, because it is longer than the maxTokenLength option allows. If tokens of the issuer are longer than ${maxTokenLength} characters, raise the option, and BearerToken.MaxLength for the whole Authorization header.`
 
 export const make = Effect.fnUntraced(function* (
   options: Options & (ClientSecret | OtherCredentials) & TokenCaching
@@ -53,9 +60,21 @@ export const make = Effect.fnUntraced(function* (
     )
   return yield* cachedVerifier.make({
     cache: options.cache,
-    read: (token) => (isToken(token) && token.length <= policy.claims.maxTokenLength ? token : malformed),
+    read: (token) =>
+      !isToken(token)
+        ? malformed
+        : token.length <= policy.claims.maxTokenLength
+          ? token
+          : isGiven(policy, "TooLong")
+            ? tooLong
+            : unexplained,
     verify: (presented, fiber) => {
-      const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verify(presented)
+      const verified =
+        presented instanceof InvalidToken
+          ? Effect.fail(presented)
+          : presented === unexplained
+            ? refuse(tooLong, adviceOnLength(policy.claims), policy, "TooLong")
+            : verify(presented)
       return outcome.observed(verified, "TokenIntrospection.verify", count, fiber)
     },
     refused: count
