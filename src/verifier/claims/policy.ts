@@ -95,7 +95,10 @@ export const make = Effect.fnUntraced(function* (
     return yield* refuseSetting("readScopes", "must be a function from claims to a list of scopes")
   }
   if (readScopes !== undefined && (scopesPath !== undefined || options.scopesFormat !== undefined)) {
-    return yield* refuseSetting("readScopes", "must be the only option for scopes, so remove scopesPath and scopesFormat")
+    return yield* refuseSetting(
+      "readScopes",
+      "must be the only option for scopes, so remove scopesPath and scopesFormat"
+    )
   }
   for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
     const expected = options[setting] === undefined ? {} : options[setting]
