@@ -225,6 +225,11 @@ describe("JwtVerifier", () => {
       const application = { ...base, claims: { iss: options.issuer, ver: "2.0", azp: "c", roles: ["read"] } }
       const [first = ""] = yield* logOf([yield* mint(versionOne)], options)
       assert.include(first, "Set requestedAccessTokenVersion: 2")
+      const government = Provider.entra({ tenant, audience, cloud: "us" })
+      assert.include((yield* logOf([yield* mint(versionOne)], government)).join(), "This is a token of version 1.0.")
+      const versionTwo = { ...base, claims: { iss: options.issuer, ver: "2.0", scp: "read" } }
+      const old = Provider.entra({ tenant, audience, version: "1.0" })
+      assert.include((yield* logOf([yield* mint(versionTwo)], old)).join(), "This is a token of version 2.0.")
       const [second = ""] = yield* logOf([yield* mint(application)], options)
       assert.include(second, `permissions: "application"`)
     }))

@@ -77,7 +77,7 @@ export const advice = (typ: string | undefined, claims: Claims, policy: Policy, 
   return `${subject} No profile accepts the token, because it is not an access token.${idTokens}`
 }
 
-const isOfEntra = (issuer: string): boolean =>
+export const isOfEntra = (issuer: string): boolean =>
   /^https:\/\/(login\.microsoftonline\.(com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net|sts\.chinacloudapi\.cn)\//.test(
     issuer
   )

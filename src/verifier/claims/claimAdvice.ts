@@ -1,6 +1,7 @@
 /** Explains to operators why signed claims were refused. Each message names the cause and the option. */
 import type { InvalidToken } from "../../core/SecurityError.ts"
 import { own } from "../../core/lib/ownProperties.ts"
+import { isOfEntra } from "./accessTokenMarks.ts"
 import * as read from "./claims.ts"
 import type { Claims, Policy } from "./policy.ts"
 
@@ -78,16 +79,20 @@ const explain = (
 const identity = (claims: Claims, { audienceClaim, issuer }: Policy): string => {
   const names = Array.from(new Set(["iss", "aud", audienceClaim]))
   const iss = own(claims, "iss")
-  const isVersion1 =
-    issuer.startsWith("https://login.microsoftonline.com/") &&
-    typeof iss === "string" &&
-    iss.startsWith("https://sts.windows.net/")
+  const version = versionOfEntra(iss)
+  const isOtherVersion = version !== undefined && version !== (versionOfEntra(issuer) ?? version)
   return `The token has ${names.map((name) => `${name} ${shown(own(claims, name))}`).join(" and ")}.${
-    isVersion1
-      ? " This is a token of version 1.0. Set requestedAccessTokenVersion: 2 in the manifest of the API's app registration."
+    isOtherVersion
+      ? version === "1.0"
+        ? ` This is a token of version 1.0. Set requestedAccessTokenVersion: 2 in the manifest of the API's app registration, or use Provider.entra with version: "1.0".`
+        : " This is a token of version 2.0. Use Provider.entra without version."
       : ""
   }`
 }
+
+/** Returns the version of the tokens of an issuer of Entra ID. */
+const versionOfEntra = (issuer: unknown): "1.0" | "2.0" | undefined =>
+  typeof issuer !== "string" || !isOfEntra(issuer) ? undefined : issuer.startsWith("https://sts.") ? "1.0" : "2.0"
 
 const maxShown = 200
 
