@@ -36,20 +36,24 @@ const metadataPath = (place: MetadataPlace, path: string): readonly [string, End
   }
 }
 
+/** The issuer responds with 404 at the places where it serves no metadata. */
+export const allPlaces: ReadonlyArray<MetadataPlace> = ["openid", "oauth", "openid-inserted", "oauth-appended"]
+
 const places: ReadonlyArray<MetadataPlace> = ["openid", "oauth"]
 
-export const address = (issuer: string, metadataAt = places): Address => {
+export const address = (issuer: string, metadataAt = places, givenJwksPath?: string): Address => {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, "")
+  const jwksPath = givenJwksPath ?? `${path}/jwks`
   return {
     issuer,
     origin,
     paths: new Map<string, Endpoint>([
       ...metadataAt.map((place) => metadataPath(place, path)),
-      [`${path}/jwks`, "jwks"],
+      [jwksPath, "jwks"],
       [`${path}/introspect`, "introspection"]
     ]),
-    jwksUri: `${origin}${path}/jwks`,
+    jwksUri: `${origin}${jwksPath}`,
     introspectionEndpoint: `${origin}${path}/introspect`
   }
 }
@@ -64,8 +68,8 @@ export const metadata = (
   overrides: Readonly<Record<string, unknown>> | undefined
 ): Readonly<Record<string, unknown>> => ({
   issuer,
-  authorization_endpoint: jwksUri.replace(/jwks$/, "authorize"),
-  token_endpoint: jwksUri.replace(/jwks$/, "token"),
+  authorization_endpoint: introspectionEndpoint.replace(/introspect$/, "authorize"),
+  token_endpoint: introspectionEndpoint.replace(/introspect$/, "token"),
   jwks_uri: jwksUri,
   introspection_endpoint: introspectionEndpoint,
   response_types_supported: ["code"],

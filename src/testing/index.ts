@@ -26,6 +26,7 @@ export type {
   MintOptions,
   OpaqueOptions,
   Profile,
+  ProviderName,
   RawPart,
   RawToken,
   SigningAlgorithm,

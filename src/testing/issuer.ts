@@ -11,6 +11,7 @@ import { requireIssuer } from "../core/url.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as endpoints from "./endpoints.ts"
 import type { Answer, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOptions } from "./issuerModel.ts"
+import * as shapes from "./shapes.ts"
 import * as states from "./state.ts"
 import * as token from "./token.ts"
 
@@ -23,7 +24,11 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   const initial = yield* states.initial(options.keys ?? ["RS256"])
   const ref = yield* Ref.make(initial)
   const state = Ref.get(ref)
-  const address = endpoints.address(identifier, options.metadataAt)
+  const { provider } = options
+  if (provider !== undefined && !shapes.names.includes(provider)) {
+    yield* states.mistake(`provider must be one of ${shapes.names.join(", ")}.`)
+  }
+  const address = endpoints.address(identifier, options.metadataAt, options.jwksPath)
   const metadata = Effect.map(state, (state) => endpoints.metadata(address, state, options.metadata))
 
   const nextDefaults = Effect.fnUntraced(function* (options: MintOptions) {
@@ -46,8 +51,10 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
     mint: Effect.fnUntraced(function* (given = {}) {
       const options = ownProperties(given)
       const key = yield* states.find(yield* state, options.key)
-      const claims = token.claims(options, yield* nextDefaults(options))
-      const jwt = yield* token.sign(options, claims, key)
+      const defaults = yield* nextDefaults(options)
+      const shape = options.profile === undefined ? token.shapeOf(provider, options, defaults) : undefined
+      const claims = token.claims(options, defaults, shape)
+      const jwt = yield* token.sign(options, claims, key, shape)
       // Introspection reports ID tokens (RFC 7662 §1), foreign keys and changed headers as inactive.
       const isOwn = (yield* state).keys.includes(key) && options.header === undefined
       if (isOwn && options.profile !== "id-token") minted.set(jwt, { token_type: "Bearer", ...claims })

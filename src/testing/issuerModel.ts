@@ -103,6 +103,37 @@ export interface TestIssuerOptions {
   readonly metadata?: Readonly<Record<string, unknown>>
   /** Where the metadata is served. Default: `["openid", "oauth"]`. */
   readonly metadataAt?: ReadonlyArray<MetadataPlace>
+  /**
+   * Provider whose access tokens `mint` imitates, with the name of its function in `Provider`. `scopes` are written
+   * where the options of the provider read them: as `scp` of Entra ID, or as roles of a Zitadel project. A token with
+   * the `profile` option has the shape of that profile instead.
+   *
+   * Default: access tokens of RFC 9068.
+   *
+   * **Example** (Testing an API whose tokens come from Entra ID)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect, Layer, Redacted } from "effect"
+   * import { JwtVerifier, Provider, TokenVerifier } from "effect-oauth2"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const options = Provider.entra({ tenant: "11111111-2222-3333-4444-555555555555", audience: "api" })
+   * const Issuer = TestIssuer.layer({ issuer: options.issuer, audience: "api", provider: "entra" })
+   *
+   * const program = Effect.gen(function* () {
+   *   const token = yield* TestIssuer.use(({ mint }) => mint({ scopes: ["Items.Read"] }))
+   *   const { claims, scopes } = yield* TokenVerifier.use(({ verify }) => verify(Redacted.make(token)))
+   *   return [claims["scp"], scopes.has("Items.Read")]
+   * })
+   *
+   * await Effect.runPromise(
+   *   Effect.provide(program, JwtVerifier.layer(options).pipe(Layer.provideMerge(Issuer)))
+   * ) // => ["Items.Read", true]
+   * ```
+   */
+  readonly provider?: ProviderName
+  /** Path of the key set, such as `"/cdn-cgi/access/certs"`. Default: the path of the issuer and `/jwks`. */
+  readonly jwksPath?: `/${string}`
 }
 
 /**
@@ -119,6 +150,36 @@ export interface TestIssuerOptions {
  * @since 0.1.0
  */
 export type MetadataPlace = "openid" | "oauth" | "openid-inserted" | "oauth-appended"
+
+/**
+ * Provider whose access tokens a `TestIssuer` can imitate.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ProviderName =
+  | "auth0"
+  | "authentik"
+  | "betterAuth"
+  | "clerk"
+  | "cloudflareAccess"
+  | "cognito"
+  | "duende"
+  | "entra"
+  | "firebase"
+  | "fusionAuth"
+  | "githubActions"
+  | "google"
+  | "hydra"
+  | "keycloak"
+  | "kubernetes"
+  | "logto"
+  | "okta"
+  | "pingOne"
+  | "supabase"
+  | "workos"
+  | "xsuaa"
+  | "zitadel"
 
 /**
  * Kind of token to mint.
@@ -172,7 +233,7 @@ export interface MintOptions {
   readonly audience?: string | ReadonlyArray<string>
   /** Time from `iat` to `exp`. Must be finite. A negative lifetime mints an expired token. Default: 10 minutes. */
   readonly lifetime?: Duration.Input
-  /** Kind of token. Default: `"at+jwt"`. */
+  /** Kind of token. Default: `"at+jwt"`, or an access token of the issuer's `provider`. */
   readonly profile?: Profile
   /** Claims that replace or extend all other claims. Any JSON is allowed. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>

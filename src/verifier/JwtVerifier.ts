@@ -5,7 +5,8 @@
  *
  * - It has the strict compact form.
  * - One of the issuer's keys signed it with an allowed algorithm.
- * - Its `iss` equals the `issuer` option, and its `aud` contains one of the configured audiences.
+ * - Its `iss` equals the `issuer` option, and its `aud` contains one of the configured audiences. `audience: false`
+ *   accepts any audience.
  * - It has a `sub`, and an `exp` in the future (within `maxLifetime`).
  * - It has the marks of an access token (`profile`).
  *
@@ -55,8 +56,6 @@ export interface Options extends Policy {
    * allows both (RFC 9864 §2.2). Default: every `Algorithm`.
    */
   readonly algorithms?: ReadonlyArray<Algorithm>
-  /** Hosts that the `issuer` may name with plain `http`, such as `["keycloak:8080"]`. @default [] */
-  readonly httpHosts?: ReadonlyArray<string>
 }
 
 /**
@@ -446,7 +445,6 @@ export const layerSecret = (
         return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
       const keys: verifier.Keys = yield* secretsOf(own.secret, own.algorithm)
-      yield* requireIssuer("issuer", own.issuer)
       const policy = yield* policies.make(
         new Set([own.algorithm]),
         ownProperties({ ...own, profile: own.profile ?? "jwt" })
@@ -490,8 +488,7 @@ const trust = Effect.fnUntraced(function* (
   options: Options,
   keySet: KeySet.KeySet["Service"]
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
-  const { algorithms = allAlgorithms, httpHosts, issuer } = ownProperties(options)
-  yield* requireIssuer("issuer", issuer, yield* requireHttpHosts(httpHosts))
+  const { algorithms = allAlgorithms } = ownProperties(options)
   if (
     !Array.isArray(algorithms) ||
     algorithms.length === 0 ||

@@ -514,6 +514,21 @@ describe("TokenIntrospection", () => {
       })
     )
 
+    it.effect("advises once which options accept longer tokens, and sends no request for them", () =>
+      Effect.gen(function* () {
+        const lines = yield* logged(
+          Effect.gen(function* () {
+            for (const letter of ["a", "b"]) {
+              assertRefused(yield* Effect.flip(verify(letter.repeat(9000))), { reason: "Malformed" })
+            }
+          })
+        )
+        assert.lengthOf(lines, 1)
+        assert.include(lines[0], "longer than the maxTokenLength option allows")
+        assert.notInclude(lines[0], "aaaa")
+      })
+    )
+
     it.effect("logs no tokens and no secrets", () =>
       Effect.gen(function* () {
         const token = "opaque-token-content"

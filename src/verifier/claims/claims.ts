@@ -77,7 +77,9 @@ export const advice = ({ claim }: InvalidToken, { audience, audienceClaim, issue
     case "iss":
       return `A token signed by ${issuer} was refused, because its iss claim differs from the issuer option. The two must be identical, including a trailing slash.`
     case audienceClaim: {
-      const audiences = Array.from(audience ?? [], (name) => JSON.stringify(name)).join(" or ")
+      // With audience: false, only requiredClaims checks this claim.
+      if (audience === undefined) return
+      const audiences = Array.from(audience, (name) => JSON.stringify(name)).join(" or ")
       return `A token of ${issuer} was refused, because its ${audienceClaim} claim does not contain ${audiences}. If the token is for this API, set the audience option to the value that the issuer writes there.`
     }
     default:

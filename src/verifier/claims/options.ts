@@ -12,8 +12,10 @@ type Path = readonly [string, ...ReadonlyArray<string>]
  */
 export interface Policy {
   /**
-   * The issuer's identifier, an `https` URL (`http` on loopback). It must equal `iss` exactly, including a trailing
-   * slash (RFC 9068 §4).
+   * The issuer's identifier. It must equal `iss` exactly, including a trailing slash (RFC 9068 §4).
+   *
+   * For discovery, the issuer must be an `https` URL (`http` on loopback). `JwtVerifier.layerKeySet` and
+   * `JwtVerifier.layerSecret` discover nothing, so they accept any text, such as `"supabase"` (RFC 7519 §4.1.1).
    */
   readonly issuer: string
   /**
@@ -35,8 +37,14 @@ export interface Policy {
   readonly tenants?: ReadonlyArray<string> | ((tenant: string) => boolean)
   /** Claim that names the tenant of a token. @default "tid" */
   readonly tenantClaim?: string
-  /** One or more identifiers of this API. `aud` must contain at least one of them (RFC 9068 §4). */
-  readonly audience: string | ReadonlyArray<string>
+  /**
+   * One or more identifiers of this API. `aud` must contain at least one of them (RFC 9068 §4).
+   *
+   * `false` accepts a token for any audience, also a token that was issued for another API. Use `false` only if the
+   * issuer writes no audience, and every token of the issuer may use your API. If another claim names your API or its
+   * clients, set `audienceClaim` or `requiredClaims` instead. The log warns once if an accepted token has `aud`.
+   */
+  readonly audience: string | ReadonlyArray<string> | false
   /**
    * The claim that holds the audience. Amazon Cognito needs `"client_id"`. If you name another claim than `aud`, `aud`
    * is not checked, so the claim must name this API or its clients in every token.
@@ -121,4 +129,18 @@ export interface Policy {
    * @default "spaces"
    */
   readonly scopesFormat?: "spaces" | "commas" | "names"
+  /**
+   * Reads the granted scopes from the verified claims, if neither `scopesPath` nor `scopesFormat` fits. Strings that
+   * are not scopes grant nothing. The function must be pure and must not throw.
+   *
+   * **Example** (Granting scopes that are named after groups)
+   *
+   * ```ts
+   * import type { JwtVerifier } from "effect-oauth2"
+   *
+   * export const readScopes: JwtVerifier.Policy["readScopes"] = ({ groups }) =>
+   *   Array.isArray(groups) ? groups.map((group) => `group:${String(group)}`) : []
+   * ```
+   */
+  readonly readScopes?: (claims: Readonly<Record<string, unknown>>) => ReadonlyArray<string>
 }

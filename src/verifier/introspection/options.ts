@@ -16,12 +16,14 @@ export interface Policy extends Pick<
   | "clockTolerance"
   | "maxTokenAge"
   | "maxTokenLength"
+  | "readScopes"
   | "requiredClaims"
   | "scopesFormat"
   | "scopesPath"
 > {
   /**
-   * Identifier of the issuer, an https URL (http on loopback). If the response has `iss`, `iss` must equal it exactly.
+   * Identifier of the issuer. If the response has `iss`, `iss` must equal it exactly. Without `endpoint`, the issuer must
+   * be an https URL (http on loopback).
    */
   readonly issuer: string
   /**

@@ -10,7 +10,7 @@ import { own } from "../../core/lib/ownProperties.ts"
 import { give, isGiven, refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
 import { frozen, type Rejection, stillValid, type Validity, type Verified } from "../cache/verified.ts"
-import { adviceOn, adviceOnScopes } from "../claims/claimAdvice.ts"
+import { adviceOn, adviceOnAccepted } from "../claims/claimAdvice.ts"
 import * as claims from "../claims/claims.ts"
 import * as compact from "./compact.ts"
 import * as form from "./formAdvice.ts"
@@ -202,10 +202,14 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
     Effect.tapError(keysOf(header), (error) =>
       error.reason === "UnknownKey" ? give(form.adviceOnKey(alg, kid, trust.policy), trust.policy) : Effect.void
     )
-  return Effect.clockWith((clock) => {
+  const verified = Effect.clockWith((clock) => {
     const available = availableKeys(header, clock, clock.currentTimeMillisUnsafe())
     return available.length > 0 ? verifyOrSearch(available) : Effect.flatMap(find(), verifyOrSearch)
   })
+  if (form.isSupported(alg)) return verified
+  return Effect.tapError(verified, (error) =>
+    error.reason === "Signature" ? give(form.adviceOnSecret(trust.policy), trust.policy) : Effect.void
+  )
 }
 
 /** Validates signed claims. Only tokens with a valid signature can cause advice in the log. */
@@ -233,6 +237,8 @@ const accept = (
       return refuse(new InvalidToken({ reason: "Claim", claim: failing }), advice, policy)
     }
     const accepted = Effect.succeed({ ...frozen(token), until: claims.until(token, policy), validity })
-    const advice = adviceOnScopes(verified, policy)
-    return advice === undefined ? accepted : Effect.andThen(give(advice, policy), accepted)
+    return adviceOnAccepted(verified, policy).reduceRight<Effect.Effect<Verified>>(
+      (accepted, { kind, text }) => Effect.andThen(give(text, policy, kind), accepted),
+      accepted
+    )
   })
