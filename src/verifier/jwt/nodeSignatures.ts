@@ -83,10 +83,15 @@ export const check: Check = (token, key, algorithm) => {
   const prepared = preparedOf(key, algorithm)
   if (prepared === undefined) return unsuitableKey
   return atEndOfTurn((resume) => {
-    // Node reports an error if the signature is malformed.
-    verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
-      resume(error === null && valid ? payload : wrongSignature)
-    )
+    try {
+      // Node reports an error if the signature is malformed.
+      verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
+        resume(error === null && valid ? payload : wrongSignature)
+      )
+    } catch {
+      // Deno throws if the key is not valid.
+      resume(unsuitableKey)
+    }
   })
 }
 
@@ -102,7 +107,7 @@ const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => 
   const cached = prepared.get(key)
   if (cached?.has(algorithm) === true) return cached.get(algorithm)
   const kind = lookUp(asymmetric, algorithm)
-  const made = kind !== undefined && fits(key, kind) ? prepare(key, kind) : undefined
+  const made = kind !== undefined && fits(key, kind) ? prepareIfValid(key, kind) : undefined
   prepared.set(key, (cached ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
   return made
 }
@@ -118,6 +123,15 @@ const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => (
     ...options
   })
 })
+
+/** Returns `undefined` if the runtime refuses the key. */
+const prepareIfValid = (key: CryptoKey, kind: Asymmetric): Prepared | undefined => {
+  try {
+    return prepare(key, kind)
+  } catch {
+    return undefined
+  }
+}
 
 const fits = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
   const { hash, modulusLength, name, namedCurve } =
