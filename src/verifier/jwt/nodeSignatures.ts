@@ -1,6 +1,7 @@
 /** Verifies signatures with `node:crypto`. */
 import * as Effect from "effect/Effect"
-import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
+import { constants, createHmac, KeyObject, timingSafeEqual, verify, type VerifyKeyObjectInput } from "node:crypto"
+import { versions } from "node:process"
 import type { Algorithm, SymmetricAlgorithm } from "../keys/algorithms.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { failConstant } from "../../core/constantErrors.ts"
@@ -97,7 +98,7 @@ export const check: Check = (token, key, algorithm) => {
 
 interface Prepared {
   readonly digest: string | null
-  readonly key: KeyObject
+  readonly key: KeyObject | VerifyKeyObjectInput
 }
 
 // Converting a key takes longer than starting a verification, so each key is converted once per algorithm.
@@ -112,17 +113,16 @@ const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => 
   return made
 }
 
+// Bun and Deno read the options only from a record. Both name themselves here.
+const readsOptionsOfKey = versions["bun"] === undefined && versions["deno"] === undefined
+
 // Node reads `padding`, `saltLength` and `dsaEncoding` from the key that it is given, inherited ones too. A key in a
 // record of its own (`{ key, padding }`) costs Node 25 µs for each verification.
-const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => ({
-  digest,
-  key: Object.assign(KeyObject.from(key), {
-    padding: undefined,
-    saltLength: undefined,
-    dsaEncoding: undefined,
-    ...options
-  })
-})
+const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => {
+  const own = { padding: undefined, saltLength: undefined, dsaEncoding: undefined, ...options }
+  const object = KeyObject.from(key)
+  return { digest, key: readsOptionsOfKey ? Object.assign(object, own) : ownProperties({ key: object, ...options }) }
+}
 
 /** Returns `undefined` if the runtime refuses the key. */
 const prepareIfValid = (key: CryptoKey, kind: Asymmetric): Prepared | undefined => {
