@@ -1,6 +1,7 @@
 // Runs the same program on each runtime. `docs/runtimes.md` contains the results.
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
+import { join } from "node:path"
 import { promisify } from "node:util"
 import { afterAll, beforeAll } from "vitest"
 import { find, type Runtime } from "../../runtimes/install.ts"
@@ -48,6 +49,20 @@ describe("every runtime", () => {
   for (const [runtime, options] of Object.entries(commands)) {
     const program = find(runtime as Runtime)
     if (program !== undefined) works(runtime, program, options)
+  }
+})
+
+describe("another Node", () => {
+  // The whole suite takes minutes. These tests start programs and read the disk.
+  const subset = ["test/promises/itemsApi.test.ts", "test/swaggerUi"]
+
+  for (const runtime of ["node22", "node26"] as const) {
+    const program = find(runtime)
+    if (program === undefined) continue
+    it(`passes the tests that depend on Node: ${runtime}`, { timeout: 120_000 }, async () => {
+      const vitest = join(import.meta.dirname, "..", "..", "node_modules", "vitest", "vitest.mjs")
+      await run(program, [vitest, "run", "--project", "jose", "--reporter=dot", ...subset])
+    })
   }
 })
 
