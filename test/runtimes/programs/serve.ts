@@ -33,7 +33,11 @@ const serveOnNode = async (handler: WebHandler): Promise<number> => {
   const server = createServer((request, response) => {
     const headers = Object.entries(request.headers).map(([name, value]): [string, string] => [name, String(value)])
     const answer = async () => {
-      const result = await handler(new Request(`http://${hostname}${request.url}`, { headers }))
+      const chunks: Array<Uint8Array<ArrayBuffer>> = []
+      for await (const chunk of request) chunks.push(new Uint8Array(chunk as Uint8Array))
+      const { method = "GET" } = request
+      const body = chunks.length === 0 ? null : new Blob(chunks)
+      const result = await handler(new Request(`http://${hostname}${request.url}`, { method, headers, body }))
       response.writeHead(result.status, Object.fromEntries(result.headers))
       response.end(new Uint8Array(await result.arrayBuffer()))
     }
