@@ -1,5 +1,5 @@
 /** A Cloudflare Worker. Its layers are at module scope, and a request may move its clock. */
-import { Clock, Effect, Layer, Redacted } from "effect"
+import { Clock, Context, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
 import { JwtVerifier, SwaggerUi, TokenIntrospection } from "effect-oauth2"
 import { Api, audience, Routes } from "./handler.ts"
@@ -9,16 +9,14 @@ interface Env {
 }
 
 let moved = 0
-const Moved = Layer.effect(
-  Clock.Clock,
-  Effect.map(Clock.Clock, (clock) => {
-    const own = Object.create(clock) as Clock.Clock
-    return Object.assign(own, {
-      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + moved,
-      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + BigInt(moved) * 1_000_000n
-    })
-  })
-)
+const clock = Context.get(Context.empty(), Clock.Clock)
+const movedClock: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
+  currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + moved,
+  currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + moved),
+  monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + BigInt(moved) * 1_000_000n
+})
+const Moved = Layer.succeed(Clock.Clock, movedClock)
+const context = Context.make(Clock.Clock, movedClock)
 
 const bytes = new TextEncoder().encode("file")
 const Page = SwaggerUi.layer(Api, {
@@ -59,7 +57,7 @@ export default {
       return new Response("")
     }
     return url.searchParams.has("introspection")
-      ? made.introspection(request, undefined as never)
-      : made.jwt(request, undefined as never)
+      ? made.introspection(request, context as never)
+      : made.jwt(request, context as never)
   }
 }
