@@ -1,7 +1,6 @@
 /** Verifies signatures with `node:crypto`. */
 import * as Effect from "effect/Effect"
 import { constants, createHmac, KeyObject, timingSafeEqual, verify, type VerifyKeyObjectInput } from "node:crypto"
-import { versions } from "node:process"
 import type { Algorithm, SymmetricAlgorithm } from "../keys/algorithms.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { failConstant } from "../../core/constantErrors.ts"
@@ -114,7 +113,7 @@ const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => 
 }
 
 // Bun and Deno read the options only from a record. Both name themselves here.
-const readsOptionsOfKey = versions["bun"] === undefined && versions["deno"] === undefined
+const readsOptionsOfKey = process.versions["bun"] === undefined && process.versions["deno"] === undefined
 
 // Node reads `padding`, `saltLength` and `dsaEncoding` from the key that it is given, inherited ones too. A key in a
 // record of its own (`{ key, padding }`) costs Node 25 µs for each verification.
