@@ -101,7 +101,7 @@ describe("KeySet", () => {
       [
         "whose coordinate is not reduced",
         "Invalid",
-        derived("ES512", (k) => ({ ...k, x: base64url(`${"ff".repeat(66)}`) }))
+        derived("ES512", (k) => ({ ...k, x: base64url("ff".repeat(66)) }))
       ],
       ["whose private key is published", "Private", derived("ES256", (k) => ({ ...k, d: k.x }))],
       ["with a published prime of its modulus", "Private", derived("RS256", (k) => ({ ...k, p: "AQAB" }))],

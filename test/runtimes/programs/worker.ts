@@ -56,8 +56,6 @@ export default {
       moved += Number(advance)
       return new Response("")
     }
-    return url.searchParams.has("introspection")
-      ? made.introspection(request, context as never)
-      : made.jwt(request, context as never)
+    return url.searchParams.has("introspection") ? made.introspection(request, context) : made.jwt(request, context)
   }
 }
