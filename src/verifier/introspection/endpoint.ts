@@ -21,7 +21,7 @@ export class Endpoint {
   #failed: { readonly reason: Failure; readonly at: Instant } | undefined
   #isDoubted = false
 
-  constructor(discover: Effect.Effect<URL, Failure>) {
+  constructor(discover: Effect.Effect<URL, Failure>, isIsolated: boolean) {
     this.#find = new Shared(
       Effect.clockWith((clock) =>
         Effect.matchEffect(discover, {
@@ -35,7 +35,8 @@ export class Endpoint {
             return Effect.succeed(url)
           }
         })
-      )
+      ),
+      { isIsolated }
     ).outcome
   }
 

@@ -47,6 +47,8 @@ export const make = (options: {
   /** Appears in errors and logs. */
   readonly issuer: string
   readonly reader: Reader
+  /** If `true`, requests do not wait for each other. */
+  readonly isIsolated: boolean
   readonly endpoint: Effect.Effect<URL, Failure>
   readonly credentials: Effect.Effect<Credentials, unknown>
 }) => {
@@ -57,7 +59,7 @@ export const make = (options: {
   const breaker = new CircuitBreaker()
   const queue = new RequestQueue(breaker, (reason, millis) => Effect.fail(unavailable(reason, millis)))
   const failingTokens = new FailingTokens()
-  const endpoint = new Endpoint(options.endpoint)
+  const endpoint = new Endpoint(options.endpoint, options.isIsolated)
   const reports = new Reports(issuer)
 
   const credentials = Effect.catchCause(Effect.map(options.credentials, toRequestParts), (cause) =>
@@ -140,7 +142,7 @@ export const make = (options: {
         answersBefore = breaker.answers
         return Effect.raceFirst(exchange(token), endsEarly(ticket))
       })
-      const inTurn = Effect.andThen(queue.turn(ticket), started).pipe(
+      const inTurn = Effect.andThen(options.isIsolated ? queue.turnAlone(ticket) : queue.turn(ticket), started).pipe(
         Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.fail<Problem>(new Failure("Timeout")) }),
         Effect.tap(() => answered(ticket, clock)),
         Effect.catch((reason) =>

@@ -16,6 +16,7 @@ import { type HttpHosts, requireHttpHosts, requireIssuer, requireSecureUrl } fro
 import { isGiven, refuse } from "../report/advice.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
+import { RequestIsolation } from "../../core/lib/isolation.ts"
 import * as outcome from "../report/telemetry.ts"
 import { alwaysValid, frozen } from "../cache/verified.ts"
 import * as answer from "./answer.ts"
@@ -44,6 +45,7 @@ export const make = Effect.fnUntraced(function* (
   const introspect = introspectionRequest.make({
     issuer: options.issuer,
     reader,
+    isIsolated: (yield* RequestIsolation) !== undefined,
     endpoint:
       endpoint === undefined
         ? discover(

@@ -1,6 +1,6 @@
 /** Verifies signatures with `node:crypto`. */
 import * as Effect from "effect/Effect"
-import { constants, createHmac, KeyObject, timingSafeEqual, verify } from "node:crypto"
+import { constants, createHmac, KeyObject, timingSafeEqual, verify, type VerifyKeyObjectInput } from "node:crypto"
 import type { Algorithm, SymmetricAlgorithm } from "../keys/algorithms.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { failConstant } from "../../core/constantErrors.ts"
@@ -83,16 +83,21 @@ export const check: Check = (token, key, algorithm) => {
   const prepared = preparedOf(key, algorithm)
   if (prepared === undefined) return unsuitableKey
   return atEndOfTurn((resume) => {
-    // Node reports an error if the signature is malformed.
-    verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
-      resume(error === null && valid ? payload : wrongSignature)
-    )
+    try {
+      // Node reports an error if the signature is malformed.
+      verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
+        resume(error === null && valid ? payload : wrongSignature)
+      )
+    } catch {
+      // Deno throws if the key is not valid.
+      resume(unsuitableKey)
+    }
   })
 }
 
 interface Prepared {
   readonly digest: string | null
-  readonly key: KeyObject
+  readonly key: KeyObject | VerifyKeyObjectInput
 }
 
 // Converting a key takes longer than starting a verification, so each key is converted once per algorithm.
@@ -102,22 +107,30 @@ const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => 
   const cached = prepared.get(key)
   if (cached?.has(algorithm) === true) return cached.get(algorithm)
   const kind = lookUp(asymmetric, algorithm)
-  const made = kind !== undefined && fits(key, kind) ? prepare(key, kind) : undefined
+  const made = kind !== undefined && fits(key, kind) ? prepareIfValid(key, kind) : undefined
   prepared.set(key, (cached ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
   return made
 }
 
+// Bun and Deno read the options only from a record. Both name themselves here.
+const readsOptionsOfKey = process.versions["bun"] === undefined && process.versions["deno"] === undefined
+
 // Node reads `padding`, `saltLength` and `dsaEncoding` from the key that it is given, inherited ones too. A key in a
 // record of its own (`{ key, padding }`) costs Node 25 µs for each verification.
-const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => ({
-  digest,
-  key: Object.assign(KeyObject.from(key), {
-    padding: undefined,
-    saltLength: undefined,
-    dsaEncoding: undefined,
-    ...options
-  })
-})
+const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => {
+  const own = { padding: undefined, saltLength: undefined, dsaEncoding: undefined, ...options }
+  const object = KeyObject.from(key)
+  return { digest, key: readsOptionsOfKey ? Object.assign(object, own) : ownProperties({ key: object, ...options }) }
+}
+
+/** Returns `undefined` if the runtime refuses the key. */
+const prepareIfValid = (key: CryptoKey, kind: Asymmetric): Prepared | undefined => {
+  try {
+    return prepare(key, kind)
+  } catch {
+    return undefined
+  }
+}
 
 const fits = ({ algorithm, usages }: CryptoKey, kind: Asymmetric): boolean => {
   const { hash, modulusLength, name, namedCurve } =

@@ -12,7 +12,6 @@ export type UnusableKey =
   | "Purpose" // `use` is not "sig" or `key_ops` lacks "verify" (RFC 7517 §4.2, §4.3)
   | "Algorithm" // `alg` does not fit the key's type and curve
   | "Curve" // `crv` is not supported
-  | "Invalid" // WebCrypto refuses the key, for example because its point is not on the curve
   | "DuplicateKid" // another key has the same `kid` and algorithm
   | "TooMany" // the set has too many keys
 

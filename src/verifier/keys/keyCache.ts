@@ -1,6 +1,5 @@
 /** Caches an issuer's keys, refreshes them before they expire, and serves stale keys for a bounded time. */
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { type AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
@@ -73,7 +72,7 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
       const waiting = waitFor(refresher.fetchUnknownKey(lookup.now), lookup)
       if (waiting !== undefined) return waiting
     }
-    if (age >= fetched.freshFor * refreshAhead) refresher.fetch(lookup.now)
+    if (age >= fetched.freshFor * refreshAhead) refresher.fetchAhead(lookup.now)
     return Effect.succeed(found)
   }
 
@@ -129,8 +128,8 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
     return waited < maxWaitWithStaleKeys ? lookUpAfter(pending, lookup, maxWaitWithStaleKeys - waited) : undefined
   }
 
-  const lookUpAfter = ({ ended }: Pending, lookup: Lookup, patience: number): Found =>
-    Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), patience), () =>
+  const lookUpAfter = (pending: Pending, lookup: Lookup, patience: number): Found =>
+    Effect.flatMap(Effect.timeoutOption(refresher.wait(pending), patience), () =>
       Clock.clockWith((clock) => lookUp({ ...lookup, now: readInstant(clock) }))
     )
 
@@ -198,7 +197,7 @@ const refresh = (refresher: Refresher): Effect.Effect<void, AuthorizationServerU
     const pending = elapsed(start, now) < maxRefresh ? refresher.fetch(now) : undefined
     return pending === undefined
       ? Effect.fail(refresher.unavailable(now))
-      : Effect.flatMap(Deferred.await(pending.ended), () => loop(clock, start))
+      : Effect.flatMap(refresher.wait(pending), () => loop(clock, start))
   }
   return Clock.clockWith((clock) => loop(clock, readInstant(clock)))
 }

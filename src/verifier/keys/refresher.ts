@@ -1,7 +1,7 @@
 /** Fetches an issuer's keys, one fetch at a time, with a cool-down between fetches. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,6 +14,7 @@ import type { Published } from "./published.ts"
 import { Failure } from "../authorizationServer/failure.ts"
 import type { Reader } from "../authorizationServer/http.ts"
 import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
+import { type Isolation, RequestIsolation } from "../../core/lib/isolation.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import { freezeError } from "../../core/lib/exit.ts"
 import * as Keys from "./keys.ts"
@@ -54,6 +55,8 @@ export class Pending {
   readonly isUnknownKey: boolean
   /** Completes when the fetch ends, and also when the fetch is forgotten. */
   readonly ended: Deferred.Deferred<void> = Deferred.makeUnsafe()
+  /** Last sign of the request that runs the fetch, if requests are isolated. */
+  seenAt: Instant
   /** Start of the current request. */
   requestedAt: Instant
   number = 0
@@ -61,9 +64,15 @@ export class Pending {
   constructor(startedAt: Instant, isUnknownKey: boolean) {
     this.startedAt = startedAt
     this.requestedAt = startedAt
+    this.seenAt = startedAt
     this.isUnknownKey = isUnknownKey
   }
 }
+
+/** Interval between two signs of an isolated fetch, and between two looks of the requests that wait for it. */
+const signInterval = Duration.millis(20)
+/** An isolated fetch without a sign for this time has lost its request. */
+const signTolerance = Duration.millis(500)
 
 export interface RefresherOptions {
   /** Names the issuer in errors, logs and metrics. */
@@ -91,6 +100,7 @@ export class Refresher {
   readonly timedOut: AuthorizationServerUnavailable
 
   readonly #options: RefresherOptions
+  readonly #isolation: Isolation | undefined
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** Error if no fetch failed and none may start, because the layer is closed. */
   readonly #closedError: AuthorizationServerUnavailable
@@ -110,6 +120,7 @@ export class Refresher {
 
   constructor(options: RefresherOptions, context: Context.Context<never>) {
     this.#options = options
+    this.#isolation = Context.get(context, RequestIsolation)
     this.#closedError = this.#errorOf("Unreachable", failureCoolDown)
     this.timedOut = this.#errorOf("Timeout", failureCoolDown)
     this.#coolDownError = this.#errorOf("Unspecified", unknownKeyCoolDown)
@@ -140,6 +151,36 @@ export class Refresher {
   /** Joins the pending fetch or starts one. Returns `undefined` during a cool-down and after `close`. */
   fetch(now: Instant): Pending | undefined {
     return this.#join(now) ?? (this.#mayStart(now) ? this.#start(now, false) : undefined)
+  }
+
+  /**
+   * Starts a fetch for which no request waits. An isolated fetch would end with its request, unless the runtime keeps
+   * the request's context.
+   */
+  fetchAhead(now: Instant): void {
+    if (this.#isolation === undefined) {
+      this.fetch(now)
+    } else if (this.#isolation.waitUntil !== undefined && this.#pending === undefined && this.#mayStart(now)) {
+      const pending = this.#start(now, false)
+      this.#isolation.waitUntil(Effect.runPromise(this.wait(pending)))
+    }
+  }
+
+  /**
+   * Waits until a fetch ends. An isolated request waits with its own timers, and for no other request. It stops waiting
+   * if the request that runs the fetch is gone.
+   */
+  wait(pending: Pending): Effect.Effect<void> {
+    if (this.#isolation === undefined) return Deferred.await(pending.ended)
+    const look: Effect.Effect<void> = Clock.clockWith((clock) => {
+      if (this.#pending !== pending) return Effect.void
+      if (hasPassed(signTolerance, pending.seenAt, readInstant(clock))) {
+        this.#forget(pending)
+        return Effect.void
+      }
+      return Effect.andThen(Effect.sleep(signInterval), look)
+    })
+    return look
   }
 
   /** Joins the pending fetch or starts one for an unknown key, with a longer cool-down. */
@@ -210,7 +251,8 @@ export class Refresher {
    */
   #forget(pending: Pending): void {
     this.#pending = undefined
-    this.#fiber?.interruptUnsafe()
+    // The I/O of an isolated fetch belongs to its own request.
+    if (this.#isolation === undefined) this.#fiber?.interruptUnsafe()
     this.#fiber = undefined
     Deferred.doneUnsafe(pending.ended, Exit.void)
   }
@@ -221,11 +263,20 @@ export class Refresher {
     this.#pending = pending
     if (this.#isInvalidated) this.#renewedAt = now
     this.#isInvalidated = false
-    this.#fiber = this.#fork(Effect.andThen(Effect.yieldNow, this.#run(pending)))
+    const run = Effect.andThen(Effect.yieldNow, this.#run(pending))
+    this.#fiber = this.#fork(this.#isolation === undefined ? run : Effect.raceFirst(run, this.#sign(pending)))
     this.#fiber.addObserver(() => {
       if (this.#pending === pending) this.#forget(pending)
     })
     return pending
+  }
+
+  /** Shows that the request which runs the fetch is there. */
+  #sign(pending: Pending): Effect.Effect<never> {
+    return Clock.clockWith((clock) => {
+      pending.seenAt = readInstant(clock)
+      return Effect.andThen(Effect.sleep(signInterval), this.#sign(pending))
+    })
   }
 
   #run(pending: Pending): Effect.Effect<void> {

@@ -1,6 +1,7 @@
 /** Finds weak and malformed public keys that neither jose nor WebCrypto refuses. */
 import * as Hex from "effect/encoding/Hex"
 import * as base64url from "jose/base64url"
+import { isOnCurve } from "./curves.ts"
 import { hasRocaFingerprint, smallPrimes } from "./roca.ts"
 
 export type Weakness =
@@ -10,6 +11,7 @@ export type Weakness =
   | "ModulusFactor" // divisible by a small prime
   | "Roca" // CVE-2017-15361
   | "Exponent" // even, 1, or over 32 bits
+  | "Invalid" // the point is not on the curve, or WebCrypto refuses the key
   | "SmallOrder" // Ed25519 point of small order: anybody can create signatures for it
 
 const minModulusBits = 2048
@@ -56,12 +58,14 @@ const coordinateLength: ReadonlyMap<string, number> = new Map([
   ["Ed25519", 32]
 ])
 
-/** Returns the weakness of an elliptic-curve key, if any. WebCrypto's import checks that the point is on the curve. */
+/** Returns the weakness of an elliptic-curve key, if any. Deno imports points that are not on the curve. */
 export const curveWeakness = (crv: string, coordinates: ReadonlyArray<string>): Weakness | undefined => {
   const points = coordinates.map(octets)
   if (points.includes(undefined)) return "Malformed"
   if (points.some((point) => point?.length !== coordinateLength.get(crv))) return "CoordinateLength"
-  return crv === "Ed25519" && points[0] !== undefined && hasSmallOrder(points[0]) ? "SmallOrder" : undefined
+  const [x, y] = points
+  if (crv === "Ed25519") return x !== undefined && hasSmallOrder(x) ? "SmallOrder" : undefined
+  return x !== undefined && y !== undefined && isOnCurve(crv, unsigned(x), unsigned(y)) ? undefined : "Invalid"
 }
 
 const prime = 2n ** 255n - 19n
