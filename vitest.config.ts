@@ -31,7 +31,10 @@ export default defineConfig({
     // The default leaves one processor idle, which is half of the capacity on a machine with two processors.
     maxWorkers: "100%",
     projects: [
-      { ...shared, test: { ...all, name: "node:crypto", include: ["test/**/*.test.ts"] } },
+      {
+        ...shared,
+        test: { ...all, name: "node:crypto", include: ["test/**/*.test.ts"], globalSetup: ["test/support/runtimes.ts"] }
+      },
       {
         // Verifies all signatures with jose, so that every verification and attack test covers it too.
         ...shared,

@@ -2,7 +2,8 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { JwtVerifier, KeySet } from "effect-oauth2"
-import { AuthorizationServer } from "./AuthorizationServer.ts"
+import { AuthorizationServer, clients } from "./AuthorizationServer.ts"
+import * as Rules from "./Rules.ts"
 import type { Endpoints } from "./Security.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -10,6 +11,10 @@ export interface Issuer extends Endpoints {
   readonly issuer: string
   readonly audience: string
   readonly embedded: boolean
+  /** Options of the verifier. */
+  readonly rules: JwtVerifier.Options
+  /** Client with which the documentation page logs in. */
+  readonly docsClientId: string | undefined
 }
 
 export class IssuerUnavailable extends Schema.TaggedError<IssuerUnavailable>()("IssuerUnavailable", {
@@ -30,8 +35,9 @@ export const publicUrl = (settings: Settings) =>
 /** Returns the issuer that the environment names. Starts the embedded server if the environment names none. */
 export const make = Effect.fnUntraced(function* (settings: Settings) {
   if (Option.isSome(settings.external)) {
-    const { audience, issuer } = settings.external.value
-    return { issuer, audience, embedded: false, ...(yield* endpointsOf(issuer)) }
+    const { audience, docsClientId, issuer, profile, provider } = settings.external.value
+    const rules = yield* Rules.make(issuer, audience, provider, profile)
+    return { issuer, audience, embedded: false, rules, docsClientId, ...(yield* endpointsOf(issuer)) }
   }
   const audience = apiUrl(settings)
   const server = yield* Layer.build(
@@ -43,7 +49,14 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
     })
   )
   const { issuer } = yield* Effect.provideContext(AuthorizationServer, server)
-  return { issuer, audience, embedded: true, ...(yield* endpointsOf(issuer)) }
+  return {
+    issuer,
+    audience,
+    embedded: true,
+    rules: { issuer, audience },
+    docsClientId: clients.docs.clientId,
+    ...(yield* endpointsOf(issuer))
+  }
 })
 
 const endpointsOf = (issuer: string) =>
@@ -66,7 +79,7 @@ const endpointsOf = (issuer: string) =>
  * Verifies the issuer's tokens. Fetches the keys at start-up, so that a wrong setting does not first appear as a 503.
  */
 export const verifier = (issuer: Issuer) =>
-  JwtVerifier.layerKeySet({ issuer: issuer.issuer, audience: issuer.audience }).pipe(
+  JwtVerifier.layerKeySet(issuer.rules).pipe(
     Layer.provide(Layer.effectDiscard(Effect.flatMap(KeySet.KeySet, (keys) => keys.refresh))),
     Layer.provide(KeySet.layerDiscovery({ issuer: issuer.issuer }))
   )

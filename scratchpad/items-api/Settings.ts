@@ -8,8 +8,20 @@ export interface Settings {
   readonly authorizationServerPort: number
   /** URL of the API for browsers, if the API runs behind a proxy. */
   readonly publicUrl: Option.Option<URL>
-  /** Your own issuer, and the audience of its tokens. If set, the embedded authorization server does not start. */
-  readonly external: Option.Option<{ readonly issuer: string; readonly audience: string }>
+  /** Your own issuer. If set, the embedded authorization server does not start. */
+  readonly external: Option.Option<External>
+}
+
+export interface External {
+  readonly issuer: string
+  /** Audience of the issuer's tokens. */
+  readonly audience: string
+  /** Name of the provider, as in `Provider`, such as `keycloak`. */
+  readonly provider: string | undefined
+  /** Profile of the tokens, such as `jwt`. */
+  readonly profile: string | undefined
+  /** Client with which the documentation page logs in. */
+  readonly docsClientId: string | undefined
 }
 
 export class BadSetting extends Schema.TaggedError<BadSetting>()("BadSetting", {
@@ -50,6 +62,15 @@ export const settings: Effect.Effect<Settings, BadSetting> = Effect.gen(function
   if (Option.exists(issuer, (text) => !URL.canParse(text))) {
     return yield* new BadSetting({ setting: "ISSUER", must: "a URL such as https://idp.example.com" })
   }
+  const provider = yield* optional("PROVIDER")
+  const profile = yield* optional("PROFILE")
+  const docsClientId = yield* optional("DOCS_CLIENT_ID")
+  const alone = Object.entries({ PROVIDER: provider, PROFILE: profile, DOCS_CLIENT_ID: docsClientId }).find(
+    ([, value]) => Option.isSome(value) && Option.isNone(issuer)
+  )
+  if (alone !== undefined) {
+    return yield* new BadSetting({ setting: alone[0], must: "set together with ISSUER and AUDIENCE" })
+  }
   const apiPort = yield* port("PORT", 3000)
   const authorizationServerPort = yield* port("AUTHORIZATION_SERVER_PORT", 3001)
   if (Option.isNone(issuer) && apiPort === authorizationServerPort) {
@@ -59,6 +80,11 @@ export const settings: Effect.Effect<Settings, BadSetting> = Effect.gen(function
     port: apiPort,
     authorizationServerPort,
     publicUrl: yield* url("PUBLIC_URL"),
-    external: Option.all({ issuer, audience })
+    external: Option.map(Option.all({ issuer, audience }), (external) => ({
+      ...external,
+      provider: Option.getOrUndefined(provider),
+      profile: Option.getOrUndefined(profile),
+      docsClientId: Option.getOrUndefined(docsClientId)
+    }))
   }
 })

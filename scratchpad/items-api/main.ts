@@ -4,7 +4,7 @@ import { Console, Effect, Layer, Predicate } from "effect"
 import { FetchHttpClient, HttpRouter } from "effect/http"
 import { createServer } from "node:http"
 import * as Api from "./Api.ts"
-import { clients, PortUnavailable } from "./AuthorizationServer.ts"
+import { PortUnavailable } from "./AuthorizationServer.ts"
 import * as Issuer from "./Issuer.ts"
 import { settings } from "./Settings.ts"
 import * as Walkthrough from "./Walkthrough.ts"
@@ -12,7 +12,7 @@ import * as Walkthrough from "./Walkthrough.ts"
 const program = Effect.gen(function* () {
   const config = yield* settings
   const issuer = yield* Issuer.make(config)
-  const app = HttpRouter.serve(Api.make(issuer, issuer.embedded ? clients.docs.clientId : undefined), {
+  const app = HttpRouter.serve(Api.make(issuer, issuer.docsClientId), {
     disableListenLog: true
   }).pipe(
     Layer.provide(Issuer.verifier(issuer)),

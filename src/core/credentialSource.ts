@@ -9,6 +9,10 @@ import { InvalidRequest, type NotAuthenticated } from "./SecurityError.ts"
 
 /** The place of a scheme's credential in a request. */
 export interface CredentialSource {
+  /** The name of the place in messages to operators, such as `cookie session`. */
+  readonly place: string
+  /** The form of a credential in messages to operators. */
+  readonly form: string
   /** Returns the credential, or the reason why there is none. Never throws. */
   readonly read: (request: HttpServerRequest, maxLength: number) => string | NotAuthenticated | InvalidRequest
 }
@@ -54,14 +58,25 @@ const valuesInCookies = (request: HttpServerRequest, name: string): ReadonlyArra
 
 /** Reads an API key. A key in a cookie is refused if another site has sent the request. */
 export const apiKey = (place: ApiKeyPlace, name: string, trustedOrigins: ReadonlySet<string>): CredentialSource => {
+  const form = "visible ASCII characters without a comma"
   const field = name.toLowerCase()
   switch (place) {
     case "header":
-      return { read: (request, maxLength) => judge(valuesInHeader(request, field), maxLength) }
+      return {
+        place: `${name} header`,
+        form,
+        read: (request, maxLength) => judge(valuesInHeader(request, field), maxLength)
+      }
     case "query":
-      return { read: (request, maxLength) => judge(valuesInQuery(request, name), maxLength) }
+      return {
+        place: `query parameter ${name}`,
+        form,
+        read: (request, maxLength) => judge(valuesInQuery(request, name), maxLength)
+      }
     case "cookie":
       return {
+        place: `cookie ${name}`,
+        form,
         read: (request, maxLength) => {
           const found = judge(valuesInCookies(request, name), maxLength)
           return typeof found === "string" && isCrossSite(request, trustedOrigins) ? crossSite : found
@@ -91,6 +106,8 @@ const decodeUserPass = (credentials: string): string | undefined => {
 
 /** Reads `user:password` from the credentials of the scheme `Basic` (RFC 7617). */
 export const basic: CredentialSource = {
+  place: "Authorization header",
+  form: "Basic, a space, and user:password in base64",
   read: (request, maxLength) => {
     const header = authorizationHeader.presented(request, maxLength)
     if (typeof header !== "string") return header

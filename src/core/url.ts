@@ -10,23 +10,43 @@ const loopback = new Set(["localhost", "127.0.0.1", "[::1]"])
 // space, backslashes, any number of slashes, and an empty query.
 const written = /^https?:\/\/[^/?#@\\\s]+([/?#][^\\\s]*)?$/
 
-const check = (setting: string, value: string, form: RegExp, without: string) => {
-  const url = written.test(value) && form.test(value) && URL.canParse(value) ? new URL(value) : undefined
-  return url !== undefined && (url.protocol === "https:" || loopback.has(url.hostname))
-    ? Effect.succeed(url)
-    : refuseSetting(
-        setting,
-        `must be an https URL (http only on loopback) without ${without}, such as https://idp.example.com`
-      )
+/** Hosts that plain http may reach, with their port unless it is 80. */
+export type HttpHosts = ReadonlySet<string>
+
+const none: HttpHosts = new Set()
+
+/** Parses an http or https URL. Returns `undefined` if it has another form. */
+export const parseHttpUrl = (value: string): URL | undefined =>
+  written.test(value) && URL.canParse(value) ? new URL(value) : undefined
+
+/** Accepts https, http on loopback, where no data leaves the machine, and http to a host that is named for it. */
+export const isSecure = (url: URL, httpHosts: HttpHosts): boolean =>
+  url.protocol === "https:" || loopback.has(url.hostname) || httpHosts.has(url.host)
+
+const check = (setting: string, value: string, form: RegExp, without: string, httpHosts: HttpHosts) => {
+  const url = form.test(value) ? parseHttpUrl(value) : undefined
+  if (url !== undefined && isSecure(url, httpHosts)) return Effect.succeed(url)
+  const must = `must be an https URL (http only on loopback) without ${without}, such as https://idp.example.com`
+  return refuseSetting(
+    setting,
+    url === undefined ? must : `${must}. Inside a container network, allow this host by httpHosts: ["${url.host}"]`
+  )
 }
 
-/** Accepts an https URL, or an http URL on loopback, where no data leaves the machine. */
-export const requireSecureUrl = (setting: string, value: string): Effect.Effect<URL, ConfigurationError> =>
-  check(setting, value, /^/, "credentials and white space")
+/** Accepts an https URL, or an http URL on loopback or to one of `httpHosts`. */
+export const requireSecureUrl = (
+  setting: string,
+  value: string,
+  httpHosts: HttpHosts = none
+): Effect.Effect<URL, ConfigurationError> => check(setting, value, /^/, "credentials and white space", httpHosts)
 
 /** Accepts an issuer identifier: an https URL without query and fragment (RFC 8414 §2). */
-export const requireIssuer = (setting: string, value: string): Effect.Effect<URL, ConfigurationError> =>
-  Effect.flatMap(check(setting, value, /^[^?#]*$/, "credentials, query, fragment and white space"), (url) =>
+export const requireIssuer = (
+  setting: string,
+  value: string,
+  httpHosts: HttpHosts = none
+): Effect.Effect<URL, ConfigurationError> =>
+  Effect.flatMap(check(setting, value, /^[^?#]*$/, "credentials, query, fragment and white space", httpHosts), (url) =>
     url.pathname.includes("/.well-known/")
       ? refuseSetting(
           setting,
@@ -34,3 +54,16 @@ export const requireIssuer = (setting: string, value: string): Effect.Effect<URL
         )
       : Effect.succeed(url)
   )
+
+/** Reads the option `httpHosts`. */
+export const requireHttpHosts = (value: unknown): Effect.Effect<HttpHosts, ConfigurationError> => {
+  if (value === undefined) return Effect.succeed(none)
+  const isHost = (host: unknown): host is string =>
+    typeof host === "string" && URL.canParse(`http://${host}`) && new URL(`http://${host}`).host === host
+  return Array.isArray(value) && value.every(isHost)
+    ? Effect.succeed(new Set(value))
+    : refuseSetting(
+        "httpHosts",
+        'must be a list of hosts in lower case, with their port unless it is 80, such as ["keycloak:8080"]'
+      )
+}

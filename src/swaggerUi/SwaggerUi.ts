@@ -49,7 +49,7 @@ import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as scalar from "./scalar.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 
-export type { Document, InitOAuth, Options } from "./options.ts"
+export type { Assets, Document, InitOAuth, Options } from "./options.ts"
 
 /**
  * Adds a documentation page, its files, its redirect page and its OpenAPI document to the `HttpRouter`.

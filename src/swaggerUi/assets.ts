@@ -5,6 +5,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { ConfigurationError } from "../core/SecurityError.ts"
+import { ownProperties } from "../core/lib/ownProperties.ts"
+import type { Assets as Given } from "./options.ts"
 
 export interface Assets {
   readonly version: string
@@ -61,8 +63,35 @@ export const read = Effect.gen(function* () {
   )
 )
 
+// `crypto.subtle.digest` refuses shared memory, so copy the bytes.
+const bytesOf = (given: unknown): Uint8Array<ArrayBuffer> | undefined =>
+  given instanceof Uint8Array
+    ? new Uint8Array(given)
+    : given instanceof ArrayBuffer
+      ? new Uint8Array(given.slice(0))
+      : undefined
+
+/** Returns the files that the app passes. A bundler may embed a file as an `ArrayBuffer`. */
+export const ofGiven = (given: Given): Effect.Effect<Assets, ConfigurationError> => {
+  const { files, version } = ownProperties<Partial<Given>>(given)
+  const own = ownProperties<Partial<Given["files"]>>(files ?? {})
+  const css = bytesOf(own["swagger-ui.css"])
+  const bundle = bytesOf(own["swagger-ui-bundle.js"])
+  const icon = bytesOf(own["favicon-32x32.png"])
+  if (typeof version !== "string" || !/^[\w.+-]+$/.test(version) || !css || !bundle || !icon) {
+    const message =
+      "assets must have the version of swagger-ui-dist, and the bytes of swagger-ui.css, swagger-ui-bundle.js and favicon-32x32.png as Uint8Array."
+    return Effect.fail(new ConfigurationError({ setting: "assets", message }))
+  }
+  return Effect.succeed({
+    version,
+    files: { "swagger-ui.css": css, "swagger-ui-bundle.js": bundle, "favicon-32x32.png": icon },
+    notice: undefined
+  })
+}
+
 const absent = new ConfigurationError({
   setting: "swagger-ui-dist",
   message:
-    "swagger-ui-dist could not be read, and SwaggerUi.layer serves its files. Run npm install swagger-ui-dist. If the package is installed, provide a FileSystem that reads the disk, such as NodeServices.layer. The FileSystem of HttpServer.layerServices reads no files."
+    "swagger-ui-dist could not be read, and SwaggerUi.layer serves its files. Run npm install swagger-ui-dist. If the package is installed, provide a FileSystem that reads the disk, such as NodeServices.layer. Where there is no disk, set the option assets. The FileSystem of HttpServer.layerServices reads no files."
 })

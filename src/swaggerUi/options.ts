@@ -48,12 +48,36 @@ export interface InitOAuth {
 }
 
 /**
+ * Files of the package `swagger-ui-dist`, for runtimes without a disk.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Assets {
+  /** Version of the package. The URLs of the files contain it. */
+  readonly version: string
+  /** Bytes of each file, by its name in the package. */
+  readonly files: {
+    readonly "swagger-ui.css": Uint8Array
+    readonly "swagger-ui-bundle.js": Uint8Array
+    readonly "favicon-32x32.png": Uint8Array
+  }
+}
+
+/**
  * Options for `SwaggerUi.layer`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
+  /**
+   * Files of Swagger UI. Set them where no disk holds the package, such as on Cloudflare Workers. Let your bundler embed
+   * the files: `docs/runtimes.md` shows how.
+   *
+   * @default the files of the installed package `swagger-ui-dist`
+   */
+  readonly assets?: Assets
   /** Path of the page. @default "/docs" */
   readonly path?: `/${string}`
   /** Path of the document. If `false`, the document is not served, and `url` is required. @default "/openapi.json" */

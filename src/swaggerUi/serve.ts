@@ -11,7 +11,8 @@ import * as page from "./page.ts"
 export const serve = Effect.fnUntraced(function* (router: HttpRouter, documentOf: () => Document, options: Options) {
   const document = documentOf()
   yield* configuration.check(options, document)
-  const resources = yield* page.make(document, options, yield* assets.read)
+  const files = options.assets === undefined ? yield* assets.read : yield* assets.ofGiven(options.assets)
+  const resources = yield* page.make(document, options, files)
   yield* Effect.catchDefect(router.addAll(yield* Effect.all(resources.map(route))), (defect) =>
     defect instanceof Error && defect.message.includes("already declared")
       ? configuration.refuse(

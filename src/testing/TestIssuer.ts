@@ -7,7 +7,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type { Algorithm, SymmetricAlgorithm } from "../verifier/keys/algorithms.ts"
-import { address } from "./endpoints.ts"
+import { address, allPlaces } from "./endpoints.ts"
 import { make } from "./issuer.ts"
 import type { Issuer, SigningKey, TestIssuerOptions } from "./issuerModel.ts"
 import * as signingKey from "./signingKey.ts"
@@ -217,8 +217,8 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
    */
   static readonly routes: Layer.Layer<never, never, HttpRouter.HttpRouter | TestIssuer> = HttpRouter.use(
     Effect.fnUntraced(function* (router) {
-      const { app, issuer } = yield* TestIssuer
-      for (const [path, endpoint] of address(issuer).paths) {
+      const { app, issuer, jwksUri } = yield* TestIssuer
+      for (const [path, endpoint] of address(issuer, allPlaces, new URL(jwksUri).pathname).paths) {
         yield* router.add(endpoint === "introspection" ? "POST" : "GET", routePath(path), app)
       }
     })

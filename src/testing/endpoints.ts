@@ -8,7 +8,7 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import { ownProperties } from "../core/lib/ownProperties.ts"
-import type { Answer, Endpoint, IssuerRequest } from "./issuerModel.ts"
+import type { Answer, Endpoint, IssuerRequest, MetadataPlace } from "./issuerModel.ts"
 import type { State } from "./state.ts"
 import type { Claims } from "./token.ts"
 
@@ -20,21 +20,40 @@ interface Address {
   readonly introspectionEndpoint: string
 }
 
-export const address = (issuer: string): Address => {
+// OpenID Connect Discovery 1.0 §4 appends the well-known path to the issuer. RFC 8414 §3.1 inserts it before the path.
+const metadataPath = (place: MetadataPlace, path: string): readonly [string, Endpoint] => {
+  const openId = "/.well-known/openid-configuration"
+  const oauth = "/.well-known/oauth-authorization-server"
+  switch (place) {
+    case "openid":
+      return [path + openId, "openid-configuration"]
+    case "oauth":
+      return [oauth + path, "oauth-authorization-server"]
+    case "openid-inserted":
+      return [openId + path, "openid-configuration"]
+    case "oauth-appended":
+      return [path + oauth, "oauth-authorization-server"]
+  }
+}
+
+/** The issuer responds with 404 at the places where it serves no metadata. */
+export const allPlaces: ReadonlyArray<MetadataPlace> = ["openid", "oauth", "openid-inserted", "oauth-appended"]
+
+const places: ReadonlyArray<MetadataPlace> = ["openid", "oauth"]
+
+export const address = (issuer: string, metadataAt = places, givenJwksPath?: string): Address => {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, "")
+  const jwksPath = givenJwksPath ?? `${path}/jwks`
   return {
     issuer,
     origin,
-    // OpenID Connect Discovery 1.0 §4 appends the well-known path to the issuer. RFC 8414 §3.1 inserts it before the
-    // path.
     paths: new Map<string, Endpoint>([
-      [`${path}/.well-known/openid-configuration`, "openid-configuration"],
-      [`/.well-known/oauth-authorization-server${path}`, "oauth-authorization-server"],
-      [`${path}/jwks`, "jwks"],
+      ...metadataAt.map((place) => metadataPath(place, path)),
+      [jwksPath, "jwks"],
       [`${path}/introspect`, "introspection"]
     ]),
-    jwksUri: `${origin}${path}/jwks`,
+    jwksUri: `${origin}${jwksPath}`,
     introspectionEndpoint: `${origin}${path}/introspect`
   }
 }
@@ -49,8 +68,8 @@ export const metadata = (
   overrides: Readonly<Record<string, unknown>> | undefined
 ): Readonly<Record<string, unknown>> => ({
   issuer,
-  authorization_endpoint: jwksUri.replace(/jwks$/, "authorize"),
-  token_endpoint: jwksUri.replace(/jwks$/, "token"),
+  authorization_endpoint: introspectionEndpoint.replace(/introspect$/, "authorize"),
+  token_endpoint: introspectionEndpoint.replace(/introspect$/, "token"),
   jwks_uri: jwksUri,
   introspection_endpoint: introspectionEndpoint,
   response_types_supported: ["code"],
@@ -72,15 +91,19 @@ export const respond = Effect.fnUntraced(function* (
   metadata: Effect.Effect<unknown>,
   minted: ReadonlyMap<string, Claims>
 ) {
-  if (endpoint === "other" || !methods[endpoint].includes(request.method)) {
+  const answer = (yield* Ref.get(ref)).answers[endpoint]
+  if (endpoint === "other" ? answer === "normal" : !methods[endpoint].includes(request.method)) {
     return HttpServerResponse.empty({ status: 404 })
   }
-  const answer = (yield* Ref.get(ref)).answers[endpoint]
   if (answer === "unreachable") return yield* Effect.fail("Unreachable" as const)
   if (answer === "never") return yield* Effect.never
   const overrides: Exclude<Answer, string> = ownProperties(answer === "normal" ? {} : answer)
   if (overrides.delay !== undefined) yield* Effect.sleep(overrides.delay)
+  const { mediaType } = overrides
+  if (mediaType !== undefined && !accepts(request, mediaType)) return HttpServerResponse.empty({ status: 406 })
   switch (endpoint) {
+    case "other":
+      return response(ownProperties({ status: 404, body: "", ...overrides }), undefined)
     case "jwks":
       return response(overrides, { keys: (yield* Ref.get(ref)).published })
     case "introspection": {
@@ -93,6 +116,13 @@ export const respond = Effect.fnUntraced(function* (
       return response(overrides, yield* metadata)
   }
 })
+
+/** Returns `true` if the request accepts the media type (RFC 9110 §12.5.1). */
+const accepts = (request: HttpServerRequest, mediaType: string): boolean => {
+  const [type] = mediaType.split("/")
+  const ranges = (request.headers["accept"] ?? "*/*").split(",").map((range) => range.split(";")[0]?.trim())
+  return [mediaType, `${type}/*`, "*/*"].some((range) => ranges.includes(range))
+}
 
 const readMethods = ["GET", "HEAD"]
 
@@ -122,8 +152,10 @@ const json = Headers.fromRecordUnsafe({ "content-type": "application/json" })
 
 const response = (overrides: Exclude<Answer, string>, normal: unknown): HttpServerResponse.HttpServerResponse => {
   const body = overrides.body ?? JSON.stringify(normal)
+  const type =
+    overrides.mediaType === undefined ? json : Headers.fromRecordUnsafe({ "content-type": overrides.mediaType })
   return HttpServerResponse.uint8Array(typeof body === "string" ? new TextEncoder().encode(body) : body, {
     status: overrides.status ?? 200,
-    headers: Headers.merge(json, Headers.fromInput(overrides.headers))
+    headers: Headers.merge(type, Headers.fromInput(overrides.headers))
   })
 }

@@ -18,6 +18,7 @@
  * @since 0.1.0
  */
 export type {
+  MetadataPlace,
   Answer,
   Endpoint,
   Issuer,
@@ -25,6 +26,7 @@ export type {
   MintOptions,
   OpaqueOptions,
   Profile,
+  ProviderName,
   RawPart,
   RawToken,
   SigningAlgorithm,

@@ -11,6 +11,7 @@ import { requireIssuer } from "../core/url.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as endpoints from "./endpoints.ts"
 import type { Answer, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOptions } from "./issuerModel.ts"
+import * as shapes from "./shapes.ts"
 import * as states from "./state.ts"
 import * as token from "./token.ts"
 
@@ -23,7 +24,11 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   const initial = yield* states.initial(options.keys ?? ["RS256"])
   const ref = yield* Ref.make(initial)
   const state = Ref.get(ref)
-  const address = endpoints.address(identifier)
+  const { provider } = options
+  if (provider !== undefined && !shapes.names.includes(provider)) {
+    yield* states.mistake(`provider must be one of ${shapes.names.join(", ")}.`)
+  }
+  const address = endpoints.address(identifier, options.metadataAt, options.jwksPath)
   const metadata = Effect.map(state, (state) => endpoints.metadata(address, state, options.metadata))
 
   const nextDefaults = Effect.fnUntraced(function* (options: MintOptions) {
@@ -46,8 +51,10 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
     mint: Effect.fnUntraced(function* (given = {}) {
       const options = ownProperties(given)
       const key = yield* states.find(yield* state, options.key)
-      const claims = token.claims(options, yield* nextDefaults(options))
-      const jwt = yield* token.sign(options, claims, key)
+      const defaults = yield* nextDefaults(options)
+      const shape = options.profile === undefined ? token.shapeOf(provider, options, defaults) : undefined
+      const claims = token.claims(options, defaults, shape)
+      const jwt = yield* token.sign(options, claims, key, shape)
       // Introspection reports ID tokens (RFC 7662 §1), foreign keys and changed headers as inactive.
       const isOwn = (yield* state).keys.includes(key) && options.header === undefined
       if (isOwn && options.profile !== "id-token") minted.set(jwt, { token_type: "Bearer", ...claims })
@@ -102,9 +109,10 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   }
 
   // A server request has only a path, so the URL gets the issuer's origin.
-  const fromServerRequest = ({ method, originalUrl }: HttpServerRequest): ReceivedRequest => {
+  const fromServerRequest = ({ headers, method, originalUrl }: HttpServerRequest): ReceivedRequest => {
     const { pathname, search } = URL.parse(originalUrl, address.origin) ?? { pathname: originalUrl, search: "" }
-    return { endpoint: address.paths.get(pathname) ?? "other", method, url: `${address.origin}${pathname}${search}` }
+    const url = `${address.origin}${pathname}${search}`
+    return { endpoint: address.paths.get(pathname) ?? "other", method, url, ...cacheControlOf(headers) }
   }
 
   const receive = (received: ReceivedRequest, request: HttpServerRequest) =>
@@ -118,7 +126,8 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
         unreachable(request, `TestIssuer responds only at ${address.origin}.`)
       )
     }
-    const received = { endpoint: address.paths.get(url.pathname) ?? "other", method, url: url.href } as const
+    const endpoint: Endpoint | "other" = address.paths.get(url.pathname) ?? "other"
+    const received = { endpoint, method, url: url.href, ...cacheControlOf(request.headers) }
     return receive(received, fromClientRequest(request)).pipe(
       Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
       Effect.catch(() => unreachable(request, "TestIssuer.respond made this endpoint unreachable."))
@@ -130,7 +139,13 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
 
 type ReceivedRequest = Omit<IssuerRequest, "time">
 
-const answers = (endpoint: Endpoint | "discovery", answer: Answer): { readonly [E in Endpoint]?: Answer } =>
+const cacheControlOf = ({ "cache-control": value }: Readonly<Record<string, string | undefined>>) =>
+  value === undefined ? undefined : { cacheControl: value }
+
+const answers = (
+  endpoint: Endpoint | "discovery" | "other",
+  answer: Answer
+): { readonly [E in Endpoint | "other"]?: Answer } =>
   endpoint === "discovery"
     ? { "openid-configuration": answer, "oauth-authorization-server": answer }
     : { [endpoint]: answer }

@@ -101,7 +101,85 @@ export interface TestIssuerOptions {
   readonly keys?: ReadonlyArray<Algorithm | SigningKey>
   /** Members that replace or extend the issuer's metadata, such as `registration_endpoint`. Default: none. */
   readonly metadata?: Readonly<Record<string, unknown>>
+  /** Where the metadata is served. Default: `["openid", "oauth"]`. */
+  readonly metadataAt?: ReadonlyArray<MetadataPlace>
+  /**
+   * Provider whose access tokens `mint` imitates, with the name of its function in `Provider`. `scopes` are written
+   * where the options of the provider read them: as `scp` of Entra ID, or as roles of a Zitadel project. A token with
+   * the `profile` option has the shape of that profile instead.
+   *
+   * Default: access tokens of RFC 9068.
+   *
+   * **Example** (Testing an API whose tokens come from Entra ID)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect, Layer, Redacted } from "effect"
+   * import { JwtVerifier, Provider, TokenVerifier } from "effect-oauth2"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const options = Provider.entra({ tenant: "11111111-2222-3333-4444-555555555555", audience: "api" })
+   * const Issuer = TestIssuer.layer({ issuer: options.issuer, audience: "api", provider: "entra" })
+   *
+   * const program = Effect.gen(function* () {
+   *   const token = yield* TestIssuer.use(({ mint }) => mint({ scopes: ["Items.Read"] }))
+   *   const { claims, scopes } = yield* TokenVerifier.use(({ verify }) => verify(Redacted.make(token)))
+   *   return [claims["scp"], scopes.has("Items.Read")]
+   * })
+   *
+   * await Effect.runPromise(
+   *   Effect.provide(program, JwtVerifier.layer(options).pipe(Layer.provideMerge(Issuer)))
+   * ) // => ["Items.Read", true]
+   * ```
+   */
+  readonly provider?: ProviderName
+  /** Path of the key set, such as `"/cdn-cgi/access/certs"`. Default: the path of the issuer and `/jwks`. */
+  readonly jwksPath?: `/${string}`
 }
+
+/**
+ * Place of the metadata of an issuer such as `https://issuer.test/a`.
+ *
+ * | place | path |
+ * |---|---|
+ * | `"openid"` | `/a/.well-known/openid-configuration` (OpenID Connect Discovery 1.0 §4) |
+ * | `"oauth"` | `/.well-known/oauth-authorization-server/a` (RFC 8414 §3) |
+ * | `"openid-inserted"` | `/.well-known/openid-configuration/a` (RFC 8414 §5) |
+ * | `"oauth-appended"` | `/a/.well-known/oauth-authorization-server`, which no standard has |
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type MetadataPlace = "openid" | "oauth" | "openid-inserted" | "oauth-appended"
+
+/**
+ * Provider whose access tokens a `TestIssuer` can imitate.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ProviderName =
+  | "auth0"
+  | "authentik"
+  | "betterAuth"
+  | "clerk"
+  | "cloudflareAccess"
+  | "cognito"
+  | "duende"
+  | "entra"
+  | "firebase"
+  | "fusionAuth"
+  | "githubActions"
+  | "google"
+  | "hydra"
+  | "keycloak"
+  | "kubernetes"
+  | "logto"
+  | "okta"
+  | "pingOne"
+  | "supabase"
+  | "workos"
+  | "xsuaa"
+  | "zitadel"
 
 /**
  * Kind of token to mint.
@@ -155,7 +233,7 @@ export interface MintOptions {
   readonly audience?: string | ReadonlyArray<string>
   /** Time from `iat` to `exp`. Must be finite. A negative lifetime mints an expired token. Default: 10 minutes. */
   readonly lifetime?: Duration.Input
-  /** Kind of token. Default: `"at+jwt"`. */
+  /** Kind of token. Default: `"at+jwt"`, or an access token of the issuer's `provider`. */
   readonly profile?: Profile
   /** Claims that replace or extend all other claims. Any JSON is allowed. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>
@@ -287,6 +365,8 @@ export type Answer =
       readonly headers?: Readonly<Record<string, string>>
       /** Body, sent unchanged. Default: the normal body. */
       readonly body?: string | Uint8Array
+      /** The only media type of the endpoint. It responds with 406 to a request that does not accept the type. */
+      readonly mediaType?: string
     }
 
 /**
@@ -324,6 +404,8 @@ export interface IssuerRequest {
   readonly method: string
   /** Whole URL, with the query. */
   readonly url: string
+  /** Value of the `Cache-Control` header. */
+  readonly cacheControl?: string
   /** Time of arrival on the `Clock`, in milliseconds since 1970. */
   readonly time: number
 }
@@ -590,7 +672,8 @@ export interface Issuer {
   readonly publish: (jwk: unknown) => Effect.Effect<void>
 
   /**
-   * Sets the response of an endpoint from the next request on. `"discovery"` sets both metadata endpoints.
+   * Sets the response of an endpoint from the next request on. `"discovery"` sets both metadata endpoints, and
+   * `"other"` sets every other path, such as for a server that redirects unknown paths to a login page.
    *
    * **Example** (Removing the OpenID Connect metadata)
    *
@@ -609,7 +692,7 @@ export interface Issuer {
    * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => 404
    * ```
    */
-  readonly respond: (endpoint: Endpoint | "discovery", answer: Answer) => Effect.Effect<void>
+  readonly respond: (endpoint: Endpoint | "discovery" | "other", answer: Answer) => Effect.Effect<void>
   /**
    * Returns the requests that the issuer received, oldest first.
    *

@@ -14,7 +14,7 @@ export interface State {
   readonly current: SigningKey
   /** Members of the key set. A test may publish any JSON. */
   readonly published: ReadonlyArray<unknown>
-  readonly answers: Readonly<Record<Endpoint, Answer>>
+  readonly answers: Readonly<Record<Endpoint | "other", Answer>>
   readonly requests: ReadonlyArray<IssuerRequest>
   /** Number of minted tokens. */
   readonly tokens: number
@@ -49,7 +49,8 @@ export const initial = (given: ReadonlyArray<Algorithm | SigningKey>): Effect.Ef
         "openid-configuration": "normal",
         "oauth-authorization-server": "normal",
         jwks: "normal",
-        introspection: "normal"
+        introspection: "normal",
+        other: "normal"
       },
       requests: [],
       tokens: 0

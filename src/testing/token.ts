@@ -1,7 +1,8 @@
 /** Makes tokens for tests, valid and invalid. */
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
-import type { MintOptions, RawPart, RawToken, SigningKey } from "./issuerModel.ts"
+import type { MintOptions, ProviderName, RawPart, RawToken, SigningKey } from "./issuerModel.ts"
+import * as shapes from "./shapes.ts"
 import * as signingKey from "./signingKey.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
@@ -20,8 +21,29 @@ interface Defaults {
 
 export type Claims = Readonly<Record<string, unknown>>
 
-export const sign = (options: MintOptions, claims: Claims, key: SigningKey): Effect.Effect<string> =>
-  raw(ownProperties({ header: JSON.stringify(header(options, key)), payload: JSON.stringify(claims) }), key)
+export const shapeOf = (
+  provider: ProviderName | undefined,
+  { audience, scopes, subject = "demo" }: MintOptions,
+  defaults: Defaults
+): shapes.Shape | undefined =>
+  provider &&
+  shapes.shapeOf(provider, {
+    issuer: defaults.issuer,
+    subject,
+    audience: audience ?? defaults.audience,
+    client: clientId,
+    tokenId: defaults.tokenId,
+    scopes,
+    issuedAt: secondsOf(defaults)
+  })
+
+export const sign = (
+  options: MintOptions,
+  claims: Claims,
+  key: SigningKey,
+  shape?: shapes.Shape
+): Effect.Effect<string> =>
+  raw(ownProperties({ header: JSON.stringify(header(options, key, shape)), payload: JSON.stringify(claims) }), key)
 
 export const raw = (token: RawToken, key: SigningKey): Effect.Effect<string> => {
   const input = `${segment(token.header)}.${segment(token.payload)}`
@@ -32,27 +54,28 @@ export const raw = (token: RawToken, key: SigningKey): Effect.Effect<string> => 
 const segment = (part: RawPart): string =>
   typeof part === "string" || part instanceof Uint8Array ? Jose.base64url.encode(part) : part.encoded
 
-const header = (options: MintOptions, key: SigningKey) => ({
+const header = (options: MintOptions, key: SigningKey, shape: shapes.Shape | undefined) => ({
   alg: key.alg,
   kid: key.kid,
-  typ: options.profile === undefined || options.profile === "at+jwt" ? "at+jwt" : "JWT",
+  ...(shape?.header ?? { typ: options.profile === undefined || options.profile === "at+jwt" ? "at+jwt" : "JWT" }),
   ...options.header
 })
 
-export const claims = (options: MintOptions, defaults: Defaults): Claims => {
-  // NumericDate is in seconds (RFC 7519 §2).
-  const issuedAt = Math.floor(defaults.now / 1000)
+// NumericDate is in seconds (RFC 7519 §2).
+const secondsOf = ({ now }: Defaults): number => Math.floor(now / 1000)
+
+export const claims = (options: MintOptions, defaults: Defaults, shape?: shapes.Shape): Claims => {
+  const issuedAt = secondsOf(defaults)
   const profileClaims =
     options.profile === "id-token"
       ? { aud: options.audience ?? clientId, auth_time: issuedAt }
       : { aud: options.audience ?? defaults.audience, client_id: clientId, jti: defaults.tokenId }
+  const scope = options.scopes === undefined ? undefined : { scope: options.scopes.join(" ") }
   const all = {
     iss: defaults.issuer,
-    sub: options.subject ?? "demo",
-    ...profileClaims,
+    ...(shape?.claims ?? { sub: options.subject ?? "demo", ...profileClaims, ...scope }),
     iat: issuedAt,
     exp: issuedAt + defaults.lifetime / 1000,
-    ...(options.scopes === undefined ? undefined : { scope: options.scopes.join(" ") }),
     ...options.claims
   }
   return Object.fromEntries(Object.entries(all).filter(([name]) => options.without?.includes(name) !== true))

@@ -5,7 +5,8 @@
  *
  * - It has the strict compact form.
  * - One of the issuer's keys signed it with an allowed algorithm.
- * - Its `iss` equals the `issuer` option, and its `aud` contains one of the configured audiences.
+ * - Its `iss` equals the `issuer` option, and its `aud` contains one of the configured audiences. `audience: false`
+ *   accepts any audience.
  * - It has a `sub`, and an `exp` in the future (within `maxLifetime`).
  * - It has the marks of an access token (`profile`).
  *
@@ -15,10 +16,13 @@
  * @since 0.1.0
  */
 import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import type { TokenCaching } from "./cache/options.ts"
 import { type Algorithm, asymmetric, namesOf, secretBytes, type SymmetricAlgorithm } from "./keys/algorithms.ts"
 import type { CacheOptions } from "./keys/options.ts"
@@ -26,10 +30,12 @@ import type { Policy } from "./claims/options.ts"
 import * as policies from "./claims/policy.ts"
 import * as verifier from "./jwt/verify.ts"
 import { refuseSetting } from "../core/setting.ts"
-import { requireIssuer } from "../core/url.ts"
+import { requireHttpHosts, requireIssuer } from "../core/url.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as KeySet from "./KeySet.ts"
-import { ConfigurationError } from "../core/SecurityError.ts"
+import { AuthorizationServerUnavailable, ConfigurationError } from "../core/SecurityError.ts"
+import { freezeError } from "../core/lib/exit.ts"
+import { Shared } from "./cache/shared.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
 
 export type { Policy } from "./claims/options.ts"
@@ -209,8 +215,11 @@ export const layerIssuers = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      const urls = yield* Effect.forEach(issuers, ({ issuer }, i) =>
-        withIssuerIndex(i, requireIssuer("issuer", issuer))
+      const urls = yield* Effect.forEach(issuers.map(ownProperties), ({ httpHosts, issuer }, i) =>
+        withIssuerIndex(
+          i,
+          Effect.flatMap(requireHttpHosts(httpHosts), (hosts) => requireIssuer("issuer", issuer, hosts))
+        )
       )
       const duplicate = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
       if (duplicate !== undefined) {
@@ -218,6 +227,11 @@ export const layerIssuers = (
           "issuer",
           `${duplicate.href} must be named once. For two policies of one issuer, use two schemes and one verifier for each`
         )
+      }
+      const names = issuers.map(ownProperties).flatMap(({ issuer, issuerAliases = [] }) => [issuer, ...issuerAliases])
+      const ambiguous = names.find((name, i) => names.indexOf(name) !== i)
+      if (ambiguous !== undefined) {
+        return yield* refuseSetting("issuerAliases", "must not name an iss that another issuer or alias has")
       }
       return yield* verifier.make(
         yield* Effect.forEach(issuers, (options, i) =>
@@ -233,6 +247,141 @@ export const layerIssuers = (
       )
     })
   )
+
+/**
+ * Options for issuers that the program finds at run time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AllowedIssuersOptions extends Omit<
+  DiscoveryOptions,
+  "issuer" | "issuerAliases" | "tenants" | "tenantClaim"
+> {
+  /**
+   * Returns `true` for each issuer that may use this API, for example from your table of customers. It runs for each
+   * uncached token, with a valid URL from a stranger, and before anything is fetched. Compare whole strings.
+   *
+   * **Example** (Reading the allowed issuers from a table)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import type { JwtVerifier } from "effect-oauth2"
+   *
+   * export const allow = (
+   *   find: (issuer: string) => Effect.Effect<ReadonlyArray<unknown>>
+   * ): JwtVerifier.AllowedIssuersOptions["allow"] => (issuer) => Effect.map(find(issuer), (rows) => rows.length === 1)
+   * ```
+   */
+  readonly allow: (issuer: string) => Effect.Effect<boolean>
+  /** Largest number of issuers whose keys are kept. @default 100 */
+  readonly maxIssuers?: number
+}
+
+/**
+ * Creates a `TokenVerifier` for the JWTs of issuers that a function allows at run time.
+ *
+ * **When to use**
+ *
+ * Use when each customer brings an issuer. If you know all issuers at start-up, use `layerIssuers`.
+ *
+ * **Details**
+ *
+ * - Nothing is fetched from an issuer that `allow` refuses. Its tokens get `InvalidToken` for `iss`.
+ * - Each allowed issuer has its own keys, which are found by discovery. The other options are the same for all.
+ * - Tokens of more issuers than `maxIssuers` get `AuthorizationServerUnavailable`, and the log says so once.
+ *
+ * **Gotchas**
+ *
+ * A cached token is accepted until its cache entry ends, although `allow` has changed (`timeToLive`).
+ *
+ * **Example** (Allowing the issuers of customers)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { JwtVerifier } from "effect-oauth2"
+ *
+ * const customers = new Set(["https://login.acme.example.com", "https://sso.example.org"])
+ *
+ * export const Verifier = JwtVerifier.layerAllowedIssuers({
+ *   allow: (issuer) => Effect.sync(() => customers.has(issuer)),
+ *   audience: "https://api.example.com"
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerAllowedIssuers = (
+  options: AllowedIssuersOptions & TokenCaching
+): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
+  Layer.effect(
+    TokenVerifier,
+    Effect.gen(function* () {
+      const { allow, cache, maxIssuers = 100, ...rest } = ownProperties(options)
+      if (!Number.isInteger(maxIssuers) || maxIssuers < 1 || maxIssuers > 10_000) {
+        return yield* refuseSetting("maxIssuers", "must be a whole number between 1 and 10000")
+      }
+      const context = yield* Effect.context<HttpClient.HttpClient | Scope.Scope>()
+      const hosts = yield* requireHttpHosts(rest.httpHosts)
+      const build = (issuer: string) => {
+        const own = { ...rest, issuer, issuerAliases: [] }
+        return Layer.build(Layer.fresh(KeySet.layerDiscovery(own))).pipe(
+          Effect.flatMap((keys) => trust(own, Context.get(keys, KeySet.KeySet))),
+          Effect.provideContext(context)
+        )
+      }
+      // Checks the options at start-up. A key set fetches nothing before its first lookup.
+      const { policy } = yield* Effect.scoped(
+        Effect.flatMap(Layer.build(Layer.fresh(KeySet.layerDiscovery({ ...rest, issuer: anyIssuer }))), (keys) =>
+          trust({ ...rest, issuer: anyIssuer }, Context.get(keys, KeySet.KeySet))
+        )
+      )
+      const trusts = new Map<string, Effect.Effect<verifier.Trust>>()
+      let isFull = false
+      const trustIn = (issuer: string) =>
+        Effect.suspend((): Effect.Effect<verifier.Trust, AuthorizationServerUnavailable> => {
+          const known = trusts.get(issuer)
+          if (known !== undefined) return known
+          if (trusts.size >= maxIssuers) {
+            const failure = Effect.fail(tooManyIssuers)
+            if (isFull) return failure
+            isFull = true
+            return Effect.andThen(
+              Effect.logError(`Tokens of more than ${maxIssuers} issuers arrived. Raise the maxIssuers option.`),
+              failure
+            )
+          }
+          // Built once, also if several tokens of the issuer arrive at a time.
+          const built = new Shared(Effect.orDie(build(issuer))).outcome
+          const stored = Effect.tap(built, (found) =>
+            Effect.sync(() => {
+              trusts.set(issuer, Effect.succeed(found))
+            })
+          )
+          trusts.set(issuer, stored)
+          return stored
+        })
+      return yield* verifier.makeFinding(
+        Effect.fnUntraced(function* (issuer) {
+          const isIssuer = yield* Effect.match(requireIssuer("issuer", issuer, hosts), {
+            onFailure: () => false,
+            onSuccess: () => !issuer.includes("{")
+          })
+          const isAllowed: unknown = isIssuer && (yield* allow(issuer))
+          return isAllowed === true ? yield* trustIn(issuer) : yield* Effect.fail(verifier.refusedIssuer())
+        }),
+        policy,
+        cache === undefined ? {} : { cache }
+      )
+    })
+  )
+
+const anyIssuer = "https://issuer.invalid"
+
+const tooManyIssuers = freezeError(
+  new AuthorizationServerUnavailable({ reason: "Unspecified", retryAfter: Duration.minutes(1) })
+)
 
 type Secret = Redacted.Redacted<string | Uint8Array>
 
@@ -296,7 +445,6 @@ export const layerSecret = (
         return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
       const keys: verifier.Keys = yield* secretsOf(own.secret, own.algorithm)
-      yield* requireIssuer("issuer", own.issuer)
       const policy = yield* policies.make(
         new Set([own.algorithm]),
         ownProperties({ ...own, profile: own.profile ?? "jwt" })
@@ -340,8 +488,7 @@ const trust = Effect.fnUntraced(function* (
   options: Options,
   keySet: KeySet.KeySet["Service"]
 ): Effect.fn.Return<verifier.Trust, ConfigurationError> {
-  const { algorithms = allAlgorithms, issuer } = ownProperties(options)
-  yield* requireIssuer("issuer", issuer)
+  const { algorithms = allAlgorithms } = ownProperties(options)
   if (
     !Array.isArray(algorithms) ||
     algorithms.length === 0 ||
@@ -351,7 +498,11 @@ const trust = Effect.fnUntraced(function* (
   }
   return {
     policy: yield* policies.make(new Set(algorithms.flatMap(namesOf)), options),
-    keysOf: keySet.find,
+    keysOf: (header, mismatched = []) =>
+      keySet.find(
+        header,
+        mismatched.filter((key): key is CryptoKey => !(key instanceof Uint8Array))
+      ),
     availableKeys: keySet.known
   }
 })

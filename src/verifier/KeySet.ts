@@ -11,19 +11,23 @@
  * | a removed key is accepted | while the set is fresh; in an outage, for `staleFor` longer; until `invalidate` |
  * | a new key is unavailable (503) | for at most 30 seconds and a fetch, if other tokens cause searches |
  * | a new key is refused (401) | for as long, and only if its `kid` was searched before the key was published |
+ * | a new key with the `kid` of another, or without a `kid`, is refused (401) | for as long |
  * | remembered `kid`s that were searched | 100 |
  * | fetches at a time | 1; an interrupted request does not stop it |
- * | fetches for a `kid` that is not in the set | 1 in 30 seconds |
+ * | fetches for a `kid` that is not in the set, and after a signature that does not match | 1 in 30 seconds |
+ * | an empty set | the last keys serve as in an outage |
  * | fetches while the issuer responds | 2 in 30 seconds |
  * | fetches in an outage | 1 in 5 seconds |
  * | fetches after `invalidate` | 1 in 5 seconds |
- * | duration of a request to the issuer | 5 seconds |
- * | requests of a fetch | 1 for the keys; before it 1 for the metadata, or 2 if the first document is missing |
+ * | duration of a request to the issuer | 5 seconds (`fetchTimeout`) |
+ * | requests of a fetch | 1 for the keys; before it 1 for the metadata, or up to 4 if it is at another path |
+ * | requests again | 1 at once, if the server closed the connection |
+ * | `Retry-After` of a 429 or 503 response | respected from 5 seconds to 1 minute |
  * | a lookup waits | at most 10 seconds; at most 1 second if stale keys can serve it |
  * | the discovered URL is used again without discovery, while the keys get no response | 1 minute |
  * | size of a response | 512 KiB (`maxBytes`) |
  * | redirects | not followed |
- * | URLs | `https` (`http` on loopback) |
+ * | URLs | `https` (`http` on loopback, and to the hosts of `httpHosts`) |
  * | hosts that metadata may name | no host of this machine or its link, in any spelling, unless the issuer is there |
  * | keys in a set | 100 |
  * | length of a `kid` | 256 characters |
@@ -52,7 +56,8 @@
  * | `Algorithm` | `alg` does not fit `kty` and `crv` |
  * | `Symmetric`, `Private` | the secret or the private key is published |
  * | `DuplicateKid` | another key has the same `kid` and an algorithm in common |
- * | `Malformed` | a member has the wrong type, length or encoding |
+ * | `Malformed` | a member has the wrong type, length or encoding, or `key_ops` lists an operation twice |
+ * | `CoordinateLength` | `x` or `y` does not have the length of its curve, such as without its leading zeros |
  * | `TooMany` | keys after the hundredth |
  *
  * Two copies of one key count as one key. A key serves only the algorithms that its `kty`, `crv` and `alg` allow.
@@ -80,7 +85,8 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Jose from "jose"
-import { makeReader, type Reader, statusIsBad, type Unavailable } from "./authorizationServer/http.ts"
+import type { Failure } from "./authorizationServer/failure.ts"
+import { makeReader, type Reader } from "./authorizationServer/http.ts"
 import { discover } from "./authorizationServer/metadata.ts"
 import * as duration from "../core/duration.ts"
 import * as cache from "./keys/keyCache.ts"
@@ -91,7 +97,7 @@ import type { CacheOptions, KeySelector } from "./keys/options.ts"
 import { fetchKeys, type Published } from "./keys/published.ts"
 import * as telemetry from "./keys/telemetry.ts"
 import { refuseSetting } from "../core/setting.ts"
-import { requireIssuer, requireSecureUrl } from "../core/url.ts"
+import { requireHttpHosts, requireIssuer, requireSecureUrl } from "../core/url.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
@@ -126,9 +132,13 @@ export class KeySet extends Context.Service<
      * |---|---|
      * | `InvalidToken` | the issuer has no such key |
      * | `AuthorizationServerUnavailable` | the issuer is unavailable, or no fetch has looked for the key yet |
+     *
+     * Pass the keys in `mismatched` if the signature of the token does not match them. If the set has no other key for
+     * the header, `find` then fetches the set as for a missing key, and returns what it has. The keys may be the same.
      */
     readonly find: (
-      header: KeySelector
+      header: KeySelector,
+      mismatched?: ReadonlyArray<CryptoKey>
     ) => Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | AuthorizationServerUnavailable>
     /**
      * Returns the matching keys synchronously. Returns an empty array if `find` would have to wait, fail, fetch or log.
@@ -246,12 +256,18 @@ export const layerDiscovery = (
     KeySet,
     Effect.gen(function* () {
       const own = ownProperties(options)
-      const issuer = yield* requireIssuer("issuer", own.issuer)
+      const httpHosts = yield* requireHttpHosts(own.httpHosts)
+      const issuer = yield* requireIssuer("issuer", own.issuer, httpHosts)
+      if (own.issuer.includes("{")) {
+        return yield* refuseSetting(
+          "issuer",
+          "must not be a pattern, because a pattern has no metadata. Use KeySet.layerRemote with the URL of the keys that all tenants share"
+        )
+      }
       const discovered = new DiscoveredUrl()
       return yield* make(own, own.issuer, (reader, bounds) =>
-        Effect.flatMap(
-          discovered.getOr(Effect.mapError(discover(reader, issuer, own.issuer, "jwks_uri"), statusIsBad)),
-          (url) => discovered.forget(fetchKeys(reader, url, bounds))
+        Effect.flatMap(discovered.getOr(discover(reader, issuer, own.issuer, "jwks_uri", httpHosts)), (url) =>
+          discovered.forget(fetchKeys(reader, url, bounds))
         )
       )
     })
@@ -293,12 +309,13 @@ export const layerRemote = (
     KeySet,
     Effect.gen(function* () {
       const own = ownProperties(options)
-      const url = yield* requireSecureUrl("url", own.url)
+      const url = yield* requireSecureUrl("url", own.url, yield* requireHttpHosts(own.httpHosts))
       return yield* make(own, url.origin + url.pathname, (reader, bounds) => fetchKeys(reader, url, bounds))
     })
   )
 
-const minute = 60_000
+const second = 1000
+const minute = 60 * second
 const hour = 60 * minute
 
 const within = (setting: string, value: number, least: number, most: number, words: string) =>
@@ -307,7 +324,7 @@ const within = (setting: string, value: number, least: number, most: number, wor
 const make = Effect.fnUntraced(function* (
   options: CacheOptions,
   name: string,
-  fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Unavailable>
+  fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Failure>
 ) {
   const freshFor = duration.toMillis(options.freshFor ?? "10 minutes")
   const fallback = yield* within("freshFor", freshFor, minute, hour, '60 seconds and 1 hour, such as "10 minutes"')
@@ -315,8 +332,16 @@ const make = Effect.fnUntraced(function* (
   yield* within("staleFor", staleFor, 0, 24 * hour, '0 and 24 hours, such as "1 hour"')
   const maxBytes = options.maxBytes ?? 512 * 1024
   yield* within("maxBytes", maxBytes, 1024, 16 * 1024 * 1024, "1024 and 16777216 bytes")
+  const fetchTimeout = duration.toMillis(options.fetchTimeout ?? 5 * second)
+  yield* within("fetchTimeout", fetchTimeout, second, 30 * second, '1 and 30 seconds, such as "5 seconds"')
   const reader = yield* makeReader(maxBytes)
   const bounds = { min: minute, max: hour, fallback }
-  const cached = yield* cache.make({ issuer: name, reader, fetch: (reader) => fetch(reader, bounds), staleFor })
+  const cached = yield* cache.make({
+    issuer: name,
+    reader,
+    fetch: (reader) => fetch(reader, bounds),
+    fetchTimeout,
+    staleFor
+  })
   return KeySet.of(cached)
 })

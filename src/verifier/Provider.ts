@@ -29,7 +29,8 @@ import { otherClaims } from "./claims/profile.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { Options } from "./JwtVerifier.ts"
 
-type Audience = Options["audience"]
+/** `audience: false` is not an audience. The only preset that sets it is `workos`. */
+type Audience = Exclude<Options["audience"], false>
 
 /** Validates a part of an issuer's identifier. A malformed part could produce the identifier of another issuer. */
 const checked = (option: string, value: string, form: RegExp, description: string): string => {
@@ -215,7 +216,7 @@ export const keycloak = (options: {
 }
 
 /**
- * Creates options for one tenant of Microsoft Entra ID with tokens of version 2.0.
+ * Creates options for one tenant of Microsoft Entra ID.
  *
  * **Details**
  *
@@ -225,12 +226,16 @@ export const keycloak = (options: {
  *
  * **Gotchas**
  *
- * - Set `requestedAccessTokenVersion: 2` in the API's manifest. The default is version 1.0, whose tokens are refused
- *   because their issuer is `https://sts.windows.net/…`.
+ * - The API's manifest decides which version its tokens have (`requestedAccessTokenVersion`). Set the version to 2
+ *   there, or pass `version: "1.0"` here. By default, Entra ID issues version 1.0, whose issuer is
+ *   `https://sts.windows.net/…`.
+ * - For several tenants, pass one object for each to `JwtVerifier.layerIssuers`.
+ * - The metadata of a national cloud is not at the issuer of version 1.0. Use version 2.0 there.
  * - To accept both users and applications, declare two schemes and give each its own verifier.
  *
- * Source: Microsoft identity platform documentation, "Access tokens", "Access token claims reference", "Verify scopes
- * and app roles".
+ * Source: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference,
+ * https://learn.microsoft.com/entra/identity-platform/scenario-protected-web-api-verification-scope-app-roles,
+ * https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud.
  *
  * **Example** (Accepting users and daemons)
  *
@@ -274,30 +279,53 @@ export const entra = (options: {
    * @default "delegated"
    */
   readonly permissions?: "delegated" | "application"
+  /**
+   * Version of the tokens. In version 1.0, `appid` names the client, and `aud` can be the application ID URI
+   * (`api://…`).
+   *
+   * @default "2.0"
+   */
+  readonly version?: "1.0" | "2.0"
+  /** National cloud: `"us"` is Azure Government, `"china"` is operated by 21Vianet. @default "global" */
+  readonly cloud?: "global" | "us" | "china"
 }): Options => {
-  const { audience, permissions = "delegated", tenant } = ownProperties(options)
+  const { audience, cloud = "global", permissions = "delegated", tenant, version = "2.0" } = ownProperties(options)
   assertOneOf("entra: permissions", permissions, ["delegated", "application"])
+  assertOneOf("entra: version", version, ["1.0", "2.0"])
+  assertOneOf("entra: cloud", cloud, ["global", "us", "china"])
+  const directory = checked(
+    "entra: tenant",
+    tenant,
+    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+    "the directory (tenant) ID, which is a GUID. The values common and organizations are not issuers"
+  ).toLowerCase()
+  if (version === "1.0" && cloud !== "global") {
+    throw new TypeError('Provider.entra: version must be "2.0" in a national cloud.')
+  }
+  const client = version === "1.0" ? "appid" : "azp"
   return {
-    issuer: `https://login.microsoftonline.com/${checked(
-      "entra: tenant",
-      tenant,
-      /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
-      "the directory (tenant) ID, which is a GUID. The values common and organizations are not issuers"
-    ).toLowerCase()}/v2.0`,
+    issuer:
+      version === "1.0" ? `https://sts.windows.net/${directory}/` : `https://${entraHosts[cloud]}/${directory}/v2.0`,
     audience,
     algorithms: ["RS256"],
     profile: "jwt",
-    clientIdClaim: "azp",
+    clientIdClaim: client,
     ...(permissions === "application"
       ? {
           scopesPath: ["roles"] as const,
-          accessTokenClaims: { azp: true as const },
-          requiredClaims: { ver: "2.0", roles: true as const },
+          accessTokenClaims: { [client]: true as const },
+          requiredClaims: { ver: version, roles: true as const },
           // In a user's token, `roles` holds the roles of the user, not those of the application.
           forbiddenClaims: ["scp", ...otherClaims.jwt]
         }
-      : { scopesPath: ["scp"] as const, accessTokenClaims: { scp: true as const }, requiredClaims: { ver: "2.0" } })
+      : { scopesPath: ["scp"] as const, accessTokenClaims: { scp: true as const }, requiredClaims: { ver: version } })
   }
+}
+
+const entraHosts = {
+  global: "login.microsoftonline.com",
+  us: "login.microsoftonline.us",
+  china: "login.partner.microsoftonline.cn"
 }
 
 /**
@@ -307,8 +335,11 @@ export const entra = (options: {
  *
  * - Access tokens have no `aud`. Instead, the API accepts the tokens of certain clients (`client_id`).
  * - `token_use` marks access tokens.
+ * - A pool has one of two issuers, which `IssuerConfiguration` of the pool names: `ORIGINAL` or `UPDATED`.
+ * - The issuer ends in `amazonaws.com.cn` for regions in China, and in `amazonaws.eu` for the European Sovereign Cloud.
  *
- * Source: Amazon Cognito documentation, "Verifying JSON web tokens", "Understanding the access token".
+ * Source: https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html,
+ * https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_IssuerConfigurationType.html.
  *
  * **Example** (Accepting the tokens of two app clients)
  *
@@ -334,7 +365,11 @@ export const cognito = (options: {
   readonly userPoolId: string
   /** IDs of the app clients whose tokens are accepted. */
   readonly clientId: Audience
+  /** Form of the issuer: `https://cognito-idp.…`, or `https://issuer-cognito-idp.…`. @default "original" */
+  readonly issuer?: "original" | "updated"
 }): Options => {
+  const { issuer = "original" } = ownProperties(options)
+  assertOneOf("cognito: issuer", issuer, ["original", "updated"])
   const region = checked("cognito: region", options.region, /^[a-z]+(-[a-z]+)+-\d+$/, "a region, such as eu-central-1")
   const userPoolId = checked(
     "cognito: userPoolId",
@@ -343,7 +378,7 @@ export const cognito = (options: {
     `the ID of a user pool in the region, such as ${region}_Ab1Cd2Ef3`
   )
   return {
-    issuer: `https://cognito-idp.${region}.amazonaws.com/${userPoolId}`,
+    issuer: `https://${issuer === "updated" ? "issuer-" : ""}cognito-idp.${region}.${awsDomain(region)}/${userPoolId}`,
     audience: options.clientId,
     audienceClaim: "client_id",
     algorithms: ["RS256"],
@@ -351,6 +386,10 @@ export const cognito = (options: {
     accessTokenClaims: { token_use: "access" }
   }
 }
+
+/** Each partition of AWS has its own domain. */
+const awsDomain = (region: string): string =>
+  region.startsWith("cn-") ? "amazonaws.com.cn" : region.startsWith("eusc-") ? "amazonaws.eu" : "amazonaws.com"
 
 /**
  * Creates options for ID tokens of Google.
@@ -391,6 +430,807 @@ export const google = (options: {
   algorithms: ["RS256"],
   profile: "id-token",
   clientIdClaim: "azp"
+})
+
+const httpUrl = /^https?:\/\/[^\s?#]+$/
+
+/** Validates a URL that is the base of an issuer, and removes slashes at its end. */
+const baseUrl = (option: string, value: string, example: string): string =>
+  checked(option, value, httpUrl, `a URL such as ${example}`).replace(/\/+$/, "")
+
+/**
+ * Creates options for Zitadel.
+ *
+ * **Details**
+ *
+ * - Applications must issue JWT access tokens (Auth Token Type: JWT).
+ * - `jti` marks access tokens: ID tokens have none. `azp` and `client_id` name the client.
+ * - The scopes are the names of the project's roles, which are the names in an object.
+ *
+ * **Gotchas**
+ *
+ * - Clients must request the scopes `urn:zitadel:iam:org:project:id:PROJECT:aud` and
+ *   `urn:zitadel:iam:org:projects:roles`.
+ * - The claim `urn:zitadel:iam:org:project:roles` has the roles of the client's project, which can be another project.
+ *
+ * Source: https://zitadel.com/docs/apis/openidoauth/claims, https://zitadel.com/docs/apis/openidoauth/scopes,
+ * https://zitadel.com/docs/guides/integrate/retrieve-user-roles.
+ *
+ * **Example** (Reading the roles of a project as scopes)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer(
+ *   Provider.zitadel({ domain: "example.eu1.zitadel.cloud", projectId: "228318482348" })
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const zitadel = (options: {
+  /** Domain of the instance without a scheme: `example.eu1.zitadel.cloud`. */
+  readonly domain: string
+  /** ID of the API's project, which is the audience. */
+  readonly projectId: string
+}): Options => {
+  const projectId = checked(
+    "zitadel: projectId",
+    options.projectId,
+    /^\w+$/,
+    "the ID of a project, such as 228318482348"
+  )
+  return {
+    issuer: `https://${domain("zitadel", options.domain, "example.eu1.zitadel.cloud")}`,
+    audience: projectId,
+    profile: "jwt",
+    accessTokenClaims: { jti: true },
+    scopesPath: [`urn:zitadel:iam:org:project:${projectId}:roles`],
+    scopesFormat: "names"
+  }
+}
+
+/**
+ * Creates options for authentik.
+ *
+ * **Details**
+ *
+ * - `uid` marks access tokens. An access token repeats the `nonce` of the request, so `nonce` is accepted.
+ * - `aud` and `azp` are the client ID of the provider. The issuer names the application and ends in a slash.
+ *
+ * **Gotchas**
+ *
+ * - The provider must sign with a certificate ("Signing Key"). Without one, it signs with the client secret.
+ * - If the issuer mode is "Same identifier is used for all providers", pass `issuer` to a spread of this object.
+ *
+ * Source: https://docs.goauthentik.io/add-secure-apps/providers/oauth2/,
+ * https://github.com/goauthentik/authentik/blob/main/authentik/providers/oauth2/id_token.py.
+ *
+ * **Example** (Accepting the tokens of one application)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer(
+ *   Provider.authentik({ url: "https://auth.example.com", application: "items", clientId: "vFVyqXYkqS7W" })
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const authentik = (options: {
+  /** Base URL of the server: `https://auth.example.com`. */
+  readonly url: string
+  /** Slug of the application. */
+  readonly application: string
+  /** Client ID of the application's provider, or the IDs of several. */
+  readonly clientId: Audience
+}): Options => ({
+  issuer: `${baseUrl("authentik: url", options.url, "https://auth.example.com")}/application/o/${checked(
+    "authentik: application",
+    options.application,
+    /^[\w-]+$/,
+    "the slug of an application, such as items"
+  )}/`,
+  audience: options.clientId,
+  profile: "jwt",
+  clientIdClaim: "azp",
+  accessTokenClaims: { uid: true },
+  forbiddenClaims: otherClaims.jwt.filter((claim) => claim !== "nonce")
+})
+
+/**
+ * Creates options for Ory Hydra and Ory Network with JWT access tokens.
+ *
+ * **Details**
+ *
+ * - `client_id` marks access tokens. The array `scp` holds the scopes, or `scope` if `strategies.jwt.scope_claim` says
+ *   so.
+ *
+ * **Gotchas**
+ *
+ * - Set `strategies.access_token: jwt`. The default is opaque tokens, for which you can use `TokenIntrospection`.
+ * - A client must request the audience, and its registration must allow it. Otherwise, `aud` is empty.
+ *
+ * Source: https://www.ory.sh/docs/oauth2-oidc/jwt-access-token, https://www.ory.sh/docs/hydra/guides/audiences.
+ *
+ * **Example** (Verifying tokens of Hydra)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer(
+ *   Provider.hydra({ issuer: "https://auth.example.com/", audience: "https://api.example.com" })
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const hydra = (options: {
+  /** The option `urls.self.issuer` of Hydra, exactly, including a trailing slash. */
+  readonly issuer: string
+  /** Audience that clients request. */
+  readonly audience: Audience
+}): Options => ({
+  issuer: options.issuer,
+  audience: options.audience,
+  profile: "jwt",
+  accessTokenClaims: { client_id: true }
+})
+
+/**
+ * Creates options for Logto.
+ *
+ * **Details**
+ *
+ * - Access tokens for API resources are marked (`at+jwt`), and `scope` holds the permissions of the resource.
+ * - Logto signs with ES384 by default. You can change the algorithm to RS256.
+ *
+ * **Gotchas**
+ *
+ * - Clients must request the resource. Otherwise, Logto issues an opaque token.
+ *
+ * Source: https://docs.logto.io/authorization/validate-access-tokens.
+ *
+ * **Example** (Verifying tokens for an API resource)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer(
+ *   Provider.logto({ domain: "example.logto.app", audience: "https://api.example.com" })
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const logto = (options: {
+  /** Domain of the tenant, or your custom domain, without a scheme: `example.logto.app`. */
+  readonly domain: string
+  /** Identifier of the API resource. */
+  readonly audience: Audience
+}): Options => ({
+  issuer: `https://${domain("logto", options.domain, "example.logto.app")}/oidc`,
+  audience: options.audience,
+  algorithms: ["ES384", "RS256"]
+})
+
+/**
+ * Creates options for session tokens of Clerk.
+ *
+ * **Details**
+ *
+ * - Session tokens have no `aud`. Instead, `azp` is the origin of the page that requested the token.
+ * - `sid` marks session tokens.
+ *
+ * **Gotchas**
+ *
+ * - A token has no `azp` if the request had no `Origin` header. Such a token is refused.
+ * - Tokens have no scopes. Set `scopesPath` if a custom claim has permissions, or authorize by subject.
+ * - `sts` is `pending` while a user must complete a task. Check it if your instance uses session tasks.
+ *
+ * Source: https://clerk.com/docs/guides/sessions/session-tokens,
+ * https://clerk.com/docs/guides/sessions/manual-jwt-verification.
+ *
+ * **Example** (Accepting the tokens of two origins)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { JwtVerifier, KeySet, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layerKeySet(
+ *   Provider.clerk({ domain: "clerk.example.com", origins: ["https://example.com", "https://app.example.com"] })
+ * ).pipe(Layer.provide(KeySet.layerRemote({ url: "https://clerk.example.com/.well-known/jwks.json" })))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const clerk = (options: {
+  /** Domain of the Frontend API without a scheme: `clerk.example.com`, or `example.clerk.accounts.dev`. */
+  readonly domain: string
+  /** Origins of your pages, exactly as in `azp`: `https://app.example.com`. */
+  readonly origins: Audience
+}): Options => ({
+  issuer: `https://${domain("clerk", options.domain, "clerk.example.com")}`,
+  audience: options.origins,
+  audienceClaim: "azp",
+  algorithms: ["RS256"],
+  profile: "jwt",
+  accessTokenClaims: { sid: true }
+})
+
+/**
+ * Creates options for session tokens of WorkOS AuthKit.
+ *
+ * **Details**
+ *
+ * - Session tokens have no `aud`, so the audience is not checked (`audience: false`). The issuer and the keys belong to
+ *   one client.
+ * - `sid` marks session tokens. `permissions` holds the scopes.
+ *
+ * **Gotchas**
+ *
+ * - Every session token of your client is accepted.
+ * - If your tokens have `iss: "https://api.workos.com"`, or your custom domain is in `iss`, pass that issuer.
+ *
+ * Source: https://workos.com/docs/reference/authkit/session-tokens,
+ * https://github.com/workos/workos-node/blob/main/README.md.
+ *
+ * **Example** (Reading permissions as scopes)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { JwtVerifier, KeySet, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layerKeySet(
+ *   Provider.workos({ clientId: "client_01HZ" })
+ * ).pipe(Layer.provide(KeySet.layerRemote({ url: "https://api.workos.com/sso/jwks/client_01HZ" })))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const workos = (options: {
+  /** Client ID of your WorkOS environment: `client_…`. */
+  readonly clientId: string
+  /** The `iss` of your tokens. Default: `https://api.workos.com/user_management/CLIENT_ID`. */
+  readonly issuer?: string
+}): Options => {
+  const clientId = checked("workos: clientId", options.clientId, /^client_\w+$/, "a client ID, such as client_01HZ")
+  const { issuer = `https://api.workos.com/user_management/${clientId}` } = ownProperties(options)
+  return {
+    issuer,
+    audience: false,
+    algorithms: ["RS256"],
+    profile: "jwt",
+    accessTokenClaims: { sid: true },
+    scopesPath: ["permissions"]
+  }
+}
+
+/**
+ * Creates options for FusionAuth.
+ *
+ * **Details**
+ *
+ * - `tty` is `at` in access tokens. `aud` is the client ID, which is the ID of the application.
+ * - `scope` holds the scopes of the request, and `roles` the roles of the user.
+ *
+ * **Gotchas**
+ *
+ * - The issuer is a setting of the tenant ("Issuer"), and often not a URL. Keys are at `/.well-known/jwks.json` of the
+ *   server.
+ * - Choose an RSA or EC key for access tokens. The default key is a secret (HS256).
+ *
+ * Source: https://fusionauth.io/docs/lifecycle/authenticate-users/oauth/tokens.
+ *
+ * **Example** (Reading roles as scopes)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { JwtVerifier, KeySet, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layerKeySet(
+ *   Provider.fusionAuth({ issuer: "example.com", clientId: "8306958a-db30-48a6-a93c-27353669cb71", scopesFrom: "roles" })
+ * ).pipe(Layer.provide(KeySet.layerRemote({ url: "https://auth.example.com/.well-known/jwks.json" })))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fusionAuth = (options: {
+  /** Issuer of the tenant, exactly as configured. */
+  readonly issuer: string
+  /** ID of the application, or the IDs of several. */
+  readonly clientId: Audience
+  /** Source of the scopes: the claim `scope`, or the roles of the user. @default "scope" */
+  readonly scopesFrom?: "scope" | "roles"
+}): Options => {
+  const { scopesFrom = "scope" } = ownProperties(options)
+  assertOneOf("fusionAuth: scopesFrom", scopesFrom, ["scope", "roles"])
+  return {
+    issuer: options.issuer,
+    audience: options.clientId,
+    profile: "jwt",
+    clientIdClaim: "applicationId",
+    accessTokenClaims: { tty: "at" },
+    scopesPath: [scopesFrom]
+  }
+}
+
+/**
+ * Creates options for PingOne.
+ *
+ * **Details**
+ *
+ * - `scope` and `client_id` mark access tokens. The `typ` header is `at+jwt` or absent.
+ * - The issuer contains the ID of the environment.
+ *
+ * **Gotchas**
+ *
+ * - Clients must request scopes of your custom resource. Otherwise, the audience is the API of PingOne.
+ * - For PingFederate, use `oidc`. Its administrator chooses the claims.
+ *
+ * Source: https://developer.pingidentity.com/pingone-api/foundations/authentication-concepts/access-tokens-and-id-tokens/token-claims.html.
+ *
+ * **Example** (Verifying tokens for a custom resource)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer(
+ *   Provider.pingOne({
+ *     domain: "auth.pingone.eu",
+ *     environmentId: "11111111-2222-3333-4444-555555555555",
+ *     audience: "https://api.example.com"
+ *   })
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pingOne = (options: {
+  /** Domain of your region, or your custom domain, without a scheme: `auth.pingone.eu`. */
+  readonly domain: string
+  /** ID of the environment, a GUID. */
+  readonly environmentId: string
+  /** Audience of the custom resource. */
+  readonly audience: Audience
+}): Options => ({
+  issuer: `https://${domain("pingOne", options.domain, "auth.pingone.eu")}/${checked(
+    "pingOne: environmentId",
+    options.environmentId,
+    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+    "the ID of the environment, which is a GUID"
+  ).toLowerCase()}/as`,
+  audience: options.audience,
+  algorithms: ["RS256"],
+  profile: "jwt",
+  accessTokenClaims: { scope: true, client_id: true }
+})
+
+/**
+ * Creates options for tokens of the JWT plugin of better-auth.
+ *
+ * **Details**
+ *
+ * - `iss` and `aud` are the base URL, unless the options of the plugin name others.
+ * - Tokens contain the user. The claim `id` marks them. The default algorithm is EdDSA.
+ *
+ * **Gotchas**
+ *
+ * - If you set `definePayload`, set `accessTokenClaims` to a claim of your payload.
+ * - Tokens have no scopes. Set `scopesPath` if your payload has permissions.
+ *
+ * Source: https://www.better-auth.com/docs/plugins/jwt,
+ * https://github.com/better-auth/better-auth/blob/main/packages/better-auth/src/plugins/jwt/sign.ts.
+ *
+ * **Example** (Verifying tokens of better-auth)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { JwtVerifier, KeySet, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layerKeySet(
+ *   Provider.betterAuth({ url: "https://app.example.com" })
+ * ).pipe(Layer.provide(KeySet.layerRemote({ url: "https://app.example.com/api/auth/jwks" })))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const betterAuth = (options: {
+  /** The `baseURL` of better-auth, exactly. */
+  readonly url: string
+  /** Option `jwt.audience` of the plugin. Default: the base URL. */
+  readonly audience?: Audience
+}): Options => {
+  const url = checked("betterAuth: url", options.url, httpUrl, "a URL such as https://app.example.com")
+  const { audience = url } = ownProperties(options)
+  return { issuer: url, audience, profile: "jwt", accessTokenClaims: { id: true } }
+}
+
+/**
+ * Creates options for users of Supabase Auth.
+ *
+ * **Details**
+ *
+ * - `session_id` marks the tokens of users. `aud` is `authenticated`. The keys `anon` and `service_role` are refused.
+ * - The project must use asymmetric signing keys. For the legacy secret, see the second example.
+ *
+ * **Gotchas**
+ *
+ * - `is_anonymous` is `true` for anonymous sign-ins. Check it if your project allows them.
+ * - Tokens have no scopes. An access token hook can add them.
+ *
+ * Source: https://supabase.com/docs/guides/auth/jwt-fields, https://supabase.com/docs/guides/auth/signing-keys.
+ *
+ * **Example** (Verifying tokens with signing keys, or with the legacy secret)
+ *
+ * ```ts
+ * import { Layer, Redacted } from "effect"
+ * import { JwtVerifier, KeySet, Provider } from "effect-oauth2"
+ *
+ * const options = Provider.supabase({ project: "abcdefghijklmnopqrst" })
+ *
+ * export const Verifier = JwtVerifier.layerKeySet(options).pipe(
+ *   Layer.provide(KeySet.layerRemote({ url: `${options.issuer}/.well-known/jwks.json` }))
+ * )
+ *
+ * export const legacy = (secret: Redacted.Redacted) => JwtVerifier.layerSecret({ ...options, secret, algorithm: "HS256" })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const supabase = (options: {
+  /** Reference of the project: the first part of `abcdefghijklmnopqrst.supabase.co`. */
+  readonly project: string
+}): Options => ({
+  issuer: `https://${checked(
+    "supabase: project",
+    options.project,
+    /^[a-z0-9]+$/,
+    "the reference of a project, such as abcdefghijklmnopqrst"
+  )}.supabase.co/auth/v1`,
+  audience: "authenticated",
+  algorithms: ["ES256", "RS256"],
+  profile: "jwt",
+  accessTokenClaims: { session_id: true }
+})
+
+/**
+ * Creates options for ID tokens of Firebase Authentication and Google Identity Platform.
+ *
+ * **Details**
+ *
+ * - Clients send ID tokens. The claim `firebase` marks them. `aud` is the ID of the project.
+ * - Session cookies have another issuer and are refused.
+ *
+ * **Gotchas**
+ *
+ * - Tokens have no scopes. Custom claims can have roles: set `scopesPath`.
+ *
+ * Source: https://firebase.google.com/docs/auth/admin/verify-id-tokens#verify_id_tokens_using_a_third-party_jwt_library.
+ *
+ * **Example** (Reading a custom claim as scopes)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer({
+ *   ...Provider.firebase({ projectId: "example-app" }),
+ *   scopesPath: ["roles"]
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const firebase = (options: {
+  /** ID of the project. */
+  readonly projectId: string
+}): Options => {
+  const projectId = checked(
+    "firebase: projectId",
+    options.projectId,
+    /^[a-z0-9.:-]+$/,
+    "the ID of a project, such as example-app"
+  )
+  return {
+    issuer: `https://securetoken.google.com/${projectId}`,
+    audience: projectId,
+    algorithms: ["RS256"],
+    profile: "jwt",
+    accessTokenClaims: { firebase: true }
+  }
+}
+
+/**
+ * Creates options for application tokens of Cloudflare Access.
+ *
+ * **Details**
+ *
+ * - `type` is `app` in application tokens. `aud` is the AUD tag of the application.
+ * - In the token of a service, `sub` is empty, and `common_name` names the service token.
+ *
+ * **Gotchas**
+ *
+ * - Cloudflare sends the token in the header `Cf-Access-Jwt-Assertion`. Copy it to `Authorization: Bearer` in a proxy
+ *   or a middleware.
+ *
+ * Source: https://developers.cloudflare.com/cloudflare-one/identity/authorization-cookie/application-token/,
+ * https://developers.cloudflare.com/cloudflare-one/identity/authorization-cookie/validating-json/.
+ *
+ * **Example** (Verifying tokens of users)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { JwtVerifier, KeySet, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layerKeySet(
+ *   Provider.cloudflareAccess({ team: "example", audience: "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d0" })
+ * ).pipe(Layer.provide(KeySet.layerRemote({ url: "https://example.cloudflareaccess.com/cdn-cgi/access/certs" })))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const cloudflareAccess = (options: {
+  /** Name of the team: the first part of `example.cloudflareaccess.com`. */
+  readonly team: string
+  /** Application audience (AUD) tag. */
+  readonly audience: Audience
+  /** Kind of tokens that are accepted. @default "users" */
+  readonly callers?: "users" | "services"
+}): Options => {
+  const { callers = "users" } = ownProperties(options)
+  assertOneOf("cloudflareAccess: callers", callers, ["users", "services"])
+  const isService = callers === "services"
+  return {
+    issuer: `https://${checked(
+      "cloudflareAccess: team",
+      options.team,
+      /^[a-z0-9-]+$/,
+      "the name of a team, such as example"
+    )}.cloudflareaccess.com`,
+    audience: options.audience,
+    algorithms: ["RS256"],
+    profile: "jwt",
+    accessTokenClaims: { type: "app" },
+    ...(isService ? { subjectClaims: ["common_name"] as const, clientIdClaim: "common_name" } : undefined)
+  }
+}
+
+/**
+ * Creates options for OpenID Connect tokens of GitHub Actions.
+ *
+ * **Details**
+ *
+ * - The claims name the repository, the branch and the workflow. `repository` marks the tokens.
+ * - `aud` is the audience that the workflow requests: `core.getIDToken("https://api.example.com")`.
+ *
+ * **Gotchas**
+ *
+ * - Every workflow on GitHub can get a token for your audience. Therefore, you must name a repository or an owner.
+ * - To accept only one branch or environment, check `ref` or `environment` in `requiredClaims`.
+ *
+ * Source: https://docs.github.com/en/actions/reference/security/oidc.
+ *
+ * **Example** (Accepting the workflows of one repository on its main branch)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * const options = Provider.githubActions({ repository: "example/items", audience: "https://api.example.com" })
+ *
+ * export const Verifier = JwtVerifier.layer({
+ *   ...options,
+ *   requiredClaims: { ...options.requiredClaims, ref: "refs/heads/main" }
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const githubActions = (options: {
+  /** Audience that the workflow requests. Do not use the default audience, which each service of the owner has. */
+  readonly audience: Audience
+  /** Repository (`owner/name`), or all repositories of an owner (`{ owner: "example" }`). */
+  readonly repository: string | { readonly owner: string }
+  /** Slug of the enterprise, if its tokens have their own issuer. @default none */
+  readonly enterprise?: string
+}): Options => {
+  const { enterprise, repository } = ownProperties(options)
+  const slug =
+    enterprise === undefined
+      ? ""
+      : `/${checked("githubActions: enterprise", enterprise, /^[\w-]+$/, "the slug of an enterprise, such as octo")}`
+  const requiredClaims: Readonly<Record<string, string>> =
+    typeof repository === "object"
+      ? {
+          repository_owner: checked(
+            "githubActions: repository.owner",
+            repository.owner,
+            /^[\w-]+$/,
+            "the name of an owner, such as example"
+          )
+        }
+      : {
+          repository: checked(
+            "githubActions: repository",
+            repository,
+            /^[\w-]+\/[\w.-]+$/,
+            "the owner and the name of a repository, such as example/items"
+          )
+        }
+  return {
+    issuer: `https://token.actions.githubusercontent.com${slug}`,
+    audience: options.audience,
+    algorithms: ["RS256"],
+    profile: "jwt",
+    accessTokenClaims: { repository: true },
+    requiredClaims
+  }
+}
+
+/**
+ * Creates options for tokens of Kubernetes service accounts.
+ *
+ * **Details**
+ *
+ * - `sub` is `system:serviceaccount:NAMESPACE:NAME`. The claim `kubernetes.io` marks bound tokens.
+ * - The pod chooses the audience in its `serviceAccountToken` volume.
+ *
+ * **Gotchas**
+ *
+ * - Tokens of secrets (`kubernetes/serviceaccount`) have no audience and never expire. They are refused.
+ * - The API server responds to the keys only with credentials, unless you bind
+ *   `system:service-account-issuer-discovery` to unauthenticated users.
+ * - Tokens have no scopes. Authorize by subject, or with `readScopes`.
+ *
+ * Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/,
+ * https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection.
+ *
+ * **Example** (Verifying tokens of a cluster whose issuer is public)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer(
+ *   Provider.kubernetes({
+ *     issuer: "https://oidc.eks.eu-central-1.amazonaws.com/id/80D562ED8026E912",
+ *     audience: "https://api.example.com"
+ *   })
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const kubernetes = (options: {
+  /** Option `--service-account-issuer` of the API server, exactly. */
+  readonly issuer: string
+  /** Audience in the volume of the pod. */
+  readonly audience: Audience
+}): Options => ({
+  issuer: options.issuer,
+  audience: options.audience,
+  profile: "jwt",
+  accessTokenClaims: { "kubernetes.io": true }
+})
+
+/**
+ * Creates options for the authorization service of SAP BTP (XSUAA).
+ *
+ * **Details**
+ *
+ * - `aud` contains the client ID or the name of the application. `cid` names the client.
+ * - Scopes begin with the name of the application. They are read without it: `items!t123.Read` grants `Read`.
+ * - The header's `jku` is ignored. Keys come only from the URL that you name.
+ *
+ * **Gotchas**
+ *
+ * - Scopes of other applications grant nothing.
+ * - Each tenant has its own issuer, which its subdomain names. These options accept the tokens of one tenant.
+ *
+ * Source: https://help.sap.com/docs/btp/sap-business-technology-platform/what-is-sap-authorization-and-trust-management-service,
+ * https://www.npmjs.com/package/@sap/xssec.
+ *
+ * **Example** (Verifying tokens with the service binding)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { JwtVerifier, KeySet, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layerKeySet(
+ *   Provider.xsuaa({
+ *     url: "https://example.authentication.eu10.hana.ondemand.com",
+ *     application: "items!t123",
+ *     clientId: "sb-items!t123"
+ *   })
+ * ).pipe(Layer.provide(KeySet.layerRemote({ url: "https://example.authentication.eu10.hana.ondemand.com/token_keys" })))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const xsuaa = (options: {
+  /** The `url` of the service binding. */
+  readonly url: string
+  /** The `xsappname` of the service binding. */
+  readonly application: string
+  /** The `clientid` of the service binding. */
+  readonly clientId: string
+}): Options => {
+  const application = checked("xsuaa: application", options.application, /^\S+$/, "the xsappname, such as items!t123")
+  const prefix = `${application}.`
+  return {
+    issuer: `${baseUrl("xsuaa: url", options.url, "https://example.authentication.eu10.hana.ondemand.com")}/oauth/token`,
+    audience: [options.clientId, application],
+    algorithms: ["RS256"],
+    profile: "jwt",
+    clientIdClaim: "cid",
+    accessTokenClaims: { client_id: true },
+    readScopes: ({ scope }) =>
+      Array.isArray(scope)
+        ? scope.flatMap((name) =>
+            typeof name === "string" && name.startsWith(prefix) ? [name.slice(prefix.length)] : []
+          )
+        : []
+  }
+}
+
+/**
+ * Creates options for Duende IdentityServer.
+ *
+ * **Details**
+ *
+ * - Access tokens are marked (`at+jwt`). `scope` is an array, or a text if `EmitScopesAsSpaceDelimitedStringInJwt` is
+ *   set.
+ * - `aud` is the name of the API resource.
+ *
+ * **Gotchas**
+ *
+ * - A token of the client credentials grant has no `sub`. To accept such tokens, set `machineClients: true`. Then no
+ *   client may have the identifier of a user.
+ * - Without an API resource, tokens have no `aud`. Declare one, or set `EmitStaticAudienceClaim` and use
+ *   `ISSUER/resources`.
+ *
+ * Source: https://docs.duendesoftware.com/identityserver/apis/aspnetcore/authorization,
+ * https://docs.duendesoftware.com/identityserver/fundamentals/resources/api-resources.
+ *
+ * **Example** (Accepting users and machine clients)
+ *
+ * ```ts
+ * import { JwtVerifier, Provider } from "effect-oauth2"
+ *
+ * export const Verifier = JwtVerifier.layer(
+ *   Provider.duende({ issuer: "https://id.example.com", audience: "items", machineClients: true })
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const duende = (options: {
+  /** Issuer, exactly as in the discovery document. */
+  readonly issuer: string
+  /** Name of the API resource. */
+  readonly audience: Audience
+  /** Accepts tokens without `sub`, and uses `client_id` as their subject. @default false */
+  readonly machineClients?: boolean
+}): Options => ({
+  issuer: options.issuer,
+  audience: options.audience,
+  profile: "at+jwt",
+  ...(ownProperties(options).machineClients === true ? { subjectClaims: ["sub", "client_id"] as const } : undefined)
 })
 
 /**

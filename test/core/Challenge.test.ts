@@ -254,15 +254,20 @@ describe("Challenge", () => {
         assert.strictEqual((yield* get("/die")).status, 503)
         requests += 2
         assert.deepStrictEqual(reported, [])
-        assert.strictEqual(logged.length, requests)
-        for (const { level, message } of logged) {
+        // The scheme explains once that credentials were malformed.
+        const warnings = logged.filter(({ level }) => level === "Warn")
+        assert.lengthOf(warnings, 1)
+        assert.match(warnings[0]?.message ?? "", /^A request was refused, because no bearer token follows/)
+        const refusals = logged.filter(({ level }) => level !== "Warn")
+        assert.strictEqual(refusals.length, requests)
+        for (const { level, message } of refusals) {
           assert.strictEqual(level, "Info", message)
           assert.notInclude(message, "Bearer ")
         }
         // A defect proves that the reporter and the logger work.
         assert.strictEqual((yield* get("/bug")).status, 500)
         assert.deepStrictEqual(reported, ["a bug"])
-        assert.strictEqual(logged.length, requests + 1)
+        assert.strictEqual(logged.length, requests + 2)
       }).pipe(
         Effect.provide(
           HttpRouter.serve(routes, { disableListenLog: true }).pipe(

@@ -1,9 +1,13 @@
 /** The example program, run in its own process. */
-import { assert, describe, layer } from "@effect/vitest"
+import { NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import { HttpRouter } from "effect/http"
+import { TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
 import { execFile } from "node:child_process"
 import { once } from "node:events"
+import { createServer as createHttpServer } from "node:http"
 import { createServer } from "node:net"
 import { authorizationCode, clientCredentials, Refused } from "../support/AuthorizationCodeFlow.ts"
 import { freePort, type Program, start } from "../support/program.ts"
@@ -277,6 +281,23 @@ describe("the program", () => {
       () => Effect.succeed({ ISSUER: "nonsense", AUDIENCE: "x" }),
       /ISSUER must be a URL/
     )
+    const external = { ISSUER: "https://idp.example.com", AUDIENCE: "x" }
+    fails(
+      "a provider is set without an issuer",
+      () => Effect.succeed({ PROVIDER: "keycloak" }),
+      /PROVIDER must be set together with ISSUER and AUDIENCE/
+    )
+    fails(
+      "the provider does not exist",
+      () => Effect.succeed({ ...external, PROVIDER: "toString" }),
+      /PROVIDER must be one of auth0/
+    )
+    fails(
+      "the issuer is not one of the provider",
+      () => Effect.succeed({ ...external, PROVIDER: "keycloak" }),
+      /ISSUER must be the exact issuer of keycloak/
+    )
+    fails("the profile does not exist", () => Effect.succeed({ ...external, PROFILE: "x" }), /PROFILE must be one of/)
     fails(
       "both servers have the same port",
       () => Effect.succeed({ PORT: "3999", AUTHORIZATION_SERVER_PORT: "3999" }),
@@ -304,3 +325,37 @@ describe("the program", () => {
     )
   })
 })
+
+it.live(
+  "the Items API accepts tokens of a provider, and logs in with the given client",
+  () =>
+    Effect.gen(function* () {
+      const issuerPort = yield* freePort
+      const issuer = `http://127.0.0.1:${issuerPort}/realms/main`
+      const Served = HttpRouter.serve(TestIssuer.routes, { disableLogger: true, disableListenLog: true }).pipe(
+        Layer.provideMerge(TestIssuer.layer({ issuer, audience: "items", provider: "keycloak" })),
+        Layer.provide(NodeHttpServer.layer(createHttpServer, { port: issuerPort, host: "127.0.0.1" }))
+      )
+      const { mint } = yield* Effect.provideContext(TestIssuer, yield* Layer.build(Served))
+      const port = yield* freePort
+      const env = { PORT: String(port), ISSUER: issuer, AUDIENCE: "items", DOCS_CLIENT_ID: "items-docs-client" }
+      const token = yield* mint({ scopes: ["items:read", "me"] })
+      for (const [setting, status] of [
+        [{ PROVIDER: "keycloak" }, 200],
+        [{ PROFILE: "jwt" }, 200],
+        [{}, 401]
+      ] as const) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const program = yield* start(file, { ...env, ...setting })
+            yield* program.waitFor("Ctrl-C ends the program.")
+            const [found] = yield* call(`http://127.0.0.1:${port}/items`, token)
+            assert.strictEqual(found, status, program.output.stdout)
+            const page = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/docs`).then((_) => _.text()))
+            assert.include(page, '"clientId":"items-docs-client"')
+          })
+        )
+      }
+    }),
+  60_000
+)

@@ -28,7 +28,10 @@ export const start = (
       })
       const output = { stdout: "", stderr: "" }
       child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text))
-      child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text))
+      // oidc-provider warns on each version of Node that is newer than itself.
+      child.stderr
+        .setEncoding("utf8")
+        .on("data", (text: string) => (output.stderr += text.replaceAll(/^oidc-provider WARNING: .*\n/gm, "")))
       const exited = once(child, "close")
       return {
         process: child,

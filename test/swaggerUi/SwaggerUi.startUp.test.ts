@@ -2,7 +2,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, FileSystem, Layer, Option } from "effect"
-import { HttpRouter } from "effect/http"
+import { HttpRouter, HttpServer } from "effect/http"
 import { OpenApi } from "effect/http-api"
 import { SecurityError, SwaggerUi } from "effect-oauth2"
 import { Resolver } from "../../src/swaggerUi/assets.ts"
@@ -39,6 +39,37 @@ describe("SwaggerUi.layer at start-up", () => {
         assert.instanceOf(error, SecurityError.ConfigurationError)
         assert.strictEqual(error.setting, "swagger-ui-dist")
         assert.include(error.message, "npm install swagger-ui-dist")
+      }
+    })
+  )
+
+  const bytes = (text: string) => new TextEncoder().encode(text)
+  const assets = {
+    version: "5.1.2",
+    files: { "swagger-ui.css": bytes("a"), "swagger-ui-bundle.js": bytes("b"), "favicon-32x32.png": bytes("c") }
+  }
+
+  it.effect("serves files that are given as bytes, without a disk", () =>
+    Effect.gen(function* () {
+      const { handler } = HttpRouter.toWebHandler(
+        SwaggerUi.layer(document, { assets }).pipe(Layer.provide(HttpServer.layerServices))
+      )
+      const get = (path: string) =>
+        Effect.promise(async () => (await handler(new Request(`https://a.test${path}`))).text())
+      assert.include(yield* get("/docs"), "swagger-ui-dist@5.1.2/swagger-ui-bundle.js")
+      assert.strictEqual(yield* get("/docs/swagger-ui-dist@5.1.2/swagger-ui-bundle.js"), "b")
+    })
+  )
+
+  it.effect("refuses assets without a version, and assets without a file", () =>
+    Effect.gen(function* () {
+      const { "swagger-ui.css": _, ...others } = assets.files
+      for (const bad of [
+        { ...assets, version: undefined },
+        { ...assets, files: others },
+        { ...assets, version: "a/b" }
+      ]) {
+        assert.strictEqual((yield* refused({ assets: bad })).setting, "assets")
       }
     })
   )

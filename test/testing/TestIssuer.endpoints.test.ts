@@ -180,3 +180,65 @@ describe("the endpoints of a TestIssuer", () => {
       }))
   })
 })
+
+describe("a TestIssuer that is another kind of server", () => {
+  test("responds with 406 to a request that does not accept its media type", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* TestIssuer
+      yield* respond("jwks", { mediaType: "application/jwk-set+json" })
+      const client = yield* HttpClient.HttpClient
+      for (const [accept, status] of [
+        ["application/json", 406],
+        ["application/jwk-set+json", 200],
+        ["application/json, application/jwk-set+json;q=0.9", 200],
+        ["application/*", 200],
+        ["*/*", 200]
+      ] as const) {
+        const answer = yield* client.get(jwks, { headers: { accept } })
+        assert.strictEqual(answer.status, status, accept)
+        if (status === 200) assert.strictEqual(answer.headers["content-type"], "application/jwk-set+json")
+      }
+      assert.strictEqual((yield* client.get(jwks)).status, 200)
+    }))
+
+  test("redirects every other path", () =>
+    Effect.gen(function* () {
+      const { issuer, requests, respond } = yield* TestIssuer
+      yield* respond("other", { status: 302, headers: { location: "/login" } })
+      const answer = yield* get(`${issuer}/anything`)
+      assert.strictEqual(answer.status, 302)
+      assert.strictEqual(answer.headers["location"], "/login")
+      assert.strictEqual((yield* get(jwks)).status, 200)
+      yield* respond("other", { body: "<html>", status: 200 })
+      assert.strictEqual((yield* get(`${issuer}/anything`)).status, 200)
+      yield* respond("other", "normal")
+      assert.strictEqual((yield* get(`${issuer}/anything`)).status, 404)
+      assert.lengthOf(yield* requests, 4)
+    }))
+
+  test("records Cache-Control", () =>
+    Effect.gen(function* () {
+      const { requests } = yield* TestIssuer
+      const client = yield* HttpClient.HttpClient
+      yield* client.get(jwks, { headers: { "cache-control": "no-cache" } })
+      assert.strictEqual((yield* requests)[0]?.cacheControl, "no-cache")
+    }))
+
+  test(
+    "serves the metadata only at the places of metadataAt",
+    () =>
+      Effect.gen(function* () {
+        const statuses = yield* Effect.forEach(
+          [
+            "/a/.well-known/openid-configuration",
+            "/.well-known/oauth-authorization-server/a",
+            "/.well-known/openid-configuration/a",
+            "/a/.well-known/oauth-authorization-server"
+          ],
+          (path) => Effect.map(get(`https://login.test${path}`), ({ status }) => status)
+        )
+        assert.deepStrictEqual(statuses, [404, 404, 200, 200])
+      }),
+    { issuer: "https://login.test/a", metadataAt: ["openid-inserted", "oauth-appended"] }
+  )
+})

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { importProblems, typeProblems } from "../../tools/budgets/compare.ts"
+import { importProblems, sizeProblems, typeProblems } from "../../tools/budgets/compare.ts"
 
 describe("the budget of imports", () => {
   const budgets = () => ({ ours: { modules: 2, bytes: 100 } })
@@ -33,5 +33,27 @@ describe("the budget of types", () => {
       "The requirements of 200 endpoints add 11 Instantiations to the compiler's work, but the budget is 10. " +
         'Find the commit with "npm run bench:types" and make its types simpler.'
     ])
+  })
+})
+
+describe("the budget of bundles", () => {
+  const budget = { added: 10, ownAndJose: 5 }
+  const size = { program: "client", bundler: "rolldown", total: 30, effectAlone: 20, ownAndJose: 5, code: "" } as const
+  const problems = (part: object) => sizeProblems([{ ...size, ...part }], { client: budget, handler: budget })
+
+  it("accepts figures up to the limit, and names each figure above", () => {
+    assert.deepStrictEqual(problems({}), [])
+    assert.deepStrictEqual(problems({ total: 31 }), [
+      'The client that rolldown bundles has 11 bytes of gzip (added), but the budget is 10. Compare with "npm run sizes".'
+    ])
+    assert.deepStrictEqual(problems({ ownAndJose: 6 }).length, 1)
+  })
+
+  it("refuses the server's modules in a client, but not in a handler", () => {
+    const code = 'span("JwtVerifier.verify")'
+    assert.deepStrictEqual(problems({ code }), [
+      "The client that rolldown bundles contains JwtVerifier, which only a server needs."
+    ])
+    assert.deepStrictEqual(problems({ code, program: "handler" }), [])
   })
 })

@@ -4,7 +4,7 @@ import { Effect, Exit, Layer, Logger, Redacted } from "effect"
 import { JwtVerifier, KeySet, Provider, TokenVerifier } from "effect-oauth2"
 import { type MintOptions, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
-import { audience, ec, issuer, mint, other, rsa, test } from "../support/jwts.ts"
+import { assertRefused, audience, ec, issuer, mint, other, outcome, rsa, test } from "../support/jwts.ts"
 
 /** Verifies tokens with one verifier. Returns its log messages. Every token must be refused. */
 const logOf = Effect.fnUntraced(function* (
@@ -167,6 +167,54 @@ describe("JwtVerifier", () => {
       }))
   }
 
+  test("accepts any audience with audience: false, and logs once if a token has one", () =>
+    Effect.gen(function* () {
+      const options = { audience: false } as const
+      const without = yield* mint({ without: ["aud"] })
+      assert.deepStrictEqual(yield* logOf([without], options, "accepted"), [])
+      const tokens = [
+        yield* mint({ claims: { aud: "web" } }),
+        yield* mint({ claims: { aud: "web" }, subject: "another" })
+      ]
+      const messages = yield* logOf([without, ...tokens], options, "accepted")
+      assert.lengthOf(messages, 1)
+      assert.include(messages[0], `has aud "web". If it names this API, set the audience option`)
+      const required = yield* logOf(tokens, { ...options, requiredClaims: { aud: "api" } })
+      assert.include(required.join(), "correct aud in the requiredClaims option")
+    }))
+
+  test("reads scopes with the function readScopes", () =>
+    Effect.gen(function* () {
+      const readScopes = ({ groups }: Readonly<Record<string, unknown>>) =>
+        Array.isArray(groups) ? groups.map((group) => `group:${String(group)}`) : (undefined as never)
+      for (const [groups, scopes] of [
+        [["a", "b c"], ["group:a"]],
+        ["a", []]
+      ] as const) {
+        const exit = yield* outcome({ claims: { groups } }, { readScopes })
+        assert(Exit.isSuccess(exit))
+        assert.deepStrictEqual<ReadonlyArray<string>>(Array.from(exit.value.scopes), scopes)
+      }
+    }))
+
+  test("accepts an issuer that is not a URL if nothing is discovered", () =>
+    Effect.gen(function* () {
+      for (const iss of ["supabase", "kubernetes/serviceaccount", "accounts.google.com"]) {
+        assert(Exit.isSuccess(yield* outcome({ claims: { iss } }, { issuer: iss })))
+        assertRefused(yield* outcome({}, { issuer: iss }), { reason: "Claim", claim: "iss" })
+        const secret = "a-shared-secret-of-32-characters"
+        const key = yield* TestIssuer.makeSecretKey("key", secret)
+        const verified = yield* Effect.flatMap(TokenVerifier, ({ verify }) =>
+          Effect.flatMap(mint({ key, claims: { iss } }), (token) => verify(Redacted.make(token)))
+        ).pipe(
+          Effect.provide(
+            JwtVerifier.layerSecret({ issuer: iss, audience, secret: Redacted.make(secret), algorithm: "HS256" })
+          )
+        )
+        assert.strictEqual(verified.issuer, iss)
+      }
+    }))
+
   test("names the option of Provider.entra for tokens of version 1.0 and of applications", () =>
     Effect.gen(function* () {
       const tenant = "11111111-2222-3333-4444-555555555555"
@@ -177,6 +225,11 @@ describe("JwtVerifier", () => {
       const application = { ...base, claims: { iss: options.issuer, ver: "2.0", azp: "c", roles: ["read"] } }
       const [first = ""] = yield* logOf([yield* mint(versionOne)], options)
       assert.include(first, "Set requestedAccessTokenVersion: 2")
+      const government = Provider.entra({ tenant, audience, cloud: "us" })
+      assert.include((yield* logOf([yield* mint(versionOne)], government)).join(), "This is a token of version 1.0.")
+      const versionTwo = { ...base, claims: { iss: options.issuer, ver: "2.0", scp: "read" } }
+      const old = Provider.entra({ tenant, audience, version: "1.0" })
+      assert.include((yield* logOf([yield* mint(versionTwo)], old)).join(), "This is a token of version 2.0.")
       const [second = ""] = yield* logOf([yield* mint(application)], options)
       assert.include(second, `permissions: "application"`)
     }))

@@ -41,8 +41,8 @@ describe("JwtVerifier", () => {
         for (const { requests } of [ours, theirs]) {
           assert.deepStrictEqual(
             (yield* requests).map(({ endpoint }) => endpoint),
-            ["openid-configuration", "jwks"],
-            "only the documents of the two issuers are fetched"
+            ["openid-configuration", "jwks", "openid-configuration", "jwks"],
+            "only the documents of the two issuers are fetched, again after the first signature that does not match"
           )
         }
       }))

@@ -228,8 +228,24 @@ describe("JwtVerifier", () => {
     for (const [what, options, { header = { typ: "JWT" }, ...rest }, advice] of [
       ["an unmarked access token and profile at+jwt", {}, {}, `set profile: "jwt"`],
       ["a marked access token without client_id", {}, { header: {}, without: ["client_id"] }, `set profile: "jwt"`],
-      ["an ID token and profile at+jwt", {}, { claims: { nonce: "n" } }, `set profile: "id-token"`],
-      ["an ID token and profile jwt", { profile: "jwt" }, { claims: { nonce: "n" } }, `set profile: "id-token"`],
+      [
+        "an ID token and profile at+jwt",
+        {},
+        { claims: { nonce: "n" }, without: ["client_id", "scope"] },
+        `set profile: "id-token"`
+      ],
+      [
+        "an ID token and profile jwt",
+        { profile: "jwt" },
+        { claims: { nonce: "n" }, without: ["client_id", "scope"] },
+        `set profile: "id-token"`
+      ],
+      [
+        "an access token with a nonce and profile at+jwt",
+        {},
+        { claims: { nonce: "n", scp: "read" }, without: ["client_id", "scope"] },
+        `set profile: "jwt", and forbiddenClaims without it`
+      ],
       ["a marked access token without jti", {}, { header: {}, without: ["jti"] }, `its jti claim is missing`],
       [
         "an access token with a nonce",
@@ -257,6 +273,24 @@ describe("JwtVerifier", () => {
           assert.lengthOf(messages, 1)
           assert.include(messages[0], advice)
         }))
+    }
+
+    for (const claim of ["scp", "roles", "azp", "scope", "client_id", "permissions", "cid"]) {
+      for (const profile of ["at+jwt", "jwt"] as const) {
+        test(`do not log that ${profile} must become id-token for a token with ${claim}`, () =>
+          Effect.gen(function* () {
+            const messages: Array<string> = []
+            const logger = Logger.make(({ message }) => messages.push(String(message)))
+            for (const claims of [{ [claim]: "x" }, { [claim]: "x", nonce: "n" }]) {
+              const without = ["client_id", "scope"].filter((name) => name !== claim)
+              yield* outcome({ header: { typ: "JWT" }, claims, without }, { profile }).pipe(
+                Effect.provide(Logger.layer([logger]))
+              )
+            }
+            assert.isAtLeast(messages.length, 1)
+            assert.notInclude(messages.join("\n"), `"id-token"`)
+          }))
+      }
     }
 
     for (const [what, options, expected] of [

@@ -1,5 +1,5 @@
 import { assert, describe } from "@effect/vitest"
-import { ConfigProvider, Config, Duration, Effect, Exit, Redacted } from "effect"
+import { ConfigProvider, Config, Duration, Effect, Exit, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { JwtVerifier, SecurityError, TokenVerifier } from "effect-oauth2"
 import { assertRefused, audience, issuer, mint, outcome, test, verifyWith } from "../support/jwts.ts"
@@ -7,22 +7,14 @@ import { assertRefused, audience, issuer, mint, outcome, test, verifyWith } from
 describe("JwtVerifier", () => {
   describe("options", () => {
     const cases: ReadonlyArray<readonly [setting: string, options: Partial<JwtVerifier.Options>]> = [
-      ["issuer", { issuer: "idp.example.com" }],
-      ["issuer", { issuer: "http://idp.example.com" }],
-      ["issuer", { issuer: "https://user:secret@idp.example.com" }],
-      ["issuer", { issuer: "https://idp.example.com?x" }],
-      ["issuer", { issuer: "https://idp.example.com?" }],
-      ["issuer", { issuer: "https://idp.example.com#" }],
-      ["issuer", { issuer: "https://idp.example.com#x" }],
-      ["issuer", { issuer: "https://user@idp.example.com" }],
-      ["issuer", { issuer: "https://@idp.example.com" }],
+      ["issuer", { issuer: "" }],
       ["issuer", { issuer: " https://idp.example.com" }],
       ["issuer", { issuer: "https://idp.example.com\n" }],
-      ["issuer", { issuer: "https:idp.example.com" }],
-      ["issuer", { issuer: "https:///idp.example.com" }],
-      ["issuer", { issuer: "https:\\\\idp.example.com" }],
-      ["issuer", { issuer: "HTTPS://idp.example.com" }],
-      ["issuer", { issuer: "https://idp.example.com/.well-known/openid-configuration" }],
+      ["issuer", { issuer: undefined as never }],
+      ["readScopes", { readScopes: "groups" as never }],
+      ["readScopes", { readScopes: () => [], scopesPath: ["groups"] }],
+      ["readScopes", { readScopes: () => [], scopesFormat: "commas" }],
+      ["audience", { audience: true as never }],
       ["audience", { audience: "" }],
       ["audience", { audience: [] }],
       ["audience", { audience: ["x", " "] }],
@@ -88,6 +80,32 @@ describe("JwtVerifier", () => {
           assert.instanceOf(error, SecurityError.ConfigurationError)
           assert.strictEqual(error.setting, setting)
           assert.include(error.message, `${setting} must`)
+        }))
+    }
+
+    for (const issuer of [
+      "idp.example.com",
+      "http://idp.example.com",
+      "https://user:secret@idp.example.com",
+      "https://idp.example.com?x",
+      "https://idp.example.com?",
+      "https://idp.example.com#",
+      "https://idp.example.com#x",
+      "https://user@idp.example.com",
+      "https://@idp.example.com",
+      " https://idp.example.com",
+      "https://idp.example.com\n",
+      "https:idp.example.com",
+      "https:///idp.example.com",
+      "https:\\\\idp.example.com",
+      "HTTPS://idp.example.com",
+      "https://idp.example.com/.well-known/openid-configuration"
+    ]) {
+      test(`fail at start-up if the issuer cannot be discovered: ${JSON.stringify(issuer)}`, () =>
+        Effect.gen(function* () {
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(JwtVerifier.layer({ issuer, audience }))))
+          assert.instanceOf(error, SecurityError.ConfigurationError)
+          assert.strictEqual(error.setting, "issuer")
         }))
     }
 

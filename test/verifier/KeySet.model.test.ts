@@ -8,6 +8,7 @@ import { HttpClient } from "effect/http"
 import { KeySet, SecurityError } from "effect-oauth2"
 import { type Answer, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
+import { KeyObject } from "node:crypto"
 import { settle } from "../support/settle.ts"
 
 const second = 1000
@@ -21,7 +22,12 @@ const maxWait = 10 * second
 const staleFor = 3600 * second
 
 const kids = ["k0", "k1", "k2", "k3"] as const
-const keys = await Effect.runPromise(Effect.forEach(kids, (kid) => TestIssuer.makeKey(kid, "Ed25519")))
+/** Two keys for each `kid`, because an issuer may use a `kid` again. */
+const versions = [0, 1] as const
+const keys = await Effect.runPromise(
+  Effect.forEach(versions, () => Effect.forEach(kids, (kid) => TestIssuer.makeKey(kid, "Ed25519")))
+)
+const keyOf = (kid: string, version: number) => keys[version]?.find((key) => key.kid === kid)?.jwk
 
 const modes = ["up", "down", "error", "malformed", "slow", "hangs"] as const
 
@@ -30,6 +36,10 @@ const Command = Schema.Union([
   Schema.TaggedStruct("Request", { kid: Schema.Literals(kids) }),
   Schema.TaggedStruct("Request", { kid: Schema.Literals(["k0", "k0", "k1"]) }),
   Schema.TaggedStruct("Request", { kid: Schema.Literals(["k0", "k0", "k1"]) }),
+  Schema.TaggedStruct("RequestWithoutKid", { kid: Schema.Literals(["k0", "k0", "k1"]) }),
+  Schema.TaggedStruct("Forged", { kid: Schema.Literals(["k0", "k1"]), hasKid: Schema.Boolean }),
+  // The issuer publishes another key with the same `kid`.
+  Schema.TaggedStruct("Replace", { kid: Schema.Literals(["k0", "k0", "k1"]) }),
   Schema.TaggedStruct("Flood", { count: Schema.Literals([1, 10]) }),
   // A rotation while a stranger asks for invented keys.
   Schema.TaggedStruct("FloodedRotation", { kid: Schema.Literals(kids), everySeconds: Schema.Literals([9, 15, 30]) }),
@@ -47,8 +57,8 @@ type Command = typeof Command.Type
 
 interface Call {
   readonly start: number
-  /** Keys in the response, published when the fetch started. */
-  readonly published: ReadonlySet<string>
+  /** Keys in the response, published when the fetch started, with their versions. */
+  readonly published: ReadonlyMap<string, number>
   readonly freshFor: number
   /** `true` if it is the first call after `KeySet.invalidate`. */
   readonly isRenewal: boolean
@@ -61,20 +71,31 @@ interface Call {
 }
 
 interface Request {
+  /** The `kid` of the key that signed the token. */
   readonly kid: string
+  /** Version of the key that signed the token. No key has the version -1. */
+  readonly version: number
+  /** `false` if the token does not name its `kid`. */
+  readonly hasKid: boolean
   readonly at: number
   /** Number of calls before the request. A later call looks for its key. */
   readonly callsBefore: number
   /** `true` if the keys available at its start must serve it, whatever a later fetch returns. */
   servedAtOnce: boolean
-  readonly fiber: Fiber.Fiber<ReadonlyArray<CryptoKey>, unknown>
+  readonly fiber: Fiber.Fiber<Result, unknown>
 }
+
+/** `"mismatch"` if no key of the set made the signature. */
+type Result = "served" | "mismatch"
+
+const totals = { sequences: 0, commands: 0, fetches: 0, failures: 0, mismatches: 0 }
 
 /** State of the issuer in the model. */
 class World {
   readonly calls: Array<Call> = []
   readonly pending: Array<Request> = []
   readonly publishedSince = new Map<string, number>([["k0", -Infinity]])
+  readonly versions = new Map<string, number>(kids.map((kid) => [kid, 0]))
   mode: (typeof modes)[number] = "up"
   maxAge = 600
   /** Number of calls before the first request for each `kid`. */
@@ -99,10 +120,10 @@ class World {
 const bounded = (maxAge: number) => Math.min(Math.max(maxAge, 60), 3600) * second
 
 /** Puts the keys into the body, so that a late response has the keys from the start of its fetch. */
-const answerOf = ({ maxAge, mode, publishedSince }: World): Answer => {
+const answerOf = ({ maxAge, mode, publishedSince, versions }: World): Answer => {
   const answer = {
     headers: { "cache-control": `public, max-age=${maxAge}` },
-    body: JSON.stringify({ keys: keys.filter(({ kid }) => publishedSince.has(kid)).map(({ jwk }) => jwk) })
+    body: JSON.stringify({ keys: [...publishedSince.keys()].map((kid) => keyOf(kid, versions.get(kid) ?? 0)) })
   }
   switch (mode) {
     case "up":
@@ -129,7 +150,7 @@ const observed = Effect.fnUntraced(function* (world: World) {
       const start = yield* Clock.currentTimeMillis
       const call: Call = {
         start,
-        published: new Set(world.publishedSince.keys()),
+        published: new Map([...world.publishedSince.keys()].map((kid) => [kid, world.versions.get(kid) ?? 0])),
         freshFor: bounded(maxAge),
         isRenewal: world.isInvalidated,
         end: undefined,
@@ -144,7 +165,12 @@ const observed = Effect.fnUntraced(function* (world: World) {
       return yield* Effect.onExit(answer, (exit) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           call.end = now
-          call.succeeded = Exit.isSuccess(exit) && (mode === "up" || mode === "slow")
+          // An empty set is a failure while the keys before it may serve.
+          const { current } = world
+          const keepsKeys =
+            current !== undefined && current.published.size > 0 && start - current.start < current.freshFor + staleFor
+          call.succeeded =
+            Exit.isSuccess(exit) && (mode === "up" || mode === "slow") && !(call.published.size === 0 && keepsKeys)
           if (Exit.hasInterrupts(exit) && now - start < fetchTimeout && !world.isClosing && !call.isDropped) {
             world.violations.push(`the fetch of ${start} was interrupted at ${now}`)
           }
@@ -154,9 +180,17 @@ const observed = Effect.fnUntraced(function* (world: World) {
   )
 })
 
+type Signed = Pick<Request, "kid" | "version">
+
+const isSignedBy = ({ published }: Call, { kid, version }: Signed): boolean => published.get(kid) === version
+
+/** Returns `true` if a fetched set has a key for the header of the token, but not the key that signed it. */
+const mayMismatch = ({ calls }: World, request: Request): boolean =>
+  !request.hasKid || calls.some((call) => call.published.has(request.kid) && !isSignedBy(call, request))
+
 /** Returns `true` if the available keys serve a request without waiting: they are fresh, or stale in an outage. */
-const mayServe = ({ current, inFlight, lastEnded }: World, kid: string, now: number): boolean => {
-  if (current === undefined || !current.published.has(kid)) return false
+const mayServe = ({ current, inFlight, lastEnded }: World, signed: Signed, now: number): boolean => {
+  if (current === undefined || !isSignedBy(current, signed)) return false
   const age = now - current.start
   const isOutage = lastEnded?.succeeded === false && now - (lastEnded.end ?? 0) < outageMemory
   const isFrozen = inFlight !== undefined && now - inFlight.start >= staleWait
@@ -167,19 +201,20 @@ const mayServe = ({ current, inFlight, lastEnded }: World, kid: string, now: num
  * Returns `true` if a call that ended just now gives a request its result. The search of another request may have
  * ended since, in the same millisecond.
  */
-const isFromEndedCall = ({ calls }: World, { callsBefore, kid }: Request, now: number, actual: string): boolean =>
+const isFromEndedCall = ({ calls }: World, request: Request, now: number, actual: string): boolean =>
   calls.some(
-    ({ end, published, succeeded }, index) =>
-      end === now &&
-      succeeded &&
-      (published.has(kid) ? actual === "served" : actual === "refused" && callsBefore <= index)
+    (call, index) =>
+      call.end === now &&
+      call.succeeded &&
+      (isSignedBy(call, request) ? actual === "served" : actual === "refused" && request.callsBefore <= index)
   )
 
 /** Returns the correct result of a request now. */
-const expected = (world: World, { callsBefore, kid }: Request, now: number) => {
+const expected = (world: World, request: Request, now: number) => {
+  const { callsBefore, kid } = request
   const { current, inFlight, lastEnded } = world
   const index = current === undefined ? -1 : world.calls.indexOf(current)
-  if (mayServe(world, kid, now)) return "served"
+  if (mayServe(world, request, now)) return "served"
   // A call that began after the request looked for its key.
   if (callsBefore <= index && lastEnded === current) return "refused"
   if (inFlight !== undefined) return "waits"
@@ -190,13 +225,34 @@ const expected = (world: World, { callsBefore, kid }: Request, now: number) => {
   return first <= index ? "refused or unavailable" : "unavailable"
 }
 
-const outcome = (exit: Exit.Exit<ReadonlyArray<CryptoKey>, unknown>) => {
-  if (Exit.isSuccess(exit)) {
-    assert.lengthOf(exit.value, 1)
-    return "served"
-  }
+const outcome = (exit: Exit.Exit<Result, unknown>) => {
+  if (Exit.isSuccess(exit)) return exit.value === "served" ? "served" : "refused"
   const error = Option.getOrThrow(Exit.findErrorOption(exit))
   return error instanceof SecurityError.InvalidToken ? "refused" : "unavailable"
+}
+
+/**
+ * Checks a request whose signature may not match the keys of its header. The library then asks a second time, so the
+ * model does not compute the exact result.
+ */
+const checkMismatch = (world: World, request: Request, now: number, actual: string): void => {
+  const name = `${request.kid} version ${request.version} asked at ${request.at}, now ${now}`
+  if (request.servedAtOnce) assert.strictEqual(actual, "served", name)
+  if (actual === "served")
+    assert.isTrue(
+      world.calls.some((call) => call.succeeded && isSignedBy(call, request)),
+      name
+    )
+  // Both of its lookups may wait.
+  if (actual === "waits") assert.isBelow(now - request.at, 2 * maxWait, name)
+  const since = world.publishedSince.get(request.kid)
+  if (actual !== "refused" || since === undefined || world.versions.get(request.kid) !== request.version) return
+  // A new key is refused at most for the cool-down and a fetch, unless the issuer is unavailable.
+  const isOutage = world.calls.some(
+    ({ end = Infinity, isDropped, succeeded }) => !succeeded && !isDropped && end >= since
+  )
+  if (!isOutage) assert.isAtMost(request.at - since, unknownKeyCoolDown + fetchTimeout, name)
+  totals.mismatches++
 }
 
 const checkAnswers = (world: World) =>
@@ -205,6 +261,11 @@ const checkAnswers = (world: World) =>
     for (const request of world.pending.splice(0)) {
       const exit = request.fiber.pollUnsafe()
       const actual = exit === undefined ? "waits" : outcome(exit)
+      if (mayMismatch(world, request)) {
+        checkMismatch(world, request, now, actual)
+        if (actual === "waits") world.pending.push(request)
+        continue
+      }
       const right = isFromEndedCall(world, request, now, actual)
         ? actual
         : request.servedAtOnce
@@ -241,14 +302,34 @@ const checkCalls = ({ calls, violations }: World) => {
   renewals.slice(1).forEach((call, i) => assert.isAtLeast(call.start - (renewals[i]?.start ?? 0), failureCoolDown))
 }
 
-const ask = (world: World, keySet: KeySet.KeySet["Service"], kid: string) =>
+interface Asked {
+  readonly version?: number
+  readonly hasKid?: boolean
+}
+
+const ask = (world: World, keySet: KeySet.KeySet["Service"], kid: string, asked: Asked = {}) =>
   Effect.gen(function* () {
+    const { hasKid = true, version = world.versions.get(kid) ?? 0 } = asked
     const at = yield* Clock.currentTimeMillis
-    const servedAtOnce = mayServe(world, kid, at)
+    const servedAtOnce = mayServe(world, { kid, version }, at)
     const callsBefore = world.calls.length
-    if (!world.firstAsked.has(kid)) world.firstAsked.set(kid, callsBefore)
-    const fiber = yield* Effect.forkChild(keySet.find({ alg: "Ed25519", kid }))
-    world.pending.push({ kid, at, callsBefore, servedAtOnce, fiber })
+    if (hasKid && !world.firstAsked.has(kid)) world.firstAsked.set(kid, callsBefore)
+    const fiber = yield* Effect.forkChild(findTwice(keySet, { kid, version, hasKid }))
+    world.pending.push({ kid, version, hasKid, at, callsBefore, servedAtOnce, fiber })
+  })
+
+/** Asks for keys as the verifier of JWTs does: a second time if no key made the signature. */
+const findTwice = (keySet: KeySet.KeySet["Service"], { hasKid, kid, version }: Signed & { readonly hasKid: boolean }) =>
+  Effect.gen(function* () {
+    const header = { alg: "Ed25519", ...(hasKid ? { kid } : undefined) }
+    const signed = keyOf(kid, version)?.x
+    const isServed = (found: ReadonlyArray<CryptoKey>) =>
+      found.some((key) => KeyObject.from(key).export({ format: "jwk" }).x === signed)
+    const found = yield* keySet.find(header)
+    if (hasKid) assert.lengthOf(found, 1)
+    if (isServed(found)) return "served"
+    const again = Effect.orElseSucceed(keySet.find(header, found), () => [])
+    return isServed(yield* again) ? "served" : "mismatch"
   })
 
 /** Advances the clock and stops at each time at which a fetch may end. */
@@ -268,6 +349,14 @@ const run = (world: World, keySet: KeySet.KeySet["Service"], command: Command, s
     switch (command._tag) {
       case "Request":
         return yield* ask(world, keySet, command.kid)
+      case "RequestWithoutKid":
+        return yield* ask(world, keySet, command.kid, { hasKid: false })
+      case "Forged":
+        return yield* ask(world, keySet, command.kid, { version: -1, hasKid: command.hasKid })
+      case "Replace":
+        world.versions.set(command.kid, 1 - (world.versions.get(command.kid) ?? 0))
+        world.publishedSince.set(command.kid, now)
+        return
       case "Flood":
         for (let i = 0; i < command.count; i++) yield* ask(world, keySet, `invented-${step}-${i}`)
         return
@@ -329,8 +418,6 @@ const recover = (world: World, keySet: KeySet.KeySet["Service"]) =>
     assert.isTrue(world.current?.published.has("k3") === true && world.pending.length === 0)
   })
 
-const totals = { sequences: 0, commands: 0, fetches: 0, failures: 0 }
-
 describe("KeySet, compared with a model", () => {
   it.effect.prop(
     "responds according to the published keys and the allowed fetches",
@@ -340,7 +427,7 @@ describe("KeySet, compared with a model", () => {
         const world = new World()
         const layer = KeySet.layerRemote({ url: "https://issuer.test/jwks" }).pipe(
           Layer.provide(Layer.effect(HttpClient.HttpClient, observed(world))),
-          Layer.provide(TestIssuer.layer({ keys }))
+          Layer.provide(TestIssuer.layer({ keys: keys[0] ?? [] }))
         )
         yield* Effect.gen(function* () {
           const keySet = yield* KeySet.KeySet
@@ -365,5 +452,6 @@ describe("KeySet, compared with a model", () => {
     assert.isAbove(totals.commands / totals.sequences, 10)
     assert.isAbove(totals.fetches / totals.sequences, 2)
     assert.isAbove(totals.failures / totals.sequences, 0.5)
+    assert.isAbove(totals.mismatches, 10)
   })
 })

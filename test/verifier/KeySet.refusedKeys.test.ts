@@ -31,7 +31,7 @@ describe("KeySet", () => {
 
     const modulus2048 = 2n ** 2047n + 2n ** 1000n + 1n
     const rsa = Effect.succeed({ ...first.jwk, kid: "bad" })
-    const derived = (alg: "RS256" | "ES256", change: (jwk: Record<string, any>) => unknown) =>
+    const derived = (alg: "RS256" | "ES256" | "ES384" | "ES512", change: (jwk: Record<string, any>) => unknown) =>
       Effect.map(alg === "RS256" ? rsa : Effect.map(TestIssuer.makeKey("bad", alg), ({ jwk }) => jwk), change)
     const short = Effect.promise(async () => {
       const { publicKey } = await crypto.subtle.generateKey(
@@ -92,10 +92,17 @@ describe("KeySet", () => {
       ["on an unknown curve", "Curve", derived("ES256", (k) => ({ ...k, alg: undefined, crv: "secp256k1" }))],
       [
         "with coordinates of another curve",
-        "Malformed",
+        "CoordinateLength",
         derived("ES256", (k) => ({ ...k, alg: "ES384", crv: "P-384" }))
       ],
       ["whose point is not on its curve", "Invalid", derived("ES256", (k) => ({ ...k, y: k.x }))],
+      ["whose point is not on P-384", "Invalid", derived("ES384", (k) => ({ ...k, y: k.x }))],
+      ["whose point is not on P-521", "Invalid", derived("ES512", (k) => ({ ...k, y: k.x }))],
+      [
+        "whose coordinate is not reduced",
+        "Invalid",
+        derived("ES512", (k) => ({ ...k, x: base64url("ff".repeat(66)) }))
+      ],
       ["whose private key is published", "Private", derived("ES256", (k) => ({ ...k, d: k.x }))],
       ["with a published prime of its modulus", "Private", derived("RS256", (k) => ({ ...k, p: "AQAB" }))],
       ["with a private member that is a number", "Private", derived("RS256", (k) => ({ ...k, d: 1 }))],

@@ -3,7 +3,7 @@ import { Effect, Exit, Metric, Option, Tracer } from "effect"
 import { KeySet } from "effect-oauth2"
 import { TestClock } from "effect/testing"
 import { settle } from "../support/settle.ts"
-import { issuer, jwks, respondAll, rs256, withDiscovery, withKeySet, withLogs } from "../support/keySets.ts"
+import { discovery, issuer, jwks, respondAll, rs256, withDiscovery, withKeySet, withLogs } from "../support/keySets.ts"
 
 describe("KeySet", () => {
   describe("reports", () => {
@@ -25,7 +25,10 @@ describe("KeySet", () => {
             assert.deepStrictEqual(
               logs.filter(({ level }) => level !== "Debug").map(({ level, message }) => [level, message]),
               [
-                ["Warn", "The issuer's keys could not be fetched. Check that the issuer is reachable."],
+                [
+                  "Warn",
+                  `The issuer's keys could not be fetched. The request for the metadata at ${discovery} got no response. Check that the issuer is reachable.`
+                ],
                 ["Warn", "Stale keys are in use, because the issuer is unavailable."],
                 [
                   "Error",

@@ -42,7 +42,9 @@ describe("KeySet", () => {
           yield* Effect.exit(keySet.refresh)
           assert.deepStrictEqual(yield* urls, [
             `${issuer}//elsewhere.test/.well-known/openid-configuration`,
-            `${issuer}/.well-known/oauth-authorization-server//elsewhere.test`
+            `${issuer}/.well-known/oauth-authorization-server//elsewhere.test`,
+            `${issuer}/.well-known/openid-configuration//elsewhere.test`,
+            `${issuer}//elsewhere.test/.well-known/oauth-authorization-server`
           ])
         }),
       { issuer }

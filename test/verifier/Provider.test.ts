@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted } from "effect"
 import { JwtVerifier, Provider, SecurityError, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
+import { readFileSync } from "node:fs"
 import { inspect } from "node:util"
 
 const algorithms = ["RS256", "RS512", "PS256", "ES256", "EdDSA"] as const
@@ -13,7 +14,11 @@ const keys = await Effect.runPromise(
 interface Shape {
   readonly options: JwtVerifier.Options
   readonly access: Record<string, unknown>
-  readonly client: string
+  /** Header parameters other than `alg` and `kid`. Default: `typ: "JWT"`. */
+  readonly header?: Record<string, unknown>
+  /** Default: the claim `sub`. */
+  readonly subject?: string
+  readonly client: string | undefined
   readonly scopes: ReadonlyArray<string>
   readonly id: Record<string, unknown>
 }
@@ -273,6 +278,446 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: [],
     id: { iss: "https://accounts.google.com", aud: "https://other.a.run.app", sub: "1" }
   },
+  "Entra ID, version 1.0": {
+    options: Provider.entra({ tenant: guid, audience: "api://items", version: "1.0" }),
+    header: { typ: "JWT", x5t: "nOo3ZDrODXEK1jKWhXslHR_KXEg" },
+    access: {
+      aud: "api://items",
+      iss: `https://sts.windows.net/${guid}/`,
+      sub: "rxBr2VkRsXxwQkm9MHGmNyzYMNTkMlxm0zQ",
+      acr: "1",
+      amr: ["pwd"],
+      appid: "client-app-id",
+      appidacr: "0",
+      oid: guid,
+      scp: "Items.Read",
+      tid: guid,
+      unique_name: "demo@example.com",
+      ver: "1.0"
+    },
+    client: "client-app-id",
+    scopes: ["Items.Read"],
+    id: { aud: "api://items", iss: `https://sts.windows.net/${guid}/`, sub: "A", ver: "1.0", oid: guid }
+  },
+  "Entra ID, version 1.0, application": {
+    options: Provider.entra({ tenant: guid, audience: "api://items", version: "1.0", permissions: "application" }),
+    access: {
+      aud: "api://items",
+      iss: `https://sts.windows.net/${guid}/`,
+      sub: guid,
+      appid: "daemon",
+      appidacr: "1",
+      roles: ["Items.Read.All"],
+      ver: "1.0"
+    },
+    client: "daemon",
+    scopes: ["Items.Read.All"],
+    id: { aud: "api://items", iss: `https://sts.windows.net/${guid}/`, sub: "A", ver: "1.0", roles: ["Admin"] }
+  },
+  "Entra ID, Azure Government": {
+    options: Provider.entra({ tenant: guid, audience: "api-app-id", cloud: "us" }),
+    access: {
+      aud: "api-app-id",
+      iss: `https://login.microsoftonline.us/${guid}/v2.0`,
+      sub: "A",
+      azp: "client-app-id",
+      scp: "Items.Read",
+      ver: "2.0"
+    },
+    client: "client-app-id",
+    scopes: ["Items.Read"],
+    id: { aud: "api-app-id", iss: `https://login.microsoftonline.us/${guid}/v2.0`, sub: "A", ver: "2.0" }
+  },
+  "Entra ID, China": {
+    options: Provider.entra({ tenant: guid, audience: "api-app-id", cloud: "china" }),
+    access: {
+      aud: "api-app-id",
+      iss: `https://login.partner.microsoftonline.cn/${guid}/v2.0`,
+      sub: "A",
+      azp: "client-app-id",
+      scp: "Items.Read",
+      ver: "2.0"
+    },
+    client: "client-app-id",
+    scopes: ["Items.Read"],
+    id: { aud: "api-app-id", iss: `https://login.partner.microsoftonline.cn/${guid}/v2.0`, sub: "A", ver: "2.0" }
+  },
+  ...Object.fromEntries(
+    (
+      [
+        ["updated issuer", "eu-central-1", "updated", "https://issuer-cognito-idp.eu-central-1.amazonaws.com"],
+        ["China", "cn-north-1", "original", "https://cognito-idp.cn-north-1.amazonaws.com.cn"],
+        ["European Sovereign Cloud", "eusc-de-east-1", "original", "https://cognito-idp.eusc-de-east-1.amazonaws.eu"]
+      ] as const
+    ).map(([name, region, issuer, origin]): [string, Shape] => [
+      `Amazon Cognito, ${name}`,
+      {
+        options: Provider.cognito({ region, userPoolId: `${region}_Ab1Cd2Ef3`, clientId: "1example23456789", issuer }),
+        access: {
+          sub: guid,
+          iss: `${origin}/${region}_Ab1Cd2Ef3`,
+          version: 2,
+          client_id: "1example23456789",
+          origin_jti: guid,
+          token_use: "access",
+          scope: "items/read",
+          username: "demo"
+        },
+        client: "1example23456789",
+        scopes: ["items/read"],
+        id: {
+          sub: guid,
+          iss: `${origin}/${region}_Ab1Cd2Ef3`,
+          aud: "1example23456789",
+          client_id: "1example23456789",
+          token_use: "id"
+        }
+      }
+    ])
+  ),
+  Zitadel: {
+    options: Provider.zitadel({ domain: "example.eu1.zitadel.cloud", projectId: "228318482348" }),
+    access: {
+      iss: "https://example.eu1.zitadel.cloud",
+      sub: "165617850692654601",
+      aud: ["170097776451453185@items", "228318482348"],
+      jti: "V2_281512431938347011-at_281512431938412547",
+      client_id: "170097776451453185@items",
+      "urn:zitadel:iam:org:project:228318482348:roles": {
+        admin: { "170086824411201793": "example.com" },
+        user: { "170086824411201793": "example.com" }
+      },
+      "urn:zitadel:iam:org:project:roles": { owner: { "170086824411201793": "example.com" } }
+    },
+    client: "170097776451453185@items",
+    scopes: ["admin", "user"],
+    id: {
+      iss: "https://example.eu1.zitadel.cloud",
+      sub: "165617850692654601",
+      aud: ["170097776451453185@items", "228318482348"],
+      azp: "170097776451453185@items",
+      amr: ["pwd"],
+      at_hash: "h"
+    }
+  },
+  authentik: {
+    options: Provider.authentik({ url: "https://auth.example.com/", application: "items", clientId: "vFVyqXYkqS7W" }),
+    access: {
+      iss: "https://auth.example.com/application/o/items/",
+      sub: "f5c4c2a7",
+      aud: "vFVyqXYkqS7W",
+      auth_time: 1,
+      acr: "goauthentik.io/providers/oauth2/default",
+      amr: ["pwd"],
+      sid: "9f86d081",
+      nonce: "n",
+      email: "demo@example.com",
+      azp: "vFVyqXYkqS7W",
+      uid: "kFjC8ZBc"
+    },
+    client: "vFVyqXYkqS7W",
+    scopes: [],
+    id: { iss: "https://auth.example.com/application/o/items/", sub: "f5c4c2a7", aud: "vFVyqXYkqS7W", nonce: "n" }
+  },
+  "Ory Hydra": {
+    options: Provider.hydra({ issuer: "https://auth.example.com/", audience: api }),
+    access: {
+      iss: "https://auth.example.com/",
+      sub: "demo",
+      aud: [api],
+      client_id: "b6a3e9d4",
+      ext: {},
+      jti: guid,
+      nbf: 0,
+      scp: ["items:read", "offline"]
+    },
+    client: "b6a3e9d4",
+    scopes: ["items:read", "offline"],
+    id: { iss: "https://auth.example.com/", sub: "demo", aud: ["b6a3e9d4", api], at_hash: "h", rat: 1, sid: guid }
+  },
+  Logto: {
+    options: Provider.logto({ domain: "example.logto.app", audience: api }),
+    header: { typ: "at+jwt" },
+    access: {
+      iss: "https://example.logto.app/oidc",
+      sub: "foo1bar2",
+      aud: api,
+      client_id: "dntrbx",
+      jti: "K9e6",
+      scope: "items:read"
+    },
+    client: "dntrbx",
+    scopes: ["items:read"],
+    id: { iss: "https://example.logto.app/oidc", sub: "foo1bar2", aud: "dntrbx", at_hash: "h" }
+  },
+  Clerk: {
+    options: Provider.clerk({ domain: "clerk.example.com", origins: "https://app.example.com" }),
+    access: {
+      azp: "https://app.example.com",
+      fva: [5, -1],
+      iss: "https://clerk.example.com",
+      nbf: 0,
+      sid: "sess_2GaMqUCB3Sc1WNAkWuNzsnYVVEy",
+      sts: "active",
+      sub: "user_2F2u1wtUyUlxKgFkKqtJNtpJJWj",
+      v: 2
+    },
+    client: "https://app.example.com",
+    scopes: [],
+    id: { iss: "https://clerk.example.com", sub: "user_2F2", aud: "oauth_client", azp: "oauth_client", nonce: "n" }
+  },
+  WorkOS: {
+    options: Provider.workos({ clientId: "client_01HZ" }),
+    access: {
+      iss: "https://api.workos.com/user_management/client_01HZ",
+      sub: "user_01HBEQKA6K4QJAS93VPE39W1JT",
+      sid: "session_01HQSXZGF8FHF7A9ZZFCW4387R",
+      org_id: "org_01HRDMC6CM357W30QMHMQ96Q0S",
+      role: "member",
+      permissions: ["posts:read", "posts:write"],
+      jti: "01HQSXZXPPFPKMDD32RKTFY6PV"
+    },
+    client: undefined,
+    scopes: ["posts:read", "posts:write"],
+    id: { iss: "https://api.workos.com/user_management/client_01HZ", sub: "user_01H", aud: "client_01HZ", nonce: "n" }
+  },
+  FusionAuth: {
+    options: Provider.fusionAuth({ issuer: "https://auth.example.com", clientId: guid }),
+    access: {
+      applicationId: guid,
+      aud: guid,
+      auth_time: 1,
+      authenticationType: "PASSWORD",
+      gty: ["password"],
+      iss: "https://auth.example.com",
+      jti: "4526e18a",
+      roles: ["patient"],
+      scope: "offline_access openid",
+      sid: "c59e6f96",
+      sub: "ca565f40",
+      tid: "5ba05e07",
+      tty: "at"
+    },
+    client: guid,
+    scopes: ["offline_access", "openid"],
+    id: { aud: guid, iss: "https://auth.example.com", sub: "ca565f40", at_hash: "h", tid: "5ba05e07" }
+  },
+  "FusionAuth with roles": {
+    options: Provider.fusionAuth({ issuer: "https://auth.example.com", clientId: guid, scopesFrom: "roles" }),
+    access: { aud: guid, iss: "https://auth.example.com", sub: "ca565f40", roles: ["patient"], tty: "at" },
+    client: undefined,
+    scopes: ["patient"],
+    id: { aud: guid, iss: "https://auth.example.com", sub: "ca565f40", roles: ["patient"] }
+  },
+  PingOne: {
+    options: Provider.pingOne({ domain: "auth.pingone.eu", environmentId: guid, audience: api }),
+    header: { typ: "at+jwt" },
+    access: {
+      client_id: "3c8e2b12",
+      iss: `https://auth.pingone.eu/${guid}/as`,
+      jti: "e2f7",
+      aud: [api],
+      scope: "items:read",
+      sub: "b8e6",
+      sid: "a1",
+      env: guid,
+      org: guid
+    },
+    client: "3c8e2b12",
+    scopes: ["items:read"],
+    id: { iss: `https://auth.pingone.eu/${guid}/as`, sub: "b8e6", aud: api, at_hash: "h", env: guid }
+  },
+  "better-auth": {
+    options: Provider.betterAuth({ url: "https://app.example.com" }),
+    header: { typ: undefined },
+    access: {
+      id: "dUYqMj",
+      name: "Demo",
+      email: "demo@example.com",
+      emailVerified: true,
+      sub: "dUYqMj",
+      iss: "https://app.example.com",
+      aud: "https://app.example.com"
+    },
+    client: undefined,
+    scopes: [],
+    id: { iss: "https://app.example.com", aud: "https://app.example.com", sub: "dUYqMj", nonce: "n" }
+  },
+  Supabase: {
+    options: Provider.supabase({ project: "abcdefghijklmnopqrst" }),
+    access: {
+      aal: "aal1",
+      amr: [{ method: "password", timestamp: 1640991600 }],
+      app_metadata: { provider: "email", providers: ["email"] },
+      aud: "authenticated",
+      email: "demo@example.com",
+      iss: "https://abcdefghijklmnopqrst.supabase.co/auth/v1",
+      phone: "",
+      role: "authenticated",
+      session_id: guid,
+      sub: guid,
+      user_metadata: { name: "Demo" },
+      is_anonymous: false
+    },
+    client: undefined,
+    scopes: [],
+    id: { iss: "supabase", ref: "abcdefghijklmnopqrst", role: "service_role" }
+  },
+  Firebase: {
+    options: Provider.firebase({ projectId: "example-app" }),
+    access: {
+      iss: "https://securetoken.google.com/example-app",
+      aud: "example-app",
+      auth_time: 1,
+      user_id: "abcdefghijklmnopqrstu",
+      sub: "abcdefghijklmnopqrstu",
+      email: "demo@example.com",
+      email_verified: true,
+      firebase: { identities: { email: ["demo@example.com"] }, sign_in_provider: "password" }
+    },
+    client: undefined,
+    scopes: [],
+    id: { iss: "https://session.firebase.google.com/example-app", aud: "example-app", sub: "a", firebase: {} }
+  },
+  "Cloudflare Access": {
+    options: Provider.cloudflareAccess({ team: "example", audience: "32eafc76" }),
+    access: {
+      aud: ["32eafc76"],
+      email: "demo@example.com",
+      nbf: 0,
+      iss: "https://example.cloudflareaccess.com",
+      type: "app",
+      identity_nonce: "6ei69kawdKzMIAPF",
+      sub: "7335d417-61da-459d-899c-0a01c76a2f94",
+      country: "US"
+    },
+    client: undefined,
+    scopes: [],
+    id: { aud: ["32eafc76"], iss: "https://example.cloudflareaccess.com", type: "org", sub: "7335d417" }
+  },
+  "Cloudflare Access, service token": {
+    options: Provider.cloudflareAccess({ team: "example", audience: "32eafc76", callers: "services" }),
+    access: {
+      type: "app",
+      aud: "32eafc76",
+      iss: "https://example.cloudflareaccess.com",
+      common_name: "e367826f93b8d71185e03fe518aff3b4.access",
+      sub: ""
+    },
+    subject: "e367826f93b8d71185e03fe518aff3b4.access",
+    client: "e367826f93b8d71185e03fe518aff3b4.access",
+    scopes: [],
+    id: { type: "app", aud: "32eafc76", iss: "https://example.cloudflareaccess.com", sub: "7335d417" }
+  },
+  "GitHub Actions": {
+    options: Provider.githubActions({ repository: "example/items", audience: api }),
+    header: { typ: "JWT", x5t: "example-thumbprint" },
+    access: {
+      jti: "example-id",
+      sub: "repo:example/items:environment:prod",
+      environment: "prod",
+      aud: api,
+      ref: "refs/heads/main",
+      sha: "example-sha",
+      repository: "example/items",
+      repository_owner: "example",
+      actor_id: "12",
+      run_id: "example-run-id",
+      event_name: "workflow_dispatch",
+      ref_type: "branch",
+      iss: "https://token.actions.githubusercontent.com"
+    },
+    client: undefined,
+    scopes: [],
+    id: { iss: "https://token.actions.githubusercontent.com", sub: "repo:example/items", aud: api }
+  },
+  "Kubernetes service account": {
+    options: Provider.kubernetes({ issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/80D562ED", audience: api }),
+    header: { typ: undefined },
+    access: {
+      aud: [api],
+      iss: "https://oidc.eks.us-west-2.amazonaws.com/id/80D562ED",
+      "kubernetes.io": {
+        namespace: "default",
+        pod: { name: "web", uid: "0d64402f" },
+        serviceaccount: { name: "web", uid: "8145a6d5" }
+      },
+      nbf: 0,
+      sub: "system:serviceaccount:default:web"
+    },
+    client: undefined,
+    scopes: [],
+    id: {
+      iss: "https://oidc.eks.us-west-2.amazonaws.com/id/80D562ED",
+      aud: [api],
+      "kubernetes.io/serviceaccount/namespace": "default",
+      sub: "system:serviceaccount:default:web"
+    }
+  },
+  "SAP XSUAA": {
+    options: Provider.xsuaa({
+      url: "https://example.authentication.eu10.hana.ondemand.com",
+      application: "items!t123",
+      clientId: "sb-items!t123"
+    }),
+    header: {
+      typ: "JWT",
+      jku: "https://example.authentication.eu10.hana.ondemand.com/token_keys",
+      jid: "V0g+"
+    },
+    access: {
+      jti: "e7858cafea9344f392f0dc8b64bdc014",
+      ext_attr: { enhancer: "XSUAA", zdn: "example" },
+      "xs.system.attributes": { "xs.rolecollections": ["Admin"] },
+      given_name: "Demo",
+      "xs.user.attributes": {},
+      sub: guid,
+      scope: ["openid", "items!t123.Read", "other!b1.Write"],
+      client_id: "sb-items!t123",
+      cid: "sb-items!t123",
+      azp: "sb-items!t123",
+      grant_type: "authorization_code",
+      zid: guid,
+      iss: "https://example.authentication.eu10.hana.ondemand.com/oauth/token",
+      aud: ["sb-items!t123", "openid"]
+    },
+    client: "sb-items!t123",
+    scopes: ["Read"],
+    id: {
+      iss: "https://example.authentication.eu10.hana.ondemand.com/oauth/token",
+      sub: guid,
+      aud: ["sb-items!t123"],
+      azp: "sb-items!t123",
+      zid: guid
+    }
+  },
+  "Duende IdentityServer": {
+    options: Provider.duende({ issuer: "https://id.example.com", audience: "items" }),
+    header: { typ: "at+jwt" },
+    access: {
+      iss: "https://id.example.com",
+      aud: "items",
+      sub: "1",
+      client_id: "web_viewer",
+      jti: "A1",
+      scope: ["openid", "read"],
+      amr: ["pwd"],
+      idp: "local",
+      sid: "S1"
+    },
+    client: "web_viewer",
+    scopes: ["openid", "read"],
+    id: { iss: "https://id.example.com", aud: "items", client_id: "w", jti: "A1" }
+  },
+  "Duende IdentityServer, machine client": {
+    options: Provider.duende({ issuer: "https://id.example.com", audience: "items", machineClients: true }),
+    header: { typ: "at+jwt" },
+    access: { iss: "https://id.example.com", aud: "items", client_id: "worker", jti: "A1", scope: "read write" },
+    subject: "worker",
+    client: "worker",
+    scopes: ["read", "write"],
+    id: { iss: "https://id.example.com", aud: "worker", sub: "1", at_hash: "h" }
+  },
   "any with OpenID Connect": {
     options: Provider.oidc({ issuer: "https://id.example.com", audience: api }),
     access: {
@@ -298,13 +743,22 @@ const assertRefused = (
   if (expected !== undefined) assert.deepInclude(error, expected)
 }
 
+/** Returns the first key that the provider can sign with. */
+const keyOf = ({ algorithms: allowed }: JwtVerifier.Options) =>
+  keys.find(({ alg }) => allowed === undefined || allowed.some((name) => name === alg))
+
 /** Verifies a token with exactly these claims, signed by a key of the provider. */
-const verifyWith = (options: JwtVerifier.Options, claims: Record<string, unknown>, key = keys[0]) =>
+const verifyWith = (
+  options: JwtVerifier.Options,
+  claims: Record<string, unknown>,
+  key = keys[0],
+  header: Record<string, unknown> = { typ: "JWT" }
+) =>
   Effect.gen(function* () {
     const { mint } = yield* TestIssuer
     const { verify } = yield* TokenVerifier
     const without = ["iss", "aud", "sub", "client_id", "jti"].filter((name) => !Object.hasOwn(claims, name))
-    const minting = { profile: "jwt", claims, without, ...(key === undefined ? {} : { key }) } as const
+    const minting = { header, claims, without, ...(key === undefined ? {} : { key }) } as const
     return yield* Effect.exit(verify(Redacted.make(yield* mint(minting))))
   }).pipe(
     Effect.provide(
@@ -313,16 +767,16 @@ const verifyWith = (options: JwtVerifier.Options, claims: Record<string, unknown
   )
 
 describe("Provider", () => {
-  for (const [name, { access, client, id, options, scopes }] of Object.entries(shapes)) {
+  for (const [name, { access, client, header, id, options, scopes, subject }] of Object.entries(shapes)) {
     const verify = (claims: Record<string, unknown>, change: Partial<JwtVerifier.Options> = {}) =>
-      verifyWith({ ...options, ...change }, claims)
+      verifyWith({ ...options, ...change }, claims, keyOf(options), header)
 
     it.effect(`${name}: accepts an access token of the provider`, () =>
       Effect.gen(function* () {
         const exit = yield* verify(access)
         assert(Exit.isSuccess(exit), JSON.stringify(exit))
-        assert.strictEqual(exit.value.subject, access["sub"])
-        assert.deepStrictEqual(exit.value.clientId, Option.some(client))
+        assert.strictEqual(exit.value.subject, subject ?? access["sub"])
+        assert.deepStrictEqual(exit.value.clientId, Option.fromUndefinedOr(client))
         assert.deepStrictEqual(Array.from(exit.value.scopes), scopes)
       })
     )
@@ -359,6 +813,15 @@ describe("Provider refuses a token", () => {
     "Entra ID, application": ["RS256"],
     "Amazon Cognito": ["RS256"],
     Google: ["RS256"],
+    Zitadel: algorithms,
+    Supabase: ["RS256", "ES256"],
+    Clerk: ["RS256"],
+    WorkOS: ["RS256"],
+    PingOne: ["RS256"],
+    Firebase: ["RS256"],
+    "Cloudflare Access": ["RS256"],
+    "GitHub Actions": ["RS256"],
+    "SAP XSUAA": ["RS256"],
     "any with OpenID Connect": algorithms
   }
   for (const [name, own] of Object.entries(signedWith)) {
@@ -366,7 +829,7 @@ describe("Provider refuses a token", () => {
       Effect.gen(function* () {
         const { access, options } = shapes[name] ?? assert.fail(name)
         for (const key of keys) {
-          const exit = yield* verifyWith(options, access, key)
+          const exit = yield* verifyWith(options, access, key, shapes[name]?.header)
           if (own.some((algorithm) => algorithm === key.alg)) assert.isTrue(Exit.isSuccess(exit), key.alg)
           else assertRefused(exit, { reason: "Algorithm" })
         }
@@ -400,7 +863,24 @@ describe("Provider refuses a token", () => {
     ["Entra ID, application", { azp: undefined }, "scope"],
     ["Amazon Cognito", { token_use: "id" }, "scope"],
     ["Amazon Cognito", { token_use: undefined }, "scope"],
-    ["Amazon Cognito", { client_id: "another" }, "client_id"]
+    ["Amazon Cognito", { client_id: "another" }, "client_id"],
+    ["Entra ID, version 1.0", { ver: "2.0" }, "ver"],
+    ["Entra ID, version 1.0, application", { appid: undefined, azp: "daemon" }, "scope"],
+    ["Zitadel", { jti: undefined }, "scope"],
+    ["authentik", { uid: undefined, nonce: undefined }, "scope"],
+    ["Clerk", { azp: undefined }, "azp"],
+    ["Clerk", { azp: "https://evil.example.com" }, "azp"],
+    ["WorkOS", { sid: undefined }, "scope"],
+    ["FusionAuth", { tty: "id" }, "scope"],
+    ["Supabase", { aud: "anon" }, "aud"],
+    ["Supabase", { session_id: undefined }, "scope"],
+    ["Firebase", { firebase: undefined }, "scope"],
+    ["Cloudflare Access", { type: "org" }, "scope"],
+    ["Cloudflare Access", { sub: "", common_name: "a.access" }, "sub"],
+    ["Cloudflare Access, service token", { common_name: undefined, sub: "user" }, "sub"],
+    ["GitHub Actions", { repository: "evil/items" }, "repository"],
+    ["GitHub Actions", { repository: "example/items2" }, "repository"],
+    ["SAP XSUAA", { aud: ["sb-other!t1"] }, "aud"]
   ]
   for (const [name, change, claim] of changed) {
     it.effect(`${name}: with ${inspect(change, { breakLength: Infinity })}`, () =>
@@ -454,11 +934,64 @@ describe("an impossible option value of a provider", () => {
     "cognito: region": () => Provider.cognito({ region: "", userPoolId: "eu-central-1_x", clientId: "c" }),
     "cognito: userPoolId": () => Provider.cognito({ region: "eu-central-1", userPoolId: "", clientId: "c" }),
     "cognito: userPoolId ": () =>
-      Provider.cognito({ region: "eu-central-1", userPoolId: "eu-west-1_Ab1Cd2Ef3", clientId: "c" })
+      Provider.cognito({ region: "eu-central-1", userPoolId: "eu-west-1_Ab1Cd2Ef3", clientId: "c" }),
+    "cognito: issuer": () =>
+      Provider.cognito({
+        region: "eu-central-1",
+        userPoolId: "eu-central-1_x",
+        clientId: "c",
+        issuer: "UPDATED" as "updated"
+      }),
+    "entra: version": () => Provider.entra({ tenant: guid, audience: api, version: "1" as "1.0" }),
+    "entra: cloud": () => Provider.entra({ tenant: guid, audience: api, cloud: "germany" as "us" }),
+    "entra: version ": () => Provider.entra({ tenant: guid, audience: api, version: "1.0", cloud: "us" }),
+    "zitadel: domain": () => Provider.zitadel({ domain: "https://x.zitadel.cloud", projectId: "1" }),
+    "zitadel: projectId": () => Provider.zitadel({ domain: "x.zitadel.cloud", projectId: "a b" }),
+    "authentik: url": () => Provider.authentik({ url: "auth.example.com", application: "a", clientId: "c" }),
+    "authentik: application": () =>
+      Provider.authentik({ url: "https://auth.example.com", application: "a/b", clientId: "c" }),
+    "logto: domain": () => Provider.logto({ domain: "https://x.logto.app/oidc", audience: api }),
+    "clerk: domain": () => Provider.clerk({ domain: "clerk.example.com/", origins: api }),
+    "workos: clientId": () => Provider.workos({ clientId: "a/b" }),
+    "fusionAuth: scopesFrom": () =>
+      Provider.fusionAuth({ issuer: "x", clientId: "c", scopesFrom: "groups" as "roles" }),
+    "pingOne: domain": () => Provider.pingOne({ domain: "", environmentId: guid, audience: api }),
+    "pingOne: environmentId": () =>
+      Provider.pingOne({ domain: "auth.pingone.eu", environmentId: "main", audience: api }),
+    "betterAuth: url": () => Provider.betterAuth({ url: "app.example.com" }),
+    "supabase: project": () => Provider.supabase({ project: "x.supabase.co" }),
+    "firebase: projectId": () => Provider.firebase({ projectId: "a/b" }),
+    "cloudflareAccess: team": () => Provider.cloudflareAccess({ team: "x.cloudflareaccess.com", audience: "a" }),
+    "cloudflareAccess: callers": () =>
+      Provider.cloudflareAccess({ team: "x", audience: "a", callers: "all" as "users" }),
+    "githubActions: repository": () => Provider.githubActions({ repository: "items", audience: api }),
+    "githubActions: repository.owner": () => Provider.githubActions({ repository: { owner: "" }, audience: api }),
+    "githubActions: enterprise": () => Provider.githubActions({ repository: "a/b", audience: api, enterprise: "a/b" }),
+    "xsuaa: url": () => Provider.xsuaa({ url: "x", application: "a", clientId: "c" }),
+    "xsuaa: application": () => Provider.xsuaa({ url: "https://x.test", application: "", clientId: "c" })
   }
   for (const [setting, make] of Object.entries(guarded)) {
     it(`throws a TypeError that names the option and its form (${setting.trimEnd()})`, () => {
       assert.throws(make, TypeError, `Provider.${setting.trimEnd()} must be `)
     })
+  }
+})
+
+it("accepts the workflows of all repositories of an owner", () => {
+  const { issuer, requiredClaims } = Provider.githubActions({
+    repository: { owner: "example" },
+    audience: api,
+    enterprise: "octo"
+  })
+  assert.strictEqual(issuer, "https://token.actions.githubusercontent.com/octo")
+  assert.deepStrictEqual(requiredClaims, { repository_owner: "example" })
+})
+
+it("docs/providers.md and the shapes above name each provider", () => {
+  const page = readFileSync(new URL("../../docs/providers.md", import.meta.url), "utf8")
+  const source = readFileSync(new URL(import.meta.url), "utf8")
+  for (const name of Object.keys(Provider)) {
+    assert.include(page, `\`Provider.${name}({`)
+    assert.include(source, `options: Provider.${name}({`)
   }
 })

@@ -50,6 +50,17 @@ const change = (token: string, place: number, character: string) =>
   `${token.slice(0, place)}${character}${token.slice(place + 1)}`
 
 describe("Signatures.layerNode", () => {
+  it.live("refuses a token if node:crypto throws for its key", () =>
+    Effect.gen(function* () {
+      const key = yield* TestIssuer.makeKey("key", "ES256")
+      const token = yield* Effect.provide(mint, minting(key))
+      // Looks like a key, as a key of another implementation does. `KeyObject.from` throws for it.
+      const algorithm = { name: "ECDSA", namedCurve: "P-256" }
+      const alike = { algorithm, usages: ["verify"], type: "public", extractable: true } as unknown as CryptoKey
+      assert.strictEqual(yield* outcome(token, given(alike), Signatures.layerNode), "UnknownKey")
+    })
+  )
+
   for (const algorithm of algorithms) {
     it.live(`accepts ${algorithm}, and refuses a changed token as jose does`, () =>
       Effect.gen(function* () {

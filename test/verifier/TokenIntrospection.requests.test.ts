@@ -379,11 +379,11 @@ describe("TokenIntrospection", () => {
           })
         )
         const refused = (status: number) =>
-          `Warn An introspection request to the authorization server failed. The server refused the request. Check clientId, clientSecret and authMethod, and whether this client may introspect tokens. {"issuer":"${issuer}","reason":${status}}`
+          `Warn An introspection request to the authorization server failed. The request for the introspection response at ${issuer}/introspect got status ${status}. The server refused the request. Check clientId, clientSecret and authMethod, and whether this client may introspect tokens. If only some tokens cause it, the server responds so to tokens that it does not know, instead of { "active": false } (RFC 7662 §2.2). {"issuer":"${issuer}","reason":${status},"document":"introspection response","url":"${issuer}/introspect","status":${status}}`
         assert.deepStrictEqual(lines, [
           refused(401),
           refused(403),
-          `Warn An introspection request to the authorization server failed. The introspection response or the server metadata is invalid, or the metadata has no introspection_endpoint. Check the endpoint option. {"issuer":"${issuer}","reason":"BadResponse"}`,
+          `Warn An introspection request to the authorization server failed. The request for the introspection response at ${issuer}/introspect got a response that is not valid: it has no active member. Check the endpoint option. {"issuer":"${issuer}","reason":"BadResponse","document":"introspection response","url":"${issuer}/introspect"}`,
           refused(403)
         ])
       })
@@ -419,7 +419,7 @@ describe("TokenIntrospection", () => {
           })
         )
         assert.deepStrictEqual(lines, [
-          `Warn An introspection request to the authorization server failed. {"issuer":"${issuer}","reason":"Unreachable"}`,
+          `Warn An introspection request to the authorization server failed. The request for the introspection response at ${issuer}/introspect got no response. {"issuer":"${issuer}","reason":"Unreachable","document":"introspection response","url":"${issuer}/introspect"}`,
           `Info Introspection requests to the authorization server work again. {"issuer":"${issuer}"}`
         ])
       })
@@ -511,6 +511,21 @@ describe("TokenIntrospection", () => {
           lines.map((line) => /audience: false|accessTokenClaims|subjectClaims/.exec(line)?.[0]),
           ["audience: false", "accessTokenClaims", "subjectClaims"]
         )
+      })
+    )
+
+    it.effect("advises once which options accept longer tokens, and sends no request for them", () =>
+      Effect.gen(function* () {
+        const lines = yield* logged(
+          Effect.gen(function* () {
+            for (const letter of ["a", "b"]) {
+              assertRefused(yield* Effect.flip(verify(letter.repeat(9000))), { reason: "Malformed" })
+            }
+          })
+        )
+        assert.lengthOf(lines, 1)
+        assert.include(lines[0], "longer than the maxTokenLength option allows")
+        assert.notInclude(lines[0], "aaaa")
       })
     )
 

@@ -442,3 +442,24 @@ describe("TokenIntrospection", () => {
     })
   )
 })
+
+it.effect("accepts an issuer that is not a URL if the endpoint is given, and reads scopes with a function", () =>
+  Effect.gen(function* () {
+    const { client } = answering(() => ({ body: { ...good.body, iss: "my-server", groups: ["a"] } }))
+    const layer = TokenIntrospection.layer({
+      ...options,
+      issuer: "my-server",
+      endpoint: `${issuer}/introspect`,
+      readScopes: ({ groups }) => (Array.isArray(groups) ? groups.map((group) => `group:${String(group)}`) : [])
+    }).pipe(Layer.provide(client))
+    const verified = yield* Effect.provide(verify("opaque"), layer)
+    assert.strictEqual(verified.issuer, "my-server")
+    assert.deepStrictEqual(Array.from(verified.scopes), ["group:a"])
+    const error = yield* Effect.flip(
+      Effect.scoped(
+        Layer.build(TokenIntrospection.layer({ ...options, issuer: "my-server" }).pipe(Layer.provide(client)))
+      )
+    )
+    assert.strictEqual(error.setting, "issuer")
+  })
+)

@@ -1,11 +1,12 @@
 // The limits that `npm run check:budgets` enforces. Each figure is deterministic, so a slow machine does not change it.
 
 import type { Loads, TypeCost } from "./compare.ts"
+import type { Program } from "../sizes/measure.ts"
 
 /** For scale: importing `effect` itself loads 247 modules with 5.3 MB. */
 const everyEntryPoint: Loads = {
-  // The entry point, and one module that all entry points share.
-  "effect-oauth2": { modules: 2, bytes: 240_000 },
+  // The entry points of the package and of Signatures, the seven chunks of rolldown.config.js, and the facade of SwaggerUi.
+  "effect-oauth2": { modules: 10, bytes: 290_000 },
   effect: { modules: 219, bytes: 4_500_000 },
   jose: { modules: 9, bytes: 30_000 }
 }
@@ -14,7 +15,7 @@ const everyEntryPoint: Loads = {
 export const loadBudgets = (entryPoint: string): Loads =>
   entryPoint === "effect-oauth2/testing"
     ? // The test issuer signs tokens.
-      { ...everyEntryPoint, "effect-oauth2": { modules: 2, bytes: 255_000 }, jose: { modules: 46, bytes: 130_000 } }
+      { ...everyEntryPoint, "effect-oauth2": { modules: 3, bytes: 75_000 }, jose: { modules: 46, bytes: 130_000 } }
     : everyEntryPoint
 
 /**
@@ -22,3 +23,14 @@ export const loadBudgets = (entryPoint: string): Loads =>
  * plain middleware (see `bench/types`).
  */
 export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_500 }
+
+/**
+ * Bytes after gzip that this library may add to a bundle. `added` counts the modules of Effect that only this library
+ * uses. The handler adds 20 kB of Effect: its `HttpClient` (7 kB), and `HttpApiEndpoint`, `HttpApiMiddleware` and
+ * `HttpApiSchema` with their parts of `Schema`, because a requirement protects both routes and endpoints. esbuild keeps
+ * 9 kB more of Effect in the client than rolldown does.
+ */
+export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
+  client: { added: 34_000, ownAndJose: 23_000 },
+  handler: { added: 66_000, ownAndJose: 45_000 }
+}

@@ -1,5 +1,7 @@
 // Compares figures with their budgets. Each sentence says which budget is exceeded, by what, and what to do.
 
+import { serverModulesIn, type Size } from "../sizes/measure.ts"
+
 /** What importing an entry point may load from one package, or does load. */
 export interface Load {
   readonly modules: number
@@ -52,3 +54,23 @@ export const typeProblems = (added: TypeCost, budget: TypeCost): ReadonlyArray<s
         `The requirements of 200 endpoints add ${added[figure]} ${figure} to the compiler's work, but the budget is ` +
         `${budget[figure]}. Find the commit with "npm run bench:types" and make its types simpler.`
     )
+
+export const sizeProblems = (
+  sizes: ReadonlyArray<Size>,
+  budgets: Readonly<Record<Size["program"], { readonly added: number; readonly ownAndJose: number }>>
+): ReadonlyArray<string> =>
+  sizes.flatMap(({ bundler, code, effectAlone, ownAndJose = 0, program, total }) => {
+    const budget = budgets[program]
+    const figures = { added: total - effectAlone, ownAndJose }
+    const foreign = program === "client" ? serverModulesIn(code) : []
+    return [
+      ...(["added", "ownAndJose"] as const)
+        .filter((figure) => figures[figure] > budget[figure])
+        .map(
+          (figure) =>
+            `The ${program} that ${bundler} bundles has ${figures[figure]} bytes of gzip (${figure}), but the budget is ` +
+            `${budget[figure]}. Compare with "npm run sizes".`
+        ),
+      ...foreign.map((name) => `The client that ${bundler} bundles contains ${name}, which only a server needs.`)
+    ]
+  })

@@ -2,30 +2,22 @@
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
+import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import { isReadonlyObject } from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import type { Json } from "../../core/lib/json.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
-
-export type Unavailable = AuthorizationServerUnavailable["reason"]
+import { codeOf, type Document, Failure, isLostConnection, locationOf } from "./failure.ts"
 
 export interface Answer {
   readonly text: string
   readonly headers: HttpClientResponse["headers"]
 }
 
-/** Status of a response other than 200. */
-export interface Status {
-  readonly status: number
-  /** The unparsed `Retry-After` header. */
-  readonly retryAfter: string | undefined
-}
-
-export type Reader = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Answer, Unavailable | Status>
+export type Reader = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Answer, Failure>
 
 export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   // Closing the scope aborts the request, so a refused body is not downloaded.
@@ -37,10 +29,8 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   } as const
   const reader: Reader = (request) =>
     client.execute(request).pipe(
-      Effect.mapError((): Unavailable => "Unreachable"),
-      Effect.filterOrFail(isFinalResponse, ({ headers, status }) =>
-        status === 200 ? "BadResponse" : { status, retryAfter: headers["retry-after"] }
-      ),
+      Effect.catch(responseOf),
+      Effect.filterOrFail(isFinalResponse, failureOf),
       Effect.flatMap((response) =>
         Effect.map(readText(response, maxBytes), (text) => ({ text, headers: response.headers }))
       ),
@@ -50,30 +40,47 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   return reader
 })
 
-/** Maps any status other than 200 to `"BadResponse"`. */
-export const statusIsBad = (reason: Unavailable | Status): Unavailable =>
-  typeof reason === "object" ? "BadResponse" : reason
+// A client with `filterStatusOk` turns a status into an error. The response is in the error, and it is an answer.
+const responseOf = (error: HttpClientError): Effect.Effect<HttpClientResponse, Failure> =>
+  error.reason._tag === "StatusCodeError"
+    ? Effect.succeed(error.reason.response)
+    : Effect.fail(new Failure("Unreachable", { code: codeOf(error) }))
+
+const failureOf = ({ headers, request, status }: HttpClientResponse): Failure => {
+  if (status === 200)
+    return new Failure("BadResponse", { detail: "it is from another URL, so a redirect was followed" })
+  const isRedirect = status >= 300 && status < 400
+  return new Failure("BadResponse", {
+    status,
+    retryAfter: headers["retry-after"],
+    location: isRedirect ? locationOf(headers["location"], urlOf(request)) : undefined
+  })
+}
+
+const urlOf = (request: HttpClientRequest.HttpClientRequest): URL | undefined =>
+  Option.getOrUndefined(HttpClientRequest.toUrl(request))
 
 // A custom `fetch` may ignore `redirect: "manual"`. The response URL then differs from the request URL.
 const isFinalResponse = (response: HttpClientResponse): boolean => {
-  const asked = Option.getOrUndefined(HttpClientRequest.toUrl(response.request))
+  const asked = urlOf(response.request)
   if (asked !== undefined) asked.hash = ""
   return response.status === 200 && (response.url === "" || response.url === asked?.href)
 }
 
-const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect<string, Unavailable> => {
-  if (Number(response.headers["content-length"] ?? 0) > maxBytes) return Effect.fail("BadResponse")
-  // `ignoreBOM: true` keeps a byte order mark, so the JSON parser refuses it (RFC 8259 §8.1).
+const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect<string, Failure> => {
+  const tooLong = new Failure("BadResponse", { detail: `it is longer than ${maxBytes} bytes` })
+  if (Number(response.headers["content-length"] ?? 0) > maxBytes) return Effect.fail(tooLong)
+  // `ignoreBOM: true` keeps a byte order mark. The reader of the text decides about it (RFC 8259 §8.1).
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
   let length = 0
   return response.stream.pipe(
-    Stream.mapError((): Unavailable => "Unreachable"),
+    Stream.mapError((error) => new Failure("Unreachable", { code: codeOf(error) })),
     // Count decompressed bytes, because a small response may expand.
     Stream.mapEffect((chunk) => {
       length += chunk.length
       return length > maxBytes
-        ? Effect.fail<Unavailable>("BadResponse")
-        : decoded(() => decoder.decode(chunk, { stream: true }))
+        ? Effect.fail(tooLong)
+        : decoded("it is not UTF-8", () => decoder.decode(chunk, { stream: true }))
     }),
     Stream.runFold(
       () => "",
@@ -81,22 +88,37 @@ const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect
     ),
     Effect.flatMap((text) =>
       Effect.map(
-        decoded(() => decoder.decode()),
+        decoded("it is not UTF-8", () => decoder.decode()),
         (rest) => text + rest
       )
     )
   )
 }
 
-const decoded = <A>(decode: () => A) => Effect.try({ try: decode, catch: (): Unavailable => "BadResponse" })
+const decoded = <A>(detail: string, decode: () => A) =>
+  Effect.try({ try: decode, catch: () => new Failure("BadResponse", { detail }) })
+
+/** Sends a request for a public JSON document, and parses it. */
+export const readDocument = (
+  reader: Reader,
+  document: Document,
+  url: URL,
+  accept: string
+): Effect.Effect<Answer & { readonly json: Json }, Failure> =>
+  reader(HttpClientRequest.get(url, { accept })).pipe(
+    // The server may close a kept-alive connection at the moment when the request is sent.
+    Effect.retry({ times: 1, while: isLostConnection }),
+    Effect.flatMap((answer) => Effect.map(parse(answer), (json) => ({ ...answer, json }))),
+    Effect.mapError((failure) => failure.of(document, url))
+  )
 
 /**
  * Parses a JSON object, without a prototype. Fails with `"BadResponse"` for anything else. An absent member reads as
- * `undefined`.
+ * `undefined`. Editors and file servers add a byte order mark, which a parser may ignore (RFC 8259 §8.1).
  */
-export const parse = ({ text }: Answer): Effect.Effect<Json, Unavailable> =>
+const parse = ({ text }: Answer): Effect.Effect<Json, Failure> =>
   Effect.filterOrFail(
-    decoded((): unknown => JSON.parse(text)),
+    decoded("it is not JSON", (): unknown => JSON.parse(text.replace(/^\ufeff/, ""))),
     isReadonlyObject,
-    (): Unavailable => "BadResponse"
+    () => new Failure("BadResponse", { detail: "it is not a JSON object" })
   ).pipe(Effect.map(ownProperties))

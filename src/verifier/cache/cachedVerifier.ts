@@ -1,6 +1,6 @@
 /** Creates verifiers with a cache of verified tokens, as `TokenVerifier` describes it. */
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
@@ -10,6 +10,7 @@ import { type ConfigurationError, InvalidToken } from "../../core/SecurityError.
 import { failWith } from "../../core/constantErrors.ts"
 import * as counter from "../../core/lib/counter.ts"
 import { exitOf, freezeFailure } from "../../core/lib/exit.ts"
+import { RequestIsolation } from "../../core/lib/isolation.ts"
 import { isObserved } from "../../core/effect/observed.ts"
 import { type CacheSettings, readSettings } from "./cacheSettings.ts"
 import { addTo, type CachedToken } from "./cacheEntry.ts"
@@ -72,6 +73,7 @@ const cached = <Presented>(
   settings: CacheSettings,
   context: Context.Context<never>
 ): VerifierService => {
+  const isIsolated = Context.get(context, RequestIsolation) !== undefined
   const cache = new TokenCache<CachedToken>(settings)
   const add = addTo(cache, settings)
   const refusedTokens = new RefusedTokens()
@@ -152,6 +154,7 @@ const cached = <Presented>(
     const started: InProgress = {
       taken: undefined,
       shared: new Shared(verified, {
+        isIsolated,
         onStart: () => inProgress.set(text, started),
         onEnd: (exit) => {
           freezeFailure(exit)

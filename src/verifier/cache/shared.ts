@@ -19,6 +19,8 @@ interface Run<A, E> {
 }
 
 export interface SharedOptions<A, E> {
+  /** If `true`, each fiber runs the effect itself, and only a remembered outcome is shared. */
+  readonly isIsolated?: boolean
   /** Runs when a run starts. */
   readonly onStart?: () => void
   /** Runs when a run has ended, before the waiting fibers continue. */
@@ -61,14 +63,16 @@ export class Shared<A, E> {
   /** Returns the outcome, and runs the effect if necessary. */
   readonly outcome: Effect.Effect<A, E> = Effect.suspend(() => {
     if (this.#remembered !== undefined && this.#isCurrent(this.#remembered)) return this.#remembered.exit
-    if (this.#run !== undefined) return this.#wait(this.#run)
+    const joined = this.#joined()
+    if (joined !== undefined) return this.#wait(joined)
     let own: Run<A, E> | undefined
     let invalidationsBefore = 0
     return Effect.onExitPrimitive(
       // Start inside `onExit`, so an interrupt cannot skip the end of the run. A fiber may pause between two effects,
       // so another fiber may have started a run in the meantime.
       Effect.suspend(() => {
-        if (this.#run !== undefined) return this.#wait(this.#run)
+        const joined = this.#joined()
+        if (joined !== undefined) return this.#wait(joined)
         this.#run = own = { outcome: undefined }
         invalidationsBefore = invalidations
         this.#options.onStart?.()
@@ -80,6 +84,10 @@ export class Shared<A, E> {
       }
     )
   })
+
+  #joined(): Run<A, E> | undefined {
+    return this.#options.isIsolated === true ? undefined : this.#run
+  }
 
   #wait(run: Run<A, E>): Effect.Effect<A, E> {
     run.outcome ??= Deferred.makeUnsafe()

@@ -1,6 +1,7 @@
 /** Explains to operators why signed claims were refused. Each message names the cause and the option. */
 import type { InvalidToken } from "../../core/SecurityError.ts"
 import { own } from "../../core/lib/ownProperties.ts"
+import { isOfEntra } from "./accessTokenMarks.ts"
 import * as read from "./claims.ts"
 import type { Claims, Policy } from "./policy.ts"
 
@@ -78,16 +79,20 @@ const explain = (
 const identity = (claims: Claims, { audienceClaim, issuer }: Policy): string => {
   const names = Array.from(new Set(["iss", "aud", audienceClaim]))
   const iss = own(claims, "iss")
-  const isVersion1 =
-    issuer.startsWith("https://login.microsoftonline.com/") &&
-    typeof iss === "string" &&
-    iss.startsWith("https://sts.windows.net/")
+  const version = versionOfEntra(iss)
+  const isOtherVersion = version !== undefined && version !== (versionOfEntra(issuer) ?? version)
   return `The token has ${names.map((name) => `${name} ${shown(own(claims, name))}`).join(" and ")}.${
-    isVersion1
-      ? " This is a token of version 1.0. Set requestedAccessTokenVersion: 2 in the manifest of the API's app registration."
+    isOtherVersion
+      ? version === "1.0"
+        ? ` This is a token of version 1.0. Set requestedAccessTokenVersion: 2 in the manifest of the API's app registration, or use Provider.entra with version: "1.0".`
+        : " This is a token of version 2.0. Use Provider.entra without version."
       : ""
   }`
 }
+
+/** Returns the version of the tokens of an issuer of Entra ID. */
+const versionOfEntra = (issuer: unknown): "1.0" | "2.0" | undefined =>
+  typeof issuer !== "string" || !isOfEntra(issuer) ? undefined : issuer.startsWith("https://sts.") ? "1.0" : "2.0"
 
 const maxShown = 200
 
@@ -97,8 +102,19 @@ export const shown = (value: unknown): string => {
   return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text
 }
 
-/** Returns advice for an accepted token whose scopes are written in another format. */
-export const adviceOnScopes = (claims: Claims, { issuer, scopes }: Policy): string | undefined => {
+/** Returns advice for an accepted token: its scopes are written in another format, or its audience is not checked. */
+export const adviceOnAccepted = (claims: Claims, policy: Policy): ReadonlyArray<Advice> => {
+  const scopes = adviceOnScopes(claims, policy)
+  const advice = scopes === undefined ? [] : [{ kind: scopes, text: scopes }]
+  return policy.audience === undefined && own(claims, "aud") !== undefined
+    ? [...advice, { kind: "audience: false", text: adviceOnAudience(claims, policy) }]
+    : advice
+}
+
+const adviceOnAudience = (claims: Claims, { issuer }: Policy): string =>
+  `Tokens of ${issuer} name their audience, but audience: false accepts tokens for every API. A token has aud ${shown(own(claims, "aud"))}. If it names this API, set the audience option to it.`
+
+const adviceOnScopes = (claims: Claims, { issuer, scopes }: Policy): string | undefined => {
   switch (scopes.betterFormat(claims)) {
     case "names":
       return `A token of ${issuer} has an object where its scopes are expected, which grants nothing. If the names in the object are the scopes, set scopesFormat: "names". Otherwise, correct scopesPath.`

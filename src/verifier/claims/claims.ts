@@ -17,7 +17,7 @@ export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken
     // `findInvalidClaim` checked the subject, `exp` and `iss`.
     subject: subjectOf(claims, policy) ?? "",
     expiresAt: Option.getOrThrow(instant(own(claims, "exp"))),
-    issuer: policy.issuer,
+    issuer: policy.issuerOf(claims) ?? policy.issuer,
     audience: typeof audience === "string" ? [audience] : Array.isArray(audience) ? audience.filter(isString) : [],
     clientId: Option.fromUndefinedOr(firstText(claims, policy.clientIdClaims)),
     scopes: policy.scopes.granted(claims),
@@ -47,7 +47,7 @@ export const livesTooLong = (
 
 /** Returns the name of the first claim that is missing or invalid. */
 const findInvalidClaim = (claims: Claims, policy: Policy, now: number): string | undefined => {
-  if (own(claims, "iss") !== policy.issuer) return "iss"
+  if (policy.issuerOf(claims) === undefined) return "iss"
   if (policy.audience !== undefined && !hasAudience(own(claims, policy.audienceClaim), policy.audience)) {
     return policy.audienceClaim
   }
@@ -77,7 +77,9 @@ export const advice = ({ claim }: InvalidToken, { audience, audienceClaim, issue
     case "iss":
       return `A token signed by ${issuer} was refused, because its iss claim differs from the issuer option. The two must be identical, including a trailing slash.`
     case audienceClaim: {
-      const audiences = Array.from(audience ?? [], (name) => JSON.stringify(name)).join(" or ")
+      // With audience: false, only requiredClaims checks this claim.
+      if (audience === undefined) return
+      const audiences = Array.from(audience, (name) => JSON.stringify(name)).join(" or ")
       return `A token of ${issuer} was refused, because its ${audienceClaim} claim does not contain ${audiences}. If the token is for this API, set the audience option to the value that the issuer writes there.`
     }
     default:

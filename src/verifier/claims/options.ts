@@ -12,12 +12,39 @@ type Path = readonly [string, ...ReadonlyArray<string>]
  */
 export interface Policy {
   /**
-   * The issuer's identifier, an `https` URL (`http` on loopback). It must equal `iss` exactly, including a trailing
-   * slash (RFC 9068 §4).
+   * The issuer's identifier. It must equal `iss` exactly, including a trailing slash (RFC 9068 §4).
+   *
+   * For discovery, the issuer must be an `https` URL (`http` on loopback). `JwtVerifier.layerKeySet` and
+   * `JwtVerifier.layerSecret` discover nothing, so they accept any text, such as `"supabase"` (RFC 7519 §4.1.1).
    */
   readonly issuer: string
-  /** One or more identifiers of this API. `aud` must contain at least one of them (RFC 9068 §4). */
-  readonly audience: string | ReadonlyArray<string>
+  /**
+   * Other values of `iss` that mean the same issuer with the same keys, such as `accounts.google.com`, or the issuer
+   * with a trailing slash. The `issuer` of the verified token is always the `issuer` option.
+   *
+   * @default []
+   */
+  readonly issuerAliases?: ReadonlyArray<string>
+  /**
+   * Tenants that may use this API, if all tenants of a provider share their keys. `issuer` then contains
+   * `{tenantid}`, such as `https://login.microsoftonline.com/{tenantid}/v2.0` for Microsoft Entra ID. A token is
+   * accepted if its `tenantClaim` is one of the tenants, and its `iss` names this tenant. The `issuer` of the verified
+   * token is its `iss`.
+   *
+   * The metadata of many tenants names no single issuer, so use `JwtVerifier.layerKeySet` and `KeySet.layerRemote`. If
+   * you pass a function, it must be pure and fast. Read the tenants from your database before.
+   */
+  readonly tenants?: ReadonlyArray<string> | ((tenant: string) => boolean)
+  /** Claim that names the tenant of a token. @default "tid" */
+  readonly tenantClaim?: string
+  /**
+   * One or more identifiers of this API. `aud` must contain at least one of them (RFC 9068 §4).
+   *
+   * `false` accepts a token for any audience, also a token that was issued for another API. Use `false` only if the
+   * issuer writes no audience, and every token of the issuer may use your API. If another claim names your API or its
+   * clients, set `audienceClaim` or `requiredClaims` instead. The log warns once if an accepted token has `aud`.
+   */
+  readonly audience: string | ReadonlyArray<string> | false
   /**
    * The claim that holds the audience. Amazon Cognito needs `"client_id"`. If you name another claim than `aud`, `aud`
    * is not checked, so the claim must name this API or its clients in every token.
@@ -102,4 +129,18 @@ export interface Policy {
    * @default "spaces"
    */
   readonly scopesFormat?: "spaces" | "commas" | "names"
+  /**
+   * Reads the granted scopes from the verified claims, if neither `scopesPath` nor `scopesFormat` fits. Strings that
+   * are not scopes grant nothing. The function must be pure and must not throw.
+   *
+   * **Example** (Granting scopes that are named after groups)
+   *
+   * ```ts
+   * import type { JwtVerifier } from "effect-oauth2"
+   *
+   * export const readScopes: JwtVerifier.Policy["readScopes"] = ({ groups }) =>
+   *   Array.isArray(groups) ? groups.map((group) => `group:${String(group)}`) : []
+   * ```
+   */
+  readonly readScopes?: (claims: Readonly<Record<string, unknown>>) => ReadonlyArray<string>
 }

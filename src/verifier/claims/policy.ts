@@ -7,11 +7,15 @@ import * as duration from "../../core/duration.ts"
 import { refuseSetting } from "../../core/setting.ts"
 import type { Policy as Options } from "./options.ts"
 import { otherClaims, type Profile } from "./profile.ts"
+import * as issuers from "./issuers.ts"
+import type { IssuerOf } from "./issuers.ts"
 import * as scopes from "./scopes.ts"
 
 /** Validated options with their defaults. */
 export interface Policy {
+  /** The `issuer` option, for messages. A token has the issuer that `issuerOf` returns. */
   readonly issuer: string
+  readonly issuerOf: IssuerOf
   /** `undefined` accepts any audience. */
   readonly audience: ReadonlySet<string> | undefined
   readonly audienceClaim: string
@@ -43,8 +47,14 @@ export const make = Effect.fnUntraced(function* (
   given: Options
 ): Effect.fn.Return<Policy, ConfigurationError> {
   const options = ownProperties(given)
+  if (!isName(options.issuer)) {
+    return yield* refuseSetting(
+      "issuer",
+      "must be the exact iss of the tokens, a non-empty string without surrounding white space"
+    )
+  }
   const audience = typeof options.audience === "string" ? [options.audience] : options.audience
-  if (!isListOfNames(audience) || audience.length === 0) {
+  if (audience !== false && (!isListOfNames(audience) || audience.length === 0)) {
     return yield* refuseSetting(
       "audience",
       "must name this API as its tokens do. Pass at least one non-empty string without surrounding white space"
@@ -67,7 +77,7 @@ export const make = Effect.fnUntraced(function* (
     return yield* refuseSetting("maxTokenLength", "must be a whole number of characters above 0")
   }
   const { accessTokenClaims, audienceClaim = "aud", clientIdClaim, forbiddenClaims, profile = "at+jwt" } = options
-  const { scopesFormat = "spaces", scopesPath, subjectClaims = ["sub"] } = options
+  const { readScopes, scopesFormat = "spaces", scopesPath, subjectClaims = ["sub"] } = options
   if (!Object.hasOwn(otherClaims, profile)) {
     return yield* refuseSetting("profile", `must be one of ${Object.keys(otherClaims).join(", ")}`)
   }
@@ -84,6 +94,15 @@ export const make = Effect.fnUntraced(function* (
   if (paths === undefined) return yield* refuseSetting("scopesPath", mustNameClaims)
   if (!scopes.formats.includes(scopesFormat)) {
     return yield* refuseSetting("scopesFormat", `must be one of ${scopes.formats.join(", ")}`)
+  }
+  if (readScopes !== undefined && typeof readScopes !== "function") {
+    return yield* refuseSetting("readScopes", "must be a function from claims to a list of scopes")
+  }
+  if (readScopes !== undefined && (scopesPath !== undefined || options.scopesFormat !== undefined)) {
+    return yield* refuseSetting(
+      "readScopes",
+      "must be the only option for scopes, so remove scopesPath and scopesFormat"
+    )
   }
   for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
     const expected = options[setting] === undefined ? {} : options[setting]
@@ -105,10 +124,11 @@ export const make = Effect.fnUntraced(function* (
   }
   const marks = Object.entries(accessTokenClaims ?? { scope: true, scp: true, client_id: true })
   const requiredClaims = Object.entries(options.requiredClaims ?? {})
-  const read = scopes.make(paths, scopesFormat)
+  const read = readScopes === undefined ? scopes.make(paths, scopesFormat) : scopes.fromFunction(readScopes)
   return {
     issuer: options.issuer,
-    audience: new Set(audience),
+    issuerOf: yield* issuers.make(options),
+    audience: audience === false ? undefined : new Set(audience),
     audienceClaim,
     subjectClaims,
     algorithms,

@@ -53,3 +53,13 @@ export const make = (paths: ReadonlyArray<ReadonlyArray<string>>, format: Format
     }
   }
 }
+
+/** Reads the scopes with a function of the application. */
+export const fromFunction = (read: NonNullable<Options["readScopes"]>): Scopes => ({
+  granted: (claims) => {
+    const granted: unknown = read(claims)
+    return scope.fromClaim(Array.isArray(granted) ? granted : undefined)
+  },
+  isPresent: () => false,
+  betterFormat: () => undefined
+})

@@ -1,6 +1,6 @@
 /** Discovers the introspection endpoint once, and again if the endpoint has moved. */
 import * as Effect from "effect/Effect"
-import type { Status, Unavailable } from "../authorizationServer/http.ts"
+import type { Failure } from "../authorizationServer/failure.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import { Shared } from "../cache/shared.ts"
 
@@ -12,16 +12,16 @@ const rediscoverAfter = 60_000
  */
 const coolDown = 1000
 
-const isMoved = ({ status }: Status): boolean =>
-  status === 404 || status === 405 || status === 410 || (status >= 300 && status < 400)
+const isMoved = ({ status }: Failure): boolean =>
+  status === 404 || status === 405 || status === 410 || (status !== undefined && status >= 300 && status < 400)
 
 export class Endpoint {
-  readonly #find: Effect.Effect<URL, Unavailable | Status>
+  readonly #find: Effect.Effect<URL, Failure>
   #found: { readonly url: URL; readonly at: Instant } | undefined
-  #failed: { readonly reason: Unavailable | Status; readonly at: Instant } | undefined
+  #failed: { readonly reason: Failure; readonly at: Instant } | undefined
   #isDoubted = false
 
-  constructor(discover: Effect.Effect<URL, Unavailable | Status>) {
+  constructor(discover: Effect.Effect<URL, Failure>, isIsolated: boolean) {
     this.#find = new Shared(
       Effect.clockWith((clock) =>
         Effect.matchEffect(discover, {
@@ -35,11 +35,12 @@ export class Endpoint {
             return Effect.succeed(url)
           }
         })
-      )
+      ),
+      { isIsolated }
     ).outcome
   }
 
-  readonly url: Effect.Effect<URL, Unavailable | Status> = Effect.clockWith((clock) => {
+  readonly url: Effect.Effect<URL, Failure> = Effect.clockWith((clock) => {
     if (this.#found === undefined) {
       return this.#failed !== undefined && elapsed(this.#failed.at, readInstant(clock)) < coolDown
         ? Effect.fail(this.#failed.reason)
@@ -52,7 +53,7 @@ export class Endpoint {
   })
 
   /** Starts a new discovery with a later token if the endpoint responded with a status such as 404. */
-  doubt(status: Status): void {
-    if (isMoved(status)) this.#isDoubted = true
+  doubt(failure: Failure): void {
+    if (isMoved(failure)) this.#isDoubted = true
   }
 }

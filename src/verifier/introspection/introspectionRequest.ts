@@ -8,7 +8,8 @@ import * as Redacted from "effect/Redacted"
 import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import type { Credentials } from "./options.ts"
 import { freezeError } from "../../core/lib/exit.ts"
-import { type Reader, type Status, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
+import { Failure } from "../authorizationServer/failure.ts"
+import type { Reader } from "../authorizationServer/http.ts"
 import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
 import { elapsed, readInstant } from "../../core/lib/instant.ts"
 import type { Claims } from "../claims/policy.ts"
@@ -17,7 +18,7 @@ import { ownProperties } from "../../core/lib/ownProperties.ts"
 import { CircuitBreaker, maxRetryAfter } from "./circuitBreaker.ts"
 import { Endpoint } from "./endpoint.ts"
 import { FailingTokens } from "./failingTokens.ts"
-import { type Failure, Reports } from "./reports.ts"
+import { type Problem, Reports } from "./reports.ts"
 import { RequestQueue, Ticket } from "./requestQueue.ts"
 
 const timeLimit = Duration.seconds(5)
@@ -34,19 +35,21 @@ const coolDown = 1000
 const overloaded: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
 /** Statuses whose `Retry-After` header says when the server is available again (RFC 6585 §4, RFC 9110 §15.6.4). */
-const withRetryAfter: ReadonlySet<number> = new Set([429, 503])
+const withRetryAfter: ReadonlySet<number | undefined> = new Set([429, 503])
 
-const isOutage = (reason: Failure): boolean =>
-  typeof reason === "object" ? overloaded.has(reason.status) : reason === "Unreachable" || reason === "Timeout"
+const isOutage = ({ reason, status }: Failure): boolean =>
+  status === undefined ? reason === "Unreachable" || reason === "Timeout" : overloaded.has(status)
 
-const retryAfterOf = (reason: Failure, now: number): number | undefined =>
-  typeof reason === "object" && withRetryAfter.has(reason.status) ? readRetryAfter(reason.retryAfter, now) : undefined
+const retryAfterOf = ({ retryAfter, status }: Failure, now: number): number | undefined =>
+  withRetryAfter.has(status) ? readRetryAfter(retryAfter, now) : undefined
 
 export const make = (options: {
   /** Appears in errors and logs. */
   readonly issuer: string
   readonly reader: Reader
-  readonly endpoint: Effect.Effect<URL, Unavailable | Status>
+  /** If `true`, requests do not wait for each other. */
+  readonly isIsolated: boolean
+  readonly endpoint: Effect.Effect<URL, Failure>
   readonly credentials: Effect.Effect<Credentials, unknown>
 }) => {
   const { issuer, reader } = options
@@ -56,12 +59,12 @@ export const make = (options: {
   const breaker = new CircuitBreaker()
   const queue = new RequestQueue(breaker, (reason, millis) => Effect.fail(unavailable(reason, millis)))
   const failingTokens = new FailingTokens()
-  const endpoint = new Endpoint(options.endpoint)
+  const endpoint = new Endpoint(options.endpoint, options.isIsolated)
   const reports = new Reports(issuer)
 
   const credentials = Effect.catchCause(Effect.map(options.credentials, toRequestParts), (cause) =>
     // The error's message may contain a secret, so only its name is logged.
-    Effect.andThen(reports.credentials(cause), Effect.fail<Failure>("Credentials"))
+    Effect.andThen(reports.credentials(cause), Effect.fail<Problem>("Credentials"))
   )
 
   const request = (url: URL, token: string, { headers, parameters }: RequestParts) =>
@@ -69,18 +72,22 @@ export const make = (options: {
       HttpClientRequest.bodyUrlParams({ token, token_type_hint: "access_token", ...parameters })
     )
 
-  const exchange = (token: string): Effect.Effect<Claims, Failure> =>
+  const exchange = (token: string): Effect.Effect<Claims, Problem> =>
     Effect.all([endpoint.url, credentials]).pipe(
-      Effect.flatMap(([url, credentials]) => reader(request(url, token, credentials))),
-      Effect.map(({ text }) => parseText(text)),
-      Effect.filterOrFail(isAnswer, (): Unavailable => "BadResponse"),
+      Effect.flatMap(([url, credentials]) =>
+        reader(request(url, token, credentials)).pipe(
+          Effect.map(({ text }) => parseText(text)),
+          Effect.filterOrFail(isAnswer, () => new Failure("BadResponse", { detail: "it has no active member" })),
+          Effect.mapError((failure) => failure.of("introspection response", url))
+        )
+      ),
       // A defect or an interrupt of the HttpClient says as much as a server that does not respond.
       Effect.catchCauseIf(
         (cause) => !Cause.hasFails(cause),
-        () => Effect.fail<Unavailable>("Unreachable")
+        () => Effect.fail<Problem>(new Failure("Unreachable"))
       ),
       // The server may close a kept-alive connection at the moment when the request is sent.
-      Effect.retry({ times: 1, while: (reason) => reason === "Unreachable" })
+      Effect.retry({ times: 1, while: (problem) => problem !== "Credentials" && problem.reason === "Unreachable" })
     )
 
   const answered = (ticket: Ticket, clock: Clock.Clock): Effect.Effect<void> => {
@@ -95,25 +102,26 @@ export const make = (options: {
    * Returns the error for the token's own request. `answersBefore` is the number of answers when the request started.
    */
   const failed = (
-    reason: Failure,
+    problem: Problem,
     token: string,
     { endEarly, startedAt }: Ticket,
     answersBefore: number | undefined,
     clock: Clock.Clock
   ): AuthorizationServerUnavailable => {
-    if (reason === "Credentials") return unavailable("Unspecified")
-    if (typeof reason === "object") endpoint.doubt(reason)
+    if (problem === "Credentials") return unavailable("Unspecified")
+    const { reason } = problem
+    endpoint.doubt(problem)
     const now = readInstant(clock)
     // A request that has spent its time waiting for its turn has learned nothing.
     const hasWaited =
       startedAt === undefined || (reason === "Timeout" && elapsed(startedAt, now) < leastTimeForResponse)
-    if (hasWaited || !isOutage(reason)) return unavailable(statusIsBad(reason))
-    const retryAfter = retryAfterOf(reason, now.wall)
+    if (hasWaited || !isOutage(problem)) return unavailable(reason)
+    const retryAfter = retryAfterOf(problem, now.wall)
     const isTokensFailure = breaker.answers !== answersBefore
     // The server might still have answered a request that had to end early.
     if (!endEarly.isOpen()) breaker.failed(now, retryAfter)
     const millis = isTokensFailure ? coolDown : Math.min(Math.max(retryAfter ?? 0, coolDown), maxRetryAfter)
-    const error = unavailable(statusIsBad(reason), millis)
+    const error = unavailable(reason, millis)
     failingTokens.add(token, {
       error,
       at: now,
@@ -134,8 +142,8 @@ export const make = (options: {
         answersBefore = breaker.answers
         return Effect.raceFirst(exchange(token), endsEarly(ticket))
       })
-      const inTurn = Effect.andThen(queue.turn(ticket), started).pipe(
-        Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.fail<Failure>("Timeout") }),
+      const inTurn = Effect.andThen(options.isIsolated ? queue.turnAlone(ticket) : queue.turn(ticket), started).pipe(
+        Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.fail<Problem>(new Failure("Timeout")) }),
         Effect.tap(() => answered(ticket, clock)),
         Effect.catch((reason) =>
           reason instanceof AuthorizationServerUnavailable
@@ -157,7 +165,7 @@ export const make = (options: {
  * Fails when the queue needs the request's slot. The yield keeps the queue from being called while it opens the latch.
  */
 const endsEarly = ({ endEarly }: Ticket): Effect.Effect<never, Failure> =>
-  endEarly.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(Effect.fail<Failure>("Timeout")))
+  endEarly.await.pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(Effect.fail(new Failure("Timeout"))))
 
 interface RequestParts {
   readonly headers: Readonly<Record<string, string>>

@@ -16,12 +16,14 @@ export interface Policy extends Pick<
   | "clockTolerance"
   | "maxTokenAge"
   | "maxTokenLength"
+  | "readScopes"
   | "requiredClaims"
   | "scopesFormat"
   | "scopesPath"
 > {
   /**
-   * Identifier of the issuer, an https URL (http on loopback). If the response has `iss`, `iss` must equal it exactly.
+   * Identifier of the issuer. If the response has `iss`, `iss` must equal it exactly. Without `endpoint`, the issuer must
+   * be an https URL (http on loopback).
    */
   readonly issuer: string
   /**
@@ -36,6 +38,14 @@ export interface Policy extends Pick<
    * Default: `introspection_endpoint` of the server's metadata (RFC 8414 §2).
    */
   readonly endpoint?: string
+  /**
+   * Hosts that plain `http` may reach, such as `["hydra:4445"]` inside a container network. Whoever can read or change
+   * the traffic of that network gets tokens and your credentials, and can accept any token. Name the port unless it is
+   * 80.
+   *
+   * @default []
+   */
+  readonly httpHosts?: ReadonlyArray<string>
   /**
    * Members of the response that mark an access token. At least one must have the given value, or any value for `true`.
    * Default: `token_type` is `Bearer` or `access_token`, in upper or lower case. A refresh token has no `token_type`.

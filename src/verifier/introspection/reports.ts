@@ -2,11 +2,11 @@
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Status, Unavailable } from "../authorizationServer/http.ts"
+import { Failure } from "../authorizationServer/failure.ts"
 import { otherIssuer } from "../authorizationServer/metadata.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 
-export type Failure = Unavailable | Status | "Credentials"
+export type Problem = Failure | "Credentials"
 
 /**
  * Time between two warnings of one kind, in milliseconds. Otherwise, an attacker could fill the log with many tokens.
@@ -22,9 +22,9 @@ export class Reports {
     this.#issuer = issuer
   }
 
-  failure(reason: Failure, clock: Clock.Clock): Effect.Effect<void> {
+  failure(problem: Problem, clock: Clock.Clock): Effect.Effect<void> {
     const now = readInstant(clock)
-    const kind = typeof reason === "object" ? reason.status : reason
+    const kind = problem === "Credentials" ? problem : (problem.status ?? problem.reason)
     const before = this.#warned.get(kind)
     const isNew = before === undefined || elapsed(before, now) >= warningInterval
     if (isNew) {
@@ -32,8 +32,14 @@ export class Reports {
       this.#mayReportRecovery = true
     }
     return (isNew ? Effect.logWarning : Effect.logDebug)(
-      `An introspection request to the authorization server failed${adviceAbout(kind)}`
-    ).pipe(Effect.annotateLogs({ issuer: this.#issuer, reason: kind }))
+      `An introspection request to the authorization server failed${adviceAbout(problem)}`
+    ).pipe(
+      Effect.annotateLogs({
+        issuer: this.#issuer,
+        ...(problem === "Credentials" ? undefined : problem.annotations),
+        reason: kind
+      })
+    )
   }
 
   /** Logs only the name of the error, because its message may contain a secret. */
@@ -56,19 +62,20 @@ export class Reports {
   }
 }
 
-const adviceAbout = (kind: string | number): string => {
-  switch (kind) {
-    case "Credentials":
-      return ". The credentials option failed. The Debug log contains the name of the error."
+const adviceAbout = (problem: Problem): string => {
+  if (problem === "Credentials") {
+    return ". The credentials option failed. The Debug log contains the name of the error."
+  }
+  const { detail, document, reason, status, text } = problem
+  if (reason === "IssuerMismatch") return `. ${text}: ${detail ?? otherIssuer}.`
+  if (document === "metadata") {
+    return reason === "BadResponse" ? `. ${text}. Check the issuer option, or set the endpoint option.` : `. ${text}.`
+  }
+  switch (status) {
     case 400:
     case 401:
     case 403:
-      return ". The server refused the request. Check clientId, clientSecret and authMethod, and whether this client may introspect tokens."
-    case "IssuerMismatch":
-      return `: ${otherIssuer}`
-    case "BadResponse":
-      return ". The introspection response or the server metadata is invalid, or the metadata has no introspection_endpoint. Check the endpoint option."
-    default:
-      return "."
+      return `. ${text}. The server refused the request. Check clientId, clientSecret and authMethod, and whether this client may introspect tokens. If only some tokens cause it, the server responds so to tokens that it does not know, instead of { "active": false } (RFC 7662 §2.2).`
   }
+  return reason === "BadResponse" ? `. ${text}. Check the endpoint option.` : `. ${text}.`
 }

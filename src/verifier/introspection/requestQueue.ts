@@ -85,6 +85,16 @@ export class RequestQueue {
     })
   }
 
+  /** Succeeds at once, unless the circuit is open. The request takes no slot, so no other request waits for it. */
+  turnAlone(ticket: Ticket): Decision {
+    return Clock.clockWith((clock) => {
+      const now = readInstant(clock)
+      if (this.#breaker.state(now) === "open") return this.#unavailable("Unreachable", this.#breaker.opensFor(now))
+      ticket.startedAt = now
+      return Effect.void
+    })
+  }
+
   answered({ startedAt }: Ticket, now: Instant): void {
     if (startedAt !== undefined) this.#times.answered(startedAt, now)
   }

@@ -12,10 +12,11 @@ import { isToken } from "../../core/authorizationHeader.ts"
 import * as claims from "../claims/claims.ts"
 import * as policies from "../claims/policy.ts"
 import { refuseSetting } from "../../core/setting.ts"
-import { requireIssuer, requireSecureUrl } from "../../core/url.ts"
-import { refuse } from "../report/advice.ts"
+import { type HttpHosts, requireHttpHosts, requireIssuer, requireSecureUrl } from "../../core/url.ts"
+import { isGiven, refuse } from "../report/advice.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
+import { RequestIsolation } from "../../core/lib/isolation.ts"
 import * as outcome from "../report/telemetry.ts"
 import { alwaysValid, frozen } from "../cache/verified.ts"
 import * as answer from "./answer.ts"
@@ -25,21 +26,35 @@ import * as introspectionRequest from "./introspectionRequest.ts"
 const maxBytes = 512 * 1024
 
 const malformed = constant(new InvalidToken({ reason: "Malformed" }))
+const tooLong = constant(new InvalidToken({ reason: "Malformed" }))
+
+/** A token that is too long, which the log must explain once. */
+const unexplained = Symbol("unexplained")
+
+const adviceOnLength = ({ issuer, maxTokenLength }: answer.Policy["claims"]): string =>
+  `A token for ${issuer} was refused, because it is longer than the maxTokenLength option allows. If tokens of the issuer are longer than ${maxTokenLength} characters, raise the option, and BearerToken.MaxLength for the whole Authorization header.`
 
 export const make = Effect.fnUntraced(function* (
   options: Options & (ClientSecret | OtherCredentials) & TokenCaching
 ): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, HttpClient.HttpClient> {
-  const issuer = yield* requireIssuer("issuer", options.issuer)
-  const endpoint = options.endpoint === undefined ? undefined : yield* requireEndpoint(options.endpoint)
+  const httpHosts = yield* requireHttpHosts(options.httpHosts)
+  const endpoint = options.endpoint === undefined ? undefined : yield* requireEndpoint(options.endpoint, httpHosts)
   const policy = yield* policyOf(options)
   const reader = yield* makeReader(maxBytes)
   const count = outcome.counters(yield* Effect.context<never>())
   const introspect = introspectionRequest.make({
     issuer: options.issuer,
     reader,
+    isIsolated: (yield* RequestIsolation) !== undefined,
     endpoint:
       endpoint === undefined
-        ? discover(reader, issuer, options.issuer, "introspection_endpoint")
+        ? discover(
+            reader,
+            yield* requireIssuer("issuer", options.issuer, httpHosts),
+            options.issuer,
+            "introspection_endpoint",
+            httpHosts
+          )
         : Effect.succeed(endpoint),
     credentials: yield* credentialsOf(options)
   })
@@ -54,9 +69,21 @@ export const make = Effect.fnUntraced(function* (
     )
   return yield* cachedVerifier.make({
     cache: options.cache,
-    read: (token) => (isToken(token) && token.length <= policy.claims.maxTokenLength ? token : malformed),
+    read: (token) =>
+      !isToken(token)
+        ? malformed
+        : token.length <= policy.claims.maxTokenLength
+          ? token
+          : isGiven(policy, "TooLong")
+            ? tooLong
+            : unexplained,
     verify: (presented, fiber) => {
-      const verified = presented instanceof InvalidToken ? Effect.fail(presented) : verify(presented)
+      const verified =
+        presented instanceof InvalidToken
+          ? Effect.fail(presented)
+          : presented === unexplained
+            ? refuse(tooLong, adviceOnLength(policy.claims), policy, "TooLong")
+            : verify(presented)
       return outcome.observed(verified, "TokenIntrospection.verify", count, fiber)
     },
     refused: count
@@ -64,19 +91,16 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<answer.Policy, ConfigurationError> {
-  const { accessTokenClaims, audience, subjectClaims = ["sub"] } = options
-  const claimsPolicy =
-    audience === false
-      ? { ...(yield* policies.make(new Set(), { ...options, audience: options.issuer })), audience: undefined }
-      : yield* policies.make(new Set(), { ...options, audience })
+  const { accessTokenClaims, subjectClaims = ["sub"] } = options
+  const claimsPolicy = yield* policies.make(new Set(), options)
   if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {
     return yield* refuseSetting("subjectClaims", policies.mustNameClaims)
   }
   return { claims: claimsPolicy, accessTokenClaims, subjectClaims }
 })
 
-const requireEndpoint = (value: string) =>
-  Effect.flatMap(requireSecureUrl("endpoint", value), (url) =>
+const requireEndpoint = (value: string, httpHosts: HttpHosts) =>
+  Effect.flatMap(requireSecureUrl("endpoint", value, httpHosts), (url) =>
     url.hash === "" ? Effect.succeed(url) : refuseSetting("endpoint", "must not have a fragment.")
   )
 

@@ -48,5 +48,9 @@ export const adviceOnKey = (alg: string, kid: string | undefined, { issuer }: Po
     kid === undefined ? "(the token has no kid)" : "with the kid of the token"
   }. Check that the issuer option names the issuer that signs the tokens, and that its key set has the key with kid, and with a fitting alg or without alg.`
 
+/** Advice for `layerSecret`: with a wrong secret, every token fails here. */
+export const adviceOnSecret = ({ issuer }: Policy): string =>
+  `A token for ${issuer} was refused, because its signature does not match the secret option. The token is forged, or it was signed with another secret. If every token is refused, compare the secrets. Decode a secret in base64 or hex to bytes first.`
+
 export const claimsAreMalformed =
   "A signed token was refused, because its claims are not strict JSON: an object in UTF-8 without duplicate members and with at most 16 levels. Correct the claims at the issuer."

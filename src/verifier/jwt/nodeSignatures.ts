@@ -1,4 +1,5 @@
-/** Verifies signatures with `node:crypto`. Names no module of Node in an import, so that bundles run everywhere. */
+/** Verifies signatures with `node:crypto`. Imports only types of Node, so that bundles run everywhere. */
+/// <reference types="node" />
 import * as Effect from "effect/Effect"
 import type * as NodeBuffer from "node:buffer"
 import type * as NodeCrypto from "node:crypto"
@@ -97,33 +98,40 @@ const unsuitableKey = failConstant(new InvalidToken({ reason: "UnknownKey" }))
 
 interface Prepared {
   readonly digest: string | null
-  readonly key: NodeCrypto.KeyObject
+  readonly key: NodeCrypto.KeyObject | NodeCrypto.VerifyKeyObjectInput
 }
 
-/** Creates the check. Asymmetric signatures are verified in Node's thread pool. */
+/** Creates the check. Asymmetric signatures are verified in the thread pool of Node. */
 export const make = ({ buffer: { Buffer }, crypto }: NodeModules): Check => {
   const asymmetric = tableOf(crypto)
+  // Bun and Deno read the options only from a record.
+  const readsOptionsOfKey = isNode()
 
   // Converting a key takes longer than starting a verification, so each key is converted once per algorithm.
   const prepared = new WeakMap<CryptoKey, Map<string, Prepared | undefined>>()
 
   // Node reads `padding`, `saltLength` and `dsaEncoding` from the key that it is given, inherited ones too. A key in a
   // record of its own (`{ key, padding }`) costs Node 25 µs for each verification.
-  const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => ({
-    digest,
-    key: Object.assign(crypto.KeyObject.from(key), {
-      padding: undefined,
-      saltLength: undefined,
-      dsaEncoding: undefined,
-      ...options
-    })
-  })
+  const prepare = (key: CryptoKey, { digest, options }: Asymmetric): Prepared => {
+    const own = { padding: undefined, saltLength: undefined, dsaEncoding: undefined, ...options }
+    const object = crypto.KeyObject.from(key)
+    return { digest, key: readsOptionsOfKey ? Object.assign(object, own) : ownProperties({ key: object, ...options }) }
+  }
+
+  /** Returns `undefined` if the runtime refuses the key. */
+  const prepareIfValid = (key: CryptoKey, kind: Asymmetric): Prepared | undefined => {
+    try {
+      return prepare(key, kind)
+    } catch {
+      return undefined
+    }
+  }
 
   const preparedOf = (key: CryptoKey, algorithm: string): Prepared | undefined => {
     const cached = prepared.get(key)
     if (cached?.has(algorithm) === true) return cached.get(algorithm)
     const kind = lookUp(asymmetric, algorithm)
-    const made = kind !== undefined && fits(key, kind) ? prepare(key, kind) : undefined
+    const made = kind !== undefined && fits(key, kind) ? prepareIfValid(key, kind) : undefined
     prepared.set(key, (cached ?? new Map<string, Prepared | undefined>()).set(algorithm, made))
     return made
   }
@@ -146,10 +154,15 @@ export const make = ({ buffer: { Buffer }, crypto }: NodeModules): Check => {
     const prepared = preparedOf(key, algorithm)
     if (prepared === undefined) return unsuitableKey
     return atEndOfTurn((resume) => {
-      // Node reports an error if the signature is malformed.
-      crypto.verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
-        resume(error === null && valid ? payload : wrongSignature)
-      )
+      try {
+        // Node reports an error if the signature is malformed.
+        crypto.verify(prepared.digest, input, prepared.key, signature, (error, valid) =>
+          resume(error === null && valid ? payload : wrongSignature)
+        )
+      } catch {
+        // Deno throws if the key is not valid.
+        resume(unsuitableKey)
+      }
     })
   }
 }

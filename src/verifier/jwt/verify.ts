@@ -6,14 +6,14 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { constant } from "../../core/constantErrors.ts"
+import { own } from "../../core/lib/ownProperties.ts"
 import { give, isGiven, refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
 import { frozen, type Rejection, stillValid, type Validity, type Verified } from "../cache/verified.ts"
-import { adviceOn, adviceOnScopes } from "../claims/claimAdvice.ts"
+import { adviceOn, adviceOnAccepted } from "../claims/claimAdvice.ts"
 import * as claims from "../claims/claims.ts"
 import * as compact from "./compact.ts"
 import * as form from "./formAdvice.ts"
-import { own } from "../../core/lib/ownProperties.ts"
 import { parseObject } from "../claims/strictJson.ts"
 import * as policies from "../claims/policy.ts"
 import * as profile from "../claims/accessTokenMarks.ts"
@@ -25,7 +25,8 @@ export type Keys = ReadonlyArray<Key>
 /** One accepted issuer: its policy and its keys. */
 export interface Trust {
   readonly policy: policies.Policy
-  readonly keysOf: (header: KeySelector) => Effect.Effect<Keys, Rejection>
+  /** With `mismatched`, looks for other keys than these. Their signature did not match. */
+  readonly keysOf: (header: KeySelector, mismatched?: Keys) => Effect.Effect<Keys, Rejection>
   /** Returns keys synchronously. Returns an empty array if `keysOf` would have to wait, fail or fetch. */
   readonly availableKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
 }
@@ -55,6 +56,41 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
     refused: count
   })
 })
+
+/** Creates a cached verifier that finds the trust in an issuer for each token. `find` decides before anything is fetched. */
+export const makeFinding = Effect.fnUntraced(function* (
+  find: (issuer: string) => Effect.Effect<Trust, Rejection>,
+  { maxTokenLength }: policies.Policy,
+  { cache }: TokenCaching
+) {
+  const count = outcome.counters(yield* Effect.context<never>())
+  const check = yield* Signatures
+  return yield* cachedVerifier.make({
+    cache,
+    read: (token) => {
+      if (token.length > maxTokenLength) return tooLong
+      const parsed = compact.parse(token)
+      const unverified = parsed === undefined ? undefined : compact.claimsOf(parsed)
+      if (parsed === undefined || unverified === undefined) return malformed
+      const issuer = own(unverified, "iss")
+      return typeof issuer === "string" ? { token, parsed, issuer } : otherIssuer
+    },
+    verify: (presented, fiber) => {
+      const verified =
+        presented instanceof InvalidToken
+          ? Effect.fail(presented)
+          : Effect.flatMap(find(presented.issuer), (trust) =>
+              trust.policy.algorithms.has(presented.parsed.header.alg)
+                ? verifyPresented({ ...presented, trust }, check)
+                : Effect.fail(wrongAlgorithm)
+            )
+      return outcome.observed(verified, "JwtVerifier.verify", count, fiber)
+    },
+    refused: count
+  })
+})
+
+export const refusedIssuer = (): InvalidToken => otherIssuer
 
 /** Well-formed token, and the issuer that it claims to be from. */
 interface Presented {
@@ -127,7 +163,7 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
   if (only !== undefined && another === undefined) return only
   const unverified = compact.claimsOf(parsed)
   if (unverified === undefined) return malformed
-  return trusted.find(({ policy }) => policy.issuer === own(unverified, "iss")) ?? otherIssuer
+  return trusted.find(({ policy }) => policy.issuerOf(unverified) !== undefined) ?? otherIssuer
 }
 
 const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
@@ -149,14 +185,32 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
         Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
       first === undefined ? Effect.fail(unknownKey) : verifyWith(first)
     )
+  // The issuer may have replaced a key without a `kid`, or a key with the same `kid`. Verify again only with keys that
+  // are new. Otherwise the first refusal stands.
+  const verifyOrSearch = (keys: Keys) =>
+    Effect.catch(verifyWithEach(keys), (error) =>
+      error.reason !== "Signature"
+        ? Effect.fail(error)
+        : Effect.flatMap(
+            Effect.orElseSucceed(keysOf(header, keys), () => keys),
+            (found) => {
+              const others = found.filter((key) => !keys.includes(key))
+              return others.length === 0 ? Effect.fail(error) : verifyWithEach(others)
+            }
+          )
+    )
   const find = () =>
     Effect.tapError(keysOf(header), (error) =>
       error.reason === "UnknownKey" ? give(form.adviceOnKey(alg, kid, trust.policy), trust.policy) : Effect.void
     )
-  return Effect.clockWith((clock) => {
+  const verified = Effect.clockWith((clock) => {
     const available = availableKeys(header, clock, clock.currentTimeMillisUnsafe())
-    return available.length > 0 ? verifyWithEach(available) : Effect.flatMap(find(), verifyWithEach)
+    return available.length > 0 ? verifyOrSearch(available) : Effect.flatMap(find(), verifyOrSearch)
   })
+  if (form.isSupported(alg)) return verified
+  return Effect.tapError(verified, (error) =>
+    error.reason === "Signature" ? give(form.adviceOnSecret(trust.policy), trust.policy) : Effect.void
+  )
 }
 
 /** Validates signed claims. Only tokens with a valid signature can cause advice in the log. */
@@ -184,6 +238,8 @@ const accept = (
       return refuse(new InvalidToken({ reason: "Claim", claim: failing }), advice, policy)
     }
     const accepted = Effect.succeed({ ...frozen(token), until: claims.until(token, policy), validity })
-    const advice = adviceOnScopes(verified, policy)
-    return advice === undefined ? accepted : Effect.andThen(give(advice, policy), accepted)
+    return adviceOnAccepted(verified, policy).reduceRight<Effect.Effect<Verified>>(
+      (accepted, { kind, text }) => Effect.andThen(give(text, policy, kind), accepted),
+      accepted
+    )
   })

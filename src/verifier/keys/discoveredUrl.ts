@@ -1,7 +1,7 @@
 /** Keeps the URL of the keys between failed fetches, so that a slow issuer makes progress with each fetch. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Unavailable } from "../authorizationServer/http.ts"
+import type { Failure } from "../authorizationServer/failure.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 
 /** Then the metadata is read again, in milliseconds. The issuer may have moved its keys to a reachable host. */
@@ -25,13 +25,13 @@ export class DiscoveredUrl {
   }
 
   /** Runs a fetch from the URL. Forgets the URL unless the fetch got no response. */
-  forget<A>(fetch: Effect.Effect<A, Unavailable>): Effect.Effect<A, Unavailable> {
+  forget<A>(fetch: Effect.Effect<A, Failure>): Effect.Effect<A, Failure> {
     const forget = Effect.sync(() => {
       this.#found = undefined
     })
     return fetch.pipe(
       Effect.tap(() => forget),
-      Effect.tapError((reason) => (reason === "Timeout" || reason === "Unreachable" ? Effect.void : forget))
+      Effect.tapError(({ reason }) => (reason === "Timeout" || reason === "Unreachable" ? Effect.void : forget))
     )
   }
 }

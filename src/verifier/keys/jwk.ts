@@ -12,7 +12,6 @@ export type UnusableKey =
   | "Purpose" // `use` is not "sig" or `key_ops` lacks "verify" (RFC 7517 §4.2, §4.3)
   | "Algorithm" // `alg` does not fit the key's type and curve
   | "Curve" // `crv` is not supported
-  | "Invalid" // WebCrypto refuses the key, for example because its point is not on the curve
   | "DuplicateKid" // another key has the same `kid` and algorithm
   | "TooMany" // the set has too many keys
 
@@ -49,11 +48,19 @@ const members = ["kty", "kid", "alg", "use", "crv", "n", "e", "x", "y"] as const
 /** Private members (RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2), and `priv` of AKP keys. */
 const privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"]
 
+const emptyAsAbsent = (value: unknown): unknown => (Array.isArray(value) && value.length === 0 ? undefined : value)
+
+/** An empty list of other primes has no prime (RFC 7518 §6.3.2.7). Some serializers write it for every RSA key. */
+const isPrivate = (name: string, value: unknown): boolean =>
+  (name === "oth" ? emptyAsAbsent(value) : value) !== undefined
+
 type Members = { readonly [name in (typeof members)[number]]?: string }
 
 export const readJwk = (value: unknown): Candidate => {
   const given: object = typeof value === "object" && value !== null ? value : {}
-  const own = (name: string): unknown => (Object.hasOwn(given, name) ? Reflect.get(given, name) : undefined)
+  // Some serializers write an absent member as null. It is no value. A key without a required member is malformed.
+  const own = (name: string): unknown =>
+    Object.hasOwn(given, name) ? (Reflect.get(given, name) ?? undefined) : undefined
   const read: Members = ownProperties(
     Object.fromEntries(
       members.flatMap((name) => {
@@ -75,14 +82,17 @@ export const readJwk = (value: unknown): Candidate => {
     ...(kty === "RSA" ? { n: n ?? "", e: e ?? "" } : { crv: crv ?? "", x: x ?? "" }),
     ...(kty === "EC" ? { y: y ?? "" } : undefined)
   }
-  const keyOps = own("key_ops")
+  // An empty list restricts nothing that a publisher can mean: such a key would serve no purpose.
+  const keyOps = emptyAsAbsent(own("key_ops"))
   const wrongType = members.some((name) => own(name) !== undefined && read[name] === undefined)
   const judge = (): UnusableKey | undefined => {
     if (kty === "oct") return "Symmetric"
-    if (privateMembers.some((name) => own(name) !== undefined)) return "Private"
+    if (privateMembers.some((name) => isPrivate(name, own(name)))) return "Private"
     if (kty === undefined || wrongType || (kid !== undefined && kid.length > maxKidLength)) return "Malformed"
     if (kty !== "RSA" && kty !== "EC" && kty !== "OKP") return "Type"
     if (use !== undefined && use !== "sig") return "Purpose"
+    // RFC 7517 §4.3 forbids duplicates.
+    if (Array.isArray(keyOps) && new Set(keyOps).size < keyOps.length) return "Malformed"
     if (keyOps !== undefined && !(Array.isArray(keyOps) && keyOps.includes("verify"))) return "Purpose"
     if (kty !== "RSA" && ![...algorithms.values()].some((needs) => needs.kty === kty && needs.crv === crv))
       return "Curve"

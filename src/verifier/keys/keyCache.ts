@@ -1,6 +1,5 @@
 /** Caches an issuer's keys, refreshes them before they expire, and serves stale keys for a bounded time. */
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { type AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
@@ -25,11 +24,7 @@ type Found = Effect.Effect<ReadonlyArray<CryptoKey>, InvalidToken | Authorizatio
 
 export const unknownKey = constant(new InvalidToken({ reason: "UnknownKey" }))
 
-interface Options extends RefresherOptions {
-  readonly staleFor: number
-}
-
-export const make = Effect.fnUntraced(function* (options: Options) {
+export const make = Effect.fnUntraced(function* (options: RefresherOptions) {
   const refresher = yield* makeRefresher(options)
   const freshKeys = freshKeysOf(refresher)
   return {
@@ -46,14 +41,17 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 /** One lookup of keys by a token header. */
 interface Lookup {
   readonly header: Selector
+  /** Keys that did not make the signature of the token. */
+  readonly mismatched: ReadonlyArray<CryptoKey>
   readonly startedAt: Instant
   /** Number of fetches that were sent before the lookup began. A later fetch looks for its key. */
   readonly sent: number
   readonly now: Instant
 }
 
-const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
+const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) => {
   const searched = new SearchedKeys()
+  let hasReportedNoKids = false
 
   const lookUp = (lookup: Lookup): Found => {
     if (!Keys.canExist(lookup.header)) return Effect.fail(unknownKey)
@@ -68,7 +66,13 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
   const fromFreshKeys = (lookup: Lookup, fetched: Fetched, age: number): Found => {
     const found = Keys.select(fetched.keys, lookup.header)
     if (found.length === 0) return fromNoKey(lookup, fetched)
-    if (age >= fetched.freshFor * refreshAhead) refresher.fetch(lookup.now)
+    // A token whose signature does not match is usually forged. But the issuer may have published another key without
+    // a `kid`, or with the same `kid`. So look for it as for a missing key, with the same cool-down.
+    if (isMismatched(found, lookup) && fetched.number <= lookup.sent) {
+      const waiting = waitFor(refresher.fetchUnknownKey(lookup.now), lookup)
+      if (waiting !== undefined) return waiting
+    }
+    if (age >= fetched.freshFor * refreshAhead) refresher.fetchAhead(lookup.now)
     return Effect.succeed(found)
   }
 
@@ -80,12 +84,20 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
     // The issuer has a key with this `kid`, so the fault is in the `alg` of the token, or the key is refused.
     const isUnusable = Keys.hasKid(fetched.keys, lookup.header.kid)
     const wasSearched = isUnusable || searched.add(lookup.header, lookup.sent) < fetched.number
-    if (fetched.number > lookup.sent) return Effect.fail(unknownKey)
+    if (fetched.number > lookup.sent) return refuseUnknown(lookup, fetched)
     const waiting = waitFor(refresher.fetchUnknownKey(lookup.now), lookup)
     if (waiting !== undefined) return waiting
     // If the search for a new key failed, the key may exist. Report the outage instead of refusing the token.
-    if (wasSearched) return Effect.fail(refresher.error ?? unknownKey)
+    if (wasSearched)
+      return refresher.error === undefined ? refuseUnknown(lookup, fetched) : Effect.fail(refresher.error)
     return Effect.fail(refresher.notLookedFor(lookup.now))
+  }
+
+  const refuseUnknown = ({ header: { kid } }: Lookup, { keys }: Fetched): Found => {
+    const refused = Effect.fail(unknownKey)
+    if (kid === undefined || hasReportedNoKids || keys.byKid.size > 0 || keys.byAlgorithm.size === 0) return refused
+    hasReportedNoKids = true
+    return Effect.andThen(telemetry.reportNoKids(issuer), refused)
   }
 
   const fromStaleKeys = (lookup: Lookup, fetched: Fetched, age: number): Found => {
@@ -116,8 +128,8 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
     return waited < maxWaitWithStaleKeys ? lookUpAfter(pending, lookup, maxWaitWithStaleKeys - waited) : undefined
   }
 
-  const lookUpAfter = ({ ended }: Pending, lookup: Lookup, patience: number): Found =>
-    Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), patience), () =>
+  const lookUpAfter = (pending: Pending, lookup: Lookup, patience: number): Found =>
+    Effect.flatMap(Effect.timeoutOption(refresher.wait(pending), patience), () =>
       Clock.clockWith((clock) => lookUp({ ...lookup, now: readInstant(clock) }))
     )
 
@@ -131,12 +143,15 @@ const finder = (refresher: Refresher, { issuer, staleFor }: Options) => {
     return report(issuer)
   }
 
-  return (header: Selector): Found =>
+  return (header: Selector, mismatched: ReadonlyArray<CryptoKey> = []): Found =>
     Clock.clockWith((clock) => {
       const now = readInstant(clock)
-      return lookUp({ header, startedAt: now, sent: refresher.sent, now })
+      return lookUp({ header, mismatched, startedAt: now, sent: refresher.sent, now })
     })
 }
+
+const isMismatched = (found: ReadonlyArray<CryptoKey>, { mismatched }: Lookup): boolean =>
+  mismatched.length > 0 && found.every((key) => mismatched.includes(key))
 
 /** Remembers which keys were asked for, and how many fetches were sent before. */
 class SearchedKeys {
@@ -182,7 +197,7 @@ const refresh = (refresher: Refresher): Effect.Effect<void, AuthorizationServerU
     const pending = elapsed(start, now) < maxRefresh ? refresher.fetch(now) : undefined
     return pending === undefined
       ? Effect.fail(refresher.unavailable(now))
-      : Effect.flatMap(Deferred.await(pending.ended), () => loop(clock, start))
+      : Effect.flatMap(refresher.wait(pending), () => loop(clock, start))
   }
   return Clock.clockWith((clock) => loop(clock, readInstant(clock)))
 }

@@ -94,8 +94,8 @@ const freezeKey = (key: CryptoKey): CryptoKey => {
 const sameKey = (a: Candidate, b: Candidate) => JSON.stringify(a.key) === JSON.stringify(b.key)
 
 // Keys of different types may share a `kid` (RFC 7517 §4.5). Keys for one algorithm may not.
-const clash = (a: Candidate, b: Candidate): boolean =>
-  a.kid !== undefined && a.kid === b.kid && a.algorithms.some((alg) => b.algorithms.includes(alg)) && !sameKey(a, b)
+const clash = (a: Usable, b: Usable): boolean =>
+  a.kid !== undefined && a.kid === b.kid && [...a.keys.keys()].some((alg) => b.keys.has(alg)) && !sameKey(a, b)
 
 /** A candidate with its imported keys, one per algorithm. */
 interface Usable extends Candidate {

@@ -30,6 +30,15 @@ export interface CacheOptions {
   readonly freshFor?: Duration.Input
   /** How much longer cached keys serve while the issuer is unreachable. From 0 to 24 hours. @default "1 hour" */
   readonly staleFor?: Duration.Input
+  /** Longest duration of one request to the issuer. From 1 to 30 seconds. @default "5 seconds" */
+  readonly fetchTimeout?: Duration.Input
+  /**
+   * Hosts that plain `http` may reach, such as `["keycloak:8080"]` inside a container network. Whoever can change the
+   * traffic of that network can replace the keys, and so create tokens. Name the port unless it is 80.
+   *
+   * @default []
+   */
+  readonly httpHosts?: ReadonlyArray<string>
   /** Maximum size of a metadata or key set response, in bytes. From 1 KiB to 16 MiB. @default 524288 */
   readonly maxBytes?: number
 }

@@ -1,23 +1,22 @@
 /** Fetches a key set from its URL (RFC 7517 §5). */
 import * as Effect from "effect/Effect"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { parse, type Reader, statusIsBad, type Unavailable } from "../authorizationServer/http.ts"
+import { Failure } from "../authorizationServer/failure.ts"
+import { readDocument, type Reader } from "../authorizationServer/http.ts"
 import { type Bounds, freshFor } from "./cacheControl.ts"
 
 export interface Published {
   readonly keys: ReadonlyArray<unknown>
   /** Milliseconds. */
   readonly freshFor: number
+  readonly url: URL
 }
 
-export const fetchKeys = (reader: Reader, url: URL, bounds: Bounds): Effect.Effect<Published, Unavailable> =>
-  reader(HttpClientRequest.get(url, { acceptJson: true })).pipe(
-    Effect.mapError(statusIsBad),
-    Effect.flatMap((answer) =>
-      Effect.flatMap(parse(answer), ({ keys }): Effect.Effect<Published, Unavailable> =>
-        Array.isArray(keys)
-          ? Effect.succeed({ keys, freshFor: freshFor(answer.headers, bounds) })
-          : Effect.fail("BadResponse")
-      )
-    )
+// Some servers have only one of the two media types (RFC 7517 §8.5.2), and respond with 406 to a request for the other.
+const mediaTypes = "application/jwk-set+json, application/json"
+
+export const fetchKeys = (reader: Reader, url: URL, bounds: Bounds): Effect.Effect<Published, Failure> =>
+  Effect.flatMap(readDocument(reader, "key set", url, mediaTypes), ({ headers, json: { keys } }) =>
+    Array.isArray(keys)
+      ? Effect.succeed({ keys, freshFor: freshFor(headers, bounds), url })
+      : Effect.fail(new Failure("BadResponse", { detail: "it has no list of keys" }).of("key set", url))
   )

@@ -1,16 +1,20 @@
 /** Fetches an issuer's keys, one fetch at a time, with a cool-down between fetches. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as Metric from "effect/Metric"
 import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import type { Published } from "./published.ts"
-import type { Reader, Unavailable } from "../authorizationServer/http.ts"
+import { Failure } from "../authorizationServer/failure.ts"
+import type { Reader } from "../authorizationServer/http.ts"
+import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
+import { type Isolation, RequestIsolation } from "../../core/lib/isolation.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import { freezeError } from "../../core/lib/exit.ts"
 import * as Keys from "./keys.ts"
@@ -18,8 +22,10 @@ import * as telemetry from "./telemetry.ts"
 
 const failureCoolDown = Duration.seconds(5)
 const unknownKeyCoolDown = Duration.seconds(30)
-/** Each request of a fetch has this time, so that slow metadata takes no time from the keys. */
-const requestTimeout = Duration.seconds(5)
+/** Longest cool-down for which `Retry-After` is respected. */
+const maxFailureCoolDown = Duration.minutes(1)
+/** Statuses whose `Retry-After` header says when the server is available again (RFC 6585 §4, RFC 9110 §15.6.4). */
+const withRetryAfter: ReadonlySet<number | undefined> = new Set([429, 503])
 /** A fetch whose request is late by this time is forgotten. The timer of the request has then not worked. */
 const timerTolerance = Duration.seconds(1)
 /** While an outage is this recent, stale keys serve without waiting for the next fetch. */
@@ -39,6 +45,7 @@ export interface Fetched {
 
 interface Outage {
   readonly error: AuthorizationServerUnavailable
+  readonly coolDown: Duration.Duration
   readonly failedAt: Instant
 }
 
@@ -48,6 +55,8 @@ export class Pending {
   readonly isUnknownKey: boolean
   /** Completes when the fetch ends, and also when the fetch is forgotten. */
   readonly ended: Deferred.Deferred<void> = Deferred.makeUnsafe()
+  /** Last sign of the request that runs the fetch, if requests are isolated. */
+  seenAt: Instant
   /** Start of the current request. */
   requestedAt: Instant
   number = 0
@@ -55,16 +64,26 @@ export class Pending {
   constructor(startedAt: Instant, isUnknownKey: boolean) {
     this.startedAt = startedAt
     this.requestedAt = startedAt
+    this.seenAt = startedAt
     this.isUnknownKey = isUnknownKey
   }
 }
+
+/** Interval between two signs of an isolated fetch, and between two looks of the requests that wait for it. */
+const signInterval = Duration.millis(20)
+/** An isolated fetch without a sign for this time has lost its request. */
+const signTolerance = Duration.millis(500)
 
 export interface RefresherOptions {
   /** Names the issuer in errors, logs and metrics. */
   readonly issuer: string
   readonly reader: Reader
   /** Fetches the keys with the given reader, which adds a time-out to each request. */
-  readonly fetch: (reader: Reader) => Effect.Effect<Published, Unavailable>
+  readonly fetch: (reader: Reader) => Effect.Effect<Published, Failure>
+  /** Each request of a fetch has this time in milliseconds, so that slow metadata takes no time from the keys. */
+  readonly fetchTimeout: number
+  /** How much longer stale keys serve, in milliseconds. */
+  readonly staleFor: number
 }
 
 export const makeRefresher = Effect.fnUntraced(function* (options: RefresherOptions) {
@@ -81,6 +100,7 @@ export class Refresher {
   readonly timedOut: AuthorizationServerUnavailable
 
   readonly #options: RefresherOptions
+  readonly #isolation: Isolation | undefined
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** Error if no fetch failed and none may start, because the layer is closed. */
   readonly #closedError: AuthorizationServerUnavailable
@@ -100,6 +120,7 @@ export class Refresher {
 
   constructor(options: RefresherOptions, context: Context.Context<never>) {
     this.#options = options
+    this.#isolation = Context.get(context, RequestIsolation)
     this.#closedError = this.#errorOf("Unreachable", failureCoolDown)
     this.timedOut = this.#errorOf("Timeout", failureCoolDown)
     this.#coolDownError = this.#errorOf("Unspecified", unknownKeyCoolDown)
@@ -130,6 +151,36 @@ export class Refresher {
   /** Joins the pending fetch or starts one. Returns `undefined` during a cool-down and after `close`. */
   fetch(now: Instant): Pending | undefined {
     return this.#join(now) ?? (this.#mayStart(now) ? this.#start(now, false) : undefined)
+  }
+
+  /**
+   * Starts a fetch for which no request waits. An isolated fetch would end with its request, unless the runtime keeps
+   * the request's context.
+   */
+  fetchAhead(now: Instant): void {
+    if (this.#isolation === undefined) {
+      this.fetch(now)
+    } else if (this.#isolation.waitUntil !== undefined && this.#pending === undefined && this.#mayStart(now)) {
+      const pending = this.#start(now, false)
+      this.#isolation.waitUntil(Effect.runPromise(this.wait(pending)))
+    }
+  }
+
+  /**
+   * Waits until a fetch ends. An isolated request waits with its own timers, and for no other request. It stops waiting
+   * if the request that runs the fetch is gone.
+   */
+  wait(pending: Pending): Effect.Effect<void> {
+    if (this.#isolation === undefined) return Deferred.await(pending.ended)
+    const look: Effect.Effect<void> = Clock.clockWith((clock) => {
+      if (this.#pending !== pending) return Effect.void
+      if (hasPassed(signTolerance, pending.seenAt, readInstant(clock))) {
+        this.#forget(pending)
+        return Effect.void
+      }
+      return Effect.andThen(Effect.sleep(signInterval), look)
+    })
+    return look
   }
 
   /** Joins the pending fetch or starts one for an unknown key, with a longer cool-down. */
@@ -167,7 +218,7 @@ export class Refresher {
   #mayStart(now: Instant): boolean {
     return (
       !this.#isClosed &&
-      (this.#outage === undefined || hasPassed(failureCoolDown, this.#outage.failedAt, now)) &&
+      (this.#outage === undefined || hasPassed(this.#outage.coolDown, this.#outage.failedAt, now)) &&
       // A program that invalidates the keys all the time must not flood the issuer.
       (!this.#isInvalidated || this.#renewedAt === undefined || hasPassed(failureCoolDown, this.#renewedAt, now))
     )
@@ -186,9 +237,9 @@ export class Refresher {
   #join(now: Instant): Pending | undefined {
     const pending = this.#pending
     if (pending === undefined) return
-    const limit = Duration.sum(requestTimeout, timerTolerance)
-    if (!hasPassed(limit, pending.requestedAt, now)) return pending
-    const report = this.#failed("Timeout", after(requestTimeout, pending.requestedAt))
+    const limit = Duration.millis(this.#options.fetchTimeout)
+    if (!hasPassed(Duration.sum(limit, timerTolerance), pending.requestedAt, now)) return pending
+    const report = this.#failed(new Failure("Timeout"), after(limit, pending.requestedAt))
     this.#forget(pending)
     this.#fork(report)
     return this.#pending
@@ -200,7 +251,8 @@ export class Refresher {
    */
   #forget(pending: Pending): void {
     this.#pending = undefined
-    this.#fiber?.interruptUnsafe()
+    // The I/O of an isolated fetch belongs to its own request.
+    if (this.#isolation === undefined) this.#fiber?.interruptUnsafe()
     this.#fiber = undefined
     Deferred.doneUnsafe(pending.ended, Exit.void)
   }
@@ -211,16 +263,30 @@ export class Refresher {
     this.#pending = pending
     if (this.#isInvalidated) this.#renewedAt = now
     this.#isInvalidated = false
-    this.#fiber = this.#fork(Effect.andThen(Effect.yieldNow, this.#run(pending)))
+    const run = Effect.andThen(Effect.yieldNow, this.#run(pending))
+    this.#fiber = this.#fork(this.#isolation === undefined ? run : Effect.raceFirst(run, this.#sign(pending)))
     this.#fiber.addObserver(() => {
       if (this.#pending === pending) this.#forget(pending)
     })
     return pending
   }
 
+  /** Shows that the request which runs the fetch is there. */
+  #sign(pending: Pending): Effect.Effect<never> {
+    return Clock.clockWith((clock) => {
+      pending.seenAt = readInstant(clock)
+      return Effect.andThen(Effect.sleep(signInterval), this.#sign(pending))
+    })
+  }
+
   #run(pending: Pending): Effect.Effect<void> {
     const { fetch, issuer, reader } = this.#options
-    const bounded: Reader = (request) => this.#bounded(pending, reader(request))
+    const bounded: Reader = (request) =>
+      // A cache before the issuer may have the set from before the new key (RFC 9111 §5.2.1.4).
+      this.#bounded(
+        pending,
+        reader(pending.isUnknownKey ? HttpClientRequest.setHeader(request, "cache-control", "no-cache") : request)
+      )
     return Effect.suspend(() => {
       pending.number = ++this.sent
       return fetch(bounded)
@@ -234,32 +300,45 @@ export class Refresher {
             this.#outage === undefined
               ? Effect.logError("The HttpClient died or was interrupted while it fetched the issuer's keys.", cause)
               : Effect.void,
-            Effect.fail<Unavailable>("Unreachable")
+            Effect.fail(new Failure("Unreachable"))
           )
       ),
       Effect.withSpan("KeySet.refresh", { root: true, attributes: { issuer } }),
-      Effect.catch((reason) =>
-        Clock.clockWith((clock) => (this.#pending === pending ? this.#failed(reason, readInstant(clock)) : Effect.void))
+      Effect.catch((failure) =>
+        Clock.clockWith((clock) =>
+          this.#pending === pending ? this.#failed(failure, readInstant(clock)) : Effect.void
+        )
       )
     )
   }
 
   /** Stops waiting after the time-out, even if the client cannot be interrupted. */
-  #bounded<A, E>(pending: Pending, request: Effect.Effect<A, E>): Effect.Effect<A, E | Unavailable> {
+  #bounded<A, E>(pending: Pending, request: Effect.Effect<A, E>): Effect.Effect<A, E | Failure> {
     return Clock.clockWith((clock) => {
       pending.requestedAt = readInstant(clock)
       return Effect.flatMap(Effect.forkDetach(request, { startImmediately: true }), (fiber) =>
         Fiber.join(fiber).pipe(
-          Effect.timeoutOrElse({ duration: requestTimeout, orElse: () => Effect.fail<Unavailable>("Timeout") }),
+          Effect.timeoutOrElse({
+            duration: this.#options.fetchTimeout,
+            orElse: () => Effect.fail(new Failure("Timeout"))
+          }),
           Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
         )
       )
     })
   }
 
-  #succeeded(published: Published, pending: Pending): Effect.Effect<void> {
+  #succeeded(published: Published, pending: Pending): Effect.Effect<void, Failure> {
     return Effect.gen({ self: this }, function* () {
       const { issuer } = this.#options
+      if (published.keys.length === 0 && this.#hasGoodKeys(pending.startedAt)) {
+        return yield* Effect.fail(
+          new Failure("BadResponse", { detail: "it is empty, so the last keys stay in use" }).of(
+            "key set",
+            published.url
+          )
+        )
+      }
       const previous = this.#lastKeys
       const keys = yield* Keys.load(published.keys, previous)
       // A forgotten fetch must not bring back keys that were invalidated.
@@ -280,18 +359,33 @@ export class Refresher {
     })
   }
 
-  /** Sets the outage synchronously. The returned effect only reports the outage. */
-  #failed(reason: Unavailable, failedAt: Instant): Effect.Effect<void> {
-    const { issuer } = this.#options
-    const isFirst = this.#outage === undefined
-    this.#outage = { error: this.#errorOf(reason, failureCoolDown), failedAt }
-    return Effect.andThen(
-      telemetry.reportFailure(issuer, reason, isFirst),
-      telemetry.countFetch(issuer, telemetry.outcomeOf(reason))
+  /** Returns `true` if there are keys that may serve in an outage. An empty set is then more likely a mistake. */
+  #hasGoodKeys(now: Instant): boolean {
+    const { fetched } = this
+    return (
+      fetched !== undefined &&
+      fetched.keys.byAlgorithm.size > 0 &&
+      elapsed(fetched.startedAt, now) < fetched.freshFor + this.#options.staleFor
     )
   }
 
-  #errorOf(reason: Unavailable, retryAfter: Duration.Duration): AuthorizationServerUnavailable {
+  /** Sets the outage synchronously. The returned effect only reports the outage. */
+  #failed(failure: Failure, failedAt: Instant): Effect.Effect<void> {
+    const { issuer } = this.#options
+    const isFirst = this.#outage === undefined
+    const asked = withRetryAfter.has(failure.status) ? readRetryAfter(failure.retryAfter, failedAt.wall) : undefined
+    const coolDown = Duration.clamp(Duration.millis(Math.max(asked ?? 0, 0)), {
+      minimum: failureCoolDown,
+      maximum: maxFailureCoolDown
+    })
+    this.#outage = { error: this.#errorOf(failure.reason, coolDown), coolDown, failedAt }
+    return Effect.andThen(
+      telemetry.reportFailure(issuer, failure, isFirst),
+      telemetry.countFetch(issuer, telemetry.outcomeOf(failure.reason))
+    )
+  }
+
+  #errorOf(reason: Failure["reason"], retryAfter: Duration.Duration): AuthorizationServerUnavailable {
     return freezeError(new AuthorizationServerUnavailable({ issuer: this.#options.issuer, reason, retryAfter }))
   }
 }

@@ -1,14 +1,17 @@
 /** Finds weak and malformed public keys that neither jose nor WebCrypto refuses. */
 import * as Hex from "effect/encoding/Hex"
 import * as base64url from "jose/base64url"
+import { isOnCurve } from "./curves.ts"
 import { hasRocaFingerprint, smallPrimes } from "./roca.ts"
 
 export type Weakness =
-  | "Malformed" // not canonical base64url, or of the wrong length
+  | "Malformed" // not canonical base64url
+  | "CoordinateLength" // `x` or `y` is shorter or longer than its curve needs (RFC 7518 §6.2.1.2)
   | "ModulusSize" // under 2048 bits (RFC 7518 §3.3), or over 8192, where a verification takes too long
   | "ModulusFactor" // divisible by a small prime
   | "Roca" // CVE-2017-15361
   | "Exponent" // even, 1, or over 32 bits
+  | "Invalid" // the point is not on the curve, or WebCrypto refuses the key
   | "SmallOrder" // Ed25519 point of small order: anybody can create signatures for it
 
 const minModulusBits = 2048
@@ -55,11 +58,14 @@ const coordinateLength: ReadonlyMap<string, number> = new Map([
   ["Ed25519", 32]
 ])
 
-/** Returns the weakness of an elliptic-curve key, if any. WebCrypto's import checks that the point is on the curve. */
+/** Returns the weakness of an elliptic-curve key, if any. Deno imports points that are not on the curve. */
 export const curveWeakness = (crv: string, coordinates: ReadonlyArray<string>): Weakness | undefined => {
   const points = coordinates.map(octets)
-  if (points.some((point) => point?.length !== coordinateLength.get(crv))) return "Malformed"
-  return crv === "Ed25519" && points[0] !== undefined && hasSmallOrder(points[0]) ? "SmallOrder" : undefined
+  if (points.includes(undefined)) return "Malformed"
+  if (points.some((point) => point?.length !== coordinateLength.get(crv))) return "CoordinateLength"
+  const [x, y] = points
+  if (crv === "Ed25519") return x !== undefined && hasSmallOrder(x) ? "SmallOrder" : undefined
+  return x !== undefined && y !== undefined && isOnCurve(crv, unsigned(x), unsigned(y)) ? undefined : "Invalid"
 }
 
 const prime = 2n ** 255n - 19n

@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import type { Unavailable } from "../authorizationServer/http.ts"
+import type { Failure, Unavailable } from "../authorizationServer/failure.ts"
 import { otherIssuer } from "../authorizationServer/metadata.ts"
 import type { Keys, RefusedKeys } from "./keys.ts"
 
@@ -60,6 +60,14 @@ export const reportRefused = (issuer: string, { kid, kty, reason }: RefusedKeys)
 export const reportNoKeys = (issuer: string): Effect.Effect<void> =>
   Effect.annotateLogs(Effect.logWarning("No published key is usable, so every token is refused."), { issuer })
 
+export const reportNoKids = (issuer: string): Effect.Effect<void> =>
+  Effect.annotateLogs(
+    Effect.logWarning(
+      "A token with a kid was refused, because no key of the issuer has a kid. Publish each key with the kid that its tokens name."
+    ),
+    { issuer }
+  )
+
 /** Logs problems of the fetched keys that the previous keys did not have. */
 export const reportKeys = Effect.fnUntraced(function* (issuer: string, keys: Keys, previous: Keys | undefined) {
   for (const [text, refused] of keys.refused) {
@@ -68,17 +76,19 @@ export const reportKeys = Effect.fnUntraced(function* (issuer: string, keys: Key
   if (keys.byAlgorithm.size === 0 && previous?.byAlgorithm.size !== 0) yield* reportNoKeys(issuer)
 })
 
-export const reportFailure = (issuer: string, reason: Unavailable, first: boolean): Effect.Effect<void> =>
-  (first ? Effect.logWarning : Effect.logDebug)(`The issuer's keys could not be fetched${adviceAbout(reason)}`).pipe(
-    Effect.annotateLogs({ issuer, reason })
-  )
+export const reportFailure = (issuer: string, failure: Failure, first: boolean): Effect.Effect<void> =>
+  (first ? Effect.logWarning : Effect.logDebug)(
+    `The issuer's keys could not be fetched. ${failure.text}${adviceAbout(failure)}`
+  ).pipe(Effect.annotateLogs({ issuer, ...failure.annotations }))
 
-const adviceAbout = (reason: Unavailable): string => {
+const adviceAbout = ({ detail, document, reason }: Failure): string => {
   switch (reason) {
     case "IssuerMismatch":
-      return `: ${otherIssuer}.`
+      return `: ${detail ?? otherIssuer}.`
     case "BadResponse":
-      return ": the response is not valid metadata, or not a valid key set. Check the issuer or url option."
+      return document === "metadata"
+        ? ". Check the issuer option. If the issuer has no metadata, use KeySet.layerRemote with the URL of its keys."
+        : ". Check the URL of the key set."
     default:
       return ". Check that the issuer is reachable."
   }

@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as counter from "../../core/lib/counter.ts"
 import { errorOf } from "../../core/lib/exit.ts"
+import type { InvalidRequest } from "../../core/SecurityError.ts"
 import { isDebugged, isTraced } from "../../core/effect/observed.ts"
 import type { CallingFiber } from "../cache/directVerifier.ts"
 import type { Rejection } from "../cache/verified.ts"
@@ -27,6 +28,19 @@ export const counters = (context: Context.Context<never>): Count => {
       countersByOutcome.set(name, (count = counter.make(verifications, { outcome: name }, context)))
     count.count++
   }
+}
+
+const outcomeOfRequest = {
+  Malformed: "MalformedCredentials",
+  TooLong: "TooLong",
+  SeveralCredentials: "SeveralCredentials",
+  CrossSite: "CrossSite",
+  Unspecified: "MalformedCredentials"
+} as const satisfies Readonly<Record<InvalidRequest["reason"], string>>
+
+/** Counts credentials that reach no verifier, because they are not one bearer token. */
+export const countRequest = (reason: InvalidRequest["reason"], context: Context.Context<never>): void => {
+  counter.make(verifications, { outcome: outcomeOfRequest[reason] }, context).count++
 }
 
 /** Adds metric, debug log and span to a verification. */

@@ -16,6 +16,7 @@ import { errorOf, frozenSuccess } from "../../core/lib/exit.ts"
 import { type CallingFiber, directOf, type DirectVerifier, type Verification } from "../cache/directVerifier.ts"
 import { Shared } from "../cache/shared.ts"
 import { frozen, type FrozenToken, isImmutable, type Rejection } from "../cache/verified.ts"
+import * as malformedCredentials from "./malformedCredentials.ts"
 import { recall, remember, Remembered } from "./requestMemory.ts"
 
 // In milliseconds. A request with a stream or a socket may last for hours, but only its requirements need the
@@ -34,10 +35,7 @@ type Decode<A> = (token: VerifiedToken) => Effect.Effect<A, InvalidToken>
 /** The credential of a request. If the request has no token, the verification fails with the reason. */
 export type Credential = Verification<NotAuthenticated | InvalidRequest | Rejection>
 
-const refused = (error: NotAuthenticated | InvalidRequest): Credential => ({
-  token: undefined,
-  verified: failWith(error)
-})
+const unauthenticated = (error: NotAuthenticated): Credential => ({ token: undefined, verified: failWith(error) })
 
 /**
  * Verifies tokens for one scheme. A cached token costs one lookup. The verification of an uncached token is stored in a
@@ -72,17 +70,17 @@ export class Authenticator {
     const maxLength = fiber.getRef(BearerToken.MaxLength)
     if (this.#source !== undefined) {
       const credential = this.#source.read(request, maxLength)
-      if (typeof credential !== "string") return refused(credential)
+      if (typeof credential !== "string") return this.#refused(credential, fiber)
       return this.#find(credential, this.#verifier.lookUp(credential, fiber), request, "own", fiber)
     }
     const header = authorizationHeader.presented(request, maxLength)
-    if (typeof header !== "string") return refused(header)
+    if (typeof header !== "string") return this.#refused(header, fiber)
     const presented = this.#verifier.lookUpPresented(header, fiber)
     if (presented !== undefined && Exit.isExit(presented.verified))
       return this.#decode === undefined ? presented : this.#decodeCached(presented, this.#decode)
     const text = authorizationHeader.parse(header)
-    if (typeof text !== "string") return refused(text)
-    if (!authorizationHeader.isToken(text)) return refused(authorizationHeader.malformed)
+    if (typeof text !== "string") return this.#refused(text, fiber)
+    if (!authorizationHeader.isToken(text)) return this.#refused(authorizationHeader.malformed, fiber)
     return this.#find(text, presented ?? this.#verifier.lookUp(text, fiber), request, "own", fiber)
   }
 
@@ -91,6 +89,12 @@ export class Authenticator {
     const text = Redacted.value(token)
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
     return this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber).verified
+  }
+
+  #refused(error: NotAuthenticated | InvalidRequest, fiber: CallingFiber): Credential {
+    if (error._tag === "NotAuthenticated") return unauthenticated(error)
+    const verified = malformedCredentials.refuse(error, this, this.#source, fiber.getRef(BearerToken.MaxLength), fiber)
+    return { token: undefined, verified }
   }
 
   #find(
@@ -166,7 +170,7 @@ export class TestAuthenticator extends Authenticator {
   override credentialOf(request: HttpServerRequest | undefined, fiber: CallingFiber): Credential {
     if (request === undefined) return super.credentialOf(request, fiber)
     return this.#verified === undefined
-      ? refused(authorizationHeader.noCredentials)
+      ? unauthenticated(authorizationHeader.noCredentials)
       : { token: authorizationHeader.redact("test"), verified: this.#verified }
   }
 

@@ -1,0 +1,61 @@
+/** A Cloudflare Worker. Its layers are at module scope, and a request may move its clock. */
+import { Clock, Context, Effect, Layer, Redacted } from "effect"
+import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
+import { JwtVerifier, SwaggerUi, TokenIntrospection } from "effect-oauth2"
+import { Api, audience, Routes } from "./handler.ts"
+
+interface Env {
+  readonly ISSUER: string
+}
+
+let moved = 0
+const clock = Context.get(Context.empty(), Clock.Clock)
+const movedClock: Clock.Clock = Object.assign(Object.create(clock) as Clock.Clock, {
+  currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + moved,
+  currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + moved),
+  monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + BigInt(moved) * 1_000_000n
+})
+const Moved = Layer.succeed(Clock.Clock, movedClock)
+const context = Context.make(Clock.Clock, movedClock)
+
+const bytes = new TextEncoder().encode("file")
+const Page = SwaggerUi.layer(Api, {
+  assets: {
+    version: "5.0.0",
+    files: { "swagger-ui.css": bytes, "swagger-ui-bundle.js": bytes, "favicon-32x32.png": bytes }
+  }
+})
+
+const make = (issuer: string) => ({
+  jwt: HttpRouter.toWebHandler(
+    Layer.mergeAll(Routes, Page).pipe(
+      Layer.provide(JwtVerifier.layer({ issuer, audience })),
+      Layer.provide([FetchHttpClient.layer, Moved, HttpServer.layerServices])
+    ),
+    { disableLogger: true }
+  ).handler,
+  introspection: HttpRouter.toWebHandler(
+    Routes.pipe(
+      Layer.provide(
+        TokenIntrospection.layer({ issuer, audience, clientId: "api", clientSecret: Redacted.make("secret") })
+      ),
+      Layer.provide([FetchHttpClient.layer, Moved])
+    ),
+    { disableLogger: true }
+  ).handler
+})
+
+let made: ReturnType<typeof make> | undefined
+
+export default {
+  fetch: (request: Request, { ISSUER }: Env): Promise<Response> | Response => {
+    made ??= make(ISSUER)
+    const url = new URL(request.url)
+    const advance = url.searchParams.get("advance")
+    if (advance !== null) {
+      moved += Number(advance)
+      return new Response("")
+    }
+    return url.searchParams.has("introspection") ? made.introspection(request, context) : made.jwt(request, context)
+  }
+}

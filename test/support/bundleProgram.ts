@@ -1,0 +1,28 @@
+/** Bundles a program of `test/runtimes/programs` into one file, which each runtime can run. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { rolldown } from "rolldown"
+
+const root = join(import.meta.dirname, "..", "..")
+
+export interface Bundle {
+  readonly path: string
+  readonly remove: () => void
+}
+
+export const bundleProgram = async (name: string, platform: "node" | "browser" = "node"): Promise<Bundle> => {
+  const folder = mkdtempSync(join(tmpdir(), "effect-oauth2-"))
+  const bundle = await rolldown({
+    cwd: root,
+    input: join(root, "test", "runtimes", "programs", `${name}.ts`),
+    platform,
+    external: /^node:/,
+    resolve: { conditionNames: ["@effect-oauth2/source", "import"] },
+    logLevel: "silent"
+  })
+  const path = join(folder, `${name}.mjs`)
+  await bundle.write({ file: path, codeSplitting: false })
+  await bundle.close()
+  return { path, remove: () => rmSync(folder, { recursive: true }) }
+}

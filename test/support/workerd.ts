@@ -1,0 +1,50 @@
+/** Serves a bundled Worker with workerd. */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { basename, dirname, join } from "node:path"
+import type { Readable } from "node:stream"
+
+export interface Workerd {
+  readonly origin: string
+  readonly stop: () => Promise<void>
+}
+
+export const startWorkerd = async (program: string, worker: string, issuer: string): Promise<Workerd> => {
+  const config = join(dirname(worker), "config.capnp")
+  writeFileSync(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      modules = [(name = "worker", esModule = embed "${basename(worker)}")],
+      bindings = [(name = "ISSUER", text = "${issuer}")],
+      compatibilityDate = "2026-10-01",
+      globalOutbound = "network"
+    )),
+    (name = "network", network = (allow = ["local"]))
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]
+);
+`
+  )
+  const home = mkdtempSync(join(tmpdir(), "effect-oauth2-workerd-"))
+  const child = spawn(program, ["serve", config, "--control-fd=3"], {
+    stdio: ["ignore", "inherit", "inherit", "pipe"],
+    cwd: home
+  })
+  const control = child.stdio[3] as Readable
+  const [line] = (await once(control, "data")) as [Buffer]
+  const { port } = JSON.parse(line.toString().split("\n")[0] ?? "") as { readonly port: number }
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    stop: async () => {
+      const ended = once(child, "close")
+      child.kill("SIGKILL")
+      await ended
+      rmSync(home, { recursive: true })
+    }
+  }
+}
