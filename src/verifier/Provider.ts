@@ -229,7 +229,7 @@ export const keycloak = (options: {
  * - The API's manifest decides which version its tokens have (`requestedAccessTokenVersion`). Set the version to 2
  *   there, or pass `version: "1.0"` here. By default, Entra ID issues version 1.0, whose issuer is
  *   `https://sts.windows.net/…`.
- * - For several tenants, pass one object for each to `JwtVerifier.layerIssuers`.
+ * - For several tenants, use `Provider.entraTenants`.
  * - The metadata of a national cloud is not at the issuer of version 1.0. Use version 2.0 there.
  * - To accept both users and applications, declare two schemes and give each its own verifier.
  *
@@ -302,10 +302,21 @@ export const entra = (options: {
   if (version === "1.0" && cloud !== "global") {
     throw new TypeError('Provider.entra: version must be "2.0" in a national cloud.')
   }
-  const client = version === "1.0" ? "appid" : "azp"
   return {
     issuer:
       version === "1.0" ? `https://sts.windows.net/${directory}/` : `https://${entraHosts[cloud]}/${directory}/v2.0`,
+    ...entraRules(audience, permissions, version)
+  }
+}
+
+/** Rules for the tokens of every tenant. */
+const entraRules = (
+  audience: Audience,
+  permissions: "delegated" | "application",
+  version: "1.0" | "2.0"
+): Omit<Options, "issuer"> => {
+  const client = version === "1.0" ? "appid" : "azp"
+  return {
     audience,
     algorithms: ["RS256"],
     profile: "jwt",
@@ -319,6 +330,64 @@ export const entra = (options: {
           forbiddenClaims: ["scp", ...otherClaims.jwt]
         }
       : { scopesPath: ["scp"] as const, accessTokenClaims: { scp: true as const }, requiredClaims: { ver: version } })
+  }
+}
+
+/**
+ * Creates options for several tenants of Microsoft Entra ID, for an API whose app registration is multi-tenant.
+ *
+ * **Details**
+ *
+ * - Every tenant has its own issuer, and all tenants share their keys. So pass the options to
+ *   `JwtVerifier.layerKeySet` and to `KeySet.layerRemote`, which reads their `url`.
+ * - A token is accepted if its `tid` is one of `tenants`, and its `iss` names this tenant. Anybody can have a tenant, so
+ *   the list is required.
+ * - Subjects are unique only within a tenant. Store a user by `issuer` and `subject`.
+ *
+ * Source: https://learn.microsoft.com/entra/identity-platform/claims-validation,
+ * https://learn.microsoft.com/entra/identity-platform/access-tokens.
+ *
+ * **Example** (Accepting the tenants of your customers)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { JwtVerifier, KeySet, Provider } from "effect-oauth2"
+ *
+ * const customers = new Set(["11111111-2222-3333-4444-555555555555"])
+ * const options = Provider.entraTenants({
+ *   tenants: (tenant) => customers.has(tenant),
+ *   audience: "66666666-7777-8888-9999-000000000000"
+ * })
+ *
+ * export const Verifier = JwtVerifier.layerKeySet(options).pipe(
+ *   Layer.provide(KeySet.layerRemote(options)),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const entraTenants = (options: {
+  /** Directory (tenant) IDs of the tenants that may use this API, or a function that returns `true` for them. */
+  readonly tenants: ReadonlyArray<string> | ((tenant: string) => boolean)
+  /** Application (client) ID of the API. */
+  readonly audience: Audience
+  /** Kind of permissions that are read as scopes, as for `entra`. @default "delegated" */
+  readonly permissions?: "delegated" | "application"
+  /** National cloud: `"us"` is Azure Government, `"china"` is operated by 21Vianet. @default "global" */
+  readonly cloud?: "global" | "us" | "china"
+}): Options & { readonly url: string } => {
+  const { audience, cloud = "global", permissions = "delegated", tenants } = ownProperties(options)
+  assertOneOf("entraTenants: permissions", permissions, ["delegated", "application"])
+  assertOneOf("entraTenants: cloud", cloud, ["global", "us", "china"])
+  const host = `https://${entraHosts[cloud]}`
+  return {
+    issuer: `${host}/{tenantid}/v2.0`,
+    tenants,
+    url: `${host}/common/discovery/v2.0/keys`,
+    ...entraRules(audience, permissions, "2.0")
   }
 }
 
@@ -426,6 +495,7 @@ export const google = (options: {
   readonly audience: Audience
 }): Options => ({
   issuer: "https://accounts.google.com",
+  issuerAliases: ["accounts.google.com"],
   audience: options.audience,
   algorithms: ["RS256"],
   profile: "id-token",

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Redacted } from "effect"
-import { JwtVerifier, Provider, SecurityError, TokenVerifier } from "effect-oauth2"
+import { JwtVerifier, KeySet, Provider, SecurityError, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { readFileSync } from "node:fs"
 import { inspect } from "node:util"
@@ -277,6 +277,40 @@ const shapes: Readonly<Record<string, Shape>> = {
     client: "109876543210987654321",
     scopes: [],
     id: { iss: "https://accounts.google.com", aud: "https://other.a.run.app", sub: "1" }
+  },
+  "Google, iss without https": {
+    options: Provider.google({ audience: "https://items-abc.a.run.app" }),
+    access: {
+      iss: "accounts.google.com",
+      aud: "https://items-abc.a.run.app",
+      azp: "109876543210987654321",
+      sub: "109876543210987654321"
+    },
+    client: "109876543210987654321",
+    scopes: [],
+    id: { iss: "accounts.google.com", aud: "https://other.a.run.app", sub: "1" }
+  },
+  "Entra ID, several tenants": {
+    options: Provider.entraTenants({ tenants: [guid], audience: "api-app-id" }),
+    access: {
+      aud: "api-app-id",
+      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
+      tid: guid,
+      sub: "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ",
+      azp: "client-app-id",
+      scp: "Items.Read",
+      ver: "2.0"
+    },
+    client: "client-app-id",
+    scopes: ["Items.Read"],
+    id: {
+      aud: "api-app-id",
+      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
+      tid: guid,
+      sub: "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ",
+      nonce: "n",
+      ver: "2.0"
+    }
   },
   "Entra ID, version 1.0": {
     options: Provider.entra({ tenant: guid, audience: "api://items", version: "1.0" }),
@@ -762,9 +796,20 @@ const verifyWith = (
     return yield* Effect.exit(verify(Redacted.make(yield* mint(minting))))
   }).pipe(
     Effect.provide(
-      JwtVerifier.layer(options).pipe(Layer.provideMerge(TestIssuer.layer({ issuer: options.issuer, keys })))
+      "url" in options
+        ? verifierOfTenants(options as typeof options & { readonly url: string })
+        : JwtVerifier.layer(options).pipe(Layer.provideMerge(TestIssuer.layer({ issuer: options.issuer, keys })))
     )
   )
+
+/** The issuer of each tenant differs, and all tenants share the keys at `url`. */
+const verifierOfTenants = (options: JwtVerifier.Options & { readonly url: string }) => {
+  const { origin, pathname } = new URL(options.url)
+  return JwtVerifier.layerKeySet(options).pipe(
+    Layer.provide(KeySet.layerRemote(options)),
+    Layer.provideMerge(TestIssuer.layer({ issuer: origin, jwksPath: pathname as `/${string}`, keys }))
+  )
+}
 
 describe("Provider", () => {
   for (const [name, { access, client, header, id, options, scopes, subject }] of Object.entries(shapes)) {
@@ -880,7 +925,9 @@ describe("Provider refuses a token", () => {
     ["Cloudflare Access, service token", { common_name: undefined, sub: "user" }, "sub"],
     ["GitHub Actions", { repository: "evil/items" }, "repository"],
     ["GitHub Actions", { repository: "example/items2" }, "repository"],
-    ["SAP XSUAA", { aud: ["sb-other!t1"] }, "aud"]
+    ["SAP XSUAA", { aud: ["sb-other!t1"] }, "aud"],
+    ["Entra ID, several tenants", { tid: "22222222-2222-3333-4444-555555555555" }, "iss"],
+    ["Google, iss without https", { iss: "http://accounts.google.com" }, "iss"]
   ]
   for (const [name, change, claim] of changed) {
     it.effect(`${name}: with ${inspect(change, { breakLength: Infinity })}`, () =>
@@ -943,6 +990,7 @@ describe("an impossible option value of a provider", () => {
         issuer: "UPDATED" as "updated"
       }),
     "entra: version": () => Provider.entra({ tenant: guid, audience: api, version: "1" as "1.0" }),
+    "entraTenants: cloud": () => Provider.entraTenants({ tenants: [guid], audience: api, cloud: "eu" as "us" }),
     "entra: cloud": () => Provider.entra({ tenant: guid, audience: api, cloud: "germany" as "us" }),
     "entra: version ": () => Provider.entra({ tenant: guid, audience: api, version: "1.0", cloud: "us" }),
     "zitadel: domain": () => Provider.zitadel({ domain: "https://x.zitadel.cloud", projectId: "1" }),
