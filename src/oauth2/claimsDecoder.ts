@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../core/AccessToken.ts"
 import { InvalidToken } from "../core/SecurityError.ts"
-import { copyOfData } from "../verifier/cache/userVerifier.ts"
+import { copyOfData } from "../verifier/cache/customVerifier.ts"
 
 export type ClaimsSchema = Schema.Decoder<object>
 

@@ -11,7 +11,7 @@ import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts
 import * as origin from "../guard/scheme/origin.ts"
 import { type Authentication, Proof, type Scheme } from "../guard/scheme/scheme.ts"
 import { frozenSuccess } from "../core/lib/exit.ts"
-import { copyOfData } from "../verifier/cache/userVerifier.ts"
+import { copyOfData } from "../verifier/cache/customVerifier.ts"
 import { frozen, type FrozenToken, isImmutable } from "../verifier/cache/verified.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 

@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { redact } from "../../core/authorizationHeader.ts"
 import { countInvalidation } from "./shared.ts"
-import { copyUnexpired } from "./userVerifier.ts"
+import { copyUnexpired } from "./customVerifier.ts"
 import type { Rejection, VerifierService } from "./verified.ts"
 
 /** A token and its verification. The verification is an `Exit` if its outcome is available now. */
