@@ -1,7 +1,7 @@
 /** Runs the Items API and its authorization server. Start it with `npm start`. */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Predicate } from "effect"
-import { FetchHttpClient, HttpRouter } from "effect/http"
+import { FetchHttpClient, HttpMiddleware, HttpRouter, HttpServer } from "effect/http"
 import { createServer } from "node:http"
 import * as Api from "./Api.ts"
 import { PortUnavailable } from "./AuthorizationServer.ts"
@@ -12,10 +12,13 @@ import * as Walkthrough from "./Walkthrough.ts"
 const program = Effect.gen(function* () {
   const config = yield* settings
   const issuer = yield* Issuer.make(config)
-  const app = HttpRouter.serve(Api.make(issuer, issuer.docsClientId), {
-    disableListenLog: true
-  }).pipe(
-    Layer.provide(Issuer.verifier(issuer)),
+  // The routes are complete before the server listens, so a request that arrives while the program starts is answered.
+  const handler = yield* HttpRouter.toHttpEffect(
+    Api.make(issuer, issuer.docsClientId).pipe(
+      Layer.provide([Issuer.verifier(issuer), NodeHttpServer.layerHttpServices])
+    )
+  )
+  const app = HttpServer.serve(handler, HttpMiddleware.logger).pipe(
     Layer.provide(
       NodeHttpServer.layer(createServer, { port: config.port, host: "127.0.0.1", gracefulShutdownTimeout: 0 })
     )
