@@ -11,13 +11,18 @@ import type * as OpenApi from "effect/http-api/OpenApi"
 import * as Layer from "effect/Layer"
 import * as registry from "../guard/requirement/registry.ts"
 import { recorded } from "../guard/middleware/routeRecorder.ts"
+import * as routeSchemas from "./routeSchemas.ts"
+import type { Schemas } from "./routeSchemas.ts"
 import * as routesDocument from "./routesDocument.ts"
+import type { Head } from "./routesDocument.ts"
 import { ofPolicy, type SecurityRequirementObject } from "./securityRequirements.ts"
 import * as expression from "../guard/requirement/expression.ts"
 import type { SecurityRequirementTypes } from "../guard/middleware/securityRequirement.ts"
 import { ConfigurationError } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
+export type { Head } from "./routesDocument.ts"
+export type { Schemas } from "./routeSchemas.ts"
 export type { SecurityRequirementObject } from "./securityRequirements.ts"
 
 /**
@@ -87,6 +92,8 @@ export const of = (
  *
  * - The fields are those of an OpenAPI operation, such as `summary` and `tags` (OpenAPI 3.1, "Operation Object").
  * - If two layers set the same field, the inner layer wins.
+ * - Without an `operationId`, a route is named after its method and path: `getUsersMe` for `GET /users/me`.
+ * - The route's requirement is its `security`. A `security` of your own is refused with a `TypeError`.
  * - The layer has no cost per request.
  *
  * **Example** (Adding a summary to a route and a tag to a group)
@@ -104,12 +111,57 @@ export const of = (
  * export const Users = Layer.mergeAll(Me, Settings).pipe(Layer.provide(OpenApiSecurity.operation({ tags: ["users"] })))
  * ```
  *
+ * @see {@link schemas} to describe requests and responses
  * @see {@link hidden} to leave routes out of the document
  * @category layers
  * @since 0.1.0
  */
-export const operation = (fields: Readonly<Record<string, unknown>>): Layer.Layer<never> =>
-  routesDocument.noting(fields)
+export const operation = (
+  fields: Readonly<Record<string, unknown>> & { readonly security?: never }
+): Layer.Layer<never> => {
+  if (Object.hasOwn(fields, "security")) {
+    throw new TypeError(
+      "OpenApiSecurity.operation: the requirement of a route is its security in documents, so the field security cannot be set. Add auth.require or auth.optional to the route."
+    )
+  }
+  return routesDocument.noting(ownProperties(fields))
+}
+
+/**
+ * Creates a layer that describes the requests and responses of the routes to which you provide it, by Effect schemas.
+ *
+ * **Details**
+ *
+ * - The options are those of `HttpApiEndpoint.make`, and the document shows them as it shows an endpoint.
+ * - If two layers describe a route, the inner layer wins.
+ * - The layer has no cost per request, and it does not decode. Use the same schemas in the handler, for example with
+ *   `HttpServerRequest.schemaBodyJson`.
+ *
+ * **Example** (Describing the body of a request)
+ *
+ * ```ts
+ * import { Effect, Layer, Schema } from "effect"
+ * import { HttpServerRequest, HttpServerResponse } from "effect/http"
+ * import { OAuth2, OpenApiSecurity } from "effect-oauth2"
+ * import { auth } from "./auth.ts"
+ *
+ * const Item = Schema.Struct({ name: Schema.NonEmptyString }).annotate({ identifier: "Item" })
+ *
+ * export const Create = OAuth2.route(
+ *   "POST",
+ *   "/items",
+ *   Effect.map(HttpServerRequest.schemaBodyJson(Item), (item) => HttpServerResponse.jsonUnsafe(item))
+ * ).pipe(
+ *   auth.require("items:write"),
+ *   Layer.provide(OpenApiSecurity.schemas({ payload: Item, success: Item }))
+ * )
+ * ```
+ *
+ * @see {@link operation} to add other fields, such as a summary
+ * @category layers
+ * @since 0.1.0
+ */
+export const schemas = (schemas: Schemas): Layer.Layer<never> => routesDocument.noting(routeSchemas.note(schemas))
 
 /**
  * Layer that leaves the routes to which you provide it out of documents. Equivalent to FastAPI's
@@ -146,7 +198,7 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  *
  * | option | document |
  * |---|---|
- * | `info` | new document with the routes |
+ * | `info` | new document with the routes, and with `servers` (default: `/`) and `tags` if you set them |
  * | `document` | your document with the routes added; required if the routes include an `HttpApi` |
  *
  * Building the layer can fail:
@@ -154,12 +206,13 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  * | failure | cause |
  * |---|---|
  * | `ConfigurationError` | OpenAPI cannot describe a route. The message names the route; `hidden` leaves it out. |
+ * | `ConfigurationError` | two operations have the same `operationId` |
  * | `ConfigurationError` | `document` contradicts a route, or lacks an endpoint of an `HttpApi` or its requirements |
  * | defect | the layer adds no route, for example because another `documented` has already built it |
  *
  * **Gotchas**
  *
- * `operation` and `hidden` do not affect the endpoints of an `HttpApi`. Use `OpenApi.Exclude` to leave out an endpoint.
+ * `operation`, `schemas` and `hidden` do not affect the endpoints of an `HttpApi`. Use `OpenApi.Exclude` to leave out an endpoint.
  *
  * **Example** (Serving a documentation page for routes)
  *
@@ -186,7 +239,7 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  */
 export const documented =
   <A2, E2, R2>(
-    options: { readonly info: OpenApi.OpenAPISpecInfo } | { readonly document: OpenApi.OpenAPISpec },
+    options: Head | { readonly document: OpenApi.OpenAPISpec },
     use: (document: OpenApi.OpenAPISpec) => Layer.Layer<A2, E2, R2>
   ) =>
   <A, E, R>(
@@ -196,7 +249,7 @@ export const documented =
       const document = Effect.try({
         try: () => {
           const own = ownProperties(options)
-          return routesDocument.add("document" in own ? own.document : routesDocument.empty(own.info), found)
+          return routesDocument.add("document" in own ? own.document : routesDocument.empty(own), found)
         },
         catch: (error) => error
       })

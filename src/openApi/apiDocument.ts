@@ -5,7 +5,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as endpoints from "../guard/decision/place.ts"
-import { isOurs } from "../guard/scheme/errorSchemas.ts"
+import { detailOf, isOurs } from "../guard/scheme/errorSchemas.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 import * as openApiDocument from "./document.ts"
 import * as refusalResponses from "./refusalResponses.ts"
@@ -68,7 +68,7 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
         security: ofPolicy(policy),
         refusals: refusalResponses.of(policy),
         rendered: refusalResponses.renderedStatuses(policy),
-        declared: statusesOf(errors, (schemas) => schemas.some(isOurs)),
+        declared: detailsOf(errors),
         others: new Set([
           ...statusesOf(errors, (schemas) => !schemas.every(isOurs)),
           ...statusesOf(successes, () => true)
@@ -81,10 +81,23 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
     const transformed = (document: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
       previous === undefined ? document : previous(document)
     return openApiDocument.isDocument(document)
-      ? openApiDocument.withSchemes(transformed(openApiDocument.secure(document, guarded)), schemes)
+      ? openApiDocument.withServers(
+          openApiDocument.withSchemes(transformed(openApiDocument.secure(document, guarded)), schemes)
+        )
       : transformed(document)
   })
 }
+
+/** Returns the details of the refusals that the error schemas of schemes declare, by status. */
+const detailsOf = (
+  errors: ReadonlyMap<number, ReadonlyArray<Schema.Top>>
+): ReadonlyMap<string, ReadonlyArray<string>> =>
+  new Map(
+    Array.from(errors).flatMap(([status, schemas]) => {
+      const details = Array.from(new Set(schemas)).flatMap((schema) => detailOf(schema) ?? [])
+      return details.length === 0 ? [] : [[String(status), details]]
+    })
+  )
 
 const statusesOf = (
   responses: ReadonlyMap<number, ReadonlyArray<Schema.Top>>,

@@ -3,7 +3,10 @@ import type * as OpenApi from "effect/http-api/OpenApi"
 import { isReadonlyObject } from "effect/Predicate"
 import { field, type Json, mapValues, membersOf } from "../core/lib/json.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
+import * as operationIds from "./operationIds.ts"
 import * as pathTemplate from "./pathTemplate.ts"
+import * as refusalResponses from "./refusalResponses.ts"
+import * as responsesOf from "./responses.ts"
 import { combinations, type SecurityRequirementObject } from "./securityRequirements.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
@@ -26,6 +29,25 @@ export const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>
   return { ...document, components: { ...components, securitySchemes: { ...existing, ...ours } } }
 }
 
+/** Adds schemas. Throws if the document has a different schema of the same name. */
+export const withSchemas = (document: OpenApi.OpenAPISpec, schemas: Json): OpenApi.OpenAPISpec => {
+  const components = membersOf(document.components)
+  const existing = membersOf(components["schemas"])
+  const taken = Object.keys(schemas).find(
+    (name) => Object.hasOwn(existing, name) && JSON.stringify(existing[name]) !== JSON.stringify(schemas[name])
+  )
+  if (taken !== undefined) {
+    throw new TypeError(
+      `The document already has a different schema named ${JSON.stringify(taken)}. Change the identifier of one of the two schemas.`
+    )
+  }
+  // Safe cast: Effect wrote the schemas.
+  return {
+    ...document,
+    components: { ...components, schemas: { ...existing, ...schemas } } as unknown as OpenApi.OpenAPIComponents
+  }
+}
+
 /** Requirements of an endpoint of an `HttpApi`, and its refusals. */
 export interface SecuredOperation {
   readonly method: string
@@ -35,8 +57,8 @@ export interface SecuredOperation {
   readonly refusals: Json
   /** Statuses of refusals with a custom renderer. */
   readonly rendered: ReadonlySet<string>
-  /** Statuses that the error schemas of the endpoint's schemes declare. */
-  readonly declared: ReadonlySet<string>
+  /** Details of the refusals that the error schemas of the endpoint's schemes declare, by status. */
+  readonly declared: ReadonlyMap<string, ReadonlyArray<string>>
   /** Statuses that other schemas declare. */
   readonly others: ReadonlySet<string>
 }
@@ -76,42 +98,26 @@ const withOperation = (item: unknown, endpoint: SecuredOperation): Json | undefi
     : undefined
 }
 
-const secured = (operation: Json, { declared, others, refusals, rendered, security }: SecuredOperation): Json => {
-  const responses = membersOf(operation["responses"])
-  // A scheme's error schemas declare every refusal of the scheme. If no other schema declares a status, show only the
-  // refusals that this endpoint can send.
-  const isOurs = (status: string) => declared.has(status) && !others.has(status) && isRefusal(responses[status])
-  return {
-    ...operation,
-    security: withExistingSecurity(operation["security"], security),
-    responses: {
-      ...Object.fromEntries(Object.entries(responses).filter(([status]) => !isOurs(status))),
-      ...mapValues(refusals, (refusal, status) => {
-        const before = responses[status]
-        if (before === undefined || isOurs(status)) return refusal
-        return rendered.has(status) ? mergeResponses(before, refusal) : before
-      })
+const secured = (operation: Json, endpoint: SecuredOperation): Json => {
+  const { declared, others, refusals, rendered, security } = endpoint
+  const before = membersOf(operation["responses"])
+  const responses: Record<string, unknown> = {}
+  for (const status of new Set([...Object.keys(before), ...Object.keys(refusals)])) {
+    const [own, refusal, details] = [before[status], refusals[status], declared.get(status)]
+    const isDeclared = details !== undefined && responsesOf.isRefusal(own)
+    // A scheme's error schemas declare every refusal of the scheme. Show only those that this endpoint can send.
+    if (isDeclared && !others.has(status)) {
+      if (refusal !== undefined) responses[status] = refusal
+    } else if (isDeclared) {
+      const schemas = details.map((detail) => refusalResponses.schemaOf([detail]))
+      responses[status] = responsesOf.merge(responsesOf.withoutDeclared(own, schemas), refusal)
+    } else if (own === undefined) {
+      responses[status] = refusal
+    } else {
+      responses[status] = rendered.has(status) ? responsesOf.merge(own, refusal) : own
     }
   }
-}
-
-// A response without these headers is the app's own, even if its status is that of a refusal.
-const isRefusal = (response: unknown): boolean => {
-  const headers = membersOf(field(response, "headers"))
-  return Object.hasOwn(headers, "www-authenticate") || Object.hasOwn(headers, "retry-after")
-}
-
-// A media type that both responses have gets the schema `{}`, because its body may come from either response.
-const mergeResponses = (one: unknown, other: unknown): unknown => {
-  const content = (response: unknown) => membersOf(field(response, "content"))
-  const types = { ...content(one), ...content(other) }
-  const both = Object.keys(content(one)).filter((type) => Object.hasOwn(content(other), type))
-  return {
-    ...membersOf(one),
-    ...(Object.keys(types).length === 0
-      ? {}
-      : { content: { ...types, ...Object.fromEntries(both.map((type) => [type, { schema: {} }])) } })
-  }
+  return { ...operation, security: withExistingSecurity(operation["security"], security), responses }
 }
 
 /** Finds the operation of an endpoint of an `HttpApi`. */
@@ -132,13 +138,40 @@ interface Operation {
   readonly refusals: Json
 }
 
-/** Adds operations. Throws if the document already has an operation for the same method and path. */
+/** What the server is without the field `servers` (OpenAPI 3.1, "OpenAPI Object"). Linters ask for the field. */
+export const defaultServers: ReadonlyArray<OpenApi.OpenAPISpecServer> = [{ url: "/" }]
+
+/** Adds the default server to a document without servers. */
+export const withServers = (document: Json): Json =>
+  Array.isArray(document["servers"]) && document["servers"].length > 0
+    ? document
+    : { ...document, servers: defaultServers }
+
+/** Returns the operations that a document already has. */
+const operationsOf = (document: OpenApi.OpenAPISpec): ReadonlyArray<unknown> =>
+  Object.values<unknown>(document.paths).flatMap((item) =>
+    Object.values({ ...membersOf(item), ...membersOf(field(item, additional)) })
+  )
+
+/** Adds operations. Throws if the document already has an operation for the same method and path, or of the same id. */
 export const add = (
   document: OpenApi.OpenAPISpec,
   options: { readonly schemes: ReadonlyMap<string, Scheme>; readonly operations: ReadonlyArray<Operation> }
 ): OpenApi.OpenAPISpec => {
   const paths = new Map(Object.entries<Json>({ ...document.paths }))
   const templates = new Map(Array.from(paths.keys(), (path) => [pathTemplate.normalize(path), path]))
+  const ids = new Set(operationsOf(document).map((operation) => field(operation, "operationId")))
+  for (const { method, operation, path } of options.operations) {
+    const id = field(operation, "operationId")
+    if (id === undefined) continue
+    if (ids.has(id)) {
+      throw new TypeError(
+        `${method.toUpperCase()} ${path} has the operationId ${JSON.stringify(id)}, which another operation has. Rename one of the two.`
+      )
+    }
+    ids.add(id)
+  }
+  const idOf = operationIds.allocate(ids)
   for (const { method, operation, parameters, path, refusals, security } of options.operations) {
     const same = templates.get(pathTemplate.normalize(path)) ?? path
     const item = paths.get(same) ?? {}
@@ -152,20 +185,19 @@ export const add = (
       throw new TypeError(`${where} has the same path as ${same} in OpenAPI. Give the parameters the same names.`)
     }
     templates.set(pathTemplate.normalize(path), path)
-    const { parameters: own, responses, ...rest } = ownProperties(operation)
+    const { operationId, parameters: own, responses, ...rest } = ownProperties(operation)
     const given = isReadonlyObject(responses) ? responses : { "200": { description: "Success" } }
     paths.set(path, {
       ...item,
       [method]: {
-        operationId: `${method} ${path}`,
-        tags: ["default"],
+        operationId: operationId ?? idOf(method, path),
         ...rest,
         parameters: withPath(parameters, Array.isArray(own) ? own : []),
         security,
         responses: {
           ...given,
           ...mapValues(refusals, (refusal, status) =>
-            Object.hasOwn(given, status) ? mergeResponses(given[status], refusal) : refusal
+            Object.hasOwn(given, status) ? responsesOf.merge(given[status], refusal) : refusal
           )
         }
       }
@@ -173,9 +205,23 @@ export const add = (
   }
   // Safe cast: the loop above writes the path items in the format of OpenAPI.
   return {
-    ...withSchemes({ ...document }, options.schemes),
-    paths: Object.fromEntries(paths)
+    ...withServers(withSchemes({ ...document }, options.schemes)),
+    paths: Object.fromEntries(paths),
+    tags: withTags(document.tags, options.operations)
   } as unknown as OpenApi.OpenAPISpec
+}
+
+/** Adds the tags of operations that the document does not describe. */
+const withTags = (own: unknown, operations: ReadonlyArray<Operation>): ReadonlyArray<unknown> => {
+  const tags = Array.isArray(own) ? own : []
+  const described = new Set(tags.map((tag) => field(tag, "name")))
+  const used = new Set(
+    operations.flatMap(({ operation }) => {
+      const names = field(operation, "tags")
+      return Array.isArray(names) ? names : []
+    })
+  )
+  return [...tags, ...Array.from(used.difference(described), (name) => ({ name }))]
 }
 
 /** Adds the parameters of the path that the operation does not describe. */

@@ -91,7 +91,7 @@ const responseOf = (status: number, responses: ReadonlyArray<RefusalResponse>): 
   }
 }
 
-const schemaOf = (details: ReadonlyArray<string | undefined>): unknown =>
+export const schemaOf = (details: ReadonlyArray<string | undefined>): unknown =>
   details.includes(undefined)
     ? {}
     : {

@@ -11,6 +11,7 @@ import { combine } from "../guard/requirement/policy.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 import * as openApiDocument from "./document.ts"
 import * as pathTemplate from "./pathTemplate.ts"
+import * as routeSchemas from "./routeSchemas.ts"
 import * as refusalResponses from "./refusalResponses.ts"
 import { declare, ofPolicy } from "./securityRequirements.ts"
 
@@ -21,13 +22,29 @@ export const noting = (operation: Json | undefined): Layer.Layer<never> =>
     return handler
   }).layer
 
-export const empty = (info: OpenApi.OpenAPISpecInfo): OpenApi.OpenAPISpec => ({
+/**
+ * What a new document says besides its routes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Head {
+  /** Title and version of the API (OpenAPI, "Info Object"). */
+  readonly info: OpenApi.OpenAPISpecInfo
+  /** URLs of the API. Default: `/`, which a documentation page replaces by the URL under which it is served. */
+  readonly servers?: ReadonlyArray<OpenApi.OpenAPISpecServer>
+  /** Descriptions of the tags that operations use. Tags that are missing here have no description. Default: none. */
+  readonly tags?: ReadonlyArray<OpenApi.OpenAPISpecTag>
+}
+
+export const empty = ({ info, servers = openApiDocument.defaultServers, tags = [] }: Head): OpenApi.OpenAPISpec => ({
   openapi: "3.1.0",
   info,
+  servers: [...servers],
   paths: {},
   components: { schemas: {}, securitySchemes: {} },
   security: [],
-  tags: []
+  tags: [...tags]
 })
 
 // OpenAPI 3.1, "Path Item Object".
@@ -39,7 +56,7 @@ const methods: ReadonlySet<string> = new Set(["GET", "PUT", "POST", "DELETE", "O
  */
 export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<RecordedRoute>): OpenApi.OpenAPISpec => {
   const schemes = new Map<string, Scheme>()
-  const operations = routes.flatMap((route) => {
+  const described = routes.flatMap((route) => {
     const { method, operation } = route
     if (operation === undefined) return []
     const where = `${method} ${route.path}`
@@ -57,13 +74,15 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
     declare(schemes, policy)
     return {
       ...path,
+      where,
       method: method.toLowerCase(),
       operation,
       security: policy.length === 0 ? [] : ofPolicy(policy),
       refusals: refusalResponses.of(policy)
     }
   })
-  return openApiDocument.add(document, { schemes, operations })
+  const { components, operations } = routeSchemas.compile(described)
+  return openApiDocument.add(openApiDocument.withSchemas(document, components), { schemes, operations })
 }
 
 /** Throws if the document does not show an endpoint of an `HttpApi` with its requirements. */

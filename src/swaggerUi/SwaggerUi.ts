@@ -56,8 +56,8 @@ export type { Assets, Document, InitOAuth, Options } from "./options.ts"
  *
  * **Details**
  *
- * `source` is the `HttpApi` that `OAuth2.openApi` returns, or an OpenAPI document. If the document has no `servers`,
- * the layer adds a server URL that is relative to the document.
+ * `source` is the `HttpApi` that `OAuth2.openApi` returns, or an OpenAPI document. If the document has no `servers`
+ * or only the default `/`, the layer writes a server URL that is relative to the document.
  *
  * | path | content | caching |
  * |---|---|---|
@@ -128,6 +128,7 @@ const isDocument = (source: object): source is Document => !HttpApi.isHttpApi(so
  * **Gotchas**
  *
  * - Call `forScalar` after `OAuth2.openApi`, which writes the security schemes.
+ * - `OpenApi.fromApi` throws a `TypeError` if no scheme of the document declares one of the `scopes`.
  * - Scalar generates its own `state`, and its page contains inline scripts.
  *
  * **Example** (Serving a page of Scalar)

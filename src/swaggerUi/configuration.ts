@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { ConfigurationError } from "../core/SecurityError.ts"
 import type { InitOAuth, Options } from "./options.ts"
-import { origin, scopes } from "./servedDocument.ts"
+import { origin, undeclared } from "./servedDocument.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
 // FastAPI's defaults.
@@ -52,14 +52,11 @@ export const check = Effect.fnUntraced(function* (options: Options, document: ob
   if (options.openApiPath === false && options.url === undefined) {
     return yield* refuse("url", "must be set, because openApiPath is false. Set it to the URL of the document.")
   }
-  const declared = scopes(document)
-  const unknown = ownProperties<Partial<InitOAuth>>(options.initOAuth ?? {}).scopes?.find(
-    (scope) => declared?.includes(scope) === false
-  )
+  const unknown = undeclared(document, ownProperties<Partial<InitOAuth>>(options.initOAuth ?? {}).scopes)
   if (unknown !== undefined) {
     return yield* refuse(
       "initOAuth.scopes",
-      `contains ${JSON.stringify(unknown)}, which no scheme of the document declares. Swagger UI would not request it. Use these scopes: ${declared?.join(", ")}.`
+      `contains ${unknown.scope}, which no scheme of the document declares. Swagger UI would not request it. Use these scopes: ${unknown.instead}.`
     )
   }
   for (const source of options.connectSources ?? []) {

@@ -1,5 +1,6 @@
 /** Adds to a document the fields with which Scalar logs in. */
 import { isReadonlyObject } from "effect/Predicate"
+import { undeclared } from "./servedDocument.ts"
 import { type Json, mapValues, membersOf } from "../core/lib/json.ts"
 
 const mapObjects = (object: unknown, f: (value: Json, key: string) => Json): Json =>
@@ -9,6 +10,12 @@ export const prepare = (
   document: Json,
   options: { readonly clientId: string; readonly scopes?: ReadonlyArray<string>; readonly usePkce?: boolean }
 ): Json => {
+  const unknown = undeclared(document, options.scopes)
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `SwaggerUi.forScalar: scopes contains ${unknown.scope}, which no scheme of the document declares. Scalar would not request it. Use these scopes: ${unknown.instead}.`
+    )
+  }
   const flow = (value: Json, name: string): Json => ({
     ...value,
     "x-scalar-client-id": options.clientId,

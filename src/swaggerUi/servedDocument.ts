@@ -3,17 +3,21 @@ import { field, type Json, membersOf } from "../core/lib/json.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import { relative } from "./relative.ts"
 
+// What a document means that has no servers.
+const defaultServers = JSON.stringify([{ url: "/" }])
+
 const values = (value: unknown): ReadonlyArray<unknown> =>
   Array.isArray(value) ? value : Object.values(membersOf(value))
 
 /**
- * Adds a server URL relative to the document's path if the document has no servers (OpenAPI 3.1, "Server Object").
+ * Adds a server URL relative to the document's path if the document has only the default server (OpenAPI 3.1, "Server
+ * Object").
  *
  * A relative URL stays correct behind a prefix that the program cannot see.
  */
 export const servedAt = (path: string, document: object): object => {
   const { servers, ...rest } = ownProperties(document as Json)
-  return Array.isArray(servers) && servers.length > 0
+  return Array.isArray(servers) && servers.length > 0 && JSON.stringify(servers) !== defaultServers
     ? document
     : { ...rest, servers: [{ url: relative(path, "/").replace(/\/$/, "") }] }
 }
@@ -38,6 +42,16 @@ export const scopes = (document: object): ReadonlyArray<string> | undefined => {
   return flows.length === 0 || schemes.some((scheme) => field(scheme, "type") === "openIdConnect")
     ? undefined
     : Array.from(new Set(flows.flatMap((flow) => Object.keys(Object(field(flow, "scopes"))))))
+}
+
+/** Returns what is wrong with preselected scopes: the first that no scheme declares. `undefined` if each is declared. */
+export const undeclared = (
+  document: object,
+  preselected: ReadonlyArray<string> = []
+): { readonly scope: string; readonly instead: string } | undefined => {
+  const declared = scopes(document)
+  const scope = preselected.find((scope) => declared?.includes(scope) === false)
+  return scope === undefined ? undefined : { scope: JSON.stringify(scope), instead: declared?.join(", ") ?? "" }
 }
 
 /** Returns the distinct origins of the absolute URLs. */

@@ -119,7 +119,8 @@ describe("an OpenAPI document", () => {
       const document = documentOf(apiOf(get("list").middleware(required)))
       assert.deepEqual(document.paths["/list"]?.get?.responses["200"], {
         description: "Success",
-        content: { "application/json": { schema: {} } }
+        content: { "application/json": { schema: {} } },
+        headers: { "www-authenticate": { required: false, schema: { type: "string" } } }
       })
     })
   )

@@ -41,6 +41,13 @@ export const isOurs = (schema: Schema.Top): boolean => settingsOf(schema) !== un
 export const settingsOf = (schema: Schema.Top): Challenge.Settings | undefined =>
   own(SchemaAST.resolve(schema.ast), mark) as Challenge.Settings | undefined
 
+/** Returns the `detail` in the body of the error that an error schema of a scheme declares. */
+export const detailOf = (schema: Schema.Top): string | undefined => {
+  const settings = settingsOf(schema)
+  const error = own(exampleErrors, String(own(SchemaAST.resolve(schema.ast), "identifier")))
+  return settings === undefined || !isSecurityError(error) ? undefined : answer(error, settings).body.detail
+}
+
 export const make = (
   responses: Challenge.Responses,
   realm: string,

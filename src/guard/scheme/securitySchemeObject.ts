@@ -119,15 +119,15 @@ export const make =
     const common = present({ description, [added("deprecated")]: deprecated ? true : undefined })
     if (options.definition !== undefined) return { ...options.definition, ...common }
     if (openIdConnectUrl !== undefined) return { type: "openIdConnect", ...common, openIdConnectUrl }
-    return {
-      type: "oauth2",
-      ...common,
-      ...present({ [added("oauth2MetadataUrl")]: oauth2MetadataUrl }),
-      flows: Object.fromEntries(
-        Object.entries(flows).map(([name, flow]) => [
-          name === "deviceAuthorization" ? added(name) : name,
-          { ...flow, scopes }
-        ])
-      )
-    }
+    const metadata = present({ [added("oauth2MetadataUrl")]: oauth2MetadataUrl })
+    const written = Object.fromEntries(
+      Object.entries(present({ ...flows })).map(([name, flow]) => [
+        name === "deviceAuthorization" ? added(name) : name,
+        { ...(flow as Fields), scopes }
+      ])
+    )
+    // Generated clients send no token for a scheme of type oauth2 without a flow that they know.
+    return Object.keys(written).every((name) => name.startsWith("x-"))
+      ? { type: "http", scheme: "bearer", ...common, ...metadata, ...written }
+      : { type: "oauth2", ...common, ...metadata, flows: written }
   }
