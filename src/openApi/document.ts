@@ -2,7 +2,7 @@
 import type * as OpenApi from "effect/http-api/OpenApi"
 import { isReadonlyObject } from "effect/Predicate"
 import { field, type Json, mapValues, membersOf } from "../core/lib/json.ts"
-import { ownProperties } from "../core/lib/ownProperties.ts"
+import { own as ownMember, ownProperties } from "../core/lib/ownProperties.ts"
 import * as operationIds from "./operationIds.ts"
 import * as pathTemplate from "./pathTemplate.ts"
 import * as refusalResponses from "./refusalResponses.ts"
@@ -103,7 +103,7 @@ const secured = (operation: Json, endpoint: SecuredOperation): Json => {
   const before = membersOf(operation["responses"])
   const responses: Record<string, unknown> = {}
   for (const status of new Set([...Object.keys(before), ...Object.keys(refusals)])) {
-    const [own, refusal, details] = [before[status], refusals[status], declared.get(status)]
+    const [own, refusal, details] = [ownMember(before, status), ownMember(refusals, status), declared.get(status)]
     const isDeclared = details !== undefined && responsesOf.isRefusal(own)
     // A scheme's error schemas declare every refusal of the scheme. Show only those that this endpoint can send.
     if (isDeclared && !others.has(status)) {
@@ -142,10 +142,10 @@ interface Operation {
 export const defaultServers: ReadonlyArray<OpenApi.OpenAPISpecServer> = [{ url: "/" }]
 
 /** Adds the default server to a document without servers. */
-export const withServers = (document: Json): Json =>
-  Array.isArray(document["servers"]) && document["servers"].length > 0
-    ? document
-    : { ...document, servers: defaultServers }
+export const withServers = (document: Json): Json => {
+  const servers = ownMember(document, "servers")
+  return Array.isArray(servers) && servers.length > 0 ? document : { ...document, servers: defaultServers }
+}
 
 /** Returns the operations that a document already has. */
 const operationsOf = (document: OpenApi.OpenAPISpec): ReadonlyArray<unknown> =>

@@ -503,6 +503,6 @@ const trust = Effect.fnUntraced(function* (
         header,
         mismatched.filter((key): key is CryptoKey => !(key instanceof Uint8Array))
       ),
-    availableKeys: keySet.known
+    availableKeys: keySet.findFetched
   }
 })

@@ -144,9 +144,9 @@ export class KeySet extends Context.Service<
      * Returns the matching keys synchronously. Returns an empty array if `find` would have to wait, fail, fetch or log.
      * Call `find` in that case. `now` is the time of `clock`, in milliseconds since the epoch.
      *
-     * A cached token is accepted while its key is among the keys that `known` or `find` returns.
+     * A cached token is accepted while its key is among the keys that `findFetched` or `find` returns.
      */
-    readonly known: (header: KeySelector, clock: Clock.Clock, now: number) => ReadonlyArray<CryptoKey>
+    readonly findFetched: (header: KeySelector, clock: Clock.Clock, now: number) => ReadonlyArray<CryptoKey>
     /** Fetches the keys unless they are fresh. Run it at start-up if the program must not start without keys. */
     readonly refresh: Effect.Effect<void, AuthorizationServerUnavailable>
     /**
@@ -215,7 +215,7 @@ export const layerStatic = (keys: {
           const found = Keys.select(given, header)
           return found.length > 0 ? Effect.succeed(found) : Effect.fail(cache.unknownKey)
         },
-        known: (header) => Keys.select(given, header),
+        findFetched: (header) => Keys.select(given, header),
         refresh: Effect.void,
         invalidate: Effect.void
       })

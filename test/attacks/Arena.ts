@@ -6,7 +6,7 @@ import { AccessToken, JwtVerifier, OAuth2, type TokenCaching } from "effect-oaut
 import { type SigningKey, TestIssuer } from "effect-oauth2/testing"
 import { connect } from "node:net"
 import { inspect } from "node:util"
-import { serve, values, type Answer as WireResponse } from "../conformance/Wire.ts"
+import { serve, values, type WireResponse } from "../conformance/Wire.ts"
 
 const urls = { authorizationUrl: "https://issuer.test/authorize", tokenUrl: "https://issuer.test/token" }
 const scopes = { read: "Read" }

@@ -10,7 +10,7 @@ export const serve = <A, E, R>(app: Layer.Layer<A, E, R>) =>
     Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: 0 }))
   )
 
-export interface Answer {
+export interface WireResponse {
   readonly status: number
   /** Headers in the order of arrival, with names in lower case. */
   readonly fields: ReadonlyArray<readonly [name: string, value: string]>
@@ -24,7 +24,7 @@ export interface Outgoing {
 
 export const send = Effect.fnUntraced(function* (method: string, path: string, { headers = [], body }: Outgoing = {}) {
   const { origin } = new URL(HttpServer.formatAddress((yield* HttpServer.HttpServer).address))
-  return yield* Effect.callback<Answer>((resume) => {
+  return yield* Effect.callback<WireResponse>((resume) => {
     const fail = (error: Error) => resume(Effect.die(error))
     const outgoing = httpRequest(
       new URL(path, origin),
@@ -50,20 +50,20 @@ export const send = Effect.fnUntraced(function* (method: string, path: string, {
   })
 })
 
-const pairs = (raw: ReadonlyArray<string>): Answer["fields"] =>
+const pairs = (raw: ReadonlyArray<string>): WireResponse["fields"] =>
   Array.from({ length: raw.length / 2 }, (_, i) => [(raw[2 * i] ?? "").toLowerCase(), raw[2 * i + 1] ?? ""])
 
 /** Returns all values of a header. */
-export const values = (answer: Answer, name: string): ReadonlyArray<string> =>
+export const values = (answer: WireResponse, name: string): ReadonlyArray<string> =>
   answer.fields.filter(([field]) => field === name).map(([, value]) => value)
 
 export const get = (path: string, authorization?: string) =>
   send("GET", path, authorization === undefined ? {} : { headers: [["Authorization", authorization]] })
 
-export const json = (answer: Answer): unknown => JSON.parse(answer.body)
+export const json = (answer: WireResponse): unknown => JSON.parse(answer.body)
 
 /** Asserts a 401 response with exactly one challenge and these bytes in the body. */
-export const assertUnauthorized = (answer: Answer, detail: string, challenge: string): void =>
+export const assertUnauthorized = (answer: WireResponse, detail: string, challenge: string): void =>
   assert.deepStrictEqual(
     {
       status: answer.status,
@@ -75,7 +75,7 @@ export const assertUnauthorized = (answer: Answer, detail: string, challenge: st
   )
 
 /** Asserts a JSON response without a challenge. */
-export const assertJson = (answer: Answer, status: number, body: unknown): void =>
+export const assertJson = (answer: WireResponse, status: number, body: unknown): void =>
   assert.deepStrictEqual(
     {
       status: answer.status,

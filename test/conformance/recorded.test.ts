@@ -4,11 +4,11 @@ import { Effect } from "effect"
 import { decodeJwt } from "jose"
 import { apps } from "./apps/index.ts"
 import { type Case, cases } from "./Case.ts"
-import { type Answer, json, send, values } from "./Wire.ts"
+import { type WireResponse, json, send, values } from "./Wire.ts"
 
 const placeholder = "<access_token>"
 
-const accessToken = (answer: Answer): string => {
+const accessToken = (answer: WireResponse): string => {
   const body = json(answer)
   assert.isTrue(typeof body === "object" && body !== null && "access_token" in body)
   const token = (body as Record<string, unknown>)["access_token"]
@@ -33,7 +33,7 @@ const inOurPages: Readonly<Record<string, string>> = {
   "swagger-ui-dist": "/swagger-ui-dist@"
 }
 
-const assertPage = ({ body }: Answer, { contains = [], lacks = [] }: Case["response"]): void => {
+const assertPage = ({ body }: WireResponse, { contains = [], lacks = [] }: Case["response"]): void => {
   const ours = (text: string) => {
     assert.property(inOurPages, text)
     return inOurPages[text] ?? ""
@@ -42,7 +42,7 @@ const assertPage = ({ body }: Answer, { contains = [], lacks = [] }: Case["respo
   for (const text of lacks) assert.notInclude(body, ours(text))
 }
 
-const assertAnswer = (answer: Answer, expected: Case["response"]): void => {
+const assertAnswer = (answer: WireResponse, expected: Case["response"]): void => {
   assert.strictEqual(answer.status, expected.status)
   // Effect's router responds to a request without a route, with an empty body.
   if (expected.status === 404) return

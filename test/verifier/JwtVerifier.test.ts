@@ -175,7 +175,7 @@ describe("JwtVerifier", () => {
             KeySet.KeySet,
             Effect.map(KeySet.KeySet, (keySet) => ({
               ...keySet,
-              known: () => [],
+              findFetched: () => [],
               find: (header: KeySet.KeySelector) =>
                 Effect.currentSpan.pipe(
                   Effect.orDie,

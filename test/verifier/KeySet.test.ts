@@ -210,7 +210,7 @@ describe("KeySet", () => {
         const clock = yield* Clock.Clock
         const mint = TestIssuer.use(({ mint }) => mint({ scopes: ["a"] }))
         const find = (header: KeySet.KeySelector) =>
-          Effect.orElseSucceed(keySet.find(header), () => keySet.known(header, clock, 0))
+          Effect.orElseSucceed(keySet.find(header), () => keySet.findFetched(header, clock, 0))
         for (const header of [rs256("k1"), { alg: "RS256" }, rs256("none"), { alg: "ES256" }]) {
           const before = [...(yield* find(header))]
           const keys = yield* find(header)

@@ -35,7 +35,7 @@ const published = (key: SigningKey) => KeySet.layerStatic({ keys: [key.jwk] })
 const given = (key: CryptoKey) =>
   Layer.succeed(KeySet.KeySet, {
     find: () => Effect.succeed([key]),
-    known: () => [key],
+    findFetched: () => [key],
     refresh: Effect.void,
     invalidate: Effect.void
   })

@@ -12,12 +12,12 @@ import type { Json } from "../../core/lib/json.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 import { codeOf, type Document, Failure, isLostConnection, locationOf } from "./failure.ts"
 
-export interface Answer {
+export interface ServerResponse {
   readonly text: string
   readonly headers: HttpClientResponse["headers"]
 }
 
-export type Reader = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Answer, Failure>
+export type Reader = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<ServerResponse, Failure>
 
 export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   // Closing the scope aborts the request, so a refused body is not downloaded.
@@ -104,7 +104,7 @@ export const readDocument = (
   document: Document,
   url: URL,
   accept: string
-): Effect.Effect<Answer & { readonly json: Json }, Failure> =>
+): Effect.Effect<ServerResponse & { readonly json: Json }, Failure> =>
   reader(HttpClientRequest.get(url, { accept })).pipe(
     // The server may close a kept-alive connection at the moment when the request is sent.
     Effect.retry({ times: 1, while: isLostConnection }),
@@ -116,7 +116,7 @@ export const readDocument = (
  * Parses a JSON object, without a prototype. Fails with `"BadResponse"` for anything else. An absent member reads as
  * `undefined`. Editors and file servers add a byte order mark, which a parser may ignore (RFC 8259 §8.1).
  */
-const parse = ({ text }: Answer): Effect.Effect<Json, Failure> =>
+const parse = ({ text }: ServerResponse): Effect.Effect<Json, Failure> =>
   Effect.filterOrFail(
     decoded("it is not JSON", (): unknown => JSON.parse(text.replace(/^\ufeff/, ""))),
     isReadonlyObject,

@@ -29,7 +29,7 @@ export const make = Effect.fnUntraced(function* (options: RefresherOptions) {
   const freshKeys = freshKeysOf(refresher)
   return {
     find: finder(refresher, options),
-    known: (header: Selector, clock: Clock.Clock, now: number): ReadonlyArray<CryptoKey> => {
+    findFetched: (header: Selector, clock: Clock.Clock, now: number): ReadonlyArray<CryptoKey> => {
       const keys = freshKeys(clock, now)
       return keys === undefined ? [] : Keys.select(keys, header)
     },
