@@ -26,14 +26,7 @@ describe("a document of routes", () => {
         )
       )
       const ids = Object.values<any>(paths).flatMap((item) => Object.values<any>(item).map((one) => one.operationId))
-      assert.sameMembers(ids, [
-        "getItems",
-        "getItems2",
-        "getRoot",
-        "getUsersByIdItems",
-        "listOwn",
-        "postItems"
-      ])
+      assert.sameMembers(ids, ["getItems", "getItems2", "getRoot", "getUsersByIdItems", "listOwn", "postItems"])
     })
   )
 
