@@ -274,7 +274,7 @@ export interface AllowedIssuersOptions extends Omit<
    * ```
    */
   readonly allow: (issuer: string) => Effect.Effect<boolean>
-  /** Largest number of issuers whose keys are kept. @default 100 */
+  /** Maximum number of issuers. A token of one more issuer gets a 503 response. @default 100 */
   readonly maxIssuers?: number
 }
 
