@@ -5,6 +5,7 @@ import { bench, group, run } from "mitata"
 import { BearerToken, Challenge, JwtVerifier, OAuth2, SecurityError, TokenVerifier } from "../../src/index.ts"
 import { audience, serveIssuer } from "../harness/issuer.ts"
 import { minting } from "../harness/tokens.ts"
+import { fromContext } from "../../test/support/contextVerifier.ts"
 
 const { close, minter } = await serveIssuer("RS256")
 const { compact } = minting(minter)(0)
@@ -36,7 +37,9 @@ const program = Effect.gen(function* () {
   const decided = HttpEffect.toWebHandler(
     yield* HttpRouter.toHttpEffect(Guarded.pipe(Layer.provide(auth.layerTest({ scopes: ["items:read"] }))))
   )
-  const guarded = HttpEffect.toWebHandler(yield* HttpRouter.toHttpEffect(Guarded.pipe(Layer.provide(auth.layer))))
+  const guarded = HttpEffect.toWebHandler(
+    yield* HttpRouter.toHttpEffect(Guarded.pipe(Layer.provide(auth.layer(fromContext))))
+  )
 
   const { verify } = yield* TokenVerifier
   const cached = verify(Redacted.make(compact))

@@ -15,8 +15,6 @@ export const required = auth.require(...scopes)
 
 const policy = { issuer, audience, ...(cache ? {} : { cache: false as const }) }
 
-export const Authentication = auth.layer.pipe(
-  Layer.provide(JwtVerifier.layer(policy)),
-  Layer.provide(usesJose ? Signatures.layerJose : Layer.empty),
-  Layer.provide(FetchHttpClient.layer)
-)
+export const Authentication = auth
+  .layer(JwtVerifier.layer(policy))
+  .pipe(Layer.provide(usesJose ? Signatures.layerJose : Layer.empty), Layer.provide(FetchHttpClient.layer))

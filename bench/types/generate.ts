@@ -62,7 +62,7 @@ const subject = (variant: Variant, group: number, endpoint: number): string => {
   }
 }
 
-const proven = { open: "", middleware: "", requirements: ".pipe(OAuth2.proven)" }
+const proven = { open: "", middleware: "", requirements: ".pipe(OAuth2.secured)" }
 const authentication = { open: "", middleware: "Authentication.layer", requirements: "auth.layerTest({})" }
 
 export const generate = (variant: Variant): string => {

@@ -82,10 +82,9 @@ const program = Effect.gen(function* () {
     const refused = yield* Effect.flip(onMessage(yield* mint("visitor", "account:read")))
     yield* Console.log(`visitor is refused: ${refused.message}`)
   })
-  const Authentication = auth.layer.pipe(
-    Layer.provide(JwtVerifier.layerKeySet({ issuer, audience })),
-    Layer.provide(KeySet.layerStatic({ keys: [jwk] }))
-  )
+  const Authentication = auth
+    .layer(JwtVerifier.layerKeySet({ issuer, audience }))
+    .pipe(Layer.provide(KeySet.layerStatic({ keys: [jwk] })))
   yield* consumer.pipe(Effect.provide([Account.layer, Authentication]))
 })
 

@@ -2,12 +2,16 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { AccessToken, OAuth2, OpenApiSecurity, OptionalAccessToken, SwaggerUi } from "effect-oauth2"
+import { AccessToken, OAuth2, OpenApiSecurity, OptionalAccessToken, SwaggerUi, type TokenVerifier } from "effect-oauth2"
 import { Item, Items } from "./Items.ts"
 import * as Security from "./Security.ts"
 
 /** Creates the layer of the app. If `docsClientId` is given, `/docs` logs in as this client. */
-export const make = (endpoints: Security.Endpoints, docsClientId?: string) => {
+export const make = <E, R>(
+  endpoints: Security.Endpoints,
+  verifier: Layer.Layer<TokenVerifier, E, R>,
+  docsClientId?: string
+) => {
   const auth = Security.make(endpoints)
   const { api, layer: Api } = items(auth)
   const client = { appName: "Items API", scopes: ["items:read", "items:write", "me"] }
@@ -16,7 +20,7 @@ export const make = (endpoints: Security.Endpoints, docsClientId?: string) => {
   return Layer.mergeAll(Api, profile(auth), Health).pipe(
     OAuth2.secured,
     OpenApiSecurity.documented({ document: OpenApi.fromApi(api) }, (document) => SwaggerUi.layer(document, docs)),
-    Layer.provide([auth.layer, Items.layer(auth)])
+    Layer.provide([auth.layer(verifier), Items.layer(auth)])
   )
 }
 
@@ -43,7 +47,7 @@ const items = (auth: Security.Auth) => {
         create: ({ payload }) => items.create(payload.name)
       })
     )
-  ).pipe(OAuth2.proven)
+  ).pipe(OAuth2.secured)
 
   return { api, layer: HttpApiBuilder.layer(api).pipe(Layer.provide(Handlers)) }
 }

@@ -14,9 +14,7 @@ const program = Effect.gen(function* () {
   const issuer = yield* Issuer.make(config)
   // The routes are complete before the server listens, so a request that arrives while the program starts is answered.
   const handler = yield* HttpRouter.toHttpEffect(
-    Api.make(issuer, issuer.docsClientId).pipe(
-      Layer.provide([Issuer.verifier(issuer), NodeHttpServer.layerHttpServices])
-    )
+    Api.make(issuer, Issuer.verifier(issuer), issuer.docsClientId).pipe(Layer.provide(NodeHttpServer.layerHttpServices))
   )
   const app = HttpServer.serve(handler, HttpMiddleware.logger).pipe(
     Layer.provide(

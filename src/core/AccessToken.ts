@@ -51,7 +51,7 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
  *
  * **Gotchas**
  *
- * This service works with every scheme. `auth.accessToken` returns the token of one scheme, with typed claims.
+ * This service works with every scheme. `auth.token` returns the token of one scheme, with typed claims.
  *
  * **Example** (Reading the subject)
  *

@@ -33,8 +33,9 @@
  * ).pipe(auth.require("me"))
  *
  * export const App = Me.pipe(
- *   Layer.provide(auth.layer),
- *   Layer.provide(JwtVerifier.layer({ issuer: "https://idp.example.com", audience: "https://api.example.com" })),
+ *   Layer.provide(
+ *     auth.layer(JwtVerifier.layer({ issuer: "https://idp.example.com", audience: "https://api.example.com" }))
+ *   ),
  *   Layer.provide(FetchHttpClient.layer)
  * )
  * ```
@@ -58,19 +59,18 @@ import type {
 
 export { either } from "./either.ts"
 export { Public, type PublicEndpoint } from "./public.ts"
-export { type Proven, proven } from "./proven.ts"
 export { route, type Secured, secured } from "./secured.ts"
 export type {
   Authenticated,
   Authentication,
   Granted,
-  Missing,
   Requires,
   Seal,
   SecurityRequirement,
   SecurityRequirementTypes,
   Verified
 } from "../guard/middleware/securityRequirement.ts"
+export type { Missing } from "../core/missing.ts"
 export type { Implications, ImpliedBy } from "../guard/scheme/implication.ts"
 export type { Grants, OAuth2Scheme, TestToken } from "./oauth2Scheme.ts"
 export type { Options, RequiredOptions } from "./options.ts"

@@ -133,35 +133,33 @@ export const apiKey: CredentialConstructor<ApiKey> = (name, options) => {
  * **Example** (Checking a password)
  *
  * ```ts
- * import { DateTime, Effect, Layer, Redacted } from "effect"
+ * import { DateTime, Effect, Redacted } from "effect"
  * import { AccessToken, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
  *
  * export const admin = OAuth2.basic("Admin", { realm: "Metrics" })
  *
  * declare const isPassword: (user: string, password: string) => Effect.Effect<boolean>
  *
- * export const Admins = admin.layer.pipe(
- *   Layer.provide(
- *     TokenVerifier.layer({
- *       verify: (credentials) => {
- *         const [user = "", ...rest] = Redacted.value(credentials).split(":")
- *         return Effect.filterOrFail(
- *           isPassword(user, rest.join(":")),
- *           (isRight) => isRight,
- *           () => new SecurityError.InvalidToken({ reason: "Rejected" })
- *         ).pipe(
- *           Effect.as(
- *             AccessToken.make({
- *               subject: user,
- *               scopes: [],
- *               issuer: "passwords",
- *               expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z")
- *             })
- *           )
+ * export const Admins = admin.layer(
+ *   TokenVerifier.layer({
+ *     verify: (credentials) => {
+ *       const [user = "", ...rest] = Redacted.value(credentials).split(":")
+ *       return Effect.filterOrFail(
+ *         isPassword(user, rest.join(":")),
+ *         (isRight) => isRight,
+ *         () => new SecurityError.InvalidToken({ reason: "Rejected" })
+ *       ).pipe(
+ *         Effect.as(
+ *           AccessToken.make({
+ *             subject: user,
+ *             scopes: [],
+ *             issuer: "passwords",
+ *             expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+ *           })
  *         )
- *       }
- *     })
- *   )
+ *       )
+ *     }
+ *   })
  * )
  * ```
  *

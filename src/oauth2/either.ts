@@ -60,7 +60,7 @@ type AuthenticationOfEach<Name extends string> = Name extends string ? Authentic
  *
  * **Gotchas**
  *
- * Provide each scheme with a verifier for its own issuer: `users.layer.pipe(Layer.provide(JwtVerifier.layer({ … })))`.
+ * Give each scheme a verifier for its own issuer: `users.layer(JwtVerifier.layer({ … }))`.
  * With one verifier for several issuers, each issuer can grant every scope of both schemes.
  *
  * **Example** (Accepting users of one issuer and partners of another)

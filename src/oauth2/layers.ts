@@ -1,4 +1,4 @@
-/** Creates the layers of a scheme: `layer`, and `layerTest` and `grant` for tests. */
+/** Creates the layers of a scheme: `layer`, and `layerTest` and `layerTestGranted` for tests. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -50,7 +50,7 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
       Layer.succeed(scheme.proof, new Proof(scheme, origin.of(undefined), verified, verified.scopes))
     )
 
-  const decodeGiven = testClaims(claims, `layerTest or grant of ${JSON.stringify(scheme.name)}`)
+  const decodeGiven = testClaims(claims, `layerTest or layerTestGranted of ${JSON.stringify(scheme.name)}`)
   const given = (options: TestToken<string>) => {
     const token = testToken(options)
     // A schema may decode when it is called. Without `suspend`, every run would return the same mutable value.
@@ -77,7 +77,12 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
     )
   }
 
-  const grant = (token: TestToken<string>) => Layer.unwrap(Effect.map(given(token), ({ token }) => proofOf(token)))
+  const layerTestGranted = (token: TestToken<string>) =>
+    Layer.unwrap(Effect.map(given(token), ({ token }) => proofOf(token)))
 
-  return { layer: layerOf(Effect.map(TokenVerifier, authenticationBy)), layerTest, grant }
+  const layer = <E, R>(verifier: Layer.Layer<TokenVerifier, E, R>) =>
+    // Only the scheme's own layer is not memoized. Schemes that get the same verifier layer share one verifier.
+    Layer.provide(layerOf(Effect.map(TokenVerifier, authenticationBy)), verifier)
+
+  return { layer, layerTest, layerTestGranted }
 }

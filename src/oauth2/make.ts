@@ -167,7 +167,8 @@ export const make = <
     },
     granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
     grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
-    accessToken: proof.all(scheme, []),
+    token: proof.all(scheme, []),
+    optionalToken: proof.optional(scheme),
     check: (
       name: string,
       holds: (token: VerifiedToken) => Effect.Effect<boolean, unknown, unknown>,

@@ -15,6 +15,9 @@ import type {
   Authenticated,
   Authentication,
   Granted,
+  NeedsAuthentication,
+  NeedsGrant,
+  NeedsToken,
   SecurityRequirement,
   Verified
 } from "../guard/middleware/securityRequirement.ts"
@@ -74,7 +77,7 @@ export interface OAuth2Scheme<
    *
    * **Details**
    *
-   * Without arguments, every valid token is accepted. Handlers can use `AccessToken`, `accessToken`, and `granted` with
+   * Without arguments, every valid token is accepted. Handlers can use `AccessToken`, `token`, and `granted` with
    * the proven scopes.
    *
    * **Example** (Protecting a route and an endpoint)
@@ -112,7 +115,7 @@ export interface OAuth2Scheme<
    * **Gotchas**
    *
    * - Nested with `require`, the token is not optional anymore.
-   * - For typed claims, use `authorizeOption`.
+   * - For typed claims, use `optionalToken`.
    *
    * **Example** (Greeting users and anonymous visitors)
    *
@@ -190,7 +193,7 @@ export interface OAuth2Scheme<
    *
    * const mayModify = Effect.map(auth.grantedAny("admin", "items:write"), (scope) => (scope === "admin" ? "all" : "own"))
    *
-   * Effect.runSync(Effect.provide(mayModify, auth.grant({ scopes: ["items:write"] }))) // => "own"
+   * Effect.runSync(Effect.provide(mayModify, auth.layerTestGranted({ scopes: ["items:write"] }))) // => "own"
    * ```
    */
   readonly grantedAny: <const Scopes extends readonly [Scope, ...ReadonlyArray<Scope>]>(
@@ -223,12 +226,44 @@ export interface OAuth2Scheme<
    * })
    *
    * // Effect<string, never, Verified<"OAuth2">>
-   * const tenant = Effect.map(auth.accessToken, ({ claims }) => claims.tenant)
+   * const tenant = Effect.map(auth.token, ({ claims }) => claims.tenant)
    *
-   * Effect.runSync(Effect.provide(tenant, auth.grant({ claims: { tenant: "t1" } }))) // => "t1"
+   * Effect.runSync(Effect.provide(tenant, auth.layerTestGranted({ claims: { tenant: "t1" } }))) // => "t1"
    * ```
    */
-  readonly accessToken: Effect.Effect<VerifiedToken<Claims>, never, Verified<Name>>
+  readonly token: Effect.Effect<VerifiedToken<Claims>, never, NeedsToken<Name>>
+
+  /**
+   * Returns the token that this scheme verified, or `None` if the request is anonymous.
+   *
+   * **When to use**
+   *
+   * Use inside `auth.optional`, when you need typed claims. The service `OptionalAccessToken` serves all schemes.
+   *
+   * **Example** (Choosing the language of a page)
+   *
+   * ```ts
+   * import { Effect, Option, Schema } from "effect"
+   * import { HttpRouter, HttpServerResponse } from "effect/http"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { me: "Read your profile" },
+   *   claims: Schema.Struct({ locale: Schema.String })
+   * })
+   *
+   * const locale = Effect.map(auth.optionalToken, (token) => (Option.isSome(token) ? token.value.claims.locale : "en"))
+   *
+   * export const Home = HttpRouter.add("GET", "/", Effect.map(locale, HttpServerResponse.text)).pipe(auth.optional())
+   * ```
+   */
+  readonly optionalToken: Effect.Effect<
+    Option.Option<VerifiedToken<Claims>>,
+    never,
+    OptionalAccessToken | NeedsAuthentication<Name>
+  >
 
   /**
    * Creates a requirement like `Requirement.check`, whose check receives the typed claims of this scheme.
@@ -375,7 +410,7 @@ export interface OAuth2Scheme<
    *
    * class CurrentUser extends Context.Service<CurrentUser, { readonly name: string }>()("app/CurrentUser") {}
    *
-   * const currentUser = Effect.flatMap(auth.accessToken, ({ subject }) =>
+   * const currentUser = Effect.flatMap(auth.token, ({ subject }) =>
    *   subject === "demo"
    *     ? Effect.succeed({ name: "Demo" })
    *     : auth.refuse(new SecurityError.InvalidToken({ reason: "Rejected" }))
@@ -432,11 +467,13 @@ export interface OAuth2Scheme<
   >
 
   /**
-   * Layer that authenticates requests with the `TokenVerifier` in the context.
+   * Creates the layer that authenticates requests with the given verifier.
    *
    * **Details**
    *
-   * Requirements, `authorize` and `OAuth2.Public` need this layer.
+   * Requirements, `authorize` and `OAuth2.Public` need this layer. A program builds one verifier for each verifier
+   * layer. Give the same layer to several schemes, or to `Layer.provide` for `TokenVerifier.invalidate`, and all of them
+   * share one verifier.
    *
    * **Example** (Providing a verifier to a scheme)
    *
@@ -446,13 +483,14 @@ export interface OAuth2Scheme<
    * import { JwtVerifier } from "effect-oauth2"
    * import { auth } from "./auth.ts"
    *
-   * export const Authentication = auth.layer.pipe(
-   *   Layer.provide(JwtVerifier.layer({ issuer: "https://idp.example.com", audience: "https://api.example.com" })),
-   *   Layer.provide(FetchHttpClient.layer)
-   * )
+   * export const Authentication = auth
+   *   .layer(JwtVerifier.layer({ issuer: "https://idp.example.com", audience: "https://api.example.com" }))
+   *   .pipe(Layer.provide(FetchHttpClient.layer))
    * ```
    */
-  readonly layer: Layer.Layer<Authentication<Name> | PublicEndpoint, never, TokenVerifier>
+  readonly layer: <E, R>(
+    verifier: Layer.Layer<TokenVerifier, E, R>
+  ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E, R>
 
   /**
    * Layer that authorizes the request in the context, and provides `BearerToken` and `AccessToken`.
@@ -544,25 +582,25 @@ export interface OAuth2Scheme<
    * })
    * const owner = Effect.map(auth.granted("items:write"), (token) => token.subject)
    *
-   * Effect.runSync(Effect.provide(owner, auth.grant({ subject: "demo", scopes: ["items:write"] }))) // => "demo"
+   * Effect.runSync(Effect.provide(owner, auth.layerTestGranted({ subject: "demo", scopes: ["items:write"] }))) // => "demo"
    * ```
    */
-  readonly grant: <const S extends Scope = never>(
+  readonly layerTestGranted: <const S extends Scope = never>(
     token: TestToken<S>
   ) => Layer.Layer<AccessToken | Verified<Name> | (S extends string ? Granted<Name, S> : never)>
 }
 
-// GrantOfEach<"OAuth2", {}, "a" | "b"> -> Granted<"OAuth2", "a"> | Granted<"OAuth2", "b">. A scope of type `string` ->
-// Granted<"OAuth2", never>
+// GrantOfEach<"OAuth2", {}, "a" | "b"> -> NeedsGrant<"OAuth2", "a"> | NeedsGrant<"OAuth2", "b">. A scope of type
+// `string` -> NeedsGrant<"OAuth2", never>
 type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope extends string
-  ? Granted<Name, IsLiteral<Scope> extends true ? ImpliedBy<Implies, Scope> : never>
+  ? NeedsGrant<Name, IsLiteral<Scope> extends true ? ImpliedBy<Implies, Scope> : never>
   : never
 
-// GrantOfAny<"OAuth2", {}, ["a", "b"]> -> Granted<"OAuth2", "a" | "b">. A list of type Array<"a" | "b"> -> the result
+// GrantOfAny<"OAuth2", {}, ["a", "b"]> -> NeedsGrant<"OAuth2", "a" | "b">. A list of type Array<"a" | "b"> -> the result
 // of GrantOfEach
 type GrantOfAny<Name extends string, Implies, Scopes extends ReadonlyArray<string>> =
   AreCertain<Scopes> extends true
-    ? Granted<Name, ImpliedBy<Implies, Scopes[number]>>
+    ? NeedsGrant<Name, ImpliedBy<Implies, Scopes[number]>>
     : GrantOfEach<Name, Implies, Scopes[number]>
 
 // AreCertain<["a", "b"]> -> true. AreCertain<Array<"a">>, AreCertain<["a" | "b"]> and AreCertain<["a"] | ["b"]> ->

@@ -28,7 +28,7 @@ export interface Options<
   readonly description?: string
   /**
    * The schema of the claims, which decodes an object. A token whose claims do not decode is refused. The tokens of
-   * `accessToken`, `granted`, `authorize` and `check` have the decoded, typed claims.
+   * `token`, `granted`, `authorize` and `check` have the decoded, typed claims.
    *
    * The claims of a cached token are decoded once. If the decoded value is mutable, such as a `Date` or a class
    * instance, they are decoded for each request. Default: any claims, not decoded.

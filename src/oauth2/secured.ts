@@ -4,16 +4,26 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApi from "effect/http-api/HttpApi"
+import type * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
+import { isHandlers } from "../core/effect/routeContext.ts"
 import type * as Scope from "effect/Scope"
 import * as registry from "../guard/requirement/registry.ts"
 import * as Origin from "../guard/scheme/origin.ts"
-import type { Needs, NoLayer, OfRequest } from "./proven.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
 import { type RecordedRoute, recorded } from "../guard/middleware/routeRecorder.ts"
-import type { Seal } from "../guard/middleware/securityRequirement.ts"
+import type {
+  Granted,
+  GrantSentence,
+  NeedsSeal,
+  RouteSentence,
+  Seal,
+  TokenSentence,
+  Verified
+} from "../guard/middleware/securityRequirement.ts"
+import type { AccessToken, OptionalAccessToken } from "../core/AccessToken.ts"
 
 // Endpoint `list` without middleware -> "The endpoint `list` has neither …". Endpoint with a requirement -> never
 type UnprotectedEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
@@ -40,6 +50,35 @@ type UnprotectedGroup<Group> = Group extends HttpApiGroup.Constraint
   ? UnprotectedEndpoint<HttpApiGroup.Endpoints<Group>>
   : never
 
+/** The services that a layer of routes or handlers needs, or the handlers of a group. */
+type Needs<T> =
+  T extends Layer.Layer<infer _A, infer _E, infer R>
+    ? R
+    : T extends HttpApiBuilder.Handlers<infer R, infer _Endpoints, infer _Handled>
+      ? R
+      : NoLayer
+
+/** Stands for the needs of a value that is neither a layer nor handlers. */
+interface NoLayer {
+  readonly "~effect-oauth2/NoLayer": never
+}
+
+// OfRequest<HttpRouter.Request<"Requires", Db>> -> Db. `any` -> never, because `HttpRouter.addAll` infers `any` from
+// some lists.
+type OfRequest<R> = R extends HttpRouter.Request<"Requires", infer T> ? (0 extends 1 & T ? never : T) : R
+
+// Granted<"OAuth2", "me"> -> "A handler needs the scope `me` of the scheme `OAuth2`, …". Other services -> never
+type Unproven<R> =
+  R extends Granted<infer Name, infer Scope>
+    ? GrantSentence<Name, Scope>
+    : R extends Verified<infer Name>
+      ? TokenSentence<Name>
+      : R extends AccessToken
+        ? "A handler needs the `AccessToken`, but its route or endpoint does not require a token. Use auth.require."
+        : R extends OptionalAccessToken
+          ? "A handler needs the `OptionalAccessToken`, but no requirement is around it. Use auth.optional."
+          : never
+
 type UnprotectedRoute<R> =
   R extends Seal<infer Route>
     ? RouteSentence<Route>
@@ -48,7 +87,9 @@ type UnprotectedRoute<R> =
       : never
 
 type Unprotected<T> =
-  T extends HttpApi.HttpApi<infer _Id, infer Groups> ? UnprotectedGroup<Groups> : UnprotectedRoute<OfRequest<Needs<T>>>
+  T extends HttpApi.HttpApi<infer _Id, infer Groups>
+    ? UnprotectedGroup<Groups>
+    : UnprotectedRoute<OfRequest<Needs<T>>> | Unproven<OfRequest<Needs<T>>>
 
 type NeitherSentence<Name extends string> =
   `The endpoint \`${Name}\` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
@@ -56,12 +97,9 @@ type NeitherSentence<Name extends string> =
 type BothSentence<Name extends string> =
   `The endpoint \`${Name}\` is Public, but a requirement protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.`
 
-type RouteSentence<Name extends string> =
-  `The route \`${Name}\` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
-
 /**
- * Messages about the unprotected endpoints or routes, as a type. It is `unknown` if every endpoint is protected or
- * public.
+ * Messages about unprotected endpoints or routes, and about missing proofs, as a type. It is `unknown` if every endpoint
+ * is protected or public, and requirements prove everything that the handlers of routes need.
  *
  * @category utility types
  * @since 0.1.0
@@ -83,10 +121,14 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  * | argument | when an unprotected endpoint is found |
  * |---|---|
  * | an `HttpApi` | at compile time, and again by a `TypeError` when you call the function |
+ * | handlers of a group | never: their api is checked. Missing proofs are found at compile time |
  * | routes of `OAuth2.route` | at compile time, and at start-up |
  * | other routes of `HttpRouter`, an `HttpApi` in a layer | at start-up: the program stops with a `TypeError` as defect |
  *
- * Each message names the endpoint or route. A `Public` endpoint inside a requirement is an error, too, because it is
+ * Each message names the endpoint or route. For a layer, the compiler also checks that requirements prove every scope and
+ * token that handlers and their services need. The last line of its message names the missing scope or scheme.
+ *
+ * A `Public` endpoint inside a requirement is an error, too, because it is
  * protected.
  *
  * **Gotchas**
@@ -140,6 +182,8 @@ export const secured = <T>(self: T & Secured<T>): T => {
     return self
   }
   if (!Layer.isLayer(self)) {
+    // The compiler has checked the proofs. The handlers' api says which endpoints are protected.
+    if (isHandlers(self)) return self
     throw new TypeError("OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.")
   }
   // Safe cast: the layer gives and needs the same services. It is only checked while it is built.
@@ -248,7 +292,7 @@ export const route = <
   never,
   never,
   | HttpRouter.HttpRouter
-  | HttpRouter.Request<"Requires", Seal<`${Method} ${Path}`>>
+  | HttpRouter.Request<"Requires", NeedsSeal<`${Method} ${Path}`>>
   | HttpRouter.Request.From<"Requires", Exclude<R, HttpRouter.Provided | Scope.Scope>>
   | HttpRouter.Request.From<"Error", E>
 > => {

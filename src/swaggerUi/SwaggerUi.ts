@@ -64,7 +64,7 @@ export type { Assets, Document, InitOAuth, Options } from "./options.ts"
  * | `{path}` | page | revalidated with `ETag` |
  * | `{path}/oauth2-redirect` | redirect page | revalidated with `ETag` |
  * | `{path}/…` | scripts, styles and icon, with their version in the URL | 1 year, `immutable` |
- * | `{openApiPath}` | OpenAPI document | revalidated with `ETag` |
+ * | `{openapiPath}` | OpenAPI document | revalidated with `ETag` |
  *
  * The layer fails at start-up with a `ConfigurationError`:
  *

@@ -49,8 +49,8 @@ export const check = Effect.fnUntraced(function* (options: Options, document: ob
     const instead = Object.hasOwn(reserved, name) ? reserved[name] : undefined
     if (instead !== undefined) return yield* refuse(`parameters.${name}`, `cannot be set. ${instead}`)
   }
-  if (options.openApiPath === false && options.url === undefined) {
-    return yield* refuse("url", "must be set, because openApiPath is false. Set it to the URL of the document.")
+  if (options.openapiPath === false && options.url === undefined) {
+    return yield* refuse("url", "must be set, because openapiPath is false. Set it to the URL of the document.")
   }
   const unknown = undeclared(document, ownProperties<Partial<InitOAuth>>(options.initOAuth ?? {}).scopes)
   if (unknown !== undefined) {

@@ -81,8 +81,8 @@ export interface Options {
   /** Path of the page. @default "/docs" */
   readonly path?: `/${string}`
   /** Path of the document. If `false`, the document is not served, and `url` is required. @default "/openapi.json" */
-  readonly openApiPath?: `/${string}` | false
-  /** URL from which the page loads the document, absolute or relative to the page. @default the URL of `openApiPath` */
+  readonly openapiPath?: `/${string}` | false
+  /** URL from which the page loads the document, absolute or relative to the page. @default the URL of `openapiPath` */
   readonly url?: string
   /** Title of the page. @default the document's title and " - Swagger UI" */
   readonly title?: string

@@ -16,17 +16,17 @@ export const make = Effect.fnUntraced(function* (document: Document, options: Op
   const path = options.path ?? "/docs"
   const below = (name: string): Path => `/${`${path.replace(/\/$/, "")}/${name}`.slice(1)}`
   const redirectPath = options.oauth2RedirectPath ?? below("oauth2-redirect")
-  const openApiPath = options.openApiPath ?? "/openapi.json"
+  const openapiPath = options.openapiPath ?? "/openapi.json"
 
-  if (openApiPath === path) return yield* configuration.refuse("openApiPath", `must differ from path (${path}).`)
-  if (redirectPath === path || redirectPath === openApiPath) {
-    return yield* configuration.refuse("oauth2RedirectPath", `must differ from path and openApiPath (${redirectPath}).`)
+  if (openapiPath === path) return yield* configuration.refuse("openapiPath", `must differ from path (${path}).`)
+  if (redirectPath === path || redirectPath === openapiPath) {
+    return yield* configuration.refuse("oauth2RedirectPath", `must differ from path and openapiPath (${redirectPath}).`)
   }
 
   const { favicon, notices, script, style } = packageResources(files, below)
   const pageScript = yield* scriptResource(below, "page", scripts.page)
   const redirectScript = yield* scriptResource(below, "oauth2-redirect", scripts.redirect)
-  const url = options.url ?? relative(path, openApiPath === false ? path : openApiPath)
+  const url = options.url ?? relative(path, openapiPath === false ? path : openapiPath)
 
   const page: Resource = {
     path,
@@ -62,7 +62,7 @@ export const make = Effect.fnUntraced(function* (document: Document, options: Op
     favicon,
     ...notices,
     ...(redirectPath === false ? [] : [redirectScript, redirectPage(redirectPath, redirectScript.path)]),
-    ...(openApiPath === false ? [] : [documentResource(openApiPath, document)])
+    ...(openapiPath === false ? [] : [documentResource(openapiPath, document)])
   ]
 })
 

@@ -17,7 +17,7 @@ export const serve = Effect.fnUntraced(function* (router: HttpRouter, documentOf
     defect instanceof Error && defect.message.includes("already declared")
       ? configuration.refuse(
           "path",
-          `or another path of the page belongs to another route. Set path, openApiPath and oauth2RedirectPath. Router error: ${defect.message}.`
+          `or another path of the page belongs to another route. Set path, openapiPath and oauth2RedirectPath. Router error: ${defect.message}.`
         )
       : Effect.die(defect)
   )

@@ -19,7 +19,7 @@ import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
+import type { NeedsHttpClient } from "../core/missing.ts"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -107,7 +107,7 @@ export interface DiscoveryOptions extends Options, CacheOptions {}
  */
 export const layer = (
   options: DiscoveryOptions & TokenCaching
-): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
+): Layer.Layer<TokenVerifier, ConfigurationError, NeedsHttpClient> =>
   layerKeySet(options).pipe(Layer.provide(KeySet.layerDiscovery(options)))
 
 /**
@@ -134,7 +134,7 @@ export const layer = (
  */
 export const layerConfig = (
   options: Config.Wrap<DiscoveryOptions & TokenCaching>
-): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, HttpClient.HttpClient> =>
+): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, NeedsHttpClient> =>
   // Imported on demand, because `Config` takes a tenth of the library's load time.
   Layer.unwrap(
     Effect.flatMap(
@@ -211,7 +211,7 @@ export const layerKeySet = (
 export const layerIssuers = (
   issuers: readonly [Issuer, ...ReadonlyArray<Issuer>],
   caching: TokenCaching = {}
-): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
+): Layer.Layer<TokenVerifier, ConfigurationError, NeedsHttpClient> =>
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
@@ -314,7 +314,7 @@ export interface AllowedIssuersOptions extends Omit<
  */
 export const layerAllowedIssuers = (
   options: AllowedIssuersOptions & TokenCaching
-): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
+): Layer.Layer<TokenVerifier, ConfigurationError, NeedsHttpClient> =>
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
@@ -322,7 +322,7 @@ export const layerAllowedIssuers = (
       if (!Number.isInteger(maxIssuers) || maxIssuers < 1 || maxIssuers > 10_000) {
         return yield* refuseSetting("maxIssuers", "must be a whole number between 1 and 10000")
       }
-      const context = yield* Effect.context<HttpClient.HttpClient | Scope.Scope>()
+      const context = yield* Effect.context<NeedsHttpClient | Scope.Scope>()
       const hosts = yield* requireHttpHosts(rest.httpHosts)
       const build = (issuer: string) => {
         const own = { ...rest, issuer, issuerAliases: [] }

@@ -82,7 +82,7 @@
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
+import type { NeedsHttpClient } from "../core/missing.ts"
 import * as Layer from "effect/Layer"
 import type * as Jose from "jose"
 import type { Failure } from "./authorizationServer/failure.ts"
@@ -251,7 +251,7 @@ export const layerDiscovery = (
     /** The issuer's identifier, an `https` URL (`http` on loopback) without query and fragment. */
     readonly issuer: string
   }
-): Layer.Layer<KeySet, ConfigurationError, HttpClient.HttpClient> =>
+): Layer.Layer<KeySet, ConfigurationError, NeedsHttpClient> =>
   Layer.effect(
     KeySet,
     Effect.gen(function* () {
@@ -304,7 +304,7 @@ export const layerRemote = (
     /** URL of the JWK Set, `https` (`http` on loopback). Errors, logs and metrics omit its query. */
     readonly url: string
   }
-): Layer.Layer<KeySet, ConfigurationError, HttpClient.HttpClient> =>
+): Layer.Layer<KeySet, ConfigurationError, NeedsHttpClient> =>
   Layer.effect(
     KeySet,
     Effect.gen(function* () {

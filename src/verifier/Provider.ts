@@ -255,8 +255,8 @@ export const keycloak = (options: {
  * const daemons = OAuth2.clientCredentials("Daemons", { tokenUrl, scopes: { "Items.Read.All": "Read all items" } })
  *
  * export const Authentication = Layer.mergeAll(
- *   users.layer.pipe(Layer.provide(JwtVerifier.layer(Provider.entra({ tenant, audience })))),
- *   daemons.layer.pipe(Layer.provide(JwtVerifier.layer(Provider.entra({ tenant, audience, permissions: "application" }))))
+ *   users.layer(JwtVerifier.layer(Provider.entra({ tenant, audience }))),
+ *   daemons.layer(JwtVerifier.layer(Provider.entra({ tenant, audience, permissions: "application" })))
  * )
  * ```
  *

@@ -53,7 +53,7 @@
  */
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
+import type { NeedsHttpClient } from "../core/missing.ts"
 import * as Layer from "effect/Layer"
 import type { TokenCaching } from "./cache/options.ts"
 import type { ClientSecret, OtherCredentials, Policy } from "./introspection/options.ts"
@@ -107,7 +107,7 @@ export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./intr
  */
 export const layer = (
   options: Policy & (ClientSecret | OtherCredentials) & TokenCaching
-): Layer.Layer<TokenVerifier, ConfigurationError, HttpClient.HttpClient> =>
+): Layer.Layer<TokenVerifier, ConfigurationError, NeedsHttpClient> =>
   Layer.effect(TokenVerifier, verifier.make(ownProperties(options)))
 
 /**
@@ -134,7 +134,7 @@ export const layer = (
  */
 export const layerConfig = (
   options: Config.Wrap<Policy & ClientSecret & TokenCaching>
-): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, HttpClient.HttpClient> =>
+): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, NeedsHttpClient> =>
   // Load Config on demand, because it takes a tenth of the library's load time.
   Layer.unwrap(
     Effect.flatMap(

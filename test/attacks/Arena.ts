@@ -7,6 +7,7 @@ import { type SigningKey, TestIssuer } from "effect-oauth2/testing"
 import { connect } from "node:net"
 import { inspect } from "node:util"
 import { serve, values, type WireResponse } from "../conformance/Wire.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const urls = { authorizationUrl: "https://issuer.test/authorize", tokenUrl: "https://issuer.test/token" }
 const scopes = { read: "Read" }
@@ -23,7 +24,7 @@ const subject = Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text
 const Routes = Layer.mergeAll(
   HttpRouter.add("*", "/fastapi", subject).pipe(schemes.fastapi.require("read")),
   HttpRouter.add("*", "/rfc6750", subject).pipe(schemes.rfc6750.require("read"))
-).pipe(Layer.provide([schemes.fastapi.layer, schemes.rfc6750.layer]))
+).pipe(Layer.provide([schemes.fastapi.layer(fromContext), schemes.rfc6750.layer(fromContext)]))
 
 export const audience = "https://api.test"
 

@@ -244,7 +244,7 @@ describe("a claim named __proto__", () => {
           Effect.gen(function* () {
             const claims = claimsOf(nested(codes))
             const [token, layer] = yield* way(claims)
-            const context = yield* Layer.build(Layer.provide(auth.layer, layer))
+            const context = yield* Layer.build(auth.layer(layer))
             for (const _ of times(3)) {
               const verified = yield* auth.authorize.pipe(
                 Effect.provide(BearerToken.layerTest(token)),
@@ -270,7 +270,7 @@ describe("a claim named __proto__", () => {
         const test = record.layerTest({ scopes: ["a"], claims })
         const token = yield* record.authorize.pipe(Effect.provide([BearerToken.layerTest("a"), test]))
         assertOwn(token.claims, claims)
-        const granted = yield* Effect.provide(record.granted("a"), record.grant({ scopes: ["a"], claims }))
+        const granted = yield* Effect.provide(record.granted("a"), record.layerTestGranted({ scopes: ["a"], claims }))
         assertOwn(granted.claims, claims)
       }),
     { arbitrary }

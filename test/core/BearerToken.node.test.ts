@@ -39,7 +39,7 @@ layer(
       Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
         HttpServerResponse.text(String((request as { readonly headersOverride?: unknown }).headersOverride))
       )
-    ).pipe(fastapi.require(), Layer.provide(fastapi.layer), Layer.provide(verifierLayer)),
+    ).pipe(fastapi.require(), Layer.provide(fastapi.layer(verifierLayer))),
     serve
   ).pipe(
     Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),

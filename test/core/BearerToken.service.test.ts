@@ -229,8 +229,7 @@ describe("BearerToken", () => {
       Effect.gen(function* () {
         const Guarded = HttpRouter.add("GET", "/", HttpServerResponse.text("open")).pipe(
           fastapi.require(),
-          Layer.provide(fastapi.layer),
-          Layer.provide(verifierLayer)
+          Layer.provide(fastapi.layer(verifierLayer))
         )
         const app = yield* HttpRouter.toHttpEffect(Guarded).pipe(Effect.provide(BearerToken.layerTest("good")))
         const error = yield* Effect.flip(app).pipe(

@@ -220,7 +220,7 @@ describe("Challenge", () => {
                 SecurityScopes.require("b"),
                 SecurityScopes.require("a"),
                 Effect.provide(BearerToken.layer),
-                Effect.provide(Layer.provide(schemes.rfc6750.layer, verifierLayer))
+                Effect.provide(schemes.rfc6750.layer(verifierLayer))
               )
             )
           )

@@ -206,8 +206,7 @@ describe("requirements", () => {
           const scheme = schemeOf(arrows)
           const tokens: Record<string, ReadonlyArray<string>> = { t: token }
           const app = adapter(stack.map((tree) => scheme.require(itemOf(tree)))).pipe(
-            Layer.provide(scheme.layer),
-            Layer.provide(new Verifier(tokens).layer)
+            Layer.provide(scheme.layer(new Verifier(tokens).layer))
           )
           const send = yield* serve(app)
           const { challenge, status } = yield* send("/", "t")

@@ -7,6 +7,7 @@ import { AccessToken, BearerToken, OAuth2, Requirement } from "effect-oauth2"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { Verifier } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
 const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { a: "" } })
@@ -54,7 +55,7 @@ describe("a check of an HttpApi", () => {
           HttpApiBuilder.layer(Api).pipe(
             Layer.provide(HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => handler))),
             Layer.provide([HttpServer.layerServices, roomOfRequest, Layer.succeed(Between, (handler) => handler)]),
-            Layer.provide([auth.layer, other.layer]),
+            Layer.provide([auth.layer(fromContext), other.layer(fromContext)]),
             Layer.provide(tokens())
           )
         )
@@ -93,8 +94,7 @@ describe("a check of an HttpApi", () => {
               Effect.flatMap(ofRequest, (tenant = "") => Effect.provideService(handler, Tenant, tenant))
             )
           ]),
-          Layer.provide(auth.layer),
-          Layer.provide(tokens())
+          Layer.provide(auth.layer(tokens()))
         )
       )
       for (const [room, status] of [
@@ -134,8 +134,7 @@ describe("a check of an HttpApi", () => {
             HttpServer.layerServices,
             Layer.succeed(Between, (handler) => Effect.andThen(note("between"), handler))
           ]),
-          Layer.provide(auth.layer),
-          Layer.provide(new Verifier({ alice: ["a"], inner: ["a"], outer: ["a"], weak: [] }).layer)
+          Layer.provide(auth.layer(new Verifier({ alice: ["a"], inner: ["a"], outer: ["a"], weak: [] }).layer))
         )
       )
       for (const [token, expected] of [
@@ -184,8 +183,7 @@ describe("a check of an HttpApi", () => {
                 )
               )
             ]),
-            Layer.provide(auth.layer),
-            Layer.provide(tokens())
+            Layer.provide(auth.layer(tokens()))
           )
         )
         const ask = (token: string) => send("/", "alice", { headers: { "x-token": token } })
@@ -223,8 +221,7 @@ describe("a check of an HttpApi", () => {
               )
             )
           ]),
-          Layer.provide(auth.layer),
-          Layer.provide(tokens())
+          Layer.provide(auth.layer(tokens()))
         )
       )
       assert.strictEqual((yield* send("/", "alice")).status, 500)
@@ -246,7 +243,7 @@ describe("a check of HttpRouter", () => {
   ] as const) {
     it.effect(`uses the service ${name}`, () =>
       Effect.gen(function* () {
-        const send = yield* serve(App.pipe(Layer.provide(auth.layer), Layer.provide(tokens())))
+        const send = yield* serve(App.pipe(Layer.provide(auth.layer(tokens()))))
         for (const token of ["alice", "bob"]) {
           assert.strictEqual((yield* send("/", token)).status, token === subject ? 204 : 401, token)
         }
@@ -266,7 +263,7 @@ describe("an HttpApi that does not apply requirements like Effect 4.1", () => {
   })) {
     it.effect(`refuses every request if each requirement gets other options, ${name}`, () =>
       Effect.gen(function* () {
-        const scheme = yield* Layer.build(Layer.provide(auth.layer, tokens()))
+        const scheme = yield* Layer.build(auth.layer(tokens()))
         const apply = Context.getUnsafe(scheme, inner as unknown as Context.Key<never, Apply>)
         const handler = Effect.succeed("in")
         const guard = apply(between(apply(handler, { endpoint: guarded })), { endpoint: guarded })
@@ -281,7 +278,7 @@ describe("an HttpApi that does not apply requirements like Effect 4.1", () => {
 
   it.effect("throws if it applies more requirements than the endpoint has", () =>
     Effect.gen(function* () {
-      const scheme = yield* Layer.build(Layer.provide(auth.layer, tokens()))
+      const scheme = yield* Layer.build(auth.layer(tokens()))
       const apply = Context.getUnsafe(scheme, inner as unknown as Context.Key<never, Apply>)
       const options = { endpoint: guarded }
       const handler = apply(apply(Effect.void, options), options)
@@ -308,7 +305,7 @@ describe("a check of auth.prove", () => {
 
   it.effect("runs again when nested inside itself, with and without a request", () =>
     Effect.gen(function* () {
-      const layer = Layer.provide(auth.layer, tokens())
+      const layer = auth.layer(tokens())
       const send = yield* serve(route(nested, layer))
       assert.strictEqual((yield* send("/", "alice")).status, 401)
       const error = yield* Effect.flip(Effect.provide(nested, [BearerToken.layerTest("alice"), layer]))
@@ -322,7 +319,7 @@ describe("a check of auth.prove", () => {
       const open = auth.prove(Requirement.check("open", () => Effect.sync(() => isOpen)))
       const close = Effect.sync(() => void (isOpen = false))
       const program = open(Effect.andThen(close, open(Effect.succeed("in"))))
-      const send = yield* serve(route(program, Layer.provide(auth.layer, tokens())))
+      const send = yield* serve(route(program, auth.layer(tokens())))
       assert.strictEqual((yield* send("/", "alice")).status, 401)
     })
   )

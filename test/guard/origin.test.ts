@@ -18,8 +18,7 @@ const statusWith = (options: Parameters<HttpServerRequest.HttpServerRequest["mod
     const send = yield* serve(
       HttpRouter.add("GET", "/", handler).pipe(
         auth.require("a"),
-        Layer.provide(auth.layer),
-        Layer.provide(new Verifier({ one: ["a"], two: ["a"] }).layer)
+        Layer.provide(auth.layer(new Verifier({ one: ["a"], two: ["a"] }).layer))
       )
     )
     return (yield* send("/", "one")).status

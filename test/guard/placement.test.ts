@@ -19,7 +19,7 @@ const under = (prefix: string) =>
   )
 
 const verifiedBy = (...tokens: ReadonlyArray<string>) =>
-  Layer.provide(auth.layer, new Verifier(Object.fromEntries(tokens.map((token) => [token, ["a", "b"]]))).layer)
+  auth.layer(new Verifier(Object.fromEntries(tokens.map((token) => [token, ["a", "b"]]))).layer)
 
 const subject = Effect.map(AccessToken, (token) => token.subject)
 

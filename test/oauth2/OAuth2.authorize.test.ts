@@ -7,6 +7,7 @@ import { runInNewContext } from "node:vm"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { serve } from "../support/web.ts"
 import { auth, detail, summary, verifier } from "../support/schemeWithFourScopes.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 describe("auth.authorize", () => {
   const currentUser = Effect.map(auth.authorize, (token) => token.subject)
@@ -14,7 +15,7 @@ describe("auth.authorize", () => {
   it.effect("verifies the bearer token and requires the scopes in force, without HTTP", () =>
     Effect.gen(function* () {
       const run = <A, E>(effect: Effect.Effect<A, E, BearerToken | OAuth2.Authentication<"OAuth2">>, token: string) =>
-        effect.pipe(Effect.provide([BearerToken.layerTest(token), auth.layer.pipe(Layer.provide(verifier().layer))]))
+        effect.pipe(Effect.provide([BearerToken.layerTest(token), auth.layer(verifier().layer)]))
       assert.strictEqual(yield* run(currentUser, "none"), "none")
       assert.strictEqual(yield* run(currentUser.pipe(SecurityScopes.require("a")), "a"), "a")
       const few = yield* Effect.flip(
@@ -31,7 +32,9 @@ describe("auth.authorize", () => {
   it.effect("requires the scopes of auth.withScopes, but only from tokens of that scheme", () =>
     Effect.gen(function* () {
       const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { x: "" } })
-      const schemes = Layer.merge(auth.layer, other.layer).pipe(Layer.provide(verifier().layer))
+      const schemes = Layer.merge(auth.layer(fromContext), other.layer(fromContext)).pipe(
+        Layer.provide(verifier().layer)
+      )
       const run = <A, E>(
         effect: Effect.Effect<A, E, BearerToken | OAuth2.Authentication<"OAuth2"> | OAuth2.Authentication<"Other">>,
         token: string
@@ -67,7 +70,7 @@ describe("auth.authorize", () => {
           return HttpServerResponse.jsonUnsafe(users)
         }).pipe(Effect.provide(BearerToken.layer))
         const app = HttpRouter.add("GET", "/", handler).pipe(
-          HttpRouter.provideRequest(auth.layer),
+          HttpRouter.provideRequest(auth.layer(fromContext)),
           Layer.provide(tokens.layer)
         )
         const send = yield* serve(app)
@@ -88,10 +91,7 @@ describe("auth.authorize", () => {
       Effect.gen(function* () {
         const tokens = verifier()
         const { verify } = yield* Effect.provide(TokenVerifier, tokens.layer)
-        const scheme = Layer.provide(
-          auth.layer,
-          Layer.succeed(TokenVerifier, { verify, invalidate: () => Effect.void })
-        )
+        const scheme = auth.layer(Layer.succeed(TokenVerifier, { verify, invalidate: () => Effect.void }))
         const own = auth.authorizeOption
         const app = HttpRouter.add(
           "GET",
@@ -127,7 +127,7 @@ describe("auth.authorize", () => {
         kept.map((reference) => reference.deref()),
         [undefined, undefined, undefined, undefined]
       )
-    }).pipe(Effect.provide(Layer.provide(auth.layer, verifier().layer)), Effect.scoped)
+    }).pipe(Effect.provide(auth.layer(verifier().layer)), Effect.scoped)
   )
 
   it.effect("does not use a token from BearerToken.layerTest as the token of the request", () =>
@@ -139,7 +139,7 @@ describe("auth.authorize", () => {
         return HttpServerResponse.jsonUnsafe([brought, Option.map(own, (token) => token.subject)])
       })
       const app = HttpRouter.add("GET", "/", handler).pipe(
-        HttpRouter.provideRequest(auth.layer),
+        HttpRouter.provideRequest(auth.layer(fromContext)),
         Layer.provide(tokens.layer)
       )
       const send = yield* serve(app)
@@ -155,7 +155,7 @@ describe("auth.authorize", () => {
         SecurityScopes.require("a")
       )
       const app = HttpRouter.add("GET", "/", handler).pipe(
-        HttpRouter.provideRequest(auth.layer),
+        HttpRouter.provideRequest(auth.layer(fromContext)),
         Layer.provide(verifier().layer)
       )
       const send = yield* serve(app)

@@ -24,7 +24,7 @@ describe("the claims of a token", () => {
   it.effect("are decoded by the scheme's schema, and the token is refused if they do not decode", () =>
     Effect.gen(function* () {
       const answer = (claims: Record<string, unknown>) =>
-        Effect.flatMap(serve(app.pipe(Layer.provide(typed.layer), Layer.provide(withClaims(claims)))), (send) =>
+        Effect.flatMap(serve(app.pipe(Layer.provide(typed.layer(withClaims(claims))))), (send) =>
           Effect.map(send("/", "t"), summary)
         )
       assert.deepStrictEqual(yield* answer({ tenant: "t1", level: "1", more: true }), [
@@ -38,26 +38,50 @@ describe("the claims of a token", () => {
     })
   )
 
-  it.effect("are decoded by layerTest and grant, too", () =>
+  it.effect("are typed for optional authentication, and absent for an anonymous request", () =>
+    Effect.gen(function* () {
+      const tenant = Effect.map(typed.optionalToken, (token) =>
+        HttpServerResponse.text(Option.isSome(token) ? token.value.claims.tenant : "nobody")
+      )
+      const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { a: "" } })
+      const verifier = withClaims({ tenant: "t1", level: "1" })
+      const send = yield* serve(
+        Layer.mergeAll(
+          HttpRouter.add("GET", "/optional", tenant).pipe(typed.optional()),
+          HttpRouter.add("GET", "/required", tenant).pipe(typed.optional("a"), typed.require()),
+          HttpRouter.add("GET", "/other", tenant).pipe(OAuth2.either(other.optional(), typed.optional()))
+        ).pipe(Layer.provide([typed.layer(verifier), other.layer(verifier)]))
+      )
+      assert.strictEqual((yield* send("/optional", "t")).body, "t1")
+      assert.strictEqual((yield* send("/optional")).body, "nobody")
+      assert.strictEqual((yield* send("/required", "t")).body, "t1")
+      assert.strictEqual((yield* send("/other", "t")).body, "nobody", "the other scheme verified the token")
+    })
+  )
+
+  it.effect("are decoded by layerTest and layerTestGranted, too", () =>
     Effect.gen(function* () {
       const layer = typed.layerTest({ scopes: ["a"], claims: { tenant: "t1", level: "4" } })
       const send = yield* serve(app.pipe(Layer.provide(layer)))
       assert.strictEqual((yield* send("/")).body, `{"tenant":"T1","level":5}`)
       const level = Effect.map(typed.granted("a"), ({ claims }) => claims.level)
-      const grant = typed.grant({ scopes: ["a"], claims: { tenant: "t1", level: "6" } })
+      const grant = typed.layerTestGranted({ scopes: ["a"], claims: { tenant: "t1", level: "6" } })
       assert.strictEqual(yield* Effect.provide(level, grant), 6)
     })
   )
 
   it.effect("cause a defect with an explanation if a test passes claims that do not decode", () =>
     Effect.gen(function* () {
-      for (const layer of [typed.layerTest({ scopes: ["a"] }), typed.grant({ claims: { tenant: 1, level: "6" } })]) {
+      for (const layer of [
+        typed.layerTest({ scopes: ["a"] }),
+        typed.layerTestGranted({ claims: { tenant: 1, level: "6" } })
+      ]) {
         const exit = yield* Effect.exit(Effect.scoped(Layer.build(layer as Layer.Layer<unknown>)))
         assert(Exit.isFailure(exit))
         const { message } = Cause.squash(exit.cause) as Error
         assert.match(
           message,
-          /^The claims schema cannot decode the claims given to layerTest or grant of "Typed"\. .*"tenant"/s
+          /^The claims schema cannot decode the claims given to layerTest or layerTestGranted of "Typed"\. .*"tenant"/s
         )
       }
     })
@@ -94,12 +118,12 @@ describe("the claims of a token", () => {
           : Effect.succeed({ ...verified(subject, ["a", "x"]), claims })
     })
   const layers = Layer.merge(
-    typed.layer.pipe(Layer.provide(tokensOf("user", { tenant: "t1", level: "1" }))),
-    plans.layer.pipe(Layer.provide(tokensOf("customer", { plan: "paid" })))
+    typed.layer(tokensOf("user", { tenant: "t1", level: "1" })),
+    plans.layer(tokensOf("customer", { plan: "paid" }))
   )
 
-  const user = Effect.map(typed.accessToken, ({ claims, subject }) => `${subject} ${claims.tenant} ${claims.level + 1}`)
-  const customer = Effect.map(plans.accessToken, ({ claims, subject }) => `${subject} ${claims.plan}`)
+  const user = Effect.map(typed.token, ({ claims, subject }) => `${subject} ${claims.tenant} ${claims.level + 1}`)
+  const customer = Effect.map(plans.token, ({ claims, subject }) => `${subject} ${claims.plan}`)
   const both = Effect.map(Effect.all([user, customer]), (both) => both.join(", "))
   const text = Effect.map((value: string) => HttpServerResponse.text(value))
 
@@ -112,7 +136,7 @@ describe("the claims of a token", () => {
       plans.require("x")
     ),
     HttpRouter.add("GET", "/either", text(user)).pipe(OAuth2.either(typed.require("a"), typed.require()))
-  ).pipe(OAuth2.proven)
+  ).pipe(OAuth2.secured)
 
   const success = Schema.String
   const Api = HttpApi.make("api")
@@ -138,7 +162,7 @@ describe("the claims of a token", () => {
           .handle("both", () => both)
           .handle("around", () => both)
           .handle("either", () => user)
-          .pipe(OAuth2.proven)
+          .pipe(OAuth2.secured)
       )
     ),
     Layer.provide(HttpServer.layerServices)
@@ -148,7 +172,7 @@ describe("the claims of a token", () => {
     ["HttpRouter", routes],
     ["HttpApi", served]
   ] as const) {
-    it.effect(`are typed by each scheme's own schema in auth.accessToken, in ${name}`, () =>
+    it.effect(`are typed by each scheme's own schema in auth.token, in ${name}`, () =>
       Effect.gen(function* () {
         const send = yield* serve(app.pipe(Layer.provide(layers)))
         for (const [path, answer] of [
@@ -191,7 +215,7 @@ describe("the claims of a token", () => {
       )
       const app = HttpRouter.add("GET", "/", text(greeting)).pipe(
         typed.optional("a"),
-        Layer.provide(typed.layer.pipe(Layer.provide(counting)))
+        Layer.provide(typed.layer(counting))
       )
       const send = yield* serve(app)
       assert.deepStrictEqual(summary(yield* send("/")), [200, null, "anonymous"])

@@ -4,6 +4,7 @@ import { DateTime, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { AccessToken, OAuth2, TokenVerifier } from "effect-oauth2"
 import { get, serve } from "../support/bearerTokenApp.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const key = OAuth2.apiKey("Key", { in: "header", name: "X-API-Key" })
 const session = OAuth2.apiKey("Session", { in: "cookie", name: "session" })
@@ -27,7 +28,10 @@ const Routes = Layer.mergeAll(
   HttpRouter.add("GET", "/key", reached).pipe(key.require()),
   HttpRouter.add("GET", "/session", reached).pipe(session.require()),
   HttpRouter.add("GET", "/user", reached).pipe(user.require())
-).pipe(Layer.provide([key.layer, session.layer, user.layer]), Layer.provide(Verifier))
+).pipe(
+  Layer.provide([key.layer(fromContext), session.layer(fromContext), user.layer(fromContext)]),
+  Layer.provide(Verifier)
+)
 
 layer(HttpRouter.serve(Routes, serve).pipe(Layer.provideMerge(NodeHttpServer.layerTest)))(
   "credentials on a Node server",

@@ -3,6 +3,7 @@ import { DateTime, Effect, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { AccessToken, OAuth2, SecurityError, TokenVerifier } from "effect-oauth2"
+import { fromContext } from "../support/contextVerifier.ts"
 
 /** Accepts the credentials in the record, each with its scopes. */
 const accepting = (scopes: Readonly<Record<string, string>>) =>
@@ -45,9 +46,13 @@ const requirements = {
 
 type Name = keyof typeof requirements
 
-const Schemes = Layer.mergeAll(bearer.layer, header.layer, query.layer, cookie.layer, basic.layer).pipe(
-  Layer.provide(accepting({ reader: "read", writer: "read write", none: "", "user:pa:ss": "", "häns:": "" }))
-)
+const Schemes = Layer.mergeAll(
+  bearer.layer(fromContext),
+  header.layer(fromContext),
+  query.layer(fromContext),
+  cookie.layer(fromContext),
+  basic.layer(fromContext)
+).pipe(Layer.provide(accepting({ reader: "read", writer: "read write", none: "", "user:pa:ss": "", "häns:": "" })))
 
 const reached = Effect.succeed(HttpServerResponse.text("reached"))
 

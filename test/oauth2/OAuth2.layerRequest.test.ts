@@ -4,6 +4,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { AccessToken, BearerToken, SecurityScopes } from "effect-oauth2"
 import { serve } from "../support/web.ts"
 import { auth, detail, verifier } from "../support/schemeWithFourScopes.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 describe("auth.layerRequest", () => {
   it.effect("provides the token of the current request among concurrent requests", () =>
@@ -15,7 +16,7 @@ describe("auth.layerRequest", () => {
         return HttpServerResponse.text(`${token.subject} ${Redacted.value(credential)}`)
       }).pipe(Effect.provide(auth.layerRequest), SecurityScopes.require("a"))
       const app = HttpRouter.add("GET", "/", handler).pipe(
-        HttpRouter.provideRequest(auth.layer),
+        HttpRouter.provideRequest(auth.layer(fromContext)),
         Layer.provide(verifier().layer)
       )
       const send = yield* serve(app)
@@ -38,7 +39,7 @@ describe("auth.layerRequest with a shared memo map and scope", () => {
       const memoMap = yield* Layer.makeMemoMap
       const scope = yield* Effect.scope
       const tokens = verifier()
-      const scheme = yield* Layer.build(Layer.provide(auth.layer, tokens.layer))
+      const scheme = yield* Layer.build(auth.layer(tokens.layer))
       const names = ["a", "ab", "abc"]
       for (const name of [...names, ...names]) {
         const request = new Request("http://localhost/", { headers: { authorization: `Bearer ${name}` } })

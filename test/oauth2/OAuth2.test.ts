@@ -15,6 +15,7 @@ import { authorizationServer } from "../support/authorizationServer.ts"
 import { Verifier, verified } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
 import { auth, detail, summary, verifier } from "../support/schemeWithFourScopes.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 /** Responds with the subject and the scopes that the handler sees as required. */
 const whoAmI = Effect.gen(function* () {
@@ -30,7 +31,7 @@ describe("auth.require", () => {
   it.effect("responds as FastAPI does by default", () =>
     Effect.gen(function* () {
       const tokens = verifier()
-      const send = yield* serve(route("/", "a", "b").pipe(Layer.provide(auth.layer), Layer.provide(tokens.layer)))
+      const send = yield* serve(route("/", "a", "b").pipe(Layer.provide(auth.layer(tokens.layer))))
       assert.deepStrictEqual(summary(yield* send("/", "ab")), [200, null, `{"subject":"ab","required":"a b"}`])
       assert.deepStrictEqual(summary(yield* send("/")), [401, "Bearer", detail("Not authenticated")])
       assert.deepStrictEqual(summary(yield* send("/", "x y")), [401, "Bearer", detail("Not authenticated")])
@@ -56,7 +57,7 @@ describe("auth.require", () => {
         HttpRouter.add("GET", "/", whoAmI).pipe(strict.require("a", "b")),
         HttpRouter.add("GET", "/any", whoAmI).pipe(strict.require())
       )
-      const send = yield* serve(Routes.pipe(Layer.provide(strict.layer), Layer.provide(verifier().layer)))
+      const send = yield* serve(Routes.pipe(Layer.provide(strict.layer(verifier().layer))))
       const challenges = [
         yield* send("/"),
         yield* send("/", "x y"),
@@ -80,7 +81,7 @@ describe("auth.require", () => {
 
   it.effect("accepts any valid token without scopes", () =>
     Effect.gen(function* () {
-      const send = yield* serve(route("/").pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer)))
+      const send = yield* serve(route("/").pipe(Layer.provide(auth.layer(verifier().layer))))
       assert.deepStrictEqual(summary(yield* send("/", "none")), [200, null, `{"subject":"none","required":""}`])
       const bad = yield* send("/", "bad")
       assert.deepStrictEqual(summary(bad), [401, "Bearer", detail("Could not validate credentials")])
@@ -96,7 +97,7 @@ describe("auth.require", () => {
 
     it.effect("accumulates scopes once each and outermost first, without those of siblings", () =>
       Effect.gen(function* () {
-        const send = yield* serve(stacked.pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer)))
+        const send = yield* serve(stacked.pipe(Layer.provide(auth.layer(verifier().layer))))
         assert.deepStrictEqual(summary(yield* send("/inner", "abc")), [
           200,
           null,
@@ -111,7 +112,7 @@ describe("auth.require", () => {
     it.effect("verifies the token once", () =>
       Effect.gen(function* () {
         const tokens = verifier()
-        const send = yield* serve(stacked.pipe(Layer.provide(auth.layer), Layer.provide(tokens.layer)))
+        const send = yield* serve(stacked.pipe(Layer.provide(auth.layer(tokens.layer))))
         yield* send("/inner", "abc")
         assert.deepStrictEqual(tokens.calls, ["abc"])
         yield* send("/inner", "none")
@@ -131,8 +132,7 @@ describe("auth.require", () => {
         const app = route("/", "b").pipe(
           Layer.provide(between.layer),
           auth.require("a"),
-          Layer.provide(auth.layer),
-          Layer.provide(tokens.layer)
+          Layer.provide(auth.layer(tokens.layer))
         )
         const send = yield* serve(app)
         const answer = yield* send("/", "ab")
@@ -147,9 +147,9 @@ describe("auth.require", () => {
       Effect.gen(function* () {
         const [inner, outer] = [new Verifier({ t: ["a"], u: ["a"] }), new Verifier({ t: ["b"] })]
         const app = route("/", "a").pipe(
-          Layer.provide(auth.layer.pipe(Layer.provide(inner.layer))),
+          Layer.provide(auth.layer(inner.layer)),
           auth.require("b"),
-          Layer.provide(Layer.fresh(auth.layer).pipe(Layer.provide(outer.layer)))
+          Layer.provide(Layer.fresh(auth.layer(fromContext)).pipe(Layer.provide(outer.layer)))
         )
         const send = yield* serve(app)
         yield* send("/", "t")
@@ -162,8 +162,7 @@ describe("auth.require", () => {
       Effect.gen(function* () {
         const app = HttpRouter.add("GET", "/", whoAmI).pipe(
           Layer.provide(auth.require("b").route.combine(auth.require("a").route).layer),
-          Layer.provide(auth.layer),
-          Layer.provide(verifier().layer)
+          Layer.provide(auth.layer(verifier().layer))
         )
         const send = yield* serve(app)
         assert.deepStrictEqual(summary(yield* send("/", "ab")), [200, null, `{"subject":"ab","required":"a b"}`])
@@ -182,7 +181,7 @@ describe("auth.require", () => {
           handled++
           return HttpServerResponse.empty()
         })
-      ).pipe(auth.require("a"), Layer.provide(auth.layer), Layer.provide(verifier().layer))
+      ).pipe(auth.require("a"), Layer.provide(auth.layer(verifier().layer)))
       const send = yield* serve(app)
       assert.strictEqual((yield* send("/", undefined, { method: "POST", body: "{" })).status, 401)
       assert.strictEqual((yield* send("/", "none", { method: "POST", body: "{" })).status, 401)
@@ -199,11 +198,7 @@ describe("auth.require", () => {
         const credential = yield* BearerToken
         return HttpServerResponse.text(`${token.subject} ${Redacted.value(credential)}`)
       })
-      const app = HttpRouter.add("GET", "/", slow).pipe(
-        auth.require(),
-        Layer.provide(auth.layer),
-        Layer.provide(verifier().layer)
-      )
+      const app = HttpRouter.add("GET", "/", slow).pipe(auth.require(), Layer.provide(auth.layer(verifier().layer)))
       const send = yield* serve(app)
       const names = Array.from({ length: 60 }, (_, i) => ["a", "ab", "abc"][i % 3] ?? "a")
       const answers = yield* Effect.all(
@@ -234,7 +229,7 @@ describe("auth.require", () => {
       })
       yield* twice.pipe(
         Effect.provideService(HttpServerRequest.HttpServerRequest, request),
-        Effect.provide(auth.layer.pipe(Layer.provide(tokens.layer)))
+        Effect.provide(auth.layer(tokens.layer))
       )
     })
   )
@@ -267,7 +262,7 @@ describe("auth.require", () => {
       })
       yield* program.pipe(
         Effect.provideService(HttpServerRequest.HttpServerRequest, request),
-        Effect.provide(auth.layer.pipe(Layer.provide(tokens)))
+        Effect.provide(auth.layer(tokens))
       )
     })
   )
@@ -287,7 +282,7 @@ describe("auth.require", () => {
       })
       yield* program.pipe(
         Effect.provideService(HttpServerRequest.HttpServerRequest, request),
-        Effect.provide(auth.layer.pipe(Layer.provide(tokens.layer)))
+        Effect.provide(auth.layer(tokens.layer))
       )
     })
   )
@@ -302,8 +297,7 @@ describe("auth.require", () => {
       const app = route("/", "a").pipe(
         HttpRouter.provideRequest(stubs),
         Layer.provide(stubs),
-        Layer.provide(auth.layer),
-        Layer.provide(verifier().layer),
+        Layer.provide(auth.layer(verifier().layer)),
         Layer.provide(stubs)
       )
       const send = yield* serve(app)
@@ -324,8 +318,7 @@ describe("auth.require", () => {
       const app = route("/", "b").pipe(
         Layer.provide(swap.layer),
         auth.require("a"),
-        Layer.provide(auth.layer),
-        Layer.provide(tokens.layer)
+        Layer.provide(auth.layer(tokens.layer))
       )
       const send = yield* serve(app)
       assert.strictEqual((yield* send("/", "ab")).status, 401)
@@ -342,7 +335,7 @@ describe("auth.optional", () => {
 
   it.effect("accepts anonymous requests and refuses invalid tokens", () =>
     Effect.gen(function* () {
-      const send = yield* serve(app.pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer)))
+      const send = yield* serve(app.pipe(Layer.provide(auth.layer(verifier().layer))))
       assert.deepStrictEqual(summary(yield* send("/")), [200, null, "anonymous"])
       const basic = yield* send("/", undefined, { headers: { authorization: "Basic eDp5" } })
       assert.deepStrictEqual(summary(basic), [200, null, "anonymous"])
@@ -362,9 +355,7 @@ describe("auth.optional", () => {
     Effect.gen(function* () {
       const inside = HttpRouter.add("GET", "/inside", greeting).pipe(auth.optional("a"), auth.require("b"))
       const outside = route("/outside", "b").pipe(auth.optional("a"))
-      const send = yield* serve(
-        Layer.mergeAll(inside, outside).pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer))
-      )
+      const send = yield* serve(Layer.mergeAll(inside, outside).pipe(Layer.provide(auth.layer(verifier().layer))))
       for (const path of ["/inside", "/outside"]) {
         assert.strictEqual((yield* send(path)).status, 401)
         assert.strictEqual((yield* send(path, "a")).status, 401)
@@ -382,8 +373,8 @@ describe("two schemes", () => {
         route("/", "a"),
         HttpRouter.add("GET", "/other", whoAmI).pipe(other.require("x"))
       ).pipe(
-        Layer.provide(auth.layer.pipe(Layer.provide(new Verifier({ t: ["a"] }).layer))),
-        Layer.provide(other.layer.pipe(Layer.provide(new Verifier({ t: ["x"] }).layer)))
+        Layer.provide(auth.layer(new Verifier({ t: ["a"] }).layer)),
+        Layer.provide(other.layer(new Verifier({ t: ["x"] }).layer))
       )
       const send = yield* serve(app)
       assert.include((yield* send("/", "t")).body, `"required":"a"`)

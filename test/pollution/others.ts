@@ -29,7 +29,7 @@ const page = async (): Promise<string> => {
     Layer.provide([auth.require("read").route.layer, OpenApiSecurity.operation({ summary: "Read" })]),
     Layer.provide(auth.layerTest({})),
     OpenApiSecurity.documented({ info: { title: "Routes", version: "1" } }, (document) =>
-      SwaggerUi.layer(document, { path: "/routes", openApiPath: "/routes.json" })
+      SwaggerUi.layer(document, { path: "/routes", openapiPath: "/routes.json" })
     )
   )
   const { dispose, handler } = HttpRouter.toWebHandler(

@@ -33,6 +33,7 @@ import {
   secret,
   type Tokens
 } from "./tokens.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 /** `failed` means that the program could not be built. */
 export type Outcome = "accepted" | "refused" | "failed"
@@ -185,14 +186,16 @@ const appOf = (isWhole: boolean) => {
     } as const
     for (const [name, [effect, ...refused]] of Object.entries(handlers)) {
       routes.push(
-        HttpRouter.add("GET", `/handler/${name}`, cast(effect)).pipe(HttpRouter.provideRequest(auth.layer as AnyLayer))
+        HttpRouter.add("GET", `/handler/${name}`, cast(effect)).pipe(
+          HttpRouter.provideRequest(auth.layer(fromContext) as AnyLayer)
+        )
       )
       ask(`/handler/${name}`, ...refused)
     }
     // These handlers contain a programming mistake, so they must not run.
     routes.push(
       HttpRouter.add("GET", "/mistake/granted", cast(auth.granted("read"))),
-      HttpRouter.add("GET", "/mistake/token", cast(auth.accessToken)),
+      HttpRouter.add("GET", "/mistake/token", cast(auth.token)),
       OAuth2.route("GET", "/mistake/sealed", cast(Effect.void)) as AnyLayer
     )
     askMistaken("/mistake/granted", "reader")
@@ -227,7 +230,7 @@ const appOf = (isWhole: boolean) => {
       Layer.provide(Group as unknown as AnyLayer),
       Layer.provide([HttpServer.layerServices, Layer.succeed(Between, between as any)])
     ) as AnyLayer
-  ).pipe(Layer.provide([auth.layer, other.layer]))
+  ).pipe(Layer.provide([auth.layer(fromContext), other.layer(fromContext)]))
   return { app, asked }
 }
 

@@ -161,10 +161,7 @@ const authentication = (tokens: ReadonlyArray<typeof Token.Type>) => {
     new Verifier(
       Object.fromEntries(tokens.flatMap((token, i) => (token[scheme] === null ? [] : [[`t${i}`, token[scheme]]])))
     ).layer
-  return Layer.merge(
-    schemes.First.layer.pipe(Layer.provide(verifierOf("First"))),
-    schemes.Second.layer.pipe(Layer.provide(verifierOf("Second")))
-  )
+  return Layer.merge(schemes.First.layer(verifierOf("First")), schemes.Second.layer(verifierOf("Second")))
 }
 
 /** Asserts that the app agrees with `document` if checks return `true`, and with `ifRefused` if they return `false`. */

@@ -179,7 +179,7 @@ describe("a check that reads the request", () => {
       const app = Layer.merge(
         HttpRouter.add("GET", "/route/:user", secretless).pipe(requirement),
         HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(HttpServer.layerServices))
-      ).pipe(Layer.provide(auth.layer), Layer.provide(verifier().layer))
+      ).pipe(Layer.provide(auth.layer(verifier().layer)))
       const send = yield* serve(app)
       for (const path of ["/route/a", "/api/a"]) {
         assert.strictEqual((yield* send(path, "a")).status, 200)

@@ -1,6 +1,6 @@
 /** `auth.prove` proves only the scopes of a token that it has verified itself. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger } from "effect"
+import { Effect, Logger } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { BearerToken, Requirement, TokenVerifier } from "effect-oauth2"
 import { verified } from "../support/TestVerifier.ts"
@@ -15,7 +15,7 @@ describe("auth.prove", () => {
   it.effect("uses the request's own token within a request, even if a BearerToken is provided", () =>
     Effect.gen(function* () {
       const app = HttpRouter.add("GET", "/", Effect.provide(answer, BearerToken.layerTest("ab"))).pipe(
-        HttpRouter.provideRequest(Layer.provide(auth.layer, verifier().layer))
+        HttpRouter.provideRequest(auth.layer(verifier().layer))
       )
       const { send } = yield* serveWithLog(app as App)
       for (const token of [undefined, "none", "bad"]) assert.strictEqual((yield* send("/", token)).status, 401)
@@ -27,7 +27,7 @@ describe("auth.prove", () => {
     Effect.gen(function* () {
       const tokens = verifier()
       const run = (token: string) =>
-        Effect.result(Effect.provide(proven, [BearerToken.layerTest(token), Layer.provide(auth.layer, tokens.layer)]))
+        Effect.result(Effect.provide(proven, [BearerToken.layerTest(token), auth.layer(tokens.layer)]))
       assert.strictEqual((yield* run("a"))._tag, "Success")
       assert.strictEqual((yield* run("a"))._tag, "Success")
       assert.deepStrictEqual(tokens.calls, ["a", "a"])
@@ -43,7 +43,7 @@ describe("auth.prove", () => {
       )
       const exit = yield* auth
         .prove("a")(inner)
-        .pipe(Effect.provide([BearerToken.layerTest("a"), Layer.provide(auth.layer, verifier().layer)]))
+        .pipe(Effect.provide([BearerToken.layerTest("a"), auth.layer(verifier().layer)]))
       assert.strictEqual(exit._tag, "Failure")
     }).pipe(Effect.provide(Logger.layer([])))
   )
@@ -64,9 +64,7 @@ describe("auth.prove", () => {
             .prove("b")(auth.granted("a", "b"))
             .pipe(Effect.map((token) => token.scopes))
         )
-        const exit = yield* Effect.exit(
-          Effect.provide(program, [BearerToken.layerTest("t"), Layer.provide(auth.layer, tokens)])
-        )
+        const exit = yield* Effect.exit(Effect.provide(program, [BearerToken.layerTest("t"), auth.layer(tokens)]))
         assert.strictEqual(exit._tag, expected)
         assert.strictEqual(verifications, 2)
       })
@@ -84,7 +82,7 @@ describe("auth.prove of any of several scopes", () => {
       })
       const inner = cast(auth.prove("b")(auth.granted("a")))
       const outer = auth.prove(Requirement.any("a", "b"))(Effect.exit(inner))
-      const exit = yield* Effect.provide(outer, [BearerToken.layerTest("t"), Layer.provide(auth.layer, tokens)])
+      const exit = yield* Effect.provide(outer, [BearerToken.layerTest("t"), auth.layer(tokens)])
       assert.strictEqual(exit._tag, "Failure")
       assert.strictEqual(verifications, 2)
     }).pipe(Effect.provide(Logger.layer([])))

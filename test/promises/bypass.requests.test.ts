@@ -5,6 +5,7 @@ import { Headers, HttpRouter, HttpServerRequest, HttpServerResponse } from "effe
 import { AccessToken, BearerToken, Requirement, SecurityError, TokenVerifier } from "effect-oauth2"
 import { Verifier, verified } from "../support/TestVerifier.ts"
 import { adapters, auth, cast, type Handler, other, secret, serveWithLog } from "../support/untypedApps.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 for (const [name, adapter] of Object.entries(adapters)) {
   describe(`${name}: requests are isolated`, () => {
@@ -156,7 +157,10 @@ for (const [name, adapter] of Object.entries(adapters)) {
           const inner = yield* HttpRouter.toHttpEffect(
             adapter
               .make([{ path: "/", handler: secret, requirement }])
-              .pipe(Layer.provide([auth.layer, other.layer]), Layer.provide(strict.layer)) as Layer.Layer<never>
+              .pipe(
+                Layer.provide([auth.layer(fromContext), other.layer(fromContext)]),
+                Layer.provide(strict.layer)
+              ) as Layer.Layer<never>
           )
           const { send } = yield* serveWithLog(
             adapter.make([
@@ -185,7 +189,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
         })
         const app = adapter
           .make([{ path: "/", handler: secret, requirement: auth.require("a") }])
-          .pipe(Layer.provide([auth.layer, other.layer]), Layer.provide(tokens))
+          .pipe(Layer.provide([auth.layer(fromContext), other.layer(fromContext)]), Layer.provide(tokens))
         const handler = yield* Effect.map(
           Effect.acquireRelease(
             Effect.sync(() => HttpRouter.toWebHandler(app as Layer.Layer<never>, { disableLogger: true })),

@@ -162,18 +162,18 @@ describe("test layers", () => {
   it.effect("grant proves its scopes and the implied scopes to domain code, and no others", () =>
     Effect.gen(function* () {
       const provided = (scope: "read" | "write" | "admin") =>
-        Effect.provide(cast(subject), scheme.grant({ subject: "demo", scopes: [scope] }))
+        Effect.provide(cast(subject), scheme.layerTestGranted({ subject: "demo", scopes: [scope] }))
       assert.strictEqual(yield* provided("read"), "demo")
       assert.strictEqual(yield* provided("admin"), "demo")
       const write = cast(scheme.granted("write"))
-      const exit = yield* Effect.exit(Effect.provide(write, scheme.grant({ scopes: ["read"] })))
+      const exit = yield* Effect.exit(Effect.provide(write, scheme.layerTestGranted({ scopes: ["read"] })))
       assert.strictEqual(exit._tag, "Failure")
       const none = yield* Effect.exit(cast(subject))
       assert.strictEqual(none._tag, "Failure")
-      const foreign = yield* Effect.exit(Effect.provide(cast(subject), auth.grant({ scopes: ["a"] })))
+      const foreign = yield* Effect.exit(Effect.provide(cast(subject), auth.layerTestGranted({ scopes: ["a"] })))
       assert.strictEqual(foreign._tag, "Failure")
-      assert.strictEqual((yield* Effect.provide(scheme.accessToken, scheme.grant({}))).subject, "demo")
-      const token = yield* Effect.exit(Effect.provide(cast(scheme.accessToken), auth.grant({ scopes: ["a"] })))
+      assert.strictEqual((yield* Effect.provide(scheme.token, scheme.layerTestGranted({}))).subject, "demo")
+      const token = yield* Effect.exit(Effect.provide(cast(scheme.token), auth.layerTestGranted({ scopes: ["a"] })))
       assert.strictEqual(token._tag, "Failure")
     }).pipe(Effect.provide(Logger.layer([])))
   )

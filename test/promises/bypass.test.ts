@@ -28,7 +28,7 @@ import {
 /** A different scheme with the same name. */
 const twin = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
 
-const ofTwin: Handler = cast(Effect.as(twin.accessToken, HttpServerResponse.text("an answer")))
+const ofTwin: Handler = cast(Effect.as(twin.token, HttpServerResponse.text("an answer")))
 
 for (const [name, adapter] of Object.entries(adapters)) {
   const endpoints: ReadonlyArray<Endpoint> = [
@@ -218,7 +218,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
       it.effect(`${how} does not prove a scope`, () =>
         Effect.gen(function* () {
           const key = reference("effect-oauth2/OAuth2/OAuth2/Proof")
-          const granted = yield* Layer.build(auth.grant({ subject: "forged", scopes: ["a", "b"] }))
+          const granted = yield* Layer.build(auth.layerTestGranted({ subject: "forged", scopes: ["a", "b"] }))
           const genuine = Context.get(granted, key) as object
           const handler = cast(
             Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>

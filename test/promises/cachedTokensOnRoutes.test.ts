@@ -11,6 +11,7 @@ import { times } from "../support/times.ts"
 import { verified } from "../support/TestVerifier.ts"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { serve } from "../support/web.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "" } })
 
@@ -25,9 +26,7 @@ describe("a verifier of a scheme", () => {
     it.effect(`verifies a token once if it decides ${name}`, () =>
       Effect.gen(function* () {
         const { calls, invalidate, service } = yield* verifier({ timing })
-        const send = yield* serve(
-          route.pipe(Layer.provide(auth.layer), Layer.provide(Layer.succeed(TokenVerifier, service)))
-        )
+        const send = yield* serve(route.pipe(Layer.provide(auth.layer(Layer.succeed(TokenVerifier, service)))))
         for (const _ of times(3)) assert.strictEqual((yield* send("/", "alice")).body, "alice")
         assert.strictEqual((yield* send("/", "bob")).body, "bob")
         assert.deepStrictEqual(calls, ["alice", "bob"])
@@ -42,7 +41,7 @@ describe("a verifier of a scheme", () => {
       Effect.gen(function* () {
         const decide = (token: string) => accepted(token, { expiresAt: DateTime.makeUnsafe(10_000) })
         const { calls, service } = yield* verifier({ timing, decide })
-        const scheme = Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service))
+        const scheme = auth.layer(Layer.succeed(TokenVerifier, service))
         const request = () => new Request("http://localhost/", { headers: { authorization: "Bearer a" } })
         const program = Effect.suspend(() =>
           Effect.provideService(
@@ -79,9 +78,7 @@ describe("a verifier of a scheme", () => {
           return revoked.has(Redacted.value(token)) ? refused : service.verify(token)
         }
       }
-      const send = yield* serve(
-        route.pipe(Layer.provide(auth.layer), Layer.provide(Layer.succeed(TokenVerifier, wrapper)))
-      )
+      const send = yield* serve(route.pipe(Layer.provide(auth.layer(Layer.succeed(TokenVerifier, wrapper)))))
       for (const _ of times(3)) assert.strictEqual((yield* send("/", "a")).status, 200)
       assert.deepStrictEqual([asked, calls], [["a", "a", "a"], ["a"]])
       revoked.add("a")
@@ -93,7 +90,7 @@ describe("a verifier of a scheme", () => {
     it.effect(`does not make a malformed token acceptable to routes: ${JSON.stringify(text)}`, () =>
       Effect.gen(function* () {
         const { calls, service } = yield* verifier({})
-        const scheme = yield* Layer.build(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
+        const scheme = yield* Layer.build(auth.layer(Layer.succeed(TokenVerifier, service)))
         const program = auth.authorize.pipe(Effect.provide(BearerToken.layerTest(text)), Effect.provideContext(scheme))
         for (const _ of times(2)) assert.strictEqual((yield* program).subject, text)
         assert.deepStrictEqual(calls, [text, text])
@@ -132,7 +129,7 @@ describe("a cached token", () => {
         yield* send
         for (const _ of times(3)) assert.deepStrictEqual(yield* runSynchronously(send), Exit.succeed(expected))
       }
-    }).pipe(Effect.provide(Layer.provideMerge(auth.layer, Layer.merge(jwts, HttpRouter.layer))))
+    }).pipe(Effect.provide(Layer.provideMerge(auth.layer(fromContext), Layer.merge(jwts, HttpRouter.layer))))
   )
 
   it.effect("costs only the steps of a minimal guard", () =>
@@ -154,7 +151,7 @@ describe("a cached token", () => {
         const expected = yield* Effect.provideContext(runSynchronously(least), context)
         assert.deepStrictEqual(yield* Effect.provideContext(runSynchronously(guarded), context), expected)
       }
-    }).pipe(Effect.provide(Layer.provideMerge(auth.layer, jwts)))
+    }).pipe(Effect.provide(Layer.provideMerge(auth.layer(fromContext), jwts)))
   )
 })
 
@@ -185,7 +182,7 @@ describe("a verifier that reads the request, without a cache", () => {
         assert.isFalse(yield* ask(request.modify({ url: "/refused" })))
         assert.isTrue(yield* ask(request.modify({ remoteAddress: Option.some("6.6.6.6") })))
         assert.isTrue(yield* ask(request))
-      }).pipe(Effect.provide(Layer.provide(auth.layer, tokens)), Effect.scoped)
+      }).pipe(Effect.provide(auth.layer(tokens)), Effect.scoped)
       assert.deepStrictEqual(asked, ["/open", "/refused", "/open"])
     })
   )
@@ -212,10 +209,7 @@ describe("a long request", () => {
           const error = yield* Effect.flip(auth.authorizeOption)
           assert(error._tag === "InvalidToken" && error.reason === "Expired")
           assert.strictEqual(calls, 2)
-        }).pipe(
-          Effect.provideService(HttpServerRequest.HttpServerRequest, request),
-          Effect.provide(Layer.provide(auth.layer, tokens))
-        )
+        }).pipe(Effect.provideService(HttpServerRequest.HttpServerRequest, request), Effect.provide(auth.layer(tokens)))
       })
     )
   }
@@ -227,7 +221,7 @@ describe("an outage", () => {
       Effect.gen(function* () {
         let outcome = outage
         const { calls, service } = yield* verifier({ cache, timing: later, decide: () => outcome })
-        const scheme = yield* Layer.build(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
+        const scheme = yield* Layer.build(auth.layer(Layer.succeed(TokenVerifier, service)))
         const outcomes = (request: HttpServerRequest.HttpServerRequest) =>
           Effect.result(auth.authorizeOption).pipe(
             Effect.map((result) => (Result.isFailure(result) ? result.failure._tag : "accepted")),
@@ -268,7 +262,7 @@ describe("an invalidated token", () => {
           assert.lengthOf(calls, 2)
         }).pipe(
           Effect.provideService(HttpServerRequest.HttpServerRequest, request),
-          Effect.provide(Layer.provide(auth.layer, Layer.succeed(TokenVerifier, service)))
+          Effect.provide(auth.layer(Layer.succeed(TokenVerifier, service)))
         )
       })
     )
@@ -336,7 +330,7 @@ describe("an invalidated token of a wrapped verifier", () => {
     it.effect(`is verified again, in the same request and in the next one, by a wrapper ${name}`, () =>
       Effect.gen(function* () {
         const { calls, end, service } = yield* wrapper
-        const layer = Layer.provideMerge(auth.layer, Layer.succeed(TokenVerifier, service))
+        const layer = Layer.provideMerge(auth.layer(fromContext), Layer.succeed(TokenVerifier, service))
         const ask = (request: HttpServerRequest.HttpServerRequest) =>
           Effect.provideService(Effect.exit(auth.authorizeOption), HttpServerRequest.HttpServerRequest, request)
         yield* Effect.gen(function* () {

@@ -6,6 +6,7 @@ import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddlewa
 import { OAuth2 } from "effect-oauth2"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { Verifier } from "../support/TestVerifier.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const auth = OAuth2.authorizationCode("Users", { ...authorizationServer, scopes: { read: "", write: "" } })
 
@@ -21,7 +22,10 @@ const provide = (app: unknown, ...layers: ReadonlyArray<unknown>): App => Layer.
 
 /** Authentication that accepts the tokens with these names. Each token has both scopes. */
 const accepting = (...names: ReadonlyArray<string>): App =>
-  provide(auth.layer, new Verifier(Object.fromEntries(names.map((name) => [name, ["read", "write"]]))).layer)
+  provide(
+    auth.layer(fromContext),
+    new Verifier(Object.fromEntries(names.map((name) => [name, ["read", "write"]]))).layer
+  )
 
 const stub = erase(auth.layerTest({ scopes: ["read", "write"] }))
 
@@ -316,7 +320,9 @@ describe("a layer that two apps share is not built more often than needed", () =
     Effect.gen(function* () {
       const { count, handlers } = counted()
       const one = new Verifier({ a: ["read"] }).layer
-      const ask = yield* start(twoMounts(() => api(handlers), [provide(auth.layer, one), provide(auth.layer, one)]))
+      const ask = yield* start(
+        twoMounts(() => api(handlers), [provide(auth.layer(fromContext), one), provide(auth.layer(fromContext), one)])
+      )
       assert.strictEqual(yield* ask("/a/list", "a"), 200)
       assert.strictEqual(yield* ask("/b/list", "a"), 409)
       assert.deepStrictEqual(count, { databases: 1, groups: 1 })
@@ -351,7 +357,7 @@ describe("a healthy composition starts", () => {
   it.effect("a shared group has one more requirement at one place", () =>
     Effect.gen(function* () {
       const withWrite = auth.require("write").route.layer
-      const readOnly = provide(auth.layer, new Verifier({ a: ["read"] }).layer)
+      const readOnly = provide(auth.layer(fromContext), new Verifier({ a: ["read"] }).layer)
       for (const [first, second] of [
         [provide(api(Users, Opened), withWrite), api(Users, Opened)],
         [api(Users, Opened), provide(api(Users, Opened), withWrite)]

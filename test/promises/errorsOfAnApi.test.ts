@@ -22,7 +22,7 @@ const auth = OAuth2.authorizationCode("OAuth2", {
   scopes: { a: "", b: "" },
   responses: "rfc6750"
 })
-const authentication = auth.layer.pipe(Layer.provide(new Verifier({ a: ["a"], b: ["b"] }).layer))
+const authentication = auth.layer(new Verifier({ a: ["a"], b: ["b"] }).layer)
 
 const subject = Effect.map(AccessToken, (token) => token.subject)
 
@@ -102,7 +102,7 @@ for (const [name, error] of Object.entries(fitting)) {
 describe("a custom guard", () => {
   class CurrentUser extends Context.Service<CurrentUser, string>()("CurrentUser") {}
 
-  const currentUser = Effect.flatMap(auth.accessToken, ({ subject }) =>
+  const currentUser = Effect.flatMap(auth.token, ({ subject }) =>
     subject === "a" ? Effect.succeed("A") : auth.refuse(new SecurityError.InvalidToken({ reason: "Rejected" }))
   )
 
@@ -131,7 +131,7 @@ describe("a custom guard", () => {
         handlers
           .handle("me", () => CurrentUser)
           .handle("open", () => auth.refuse(new SecurityError.InvalidToken({ reason: "Claim", claim: "secret" })))
-      ).pipe(OAuth2.proven)
+      ).pipe(OAuth2.secured)
     ),
     Layer.provide(Layer.succeed(SignedIn, (handler) => Effect.provideServiceEffect(handler, CurrentUser, currentUser))),
     Layer.provide(authentication),
@@ -162,8 +162,7 @@ describe("an error that a handler constructs", () => {
   const route = HttpRouter.add("GET", "/", Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))).pipe(
     auth.require("b"),
     auth.require("a"),
-    Layer.provide(auth.layer),
-    Layer.provide(new Verifier({ ab: ["a", "b"] }).layer)
+    Layer.provide(auth.layer(new Verifier({ ab: ["a", "b"] }).layer))
   )
 
   it.effect("gets the response of the scheme on a route", () =>
@@ -236,7 +235,7 @@ describe("a route that accepts either of two schemes", () => {
         HttpRouter.add("GET", "/", who).pipe(
           OAuth2.either(auth.require("a"), partners.require("catalogue")),
           Layer.provide(authentication),
-          Layer.provide(partners.layer.pipe(Layer.provide(new Verifier({ p: ["catalogue"] }).layer)))
+          Layer.provide(partners.layer(new Verifier({ p: ["catalogue"] }).layer))
         )
       )
       assert.strictEqual((yield* send("/", "a")).body, `["a",null]`)
@@ -319,7 +318,7 @@ describe("an InsufficientScope error", () => {
       })
       const subsets = times(2 ** names.length - 1).map((bits) => names.filter((_, i) => bits & (1 << i)))
       const verifier = new Verifier(Object.fromEntries(subsets.map((subset) => [`t${subset.join("")}`, subset])))
-      const layer = yield* Layer.build(Layer.provide(scheme.layer, verifier.layer))
+      const layer = yield* Layer.build(scheme.layer(verifier.layer))
       const guarded = scheme.prove(...names)(Effect.void)
       const refusals = Effect.forEach(subsets, (subset) =>
         Effect.flip(guarded).pipe(
@@ -370,8 +369,7 @@ describe("a NotAuthenticated error", () => {
         HttpRouter.add("GET", "/", Effect.succeed(HttpServerResponse.empty())).pipe(
           scheme.require(),
           Layer.provide(writing.layer),
-          Layer.provide(scheme.layer),
-          Layer.provide(verifier)
+          Layer.provide(scheme.layer(verifier))
         )
       )
       yield* send("/")

@@ -112,8 +112,8 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
               serve(
                 make(schemes, stack(schemes)).pipe(
                   Layer.provide([
-                    schemes.A.layer.pipe(Layer.provide(verifier("A", caching, calls))),
-                    schemes.B.layer.pipe(Layer.provide(verifier("B", caching, calls))),
+                    schemes.A.layer(verifier("A", caching, calls)),
+                    schemes.B.layer(verifier("B", caching, calls)),
                     Layer.succeed(Blocked, ["a"])
                   ])
                 )

@@ -7,6 +7,7 @@ import { AccessToken, JwtVerifier, OAuth2, type TokenVerifier } from "effect-oau
 import { TestIssuer } from "effect-oauth2/testing"
 import { Verifier } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const auth = OAuth2.authorizationCode("OAuth2", {
   authorizationUrl: "https://idp.example.com/authorize",
@@ -42,7 +43,7 @@ for (const [name, route] of Object.entries(protections)) {
   describe(`apps that are protected by ${name}`, () => {
     const app = (path: `/${string}`, authentication: Layer.Layer<OAuth2.Authentication<"OAuth2">>) =>
       route(path).pipe(Layer.provide(authentication)) as Layer.Layer<never, never, HttpRouter.HttpRouter>
-    const by = (verifier: Layer.Layer<TokenVerifier>) => Layer.provide(auth.layer, verifier)
+    const by = (verifier: Layer.Layer<TokenVerifier>) => auth.layer(verifier)
 
     it.effect("accept only the tokens of their own verifier", () =>
       Effect.gen(function* () {
@@ -113,7 +114,7 @@ for (const [name, route] of Object.entries(protections)) {
 it.effect("merges requirements that each have the scheme's layer if they share a verifier", () =>
   Effect.gen(function* () {
     const tokens = new Verifier({ both: ["read", "write"], none: [] })
-    const given = (scope: "read" | "write") => Layer.provide(auth.require(scope).route.layer, auth.layer)
+    const given = (scope: "read" | "write") => Layer.provide(auth.require(scope).route.layer, auth.layer(fromContext))
     const route = HttpRouter.add("GET", "/", Effect.map(subject, HttpServerResponse.text)).pipe(
       Layer.provide(given("write")),
       Layer.provide(given("read")),

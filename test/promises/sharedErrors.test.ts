@@ -19,6 +19,7 @@ import { change, seenOf } from "../support/changes.ts"
 import { answering, audience, issuer, Issuer, respond, verifier as introspection } from "../support/introspection.ts"
 import { times } from "../support/times.ts"
 import { verified } from "../support/TestVerifier.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const flow = { ...authorizationServer, scopes: { a: "", b: "" } }
 const auth = OAuth2.authorizationCode("OAuth2", flow)
@@ -71,7 +72,7 @@ const guarded = (authorization: string | undefined, scheme = auth) => {
   )
 }
 
-const schemes = Layer.merge(auth.layer, rfc6750.layer as unknown as typeof auth.layer)
+const schemes = Layer.merge(auth.layer(fromContext), (rfc6750 as unknown as typeof auth).layer(fromContext))
 
 describe("a change of an error does not affect the next refused request", () => {
   const credentials: Readonly<Record<string, string | undefined>> = {
@@ -139,7 +140,7 @@ describe("a change of an error does not affect the next refused request", () => 
   it.effect("while the introspection endpoint is unreachable", () =>
     Effect.gen(function* () {
       const broken = answering(() => ({ isBroken: true }))
-      const context = yield* Layer.build(Layer.provideMerge(auth.layer, broken.layer))
+      const context = yield* Layer.build(Layer.provideMerge(auth.layer(fromContext), broken.layer))
       yield* refuseAll(Effect.provideContext(guarded("Bearer a"), context))
       yield* refuseAll(
         Effect.provideContext(
@@ -151,7 +152,7 @@ describe("a change of an error does not affect the next refused request", () => 
   )
 
   it.effect("with a token that the authorization server reports as inactive", () =>
-    Effect.provide(refuseAll(guarded("Bearer a")), Layer.provide(auth.layer, Layer.provide(introspection(), Issuer)))
+    Effect.provide(refuseAll(guarded("Bearer a")), auth.layer(Layer.provide(introspection(), Issuer)))
   )
 
   it.effect("with a token that a check refuses", () =>
@@ -211,7 +212,7 @@ describe("a change of an error does not affect the next refused request", () => 
         renderers: { NotAuthenticated: render, InvalidToken: render, InsufficientScope: render }
       })
       const verify = TokenVerifier.layer({ verify: () => Effect.succeed(verified("a", ["a"])) })
-      const context = yield* Layer.build(Layer.provide(scheme.layer, verify))
+      const context = yield* Layer.build(scheme.layer(verify))
       for (const authorization of [undefined, "Bearer a"]) {
         const challenges = new Set<string | undefined>()
         const asked = Effect.provideContext(guarded(authorization, scheme), context)

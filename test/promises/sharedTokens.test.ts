@@ -18,6 +18,7 @@ import { change, seenOf } from "../support/changes.ts"
 import { audience, issuer, Issuer, options } from "../support/introspection.ts"
 import { times } from "../support/times.ts"
 import { accessors, build, counting, immutable, type Kind, mutable, throwing } from "../support/valueKinds.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const kinds = [...immutable, ...mutable]
 
@@ -64,7 +65,7 @@ const ask = (auth: Scheme, token: string): Effect.Effect<readonly [string, strin
       for (const exit of [
         yield* Effect.exit(auth.authorize),
         yield* Effect.exit(auth.authorizeOption),
-        yield* Effect.exit(auth.accessToken),
+        yield* Effect.exit(auth.token),
         yield* Effect.exit(AccessToken),
         yield* Effect.exit(OptionalAccessToken)
       ]) {
@@ -159,7 +160,7 @@ const sources: Readonly<Record<string, (kind: Kind) => Effect.Effect<Source, unk
 
 /** Builds the layers of a source with an empty cache. */
 const start = ({ auth, layer }: Source): Effect.Effect<any, unknown, HttpClient.HttpClient | Scope.Scope> =>
-  Layer.build(Layer.isLayer(layer) ? (Layer.provideMerge(auth.layer, layer) as any) : layer)
+  Layer.build(Layer.isLayer(layer) ? (Layer.provideMerge(auth.layer(fromContext), layer) as any) : layer)
 
 const codes = Arbitrary.array(Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 999 }))), {
   minLength: 1,
@@ -215,7 +216,7 @@ describe("claims decoded by a schema", () => {
   }
   const askAll = (auth: Scheme, token: string, layer: Layer.Layer<TokenVerifier, unknown, HttpClient.HttpClient>) =>
     Effect.gen(function* () {
-      const context = yield* Layer.build(Layer.provide(auth.layer, layer))
+      const context = yield* Layer.build(auth.layer(layer))
       const request = Effect.suspend(() =>
         Effect.provideService(auth.authorizeOption, HttpServerRequest.HttpServerRequest, requestOf(token))
       )

@@ -60,7 +60,7 @@ const sendTwice = (cause: Cause) =>
     yield* TestClock.setTime(1_000_000)
     const { mint, respond } = yield* TestIssuer
     for (const [endpoint, answer] of cause.answers ?? []) yield* respond(endpoint, answer)
-    const app = yield* HttpRouter.toHttpEffect(Route.pipe(Layer.provide(auth.layer), Layer.provide(verifierOf(cause))))
+    const app = yield* HttpRouter.toHttpEffect(Route.pipe(Layer.provide(auth.layer(verifierOf(cause)))))
     const statuses: Array<number> = []
     for (const subject of ["alice", "bob"]) {
       const token = cause.token ?? (yield* mint({ subject, scopes: ["read"], ...cause.mint, ...signedWith(cause) }))
@@ -102,7 +102,7 @@ it.effect("Effect's request logger prints the reason of a refusal at Info", () =
     const { mint } = yield* TestIssuer
     const token = yield* mint({ without: ["sub"] })
     const app = yield* HttpRouter.toHttpEffect(
-      Route.pipe(Layer.provide(auth.layer), Layer.provide(JwtVerifier.layer({ issuer, audience })))
+      Route.pipe(Layer.provide(auth.layer(JwtVerifier.layer({ issuer, audience }))))
     )
     yield* HttpMiddleware.logger(app).pipe(
       Effect.exit,

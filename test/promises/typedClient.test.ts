@@ -56,8 +56,8 @@ const serverOf = (responses: Challenge.Responses) => {
       .handle("ownOfAny", () => own)
   )
   const Authentication = Layer.mergeAll(
-    users.layer.pipe(Layer.provide(new Verifier({ none: [], a: ["a"], ab: ["a", "b"], suspended: ["a"] }).layer)),
-    partners.layer.pipe(Layer.provide(new Verifier({ y: [] }).layer))
+    users.layer(new Verifier({ none: [], a: ["a"], ab: ["a", "b"], suspended: ["a"] }).layer),
+    partners.layer(new Verifier({ y: [] }).layer)
   )
   return { Api, Items, Authentication }
 }

@@ -13,7 +13,7 @@ const auth = OAuth2.authorizationCode("OAuth2", {
   scopes: { a: "", b: "" },
   responses: "rfc6750"
 })
-const authentication = auth.layer.pipe(Layer.provide(new Verifier({ a: ["a"], b: ["b"] }).layer))
+const authentication = auth.layer(new Verifier({ a: ["a"], b: ["b"] }).layer)
 
 describe("the refusal of an upstream server", () => {
   const billing = OAuth2.clientCredentials("Billing", {

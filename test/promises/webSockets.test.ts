@@ -28,7 +28,7 @@ const echo = Effect.scoped(
 const App = Layer.mergeAll(
   HttpRouter.add("GET", "/socket", echo).pipe(auth.require()),
   HttpRouter.add("GET", "/admin", echo).pipe(auth.require("admin"))
-).pipe(OAuth2.secured, Layer.provide(auth.layer), Layer.provide(verifierLayer))
+).pipe(OAuth2.secured, Layer.provide(auth.layer(verifierLayer)))
 
 const port = Effect.map(HttpServer.HttpServer, ({ address }) =>
   NetAddress.isUnixPathAddress(address) ? 0 : address.port

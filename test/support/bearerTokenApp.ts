@@ -5,6 +5,7 @@ import { NetAddress } from "effect/net"
 import { AccessToken, BearerToken, OAuth2, OptionalAccessToken, TokenVerifier } from "effect-oauth2"
 import * as net from "node:net"
 import { authorizationServer } from "./authorizationServer.ts"
+import { fromContext } from "./contextVerifier.ts"
 
 const flow = { ...authorizationServer, scopes: {} }
 export const fastapi = OAuth2.authorizationCode("fastapi", flow)
@@ -45,7 +46,7 @@ export const Routes = Layer.mergeAll(
       )
     )
   ).pipe(fastapi.optional())
-).pipe(Layer.provide([fastapi.layer, rfc6750.layer]), Layer.provide(verifierLayer))
+).pipe(Layer.provide([fastapi.layer(fromContext), rfc6750.layer(fromContext)]), Layer.provide(verifierLayer))
 
 export const serve = { disableLogger: true, disableListenLog: true }
 

@@ -130,8 +130,7 @@ export const guarded = <const Name extends string>(
 ) =>
   HttpRouter.add("GET", path, HttpServerResponse.text("open")).pipe(
     scheme.require(...scopes),
-    Layer.provide(scheme.layer),
-    Layer.provide(verifierLayer)
+    Layer.provide(scheme.layer(verifierLayer))
   )
 
 export const served = <A, E, R>(routes: Layer.Layer<A, E, R>) =>

@@ -42,7 +42,7 @@ export const asked = TestIssuer.use(({ requests }) =>
 export const test = (
   name: string,
   body: Effect.Effect<void, unknown, TestIssuer | TokenVerifier | HttpClient.HttpClient>,
-  layer = verifier()
+  layer: Layer.Layer<TokenVerifier, unknown, HttpClient.HttpClient> = verifier()
 ) => it.effect(name, () => Effect.provide(body, layer.pipe(Layer.provideMerge(Issuer))))
 
 export const assertRefused = (error: unknown, expected: { readonly reason: string; readonly claim?: string }) => {

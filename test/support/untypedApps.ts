@@ -6,6 +6,7 @@ import { AccessToken, BearerToken, OAuth2, OptionalAccessToken, SecurityScopes, 
 import { authorizationServer } from "./authorizationServer.ts"
 import { Verifier, verified } from "./TestVerifier.ts"
 import { serve } from "./web.ts"
+import { fromContext } from "./contextVerifier.ts"
 
 export const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "", b: "" } })
 export const other = OAuth2.authorizationCode("Other", { ...authorizationServer, scopes: { a: "", b: "" } })
@@ -27,7 +28,7 @@ export const secret: Handler = cast(
 
 /** A handler whose response requires a token of the scheme. */
 export const own: Handler = cast(
-  Effect.map(auth.accessToken, (token) => HttpServerResponse.text(`the token of ${token.subject}`))
+  Effect.map(auth.token, (token) => HttpServerResponse.text(`the token of ${token.subject}`))
 )
 
 export const secretless: Handler = Effect.succeed(HttpServerResponse.text("an answer"))
@@ -147,7 +148,7 @@ export const serveWithLog = Effect.fnUntraced(function* (
   })
   const send = yield* serve(
     app.pipe(
-      Layer.provide([auth.layer, other.layer]),
+      Layer.provide([auth.layer(fromContext), other.layer(fromContext)]),
       Layer.provide(tokens),
       Layer.merge(Logger.layer([logger]))
     ) as App
@@ -164,7 +165,7 @@ export const stubs: Readonly<Record<string, App>> = {
   AccessToken: Layer.succeed(AccessToken, stubToken),
   OptionalAccessToken: Layer.succeed(OptionalAccessToken, Option.some(stubToken)),
   SecurityScopes: Layer.succeed(SecurityScopes, { scopes: [], scopeStr: "" }),
-  "a grant": auth.grant({ subject: "stub", scopes: ["a", "b"] }),
+  "a grant": auth.layerTestGranted({ subject: "stub", scopes: ["a", "b"] }),
   "a proof that looks like one": Layer.succeed(reference("effect-oauth2/OAuth2/OAuth2/Proof"), {
     scheme: auth,
     origin: { request: undefined },

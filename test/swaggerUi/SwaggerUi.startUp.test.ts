@@ -95,10 +95,10 @@ describe("SwaggerUi.layer at start-up", () => {
     ["parameters.url", { parameters: { url: "/other.json" } }],
     ["parameters.oauth2RedirectUrl", { parameters: { oauth2RedirectUrl: "/x" } }],
     ["parameters.configUrl", { parameters: { configUrl: "/x" } }],
-    ["url", { openApiPath: false }],
+    ["url", { openapiPath: false }],
     ["connectSources", { connectSources: ["https://a.example.com; script-src *"] }],
     ["connectSources", { connectSources: ["*"] }],
-    ["openApiPath", { path: "/api", openApiPath: "/api" }],
+    ["openapiPath", { path: "/api", openapiPath: "/api" }],
     ["oauth2RedirectPath", { oauth2RedirectPath: "/docs" }],
     ["oauth2RedirectPath", { oauth2RedirectPath: "/openapi.json" }],
     ["connectSources", { connectSources: ["https://a.example.com/path"] }]
@@ -139,7 +139,7 @@ describe("SwaggerUi.layer at start-up, with a document", () => {
     Effect.gen(function* () {
       const two = (options: SwaggerUi.Options) => Layer.merge(page({}, document), page(options, document))
       assert.strictEqual(settingOf(yield* build(two({ path: "/other" }))), "path")
-      assert.isTrue(Exit.isSuccess(yield* build(two({ path: "/other", openApiPath: "/other.json" }))))
+      assert.isTrue(Exit.isSuccess(yield* build(two({ path: "/other", openapiPath: "/other.json" }))))
     })
   )
 })

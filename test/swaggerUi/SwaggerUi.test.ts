@@ -100,7 +100,7 @@ describe("the documentation page", () => {
     Effect.gen(function* () {
       const send = yield* servePage({
         path: "/reference/ui",
-        openApiPath: "/reference/api.json",
+        openapiPath: "/reference/api.json",
         oauth2RedirectPath: "/callback",
         title: "Ours",
         favicon: "/icon.png",
@@ -192,7 +192,7 @@ describe("the served document", () => {
       assert.strictEqual(headers.get("content-type"), "application/json")
       assert.strictEqual(headers.get("cache-control"), "no-cache")
       assert.deepStrictEqual(JSON.parse(body), { ...OpenApi.fromApi(Api), servers: [{ url: "." }] })
-      const deeper = yield* servePage({ openApiPath: "/a/b/api.json" })
+      const deeper = yield* servePage({ openapiPath: "/a/b/api.json" })
       assert.deepStrictEqual(JSON.parse((yield* deeper("/a/b/api.json")).body).servers, [{ url: "../.." }])
     })
   )
@@ -207,7 +207,7 @@ describe("the served document", () => {
 
   it.effect("can have a URL on another host", () =>
     Effect.gen(function* () {
-      const send = yield* servePage({ openApiPath: false, url: "https://docs.example.com/openapi.json" })
+      const send = yield* servePage({ openapiPath: false, url: "https://docs.example.com/openapi.json" })
       const { body, headers } = yield* send("/docs")
       assert.nestedPropertyVal(configurationOf(body), "url", "https://docs.example.com/openapi.json")
       assert.strictEqual(headers.get("content-security-policy"), policy(" https://docs.example.com"))

@@ -93,8 +93,7 @@ describe("an app under test", () => {
   })
   const App = HttpRouter.add("GET", "/items", HttpServerResponse.jsonUnsafe([])).pipe(
     auth.require("items:read"),
-    Layer.provide(auth.layer),
-    Layer.provide(JwtVerifier.layer({ issuer, audience }))
+    Layer.provide(auth.layer(JwtVerifier.layer({ issuer, audience })))
   )
 
   test("responds with 200, 401 and 503 as TestIssuer and TestClock change", () =>

@@ -4,7 +4,16 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { AccessToken, OAuth2, OptionalAccessToken, Requirement, type VerifiedToken } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
-import { auth, condition, get, type Grant, type GrantsOf, type Guarded } from "./support.ts"
+import {
+  auth,
+  condition,
+  get,
+  type Grant,
+  type GrantsOf,
+  type Guarded,
+  type NeedsGrant,
+  type NeedsToken
+} from "./support.ts"
 
 describe("a requirement proves only what is certain", () => {
   test("proves nothing if its scopes are a union of lists", () => {
@@ -42,14 +51,14 @@ describe("granted and grantedAny", () => {
   test("need every scope of a union or of a list with unknown length", () => {
     const scope: "items:read" | "items:write" = condition ? "items:read" : "items:write"
     expect(auth.granted(scope)).type.toBe<
-      Effect.Effect<VerifiedToken, never, Grant<"items:read"> | Grant<"items:write">>
+      Effect.Effect<VerifiedToken, never, NeedsGrant<"items:read" | "items:write">>
     >()
     expect(auth.grantedAny(scope)).type.toBe<
-      Effect.Effect<"items:read" | "items:write", never, Grant<"items:read"> | Grant<"items:write">>
+      Effect.Effect<"items:read" | "items:write", never, NeedsGrant<"items:read" | "items:write">>
     >()
     const more: ReadonlyArray<"me"> = []
     expect(auth.grantedAny("items:read", ...more)).type.toBe<
-      Effect.Effect<"items:read" | "me", never, Grant<"items:read"> | Grant<"me">>
+      Effect.Effect<"items:read" | "me", never, NeedsGrant<"items:read" | "me">>
     >()
   })
 })
@@ -64,7 +73,7 @@ describe("implication", () => {
       implies: { a: implied }
     })
     // @ts-expect-error A handler needs the scope `b` of the scheme `Scheme`, but no requirement around it proves this. Use auth.require.
-    get(scheme.granted("b")).pipe(scheme.require("a"), OAuth2.proven)
+    get(scheme.granted("b")).pipe(scheme.require("a"), OAuth2.secured)
   })
 
   test("keeps a union of scopes in the type if two scopes imply each other", () => {
@@ -74,9 +83,10 @@ describe("implication", () => {
       scopes: { a: "", b: "" },
       implies: { a: ["b"], b: ["a"] }
     })
-    expect(Effect.asVoid(scheme.granted("a"))).type.toBe<
-      Effect.Effect<void, never, OAuth2.Granted<"Scheme", "a" | "b">>
-    >()
+    // The message lists the scopes in the compiler's order, so only the proof is compared.
+    const needed = Effect.asVoid(scheme.granted("a"))
+    type Proof = Effect.Services<typeof needed>["~effect-oauth2/Granted"]
+    expect<Proof>().type.toBe<OAuth2.Granted<"Scheme", "a" | "b">["~effect-oauth2/Granted"]>()
   })
 })
 
@@ -87,12 +97,12 @@ describe("either", () => {
     const left = OAuth2.either(wide, narrow)
     const right = OAuth2.either(narrow, wide)
     const any = Effect.andThen(auth.grantedAny("items:read", "items:write"), auth.grantedAny("items:read", "me"))
-    expect(get(any).pipe(left, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    expect(get(any).pipe(right, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(get(any).pipe(left, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
+    expect(get(any).pipe(right, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("items:read")).pipe(left, OAuth2.proven)
+    get(auth.granted("items:read")).pipe(left, OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("items:read")).pipe(right, OAuth2.proven)
+    get(auth.granted("items:read")).pipe(right, OAuth2.secured)
     const same = OAuth2.either(narrow, auth.require("me", "items:read"))
     expect(get(auth.granted("items:read")).pipe(same)).type.toBeAssignableTo<Guarded>()
   })
@@ -129,11 +139,11 @@ describe("the types prove nothing through a union or a wide type", () => {
     })
     const maybe = OAuth2.authorizationCode("Maybe", { ...urls, scopes, implies: condition ? { w: ["r"] } : {} })
     // @ts-expect-error A handler needs the scope `r` of the scheme `One`, but no requirement around it proves this. Use auth.require.
-    get(one.granted("r")).pipe(one.require("w"), OAuth2.proven)
+    get(one.granted("r")).pipe(one.require("w"), OAuth2.secured)
     // @ts-expect-error A handler needs the scope `r` of the scheme `Other`, but no requirement around it proves this. Use auth.require.
-    get(other.granted("r")).pipe(other.require("w"), OAuth2.proven)
+    get(other.granted("r")).pipe(other.require("w"), OAuth2.secured)
     // @ts-expect-error A handler needs the scope `r` of the scheme `Maybe`, but no requirement around it proves this. Use auth.require.
-    get(maybe.granted("r")).pipe(maybe.require("w"), OAuth2.proven)
+    get(maybe.granted("r")).pipe(maybe.require("w"), OAuth2.secured)
   })
 
   test("of scopes without a literal name", () => {
@@ -141,12 +151,12 @@ describe("the types prove nothing through a union or a wide type", () => {
     const wide = OAuth2.authorizationCode("Wide", { ...urls, scopes: given })
     const [one, other] = [String(condition), String(condition)]
     // @ts-expect-error A handler needs a scope of the scheme `Wide`, but the types do not know which. Write the scope as a literal.
-    get(wide.granted(other)).pipe(wide.require(one), OAuth2.proven)
+    get(wide.granted(other)).pipe(wide.require(one), OAuth2.secured)
     // @ts-expect-error A handler needs a scope of the scheme `Wide`, but the types do not know which. Write the scope as a literal.
-    get(wide.grantedAny(other)).pipe(wide.require("a"), OAuth2.proven)
+    get(wide.grantedAny(other)).pipe(wide.require("a"), OAuth2.secured)
     // @ts-expect-error A handler needs the scope `a` of the scheme `Wide`, but no requirement around it proves this. Use auth.require.
-    get(wide.granted("a")).pipe(wide.require(one), OAuth2.proven)
-    expect(get(wide.granted("a")).pipe(wide.require("a"), OAuth2.proven)).type.toBeAssignableTo<Guarded<"Wide">>()
+    get(wide.granted("a")).pipe(wide.require(one), OAuth2.secured)
+    expect(get(wide.granted("a")).pipe(wide.require("a"), OAuth2.secured)).type.toBeAssignableTo<Guarded<"Wide">>()
   })
 
   test("of implications and claims that the options of the scheme lack", () => {
@@ -166,34 +176,34 @@ describe("the types prove nothing through a union or a wide type", () => {
     const claims = Schema.Struct({ tenant: Schema.String })
     // @ts-expect-error is not assignable to
     OAuth2.authorizationCode("S", { ...urls, scopes, ...(condition ? { claims } : {}) })
-    expect(OAuth2.authorizationCode("S", { ...urls, scopes, claims }).accessToken).type.toBe<
-      Effect.Effect<VerifiedToken<Tenant>, never, OAuth2.Verified<"S">>
+    expect(OAuth2.authorizationCode("S", { ...urls, scopes, claims }).token).type.toBe<
+      Effect.Effect<VerifiedToken<Tenant>, never, NeedsToken<"S">>
     >()
   })
 })
 
-describe("OAuth2.proven", () => {
+describe("OAuth2.secured", () => {
   test("requires a requirement for AccessToken and OptionalAccessToken, too", () => {
     const subject = Effect.map(AccessToken, (token) => HttpServerResponse.text(token.subject))
     const read = HttpRouter.add("GET", "/", subject)
     const readOptional = HttpRouter.add("GET", "/", Effect.as(OptionalAccessToken, HttpServerResponse.empty()))
     const optional = auth.optional().route.layer
     // @ts-expect-error A handler needs the `AccessToken`, but its route or endpoint does not require a token. Use auth.require.
-    read.pipe(OAuth2.proven)
+    read.pipe(OAuth2.secured)
     // @ts-expect-error A handler needs the `AccessToken`, but its route or endpoint does not require a token. Use auth.require.
-    read.pipe(Layer.provide(optional), OAuth2.proven)
+    read.pipe(Layer.provide(optional), OAuth2.secured)
     // @ts-expect-error A handler needs the `OptionalAccessToken`, but no requirement is around it. Use auth.optional.
-    readOptional.pipe(OAuth2.proven)
-    expect(readOptional.pipe(Layer.provide(optional), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    expect(read.pipe(auth.require(), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    readOptional.pipe(OAuth2.secured)
+    expect(readOptional.pipe(Layer.provide(optional), OAuth2.secured)).type.toBeAssignableTo<Guarded>()
+    expect(read.pipe(auth.require(), OAuth2.secured)).type.toBeAssignableTo<Guarded>()
   })
 
   test("accepts only layers of routes or handlers, and the handlers of a group", () => {
     const granted = auth.granted("me")
-    // @ts-expect-error OAuth2.proven: the argument is neither a layer of routes or handlers nor the handlers of a group. Pass one of these.
-    OAuth2.proven(granted)
-    // @ts-expect-error OAuth2.proven: the argument is neither a layer of routes or handlers nor the handlers of a group. Pass one of these.
-    granted.pipe(OAuth2.proven)
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
+    OAuth2.secured(granted)
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
+    granted.pipe(OAuth2.secured)
   })
 })
 

@@ -11,7 +11,7 @@ import {
   type VerifiedToken
 } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
-import { auth, get, type Guarded, partners } from "./support.ts"
+import { auth, get, type Guarded, partners, fromContext, type NeedsToken, type NeedsScheme } from "./support.ts"
 
 interface Claims {
   readonly tenant: string
@@ -30,15 +30,15 @@ type VerifiedOf<R extends OAuth2.SecurityRequirementTypes<unknown, never, unknow
   { readonly "~effect-oauth2/Verified": unknown }
 >
 
-const tenant = Effect.map(typed.accessToken, ({ claims }) => claims.tenant)
+const tenant = Effect.map(typed.token, ({ claims }) => claims.tenant)
 
 describe("a scheme's access token", () => {
   test("has the claims of the scheme's schema", () => {
-    expect(typed.accessToken).type.toBe<Effect.Effect<VerifiedToken<Claims>, never, OAuth2.Verified<"Typed">>>()
-    expect(tenant).type.toBe<Effect.Effect<string, never, OAuth2.Verified<"Typed">>>()
-    expect(auth.accessToken).type.toBe<Effect.Effect<VerifiedToken, never, OAuth2.Verified<"OAuth2">>>()
+    expect(typed.token).type.toBe<Effect.Effect<VerifiedToken<Claims>, never, NeedsToken<"Typed">>>()
+    expect(tenant).type.toBe<Effect.Effect<string, never, NeedsToken<"Typed">>>()
+    expect(auth.token).type.toBe<Effect.Effect<VerifiedToken, never, NeedsToken<"OAuth2">>>()
     // @ts-expect-error Property 'tenants' does not exist on type
-    Effect.map(typed.accessToken, ({ claims }) => claims.tenants)
+    Effect.map(typed.token, ({ claims }) => claims.tenants)
   })
 
   test("has these claims in granted, authorize and authorizeOption", () => {
@@ -57,57 +57,57 @@ describe("a scheme's access token", () => {
     expect<VerifiedOf<typeof checked>>().type.toBe<OAuth2.Verified<"Typed">>()
     const alternatives = OAuth2.either(typed.require("a"), typed.require("b"))
     expect<VerifiedOf<typeof alternatives>>().type.toBe<OAuth2.Verified<"Typed">>()
-    expect(get(tenant).pipe(any, OAuth2.proven)).type.toBeAssignableTo<Guarded<"Typed">>()
+    expect(get(tenant).pipe(any, OAuth2.secured)).type.toBeAssignableTo<Guarded<"Typed">>()
     expect(
-      get(Effect.andThen(tenant, typed.granted("a"))).pipe(typed.optional("b"), typed.require("a"), OAuth2.proven)
+      get(Effect.andThen(tenant, typed.granted("a"))).pipe(typed.optional("b"), typed.require("a"), OAuth2.secured)
     ).type.toBeAssignableTo<Guarded<"Typed">>()
   })
 
   test("does not compile without a requirement of the scheme", () => {
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(OAuth2.proven)
+    get(tenant).pipe(OAuth2.secured)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(get(tenant))
+    OAuth2.secured(get(tenant))
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(Layer.provide(typed.layer), OAuth2.proven)
+    get(tenant).pipe(Layer.provide(typed.layer(fromContext)), OAuth2.secured)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(Layer.provide(typed.layerTest({})), OAuth2.proven)
+    get(tenant).pipe(Layer.provide(typed.layerTest({})), OAuth2.secured)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(Layer.provide(typed.grant({})), OAuth2.proven)
+    get(tenant).pipe(Layer.provide(typed.layerTestGranted({})), OAuth2.secured)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(typed.optional("a"), OAuth2.proven)
+    get(tenant).pipe(typed.optional("a"), OAuth2.secured)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(auth.require("me"), OAuth2.proven)
+    get(tenant).pipe(auth.require("me"), OAuth2.secured)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(OAuth2.Public("why not"), OAuth2.proven)
+    get(tenant).pipe(OAuth2.Public("why not"), OAuth2.secured)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(Effect.provide(tenant, typed.layerRequest)).pipe(OAuth2.proven)
+    get(Effect.provide(tenant, typed.layerRequest)).pipe(OAuth2.secured)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(Effect.provideService(tenant, AccessToken, Option.getOrThrow(Option.none()))).pipe(OAuth2.proven)
+    get(Effect.provideService(tenant, AccessToken, Option.getOrThrow(Option.none()))).pipe(OAuth2.secured)
   })
 
   test("does not compile if an alternative has another scheme or is optional", () => {
     const other = OAuth2.either(typed.require("a"), auth.require("me"))
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(other, OAuth2.proven)
+    get(tenant).pipe(other, OAuth2.secured)
     const none = OAuth2.either(typed.require("a"), typed.optional("b"))
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    get(tenant).pipe(none, OAuth2.proven)
+    get(tenant).pipe(none, OAuth2.secured)
   })
 
   test("needs a requirement of each scheme whose token a route reads", () => {
-    const both = get(Effect.all([typed.accessToken, auth.accessToken]))
+    const both = get(Effect.all([typed.token, auth.token]))
     const app = both.pipe(typed.require(), auth.require())
-    expect(app.pipe(OAuth2.proven)).type.toBeAssignableTo<Guarded<"OAuth2" | "Typed">>()
+    expect(app.pipe(OAuth2.secured)).type.toBeAssignableTo<Guarded<"OAuth2" | "Typed">>()
     // @ts-expect-error A handler needs a token of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    both.pipe(typed.require(), OAuth2.proven)
+    both.pipe(typed.require(), OAuth2.secured)
     // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-    both.pipe(auth.require(), OAuth2.proven)
+    both.pipe(auth.require(), OAuth2.secured)
   })
 
-  test("stays in the services of HttpRouter.serve without OAuth2.proven", () => {
+  test("stays in the services of HttpRouter.serve without OAuth2.secured", () => {
     const served = HttpRouter.serve(get(tenant))
-    expect<Extract<Layer.Services<typeof served>, OAuth2.Verified<"Typed">>>().type.toBe<OAuth2.Verified<"Typed">>()
+    expect<Extract<Layer.Services<typeof served>, OAuth2.Verified<"Typed">>>().type.toBe<NeedsToken<"Typed">>()
   })
 
   test("is available inside of prove, and in tests through grant", () => {
@@ -117,8 +117,10 @@ describe("a scheme's access token", () => {
     expect(tenant.pipe(auth.prove())).type.not.toBeAssignableTo<
       Effect.Effect<unknown, unknown, BearerToken | OAuth2.Authentication<"OAuth2">>
     >()
-    expect(Effect.provide(tenant, typed.grant({}))).type.toBe<Effect.Effect<string>>()
-    expect(Effect.provide(tenant, auth.grant({}))).type.toBe<Effect.Effect<string, never, OAuth2.Verified<"Typed">>>()
+    expect(Effect.provide(tenant, typed.layerTestGranted({}))).type.toBe<Effect.Effect<string>>()
+    expect(Effect.provide(tenant, auth.layerTestGranted({}))).type.toBe<
+      Effect.Effect<string, never, NeedsToken<"Typed">>
+    >()
   })
 })
 
@@ -133,9 +135,11 @@ describe("a scheme's access token in an HttpApi", () => {
     type Served = Layer.Layer<HttpApiGroup.Service<"api", "items">>
     const layer = typed.layerTest({})
     const served = [
-      HttpApiBuilder.group(Endpoint, "items", (h) => h.handle("read", () => Effect.asVoid(tenant))).pipe(OAuth2.proven),
-      HttpApiBuilder.group(Group, "items", (h) => h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)),
-      OAuth2.proven(HttpApiBuilder.group(Api, "items", (h) => h.handle("read", () => Effect.asVoid(tenant))))
+      HttpApiBuilder.group(Endpoint, "items", (h) => h.handle("read", () => Effect.asVoid(tenant))).pipe(
+        OAuth2.secured
+      ),
+      HttpApiBuilder.group(Group, "items", (h) => h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.secured)),
+      OAuth2.secured(HttpApiBuilder.group(Api, "items", (h) => h.handle("read", () => Effect.asVoid(tenant))))
     ] as const
     expect(Layer.provide(served[0], layer)).type.toBe<Served>()
     expect(Layer.provide(served[1], layer)).type.toBe<Served>()
@@ -146,17 +150,17 @@ describe("a scheme's access token in an HttpApi", () => {
     const Open = HttpApi.make("api").add(group)
     HttpApiBuilder.group(Open, "items", (h) =>
       // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-      h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
+      h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.secured)
     )
     const Optional = Open.middleware(typed.optional())
     HttpApiBuilder.group(Optional, "items", (h) =>
       // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-      h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
+      h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.secured)
     )
     const Other = Open.middleware(auth.require("me"))
     HttpApiBuilder.group(Other, "items", (h) =>
       // @ts-expect-error A handler needs a token of the scheme `Typed`, but no requirement around it proves this. Use auth.require.
-      h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.proven)
+      h.handle("read", () => Effect.asVoid(tenant)).pipe(OAuth2.secured)
     )
   })
 })
@@ -202,7 +206,7 @@ describe("a scheme's check", () => {
     const app = get(typed.granted("a")).pipe(typed.require("a", Requirement.any("b", checkWithError)))
     expect<Layer.Services<typeof app>>().type.toBe<
       | HttpRouter.HttpRouter
-      | OAuth2.Authentication<"Typed">
+      | NeedsScheme<"Typed">
       | Tenants
       | HttpRouter.Request.From<"Error", SecurityError.SecurityError | Suspended>
     >()
@@ -249,11 +253,11 @@ describe("a scheme's claims", () => {
   test("may be a schema class or a type parameter", () => {
     class Own extends Schema.Class<Own>("Own")({ tenant: Schema.String }) {}
     const ofClass = OAuth2.authorizationCode("Scheme", { ...flow, claims: Own })
-    expect<Effect.Success<typeof ofClass.accessToken>>().type.toBe<VerifiedToken<Own>>()
+    expect<Effect.Success<typeof ofClass.token>>().type.toBe<VerifiedToken<Own>>()
     const make = <C extends object>(claims: Schema.Decoder<C>) =>
       OAuth2.authorizationCode("Scheme", { ...flow, claims })
     const made = make(Own)
-    expect<Effect.Success<typeof made.accessToken>>().type.toBe<VerifiedToken<Own>>()
+    expect<Effect.Success<typeof made.token>>().type.toBe<VerifiedToken<Own>>()
   })
 
   test("are covariant in the type of the scheme", () => {

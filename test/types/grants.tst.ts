@@ -10,61 +10,72 @@ import {
   type VerifiedToken
 } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
-import { auth, condition, get, type Grant, type Guarded, implying } from "./support.ts"
+import {
+  auth,
+  condition,
+  get,
+  type Grant,
+  type Guarded,
+  implying,
+  fromContext,
+  type NeedsGrant,
+  type NeedsOneOf,
+  type NeedsScheme
+} from "./support.ts"
 
 const write = auth.granted("items:write")
 
 describe("a requirement around a route proves a grant", () => {
   test("if it requires the scope", () => {
-    const app = get(write).pipe(auth.require("items:write"), OAuth2.proven)
+    const app = get(write).pipe(auth.require("items:write"), OAuth2.secured)
     expect(app).type.toBeAssignableTo<Guarded>()
     expect(
-      OAuth2.proven(Layer.provide(get(write), auth.require("items:write").route.layer))
+      OAuth2.secured(Layer.provide(get(write), auth.require("items:write").route.layer))
     ).type.toBeAssignableTo<Guarded>()
   })
 
   test("if it requires several scopes, or several requirements are nested", () => {
-    expect(get(write).pipe(auth.require("items:read", "items:write"), OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(get(write).pipe(auth.require("items:read", "items:write"), OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     expect(
       get(auth.granted("items:read", "items:write")).pipe(
         auth.require("items:write"),
         auth.require("items:read"),
-        OAuth2.proven
+        OAuth2.secured
       )
     ).type.toBeAssignableTo<Guarded>()
   })
 
   test("but not if it requires another scope", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(write).pipe(OAuth2.proven)
+    get(write).pipe(OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(get(write))
+    OAuth2.secured(get(write))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(write).pipe(auth.require("items:read"), OAuth2.proven)
+    get(write).pipe(auth.require("items:read"), OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(Layer.provide(get(write), auth.require("items:read").route.layer))
+    OAuth2.secured(Layer.provide(get(write), auth.require("items:read").route.layer))
     const app = get(auth.granted("items:read", "items:write"))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    app.pipe(auth.require("items:read"), OAuth2.proven)
+    app.pipe(auth.require("items:read"), OAuth2.secured)
   })
 
   test("but not if it wraps another route", () => {
     const open = get(write)
     const guarded = get(write).pipe(auth.require("items:write"))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    Layer.merge(open, guarded).pipe(OAuth2.proven)
+    Layer.merge(open, guarded).pipe(OAuth2.secured)
   })
 
   test("but not if it is optional, and the layer of the scheme proves nothing", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(write).pipe(auth.optional("items:write"), OAuth2.proven)
+    get(write).pipe(auth.optional("items:write"), OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(write).pipe(Layer.provide(auth.layer), OAuth2.proven)
+    get(write).pipe(Layer.provide(auth.layer(fromContext)), OAuth2.secured)
   })
 
-  test("and an unproven grant stays in the services of HttpRouter.serve without OAuth2.proven", () => {
+  test("and an unproven grant stays in the services of HttpRouter.serve without OAuth2.secured", () => {
     const served = HttpRouter.serve(get(write))
-    expect<Extract<Layer.Services<typeof served>, Grant<"items:write">>>().type.toBe<Grant<"items:write">>()
+    expect<Extract<Layer.Services<typeof served>, Grant<"items:write">>>().type.toBe<NeedsGrant<"items:write">>()
     // @ts-expect-error Granted<"OAuth2", "items:write">
     const main: Effect.Effect<
       never,
@@ -118,19 +129,19 @@ describe("a grant in the type of a service", () => {
   })
 
   test("is proven by the requirement of the route", () => {
-    const served = app.pipe(auth.require("me", "items:write"), HttpRouter.provideRequest(Baskets.layer), OAuth2.proven)
+    const served = app.pipe(auth.require("me", "items:write"), HttpRouter.provideRequest(Baskets.layer), OAuth2.secured)
     expect(served).type.toBeAssignableTo<Guarded>()
   })
 
   test("does not compile without the requirement", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    app.pipe(auth.require("me"), HttpRouter.provideRequest(Baskets.layer), OAuth2.proven)
+    app.pipe(auth.require("me"), HttpRouter.provideRequest(Baskets.layer), OAuth2.secured)
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(Layer.provide(app, auth.require("items:write").route.layer))
+    OAuth2.secured(Layer.provide(app, auth.require("items:write").route.layer))
   })
 
   test("cannot be hidden by a type annotation", () => {
-    // @ts-expect-error Type 'Granted<"OAuth2", "items:write">' is not assignable to type 'never'.
+    // @ts-expect-error Type 'Missing<"A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require."> & Granted<"OAuth2", "items:write">' is not assignable to type 'never'.
     const hidden: Effect.Effect<unknown> = Effect.flatMap(Effect.succeed(1), () => write)
     expect(hidden).type.not.toBe<any>()
   })
@@ -140,40 +151,40 @@ describe("Requirement.any", () => {
   const any = auth.require(Requirement.any("items:read", "items:write"))
 
   test("proves grantedAny of its scopes, and of more scopes", () => {
-    expect(get(auth.grantedAny("items:read", "items:write")).pipe(any, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(get(auth.grantedAny("items:read", "items:write")).pipe(any, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     expect(
-      get(auth.grantedAny("items:read", "items:write", "me")).pipe(any, OAuth2.proven)
+      get(auth.grantedAny("items:read", "items:write", "me")).pipe(any, OAuth2.secured)
     ).type.toBeAssignableTo<Guarded>()
   })
 
   test("does not prove one of its scopes, or grantedAny of fewer scopes", () => {
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("items:read")).pipe(any, OAuth2.proven)
+    get(auth.granted("items:read")).pipe(any, OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(get(auth.granted("items:read")).pipe(any))
+    OAuth2.secured(get(auth.granted("items:read")).pipe(any))
     // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.grantedAny("items:read", "me")).pipe(any, OAuth2.proven)
+    get(auth.grantedAny("items:read", "me")).pipe(any, OAuth2.secured)
     // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(get(auth.grantedAny("items:read", "me")).pipe(any))
+    OAuth2.secured(get(auth.grantedAny("items:read", "me")).pipe(any))
   })
 
   test("is not necessary for grantedAny if one scope is required", () => {
     const one = auth.require("items:read")
-    expect(get(auth.grantedAny("items:read", "me")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    expect(get(auth.grantedAny("items:read")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(get(auth.grantedAny("items:read", "me")).pipe(one, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
+    expect(get(auth.grantedAny("items:read")).pipe(one, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
   })
 
   test("proves one scope of every alternative if it has nested requirements", () => {
     const nested = auth.require(Requirement.any(Requirement.all("items:read", "items:write"), "me"))
-    expect(get(auth.grantedAny("items:read", "me")).pipe(nested, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
-    expect(get(auth.grantedAny("items:write", "me")).pipe(nested, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(get(auth.grantedAny("items:read", "me")).pipe(nested, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
+    expect(get(auth.grantedAny("items:write", "me")).pipe(nested, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     // @ts-expect-error A handler needs one of the scopes `...` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.grantedAny("items:read", "items:write")).pipe(nested, OAuth2.proven)
+    get(auth.grantedAny("items:read", "items:write")).pipe(nested, OAuth2.secured)
   })
 
   test("lets grantedAny return the name of the granted scope", () => {
     expect(auth.grantedAny("items:read", "me")).type.toBe<
-      Effect.Effect<"items:read" | "me", never, Grant<"items:read" | "me">>
+      Effect.Effect<"items:read" | "me", never, NeedsOneOf<"items:read" | "me", "items:read`, `me">>
     >()
   })
 })
@@ -183,37 +194,37 @@ describe("implication", () => {
 
   test("proves implied scopes, transitively", () => {
     const write = implying.require("items:write")
-    const app = get(implying.granted("items:read")).pipe(write, OAuth2.proven)
+    const app = get(implying.granted("items:read")).pipe(write, OAuth2.secured)
     expect(app).type.toBeAssignableTo<Guarded<"Implying">>()
-    expect(get(implying.granted("items:read", "items:write")).pipe(admin, OAuth2.proven)).type.toBeAssignableTo<
+    expect(get(implying.granted("items:read", "items:write")).pipe(admin, OAuth2.secured)).type.toBeAssignableTo<
       Guarded<"Implying">
     >()
-    expect(get(implying.grantedAny("items:read")).pipe(admin, OAuth2.proven)).type.toBeAssignableTo<
+    expect(get(implying.grantedAny("items:read")).pipe(admin, OAuth2.secured)).type.toBeAssignableTo<
       Guarded<"Implying">
     >()
   })
 
   test("proves a scope that every alternative implies", () => {
     const any = implying.require(Requirement.any("items:write", "admin"))
-    expect(get(implying.granted("items:read", "items:write")).pipe(any, OAuth2.proven)).type.toBeAssignableTo<
+    expect(get(implying.granted("items:read", "items:write")).pipe(any, OAuth2.secured)).type.toBeAssignableTo<
       Guarded<"Implying">
     >()
     // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, but no requirement around it proves this. Use auth.require.
-    get(implying.granted("admin")).pipe(any, OAuth2.proven)
+    get(implying.granted("admin")).pipe(any, OAuth2.secured)
   })
 
   test("does not prove an implying scope", () => {
     const read = implying.require("items:read")
     // @ts-expect-error A handler needs one of the scopes `...` of the scheme `Implying`, but no requirement around it proves this. Use auth.require.
-    get(implying.granted("items:write")).pipe(read, OAuth2.proven)
+    get(implying.granted("items:write")).pipe(read, OAuth2.secured)
     // @ts-expect-error A handler needs the scope `admin` of the scheme `Implying`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(get(implying.granted("admin")).pipe(read))
+    OAuth2.secured(get(implying.granted("admin")).pipe(read))
   })
 
   test("does not apply to another scheme", () => {
     const write = auth.require("items:write")
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("items:read")).pipe(write, OAuth2.proven)
+    get(auth.granted("items:read")).pipe(write, OAuth2.secured)
   })
 })
 
@@ -222,9 +233,9 @@ describe("a requirement with a union type", () => {
 
   test("proves grantedAny of a union of scopes, but no single scope", () => {
     const one = auth.require(scope)
-    expect(get(auth.grantedAny("items:read", "items:write")).pipe(one, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    expect(get(auth.grantedAny("items:read", "items:write")).pipe(one, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("items:read")).pipe(one, OAuth2.proven)
+    get(auth.granted("items:read")).pipe(one, OAuth2.secured)
   })
 
   test("does not compile as a union of requirements", () => {
@@ -236,7 +247,7 @@ describe("a requirement with a union type", () => {
 
 describe("the token", () => {
   test("is returned by granted, and is not optional", () => {
-    expect(auth.granted("me")).type.toBe<Effect.Effect<VerifiedToken, never, Grant<"me">>>()
+    expect(auth.granted("me")).type.toBe<Effect.Effect<VerifiedToken, never, NeedsGrant<"me">>>()
   })
 
   test("is available only inside of a requirement", () => {
@@ -263,20 +274,20 @@ describe("a check on a route", () => {
   const active = Requirement.check("active", () => Effect.flatMap(Users, (users) => users.active), { error: Suspended })
 
   test("adds its services and its errors to the type of the route", () => {
-    const app = get(auth.granted("me")).pipe(auth.require("me", active), OAuth2.proven)
+    const app = get(auth.granted("me")).pipe(auth.require("me", active), OAuth2.secured)
     expect<Layer.Services<typeof app>>().type.toBe<
       | HttpRouter.HttpRouter
-      | OAuth2.Authentication<"OAuth2">
+      | NeedsScheme<"OAuth2">
       | Users
       | HttpRouter.Request.From<"Error", SecurityError.SecurityError | Suspended>
     >()
   })
 })
 
-describe("OAuth2.proven", () => {
+describe("OAuth2.secured", () => {
   test("returns its argument with the same type", () => {
     const app = get(Effect.void)
-    expect(OAuth2.proven(app)).type.toBe<typeof app>()
-    expect(app.pipe(OAuth2.proven)).type.toBe<typeof app>()
+    expect(OAuth2.secured(app)).type.toBe<typeof app>()
+    expect(app.pipe(OAuth2.secured)).type.toBe<typeof app>()
   })
 })

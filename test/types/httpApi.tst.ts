@@ -18,19 +18,19 @@ type ServicesOf<T> = Layer.Services<T extends Layer.Layer<never, never, unknown>
 describe("a requirement proves a grant", () => {
   test("on the endpoint", () => {
     const Api = api(HttpApiGroup.make("items").add(remove.middleware(auth.require("items:write"))))
-    const Items = HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
+    const Items = HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.secured)
     expect(Layer.provide(Items, auth.layerTest({}))).type.toBe<Layer.Layer<HttpApiGroup.Service<"api", "items">>>()
   })
 
   test("on the group", () => {
     const Api = api(HttpApiGroup.make("items").add(remove).middleware(auth.require("items:write")))
-    const Items = OAuth2.proven(HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)))
+    const Items = OAuth2.secured(HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)))
     expect(Layer.provide(Items, auth.layerTest({}))).type.toBe<Layer.Layer<HttpApiGroup.Service<"api", "items">>>()
   })
 
   test("on the api", () => {
     const Api = open.middleware(auth.require("items:write"))
-    const Items = HttpApiBuilder.group(Api, "items", (h) => OAuth2.proven(h.handle("remove", () => write)))
+    const Items = HttpApiBuilder.group(Api, "items", (h) => OAuth2.secured(h.handle("remove", () => write)))
     expect(Layer.provide(Items, auth.layerTest({}))).type.toBe<Layer.Layer<HttpApiGroup.Service<"api", "items">>>()
   })
 
@@ -41,7 +41,7 @@ describe("a requirement proves a grant", () => {
         .middleware(auth.require("items:read"))
     ).middleware(auth.require("me"))
     const all = Effect.asVoid(auth.granted("items:read", "items:write", "me"))
-    const Items = HttpApiBuilder.group(Api, "items", (h) => h.handleAll({ remove: () => all }).pipe(OAuth2.proven))
+    const Items = HttpApiBuilder.group(Api, "items", (h) => h.handleAll({ remove: () => all }).pipe(OAuth2.secured))
     expect(Layer.provide(Items, auth.layerTest({}))).type.toBe<Layer.Layer<HttpApiGroup.Service<"api", "items">>>()
   })
 })
@@ -53,22 +53,22 @@ describe("a grant that no requirement proves does not compile", () => {
     const Items = HttpApiBuilder.group(open, "items", (h) => h.handle("remove", () => write))
     expect<ServicesOf<typeof Items>>().type.not.toBe<never>()
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(Items)
+    OAuth2.secured(Items)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    Items.pipe(OAuth2.proven)
+    Items.pipe(OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    HttpApiBuilder.group(open, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
+    HttpApiBuilder.group(open, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
+    HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.secured)
   })
 
   test("in the handlers of one group", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    HttpApiBuilder.group(Read, "items", (h) => OAuth2.proven(h.handle("remove", () => write)))
+    HttpApiBuilder.group(Read, "items", (h) => OAuth2.secured(h.handle("remove", () => write)))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => write).pipe(OAuth2.proven))
+    HttpApiBuilder.group(Read, "items", (h) => h.handle("remove", () => write).pipe(OAuth2.secured))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    HttpApiBuilder.group(Read, "items", (h) => h.handleAll({ remove: () => write }).pipe(OAuth2.proven))
+    HttpApiBuilder.group(Read, "items", (h) => h.handleAll({ remove: () => write }).pipe(OAuth2.secured))
   })
 
   test("in handlers that are built by an effect", () => {
@@ -81,7 +81,7 @@ describe("a grant that no requirement proves does not compile", () => {
       })
     )
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    Items.pipe(OAuth2.proven)
+    Items.pipe(OAuth2.secured)
   })
 
   test("in a service that a handler calls", () => {
@@ -101,9 +101,9 @@ describe("a grant that no requirement proves does not compile", () => {
       Layer.provide(Shop.layer)
     )
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    Handlers.pipe(OAuth2.proven)
+    Handlers.pipe(OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(Handlers)
+    OAuth2.secured(Handlers)
   })
 
   test("if another endpoint of the group has the requirement", () => {
@@ -115,17 +115,17 @@ describe("a grant that no requirement proves does not compile", () => {
     )
     HttpApiBuilder.group(Api, "items", (h) =>
       // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-      h.handleAll({ remove: () => write, clear: () => write }).pipe(OAuth2.proven)
+      h.handleAll({ remove: () => write, clear: () => write }).pipe(OAuth2.secured)
     )
     HttpApiBuilder.group(Api, "items", (h) =>
-      h.handleAll({ remove: () => Effect.void, clear: () => write }).pipe(OAuth2.proven)
+      h.handleAll({ remove: () => Effect.void, clear: () => write }).pipe(OAuth2.secured)
     )
   })
 
   test("if the endpoint was added after the group's requirement", () => {
     const Api = api(HttpApiGroup.make("items").middleware(auth.require("items:write")).add(remove))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
+    HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.secured)
   })
 
   test("if the requirement is Requirement.any, which proves only grantedAny", () => {
@@ -135,9 +135,9 @@ describe("a grant that no requirement proves does not compile", () => {
         .middleware(auth.require(Requirement.any("items:write", "me")))
     )
     const any = Effect.asVoid(auth.grantedAny("items:write", "me"))
-    HttpApiBuilder.group(Any, "items", (h) => h.handle("remove", () => any).pipe(OAuth2.proven))
+    HttpApiBuilder.group(Any, "items", (h) => h.handle("remove", () => any).pipe(OAuth2.secured))
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    HttpApiBuilder.group(Any, "items", (h) => h.handle("remove", () => write).pipe(OAuth2.proven))
+    HttpApiBuilder.group(Any, "items", (h) => h.handle("remove", () => write).pipe(OAuth2.secured))
   })
 })
 
@@ -189,7 +189,7 @@ describe("a check's errors and services", () => {
   })
 
   test("are services of the layer of handlers", () => {
-    const Items = HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.proven)
+    const Items = HttpApiBuilder.group(Api, "items", (h) => h.handle("remove", () => write)).pipe(OAuth2.secured)
     type Served = Layer.Layer<HttpApiGroup.Service<"api", "items">>
     const served = Layer.provide(Items, auth.layerTest({}))
     expect<Layer.Services<typeof served>>().type.toBe<Users>()

@@ -15,7 +15,16 @@ import type { HttpRouter } from "effect/http"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import { describe, expect, test } from "tstyche"
-import { auth, condition, type Grant, type GrantsOf } from "./support.ts"
+import {
+  auth,
+  condition,
+  type Grant,
+  type GrantsOf,
+  fromContext,
+  type NeedsGrant,
+  type NeedsOneOf,
+  type NeedsScheme
+} from "./support.ts"
 
 type Auth = OAuth2.Authentication<"OAuth2">
 
@@ -27,7 +36,7 @@ describe("a scheme", () => {
 
   test("has the errors and services of its effects and layers in their types", () => {
     expect(auth.authorize).type.toBe<Effect.Effect<VerifiedToken, SecurityError.SecurityError, BearerToken | Auth>>()
-    expect(auth.layer).type.toBe<Layer.Layer<Auth | OAuth2.PublicEndpoint, never, TokenVerifier>>()
+    expect(auth.layer(fromContext)).type.toBe<Layer.Layer<Auth | OAuth2.PublicEndpoint, never, TokenVerifier>>()
     expect(auth.layerRequest).type.toBe<
       Layer.Layer<BearerToken | AccessToken, SecurityError.SecurityError, HttpServerRequest | Auth>
     >()
@@ -73,7 +82,7 @@ describe("an undeclared scope does not compile, and the message lists the declar
     // @ts-expect-error Type '"items:delete"' is not assignable to type '..."items:read" | "items:write"...'.
     auth.layerTest({ scopes: ["items:delete"] })
     // @ts-expect-error Type '"items:delete"' is not assignable to type '..."items:read" | "items:write"...'.
-    auth.grant({ scopes: ["items:delete"] })
+    auth.layerTestGranted({ scopes: ["items:delete"] })
   })
 })
 
@@ -205,17 +214,17 @@ describe("no public type is any", () => {
     expect<Layer.Success<typeof required.route.layer>>().type.not.toBe<any>()
     expect<Layer.Error<typeof required.route.layer>>().type.toBe<never>()
     expect<Layer.Services<typeof required.route.layer>>().type.toBe<
-      Auth | HttpRouter.Request.From<"Error", SecurityError.SecurityError>
+      NeedsScheme<"OAuth2"> | HttpRouter.Request.From<"Error", SecurityError.SecurityError>
     >()
   })
 
   test("of granted, grantedAny and refuse", () => {
-    expect(auth.granted("me")).type.toBe<Effect.Effect<VerifiedToken, never, Grant<"me">>>()
+    expect(auth.granted("me")).type.toBe<Effect.Effect<VerifiedToken, never, NeedsGrant<"me">>>()
     expect(auth.granted("me", "items:read")).type.toBe<
-      Effect.Effect<VerifiedToken, never, Grant<"me"> | Grant<"items:read">>
+      Effect.Effect<VerifiedToken, never, NeedsGrant<"me" | "items:read">>
     >()
     expect(auth.grantedAny("me", "items:read")).type.toBe<
-      Effect.Effect<"me" | "items:read", never, Grant<"me" | "items:read">>
+      Effect.Effect<"me" | "items:read", never, NeedsOneOf<"me" | "items:read", "items:read`, `me">>
     >()
     expect(auth.refuse).type.toBe<<E extends SecurityError.SecurityError>(error: E) => Effect.Effect<never, E>>()
   })

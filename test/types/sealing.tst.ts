@@ -4,7 +4,7 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { OAuth2 } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
-import { auth, type Guarded } from "./support.ts"
+import { auth, type Guarded, fromContext } from "./support.ts"
 
 const list = HttpApiEndpoint.get("list", "/items")
 const create = HttpApiEndpoint.post("create", "/items")
@@ -24,7 +24,7 @@ describe("OAuth2.Public", () => {
     expect<HttpApiMiddleware.Provides<OAuth2.PublicEndpoint>>().type.toBe<never>()
     const route = HttpRouter.add("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    route.pipe(open, OAuth2.proven)
+    route.pipe(open, OAuth2.secured)
   })
 })
 
@@ -138,7 +138,7 @@ describe("OAuth2.secured and a route", () => {
     // @ts-expect-error The route `GET /items` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     route.pipe(OAuth2.secured)
     // @ts-expect-error The route `GET /items` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
-    route.pipe(Layer.provide(auth.layer), OAuth2.secured)
+    route.pipe(Layer.provide(auth.layer(fromContext)), OAuth2.secured)
     const health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.empty()))
     // @ts-expect-error The route `GET /health` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
     route.pipe(required, Layer.merge(health), OAuth2.secured)
@@ -147,13 +147,16 @@ describe("OAuth2.secured and a route", () => {
   test("keep the unprotected route in the services of HttpRouter.serve without OAuth2.secured", () => {
     expect(route).type.not.toBeAssignableTo<Layer.Layer<never, never, HttpRouter.HttpRouter>>()
     const served = HttpRouter.serve(route)
-    expect<Extract<Layer.Services<typeof served>, OAuth2.Seal<"GET /items">>>().type.toBe<OAuth2.Seal<"GET /items">>()
+    expect<Extract<Layer.Services<typeof served>, OAuth2.Seal<"GET /items">>>().type.toBe<
+      OAuth2.Missing<"The route `GET /items` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public."> &
+        OAuth2.Seal<"GET /items">
+    >()
   })
 
   test("keep the scopes that the handler needs", () => {
     const granted = OAuth2.route("GET", "/", Effect.as(auth.granted("me"), HttpServerResponse.empty()))
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    granted.pipe(required, OAuth2.secured, OAuth2.proven)
-    expect(granted.pipe(auth.require("me"), OAuth2.secured, OAuth2.proven)).type.toBeAssignableTo<Guarded>()
+    granted.pipe(required, OAuth2.secured, OAuth2.secured)
+    expect(granted.pipe(auth.require("me"), OAuth2.secured, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
   })
 })

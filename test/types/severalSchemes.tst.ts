@@ -3,28 +3,28 @@ import { Effect, Layer } from "effect"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { AccessToken, OAuth2, OptionalAccessToken } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
-import { auth, get, type Grant, type GrantsOf, type Guarded, partners } from "./support.ts"
+import { auth, get, type Grant, type GrantsOf, type Guarded, partners, fromContext } from "./support.ts"
 
 describe("two schemes", () => {
   test("do not share a layer", () => {
-    expect(partners.layer).type.not.toBeAssignableTo<typeof auth.layer>()
+    expect(partners.layer(fromContext)).type.not.toBeAssignableTo<typeof auth.layer>()
     expect<OAuth2.Authentication<"Partners">>().type.not.toBeAssignableTo<OAuth2.Authentication<"OAuth2">>()
   })
 
   test("do not share grants", () => {
     expect<OAuth2.Granted<"Partners", "items:read">>().type.not.toBeAssignableTo<Grant<"items:read">>()
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("items:read")).pipe(partners.require("items:read"), OAuth2.proven)
+    get(auth.granted("items:read")).pipe(partners.require("items:read"), OAuth2.secured)
     const app = get(partners.granted("items:read"))
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(Layer.provide(app, auth.require("items:read").route.layer))
+    OAuth2.secured(Layer.provide(app, auth.require("items:read").route.layer))
   })
 
   test("need both layers if a route has requirements of both", () => {
     const app = get(Effect.andThen(auth.granted("me"), partners.granted("items:read"))).pipe(
       auth.require("me"),
       partners.require("items:read"),
-      OAuth2.proven
+      OAuth2.secured
     )
     expect(app).type.toBeAssignableTo<Guarded<"OAuth2" | "Partners">>()
     expect(app).type.not.toBeAssignableTo<Guarded>()
@@ -56,9 +56,9 @@ describe("OAuth2.either", () => {
   test("does not prove a grant that only one alternative proves", () => {
     expect<GrantsOf<typeof one>>().type.toBe<never>()
     // @ts-expect-error A handler needs the scope `me` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted("me")).pipe(one, OAuth2.proven)
+    get(auth.granted("me")).pipe(one, OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `Partners`, but no requirement around it proves this. Use auth.require.
-    get(partners.granted("items:read")).pipe(one, OAuth2.proven)
+    get(partners.granted("items:read")).pipe(one, OAuth2.secured)
   })
 
   test("provides the token, which is optional if an alternative is optional", () => {

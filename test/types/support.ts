@@ -1,7 +1,7 @@
 // Schemes and helper types for the type tests.
-import { Effect, type Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { OAuth2, type SecurityError } from "effect-oauth2"
+import { OAuth2, type SecurityError, TokenVerifier } from "effect-oauth2"
 
 const endpoints = {
   authorizationUrl: "https://idp.example.com/authorize",
@@ -27,6 +27,32 @@ export type GrantsOf<R extends OAuth2.SecurityRequirementTypes<unknown, never, u
   Parameters<R["~effect-oauth2/SecurityRequirement"]["provides"]>[0],
   { readonly "~effect-oauth2/Granted": unknown }
 >
+
+/** Verifier for `auth.layer`: the `TokenVerifier` of the context. */
+export const fromContext: Layer.Layer<TokenVerifier, never, TokenVerifier> = Layer.effect(TokenVerifier, TokenVerifier)
+
+// NeedsGrant<"me"> -> OAuth2.Missing<"A handler needs the scope `me` …"> & OAuth2.Granted<"OAuth2", "me">
+export type NeedsGrant<Scope extends string, Name extends string = "OAuth2"> = Scope extends string
+  ? OAuth2.Missing<`A handler needs the scope \`${Scope}\` of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`> &
+      OAuth2.Granted<Name, Scope>
+  : never
+
+// NeedsOneOf<"a" | "b", "a`, `b"> -> OAuth2.Missing<"A handler needs one of the scopes `a`, `b` …"> & OAuth2.Granted<"OAuth2", "a" | "b">
+export type NeedsOneOf<
+  Scope extends string,
+  Listed extends string,
+  Name extends string = "OAuth2"
+> = OAuth2.Missing<`A handler needs one of the scopes \`${Listed}\` of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`> &
+  OAuth2.Granted<Name, Scope>
+
+export type NeedsToken<Name extends string> =
+  OAuth2.Missing<`A handler needs a token of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`> &
+    OAuth2.Verified<Name>
+
+export type NeedsScheme<Name extends string> = Name extends string
+  ? OAuth2.Missing<`the layer of the scheme \`${Name}\`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))`> &
+      OAuth2.Authentication<Name>
+  : never
 
 export type Grant<Scope extends string> = OAuth2.Granted<"OAuth2", Scope>
 

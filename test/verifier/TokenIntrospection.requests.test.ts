@@ -343,7 +343,7 @@ describe("TokenIntrospection", () => {
     const logged = (
       body: Effect.Effect<unknown, unknown, TestIssuer | TokenVerifier>,
       level: "Info" | "Debug" = "Info",
-      layer: ReturnType<typeof verifier> = verifier({ cache: false })
+      layer: Layer.Layer<TokenVerifier, unknown, HttpClient.HttpClient> = verifier({ cache: false })
     ) =>
       Effect.suspend(() => {
         const lines: Array<string> = []

@@ -411,14 +411,13 @@ describe("TokenIntrospection", () => {
         HttpRouter.add(
           "GET",
           path,
-          Effect.map(auth.accessToken, ({ subject }) => HttpServerResponse.text(subject))
+          Effect.map(auth.token, ({ subject }) => HttpServerResponse.text(subject))
         ).pipe(auth.require(requirement))
       const context = yield* Layer.build(Issuer)
       const { mintOpaque, respond, revoke } = Context.get(context, TestIssuer)
       const send = yield* serve(
         Layer.mergeAll(route("/me", "me"), route("/admin", "admin")).pipe(
-          Layer.provide(auth.layer),
-          Layer.provide(verifier()),
+          Layer.provide(auth.layer(verifier())),
           Layer.provide(Layer.succeedContext(context))
         )
       )

@@ -10,6 +10,7 @@ import { withLogs } from "../support/keySets.ts"
 import { times } from "../support/times.ts"
 import { verified } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "" } })
 
@@ -38,7 +39,9 @@ describe("the claims of a custom verifier", () => {
         }
         Object.assign(session.claims, { self: session.claims })
         const layer = yield* Layer.build(
-          Layer.merge(roles.layer, auth.layer).pipe(Layer.provide(make(() => Effect.succeed(session))))
+          Layer.merge(roles.layer(fromContext), auth.layer(fromContext)).pipe(
+            Layer.provide(make(() => Effect.succeed(session)))
+          )
         )
         const ask = Effect.suspend(() =>
           Effect.all({ roles: roles.authorizeOption, auth: auth.authorizeOption }).pipe(
@@ -159,7 +162,7 @@ describe("the claims of a custom verifier", () => {
       })
       const tokens = TokenVerifier.layer({ verify: () => Effect.succeed(verified("a", ["a"])) })
       const ask = Effect.exit(strict.authorize).pipe(Effect.provide(BearerToken.layerTest("a")))
-      yield* Effect.provide(Effect.andThen(ask, ask), Layer.provide(strict.layer, tokens))
+      yield* Effect.provide(Effect.andThen(ask, ask), strict.layer(tokens))
       const hits = (yield* Metric.snapshot).find(({ attributes }) => attributes?.["outcome"] === "hit")
       assert.deepStrictEqual(hits?.state, { count: 1, incremental: true })
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
@@ -234,7 +237,7 @@ describe("the token of a request", () => {
         claims: Schema.Struct({ roles: Schema.mutable(Schema.Array(Schema.String)) })
       })
       const { calls, service } = yield* verifier({ decide: (token) => accepted(token, { claims: claims() }) })
-      const layer = yield* Layer.build(Layer.provide(scheme.layer, Layer.succeed(TokenVerifier, service)))
+      const layer = yield* Layer.build(scheme.layer(Layer.succeed(TokenVerifier, service)))
       const ask = scheme.authorize.pipe(Effect.provide(BearerToken.layerTest("a")), Effect.provideContext(layer))
       for (const _ of times(3)) {
         const token = yield* ask
@@ -259,8 +262,7 @@ describe("the token of a request", () => {
       const send = yield* serve(
         HttpRouter.add("GET", "/", rename).pipe(
           auth.require("a"),
-          Layer.provide(auth.layer),
-          Layer.provide(Layer.succeed(TokenVerifier, service))
+          Layer.provide(auth.layer(Layer.succeed(TokenVerifier, service)))
         )
       )
       for (const _ of times(3)) assert.strictEqual((yield* send("/", "a")).body, "<redacted:access_token>")
@@ -278,8 +280,7 @@ describe("the token of a request", () => {
       const send = yield* serve(
         HttpRouter.add("GET", "/", wipe).pipe(
           auth.require("a"),
-          Layer.provide(auth.layer),
-          Layer.provide(Layer.succeed(TokenVerifier, service))
+          Layer.provide(auth.layer(Layer.succeed(TokenVerifier, service)))
         )
       )
       for (const _ of times(4)) {
@@ -302,14 +303,14 @@ describe("schemes that decode claims", () => {
     HttpRouter.add(
       "GET",
       "/text",
-      Effect.map(text.accessToken, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
+      Effect.map(text.token, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
     ).pipe(text.require("a")),
     HttpRouter.add(
       "GET",
       "/number",
-      Effect.map(number.accessToken, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
+      Effect.map(number.token, ({ claims }) => HttpServerResponse.jsonUnsafe(claims))
     ).pipe(number.require("a"))
-  ).pipe(Layer.provide([text.layer, number.layer]))
+  ).pipe(Layer.provide([text.layer(fromContext), number.layer(fromContext)]))
 
   for (const [name, timing] of Object.entries(timings)) {
     it.effect(`each decode cached and uncached tokens by their own schema, from a verifier that decides ${name}`, () =>

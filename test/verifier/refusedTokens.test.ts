@@ -8,6 +8,7 @@ import { RefusedTokens } from "../../src/verifier/cache/refusedTokens.ts"
 import { countsByOutcome } from "../support/countsByOutcome.ts"
 import { times } from "../support/times.ts"
 import { changedAt, textOf } from "../support/tokenText.ts"
+import { fromContext } from "../support/contextVerifier.ts"
 
 const issuer = "https://issuer.test"
 const audience = "https://api.test"
@@ -20,7 +21,7 @@ const auth = OAuth2.clientCredentials("OAuth2", {
 
 const App = HttpRouter.add("GET", "/", HttpServerResponse.text("in")).pipe(
   auth.require("read"),
-  Layer.provide(auth.layer)
+  Layer.provide(auth.layer(fromContext))
 )
 
 /** Sends an `Authorization` header with the given value, and returns the status and the challenge. */

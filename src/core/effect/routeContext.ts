@@ -18,6 +18,7 @@ export interface Group {
 
 const stackPrefix = "effect/http/HttpRouter/Middleware-"
 const functionKey = "effect/http/HttpRouter/MiddlewareFn"
+const handlersTypeId = "~effect/http-api/HttpApiBuilder/Handlers"
 const groupPrefix = "effect/http-api/HttpApiGroup/"
 
 /** Returns the key of a service that `HttpRouter` reads as a stack. */
@@ -55,4 +56,16 @@ export const appliedOrder = (stacks: ReadonlyArray<Stack>): ReadonlyArray<RouteM
   const depth = Math.max(0, ...stacks.map((stack) => stack.length))
   const levels = Array.from({ length: depth }, (_, i) => stacks.flatMap((stack) => stack[depth - 1 - i] ?? []))
   return Array.from(new Set(levels.flat()))
+}
+
+/** Returns `true` if a context has the handlers of groups of an `HttpApi`, and nothing else. */
+export const hasOnlyGroups = (context: Context.Context<never>): boolean =>
+  context.mapUnsafe.size > 0 && context.mapUnsafe.size === Array.from(groupsIn(context)).length
+
+/** Returns `true` for the value that `HttpApiBuilder.group` passes to its function: the handlers of a group. */
+export const isHandlers = (self: unknown): boolean => {
+  if (typeof self !== "object" || self === null) return false
+  const prototype = Object.getPrototypeOf(self) as object | null
+  // A polluted `Object.prototype` must not turn every object into handlers.
+  return prototype !== Object.prototype && prototype !== null && Object.hasOwn(prototype, handlersTypeId)
 }

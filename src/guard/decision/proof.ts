@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
@@ -20,7 +21,7 @@ const current = (context: Context.Context<never>, scheme: Scheme): Proof | strin
   const other = Proof.ofAnyRequest(context, scheme)
   if (other === undefined) return "no requirement of the scheme guards this route"
   return other.origin.source === undefined
-    ? "the proof is from outside the request (auth.grant is for tests without HTTP; auth.layerTest is for requests)"
+    ? "the proof is from outside the request (auth.layerTestGranted is for tests without HTTP; auth.layerTest is for requests)"
     : "the proof is for another request"
 }
 
@@ -48,3 +49,11 @@ export const all = (scheme: Scheme, scopes: ReadonlyArray<string>): Effect.Effec
 
 export const any = <Scope extends string>(scheme: Scheme, scopes: ReadonlyArray<Scope>): Effect.Effect<Scope> =>
   withProof(scheme, scopes, (_, has) => scopes.find(has))
+
+/** Returns the token that the scheme verified for the current request, or `None` if the request is anonymous. */
+export const optional = (scheme: Scheme): Effect.Effect<Option.Option<VerifiedToken>> =>
+  Effect.withFiber(({ context }) => {
+    const origin = Origin.of(Context.getOrUndefined(context, HttpServerRequest))
+    const proof = Proof.find(context, scheme, origin) ?? Proof.find(context, scheme, origin, "optionalProof")
+    return Effect.succeed(Option.map(Option.fromUndefinedOr(proof), ({ token }) => token))
+  })

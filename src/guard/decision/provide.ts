@@ -43,7 +43,9 @@ const contextFor = (
         : requiredScopes.extend(required, expression.necessary(part.expression), scheme)
     if (accessToken === undefined) continue
     // If the token is optional, the types have no proven scopes, so there is no proof.
-    if (!part.optional) {
+    if (part.optional) {
+      result = addInPlace(result, scheme.optionalProof.key, new Proof(scheme, origin, accessToken, new Set()))
+    } else {
       const scopes = proven(part, accessToken)
       const earlier = Proof.find(result, scheme, origin)
       const all = earlier === undefined ? scopes : new Set([...stillProven(earlier, accessToken), ...scopes])

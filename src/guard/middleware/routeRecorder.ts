@@ -5,7 +5,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { type Group, groupsIn } from "../../core/effect/routeContext.ts"
+import { type Group, groupsIn, hasOnlyGroups } from "../../core/effect/routeContext.ts"
 import type { Json } from "../../core/lib/json.ts"
 import type { Policy } from "../requirement/policy.ts"
 
@@ -147,7 +147,10 @@ export const recorded = <A, E, R, A2, E2, R2>(
         Layer.provide(Layer.succeed(HttpRouter.HttpRouter, recording(router.value, recorder))),
         Layer.flatMap((context) => {
           recorder.isBuilt = true
-          return found.length === 0 ? noRoutes : Layer.merge(Layer.succeedContext(context), then(found))
+          // The handlers of an HttpApi are not routes. The layer that serves the api adds the routes.
+          return found.length === 0 && !hasOnlyGroups(context)
+            ? noRoutes
+            : Layer.merge(Layer.succeedContext(context), then(found))
         })
       )
     })

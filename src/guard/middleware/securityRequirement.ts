@@ -12,6 +12,8 @@ import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../../core/AccessToken.ts"
 import type { BearerToken } from "../../core/BearerToken.ts"
 import type { MiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
+import type { IsUnion, Listed } from "../../core/lib/types.ts"
+import type { Missing } from "../../core/missing.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import * as registry from "../requirement/registry.ts"
 import { bindChecks, type Policy } from "../requirement/policy.ts"
@@ -70,7 +72,7 @@ export interface Granted<in out Name extends string, in Scope extends string> {
  *
  * **Details**
  *
- * A requirement that is not optional provides the proof. `auth.accessToken` needs it.
+ * A requirement that is not optional provides the proof. `auth.token` needs it.
  *
  * @category services
  * @since 0.1.0
@@ -126,15 +128,39 @@ export interface SecurityRequirementTypes<out Name, in Provides, out E, out R> {
   }
 }
 
-/**
- * States in the compiler's message what a program lacks: `Type 'Missing<"…"> & …' is not assignable to type 'never'`.
- *
- * @category utility types
- * @since 0.1.0
- */
-export interface Missing<out What extends string> {
-  readonly "~effect-oauth2/Missing": What
-}
+// The compiler shows the result of a conditional type, and the name of an alias. Therefore each of these types is
+// conditional.
+
+// NeedsAuthentication<"OAuth2"> -> Missing<"the layer of the scheme `OAuth2`: …"> & Authentication<"OAuth2">
+export type NeedsAuthentication<Name extends string> = Name extends string
+  ? Missing<SchemeSentence<Name>> & Authentication<Name>
+  : never
+
+type SchemeSentence<Name extends string> =
+  `the layer of the scheme \`${Name}\`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))`
+
+// NeedsGrant<"OAuth2", "me"> -> Missing<"A handler needs the scope `me` …"> & Granted<"OAuth2", "me">
+export type NeedsGrant<Name extends string, Scope extends string> = [Scope] extends [never]
+  ? Missing<GrantSentence<Name, Scope>> & Granted<Name, Scope>
+  : Missing<GrantSentence<Name, Scope>> & Granted<Name, Scope>
+
+export type GrantSentence<Name extends string, Scope extends string> = [Scope] extends [never]
+  ? `A handler needs a scope of the scheme \`${Name}\`, but the types do not know which. Write the scope as a literal.`
+  : `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`
+
+// NeedsToken<"OAuth2"> -> Missing<"A handler needs a token of the scheme `OAuth2`, …"> & Verified<"OAuth2">
+export type NeedsToken<Name extends string> = Name extends string
+  ? Missing<TokenSentence<Name>> & Verified<Name>
+  : never
+
+export type TokenSentence<Name extends string> =
+  `A handler needs a token of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`
+
+// NeedsSeal<"GET /x"> -> Missing<"The route `GET /x` has neither …"> & Seal<"GET /x">
+export type NeedsSeal<Route extends string> = Route extends string ? Missing<RouteSentence<Route>> & Seal<Route> : never
+
+export type RouteSentence<Route extends string> =
+  `The route \`${Route}\` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
 
 // A layer that adds routes needs the router. Handlers of an HttpApi and services do not.
 // NeedsRoutes<HttpRouter | Users> -> never; NeedsRoutes<Users> -> Missing<"…">
@@ -186,7 +212,7 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
     SecurityRequirementTypes<Name, Provides, E, R>,
     // One identifier for each scheme, so that the program must provide the layer of every scheme.
     Context.Key<
-      Name extends string ? Requires<Name, Provides, E, R> : never,
+      Name extends string ? Missing<SchemeSentence<Name>> & Requires<Name, Provides, E, R> : never,
       HttpApiMiddleware.HttpApiMiddleware<Provides, ErrorSchemas, R>
     > {
   /** Applies the requirement to a layer of routes: `routes.pipe(auth.require("a"))`. */
@@ -197,7 +223,7 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
     LayerError,
     | Exclude<LayerServices, HttpRouter.Request.From<"Requires", Provides | Seal<string>>>
     | HttpRouter.Request.From<"Error", SecurityError | E>
-    | (Name extends string ? Authentication<Name> : never)
+    | NeedsAuthentication<Name>
     | Exclude<R, HttpRouter.Provided>
     | NeedsRoutes<LayerServices>
   >
@@ -214,7 +240,7 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
     error: SecurityError | E
     requires: never
     layerError: never
-    layerRequires: (Name extends string ? Authentication<Name> : never) | Exclude<R, HttpRouter.Provided>
+    layerRequires: NeedsAuthentication<Name> | Exclude<R, HttpRouter.Provided>
   }>
 }
 

@@ -26,6 +26,8 @@ export interface Scheme {
   readonly service: Context.Service<unknown, Authentication>
   /** The proof for the current request. */
   readonly proof: Context.Reference<Proof | undefined>
+  /** Holds the token of the current request if its authentication is optional. It proves no scope. */
+  readonly optionalProof: Context.Reference<Proof | undefined>
 }
 
 /** The run-time value of `Authentication`: the middleware that `HttpApi` calls, with its authenticator. */
@@ -39,8 +41,8 @@ export interface Authentication {
 }
 
 /**
- * Proves that this scheme verified a token with these scopes for a request. Only the guard and `auth.grant` create
- * proofs.
+ * Proves that this scheme verified a token with these scopes for a request. Only the guard and
+ * `auth.layerTestGranted` create proofs.
  */
 export class Proof {
   // A look-alike object must not pass as a proof: only this constructor sets the private field.
@@ -59,14 +61,23 @@ export class Proof {
   }
 
   /** Returns the proof in the context, if it is for this request. */
-  static find(context: Context.Context<never>, scheme: Scheme, origin: Origin.Origin): Proof | undefined {
-    const proof = Proof.ofAnyRequest(context, scheme)
+  static find(
+    context: Context.Context<never>,
+    scheme: Scheme,
+    origin: Origin.Origin,
+    key: "proof" | "optionalProof" = "proof"
+  ): Proof | undefined {
+    const proof = Proof.ofAnyRequest(context, scheme, key)
     return proof !== undefined && Origin.same(proof.origin, origin) ? proof : undefined
   }
 
-  static ofAnyRequest(context: Context.Context<never>, scheme: Scheme): Proof | undefined {
+  static ofAnyRequest(
+    context: Context.Context<never>,
+    scheme: Scheme,
+    key: "proof" | "optionalProof" = "proof"
+  ): Proof | undefined {
     // A program may put any value there.
-    const proof: unknown = Context.get(context, scheme.proof)
+    const proof: unknown = Context.get(context, scheme[key])
     const isGenuine = typeof proof === "object" && proof !== null && #genuine in proof && proof.#genuine
     return isGenuine && proof.scheme === scheme ? proof : undefined
   }
@@ -79,5 +90,8 @@ export const make = (
   name,
   ...options,
   service: Context.Service<unknown, Authentication>(`effect-oauth2/OAuth2/${name}`),
-  proof: Context.Reference<Proof | undefined>(`effect-oauth2/OAuth2/${name}/Proof`, { defaultValue: () => undefined })
+  proof: Context.Reference<Proof | undefined>(`effect-oauth2/OAuth2/${name}/Proof`, { defaultValue: () => undefined }),
+  optionalProof: Context.Reference<Proof | undefined>(`effect-oauth2/OAuth2/${name}/OptionalProof`, {
+    defaultValue: () => undefined
+  })
 })

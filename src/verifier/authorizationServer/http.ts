@@ -1,6 +1,7 @@
 /** Reads responses of the authorization server: no redirects, a bounded body, strict UTF-8. */
 import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { httpClient } from "../../core/missing.ts"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -21,7 +22,7 @@ export type Reader = (request: HttpClientRequest.HttpClientRequest) => Effect.Ef
 
 export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
   // Closing the scope aborts the request, so a refused body is not downloaded.
-  const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+  const client = HttpClient.withScope(yield* httpClient)
   // `fetch` follows redirects by default. Effect's other clients do not.
   const requestInit = {
     ...Option.getOrUndefined(yield* Effect.serviceOption(FetchHttpClient.RequestInit)),

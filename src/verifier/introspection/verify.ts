@@ -1,7 +1,7 @@
 /** Builds the verifier of `TokenIntrospection` from its options. */
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
-import type * as HttpClient from "effect/http/HttpClient"
+import type { NeedsHttpClient } from "../../core/missing.ts"
 import * as Redacted from "effect/Redacted"
 import { type ConfigurationError, InvalidToken } from "../../core/SecurityError.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
@@ -36,7 +36,7 @@ const adviceOnLength = ({ issuer, maxTokenLength }: answer.Policy["claims"]): st
 
 export const make = Effect.fnUntraced(function* (
   options: Options & (ClientSecret | OtherCredentials) & TokenCaching
-): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, HttpClient.HttpClient> {
+): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, NeedsHttpClient> {
   const httpHosts = yield* requireHttpHosts(options.httpHosts)
   const endpoint = options.endpoint === undefined ? undefined : yield* requireEndpoint(options.endpoint, httpHosts)
   const policy = yield* policyOf(options)

@@ -3,6 +3,7 @@ import { Effect, Layer, type Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { OAuth2, SecurityScopes, TokenVerifier } from "effect-oauth2"
 import { scopesInToken } from "./tokens.ts"
+import { fromContext } from "../../support/contextVerifier.ts"
 
 const urls = { authorizationUrl: "authorize", tokenUrl: "token" }
 
@@ -60,7 +61,7 @@ export const make = (trace: (what: string) => void) => {
   )
 
   return Layer.mergeAll(Inside, Ordered, Between, Guest, HttpRouter.add("GET", "/open", scopes)).pipe(
-    Layer.provide(auth.layer),
+    Layer.provide(auth.layer(fromContext)),
     Layer.provide(scopesInToken(() => trace("verify")))
   )
 }
@@ -84,6 +85,6 @@ const onlyOf = (scope: string) =>
 export const twoSchemes = HttpRouter.add("GET", "/", HttpServerResponse.jsonUnsafe({})).pipe(
   partner.require("partner"),
   auth.require("app"),
-  Layer.provide([Layer.provide(auth.layer, onlyOf("app")), Layer.provide(partner.layer, onlyOf("partner"))]),
+  Layer.provide([auth.layer(onlyOf("app")), partner.layer(onlyOf("partner"))]),
   Layer.provide(scopesInToken())
 )

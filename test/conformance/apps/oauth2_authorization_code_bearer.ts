@@ -3,6 +3,7 @@ import { Effect, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { BearerToken, OAuth2 } from "effect-oauth2"
 import { anyToken } from "./tokens.ts"
+import { fromContext } from "../../support/contextVerifier.ts"
 
 const urls = { authorizationUrl: "authorize", tokenUrl: "token", scopes: {} }
 
@@ -16,11 +17,7 @@ const described = OAuth2.authorizationCode("OAuth2AuthorizationCodeBearer", {
 const readItems = Effect.map(BearerToken, (token) => HttpServerResponse.jsonUnsafe({ token: Redacted.value(token) }))
 
 const required = (scheme: typeof auth) =>
-  HttpRouter.add("GET", "/items/", readItems).pipe(
-    scheme.require(),
-    Layer.provide(scheme.layer),
-    Layer.provide(anyToken())
-  )
+  HttpRouter.add("GET", "/items/", readItems).pipe(scheme.require(), Layer.provide(scheme.layer(anyToken())))
 
 export const App = required(auth)
 
@@ -31,6 +28,6 @@ export const Extracted = HttpRouter.add("GET", "/items/", Effect.provide(readIte
 
 /** Provides authentication to the handler as a layer. */
 export const Layered = HttpRouter.add("GET", "/items/", Effect.provide(readItems, auth.layerRequest)).pipe(
-  HttpRouter.provideRequest(auth.layer),
+  HttpRouter.provideRequest(auth.layer(fromContext)),
   Layer.provide(anyToken())
 )

@@ -31,8 +31,7 @@ const Items = Layer.mergeAll(
 
 export const App = Layer.mergeAll(HttpRouter.add("GET", "/", message("Hello World")), Admin, Items).pipe(
   auth.require(),
-  Layer.provide(auth.layer),
-  Layer.provide(anyToken("read", "write"))
+  Layer.provide(auth.layer(anyToken("read", "write")))
 )
 
 const simple = OAuth2.authorizationCode("OAuth2AuthorizationCodeBearer", {
@@ -44,6 +43,5 @@ const simple = OAuth2.authorizationCode("OAuth2AuthorizationCodeBearer", {
 export const Simple = HttpRouter.add("GET", "/admin", message("Admin Access")).pipe(
   simple.require("read", "write"),
   simple.require(),
-  Layer.provide(simple.layer),
-  Layer.provide(anyToken("read", "write"))
+  Layer.provide(simple.layer(anyToken("read", "write")))
 )

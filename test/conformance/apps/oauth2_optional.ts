@@ -18,7 +18,7 @@ export const App = HttpRouter.add(
   "GET",
   "/users/me",
   Effect.map(OptionalAccessToken, (token) => greet(Option.map(token, ({ subject }) => subject)))
-).pipe(auth.optional(), Layer.provide(auth.layer), Layer.provide(anyToken()))
+).pipe(auth.optional(), Layer.provide(auth.layer(anyToken())))
 
 /** Extracts the token without verifying it, as FastAPI does. */
 export const Extracted = HttpRouter.add(

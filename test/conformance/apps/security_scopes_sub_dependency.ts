@@ -3,6 +3,7 @@ import { Context, Effect, Layer, type Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { OAuth2, SecurityScopes } from "effect-oauth2"
 import { scopesInToken } from "./tokens.ts"
+import { fromContext } from "../../support/contextVerifier.ts"
 
 class Session extends Context.Service<Session, string>()("test/sub_dependency/Session") {}
 
@@ -58,7 +59,7 @@ const auth = OAuth2.authorizationCode("OAuth2", {
 export const guarded = (calls: Calls) =>
   make(calls, auth.authorize).pipe(
     auth.require(),
-    HttpRouter.provideRequest(auth.layer),
-    Layer.provide(auth.layer),
+    HttpRouter.provideRequest(auth.layer(fromContext)),
+    Layer.provide(auth.layer(fromContext)),
     Layer.provide(scopesInToken(() => calls.verified++))
   )

@@ -93,4 +93,4 @@ const Users = Layer.mergeAll(
 
 const Status = HttpRouter.add("GET", "/status/", HttpServerResponse.jsonUnsafe({ status: "ok" })).pipe(auth.require())
 
-export const App = Layer.mergeAll(Login, Users, Status).pipe(Layer.provide(auth.layer), Layer.provide(Verifier))
+export const App = Layer.mergeAll(Login, Users, Status).pipe(Layer.provide(auth.layer(Verifier)))

@@ -4,6 +4,7 @@ import { FetchHttpClient, HttpRouter, HttpServer, HttpServerResponse } from "eff
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { JwtVerifier, OAuth2 } from "effect-oauth2"
 import type { WebHandler } from "./serve.ts"
+import { fromContext } from "../../support/contextVerifier.ts"
 
 const auth = OAuth2.authorizationCode("OAuth2", {
   authorizationUrl: "https://idp.example.com/authorize",
@@ -12,7 +13,7 @@ const auth = OAuth2.authorizationCode("OAuth2", {
   responses: "rfc6750"
 })
 
-const subject = Effect.map(auth.accessToken, (token) => HttpServerResponse.jsonUnsafe({ subject: token.subject }))
+const subject = Effect.map(auth.token, (token) => HttpServerResponse.jsonUnsafe({ subject: token.subject }))
 
 export const Api = HttpApi.make("api")
   .add(
@@ -23,7 +24,7 @@ export const Api = HttpApi.make("api")
   .pipe(OAuth2.secured, OAuth2.openApi)
 
 const Profiles = HttpApiBuilder.group(Api, "profiles", (handlers) =>
-  handlers.handle("mine", () => Effect.map(auth.accessToken, (token) => token.subject))
+  handlers.handle("mine", () => Effect.map(auth.token, (token) => token.subject))
 )
 
 export const Routes = Layer.mergeAll(
@@ -31,7 +32,7 @@ export const Routes = Layer.mergeAll(
   HttpRouter.add("GET", "/users/me", subject).pipe(auth.require("me")),
   HttpRouter.add("GET", "/admin", subject).pipe(auth.require("admin")),
   HttpApiBuilder.layer(Api).pipe(Layer.provide(Profiles))
-).pipe(Layer.provide(auth.layer), Layer.provide(HttpServer.layerServices))
+).pipe(Layer.provide(auth.layer(fromContext)), Layer.provide(HttpServer.layerServices))
 
 export const audience = "https://api.example.com"
 

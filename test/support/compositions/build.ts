@@ -268,8 +268,10 @@ export class Running {
     const layers = this.#verifiers.get(by) ?? this.#verifiersOf(by)
     this.#verifiers.set(by, layers)
     if (by.tokens === "stub") return this.#hasPartners ? Layer.merge(layers.Users, layers.Partners) : layers.Users
-    const auth = Layer.provide(this.#users.layer, layers.Users)
-    return this.#hasPartners ? Layer.merge(auth, Layer.provide(this.#partners.layer, layers.Partners)) : auth
+    const auth = this.#users.layer(layers.Users as Layer.Layer<TokenVerifier>)
+    return this.#hasPartners
+      ? Layer.merge(auth, this.#partners.layer(layers.Partners as Layer.Layer<TokenVerifier>))
+      : auth
   }
 
   #verifiersOf({ tokens }: Verifier): Readonly<Record<Scheme, AnyLayer>> {

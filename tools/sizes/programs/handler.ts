@@ -14,13 +14,14 @@ const auth = OAuth2.authorizationCode("OAuth2", {
 const Me = HttpRouter.add(
   "GET",
   "/users/me",
-  Effect.map(auth.accessToken, ({ subject }) => HttpServerResponse.text(subject))
+  Effect.map(auth.token, ({ subject }) => HttpServerResponse.text(subject))
 ).pipe(auth.require("me"))
 
 export const { handler } = HttpRouter.toWebHandler(
   Me.pipe(
-    Layer.provide(auth.layer),
-    Layer.provide(JwtVerifier.layer({ issuer: "https://idp.example.com", audience: "https://api.example.com" })),
+    Layer.provide(
+      auth.layer(JwtVerifier.layer({ issuer: "https://idp.example.com", audience: "https://api.example.com" }))
+    ),
     Layer.provide(FetchHttpClient.layer)
   )
 )
