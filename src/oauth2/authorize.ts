@@ -12,7 +12,8 @@ import { SecurityScopes } from "../core/SecurityScopes.ts"
 import type { Credential } from "../verifier/request/authenticator.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as expression from "../guard/requirement/expression.ts"
-import { decide, failWith } from "../guard/requirement/refuse.ts"
+import { failWith } from "../guard/requirement/adopt.ts"
+import { decide } from "../guard/requirement/refuse.ts"
 import { errorOf } from "../core/lib/exit.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
@@ -33,7 +34,7 @@ const layerCredential = ({ source }: Scheme): typeof BearerToken.layer =>
 
 export const make = (scheme: Scheme) => {
   /** Requires a valid token only. The scopes in force come from `SecurityScopes`. */
-  const bare = policies.part({ scheme, expression: expression.all([]), optional: false })
+  const bare = policies.part({ scheme, expression: expression.all([]), optional: false, lookups: [] })
 
   const verify = (
     verified: Credential["verified"],

@@ -147,7 +147,12 @@ export const make = <
   }
 
   const policy = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
-    const part = policies.part({ scheme, expression: expression.all(items.map(requirements.ofItem)), optional })
+    const part = policies.part({
+      scheme,
+      expression: expression.all(items.map(requirements.ofItem)),
+      optional,
+      lookups: []
+    })
     assertDeclared(method, expression.mentioned(part.expression))
     assertOwnChecks(where, method, part)
     return [[part]]

@@ -113,7 +113,8 @@ const partOf = (arrows: Arrows, stack: ReadonlyArray<Tree>) => {
     settings: (scopes) => ({ responses: "fastapi", realm: "test", scopes, renderers: {} })
   } as Scheme
   const policy = stack.reduce<Policy>(
-    (outer, tree) => combine(outer, [[part({ scheme, expression: ofItem(itemOf(tree)), optional: false })]]),
+    (outer, tree) =>
+      combine(outer, [[part({ scheme, expression: ofItem(itemOf(tree)), optional: false, lookups: [] })]]),
     []
   )
   assert.strictEqual(policy.length, 1)

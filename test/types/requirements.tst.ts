@@ -1,5 +1,5 @@
 // The types of schemes and requirements: their scopes, their grants, and the other public types.
-import { Data, Effect, type Layer, type Redacted, Schema } from "effect"
+import { Context, Data, Effect, type Layer, type Redacted, Schema } from "effect"
 import {
   type AccessToken,
   BearerToken,
@@ -23,7 +23,8 @@ import {
   fromContext,
   type NeedsGrant,
   type NeedsOneOf,
-  type NeedsScheme
+  type NeedsScheme,
+  get
 } from "./support.ts"
 
 type Auth = OAuth2.Authentication<"OAuth2">
@@ -252,5 +253,44 @@ describe("Challenge", () => {
     expect<NonNullable<Challenge.Renderers["InvalidToken"]>>().type.toBe<
       (error: SecurityError.InvalidToken) => HttpServerResponse
     >()
+  })
+})
+
+describe("requirement.provide", () => {
+  class CurrentUser extends Context.Service<CurrentUser, string>()("test/CurrentUser") {}
+  class People extends Context.Service<People, { readonly find: (id: string) => string }>()("test/People") {}
+  class Gone extends Schema.TaggedError<Gone>()("Gone", {}, { httpApiStatus: 410 }) {}
+  const user = Effect.gen(function* () {
+    return (yield* People).find((yield* auth.granted("me")).subject)
+  })
+
+  test("provides the service, and asks the program for the services of the effect", () => {
+    const app = get(CurrentUser).pipe(auth.require("me").provide(CurrentUser, user))
+    expect<Layer.Services<typeof app>>().type.toBe<
+      | HttpRouter.HttpRouter
+      | NeedsScheme<"OAuth2">
+      | People
+      | HttpRouter.Request.From<"Error", SecurityError.SecurityError>
+    >()
+  })
+
+  test("does not provide the service of another requirement", () => {
+    const app = get(CurrentUser).pipe(auth.require("me"))
+    expect<Extract<Layer.Services<typeof app>, HttpRouter.Request<"Requires", CurrentUser>>>().type.not.toBe<never>()
+  })
+
+  test("proves to the effect only what the requirement proves", () => {
+    const more = Effect.map(auth.granted("items:write"), ({ subject }) => subject)
+    const app = get(CurrentUser).pipe(auth.require("me").provide(CurrentUser, more))
+    expect<Extract<Layer.Services<typeof app>, Grant<"items:write">>>().type.toBe<NeedsGrant<"items:write">>()
+  })
+
+  test("refuses a value of another type, and an error without a schema", () => {
+    // @ts-expect-error 'number' is not assignable to type 'string'
+    auth.require("me").provide(CurrentUser, Effect.succeed(1))
+    // @ts-expect-error 'Gone' is not assignable to
+    auth.require("me").provide(CurrentUser, Effect.fail(new Gone()))
+    const declared = auth.require("me").provide(CurrentUser, Effect.fail(new Gone()), { error: Gone })
+    expect<(typeof declared)["~effect-oauth2/SecurityRequirement"]["error"]>().type.toBe<Gone>()
   })
 })

@@ -1,11 +1,10 @@
 /** Runs a handler only if the request satisfies the policy. No other module grants access. */
 import * as Effect from "effect/Effect"
 import * as Challenge from "../../core/Challenge.ts"
-import * as response from "../../core/response.ts"
-import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts"
+import { isSecurityError } from "../../core/SecurityError.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { combine, type Policy } from "../requirement/policy.ts"
-import { failWith } from "../requirement/refuse.ts"
+import { adopt } from "../requirement/adopt.ts"
 import { type Authentications, decide, type Guard, GuardedRequest, type Handler } from "./decide.ts"
 import type { Place } from "./place.ts"
 import { provide } from "./provide.ts"
@@ -49,12 +48,7 @@ export const atPlace = (place: Place, authentications: Authentications, handler:
 /** Responds to a security error that the handler created as to an error of the scheme. */
 const adopting = (handler: Handler, policy: Policy): Handler => {
   const scheme = policy[0]?.[0]?.scheme
-  if (scheme === undefined) return handler
-  return Effect.catchIf(
-    handler,
-    (error) => isSecurityError(error) && !response.isFromScheme(error) && !response.isFromUpstream(error),
-    (error) => failWith(scheme, error as SecurityError)
-  )
+  return scheme === undefined ? handler : adopt(handler, scheme)
 }
 
 /**

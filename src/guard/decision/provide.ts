@@ -22,9 +22,23 @@ export const provide =
   (request: GuardedRequest) =>
   (accepted: ReadonlyArray<Accepted>): Handler =>
     // Safe cast: the types of the public API require the handler's services.
-    Effect.updateContext(request.guard.handler as Effect.Effect<unknown, unknown>, (context: Context.Context<never>) =>
-      contextFor(request, accepted, context)
+    Effect.updateContext(
+      withLookups(request.guard.handler, accepted) as Effect.Effect<unknown, unknown>,
+      (context: Context.Context<never>) => contextFor(request, accepted, context)
     )
+
+/** Runs the look-ups of the accepted parts before the handler, outermost first. */
+const withLookups = (handler: Handler, accepted: ReadonlyArray<Accepted>): Handler => {
+  let result = handler
+  for (let i = accepted.length - 1; i >= 0; i--) {
+    const lookups = accepted[i]?.part.lookups ?? []
+    for (let j = lookups.length - 1; j >= 0; j--) {
+      const lookup = lookups[j]
+      if (lookup !== undefined) result = Effect.provideServiceEffect(result, lookup.service, lookup.find)
+    }
+  }
+  return result
+}
 
 const contextFor = (
   { guard, request, required: before }: GuardedRequest,

@@ -15,9 +15,9 @@ import type { MiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
 import type { IsUnion, Listed } from "../../core/lib/types.ts"
 import type { Missing } from "../../core/missing.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import * as registry from "../requirement/registry.ts"
-import { bindChecks, type Policy } from "../requirement/policy.ts"
-import { checks } from "../requirement/expression.ts"
+import { bindToRoute, custom, type Lookup, type Policy, withLookup } from "../requirement/policy.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
 import * as routeRecorder from "./routeRecorder.ts"
@@ -229,6 +229,51 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
   >
 
   /**
+   * Creates the requirement that also provides a service to handlers, such as the current user.
+   *
+   * **Details**
+   *
+   * The effect runs once per request, after all nested requirements have accepted it. It can use the token, the proven
+   * scopes, and services of the program. It refuses the request if it fails with a `SecurityError`: the response is that
+   * of the scheme, and the challenge names all scopes. Every other error needs the `error` option: the schema gives the
+   * status and the body of the response.
+   *
+   * Services of the effect come from the program, or from an earlier `provide` of the same requirement.
+   *
+   * **Example** (Providing the current user, like FastAPI's `Depends(get_current_user)`)
+   *
+   * ```ts
+   * import { Context, Effect } from "effect"
+   * import { HttpRouter, HttpServerResponse } from "effect/http"
+   * import { SecurityError } from "effect-oauth2"
+   * import { auth } from "./auth.ts"
+   *
+   * class Users extends Context.Service<Users, { readonly find: (id: string) => string | undefined }>()("app/Users") {}
+   * class CurrentUser extends Context.Service<CurrentUser, string>()("app/CurrentUser") {}
+   *
+   * const currentUser = Effect.gen(function* () {
+   *   const { subject } = yield* auth.token
+   *   const user = (yield* Users).find(subject)
+   *   return user ?? (yield* Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" })))
+   * })
+   *
+   * const signedIn = auth.require("me").provide(CurrentUser, currentUser)
+   *
+   * export const Me = HttpRouter.add("GET", "/users/me", Effect.map(CurrentUser, HttpServerResponse.text)).pipe(signedIn)
+   * ```
+   */
+  readonly provide: <Identifier, Shape, Services, Error extends Schema.Top = never>(
+    service: Context.Key<Identifier, Shape>,
+    find: Effect.Effect<Shape, SecurityError | Error["Type"], Services>,
+    options?: { readonly error: Error }
+  ) => SecurityRequirement<
+    Name,
+    Provides | Identifier,
+    E | Error["Type"],
+    R | Exclude<Services, Provides | HttpRouter.Provided>
+  >
+
+  /**
    * Middleware for `HttpRouter`, to combine with other middleware: `middleware.combine(requirement.route).layer`.
    *
    * The program does not start if this layer is provided to handlers or to another middleware, because these do not
@@ -259,8 +304,8 @@ export const make = <Name extends string, Provides, E, R>(
   const schemes = Array.from(new Set(policy.flat().map(({ scheme }) => scheme)))
   const [first] = schemes
   if (first === undefined) throw new TypeError("A requirement has no scheme. Pass at least one requirement.")
-  const ownChecks = policy.flat().flatMap((part) => checks(part.expression))
-  const declared = ownChecks.flatMap((check) => check.error ?? [])
+  const ownCode = custom(policy)
+  const declared = ownCode.flatMap(({ error }) => error ?? [])
   // Every requirement of a scheme has the key of the scheme's `Authentication`.
   const newKey = () =>
     HttpApiMiddleware.Service<never>()(first.service.key, {
@@ -269,7 +314,7 @@ export const make = <Name extends string, Provides, E, R>(
   const key = newKey()
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
-      const bound = ownChecks.length === 0 ? policy : bindChecks(policy, yield* Effect.context<never>())
+      const bound = ownCode.length === 0 ? policy : bindToRoute(policy, yield* Effect.context<never>())
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
       const middleware = (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
@@ -282,7 +327,9 @@ export const make = <Name extends string, Provides, E, R>(
       return middleware
     })
   )
-  const requirement = callable(key, route)
+  const provide = (service: Lookup["service"], find: Lookup["find"], options?: { readonly error: Schema.Top }) =>
+    make(withLookup(policy, { service, find, error: options && ownProperties(options).error }))
+  const requirement = Object.assign(callable(key, route), { provide })
   registry.register(requirement, policy, newKey)
   // Safe cast: the caller computes the type parameters from the items of this policy.
   return requirement as unknown as SecurityRequirement<Name, Provides, E, R>

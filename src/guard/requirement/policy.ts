@@ -1,12 +1,15 @@
 /** Represents what a route or an endpoint requires of a request: expressions, each with its scheme. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { InsufficientScope, SecurityError } from "../../core/SecurityError.ts"
 import { no, yes } from "../../core/lib/exit.ts"
+import { adopt } from "./adopt.ts"
 import * as expression from "./expression.ts"
+import { responding } from "./ownErrors.ts"
 import { satisfies } from "../scheme/implication.ts"
 import type { Refusal } from "./refusal.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
@@ -14,12 +17,22 @@ import type { RequiredScopes } from "../../core/requiredScopes.ts"
 import * as scope from "../../core/scope.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
+/** A service that a requirement adds to the context of its handlers, and the effect that finds it for a request. */
+export interface Lookup {
+  readonly service: Context.Key<unknown, unknown>
+  // The type of the requirement holds the errors and services.
+  readonly find: Effect.Effect<unknown>
+  readonly error: Schema.Top | undefined
+}
+
 /** A requirement of one scheme. Everything that does not depend on the request is computed when the route is built. */
 export interface Part {
   readonly scheme: Scheme
   readonly expression: expression.Expression
   /** Whether a request without a token satisfies this part. */
   readonly optional: boolean
+  /** The services that the part provides, outermost first. A look-up may use the services of earlier ones. */
+  readonly lookups: ReadonlyArray<Lookup>
   /** The `SecurityScopes` inside this part, if no outer guard requires scopes. */
   readonly required: RequiredScopes
   /** The challenge settings, if no outer guard requires scopes. */
@@ -34,7 +47,7 @@ export interface Part {
   readonly refusals: Map<SecurityError, Refusal>
 }
 
-export const part = (options: Pick<Part, "scheme" | "expression" | "optional">): Part => ({
+export const part = (options: Pick<Part, "scheme" | "expression" | "optional" | "lookups">): Part => ({
   ...options,
   required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
   settings: options.scheme.settings(scopesToRequest(options, [])),
@@ -67,7 +80,8 @@ export const combine = (outer: Policy, inner: Policy): Policy =>
     const joined = part({
       scheme: own.scheme,
       expression: expression.all([before.expression, own.expression]),
-      optional: before.optional && own.optional
+      optional: before.optional && own.optional,
+      lookups: [...before.lookups, ...own.lookups]
     })
     return policy.with(index, [joined])
   }, outer)
@@ -104,23 +118,61 @@ export const holds = (
   return yes
 }
 
-const mapChecks = (policy: Policy, f: (check: expression.Check) => expression.Check): Policy =>
-  policy.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapChecks(one.expression, f) })))
+/** Code of the user that runs for a request. */
+type Custom = expression.Check | Lookup
 
-/** Provides the services around a requirement to its checks. Services of the request take precedence. */
-export const bindChecks = (policy: Policy, services: Context.Context<never>): Policy => {
+const map = (
+  policy: Policy,
+  check: (check: expression.Check) => expression.Check,
+  lookups: (lookups: ReadonlyArray<Lookup>) => ReadonlyArray<Lookup>
+): Policy =>
+  policy.map((clause) =>
+    clause.map((one) =>
+      part({ ...one, expression: expression.mapChecks(one.expression, check), lookups: lookups(one.lookups) })
+    )
+  )
+
+/**
+ * Prepares the checks and look-ups of a requirement for a route: provides the services around the requirement, and makes
+ * their errors respond with the status of their schemas. Services of the request take precedence.
+ */
+export const bindToRoute = (policy: Policy, services: Context.Context<never>): Policy => {
   // The layer's scope lives as long as the program, so a check must use the request's scope.
   const own = Context.omit(Scope.Scope)(services)
-  return mapChecks(policy, (check) => ({
-    ...check,
-    holds: (token) =>
-      Effect.updateContext(check.holds(token), (request: Context.Context<never>) => Context.merge(own, request))
-  }))
+  const bind = <A>(self: Effect.Effect<A>, { error }: Custom): Effect.Effect<A> =>
+    Effect.updateContext(error === undefined ? self : responding(self, error), (request: Context.Context<never>) =>
+      Context.merge(own, request)
+    )
+  return map(
+    policy,
+    (check) => ({ ...check, holds: (token) => bind(check.holds(token), check) }),
+    (lookups) => lookups.map((lookup) => ({ ...lookup, find: bind(lookup.find, lookup) }))
+  )
 }
 
-/** Leaves the checks to an inner guard. The scopes stay. */
-export const deferChecks = (policy: Policy): Policy =>
-  hasChecks(policy) ? mapChecks(policy, (check) => ({ ...check, isDeferred: true })) : policy
+/** Leaves the checks and look-ups to an inner guard. The scopes stay. */
+export const deferCustom = (policy: Policy): Policy =>
+  custom(policy).length > 0
+    ? map(
+        policy,
+        (check) => ({ ...check, isDeferred: true }),
+        () => []
+      )
+    : policy
+
+/** Returns the custom checks and the look-ups of a policy. */
+export const custom = (policy: Policy): ReadonlyArray<Custom> =>
+  policy.flatMap((clause) => clause.flatMap((part) => [...expression.checks(part.expression), ...part.lookups]))
+
+/** Adds a service to every part of a policy. */
+export const withLookup = (policy: Policy, lookup: Lookup): Policy =>
+  policy.map((clause) => clause.map((one) => part({ ...one, lookups: [...one.lookups, adopting(lookup, one.scheme)] })))
+
+/** Makes a security error of a look-up respond as an error of the scheme, with the scopes that are in force. */
+const adopting = (lookup: Lookup, scheme: Scheme): Lookup => ({
+  ...lookup,
+  find: adopt(lookup.find, scheme)
+})
 
 /** Returns the tags of the errors that a part can cause. */
 export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
@@ -134,10 +186,6 @@ export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
 /** Returns the alternatives of a part, including implying scopes. Returns `undefined` if there are too many. */
 export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<ReadonlyArray<string>> | undefined =>
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
-
-/** Returns `true` if a policy has custom checks. */
-export const hasChecks = (policy: Policy): boolean =>
-  policy.some((clause) => clause.some((part) => expression.checks(part.expression).length > 0))
 
 /** Describes a policy in messages: `"a", "b" of the scheme "OAuth2"`. */
 export const describe = (policy: Policy): string =>

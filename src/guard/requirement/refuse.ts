@@ -3,14 +3,10 @@ import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import * as Challenge from "../../core/Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../../core/SecurityError.ts"
-import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
 import { scopesToRequest, holds, type Part, settingsOf } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
 import { satisfies } from "../scheme/implication.ts"
-import * as requiredScopes from "../../core/requiredScopes.ts"
-import * as scope from "../../core/scope.ts"
-import type { Scheme } from "../scheme/scheme.ts"
 
 /** Creates the error that names the required scopes, the missing scopes and the failed checks. */
 export const insufficient = (
@@ -45,17 +41,6 @@ export const refuse = (part: Part, outer: ReadonlyArray<string>, error: Security
   if (isConstant(error)) part.refusals.set(error, refusal)
   return refusal
 }
-
-/**
- * Fails with an error of user code. The challenge names the `SecurityScopes` in force and the scopes that the error
- * requires.
- */
-export const failWith = <E extends SecurityError>(scheme: Scheme, error: E): Effect.Effect<never, E> =>
-  Effect.flatMap(SecurityScopes, (required) => {
-    const own = error._tag === "InsufficientScope" ? error.required : []
-    const scopes = scope.union(requiredScopes.ofScheme(required, scheme), own)
-    return Effect.fail(Challenge.within(error, scheme.settings(scheme.implication.minimal(scopes))))
-  })
 
 /**
  * Decides about a verified token. Succeeds with `undefined` if the token satisfies the part, and with the error
