@@ -5,8 +5,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, References, Schema, Tracer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
+import {
+  HttpApi,
+  HttpApiBuilder,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema
+} from "effect/http-api"
 import { extendEndpointMiddleware } from "../../../src/core/effect/endpointMiddleware.ts"
+import { encodingOf, statusOf } from "../../../src/core/effect/errorSchema.ts"
 import { extendMemoization } from "../../../src/core/effect/layerMemoization.ts"
 import type { MiddlewareTypes } from "../../../src/core/effect/middlewareTypes.ts"
 import { isDebugged, isObserved, isTraced } from "../../../src/core/effect/observed.ts"
@@ -19,6 +27,21 @@ const restoring = <A, E, R>(value: object, name: string, use: Effect.Effect<A, E
     () => use,
     (before) => Effect.sync(() => Object.defineProperty(Object.getPrototypeOf(value), name, before))
   )
+
+describe("errorSchema", () => {
+  it("reads the status and the encoding that an HttpApi uses for an error", () => {
+    const plain = Schema.Struct({ why: Schema.String })
+    assert.deepStrictEqual(
+      [statusOf(plain), encodingOf(plain)],
+      [500, { _tag: "Json", contentType: "application/json" }]
+    )
+    assert.strictEqual(statusOf(plain.pipe(HttpApiSchema.status(409))), 409)
+    const text = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/csv" }))
+    assert.deepStrictEqual(encodingOf(text), { _tag: "Text", contentType: "text/csv" })
+    assert.strictEqual(encodingOf(HttpApiSchema.Empty(402)), undefined)
+    assert.strictEqual(statusOf(HttpApiSchema.Empty(402)), 402)
+  })
+})
 
 describe("extendMemoization", () => {
   class Place extends Context.Service<Place, { readonly name: string }>()("test/Place") {}
