@@ -71,7 +71,7 @@ export const causes: ReadonlyArray<Cause> = [
     status: 401,
     symptom: "The token is not a well-formed JWT",
     mint: { header: { crit: ["exp"] } },
-    fix: "Check whether the client or a proxy changes the token. If the header is long, make the issuer leave out certificates (`x5c`)."
+    fix: "Check whether the client or a proxy changes the token. If the header has more than four certificates (`x5c`), make the issuer leave them out."
   },
   {
     status: 401,

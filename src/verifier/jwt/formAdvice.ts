@@ -31,7 +31,7 @@ export const adviceOn = (fault: Fault, algorithm: string | undefined, policies: 
     case "Encrypted":
       return `${subject} it is encrypted (JWE), and JwtVerifier accepts only signed tokens. Switch encryption off at the issuer, or use TokenIntrospection.`
     case "Form":
-      return `${subject} it is not a well-formed JWT. A JWT is base64url without padding, and its header is strict JSON without duplicate members. The header has at most 1024 bytes, and none of crit, b64, enc and jwk.`
+      return `${subject} it is not a well-formed JWT. A JWT is base64url without padding, and its header is strict JSON without duplicate members. The header has at most 1024 bytes (8192 bytes with certificates in x5c) and 128 commas, colons and opening brackets. It has none of crit, b64, enc and jwk.`
     case "Issuer":
       return `${subject} its iss claim is not one of these issuer options. An option must equal iss exactly, including a trailing slash.`
     case "Algorithm":
