@@ -16,6 +16,8 @@ export interface Cause {
   readonly otherKey?: true
   /** Secret of the verifier. The tokens are signed with another secret. */
   readonly secret?: string
+  /** The issuer that `layerAllowedIssuers` allows. */
+  readonly allowed?: string
   /** Credentials instead of a minted token. */
   readonly token?: string
   readonly several?: true
@@ -102,6 +104,19 @@ export const causes: ReadonlyArray<Cause> = [
     symptom: "The token is of another issuer",
     mint: { claims: { iss: "https://issuer.test/" } },
     fix: "Set `issuer` to the `iss` in the message, if that is your issuer."
+  },
+  {
+    status: 401,
+    symptom: "The allow option refuses the issuer",
+    allowed: "https://issuer.test/",
+    fix: "Compare the `iss` of a token with your list of issuers, character by character."
+  },
+  {
+    status: 401,
+    symptom: "The issuer is not a URL, and layerAllowedIssuers finds the issuer",
+    allowed: "https://issuer.test",
+    mint: { claims: { iss: "issuer.test" } },
+    fix: "Configure an https URL as the issuer at the authorization server. If its tokens keep another `iss`, use `JwtVerifier.layerKeySet` for this issuer."
   },
   {
     status: 401,
