@@ -54,12 +54,14 @@ export const causes: ReadonlyArray<Cause> = [
   {
     status: 401,
     symptom: "The token is longer than the limit",
+    outcome: "Malformed",
     options: { maxTokenLength: 100 },
     fix: "Set `maxTokenLength`, or make tokens shorter."
   },
   {
     status: 401,
     symptom: "The token is not a JWT",
+    outcome: "Malformed",
     token: "opaque",
     fix: "Auth0 and Okta issue opaque tokens if a client requests no audience. Request the audience of the API. For a server with opaque tokens, use `TokenIntrospection`."
   },
@@ -72,6 +74,7 @@ export const causes: ReadonlyArray<Cause> = [
   {
     status: 401,
     symptom: "The token is not a well-formed JWT",
+    outcome: "Malformed",
     mint: { header: { crit: ["exp"] } },
     fix: "Check whether the client or a proxy changes the token. If the header has more than four certificates (`x5c`), make the issuer leave them out."
   },
@@ -108,6 +111,7 @@ export const causes: ReadonlyArray<Cause> = [
   {
     status: 401,
     symptom: "The allow option refuses the issuer",
+    outcome: "Claim",
     allowed: "https://issuer.test/",
     fix: "Compare the `iss` of a token with your list of issuers, character by character."
   },
