@@ -58,7 +58,7 @@ const providers: Readonly<Record<string, Rules>> = {
     Provider.okta({ domain, authorizationServer: server, audience })
   ),
   pingOne: from(new RegExp(`^https://([^/]+)/${guid}/as$`), ([domain = "", environmentId = ""], audience) =>
-    Provider.pingOne({ domain, environmentId, audience })
+    Provider.pingOne({ domain, environmentId, audience, machineClients: true })
   ),
   zitadel: from(/^https:\/\/([^/]+)$/, ([domain = ""], projectId) => Provider.zitadel({ domain, projectId }))
 }

@@ -287,7 +287,8 @@ export interface AllowedIssuersOptions extends Omit<
  *
  * **Details**
  *
- * - Nothing is fetched from an issuer that `allow` refuses. Its tokens get `InvalidToken` for `iss`.
+ * - Nothing is fetched from an issuer that `allow` refuses. Its tokens get `InvalidToken` for `iss`, and the log explains
+ *   the first of them without its `iss`.
  * - Each allowed issuer has its own keys, which are found by discovery. The other options are the same for all.
  * - Tokens of more issuers than `maxIssuers` get `AuthorizationServerUnavailable`, and the log says so once.
  *
@@ -368,8 +369,9 @@ export const layerAllowedIssuers = (
             onFailure: () => false,
             onSuccess: () => !issuer.includes("{")
           })
-          const isAllowed: unknown = isIssuer && (yield* allow(issuer))
-          return isAllowed === true ? yield* trustIn(issuer) : yield* Effect.fail(verifier.refusedIssuer())
+          if (!isIssuer) return yield* verifier.refuseIssuer("IssuerForm", policy)
+          const isAllowed: unknown = yield* allow(issuer)
+          return isAllowed === true ? yield* trustIn(issuer) : yield* verifier.refuseIssuer("IssuerNotAllowed", policy)
         }),
         policy,
         cache === undefined ? {} : { cache }

@@ -406,9 +406,16 @@ const entraHosts = {
  * - `token_use` marks access tokens.
  * - A pool has one of two issuers, which `IssuerConfiguration` of the pool names: `ORIGINAL` or `UPDATED`.
  * - The issuer ends in `amazonaws.com.cn` for regions in China, and in `amazonaws.eu` for the European Sovereign Cloud.
+ *   These are the DNS suffixes of the AWS partitions.
+ *
+ * **Gotchas**
+ *
+ * The updated issuer outside `amazonaws.com` is not confirmed against documentation of AWS, which names only
+ * `https://issuer-cognito-idp.REGION.amazonaws.com/…`. Compare it with the `iss` of a token.
  *
  * Source: https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html,
- * https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_IssuerConfigurationType.html.
+ * https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_IssuerConfigurationType.html,
+ * https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json.
  *
  * **Example** (Accepting the tokens of two app clients)
  *
@@ -514,7 +521,7 @@ const baseUrl = (option: string, value: string, example: string): string =>
  * **Details**
  *
  * - Applications must issue JWT access tokens (Auth Token Type: JWT).
- * - `jti` marks access tokens: ID tokens have none. `azp` and `client_id` name the client.
+ * - `jti` marks access tokens: ID tokens have none. `client_id` names the client.
  * - The scopes are the names of the project's roles, which are the names in an object.
  *
  * **Gotchas**
@@ -524,7 +531,8 @@ const baseUrl = (option: string, value: string, example: string): string =>
  * - The claim `urn:zitadel:iam:org:project:roles` has the roles of the client's project, which can be another project.
  *
  * Source: https://zitadel.com/docs/apis/openidoauth/claims, https://zitadel.com/docs/apis/openidoauth/scopes,
- * https://zitadel.com/docs/guides/integrate/retrieve-user-roles.
+ * https://zitadel.com/docs/guides/integrate/retrieve-user-roles,
+ * https://github.com/zitadel/oidc/blob/main/pkg/oidc/token.go (`NewAccessTokenClaims`, `NewIDTokenClaims`).
  *
  * **Example** (Reading the roles of a project as scopes)
  *
@@ -616,15 +624,18 @@ export const authentik = (options: {
  *
  * **Details**
  *
- * - `client_id` marks access tokens. The array `scp` holds the scopes, or `scope` if `strategies.jwt.scope_claim` says
- *   so.
+ * - `client_id` marks access tokens: ID tokens have none. The array `scp` holds the scopes, or `scope` if
+ *   `strategies.jwt.scope_claim` says so.
+ * - `ext` holds the claims that your consent app adds. With the client credentials grant, `sub` is the client.
  *
  * **Gotchas**
  *
  * - Set `strategies.access_token: jwt`. The default is opaque tokens, for which you can use `TokenIntrospection`.
  * - A client must request the audience, and its registration must allow it. Otherwise, `aud` is empty.
  *
- * Source: https://www.ory.sh/docs/oauth2-oidc/jwt-access-token, https://www.ory.sh/docs/hydra/guides/audiences.
+ * Source: https://www.ory.sh/docs/oauth2-oidc/jwt-access-token, https://www.ory.sh/docs/hydra/guides/audiences,
+ * https://github.com/ory/hydra/blob/master/oauth2/session.go (`GetJWTClaims`),
+ * https://github.com/ory/hydra/blob/master/fosite/token/jwt/claims_jwt.go.
  *
  * **Example** (Verifying tokens of Hydra)
  *
@@ -657,13 +668,16 @@ export const hydra = (options: {
  * **Details**
  *
  * - Access tokens for API resources are marked (`at+jwt`), and `scope` holds the permissions of the resource.
- * - Logto signs with ES384 by default. You can change the algorithm to RS256.
+ * - Logto signs with ES384 by default. Your own keys can be RSA keys (RS256) or have another curve (ES256, ES512).
+ * - For machine-to-machine applications, `sub` is the ID of the application.
  *
  * **Gotchas**
  *
  * - Clients must request the resource. Otherwise, Logto issues an opaque token.
  *
- * Source: https://docs.logto.io/authorization/validate-access-tokens.
+ * Source: https://docs.logto.io/authorization/validate-access-tokens,
+ * https://github.com/logto-io/logto/blob/master/packages/core/src/oidc/resource.ts,
+ * https://github.com/panva/node-oidc-provider/blob/main/lib/models/formats/jwt.js (Logto uses this library).
  *
  * **Example** (Verifying tokens for an API resource)
  *
@@ -686,7 +700,7 @@ export const logto = (options: {
 }): Options => ({
   issuer: `https://${domain("logto", options.domain, "example.logto.app")}/oidc`,
   audience: options.audience,
-  algorithms: ["ES384", "RS256"]
+  algorithms: ["ES384", "ES256", "ES512", "RS256"]
 })
 
 /**
@@ -742,14 +756,17 @@ export const clerk = (options: {
  * - Session tokens have no `aud`, so the audience is not checked (`audience: false`). The issuer and the keys belong to
  *   one client.
  * - `sid` marks session tokens. `permissions` holds the scopes.
+ * - The `iss` of environments that were created before mid-2025 is `https://api.workos.com`, and that of newer ones names
+ *   the client. Both are accepted, because only the keys of your client sign your tokens.
  *
  * **Gotchas**
  *
  * - Every session token of your client is accepted.
- * - If your tokens have `iss: "https://api.workos.com"`, or your custom domain is in `iss`, pass that issuer.
+ * - Use only the keys at `https://api.workos.com/sso/jwks/CLIENT_ID`.
+ * - If `iss` has your custom domain, pass `issuer`. Then only this issuer is accepted.
  *
  * Source: https://workos.com/docs/reference/authkit/session-tokens,
- * https://github.com/workos/workos-node/blob/main/README.md.
+ * https://github.com/workos/workos-node/pull/1694 (forms of the issuer).
  *
  * **Example** (Reading permissions as scopes)
  *
@@ -768,13 +785,18 @@ export const clerk = (options: {
 export const workos = (options: {
   /** Client ID of your WorkOS environment: `client_…`. */
   readonly clientId: string
-  /** The `iss` of your tokens. Default: `https://api.workos.com/user_management/CLIENT_ID`. */
+  /** The `iss` of your tokens. Default: `https://api.workos.com/user_management/CLIENT_ID` or `https://api.workos.com`. */
   readonly issuer?: string
 }): Options => {
   const clientId = checked("workos: clientId", options.clientId, /^client_\w+$/, "a client ID, such as client_01HZ")
-  const { issuer = `https://api.workos.com/user_management/${clientId}` } = ownProperties(options)
+  const { issuer } = ownProperties(options)
   return {
-    issuer,
+    ...(issuer === undefined
+      ? {
+          issuer: `https://api.workos.com/user_management/${clientId}`,
+          issuerAliases: ["https://api.workos.com"]
+        }
+      : { issuer }),
     audience: false,
     algorithms: ["RS256"],
     profile: "jwt",
@@ -788,11 +810,16 @@ export const workos = (options: {
  *
  * **Details**
  *
- * - `tty` is `at` in access tokens. `aud` is the client ID, which is the ID of the application.
+ * - `applicationId` marks access tokens: ID tokens have none since version 1.24. `aud` is the client ID, which is the
+ *   ID of the application.
+ * - `tty: "at"` marks access tokens, too. It is in tokens of recent versions, but FusionAuth does not document it.
  * - `scope` holds the scopes of the request, and `roles` the roles of the user.
  *
  * **Gotchas**
  *
+ * - Users must be registered for the application. Otherwise, tokens have neither `applicationId` nor `roles`.
+ * - Tokens of entities (client credentials grant) have neither mark. For them, set `accessTokenClaims` to
+ *   `{ permissions: true }` and `audience` to the ID of the target entity.
  * - The issuer is a setting of the tenant ("Issuer"), and often not a URL. Keys are at `/.well-known/jwks.json` of the
  *   server.
  * - Choose an RSA or EC key for access tokens. The default key is a secret (HS256).
@@ -828,7 +855,7 @@ export const fusionAuth = (options: {
     audience: options.clientId,
     profile: "jwt",
     clientIdClaim: "applicationId",
-    accessTokenClaims: { tty: "at" },
+    accessTokenClaims: { tty: "at", applicationId: true },
     scopesPath: [scopesFrom]
   }
 }
@@ -843,6 +870,8 @@ export const fusionAuth = (options: {
  *
  * **Gotchas**
  *
+ * - A token of the client credentials grant has no `sub`. To accept such tokens, set `machineClients: true`. Then no
+ *   client may have the identifier of a user.
  * - Clients must request scopes of your custom resource. Otherwise, the audience is the API of PingOne.
  * - For PingFederate, use `oidc`. Its administrator chooses the claims.
  *
@@ -872,6 +901,8 @@ export const pingOne = (options: {
   readonly environmentId: string
   /** Audience of the custom resource. */
   readonly audience: Audience
+  /** Accepts tokens without `sub`, and uses `client_id` as their subject. @default false */
+  readonly machineClients?: boolean
 }): Options => ({
   issuer: `https://${domain("pingOne", options.domain, "auth.pingone.eu")}/${checked(
     "pingOne: environmentId",
@@ -882,19 +913,25 @@ export const pingOne = (options: {
   audience: options.audience,
   algorithms: ["RS256"],
   profile: "jwt",
-  accessTokenClaims: { scope: true, client_id: true }
+  accessTokenClaims: { scope: true, client_id: true },
+  ...subjectOf(options)
 })
+
+/** Some providers write no `sub` for clients that act for themselves (RFC 9068 §2.2 requires it). */
+const subjectOf = (options: { readonly machineClients?: boolean }): Pick<Options, "subjectClaims"> =>
+  ownProperties(options).machineClients === true ? { subjectClaims: ["sub", "client_id"] } : {}
 
 /**
  * Creates options for tokens of the JWT plugin of better-auth.
  *
  * **Details**
  *
- * - `iss` and `aud` are the base URL, unless the options of the plugin name others.
+ * - `iss` and `aud` are the origin of `baseURL`, without a path and a slash at its end.
  * - Tokens contain the user. The claim `id` marks them. The default algorithm is EdDSA.
  *
  * **Gotchas**
  *
+ * - If you set `jwt.issuer` of the plugin, pass it as `issuer` in a spread of this object.
  * - If you set `definePayload`, set `accessTokenClaims` to a claim of your payload.
  * - Tokens have no scopes. Set `scopesPath` if your payload has permissions.
  *
@@ -916,14 +953,15 @@ export const pingOne = (options: {
  * @since 0.1.0
  */
 export const betterAuth = (options: {
-  /** The `baseURL` of better-auth, exactly. */
+  /** The `baseURL` of better-auth. */
   readonly url: string
-  /** Option `jwt.audience` of the plugin. Default: the base URL. */
+  /** Option `jwt.audience` of the plugin. Default: the origin of `url`. */
   readonly audience?: Audience
 }): Options => {
   const url = checked("betterAuth: url", options.url, httpUrl, "a URL such as https://app.example.com")
-  const { audience = url } = ownProperties(options)
-  return { issuer: url, audience, profile: "jwt", accessTokenClaims: { id: true } }
+  const { origin } = new URL(url)
+  const { audience = origin } = ownProperties(options)
+  return { issuer: origin, audience, profile: "jwt", accessTokenClaims: { id: true } }
 }
 
 /**
@@ -931,7 +969,8 @@ export const betterAuth = (options: {
  *
  * **Details**
  *
- * - `session_id` marks the tokens of users. `aud` is `authenticated`. The keys `anon` and `service_role` are refused.
+ * - `session_id` marks the tokens of users: ID tokens have none. `aud` is `authenticated`. The keys `anon` and
+ *   `service_role` are refused.
  * - The project must use asymmetric signing keys. For the legacy secret, see the second example.
  *
  * **Gotchas**
@@ -939,7 +978,8 @@ export const betterAuth = (options: {
  * - `is_anonymous` is `true` for anonymous sign-ins. Check it if your project allows them.
  * - Tokens have no scopes. An access token hook can add them.
  *
- * Source: https://supabase.com/docs/guides/auth/jwt-fields, https://supabase.com/docs/guides/auth/signing-keys.
+ * Source: https://supabase.com/docs/guides/auth/jwt-fields, https://supabase.com/docs/guides/auth/signing-keys,
+ * https://github.com/supabase/auth/blob/master/internal/tokens/service.go (`AccessTokenClaims`, `IDTokenClaims`).
  *
  * **Example** (Verifying tokens with signing keys, or with the legacy secret)
  *
@@ -987,7 +1027,8 @@ export const supabase = (options: {
  *
  * - Tokens have no scopes. Custom claims can have roles: set `scopesPath`.
  *
- * Source: https://firebase.google.com/docs/auth/admin/verify-id-tokens#verify_id_tokens_using_a_third-party_jwt_library.
+ * Source: https://firebase.google.com/docs/auth/admin/verify-id-tokens#verify_id_tokens_using_a_third-party_jwt_library,
+ * https://github.com/firebase/firebase-admin-node/blob/main/src/auth/token-verifier.ts (`DecodedIdToken`).
  *
  * **Example** (Reading a custom claim as scopes)
  *
@@ -1035,8 +1076,9 @@ export const firebase = (options: {
  * - Cloudflare sends the token in the header `Cf-Access-Jwt-Assertion`. Copy it to `Authorization: Bearer` in a proxy
  *   or a middleware.
  *
- * Source: https://developers.cloudflare.com/cloudflare-one/identity/authorization-cookie/application-token/,
- * https://developers.cloudflare.com/cloudflare-one/identity/authorization-cookie/validating-json/.
+ * Source:
+ * https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/,
+ * https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/validating-json/.
  *
  * **Example** (Verifying tokens of users)
  *
@@ -1090,6 +1132,8 @@ export const cloudflareAccess = (options: {
  *
  * - Every workflow on GitHub can get a token for your audience. Therefore, you must name a repository or an owner.
  * - To accept only one branch or environment, check `ref` or `environment` in `requiredClaims`.
+ * - The form of `sub` differs: since July 2026, the `sub` of new repositories contains IDs (`repo:example@1/items@2:…`).
+ * - With data residency, the issuer is `https://token.actions.SUBDOMAIN.ghe.com`. Pass it in a spread of this object.
  *
  * Source: https://docs.github.com/en/actions/reference/security/oidc.
  *
@@ -1166,6 +1210,7 @@ export const githubActions = (options: {
  * - Tokens have no scopes. Authorize by subject, or with `readScopes`.
  *
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/,
+ * https://github.com/kubernetes/kubernetes/blob/master/pkg/serviceaccount/claims.go,
  * https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection.
  *
  * **Example** (Verifying tokens of a cluster whose issuer is public)
@@ -1201,7 +1246,8 @@ export const kubernetes = (options: {
  *
  * **Details**
  *
- * - `aud` contains the client ID or the name of the application. `cid` names the client.
+ * - `aud` contains the client ID or the name of the application. `azp` names the client.
+ * - `client_id` marks access tokens: ID tokens have `azp` and `cid`, but no `client_id`.
  * - Scopes begin with the name of the application. They are read without it: `items!t123.Read` grants `Read`.
  * - The header's `jku` is ignored. Keys come only from the URL that you name.
  *
@@ -1211,7 +1257,9 @@ export const kubernetes = (options: {
  * - Each tenant has its own issuer, which its subdomain names. These options accept the tokens of one tenant.
  *
  * Source: https://help.sap.com/docs/btp/sap-business-technology-platform/what-is-sap-authorization-and-trust-management-service,
- * https://www.npmjs.com/package/@sap/xssec.
+ * https://github.com/cloudfoundry/uaa/blob/develop/server/src/main/java/org/cloudfoundry/identity/uaa/oauth/UaaTokenServices.java,
+ * https://github.com/cloudfoundry/uaa/blob/develop/server/src/main/java/org/cloudfoundry/identity/uaa/oauth/openid/IdToken.java,
+ * https://github.com/SAP/cloud-security-services-integration-library (`XsuaaToken.getClientId`).
  *
  * **Example** (Verifying tokens with the service binding)
  *
@@ -1246,7 +1294,7 @@ export const xsuaa = (options: {
     audience: [options.clientId, application],
     algorithms: ["RS256"],
     profile: "jwt",
-    clientIdClaim: "cid",
+    clientIdClaim: "azp",
     accessTokenClaims: { client_id: true },
     readScopes: ({ scope }) =>
       Array.isArray(scope)
@@ -1274,7 +1322,8 @@ export const xsuaa = (options: {
  *   `ISSUER/resources`.
  *
  * Source: https://docs.duendesoftware.com/identityserver/apis/aspnetcore/authorization,
- * https://docs.duendesoftware.com/identityserver/fundamentals/resources/api-resources.
+ * https://docs.duendesoftware.com/identityserver/fundamentals/resources/api-resources,
+ * https://github.com/DuendeSoftware/products/blob/main/identity-server/src/IdentityServer/Services/Default/DefaultClaimsService.cs.
  *
  * **Example** (Accepting users and machine clients)
  *
@@ -1300,7 +1349,7 @@ export const duende = (options: {
   issuer: options.issuer,
   audience: options.audience,
   profile: "at+jwt",
-  ...(ownProperties(options).machineClients === true ? { subjectClaims: ["sub", "client_id"] as const } : undefined)
+  ...subjectOf(options)
 })
 
 /**

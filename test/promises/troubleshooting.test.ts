@@ -23,10 +23,12 @@ const { ec, rsa, secretKey } = await Effect.runPromise(
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: {} })
 const Route = HttpRouter.add("GET", "/", HttpServerResponse.empty()).pipe(auth.require())
 
-const verifierOf = ({ options = {}, secret }: Cause) =>
-  secret === undefined
-    ? JwtVerifier.layerKeySet({ issuer, audience, ...options }).pipe(Layer.provide(KeySet.layerDiscovery({ issuer })))
-    : JwtVerifier.layerSecret({ issuer, audience, algorithm: "HS256", secret: Redacted.make(secret) })
+const verifierOf = ({ allowed, options = {}, secret }: Cause) =>
+  allowed !== undefined
+    ? JwtVerifier.layerAllowedIssuers({ audience, allow: (name) => Effect.succeed(name === allowed), ...options })
+    : secret === undefined
+      ? JwtVerifier.layerKeySet({ issuer, audience, ...options }).pipe(Layer.provide(KeySet.layerDiscovery({ issuer })))
+      : JwtVerifier.layerSecret({ issuer, audience, algorithm: "HS256", secret: Redacted.make(secret) })
 
 const requestWith = ({ several }: Pick<Cause, "several">, authorization: string) => {
   const request = new Request("http://localhost/", { headers: { authorization } })

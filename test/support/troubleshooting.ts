@@ -16,6 +16,8 @@ export interface Cause {
   readonly otherKey?: true
   /** Secret of the verifier. The tokens are signed with another secret. */
   readonly secret?: string
+  /** The issuer that `layerAllowedIssuers` allows. */
+  readonly allowed?: string
   /** Credentials instead of a minted token. */
   readonly token?: string
   readonly several?: true
@@ -52,12 +54,14 @@ export const causes: ReadonlyArray<Cause> = [
   {
     status: 401,
     symptom: "The token is longer than the limit",
+    outcome: "Malformed",
     options: { maxTokenLength: 100 },
     fix: "Set `maxTokenLength`, or make tokens shorter."
   },
   {
     status: 401,
     symptom: "The token is not a JWT",
+    outcome: "Malformed",
     token: "opaque",
     fix: "Auth0 and Okta issue opaque tokens if a client requests no audience. Request the audience of the API. For a server with opaque tokens, use `TokenIntrospection`."
   },
@@ -70,8 +74,9 @@ export const causes: ReadonlyArray<Cause> = [
   {
     status: 401,
     symptom: "The token is not a well-formed JWT",
+    outcome: "Malformed",
     mint: { header: { crit: ["exp"] } },
-    fix: "Check whether the client or a proxy changes the token. If the header is long, make the issuer leave out certificates (`x5c`)."
+    fix: "Check whether the client or a proxy changes the token. If the header has more than four certificates (`x5c`), make the issuer leave them out."
   },
   {
     status: 401,
@@ -102,6 +107,20 @@ export const causes: ReadonlyArray<Cause> = [
     symptom: "The token is of another issuer",
     mint: { claims: { iss: "https://issuer.test/" } },
     fix: "Set `issuer` to the `iss` in the message, if that is your issuer."
+  },
+  {
+    status: 401,
+    symptom: "The allow option refuses the issuer",
+    outcome: "Claim",
+    allowed: "https://issuer.test/",
+    fix: "Compare the `iss` of a token with your list of issuers, character by character."
+  },
+  {
+    status: 401,
+    symptom: "The issuer is not a URL, and layerAllowedIssuers finds the issuer",
+    allowed: "https://issuer.test",
+    mint: { claims: { iss: "issuer.test" } },
+    fix: "Configure an https URL as the issuer at the authorization server. If its tokens keep another `iss`, use `JwtVerifier.layerKeySet` for this issuer."
   },
   {
     status: 401,

@@ -66,7 +66,13 @@ describe("JwtVerifier", () => {
         {},
         ["its aud claim does not contain", "audience option", `iss "${issuer}" and aud ["https://other.test"]`]
       ],
-      ["no audience", { without: ["aud"] }, {}, ["its aud claim does not contain", "and aud (absent)"]],
+      ["no audience", { without: ["aud"] }, {}, ["its aud claim is missing", "audienceClaim", "and aud (absent)"]],
+      [
+        "no claim that audienceClaim names",
+        {},
+        { audienceClaim: "azp" },
+        ["its azp claim is missing", `and aud "${audience}" and azp (absent)`]
+      ],
       [
         "an audience in another claim",
         { claims: { azp: "web" } },
@@ -181,6 +187,8 @@ describe("JwtVerifier", () => {
       assert.include(messages[0], `has aud "web". If it names this API, set the audience option`)
       const required = yield* logOf(tokens, { ...options, requiredClaims: { aud: "api" } })
       assert.include(required.join(), "correct aud in the requiredClaims option")
+      const missing = yield* logOf([without], { ...options, requiredClaims: { aud: "api" } })
+      assert.include(missing.join(), "correct aud in the requiredClaims option")
     }))
 
   test("reads scopes with the function readScopes", () =>

@@ -16,7 +16,8 @@ const withCustomers = <A, E>(
   body: (test: {
     readonly verify: (iss: unknown, key?: typeof first) => Effect.Effect<string>
     readonly urls: ReadonlyArray<string>
-    readonly messages: () => ReadonlyArray<string>
+    readonly messages: (level?: string) => ReadonlyArray<string>
+    readonly verifyText: (token: string) => Effect.Effect<string>
   }) => Effect.Effect<A, E, TokenVerifier>
 ) => {
   const urls: Array<string> = []
@@ -32,16 +33,18 @@ const withCustomers = <A, E>(
     Effect.gen(function* () {
       const { mint } = yield* TestIssuer
       const { verify } = yield* TokenVerifier
+      const outcomeOf = (token: string) =>
+        Effect.gen(function* () {
+          const exit = yield* Effect.exit(verify(Redacted.make(token)))
+          if (Exit.isSuccess(exit)) return exit.value.issuer
+          const error = Option.getOrThrow(Exit.findErrorOption(exit))
+          return error._tag === "InvalidToken" ? `${error.reason} ${error.claim ?? ""}`.trim() : error._tag
+        })
       return yield* body({
         urls,
-        messages: () => logs.filter(({ level }) => level === "Error").map(({ message }) => message),
-        verify: (iss, key = first) =>
-          Effect.gen(function* () {
-            const exit = yield* Effect.exit(verify(Redacted.make(yield* mint({ key, claims: { iss } }))))
-            if (Exit.isSuccess(exit)) return exit.value.issuer
-            const error = Option.getOrThrow(Exit.findErrorOption(exit))
-            return error._tag === "InvalidToken" ? `${error.reason} ${error.claim ?? ""}`.trim() : error._tag
-          })
+        messages: (expected = "Error") => logs.filter(({ level }) => level === expected).map(({ message }) => message),
+        verifyText: outcomeOf,
+        verify: (iss, key = first) => Effect.flatMap(mint({ key, claims: { iss } }), outcomeOf)
       })
     }).pipe(
       Effect.provide(
@@ -113,6 +116,51 @@ describe("JwtVerifier.layerAllowedIssuers", () => {
         assert.lengthOf(urls, 4)
         assert.deepStrictEqual(messages(), ["Tokens of more than 2 issuers arrived. Raise the maxIssuers option."])
       })
+    )
+  )
+
+  it.effect("explains once why an issuer is refused, without its name", () =>
+    withCustomers({ allow: (issuer) => Effect.succeed(issuer === customer(1)) }, ({ messages, verify }) =>
+      Effect.gen(function* () {
+        for (const iss of [`${customer(1)}/`, customer(2), customer(3)]) {
+          assert.strictEqual(yield* verify(iss), "Claim iss")
+        }
+        assert.deepStrictEqual(messages("Warn"), [
+          "A token for JwtVerifier.layerAllowedIssuers was refused, because the allow option did not return true for its iss claim. If the issuer is one of yours, allow must accept exactly the iss of its tokens, including https:// and a trailing slash."
+        ])
+        for (const iss of ["http://customer-1.example.com", "customer-1.example.com", undefined]) {
+          assert.strictEqual(yield* verify(iss), "Claim iss")
+        }
+        const [, form] = messages("Warn")
+        assert.lengthOf(messages("Warn"), 2)
+        assert.include(form, "its iss claim is not the URL of an issuer, so allow did not run")
+        assert.include(form, "httpHosts")
+        for (const message of messages("Warn")) assert.notInclude(message, "customer-")
+      })
+    )
+  )
+
+  it.effect("explains once the other causes that need no key", () =>
+    withCustomers(
+      { allow: () => Effect.succeed(true), algorithms: ["ES256"], maxTokenLength: 1000 },
+      ({ messages, verify, verifyText }) =>
+        Effect.gen(function* () {
+          for (const text of ["opaque", "other", "a.b.c", "a.b.c.d.e", "x".repeat(1001), "y".repeat(1001)]) {
+            assert.strictEqual(yield* verifyText(text), "Malformed")
+          }
+          for (const n of [1, 1]) assert.strictEqual(yield* verify(customer(n)), "Algorithm")
+          const texts = [
+            "is not a JWT",
+            "not a well-formed JWT",
+            "is encrypted",
+            "maxTokenLength",
+            "add it to the algorithms"
+          ]
+          const given = messages("Warn")
+          assert.lengthOf(given, texts.length)
+          for (const [i, text] of texts.entries()) assert.include(given[i], text)
+          assert.isTrue(given.every((message) => message.startsWith("A token for ")))
+        })
     )
   )
 

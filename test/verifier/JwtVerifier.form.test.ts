@@ -1,6 +1,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { type RawPart, TestIssuer } from "effect-oauth2/testing"
+import { certificateChain } from "../support/certificateChain.ts"
 import { assertRefused, audience, issuer, mint, other, outcome, rsa, test, verifyWith } from "../support/jwts.ts"
 
 describe("JwtVerifier", () => {
@@ -108,22 +109,79 @@ describe("JwtVerifier", () => {
         }))
     }
 
-    test("accepts a header with a certificate that fits", () =>
+    test("accepts a header with a chain of three certificates, with the default length of a token", () =>
       Effect.gen(function* () {
-        assert(Exit.isSuccess(yield* outcome({ header: { x5c: ["M".repeat(700)] } })))
+        const { requests } = yield* TestIssuer
+        const header = { x5c: certificateChain, "x5t#S256": "dGh1bWI" }
+        const token = yield* mint({ header })
+        assert.isAbove(token.split(".")[0]?.length ?? 0, 5000)
+        assert(Exit.isSuccess(yield* Effect.exit(verifyWith({}, [rsa], token))))
+        // The key of the chain is never used, and nothing is fetched.
+        const forged = yield* mint({ key: other, header })
+        assertRefused(yield* Effect.exit(verifyWith({}, [rsa], forged)), { reason: "Signature" })
+        assert.lengthOf(yield* requests, 0)
       }))
 
-    test("refuses a header of more than 1024 bytes", () =>
+    test("refuses a header of more than 1024 bytes, or of 8192 bytes with certificates", () =>
       Effect.gen(function* () {
-        const [header = ""] = (yield* mint({ header: { x: "" } })).split(".")
+        const [header = ""] = (yield* mint({ header: { x: "", x5c: [""] } })).split(".")
         const length = atob(header).length
-        const withHeader = (bytes: number) =>
-          outcome({ header: { x: "x".repeat(bytes - length) } }, { maxTokenLength: 20_000 })
-        assert(Exit.isSuccess(yield* withHeader(1024)))
-        assertRefused(yield* withHeader(1025), { reason: "Malformed" })
-        assertRefused(yield* withHeader(10_000), { reason: "Malformed" })
-        // Control: a long header within the limit is accepted.
-        assert(Exit.isSuccess(yield* outcome({ header: { kid: undefined, x: "x".repeat(900) } })))
+        const withHeader = (bytes: number, certificates: number) =>
+          outcome(
+            { header: { x: "x".repeat(bytes - length), x5c: ["M".repeat(certificates)] } },
+            { maxTokenLength: 40_000 }
+          )
+        for (const certificates of [0, 700, 8192 - 1024]) {
+          assert(Exit.isSuccess(yield* withHeader(1024, certificates)))
+          assertRefused(yield* withHeader(1025, certificates), { reason: "Malformed" })
+        }
+        assert(Exit.isSuccess(yield* withHeader(length, 8192 - length)))
+        assertRefused(yield* withHeader(length, 8193 - length), { reason: "Malformed" })
+        assertRefused(yield* withHeader(20_000, 0), { reason: "Malformed" })
+        assertRefused(yield* outcome({ header: { x5c: "M".repeat(4000) } }), { reason: "Malformed" })
+        // The limit of the whole token still applies.
+        assertRefused(yield* outcome({ header: { x5c: ["M".repeat(6500)] } }), { reason: "Malformed" })
+      }))
+
+    test("refuses a header with more than 128 commas, colons and opening brackets, before it is parsed", () =>
+      Effect.gen(function* () {
+        const { mintRaw } = yield* TestIssuer
+        const claims = { iss: issuer, aud: audience, sub: "demo", client_id: "c", jti: "1", iat: 0, exp: 600 }
+        const base = `{"alg":"RS256","kid":"${rsa.kid}","typ":"at+jwt","x":`
+        const verify = (x: string) =>
+          mintRaw({ header: `${base}${x}}`, payload: JSON.stringify(claims) }).pipe(
+            Effect.flatMap((token) => verifyWith({ maxTokenLength: 40_000 }, [rsa], token)),
+            Effect.exit
+          )
+        // The base has 8 marks. The array adds one for its bracket, and one for each comma.
+        const array = (items: number) => `[${"1,".repeat(items - 1)}1]`
+        assert(Exit.isSuccess(yield* verify(array(120))))
+        // Marks within a string do not count, nor does a quotation mark that a backslash escapes.
+        assert(Exit.isSuccess(yield* verify(JSON.stringify('",[{:\\"'.repeat(60)))))
+        const { parse } = JSON
+        let parsed = 0
+        JSON.parse = (...args) => {
+          parsed++
+          return parse(...args) as unknown
+        }
+        try {
+          for (const x of [
+            array(121),
+            array(4000),
+            `{${Array.from({ length: 500 }, (_, i) => `"${i}":0`).join()}}`,
+            "[".repeat(4000),
+            "{".repeat(4000),
+            `[${"[],".repeat(2000)}[]]`,
+            '"'.repeat(4001)
+          ]) {
+            parsed = 0
+            const exit = yield* verify(x)
+            assertRefused(exit, { reason: "Malformed" })
+            if (x !== '"'.repeat(4001)) assert.strictEqual(parsed, 0, x.slice(0, 20))
+          }
+        } finally {
+          JSON.parse = parse
+        }
       }))
 
     test("refuses a token over maxTokenLength and a kid over 256 characters", () =>

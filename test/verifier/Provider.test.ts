@@ -312,6 +312,7 @@ const shapes: Readonly<Record<string, Shape>> = {
       ver: "2.0"
     }
   },
+  // Source: learn.microsoft.com/entra/identity-platform/access-token-claims-reference.
   "Entra ID, version 1.0": {
     options: Provider.entra({ tenant: guid, audience: "api://items", version: "1.0" }),
     header: { typ: "JWT", x5t: "nOo3ZDrODXEK1jKWhXslHR_KXEg" },
@@ -409,6 +410,7 @@ const shapes: Readonly<Record<string, Shape>> = {
       }
     ])
   ),
+  // Source: github.com/zitadel/oidc: pkg/oidc/token.go, as internal/api/oidc/token.go of github.com/zitadel/zitadel uses it.
   Zitadel: {
     options: Provider.zitadel({ domain: "example.eu1.zitadel.cloud", projectId: "228318482348" }),
     access: {
@@ -430,10 +432,11 @@ const shapes: Readonly<Record<string, Shape>> = {
       sub: "165617850692654601",
       aud: ["170097776451453185@items", "228318482348"],
       azp: "170097776451453185@items",
-      amr: ["pwd"],
-      at_hash: "h"
+      client_id: "170097776451453185@items",
+      amr: ["pwd"]
     }
   },
+  // Source: github.com/goauthentik/authentik: authentik/providers/oauth2/id_token.py (`to_access_token`).
   authentik: {
     options: Provider.authentik({ url: "https://auth.example.com/", application: "items", clientId: "vFVyqXYkqS7W" }),
     access: {
@@ -453,6 +456,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: [],
     id: { iss: "https://auth.example.com/application/o/items/", sub: "f5c4c2a7", aud: "vFVyqXYkqS7W", nonce: "n" }
   },
+  // Source: github.com/ory/hydra: oauth2/session.go and fosite/token/jwt/claims_jwt.go.
   "Ory Hydra": {
     options: Provider.hydra({ issuer: "https://auth.example.com/", audience: api }),
     access: {
@@ -469,6 +473,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: ["items:read", "offline"],
     id: { iss: "https://auth.example.com/", sub: "demo", aud: ["b6a3e9d4", api], at_hash: "h", rat: 1, sid: guid }
   },
+  // Source: github.com/panva/node-oidc-provider: lib/models/formats/jwt.js, as Logto uses it.
   Logto: {
     options: Provider.logto({ domain: "example.logto.app", audience: api }),
     header: { typ: "at+jwt" },
@@ -484,12 +489,29 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: ["items:read"],
     id: { iss: "https://example.logto.app/oidc", sub: "foo1bar2", aud: "dntrbx", at_hash: "h" }
   },
+  "Logto, machine-to-machine application with an RSA key": {
+    options: { ...Provider.logto({ domain: "example.logto.app", audience: api }), algorithms: ["RS256"] },
+    header: { typ: "at+jwt" },
+    access: {
+      iss: "https://example.logto.app/oidc",
+      sub: "dntrbx",
+      aud: api,
+      client_id: "dntrbx",
+      jti: "K9e7",
+      scope: "items:read"
+    },
+    client: "dntrbx",
+    scopes: ["items:read"],
+    id: { iss: "https://example.logto.app/oidc", sub: "foo1bar2", aud: api, at_hash: "h" }
+  },
+  // Source: clerk.com/docs/guides/sessions/session-tokens.
   Clerk: {
     options: Provider.clerk({ domain: "clerk.example.com", origins: "https://app.example.com" }),
     access: {
       azp: "https://app.example.com",
       fva: [5, -1],
       iss: "https://clerk.example.com",
+      jti: "6d61f6b7bb0ba7a2d6ee",
       nbf: 0,
       sid: "sess_2GaMqUCB3Sc1WNAkWuNzsnYVVEy",
       sts: "active",
@@ -500,6 +522,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: [],
     id: { iss: "https://clerk.example.com", sub: "user_2F2", aud: "oauth_client", azp: "oauth_client", nonce: "n" }
   },
+  // Source: workos.com/docs/reference/authkit/session-tokens and github.com/workos/workos-node/pull/1694.
   WorkOS: {
     options: Provider.workos({ clientId: "client_01HZ" }),
     access: {
@@ -515,6 +538,57 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: ["posts:read", "posts:write"],
     id: { iss: "https://api.workos.com/user_management/client_01HZ", sub: "user_01H", aud: "client_01HZ", nonce: "n" }
   },
+  // Source: workos.com/docs/reference/authkit/session-tokens (sample token).
+  "WorkOS, an environment from before mid-2025": {
+    options: Provider.workos({ clientId: "client_01HZ" }),
+    access: {
+      iss: "https://api.workos.com",
+      sub: "user_01HBEQKA6K4QJAS93VPE39W1JT",
+      act: { sub: "admin@foocorp.com" },
+      org_id: "org_01HRDMC6CM357W30QMHMQ96Q0S",
+      role: "member",
+      roles: ["member"],
+      permissions: ["posts:read"],
+      entitlements: ["audit-logs"],
+      sid: "session_01HQSXZGF8FHF7A9ZZFCW4387R",
+      jti: "01HQSXZXPPFPKMDD32RKTFY6PV"
+    },
+    client: undefined,
+    scopes: ["posts:read"],
+    id: { iss: "https://api.workos.com/user_management/client_02", sub: "user_01H", sid: "session_1" }
+  },
+  // Source: fusionauth.io/docs/lifecycle/authenticate-users/oauth/tokens (sample token).
+  "FusionAuth before version 1.60": {
+    options: Provider.fusionAuth({ issuer: "https://acme.example.com", clientId: guid }),
+    header: { typ: "JWT", gty: ["authorization_code"] },
+    access: {
+      aud: guid,
+      iss: "https://acme.example.com",
+      sub: "00000000-0000-0000-0000-111111111111",
+      jti: "2e2271d7-3057-4bfd-99ab-34af48e84567",
+      authenticationType: "PASSWORD",
+      email: "demo@example.com",
+      email_verified: true,
+      applicationId: guid,
+      scope: "offline_access profile openid",
+      roles: [],
+      sid: "0abe7139-0bd0-4fd0-a450-c1e8b16e710a",
+      auth_time: 1,
+      tid: "d7d09513-a3f5-401c-9685-34ab6c552453"
+    },
+    client: guid,
+    scopes: ["offline_access", "profile", "openid"],
+    id: {
+      aud: guid,
+      iss: "https://acme.example.com",
+      sub: "00000000-0000-0000-0000-111111111111",
+      authenticationType: "PASSWORD",
+      scope: "offline_access profile openid",
+      sid: "0abe7139-0bd0-4fd0-a450-c1e8b16e710a",
+      tid: "d7d09513-a3f5-401c-9685-34ab6c552453"
+    }
+  },
+  // Source: a published token of a newer server. FusionAuth does not document `tty`.
   FusionAuth: {
     options: Provider.fusionAuth({ issuer: "https://auth.example.com", clientId: guid }),
     access: {
@@ -543,6 +617,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: ["patient"],
     id: { aud: guid, iss: "https://auth.example.com", sub: "ca565f40", roles: ["patient"] }
   },
+  // Source: developer.pingidentity.com/pingone-api/foundations/authentication-concepts/access-tokens-and-id-tokens/token-claims.html.
   PingOne: {
     options: Provider.pingOne({ domain: "auth.pingone.eu", environmentId: guid, audience: api }),
     header: { typ: "at+jwt" },
@@ -561,14 +636,42 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: ["items:read"],
     id: { iss: `https://auth.pingone.eu/${guid}/as`, sub: "b8e6", aud: api, at_hash: "h", env: guid }
   },
+  // Source: a published token of the client credentials grant, which has no `sub`.
+  "PingOne, machine client": {
+    options: Provider.pingOne({
+      domain: "auth.pingone.com",
+      environmentId: guid,
+      audience: "items",
+      machineClients: true
+    }),
+    header: {},
+    access: {
+      aud: ["items"],
+      client_id: "adeeb901-7b64-453d-92bc-059bcbcc5958",
+      env: guid,
+      iss: `https://auth.pingone.com/${guid}/as`,
+      jti: "722238d2-4748-4681-889d-7fe7a321b037",
+      org: guid,
+      "p1.rid": "722238d2-4748-4681-889d-7fe7a321b037",
+      scope: "items:read"
+    },
+    subject: "adeeb901-7b64-453d-92bc-059bcbcc5958",
+    client: "adeeb901-7b64-453d-92bc-059bcbcc5958",
+    scopes: ["items:read"],
+    id: { iss: `https://auth.pingone.com/${guid}/as`, sub: "b8e6", aud: "items", nonce: "n", env: guid }
+  },
+  // Source: github.com/better-auth/better-auth: packages/better-auth/src/plugins/jwt/sign.ts, src/context/create-context.ts.
   "better-auth": {
-    options: Provider.betterAuth({ url: "https://app.example.com" }),
+    options: Provider.betterAuth({ url: "https://app.example.com/api/auth/" }),
     header: { typ: undefined },
     access: {
       id: "dUYqMj",
       name: "Demo",
       email: "demo@example.com",
       emailVerified: true,
+      image: null,
+      createdAt: "2026-01-01T00:00:00.000Z",
+      updatedAt: "2026-01-01T00:00:00.000Z",
       sub: "dUYqMj",
       iss: "https://app.example.com",
       aud: "https://app.example.com"
@@ -577,6 +680,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: [],
     id: { iss: "https://app.example.com", aud: "https://app.example.com", sub: "dUYqMj", nonce: "n" }
   },
+  // Source: github.com/supabase/auth: internal/tokens/service.go.
   Supabase: {
     options: Provider.supabase({ project: "abcdefghijklmnopqrst" }),
     access: {
@@ -597,6 +701,35 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: [],
     id: { iss: "supabase", ref: "abcdefghijklmnopqrst", role: "service_role" }
   },
+  "Supabase, as opposed to an ID token of its OAuth server": {
+    options: Provider.supabase({ project: "abcdefghijklmnopqrst" }),
+    access: {
+      aal: "aal1",
+      aud: "authenticated",
+      client_id: guid,
+      email: "demo@example.com",
+      iss: "https://abcdefghijklmnopqrst.supabase.co/auth/v1",
+      phone: "",
+      role: "authenticated",
+      scope: "openid email",
+      session_id: guid,
+      sub: guid,
+      is_anonymous: false
+    },
+    client: guid,
+    scopes: ["openid", "email"],
+    id: {
+      iss: "https://abcdefghijklmnopqrst.supabase.co/auth/v1",
+      aud: "authenticated",
+      sub: guid,
+      auth_time: 1,
+      client_id: guid,
+      email: "demo@example.com",
+      email_verified: true,
+      phone_number_verified: false
+    }
+  },
+  // Source: github.com/firebase/firebase-admin-node: src/auth/token-verifier.ts.
   Firebase: {
     options: Provider.firebase({ projectId: "example-app" }),
     access: {
@@ -613,6 +746,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: [],
     id: { iss: "https://session.firebase.google.com/example-app", aud: "example-app", sub: "a", firebase: {} }
   },
+  // Source: developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/.
   "Cloudflare Access": {
     options: Provider.cloudflareAccess({ team: "example", audience: "32eafc76" }),
     access: {
@@ -633,7 +767,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     options: Provider.cloudflareAccess({ team: "example", audience: "32eafc76", callers: "services" }),
     access: {
       type: "app",
-      aud: "32eafc76",
+      aud: ["32eafc76"],
       iss: "https://example.cloudflareaccess.com",
       common_name: "e367826f93b8d71185e03fe518aff3b4.access",
       sub: ""
@@ -641,8 +775,9 @@ const shapes: Readonly<Record<string, Shape>> = {
     subject: "e367826f93b8d71185e03fe518aff3b4.access",
     client: "e367826f93b8d71185e03fe518aff3b4.access",
     scopes: [],
-    id: { type: "app", aud: "32eafc76", iss: "https://example.cloudflareaccess.com", sub: "7335d417" }
+    id: { type: "app", aud: ["32eafc76"], iss: "https://example.cloudflareaccess.com", sub: "7335d417" }
   },
+  // Source: docs.github.com/en/actions/reference/security/oidc.
   "GitHub Actions": {
     options: Provider.githubActions({ repository: "example/items", audience: api }),
     header: { typ: "JWT", x5t: "example-thumbprint" },
@@ -665,14 +800,38 @@ const shapes: Readonly<Record<string, Shape>> = {
     scopes: [],
     id: { iss: "https://token.actions.githubusercontent.com", sub: "repo:example/items", aud: api }
   },
+  "GitHub Actions, immutable subject": {
+    options: Provider.githubActions({ repository: "example/items", audience: api }),
+    access: {
+      jti: "example-id",
+      sub: "repo:example@123456/items@456789:ref:refs/heads/main",
+      aud: api,
+      ref: "refs/heads/main",
+      repository: "example/items",
+      repository_id: "456789",
+      repository_owner: "example",
+      repository_owner_id: "123456",
+      iss: "https://token.actions.githubusercontent.com"
+    },
+    client: undefined,
+    scopes: [],
+    id: {
+      iss: "https://token.actions.githubusercontent.com",
+      sub: "repo:example@1/items@2:ref:refs/heads/main",
+      aud: api
+    }
+  },
+  // Source: github.com/kubernetes/kubernetes: pkg/serviceaccount/claims.go.
   "Kubernetes service account": {
     options: Provider.kubernetes({ issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/80D562ED", audience: api }),
     header: { typ: undefined },
     access: {
       aud: [api],
       iss: "https://oidc.eks.us-west-2.amazonaws.com/id/80D562ED",
+      jti: "aed34954-b33a-4142-b1ec-389d6bbb4936",
       "kubernetes.io": {
         namespace: "default",
+        node: { name: "node-1", uid: "646e7c5e" },
         pod: { name: "web", uid: "0d64402f" },
         serviceaccount: { name: "web", uid: "8145a6d5" }
       },
@@ -688,6 +847,7 @@ const shapes: Readonly<Record<string, Shape>> = {
       sub: "system:serviceaccount:default:web"
     }
   },
+  // Source: github.com/cloudfoundry/uaa: UaaTokenServices.java and openid/IdToken.java.
   "SAP XSUAA": {
     options: Provider.xsuaa({
       url: "https://example.authentication.eu10.hana.ondemand.com",
@@ -722,9 +882,47 @@ const shapes: Readonly<Record<string, Shape>> = {
       sub: guid,
       aud: ["sb-items!t123"],
       azp: "sb-items!t123",
+      cid: "sb-items!t123",
+      scope: ["openid"],
+      grant_type: "authorization_code",
+      jti: "e7858cafea9344f392f0dc8b64bdc015",
+      user_name: "demo",
       zid: guid
     }
   },
+  // Source: github.com/SAP/cloud-security-services-integration-library: xsuaaCCAccessTokenRSA256.txt.
+  "SAP XSUAA, client credentials": {
+    options: Provider.xsuaa({
+      url: "https://example.authentication.eu10.hana.ondemand.com",
+      application: "items!t123",
+      clientId: "sb-items!t123"
+    }),
+    access: {
+      jti: "2a6b47182ce34c83a3c4641b556b946c",
+      ext_attr: { enhancer: "XSUAA" },
+      sub: "sb-items!t123",
+      authorities: ["uaa.resource", "items!t123.Read"],
+      scope: ["items!t123.Read", "uaa.resource"],
+      client_id: "sb-items!t123",
+      cid: "sb-items!t123",
+      azp: "sb-items!t123",
+      grant_type: "client_credentials",
+      zid: guid,
+      iss: "https://example.authentication.eu10.hana.ondemand.com/oauth/token",
+      aud: ["uaa", "sb-items!t123"]
+    },
+    client: "sb-items!t123",
+    scopes: ["Read"],
+    id: {
+      iss: "https://example.authentication.eu10.hana.ondemand.com/oauth/token",
+      sub: guid,
+      aud: ["sb-items!t123"],
+      azp: "sb-items!t123",
+      cid: "sb-items!t123",
+      scope: ["openid"]
+    }
+  },
+  // Source: github.com/DuendeSoftware/products: DefaultClaimsService.cs and TokenExtensions.cs.
   "Duende IdentityServer": {
     options: Provider.duende({ issuer: "https://id.example.com", audience: "items" }),
     header: { typ: "at+jwt" },
@@ -859,6 +1057,7 @@ describe("Provider refuses a token", () => {
     "Amazon Cognito": ["RS256"],
     Google: ["RS256"],
     Zitadel: algorithms,
+    Logto: ["RS256", "ES256"],
     Supabase: ["RS256", "ES256"],
     Clerk: ["RS256"],
     WorkOS: ["RS256"],
@@ -916,7 +1115,12 @@ describe("Provider refuses a token", () => {
     ["Clerk", { azp: undefined }, "azp"],
     ["Clerk", { azp: "https://evil.example.com" }, "azp"],
     ["WorkOS", { sid: undefined }, "scope"],
-    ["FusionAuth", { tty: "id" }, "scope"],
+    ["FusionAuth", { tty: "id", applicationId: undefined }, "scope"],
+    ["FusionAuth before version 1.60", { at_hash: "h" }, "at_hash"],
+    ["PingOne", { sub: undefined }, "sub"],
+    ["SAP XSUAA", { client_id: undefined }, "scope"],
+    ["Ory Hydra", { client_id: undefined }, "scope"],
+    ["WorkOS", { iss: "https://api.workos.com/user_management/client_02" }, "iss"],
     ["Supabase", { aud: "anon" }, "aud"],
     ["Supabase", { session_id: undefined }, "scope"],
     ["Firebase", { firebase: undefined }, "scope"],

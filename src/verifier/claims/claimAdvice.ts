@@ -14,6 +14,9 @@ export interface Advice {
 /** Returns the advice for claims that `claims.read` refused. Only a token with a valid signature may cause it. */
 export const adviceOn = (error: InvalidToken, claims: Claims, policy: Policy, now: number): Advice => {
   const { claim = "", reason } = error
+  if (claim === policy.audienceClaim && policy.audience !== undefined && own(claims, claim) === undefined) {
+    return { kind: `${claim} is missing`, text: `${adviceOnMissingAudience(policy)} ${identity(claims, policy)}` }
+  }
   const [cause, instruction] = explain(claim, reason === "Expired", claims, policy, now)
   const text = read.advice(error, policy) ?? `A token of ${policy.issuer} was refused, because ${cause}. ${instruction}`
   return claim === "iss" || claim === policy.audienceClaim
@@ -21,6 +24,14 @@ export const adviceOn = (error: InvalidToken, claims: Claims, policy: Policy, no
     : // The cause contains numbers of seconds.
       { kind: instruction, text }
 }
+
+// Does not name `audience: false`, which accepts tokens for every API.
+const adviceOnMissingAudience = ({ audienceClaim, issuer }: Policy): string =>
+  `A token of ${issuer} was refused, because its ${audienceClaim} claim is missing. ${
+    audienceClaim === "aud"
+      ? "Register this API as an audience at the issuer, and let clients request it. If tokens of the issuer never have aud, use the function of your provider in Provider, or set the audienceClaim option to the claim that names this API or its clients."
+      : `If the issuer can, make it write ${audienceClaim}. If another claim names this API or its clients, correct the audienceClaim option.`
+  }`
 
 const explain = (
   claim: string,

@@ -65,7 +65,8 @@ export interface Policy {
   readonly maxLifetime?: Duration.Input
   /**
    * Maximum length of a token, in characters. For longer tokens, also raise `BearerToken.MaxLength`, which limits the
-   * whole `Authorization` header. The header of a token can have at most 1024 bytes.
+   * whole `Authorization` header. The header of a token can have at most 1024 bytes, or 8192 bytes
+   * with certificates (`x5c`).
    *
    * @default 8192
    */

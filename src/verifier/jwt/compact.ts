@@ -26,14 +26,24 @@ export interface Compact {
 const refusedParameters = ["crit", "b64", "enc", "jwk"]
 
 /**
- * Maximum length of a header in base64url characters, which is 1024 bytes. Typical headers have 100 bytes. A longer
- * header is refused before it is parsed, so a chain of certificates (`x5c`) does not fit.
+ * Maximum length of a header in base64url characters, which is 8192 bytes. A chain of three or four certificates
+ * (`x5c`) has 4000 to 8000 bytes. A longer header is refused before it is parsed.
  */
-const maxHeaderLength = 1366
+const maxHeaderLength = 10_923
+
+/** Maximum size of a header without its certificates (`x5c`), in bytes. Typical headers have 100 bytes. */
+const maxHeaderSize = 1024
+
+/**
+ * Maximum number of commas, colons and opening brackets outside the strings of a header. A header with ten parameters
+ * has 20. Anyone can send a header, so its cost is bounded: a refused header of 8 KiB takes less time than a header with
+ * 1 KiB of small values took without this limit.
+ */
+const maxHeaderMarks = 128
 
 /**
  * Splits a token and parses its header. Returns `undefined` unless the token has three segments of canonical, unpadded
- * base64url and a header of at most 1024 bytes in strict JSON. Signed bytes therefore have exactly one spelling, but an
+ * base64url and a header in strict JSON of at most 1024 bytes, without its certificates. Signed bytes therefore have exactly one spelling, but an
  * ECDSA signature still has two valid values.
  */
 export const parse = (token: string): Compact | undefined => {
@@ -66,14 +76,26 @@ const headerOf = (encoded: string): Header | undefined => {
 const maxCachedHeaderLength = 512
 
 const readHeader = (encoded: string): Header | undefined => {
-  const header = parseObject(base64url.decode(encoded))
+  const bytes = base64url.decode(encoded)
+  const header = parseObject(bytes, maxHeaderMarks)
   if (header === undefined || refusedParameters.some((name) => Object.hasOwn(header, name))) return
+  if (bytes.length > maxHeaderSize && bytes.length - sizeOfCertificates(header) > maxHeaderSize) return
   const alg = own(header, "alg")
   const kid = own(header, "kid")
   const typ = own(header, "typ")
   if (kid !== undefined && (typeof kid !== "string" || kid.length > maxKidLength)) return
   if (typ !== undefined && typeof typ !== "string") return
   return { alg: typeof alg === "string" ? alg : "", kid, typ: typ?.toLowerCase().replace(/^application\//, "") }
+}
+
+/** Certificates are in base64, so each character is one byte. A list of other values is not a chain. */
+const sizeOfCertificates = (header: Readonly<Record<string, unknown>>): number => {
+  const chain: unknown = own(header, "x5c")
+  if (!Array.isArray(chain)) return 0
+  return chain.reduce<number>(
+    (size, certificate) => size + (typeof certificate === "string" ? certificate.length : 0),
+    0
+  )
 }
 
 /** Parses the claims in strict JSON. Returns `undefined` if they are malformed. */

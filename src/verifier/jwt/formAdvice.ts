@@ -6,7 +6,16 @@ import { asymmetric } from "../keys/algorithms.ts"
 import type { Policy } from "../claims/policy.ts"
 
 /** What is wrong with a token. */
-export type Fault = "TooLong" | "Opaque" | "Encrypted" | "Form" | "Issuer" | "Algorithm" | "UnsupportedAlgorithm"
+export type Fault =
+  | "TooLong"
+  | "Opaque"
+  | "Encrypted"
+  | "Form"
+  | "Issuer"
+  | "IssuerForm"
+  | "IssuerNotAllowed"
+  | "Algorithm"
+  | "UnsupportedAlgorithm"
 
 /** Returns what is wrong with a token that `compact.parse` refused. */
 export const faultOf = (token: string): Fault => {
@@ -17,8 +26,13 @@ export const faultOf = (token: string): Fault => {
 export const isSupported = (algorithm: string): boolean => Object.hasOwn(asymmetric, algorithm)
 
 /** `algorithm` is the name of a supported algorithm. */
-export const adviceOn = (fault: Fault, algorithm: string | undefined, policies: ReadonlyArray<Policy>): string => {
-  const subject = `A token for ${policies.map(({ issuer }) => issuer).join(" or ")} was refused, because`
+export const adviceOn = (
+  fault: Fault,
+  algorithm: string | undefined,
+  policies: ReadonlyArray<Policy>,
+  verifier = policies.map(({ issuer }) => issuer).join(" or ")
+): string => {
+  const subject = `A token for ${verifier} was refused, because`
   const algorithms = new Set(policies.flatMap((policy) => [...policy.algorithms]))
   const allowed = `The allowed algorithms are ${[...algorithms].join(", ")}.`
   switch (fault) {
@@ -31,9 +45,13 @@ export const adviceOn = (fault: Fault, algorithm: string | undefined, policies: 
     case "Encrypted":
       return `${subject} it is encrypted (JWE), and JwtVerifier accepts only signed tokens. Switch encryption off at the issuer, or use TokenIntrospection.`
     case "Form":
-      return `${subject} it is not a well-formed JWT. A JWT is base64url without padding, and its header is strict JSON without duplicate members. The header has at most 1024 bytes, and none of crit, b64, enc and jwk.`
+      return `${subject} it is not a well-formed JWT. A JWT is base64url without padding, and its header is strict JSON without duplicate members. The header has at most 1024 bytes (8192 bytes with certificates in x5c) and 128 commas, colons and opening brackets. It has none of crit, b64, enc and jwk.`
     case "Issuer":
       return `${subject} its iss claim is not one of these issuer options. An option must equal iss exactly, including a trailing slash.`
+    case "IssuerForm":
+      return `${subject} its iss claim is not the URL of an issuer, so allow did not run. An issuer is an https URL without credentials, query, fragment and white space, and without /.well-known/. For http in a container network, set the httpHosts option.`
+    case "IssuerNotAllowed":
+      return `${subject} the allow option did not return true for its iss claim. If the issuer is one of yours, allow must accept exactly the iss of its tokens, including https:// and a trailing slash.`
     case "Algorithm":
       return [...algorithms].every(isSupported)
         ? `${subject} its algorithm is ${algorithm}. ${allowed} If the issuer signs with ${algorithm}, add it to the algorithms option.`

@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
 /** Creates a cached verifier that finds the trust in an issuer for each token. `find` decides before anything is fetched. */
 export const makeFinding = Effect.fnUntraced(function* (
   find: (issuer: string) => Effect.Effect<Trust, Rejection>,
-  { maxTokenLength }: policies.Policy,
+  policy: policies.Policy,
   { cache }: TokenCaching
 ) {
   const count = outcome.counters(yield* Effect.context<never>())
@@ -68,29 +68,58 @@ export const makeFinding = Effect.fnUntraced(function* (
   return yield* cachedVerifier.make({
     cache,
     read: (token) => {
-      if (token.length > maxTokenLength) return tooLong
-      const parsed = compact.parse(token)
-      const unverified = parsed === undefined ? undefined : compact.claimsOf(parsed)
-      if (parsed === undefined || unverified === undefined) return malformed
-      const issuer = own(unverified, "iss")
-      return typeof issuer === "string" ? { token, parsed, issuer } : otherIssuer
+      const presented = readIssuer(token, policy.maxTokenLength)
+      if (!(presented instanceof InvalidToken)) return presented
+      const kind = presented === otherIssuer ? "IssuerForm" : (faultOf.get(presented) ?? form.faultOf(token))
+      if (isGiven(policy, kind)) return presented
+      return new AdvisedRefusal(presented, { kind, text: form.adviceOn(kind, undefined, [policy], nameOfFinding) })
     },
     verify: (presented, fiber) => {
       const verified =
         presented instanceof InvalidToken
           ? Effect.fail(presented)
-          : Effect.flatMap(find(presented.issuer), (trust) =>
-              trust.policy.algorithms.has(presented.parsed.header.alg)
-                ? verifyPresented({ ...presented, trust }, check)
-                : Effect.fail(wrongAlgorithm)
-            )
+          : presented instanceof AdvisedRefusal
+            ? refuse(presented.refusal, presented.advice.text, policy, presented.advice.kind)
+            : Effect.flatMap(find(presented.issuer), (trust) =>
+                trust.policy.algorithms.has(presented.parsed.header.alg)
+                  ? verifyPresented({ ...presented, trust }, check)
+                  : refuseAlgorithm(presented.parsed.header.alg, trust)
+              )
       return outcome.observed(verified, "JwtVerifier.verify", count, fiber)
     },
     refused: count
   })
 })
 
-export const refusedIssuer = (): InvalidToken => otherIssuer
+const nameOfFinding = "JwtVerifier.layerAllowedIssuers"
+
+/** Reads the unverified issuer, which selects the keys that must match. */
+const readIssuer = (token: string, maxTokenLength: number) => {
+  if (token.length > maxTokenLength) return tooLong
+  const parsed = compact.parse(token)
+  const unverified = parsed === undefined ? undefined : compact.claimsOf(parsed)
+  if (parsed === undefined || unverified === undefined) return malformed
+  const issuer = own(unverified, "iss")
+  return typeof issuer === "string" ? { token, parsed, issuer } : otherIssuer
+}
+
+/** Refuses the issuer of a token. The first refusal of each kind is explained without the issuer, which is unverified. */
+export const refuseIssuer = (
+  kind: "IssuerForm" | "IssuerNotAllowed",
+  policy: policies.Policy
+): Effect.Effect<never, InvalidToken> =>
+  isGiven(policy, kind)
+    ? Effect.fail(otherIssuer)
+    : refuse(otherIssuer, form.adviceOn(kind, undefined, [policy], nameOfFinding), policy, kind)
+
+const refuseAlgorithm = (alg: string, { policy }: Trust): Effect.Effect<never, InvalidToken> => {
+  const [refusal, kind] = form.isSupported(alg)
+    ? ([wrongAlgorithm, "Algorithm"] as const)
+    : ([unsupportedAlgorithm, "UnsupportedAlgorithm"] as const)
+  return isGiven(policy, kind)
+    ? Effect.fail(refusal)
+    : refuse(refusal, form.adviceOn(kind, alg, [policy]), policy, kind)
+}
 
 /** Well-formed token, and the issuer that it claims to be from. */
 interface Presented {
