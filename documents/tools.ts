@@ -117,6 +117,6 @@ export const compile = async (source: string): Promise<string> => {
   const compiler = join(folder, "node_modules", "typescript", "bin", "tsc")
   return run(process.execPath, [compiler, "-p", source]).then(
     ({ stdout }) => stdout,
-    (error: { readonly stdout?: string }) => error.stdout || String(error)
+    (error: Error & { readonly stdout?: string }) => error.stdout || error.message
   )
 }

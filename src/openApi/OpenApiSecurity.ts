@@ -215,7 +215,10 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  *
  * **Gotchas**
  *
- * `operation`, `schemas` and `hidden` do not affect the endpoints of an `HttpApi`. Use `OpenApi.Exclude` to leave out an endpoint.
+ * - `operation`, `schemas` and `hidden` do not affect the endpoints of an `HttpApi`. Use `OpenApi.Exclude` to leave out an
+ *   endpoint.
+ * - Spectral's rule `oas3-operation-security-defined` reports scopes of schemes without flows, such as `OAuth2.bearer` and
+ *   `OAuth2.openIdConnect`. OpenAPI 3.1 allows them ("Security Requirement Object").
  *
  * **Example** (Serving a documentation page for routes)
  *
