@@ -167,14 +167,13 @@ describe("a document of routes", () => {
 describe("a document of an HttpApi", () => {
   it("has the response 4XX if an endpoint has no response of a client error", () => {
     const Absent = Schema.Struct({ id: Schema.String }).pipe(HttpApiSchema.status(404))
-    const { paths } = documentOf(
-      apiOf(
-        HttpApiEndpoint.get("plain", "/plain", { success: Schema.String }),
-        HttpApiEndpoint.get("own", "/own", { success: Schema.String, error: Absent }),
-        HttpApiEndpoint.query("search", "/search", { success: Schema.String }),
-        get("guarded").middleware(auth.require("a"))
-      )
-    ) as any
+    const endpoints = HttpApiGroup.make("g").add(
+      get("plain"),
+      HttpApiEndpoint.get("own", "/own", { success: Schema.String, error: Absent }),
+      HttpApiEndpoint.query("search", "/search", { success: Schema.String }),
+      get("guarded").middleware(auth.require("a"))
+    )
+    const { paths } = OpenApi.fromApi(HttpApi.make("api").add(endpoints).pipe(OAuth2.openApi)) as any
     assert.deepStrictEqual(Object.keys(paths["/plain"].get.responses), ["200", "4XX"])
     assert.deepStrictEqual(Object.keys(paths["/own"].get.responses), ["200", "404"])
     const { QUERY } = paths["/search"]["x-oai-additionalOperations"]
