@@ -14,7 +14,7 @@ import { pathToFileURL } from "node:url"
 import { afterAll, beforeAll } from "vitest"
 import { compile, generateClient, generateTypes, missing } from "../../documents/tools.ts"
 import { App, secrets } from "../support/documentedApp.ts"
-import { type AppName, type Document, documentOf, names, type Operation } from "../support/linted.ts"
+import { type AppName, type Document, documentOf, names, type Operation } from "../support/lintedDocuments.ts"
 import { audience, layerOf } from "../support/testIssuers.ts"
 
 const app: AppName = "an app with every kind of requirement"

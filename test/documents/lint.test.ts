@@ -1,7 +1,14 @@
-// Linters accept our documents as they are: no rule is configured, and no problem is ignored.
+// Linters accept our documents with the rules that they recommend. No rule is configured.
+import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
+import { Layer } from "effect"
+import type { HttpRouter } from "effect/http"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { lintWithRedocly, lintWithSpectral, missing } from "../../documents/tools.ts"
-import { documentOf, names, type Operation } from "../support/linted.ts"
+import { readSnippets } from "../docs/snippets.ts"
+import { documentOf, names, type Operation, read } from "../support/lintedDocuments.ts"
+import { serve } from "../support/web.ts"
 
 // Loading the linters takes seconds on a slow machine.
 describe.runIf(missing().length === 0)("a linter", { timeout: 60_000 }, () => {
@@ -25,6 +32,19 @@ describe.runIf(missing().length === 0)("a linter", { timeout: 60_000 }, () => {
       )
     })
   }
+
+  it("finds no error and no warning in the document of the example for linters", async () => {
+    const snippet = readSnippets().find(({ title }) => title === "Writing a document that linters accept")
+    assert.isDefined(snippet)
+    const folder = join(import.meta.dirname, "..", "docs", ".app")
+    mkdirSync(folder, { recursive: true })
+    const file = join(folder, "linters.ts")
+    writeFileSync(file, snippet.code)
+    const { App } = (await import(file)) as { readonly App: Layer.Layer<never, never, HttpRouter.HttpRouter> }
+    const document = await read(serve(Layer.provide(App, NodeHttpServer.layerHttpServices)))
+    assert.deepStrictEqual(await lintWithRedocly(document), [])
+    assert.deepStrictEqual(await lintWithSpectral(document), [])
+  })
 
   it("finds a mistake in a document", async () => {
     const document = await documentOf("routes without an HttpApi")

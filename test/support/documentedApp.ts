@@ -32,9 +32,14 @@ export const device = OAuth2.deviceAuthorization("Device", {
 })
 export const login = OAuth2.openIdConnect("Login", {
   openIdConnectUrl: "https://idp.example.com/.well-known/openid-configuration",
-  scopes: { openid: "Log in" }
+  scopes: { openid: "Log in" },
+  renderers: { NotAuthenticated: () => HttpServerResponse.text("Log in first", { status: 401 }) }
 })
-export const tool = OAuth2.bearer("Tool", { bearerFormat: "JWT", scopes: { deploy: "Deploy the site" } })
+export const tool = OAuth2.bearer("Tool", {
+  bearerFormat: "JWT",
+  scopes: { deploy: "Deploy the site" },
+  responses: "rfc6750"
+})
 export const admin = OAuth2.basic("Admin", {})
 export const headerKey = OAuth2.apiKey("HeaderKey", { in: "header", name: "X-API-Key" })
 export const queryKey = OAuth2.apiKey("QueryKey", { in: "query", name: "key" })

@@ -62,11 +62,14 @@ export type AppName = keyof typeof apps
 
 export const names = Object.keys(apps) as ReadonlyArray<AppName>
 
-/** Reads the document of an app from `/openapi.json`. */
-export const documentOf = (name: AppName): Promise<Document> =>
-  serve(apps[name].pipe(Layer.provide([noVerifier, NodeHttpServer.layerHttpServices]))).pipe(
+/** Reads the document of a server from `/openapi.json`. */
+export const read = (server: ReturnType<typeof serve>): Promise<Document> =>
+  server.pipe(
     Effect.flatMap((send) => send("/openapi.json")),
     Effect.map(({ body }) => JSON.parse(body) as Document),
     Effect.scoped,
     Effect.runPromise
   )
+
+export const documentOf = (name: AppName): Promise<Document> =>
+  read(serve(apps[name].pipe(Layer.provide([noVerifier, NodeHttpServer.layerHttpServices]))))
