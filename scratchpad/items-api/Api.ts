@@ -19,22 +19,41 @@ export const make = <E, R>(
 
   return Layer.mergeAll(Api, profile(auth), Health).pipe(
     OAuth2.secured,
-    OpenApiSecurity.documented({ document: OpenApi.fromApi(api) }, (document) => SwaggerUi.layer(document, docs)),
+    OpenApiSecurity.documented({ document: OpenApi.fromApi(api), info, tags }, (document) =>
+      SwaggerUi.layer(document, docs)
+    ),
     Layer.provide([auth.layer(verifier), Items.layer(auth)])
   )
 }
+
+const info = {
+  description: "Items, and the profile of the user who owns them.",
+  license: { name: "MIT", url: "https://opensource.org/license/mit" },
+  contact: { name: "Items team", email: "items@example.com" }
+}
+
+/** Descriptions of the tags that the routes of `HttpRouter` have. */
+const tags = [
+  { name: "profile", description: "What the API knows about you" },
+  { name: "health", description: "For monitoring tools" }
+]
 
 /** The items, as an `HttpApi`. Requirements accumulate: to create an item, a token needs items:read and items:write. */
 const items = (auth: Security.Auth) => {
   const Group = HttpApiGroup.make("items", { topLevel: true })
     .add(
-      HttpApiEndpoint.get("list", "/items", { success: Schema.Array(Item) }),
+      HttpApiEndpoint.get("list", "/items", { success: Schema.Array(Item) }).annotateMerge(
+        OpenApi.annotations({ summary: "List the items", description: "Returns the items of all users." })
+      ),
       HttpApiEndpoint.post("create", "/items", {
         payload: Schema.Struct({ name: Schema.NonEmptyString }),
         success: Item.pipe(HttpApiSchema.status(201))
-      }).middleware(auth.require("items:write"))
+      })
+        .middleware(auth.require("items:write"))
+        .annotateMerge(OpenApi.annotations({ summary: "Create an item", description: "You own the new item." }))
     )
     .middleware(auth.require("items:read"))
+    .annotateMerge(OpenApi.annotations({ description: "Items of all users" }))
   const api = HttpApi.make("items-api")
     .add(Group)
     .annotateMerge(OpenApi.annotations({ title: "Items API", version: "1.0.0" }))
@@ -62,7 +81,13 @@ const profile = (auth: Security.Auth) => {
     )
   ).pipe(
     auth.require("me"),
-    Layer.provide(OpenApiSecurity.operation({ operationId: "me", summary: "Read your own profile" }))
+    Layer.provide(
+      OpenApiSecurity.operation({
+        operationId: "me",
+        summary: "Read your own profile",
+        description: "Returns the subject and the scopes of your access token."
+      })
+    )
   )
 
   const Greeting = OAuth2.route(
@@ -76,7 +101,11 @@ const profile = (auth: Security.Auth) => {
   ).pipe(
     auth.optional(),
     Layer.provide(
-      OpenApiSecurity.operation({ operationId: "greeting", summary: "Get a greeting, by name if you are logged in" })
+      OpenApiSecurity.operation({
+        operationId: "greeting",
+        summary: "Get a greeting",
+        description: "Greets you by name if you are logged in."
+      })
     )
   )
 
@@ -85,5 +114,12 @@ const profile = (auth: Security.Auth) => {
 
 const Health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))).pipe(
   OAuth2.Public("monitoring tools have no credentials"),
-  Layer.provide(OpenApiSecurity.operation({ operationId: "health", tags: ["health"], summary: "Check the service" }))
+  Layer.provide(
+    OpenApiSecurity.operation({
+      operationId: "health",
+      tags: ["health"],
+      summary: "Check the service",
+      description: "Succeeds if the service runs."
+    })
+  )
 )

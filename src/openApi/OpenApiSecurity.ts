@@ -14,14 +14,14 @@ import { recorded } from "../guard/middleware/routeRecorder.ts"
 import * as routeSchemas from "./routeSchemas.ts"
 import type { Schemas } from "./routeSchemas.ts"
 import * as routesDocument from "./routesDocument.ts"
-import type { Head } from "./routesDocument.ts"
+import type { Existing, Head } from "./routesDocument.ts"
 import { ofPolicy, type SecurityRequirementObject } from "./securityRequirements.ts"
 import * as expression from "../guard/requirement/expression.ts"
 import type { SecurityRequirementTypes } from "../guard/middleware/securityRequirement.ts"
 import { ConfigurationError } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
-export type { Head } from "./routesDocument.ts"
+export type { Existing, Head, Info } from "./routesDocument.ts"
 export type { Schemas } from "./routeSchemas.ts"
 export type { SecurityRequirementObject } from "./securityRequirements.ts"
 
@@ -200,6 +200,9 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  * |---|---|
  * | `info` | new document with the routes, and with `servers` (default: `/`) and `tags` if you set them |
  * | `document` | your document with the routes added; required if the routes include an `HttpApi` |
+ * | `document`, `info` | your document, with these fields of `info`; `servers` and `tags` work in the same way |
+ *
+ * A route without a response of a client error gets the response `4XX`.
  *
  * Building the layer can fail:
  *
@@ -212,7 +215,10 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  *
  * **Gotchas**
  *
- * `operation`, `schemas` and `hidden` do not affect the endpoints of an `HttpApi`. Use `OpenApi.Exclude` to leave out an endpoint.
+ * - `operation`, `schemas` and `hidden` do not affect the endpoints of an `HttpApi`. Use `OpenApi.Exclude` to leave out an
+ *   endpoint.
+ * - Spectral's rule `oas3-operation-security-defined` reports scopes of schemes without flows, such as `OAuth2.bearer` and
+ *   `OAuth2.openIdConnect`. OpenAPI 3.1 allows them ("Security Requirement Object").
  *
  * **Example** (Serving a documentation page for routes)
  *
@@ -233,23 +239,48 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  * )
  * ```
  *
+ * **Example** (Writing a document that linters accept)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ * import { OAuth2, OpenApiSecurity, SwaggerUi } from "effect-oauth2"
+ *
+ * export const App = HttpRouter.add("GET", "/health", HttpServerResponse.empty()).pipe(
+ *   OAuth2.Public("monitoring tools have no credentials"),
+ *   Layer.provide(
+ *     OpenApiSecurity.operation({ summary: "Check the service", description: "Succeeds if the service runs.", tags: ["health"] })
+ *   ),
+ *   OAuth2.secured,
+ *   OpenApiSecurity.documented(
+ *     {
+ *       info: {
+ *         title: "Profiles",
+ *         version: "1.0.0",
+ *         description: "Profiles of users.",
+ *         license: { name: "MIT", url: "https://opensource.org/license/mit" },
+ *         contact: { name: "Support", email: "support@example.com" }
+ *       },
+ *       tags: [{ name: "health", description: "For monitoring tools" }]
+ *     },
+ *     (document) => SwaggerUi.layer(document)
+ *   )
+ * )
+ * ```
+ *
  * @see {@link operation} to add a summary or tags
  * @category combinators
  * @since 0.1.0
  */
 export const documented =
-  <A2, E2, R2>(
-    options: Head | { readonly document: OpenApi.OpenAPISpec },
-    use: (document: OpenApi.OpenAPISpec) => Layer.Layer<A2, E2, R2>
-  ) =>
+  <A2, E2, R2>(options: Head | Existing, use: (document: OpenApi.OpenAPISpec) => Layer.Layer<A2, E2, R2>) =>
   <A, E, R>(
     routes: Layer.Layer<A, E, R>
   ): Layer.Layer<A | A2, E | E2 | ConfigurationError, R | R2 | HttpRouter.HttpRouter> =>
     recorded(routes, (found) => {
       const document = Effect.try({
         try: () => {
-          const own = ownProperties(options)
-          return routesDocument.add("document" in own ? own.document : routesDocument.empty(own), found)
+          return routesDocument.add(routesDocument.start(ownProperties(options)), found)
         },
         catch: (error) => error
       })

@@ -16,7 +16,8 @@ import { declare, ofPolicy } from "./securityRequirements.ts"
  *
  * **Details**
  *
- * `openApi` keeps an existing `OpenApi.Transform` annotation, which runs after the security is written.
+ * `openApi` keeps an existing `OpenApi.Transform` annotation, which runs after the security is written. It adds the
+ * response `4XX` to operations without a response of a client error, and `servers` to a document without servers.
  *
  * | failure | cause |
  * |---|---|
@@ -80,11 +81,9 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
   return api.annotate(OpenApi.Transform, (document) => {
     const transformed = (document: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
       previous === undefined ? document : previous(document)
-    return openApiDocument.isDocument(document)
-      ? openApiDocument.withServers(
-          openApiDocument.withSchemes(transformed(openApiDocument.secure(document, guarded)), schemes)
-        )
-      : transformed(document)
+    if (!openApiDocument.isDocument(document)) return transformed(document)
+    const secured = openApiDocument.withClientErrors(openApiDocument.secure(document, guarded))
+    return openApiDocument.withServers(openApiDocument.withSchemes(transformed(secured), schemes))
   })
 }
 

@@ -147,6 +147,21 @@ export const withServers = (document: Json): Json => {
   return Array.isArray(servers) && servers.length > 0 ? document : { ...document, servers: defaultServers }
 }
 
+/** Adds the range of client errors to the operations that declare none. */
+export const withClientErrors = (document: Json): Json => {
+  const written = (operation: unknown): unknown =>
+    isReadonlyObject(operation) && isReadonlyObject(operation["responses"])
+      ? { ...operation, responses: responsesOf.withClientErrors(operation["responses"]) }
+      : operation
+  const ofItem = (item: unknown): unknown =>
+    isReadonlyObject(item)
+      ? mapValues(item, (member, name) =>
+          name === additional ? mapValues(membersOf(member), written) : written(member)
+        )
+      : item
+  return { ...document, paths: mapValues(membersOf(document["paths"]), ofItem) }
+}
+
 /** Returns the operations that a document already has. */
 const operationsOf = (document: OpenApi.OpenAPISpec): ReadonlyArray<unknown> =>
   Object.values<unknown>(document.paths).flatMap((item) =>
@@ -194,12 +209,12 @@ export const add = (
         ...rest,
         parameters: withPath(parameters, Array.isArray(own) ? own : []),
         security,
-        responses: {
+        responses: responsesOf.withClientErrors({
           ...given,
           ...mapValues(refusals, (refusal, status) =>
             Object.hasOwn(given, status) ? responsesOf.merge(given[status], refusal) : refusal
           )
-        }
+        })
       }
     })
   }

@@ -71,3 +71,12 @@ export const withoutDeclared = (response: unknown, declared: ReadonlyArray<unkno
     content: own.length === 0 ? others : { ...others, "application/json": { ...membersOf(media), schema: anyOf(own) } }
   }
 }
+
+/**
+ * Adds the range of client errors to responses that declare none. A server may answer every request with one, for
+ * example if a header is too long (RFC 9110 §15.5). Linters ask for the response.
+ */
+export const withClientErrors = (responses: Json): Json =>
+  Object.keys(responses).some((status) => status.startsWith("4"))
+    ? responses
+    : { ...responses, "4XX": { description: "The server does not accept the request" } }

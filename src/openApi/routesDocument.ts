@@ -23,6 +23,19 @@ export const noting = (operation: Json | undefined): Layer.Layer<never> =>
   }).layer
 
 /**
+ * Title, version and other facts about an API (OpenAPI, "Info Object").
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Info extends Readonly<OpenApi.OpenAPISpecInfo> {
+  /** The people who answer questions about the API. Default: none. */
+  readonly contact?: { readonly name?: string; readonly url?: string; readonly email?: string }
+  /** The URL of the terms of service. Default: none. */
+  readonly termsOfService?: string
+}
+
+/**
  * What a new document says besides its routes.
  *
  * @category models
@@ -30,22 +43,51 @@ export const noting = (operation: Json | undefined): Layer.Layer<never> =>
  */
 export interface Head {
   /** Title and version of the API (OpenAPI, "Info Object"). */
-  readonly info: OpenApi.OpenAPISpecInfo
+  readonly info: Info
   /** URLs of the API. Default: `/`, which a documentation page replaces by the URL under which it is served. */
   readonly servers?: ReadonlyArray<OpenApi.OpenAPISpecServer>
   /** Descriptions of the tags that operations use. Tags that are missing here have no description. Default: none. */
   readonly tags?: ReadonlyArray<OpenApi.OpenAPISpecTag>
 }
 
-export const empty = ({ info, servers = openApiDocument.defaultServers, tags = [] }: Head): OpenApi.OpenAPISpec => ({
+/**
+ * An existing document, and what it says besides its operations.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Existing {
+  /** The document to which routes are added. */
+  readonly document: OpenApi.OpenAPISpec
+  /** Fields that replace those of the document's `info`. Default: none. */
+  readonly info?: Partial<Info>
+  /** URLs that replace those of the document. Default: the document's. */
+  readonly servers?: ReadonlyArray<OpenApi.OpenAPISpecServer>
+  /** Descriptions of tags. They replace those of the document for tags of the same name. Default: none. */
+  readonly tags?: ReadonlyArray<OpenApi.OpenAPISpecTag>
+}
+
+const empty: OpenApi.OpenAPISpec = {
   openapi: "3.1.0",
-  info,
-  servers: [...servers],
+  info: { title: "", version: "" },
+  servers: [...openApiDocument.defaultServers],
   paths: {},
   components: { schemas: {}, securitySchemes: {} },
   security: [],
-  tags: [...tags]
-})
+  tags: []
+}
+
+/** Returns the document to which routes are added. */
+export const start = (options: Head | Existing): OpenApi.OpenAPISpec => {
+  const { document = empty, info, servers, tags = [] } = options as Partial<Existing>
+  const named = new Set(tags.map(({ name }) => name))
+  return {
+    ...document,
+    info: document === empty ? (info as OpenApi.OpenAPISpecInfo) : { ...document.info, ...info },
+    ...(servers === undefined ? {} : { servers: [...servers] }),
+    tags: [...(document.tags ?? []).filter(({ name }) => !named.has(name)), ...tags]
+  }
+}
 
 // OpenAPI 3.1, "Path Item Object".
 const methods: ReadonlySet<string> = new Set(["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"])

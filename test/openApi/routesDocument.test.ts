@@ -47,7 +47,7 @@ describe("OpenApiSecurity.documented", () => {
       assert.deepStrictEqual(Object.keys(get?.responses ?? {}), ["200", "401", "503"])
       assert.strictEqual(get?.summary, "S")
       const health = written.paths["/health"]?.get
-      assert.deepStrictEqual([health?.security, Object.keys(health?.responses ?? {})], [[], ["200"]])
+      assert.deepStrictEqual([health?.security, Object.keys(health?.responses ?? {})], [[], ["200", "4XX"]])
       assert.deepStrictEqual(Object.keys(written.components.securitySchemes), ["OAuth2"])
     })
   )

@@ -59,6 +59,65 @@ describe("a document of routes", () => {
     })
   )
 
+  it.effect("has the contact, the license and the terms of service that info names", () =>
+    Effect.gen(function* () {
+      const info = {
+        title: "Items",
+        version: "1",
+        license: { name: "MIT" },
+        contact: { email: "items@example.com" },
+        termsOfService: "https://example.com/terms"
+      }
+      const written = yield* document(route("/items").pipe(auth.require("a")), { info })
+      yield* assertValid(written)
+      assert.deepStrictEqual(written.info, info)
+    })
+  )
+
+  it.effect("keeps an existing document, except for the info, servers and tags that the options name", () =>
+    Effect.gen(function* () {
+      const existing = {
+        ...OpenApi.fromApi(
+          HttpApi.make("api").annotateMerge(OpenApi.annotations({ title: "Items", version: "2", summary: "S" }))
+        ),
+        servers: [{ url: "https://old.example.com" }],
+        tags: [{ name: "items" }, { name: "users", description: "Users" }]
+      }
+      const kept = yield* document(route("/a").pipe(auth.require("a")), { document: existing })
+      assert.deepStrictEqual([kept.info, kept.servers, kept.tags], [existing.info, existing.servers, existing.tags])
+      const changed = yield* document(route("/a").pipe(auth.require("a")), {
+        document: existing,
+        info: { version: "3", contact: { name: "Items" } },
+        servers: [{ url: "https://new.example.com" }],
+        tags: [{ name: "items", description: "Items" }]
+      })
+      assert.deepStrictEqual(changed.info, { title: "Items", version: "3", summary: "S", contact: { name: "Items" } })
+      assert.deepStrictEqual(changed.servers, [{ url: "https://new.example.com" }])
+      assert.deepStrictEqual(changed.tags, [
+        { name: "users", description: "Users" },
+        { name: "items", description: "Items" }
+      ])
+    })
+  )
+
+  it.effect("has the response 4XX if a route has no response of a client error", () =>
+    Effect.gen(function* () {
+      const own = operation({ responses: { "200": { description: "Fine" }, "404": { description: "Absent" } } })
+      const written = yield* document(
+        Layer.mergeAll(
+          route("/health").pipe(OAuth2.Public("monitoring")),
+          route("/own").pipe(own, OAuth2.Public("monitoring")),
+          route("/items").pipe(auth.require("a"))
+        )
+      )
+      yield* assertValid(written)
+      const statuses = (path: string) => Object.keys(written.paths[path].get.responses)
+      assert.deepStrictEqual(statuses("/health"), ["200", "4XX"])
+      assert.deepStrictEqual(statuses("/own"), ["200", "404"])
+      assert.notInclude(statuses("/items"), "4XX")
+    })
+  )
+
   it.effect("shows the schemas of requests and responses", () =>
     Effect.gen(function* () {
       const Item = Schema.Struct({ name: Schema.String }).annotate({ identifier: "Item" })
@@ -106,6 +165,22 @@ describe("a document of routes", () => {
 })
 
 describe("a document of an HttpApi", () => {
+  it("has the response 4XX if an endpoint has no response of a client error", () => {
+    const Absent = Schema.Struct({ id: Schema.String }).pipe(HttpApiSchema.status(404))
+    const endpoints = HttpApiGroup.make("g").add(
+      get("plain"),
+      HttpApiEndpoint.get("own", "/own", { success: Schema.String, error: Absent }),
+      HttpApiEndpoint.query("search", "/search", { success: Schema.String }),
+      get("guarded").middleware(auth.require("a"))
+    )
+    const { paths } = OpenApi.fromApi(HttpApi.make("api").add(endpoints).pipe(OAuth2.openApi)) as any
+    assert.deepStrictEqual(Object.keys(paths["/plain"].get.responses), ["200", "4XX"])
+    assert.deepStrictEqual(Object.keys(paths["/own"].get.responses), ["200", "404"])
+    const { QUERY } = paths["/search"]["x-oai-additionalOperations"]
+    assert.deepStrictEqual(Object.keys(QUERY.responses), ["200", "4XX"])
+    assert.notProperty(paths["/guarded"].get.responses, "4XX")
+  })
+
   it("has each refusal once beside the app's own errors of the status", () => {
     const Own = Schema.Struct({ reason: Schema.Literal("closed") }).pipe(HttpApiSchema.status(401))
     const api = apiOf(

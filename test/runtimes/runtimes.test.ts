@@ -69,7 +69,7 @@ describe("another Node", () => {
 describe("a runtime that is not installed", () => {
   it("is named in one line", () => {
     assert.strictEqual(
-      leftOut(["bun", "deno"]),
+      leftOut(["bun", "deno"], "runtimes"),
       "The tests leave out bun, deno. To run them, install these programs with: npm ci --prefix runtimes\n"
     )
   })

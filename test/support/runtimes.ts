@@ -1,10 +1,13 @@
-/** Says in one line which runtimes the tests leave out. Runs once, before all tests. */
-import { missing } from "../../runtimes/install.ts"
+/** Says in one line which programs the tests leave out. Runs once, before all tests. */
+import * as documents from "../../documents/tools.ts"
+import * as runtimes from "../../runtimes/install.ts"
 
-export const leftOut = (names: ReadonlyArray<string>): string =>
-  `The tests leave out ${names.join(", ")}. To run them, install these programs with: npm ci --prefix runtimes\n`
+export const leftOut = (names: ReadonlyArray<string>, folder: string): string =>
+  `The tests leave out ${names.join(", ")}. To run them, install these programs with: npm ci --prefix ${folder}\n`
 
 export default (): void => {
-  const names = missing()
-  if (names.length > 0) process.stderr.write(leftOut(names))
+  for (const [folder, { missing }] of Object.entries({ documents, runtimes })) {
+    const names = missing()
+    if (names.length > 0) process.stderr.write(leftOut(names, folder))
+  }
 }
