@@ -124,6 +124,61 @@ if (workerd !== undefined) {
       assert.deepStrictEqual(await twenty(() => status("/users/me", token)), all(200))
     })
 
+    const fetches = () =>
+      Effect.runPromise(
+        Effect.map(issuer.requests, (requests) => requests.filter(({ endpoint }) => endpoint === "jwks").length)
+      )
+
+    fresh("refreshes keys before they expire, after the response is sent, if it has waitUntil", async () => {
+      const token = await mint({ lifetime: "3 hours" })
+      assert.strictEqual(await status("/users/me?waitUntil", token), 200)
+      await advance(9 * 60_000)
+      delay = 300
+      assert.strictEqual(await status("/users/me?waitUntil", token), 200)
+      // The metadata and the keys take 600 ms, and the response has gone.
+      const ended = Date.now() + 5000
+      while ((await fetches()) < 2 && Date.now() < ended) await new Promise((resolve) => setTimeout(resolve, 50))
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      assert.strictEqual(await fetches(), 2)
+      // The first keys have expired. The new keys are 5 minutes old.
+      await advance(5 * 60_000)
+      assert.deepStrictEqual(await twenty(() => status("/users/me?waitUntil", token)), all(200))
+      assert.strictEqual(await fetches(), 2)
+    })
+
+    fresh("does not refresh keys before they expire without waitUntil", async () => {
+      const token = await mint({ lifetime: "3 hours" })
+      assert.strictEqual(await status("/users/me", token), 200)
+      await advance(9 * 60_000)
+      assert.strictEqual(await status("/users/me", token), 200)
+      await advance(5 * 60_000)
+      assert.deepStrictEqual(await twenty(() => status("/users/me", token)), all(200))
+      assert.strictEqual(await fetches(), 2)
+    })
+
+    const advice = "Do not run KeySet.refresh at start-up: remove it from the layer."
+
+    fresh("says in words that a layer cannot run KeySet.refresh", async () => {
+      const responses = await twenty(() => status("/open?refresh"))
+      assert.deepStrictEqual(responses, all(500))
+      assert.include(worker.output(), advice)
+      assert.strictEqual(await fetches(), 0)
+      assert.strictEqual(await status("/open"), 200)
+    })
+
+    it("says in words that KeySet.refresh cannot run at module scope", { timeout: 30_000 }, async () => {
+      const atStart = await bundleProgram("workerAtStart", "browser")
+      try {
+        const error = await startWorkerd(workerd, atStart.path, "https://issuer.test").then(
+          () => assert.fail("The Worker started."),
+          String
+        )
+        assert.include(error, advice)
+      } finally {
+        atStart.remove()
+      }
+    })
+
     fresh("introspects 20 tokens at the same time", async () => {
       delay = 100
       const tokens = await twenty(() => mint())

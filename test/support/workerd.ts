@@ -8,6 +8,8 @@ import type { Readable } from "node:stream"
 
 export interface Workerd {
   readonly origin: string
+  /** Returns what workerd has written, such as the errors of the Worker. */
+  readonly output: () => string
   readonly stop: () => Promise<void>
 }
 
@@ -32,14 +34,19 @@ const config :Workerd.Config = (
   )
   const home = mkdtempSync(join(tmpdir(), "effect-oauth2-workerd-"))
   const child = spawn(program, ["serve", config, "--control-fd=3"], {
-    stdio: ["ignore", "inherit", "inherit", "pipe"],
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
     cwd: home
   })
+  let output = ""
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data) => (output += String(data)))
   const control = child.stdio[3] as Readable
-  const [line] = (await once(control, "data")) as [Buffer]
-  const { port } = JSON.parse(line.toString().split("\n")[0] ?? "") as { readonly port: number }
+  const started = once(control, "data") as Promise<[Buffer]>
+  const line = await Promise.race([started, once(child, "close").then(() => undefined)])
+  if (line === undefined) throw new Error(output)
+  const { port } = JSON.parse(line[0].toString().split("\n")[0] ?? "") as { readonly port: number }
   return {
     origin: `http://127.0.0.1:${port}`,
+    output: () => output,
     stop: async () => {
       const ended = once(child, "close")
       child.kill("SIGKILL")

@@ -1,7 +1,8 @@
 /** A Cloudflare Worker. Its layers are at module scope, and a request may move its clock. */
+import { waitUntil } from "cloudflare:workers"
 import { Clock, Context, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
-import { JwtVerifier, SwaggerUi, TokenIntrospection } from "effect-oauth2"
+import { JwtVerifier, KeySet, RequestIsolation, SwaggerUi, TokenIntrospection } from "effect-oauth2"
 import { Api, audience, Routes } from "./handler.ts"
 
 interface Env {
@@ -27,6 +28,23 @@ const Page = SwaggerUi.layer(Api, {
 })
 
 const make = (issuer: string) => ({
+  waitUntil: HttpRouter.toWebHandler(
+    Routes.pipe(
+      Layer.provide(JwtVerifier.layer({ issuer, audience })),
+      Layer.provide([FetchHttpClient.layer, Moved, Layer.succeed(RequestIsolation, { waitUntil })])
+    ),
+    { disableLogger: true }
+  ).handler,
+  refresh: HttpRouter.toWebHandler(
+    Routes.pipe(
+      Layer.provide(JwtVerifier.layerKeySet({ issuer, audience })),
+      Layer.provide(
+        KeySet.layerDiscovery({ issuer }).pipe(Layer.tap((context) => Context.get(context, KeySet.KeySet).refresh))
+      ),
+      Layer.provide([FetchHttpClient.layer, Moved])
+    ),
+    { disableLogger: true }
+  ).handler,
   jwt: HttpRouter.toWebHandler(
     Layer.mergeAll(Routes, Page).pipe(
       Layer.provide(JwtVerifier.layer({ issuer, audience })),
@@ -56,6 +74,9 @@ export default {
       moved += Number(advance)
       return new Response("")
     }
-    return url.searchParams.has("introspection") ? made.introspection(request, context) : made.jwt(request, context)
+    for (const name of ["introspection", "waitUntil", "refresh"] as const) {
+      if (url.searchParams.has(name)) return made[name](request, context)
+    }
+    return made.jwt(request, context)
   }
 }
