@@ -17,7 +17,7 @@ export const bundleProgram = async (name: string, platform: "node" | "browser" =
     cwd: root,
     input: join(root, "test", "runtimes", "programs", `${name}.ts`),
     platform,
-    external: /^(?:node|cloudflare):/,
+    external: /^(?:node:|cloudflare:|swagger-ui-data\/)/,
     resolve: { conditionNames: ["@effect-oauth2/source", "import"] },
     logLevel: "silent"
   })

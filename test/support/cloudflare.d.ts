@@ -2,3 +2,8 @@
 declare module "cloudflare:workers" {
   export const waitUntil: (promise: Promise<unknown>) => void
 }
+
+declare module "swagger-ui-data/*" {
+  const bytes: Uint8Array
+  export default bytes
+}

@@ -1,7 +1,7 @@
 /** Serves a bundled Worker with workerd. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
 import type { Readable } from "node:stream"
@@ -13,16 +13,32 @@ export interface Workerd {
   readonly stop: () => Promise<void>
 }
 
-export const startWorkerd = async (program: string, worker: string, issuer: string): Promise<Workerd> => {
+export interface WorkerOptions {
+  /** Path of the bundle. */
+  readonly worker: string
+  readonly bindings?: Readonly<Record<string, string>>
+  /** Files that the Worker imports as bytes, by the name of the module. Wrangler's rule of type `Data` does this. */
+  readonly data?: Readonly<Record<string, string>>
+}
+
+export const startWorkerd = async (
+  program: string,
+  { bindings = {}, data = {}, worker }: WorkerOptions
+): Promise<Workerd> => {
   const config = join(dirname(worker), "config.capnp")
+  const modules = Object.entries(data).map(([name, path]) => {
+    copyFileSync(path, join(dirname(worker), basename(path)))
+    return `(name = "${name}", data = embed "${basename(path)}")`
+  })
+  const texts = Object.entries(bindings).map(([name, text]) => `(name = "${name}", text = ${JSON.stringify(text)})`)
   writeFileSync(
     config,
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (
-      modules = [(name = "worker", esModule = embed "${basename(worker)}")],
-      bindings = [(name = "ISSUER", text = "${issuer}")],
+      modules = [${[`(name = "worker", esModule = embed "${basename(worker)}")`, ...modules].join(", ")}],
+      bindings = [${texts.join(", ")}],
       compatibilityDate = "2026-10-01",
       globalOutbound = "network"
     )),
