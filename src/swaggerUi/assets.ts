@@ -16,9 +16,18 @@ export interface Assets {
 }
 
 /** Files that the app does not serve. */
-export interface Hosted {
-  readonly url: (name: FileName) => string
+export class Hosted {
+  readonly #baseUrl: string
   readonly integrity: HostedAssets["integrity"]
+
+  constructor({ baseUrl, integrity }: HostedAssets) {
+    this.#baseUrl = baseUrl
+    this.integrity = integrity
+  }
+
+  url(name: FileName): string {
+    return this.#baseUrl + name
+  }
 }
 
 export type FileName = keyof typeof contentTypes
@@ -89,7 +98,7 @@ const hosted = (given: HostedAssets): Effect.Effect<Hosted, ConfigurationError> 
       "assets must have the baseUrl of swagger-ui-dist, such as https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.35.0/, which ends with a slash, and the integrity of swagger-ui.css and swagger-ui-bundle.js, such as sha384-, then the hash in base64."
     return Effect.fail(new ConfigurationError({ setting: "assets", message }))
   }
-  return Effect.succeed({ url: (name) => given.baseUrl + name, integrity: given.integrity })
+  return Effect.succeed(new Hosted(given))
 }
 
 /** Returns the files that the app passes. A bundler may embed a file as an `ArrayBuffer`. */

@@ -26,7 +26,7 @@ ${body}
 /** A file of the page, and its hash (Subresource Integrity) if another server has the file. */
 export interface Reference {
   readonly url: string
-  readonly integrity?: string
+  readonly integrity: string | undefined
 }
 
 const attributes = (name: string, { integrity, url }: Reference): string =>

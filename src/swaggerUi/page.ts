@@ -28,7 +28,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const { favicon, resources, script, style } =
-    "url" in files ? hostedReferences(files) : packageReferences(files, path, below)
+    files instanceof assets.Hosted ? hostedReferences(files) : packageReferences(files, path, below)
   const pageScript = yield* scriptResource(below, "page", scripts.page)
   const redirectScript = yield* scriptResource(below, "oauth2-redirect", scripts.redirect)
   const url = options.url ?? relative(path, openApiPath === false ? path : openApiPath)
@@ -40,7 +40,7 @@ export const make = Effect.fnUntraced(function* (
         title: options.title ?? `${document.info.title} - Swagger UI`,
         stylesheet: style,
         favicon: options.favicon ?? favicon,
-        scripts: [script, { url: relative(path, pageScript.path) }],
+        scripts: [script, served(relative(path, pageScript.path))],
         configuration: {
           url,
           ...(redirectPath === false ? undefined : { oauth2RedirectUrl: relative(path, redirectPath) }),
@@ -81,10 +81,12 @@ interface References {
 // `script-src` and `style-src` name the file, so that no other file of its server can run.
 const absolute = ({ url }: html.Reference): ReadonlyArray<string> => (documents.origin(url) === undefined ? [] : [url])
 
-const hostedReferences = ({ integrity, url }: assets.Hosted): References => ({
-  style: { url: url("swagger-ui.css"), integrity: integrity["swagger-ui.css"] },
-  script: { url: url("swagger-ui-bundle.js"), integrity: integrity["swagger-ui-bundle.js"] },
-  favicon: url("favicon-32x32.png"),
+const served = (url: string): html.Reference => ({ url, integrity: undefined })
+
+const hostedReferences = (hosted: assets.Hosted): References => ({
+  style: { url: hosted.url("swagger-ui.css"), integrity: hosted.integrity["swagger-ui.css"] },
+  script: { url: hosted.url("swagger-ui-bundle.js"), integrity: hosted.integrity["swagger-ui-bundle.js"] },
+  favicon: hosted.url("favicon-32x32.png"),
   resources: []
 })
 
@@ -107,8 +109,8 @@ const packageReferences = (
   const favicon = file("favicon-32x32.png")
   const notices = notice === undefined ? [] : [one(assets.noticeName, notice, "text/plain; charset=utf-8")]
   return {
-    style: { url: relative(path, style.path) },
-    script: { url: relative(path, script.path) },
+    style: served(relative(path, style.path)),
+    script: served(relative(path, script.path)),
     favicon: relative(path, favicon.path),
     resources: [style, script, favicon, ...notices]
   }
