@@ -34,7 +34,7 @@ export const swaggerUi = async (isTampered = false) => {
   })
   return {
     version,
-    files: Object.fromEntries(Object.keys(contentTypes).map((name) => [`swagger-ui-data/${name}`, pathOf(name)])),
+    files: Object.fromEntries(Object.keys(contentTypes).map((name) => [`swagger-ui-data/${name}.bin`, pathOf(name)])),
     hosted: {
       baseUrl: `${origin}/npm/swagger-ui-dist@${version}/`,
       integrity: {

@@ -3,9 +3,9 @@ import { waitUntil } from "cloudflare:workers"
 import { Clock, Context, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
 import { JwtVerifier, KeySet, RequestIsolation, SwaggerUi, TokenIntrospection } from "effect-oauth2"
-import css from "swagger-ui-data/swagger-ui.css"
-import icon from "swagger-ui-data/favicon-32x32.png"
-import script from "swagger-ui-data/swagger-ui-bundle.js"
+import css from "swagger-ui-data/swagger-ui.css.bin"
+import icon from "swagger-ui-data/favicon-32x32.png.bin"
+import script from "swagger-ui-data/swagger-ui-bundle.js.bin"
 import { Api, audience, Routes } from "./handler.ts"
 
 interface Env {
