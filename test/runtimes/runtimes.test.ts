@@ -122,9 +122,41 @@ describe("every runtime", () => {
   })
 })
 
+describe("the documentation page with the files of the installed swagger-ui-dist", () => {
+  let bundle: Bundle
+  beforeAll(async () => {
+    bundle = await bundleProgram("docsPage", "node", import.meta.dirname)
+  })
+  afterAll(() => bundle.remove())
+
+  const shown = async (program: string, options: ReadonlyArray<string>): Promise<string> =>
+    (await run(program, [...options, bundle.path])).stdout.trim()
+
+  const bun = find("bun")
+  it.runIf(bun !== undefined)("is served by Bun", { timeout: 60_000 }, async () => {
+    assert.strictEqual(await shown(bun ?? "", commands.bun ?? []), "200")
+  })
+
+  const deno = find("deno")
+  it.runIf(deno !== undefined)("is served by Deno, which needs --allow-read for it", { timeout: 60_000 }, async () => {
+    // Without --no-npm, which hides the installed package.
+    const options = ["run", "--no-remote", "--no-prompt", "--allow-net"]
+    assert.strictEqual(await shown(deno ?? "", [...options, "--allow-read"]), "200")
+    assert.include(await shown(deno ?? "", options), "swagger-ui-dist could not be read")
+  })
+})
+
 describe("another Node", () => {
   // The whole suite takes minutes. These tests start programs and read the disk.
-  const subset = ["test/promises/itemsApi.test.ts", "test/swaggerUi"]
+  const subset = [
+    "test/promises/itemsApi.test.ts",
+    "test/swaggerUi",
+    "test/core/BearerToken.node.test.ts",
+    "test/verifier/JwtVerifier.test.ts",
+    "test/verifier/KeySet.test.ts",
+    "test/verifier/Signatures.test.ts",
+    "test/verifier/TokenIntrospection.server.test.ts"
+  ]
 
   for (const runtime of ["node22", "node26"] as const) {
     const program = find(runtime)
