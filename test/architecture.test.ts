@@ -38,6 +38,7 @@ const vocabulary = [
   "core/AccessToken.ts",
   "core/BearerToken.ts",
   "core/Challenge.ts",
+  "core/RequestIsolation.ts",
   "core/SecurityError.ts",
   "core/SecurityScopes.ts",
   "verifier/TokenVerifier.ts"

@@ -4,8 +4,9 @@
  *
  * **Details**
  *
- * - The files come from the optional peer dependency `swagger-ui-dist`. Run `npm install swagger-ui-dist`.
- * - The `Content-Security-Policy` allows only scripts and styles of your app. Requests may go to your app, to the
+ * - The files come from the optional peer dependency `swagger-ui-dist`. Run `npm install swagger-ui-dist`. The option
+ *   `assets` takes the files, or their URL, on runtimes without a disk.
+ * - The `Content-Security-Policy` allows only scripts and styles of your app and of `assets`. Requests may go to your app, to the
  *   document's servers, and to the endpoints of its security schemes.
  * - The generated URLs are relative. The page works below a router prefix and behind a reverse proxy without an option.
  * - PKCE with `S256` is on by default (RFC 7636).
@@ -49,7 +50,7 @@ import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as scalar from "./scalar.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 
-export type { Assets, Document, InitOAuth, Options } from "./options.ts"
+export type { Assets, Document, HostedAssets, InitOAuth, Options } from "./options.ts"
 
 /**
  * Adds a documentation page, its files, its redirect page and its OpenAPI document to the `HttpRouter`.

@@ -6,13 +6,28 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { ConfigurationError } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
-import type { Assets as Given } from "./options.ts"
+import type { Assets as Given, HostedAssets } from "./options.ts"
 
 export interface Assets {
   readonly version: string
   readonly files: Readonly<Record<FileName, Uint8Array<ArrayBuffer>>>
   /** Licenses of the bundled packages. Older versions of `swagger-ui-dist` do not have this file. */
   readonly notice: Uint8Array<ArrayBuffer> | undefined
+}
+
+/** Files that the app does not serve. */
+export class Hosted {
+  readonly #baseUrl: string
+  readonly integrity: HostedAssets["integrity"]
+
+  constructor({ baseUrl, integrity }: HostedAssets) {
+    this.#baseUrl = baseUrl
+    this.integrity = integrity
+  }
+
+  url(name: FileName): string {
+    return this.#baseUrl + name
+  }
 }
 
 export type FileName = keyof typeof contentTypes
@@ -71,9 +86,25 @@ const bytesOf = (given: unknown): Uint8Array<ArrayBuffer> | undefined =>
       ? new Uint8Array(given.slice(0))
       : undefined
 
+// The Content-Security-Policy contains an absolute URL, so a `;` or a space would end its directive.
+const baseUrl = /^(?:https?:\/\/[\w.-]+(?::\d+)?\/|\.{0,2}\/(?!\/))(?:[\w.@~-]+\/)*$/
+const hash = /^sha(?:256|384|512)-[A-Za-z0-9+/]+={0,2}$/
+
+const hosted = (given: HostedAssets): Effect.Effect<Hosted, ConfigurationError> => {
+  const integrity = ownProperties<Partial<HostedAssets["integrity"]>>(given.integrity ?? {})
+  const { "swagger-ui.css": css, "swagger-ui-bundle.js": bundle } = integrity
+  if (!baseUrl.test(given.baseUrl) || !hash.test(css ?? "") || !hash.test(bundle ?? "")) {
+    const message =
+      "assets must have the baseUrl of swagger-ui-dist, such as https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.35.0/, which ends with a slash, and the integrity of swagger-ui.css and swagger-ui-bundle.js, such as sha384-, then the hash in base64."
+    return Effect.fail(new ConfigurationError({ setting: "assets", message }))
+  }
+  return Effect.succeed(new Hosted(given))
+}
+
 /** Returns the files that the app passes. A bundler may embed a file as an `ArrayBuffer`. */
-export const ofGiven = (given: Given): Effect.Effect<Assets, ConfigurationError> => {
-  const { files, version } = ownProperties<Partial<Given>>(given)
+export const ofGiven = (given: Given | HostedAssets): Effect.Effect<Assets | Hosted, ConfigurationError> => {
+  if (Object.hasOwn(given, "baseUrl")) return hosted(ownProperties(given as HostedAssets))
+  const { files, version } = ownProperties(given as Partial<Given>)
   const own = ownProperties<Partial<Given["files"]>>(files ?? {})
   const css = bytesOf(own["swagger-ui.css"])
   const bundle = bytesOf(own["swagger-ui-bundle.js"])

@@ -12,9 +12,15 @@ const write = (directives: Readonly<Record<string, ReadonlyArray<string>>>): str
     .join("; ")
 
 // Swagger UI loads its icons from `data:` URLs, and shows images in API responses from `blob:` URLs.
-export const documentation = (connect: ReadonlyArray<string>, images: ReadonlyArray<string>): string =>
+export const documentation = (
+  connect: ReadonlyArray<string>,
+  images: ReadonlyArray<string>,
+  scripts: ReadonlyArray<string>,
+  styles: ReadonlyArray<string>
+): string =>
   write({
-    "style-src": ["'self'"],
+    "script-src": ["'self'", ...scripts],
+    "style-src": ["'self'", ...styles],
     "img-src": ["'self'", "data:", "blob:", ...images],
     "connect-src": ["'self'", ...connect]
   })

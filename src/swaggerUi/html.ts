@@ -23,23 +23,33 @@ ${body}
 </html>
 `
 
+/** A file of the page, and its hash (Subresource Integrity) if another server has the file. */
+export interface Reference {
+  readonly url: string
+  readonly integrity: string | undefined
+}
+
+const attributes = (name: string, { integrity, url }: Reference): string =>
+  `${name}="${escape(url)}"` +
+  (integrity === undefined ? "" : ` integrity="${escape(integrity)}" crossorigin="anonymous"`)
+
 /** The documentation page. The configuration is data, because the Content-Security-Policy forbids inline scripts. */
 export const documentation = (options: {
   readonly title: string
-  readonly stylesheet: string
+  readonly stylesheet: Reference
   readonly favicon: string
-  readonly scripts: ReadonlyArray<string>
+  readonly scripts: ReadonlyArray<Reference>
   readonly configuration: unknown
 }): string =>
   page(
     options.title,
     `
-<link rel="stylesheet" href="${escape(options.stylesheet)}">
+<link rel="stylesheet" ${attributes("href", options.stylesheet)}>
 <link rel="icon" href="${escape(options.favicon)}">`,
     `<div id="swagger-ui"></div>
 <noscript>This page needs JavaScript.</noscript>
 <script id="swagger-ui-configuration" type="application/json">${escapeJson(options.configuration)}</script>
-${options.scripts.map((script) => `<script src="${escape(script)}"></script>`).join("\n")}`
+${options.scripts.map((script) => `<script ${attributes("src", script)}></script>`).join("\n")}`
   )
 
 /** The page to which the authorization server redirects the browser. */

@@ -65,6 +65,28 @@ export interface Assets {
 }
 
 /**
+ * URL of the files of the package `swagger-ui-dist`, for runtimes without a disk. Browsers load the files from there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HostedAssets {
+  /**
+   * URL of the folder with the files. It ends with a slash. It is absolute, such as
+   * `https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.35.0/`, or relative to the page, such as `./swagger-ui/`.
+   */
+  readonly baseUrl: string
+  /**
+   * Hashes of the files (Subresource Integrity), such as `sha384-` and the hash in base64. A browser refuses a file with
+   * another hash. The page's `Content-Security-Policy` allows only these two files of the other origin.
+   */
+  readonly integrity: {
+    readonly "swagger-ui.css": string
+    readonly "swagger-ui-bundle.js": string
+  }
+}
+
+/**
  * Options for `SwaggerUi.layer`.
  *
  * @category models
@@ -72,12 +94,12 @@ export interface Assets {
  */
 export interface Options {
   /**
-   * Files of Swagger UI. Set them where no disk holds the package, such as on Cloudflare Workers. Let your bundler embed
-   * the files: `docs/runtimes.md` shows how.
+   * Files of Swagger UI, or their URL. Set this option where no disk holds the package, such as on Cloudflare Workers.
+   * `docs/runtimes.md` shows how to embed the files.
    *
    * @default the files of the installed package `swagger-ui-dist`
    */
-  readonly assets?: Assets
+  readonly assets?: Assets | HostedAssets
   /** Path of the page. @default "/docs" */
   readonly path?: `/${string}`
   /** Path of the document. If `false`, the document is not served, and `url` is required. @default "/openapi.json" */

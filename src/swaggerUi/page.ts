@@ -12,7 +12,11 @@ import * as scripts from "./scripts.ts"
 
 type Path = Resource["path"]
 
-export const make = Effect.fnUntraced(function* (document: Document, options: Options, files: assets.Assets) {
+export const make = Effect.fnUntraced(function* (
+  document: Document,
+  options: Options,
+  files: assets.Assets | assets.Hosted
+) {
   const path = options.path ?? "/docs"
   const below = (name: string): Path => `/${`${path.replace(/\/$/, "")}/${name}`.slice(1)}`
   const redirectPath = options.oauth2RedirectPath ?? below("oauth2-redirect")
@@ -23,7 +27,8 @@ export const make = Effect.fnUntraced(function* (document: Document, options: Op
     return yield* configuration.refuse("oauth2RedirectPath", `must differ from path and openapiPath (${redirectPath}).`)
   }
 
-  const { favicon, notices, script, style } = packageResources(files, below)
+  const { favicon, resources, script, style } =
+    files instanceof assets.Hosted ? hostedReferences(files) : packageReferences(files, path, below)
   const pageScript = yield* scriptResource(below, "page", scripts.page)
   const redirectScript = yield* scriptResource(below, "oauth2-redirect", scripts.redirect)
   const url = options.url ?? relative(path, openapiPath === false ? path : openapiPath)
@@ -33,9 +38,9 @@ export const make = Effect.fnUntraced(function* (document: Document, options: Op
     body: encode(
       html.documentation({
         title: options.title ?? `${document.info.title} - Swagger UI`,
-        stylesheet: relative(path, style.path),
-        favicon: options.favicon ?? relative(path, favicon.path),
-        scripts: [relative(path, script.path), relative(path, pageScript.path)],
+        stylesheet: style,
+        favicon: options.favicon ?? favicon,
+        scripts: [script, served(relative(path, pageScript.path))],
         configuration: {
           url,
           ...(redirectPath === false ? undefined : { oauth2RedirectUrl: relative(path, redirectPath) }),
@@ -49,7 +54,9 @@ export const make = Effect.fnUntraced(function* (document: Document, options: Op
     headers: {
       "content-security-policy": policy.documentation(
         documents.unique([...documents.origins(document), url, ...(options.connectSources ?? [])]),
-        documents.unique([options.favicon])
+        documents.unique([options.favicon ?? favicon]),
+        absolute(script),
+        absolute(style)
       )
     }
   }
@@ -57,17 +64,38 @@ export const make = Effect.fnUntraced(function* (document: Document, options: Op
   return [
     page,
     pageScript,
-    style,
-    script,
-    favicon,
-    ...notices,
+    ...resources,
     ...(redirectPath === false ? [] : [redirectScript, redirectPage(redirectPath, redirectScript.path)]),
     ...(openapiPath === false ? [] : [documentResource(openapiPath, document)])
   ]
 })
 
+/** What the page refers to, and the resources that the app serves. */
+interface References {
+  readonly style: html.Reference
+  readonly script: html.Reference
+  readonly favicon: string
+  readonly resources: ReadonlyArray<Resource>
+}
+
+// `script-src` and `style-src` name the file, so that no other file of its server can run.
+const absolute = ({ url }: html.Reference): ReadonlyArray<string> => (documents.origin(url) === undefined ? [] : [url])
+
+const served = (url: string): html.Reference => ({ url, integrity: undefined })
+
+const hostedReferences = (hosted: assets.Hosted): References => ({
+  style: { url: hosted.url("swagger-ui.css"), integrity: hosted.integrity["swagger-ui.css"] },
+  script: { url: hosted.url("swagger-ui-bundle.js"), integrity: hosted.integrity["swagger-ui-bundle.js"] },
+  favicon: hosted.url("favicon-32x32.png"),
+  resources: []
+})
+
 // The URLs contain the version, so browsers may cache the files for a year.
-const packageResources = ({ files, notice, version }: assets.Assets, below: (name: string) => Path) => {
+const packageReferences = (
+  { files, notice, version }: assets.Assets,
+  path: Path,
+  below: (name: string) => Path
+): References => {
   const one = (name: string, body: Resource["body"], contentType: string): Resource => ({
     path: below(`swagger-ui-dist@${version}/${name}`),
     body,
@@ -76,11 +104,15 @@ const packageResources = ({ files, notice, version }: assets.Assets, below: (nam
     headers: {}
   })
   const file = (name: assets.FileName) => one(name, files[name], assets.contentTypes[name])
+  const style = file("swagger-ui.css")
+  const script = file("swagger-ui-bundle.js")
+  const favicon = file("favicon-32x32.png")
+  const notices = notice === undefined ? [] : [one(assets.noticeName, notice, "text/plain; charset=utf-8")]
   return {
-    style: file("swagger-ui.css"),
-    script: file("swagger-ui-bundle.js"),
-    favicon: file("favicon-32x32.png"),
-    notices: notice === undefined ? [] : [one(assets.noticeName, notice, "text/plain; charset=utf-8")]
+    style: served(relative(path, style.path)),
+    script: served(relative(path, script.path)),
+    favicon: relative(path, favicon.path),
+    resources: [style, script, favicon, ...notices]
   }
 }
 

@@ -35,6 +35,7 @@ import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as KeySet from "./KeySet.ts"
 import { AuthorizationServerUnavailable, ConfigurationError } from "../core/SecurityError.ts"
 import { freezeError } from "../core/lib/exit.ts"
+import { RequestIsolation } from "../core/RequestIsolation.ts"
 import { Shared } from "./cache/shared.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
 
@@ -324,6 +325,7 @@ export const layerAllowedIssuers = (
         return yield* refuseSetting("maxIssuers", "must be a whole number between 1 and 10000")
       }
       const context = yield* Effect.context<NeedsHttpClient | Scope.Scope>()
+      const isIsolated = (yield* RequestIsolation) !== undefined
       const hosts = yield* requireHttpHosts(rest.httpHosts)
       const build = (issuer: string) => {
         const own = { ...rest, issuer, issuerAliases: [] }
@@ -354,7 +356,7 @@ export const layerAllowedIssuers = (
             )
           }
           // Built once, also if several tokens of the issuer arrive at a time.
-          const built = new Shared(Effect.orDie(build(issuer))).outcome
+          const built = new Shared(Effect.orDie(build(issuer)), { isIsolated }).outcome
           const stored = Effect.tap(built, (found) =>
             Effect.sync(() => {
               trusts.set(issuer, Effect.succeed(found))

@@ -147,7 +147,12 @@ export class KeySet extends Context.Service<
      * A cached token is accepted while its key is among the keys that `findFetched` or `find` returns.
      */
     readonly findFetched: (header: KeySelector, clock: Clock.Clock, now: number) => ReadonlyArray<CryptoKey>
-    /** Fetches the keys unless they are fresh. Run it at start-up if the program must not start without keys. */
+    /**
+     * Fetches the keys unless they are fresh. Run it at start-up if the program must not start without keys.
+     *
+     * On Cloudflare Workers (`RequestIsolation`), it dies with a `ConfigurationError` outside of an HTTP request, because
+     * a fetch at start-up is impossible there. The first request that needs keys fetches them.
+     */
     readonly refresh: Effect.Effect<void, AuthorizationServerUnavailable>
     /**
      * Forgets the fetched keys, and fetches them anew at the next lookup. Use it if a private key is compromised: the

@@ -72,7 +72,7 @@ export const layerNode: Layer.Layer<never, ConfigurationError> = Layer.effect(
           new ConfigurationError({
             setting: "Signatures.layerNode",
             message:
-              "Signatures.layerNode: this runtime has no node:crypto (process.getBuiltinModule). Use Signatures.layerJose, or leave the layer out."
+              "Signatures.layerNode: this runtime has no node:crypto (process.getBuiltinModule), or it cannot verify all signatures, as on Cloudflare Workers. Use Signatures.layerJose, or leave the layer out."
           })
         )
       : Effect.succeed(make(modules))

@@ -16,7 +16,7 @@
  * | accepted, but the cache is full | admits it on its second use, and evicts an unused token |
  * | refused | does not cache it, and evicts no token |
  * | refused for its form, at least twice | caches the error, for at most 64 tokens of at most 256 characters |
- * | presented by several requests at the same time | verifies it once |
+ * | presented by several requests at the same time | verifies it once, or again if the verification takes 10 seconds |
  * | from a custom verifier, with mutable claims such as a `Date` or an instance of a class | verifies it for each request |
  *
  * The cache holds at most 10 000 tokens (`capacity`) in at most 16 MiB (`maxBytes`, estimated). A lookup compares the

@@ -174,7 +174,8 @@ export const check = async (
     JSON.stringify({
       extends: "../../../tsconfig.json",
       compilerOptions: { noUnusedLocals: false, noUnusedParameters: false },
-      include: ["**/*.ts"]
+      // The documentation imports a module of Cloudflare Workers.
+      include: ["**/*.ts", "../../support/cloudflare.d.ts"]
     })
   )
   const failures = new Map<Snippet, string>()

@@ -11,13 +11,18 @@ export interface Bundle {
   readonly remove: () => void
 }
 
-export const bundleProgram = async (name: string, platform: "node" | "browser" = "node"): Promise<Bundle> => {
-  const folder = mkdtempSync(join(tmpdir(), "effect-oauth2-"))
+/** `parent` is the folder of the bundle. A program that loads installed packages must be in the repository. */
+export const bundleProgram = async (
+  name: string,
+  platform: "node" | "browser" = "node",
+  parent: string = tmpdir()
+): Promise<Bundle> => {
+  const folder = mkdtempSync(join(parent, ".bundles-"))
   const bundle = await rolldown({
     cwd: root,
     input: join(root, "test", "runtimes", "programs", `${name}.ts`),
     platform,
-    external: /^node:/,
+    external: /^(?:node:|cloudflare:|swagger-ui-data\/)/,
     resolve: { conditionNames: ["@effect-oauth2/source", "import"] },
     logLevel: "silent"
   })

@@ -61,6 +61,69 @@ describe("SwaggerUi.layer at start-up", () => {
     })
   )
 
+  const integrity = { "swagger-ui.css": "sha384-YQ==", "swagger-ui-bundle.js": "sha256-Yg==" }
+  const baseUrl = "https://cdn.example.com:8443/npm/swagger-ui-dist@5.1.2/"
+
+  /** Returns the body and the Content-Security-Policy of a path. */
+  const getFrom = (options: SwaggerUi.Options) => {
+    const { handler } = HttpRouter.toWebHandler(
+      SwaggerUi.layer(document, options).pipe(Layer.provide(HttpServer.layerServices))
+    )
+    return (path: string) =>
+      Effect.promise(async () => {
+        const response = await handler(new Request(`https://a.test${path}`))
+        return {
+          status: response.status,
+          body: await response.text(),
+          policy: response.headers.get("content-security-policy") ?? ""
+        }
+      })
+  }
+
+  it.effect("refers to files at another URL, with their hashes, and allows only these files", () =>
+    Effect.gen(function* () {
+      const get = getFrom({ assets: { baseUrl, integrity } })
+      const { body, policy } = yield* get("/docs")
+      assert.include(body, `href="${baseUrl}swagger-ui.css" integrity="sha384-YQ==" crossorigin="anonymous"`)
+      assert.include(body, `src="${baseUrl}swagger-ui-bundle.js" integrity="sha256-Yg==" crossorigin="anonymous"`)
+      assert.include(body, `href="${baseUrl}favicon-32x32.png"`)
+      assert.include(
+        policy,
+        `script-src 'self' ${baseUrl}swagger-ui-bundle.js; style-src 'self' ${baseUrl}swagger-ui.css;`
+      )
+      assert.include(policy, "img-src 'self' data: blob: https://cdn.example.com:8443;")
+      assert.strictEqual((yield* get("/docs/swagger-ui-dist@5.1.2/swagger-ui-bundle.js")).status, 404)
+    })
+  )
+
+  it.effect("refers to files at a URL that is relative to the page", () =>
+    Effect.gen(function* () {
+      const { body, policy } = yield* getFrom({ assets: { baseUrl: "./swagger-ui/", integrity } })("/docs")
+      assert.include(body, `src="./swagger-ui/swagger-ui-bundle.js" integrity="sha256-Yg=="`)
+      assert.include(policy, "script-src 'self'; style-src 'self';")
+    })
+  )
+
+  it.effect("refuses a base URL that a Content-Security-Policy cannot name, and files without a hash", () =>
+    Effect.gen(function* () {
+      for (const bad of [
+        { baseUrl: "https://cdn.example.com/a;script-src */", integrity },
+        { baseUrl: "https://cdn.example.com/a b/", integrity },
+        { baseUrl: "https://cdn.example.com", integrity },
+        { baseUrl: "//cdn.example.com/", integrity },
+        { baseUrl: "javascript:alert(1)//", integrity },
+        { baseUrl },
+        { baseUrl, integrity: { ...integrity, "swagger-ui.css": undefined } },
+        { baseUrl, integrity: { ...integrity, "swagger-ui-bundle.js": "sha384-YQ== sha256-Yg==" } },
+        { baseUrl, integrity: { ...integrity, "swagger-ui-bundle.js": "md5-YQ==" } }
+      ]) {
+        const error = yield* refused({ assets: bad })
+        assert.strictEqual(error.setting, "assets")
+        assert.include(error.message, "baseUrl")
+      }
+    })
+  )
+
   it.effect("refuses assets without a version, and assets without a file", () =>
     Effect.gen(function* () {
       const { "swagger-ui.css": _, ...others } = assets.files

@@ -10,7 +10,7 @@ import { type ConfigurationError, InvalidToken } from "../../core/SecurityError.
 import { failWith } from "../../core/constantErrors.ts"
 import * as counter from "../../core/lib/counter.ts"
 import { exitOf, freezeFailure } from "../../core/lib/exit.ts"
-import { RequestIsolation } from "../../core/lib/isolation.ts"
+import { RequestIsolation } from "../../core/RequestIsolation.ts"
 import { isObserved } from "../../core/effect/observed.ts"
 import { type CacheSettings, readSettings } from "./cacheSettings.ts"
 import { addTo, type CachedToken } from "./cacheEntry.ts"

@@ -1,8 +1,9 @@
 /** Runs an effect once for all fibers that need its outcome, and can remember the outcome for a while. */
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 
 // One count for all verifiers, because a verifier may wrap another, and a program may wrap `invalidate`.
@@ -13,8 +14,15 @@ export const countInvalidation = (): void => {
   invalidations++
 }
 
+/**
+ * No fiber joins a run that is older, in milliseconds. Its timers may have stopped, so it might never end. Each request
+ * to an authorization server takes less time.
+ */
+const maxAge = 10_000
+
 /** One run of the effect. The first fiber that waits creates `outcome`. */
 interface Run<A, E> {
+  readonly startedAt: Instant
   outcome: Deferred.Deferred<Exit.Exit<A, E>> | undefined
 }
 
@@ -44,7 +52,7 @@ interface Remembered<A, E> {
 /**
  * Shares one run of an effect between fibers. The first fiber runs the effect, and the others wait for the outcome. If
  * the first fiber is interrupted, the next fiber runs the effect again. So if a client disconnects, other requests with
- * the same token still complete.
+ * the same token still complete. The next fiber also runs the effect again if the first fiber takes 10 seconds.
  *
  * With a `memory`, later fibers get the same outcome until it expires, or until the program invalidates a token.
  */
@@ -61,9 +69,9 @@ export class Shared<A, E> {
   }
 
   /** Returns the outcome, and runs the effect if necessary. */
-  readonly outcome: Effect.Effect<A, E> = Effect.suspend(() => {
+  readonly outcome: Effect.Effect<A, E> = Clock.clockWith((clock) => {
     if (this.#remembered !== undefined && this.#isCurrent(this.#remembered)) return this.#remembered.exit
-    const joined = this.#joined()
+    const joined = this.#joined(clock)
     if (joined !== undefined) return this.#wait(joined)
     let own: Run<A, E> | undefined
     let invalidationsBefore = 0
@@ -71,11 +79,14 @@ export class Shared<A, E> {
       // Start inside `onExit`, so an interrupt cannot skip the end of the run. A fiber may pause between two effects,
       // so another fiber may have started a run in the meantime.
       Effect.suspend(() => {
-        const joined = this.#joined()
+        const joined = this.#joined(clock)
         if (joined !== undefined) return this.#wait(joined)
-        this.#run = own = { outcome: undefined }
+        const forgotten = this.#options.isIsolated === true ? undefined : this.#run
+        this.#run = own = { startedAt: readInstant(clock), outcome: undefined }
         invalidationsBefore = invalidations
         this.#options.onStart?.()
+        // The fibers that wait for the forgotten run join this run.
+        if (forgotten?.outcome !== undefined) Deferred.doneUnsafe(forgotten.outcome, Effect.succeed(Exit.interrupt()))
         return this.#effect
       }),
       (exit) => {
@@ -85,8 +96,10 @@ export class Shared<A, E> {
     )
   })
 
-  #joined(): Run<A, E> | undefined {
-    return this.#options.isIsolated === true ? undefined : this.#run
+  #joined(clock: Clock.Clock): Run<A, E> | undefined {
+    const run = this.#run
+    if (run === undefined || this.#options.isIsolated === true) return
+    return elapsed(run.startedAt, readInstant(clock)) < maxAge ? run : undefined
   }
 
   #wait(run: Run<A, E>): Effect.Effect<A, E> {
@@ -94,8 +107,10 @@ export class Shared<A, E> {
     return Effect.flatMap(Deferred.await(run.outcome), (exit) => (Exit.hasInterrupts(exit) ? this.outcome : exit))
   }
 
-  #end(run: Run<A, E>, exit: Exit.Exit<A, E>, invalidationsBefore: number): void {
-    const { memory, onEnd } = this.#options
+  #end(own: Run<A, E>, exit: Exit.Exit<A, E>, invalidationsBefore: number): void {
+    const { isIsolated, memory, onEnd } = this.#options
+    // Fibers no longer wait for this run.
+    if (this.#run !== own && isIsolated !== true) return
     if (memory !== undefined) {
       const until = memory.expiryOf(exit, memory.clock.currentTimeMillisUnsafe())
       this.#remembered = { exit, until, invalidationsBefore }
@@ -103,7 +118,7 @@ export class Shared<A, E> {
     onEnd?.(exit)
     // Clear this before the waiting fibers continue, because the first of them may start the next run.
     this.#run = undefined
-    if (run.outcome !== undefined) Deferred.doneUnsafe(run.outcome, Effect.succeed(exit))
+    if (own.outcome !== undefined) Deferred.doneUnsafe(own.outcome, Effect.succeed(exit))
   }
 
   #isCurrent({ invalidationsBefore, until }: Remembered<A, E>): boolean {

@@ -38,6 +38,9 @@ const youngUntil = 400
 /** Longest wait while the circuit is half-open, in milliseconds. */
 const maxWait = 1000
 
+/** A request that is older has lost its timers, in milliseconds. Its slot, or its place in the queue, is free. */
+const maxAge = 6000
+
 /** The first waiting request checks this often for changes that only time causes. */
 const tick = "50 millis"
 
@@ -78,9 +81,11 @@ export class RequestQueue {
   /** Succeeds when the request may start. Call `leave` when the request has ended, even if it has not started. */
   turn(ticket: Ticket): Decision {
     return Clock.clockWith((clock) => {
+      const now = readInstant(clock)
+      this.#forgetOld(now)
       if (this.#waiting.size >= maxWaiting) return this.#unavailable("Timeout")
       this.#waiting.add(ticket)
-      this.#advance(readInstant(clock))
+      this.#advance(now)
       return this.#wait(ticket, clock)
     })
   }
@@ -126,6 +131,7 @@ export class RequestQueue {
   }
 
   #advance(now: Instant): void {
+    this.#forgetOld(now)
     for (const ticket of this.#waiting) {
       const decision = this.#decide(ticket, now)
       if (decision === undefined) break
@@ -138,6 +144,23 @@ export class RequestQueue {
     if (first === this.#first) return
     this.#first = first
     first?.latch.openUnsafe()
+  }
+
+  /** Each set has its oldest request first. */
+  #forgetOld(now: Instant): void {
+    const isOld = (ticket: Ticket) => elapsed(ticket.startedAt ?? ticket.joinedAt, now) >= maxAge
+    for (const started of [this.#inProgress, this.#ending]) {
+      for (const ticket of started) {
+        if (!isOld(ticket)) break
+        started.delete(ticket)
+      }
+    }
+    for (const ticket of this.#waiting) {
+      if (!isOld(ticket)) break
+      this.#waiting.delete(ticket)
+      ticket.decision = this.#unavailable("Timeout")
+      ticket.latch.openUnsafe()
+    }
   }
 
   #decide(ticket: Ticket, now: Instant): Decision | undefined {

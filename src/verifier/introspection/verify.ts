@@ -16,7 +16,7 @@ import { type HttpHosts, requireHttpHosts, requireIssuer, requireSecureUrl } fro
 import { isGiven, refuse } from "../report/advice.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
-import { RequestIsolation } from "../../core/lib/isolation.ts"
+import { RequestIsolation } from "../../core/RequestIsolation.ts"
 import * as outcome from "../report/telemetry.ts"
 import { alwaysValid, frozen } from "../cache/verified.ts"
 import * as answer from "./answer.ts"

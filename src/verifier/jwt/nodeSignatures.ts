@@ -26,16 +26,21 @@ interface Runtime {
   readonly navigator?: { readonly userAgent?: string }
 }
 
-/** Returns the modules if the runtime has them. Bun, Deno and Workers can have them, too. */
+/**
+ * Returns the modules if the runtime has them. Bun and Deno have them, too. Those of Cloudflare Workers read no options
+ * beside a key object, so they cannot verify RSASSA-PSS (PS256).
+ */
 export const nodeModules = (): NodeModules | undefined => {
   const load = (globalThis as Runtime).process?.getBuiltinModule
-  if (load === undefined) return
+  if (load === undefined || userAgent() === "Cloudflare-Workers") return
   const [buffer, crypto] = [load("node:buffer"), load("node:crypto")]
   return buffer === undefined || crypto === undefined ? undefined : { buffer, crypto }
 }
 
+const userAgent = (): string => (globalThis as Runtime).navigator?.userAgent ?? ""
+
 /** Returns `true` on Node itself. Other runtimes imitate `process`, but name themselves in the user agent. */
-export const isNode = (): boolean => (globalThis as Runtime).navigator?.userAgent?.startsWith("Node.js/") === true
+export const isNode = (): boolean => userAgent().startsWith("Node.js/")
 
 /** Required key of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1), and the matching arguments for Node. */
 interface Asymmetric {

@@ -1,7 +1,9 @@
 /** Caches an issuer's keys, refreshes them before they expire, and serves stale keys for a bounded time. */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { type AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { type AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import * as Keys from "./keys.ts"
@@ -199,5 +201,17 @@ const refresh = (refresher: Refresher): Effect.Effect<void, AuthorizationServerU
       ? Effect.fail(refresher.unavailable(now))
       : Effect.flatMap(refresher.wait(pending), () => loop(clock, start))
   }
-  return Clock.clockWith((clock) => loop(clock, readInstant(clock)))
+  const refreshNow = Clock.clockWith((clock) => loop(clock, readInstant(clock)))
+  if (!refresher.isIsolated) return refreshNow
+  // If a layer fetched, all other requests would wait for the I/O of the request that builds the layer.
+  return Effect.contextWith((context: Context.Context<never>) =>
+    Context.getOrUndefined(context, HttpServerRequest) === undefined ? Effect.die(noRequest()) : refreshNow
+  )
 }
+
+const noRequest = () =>
+  new ConfigurationError({
+    setting: "KeySet.refresh",
+    message:
+      "KeySet.refresh needs an HTTP request, because requests are isolated, as on Cloudflare Workers. Nothing can be fetched at module scope, and a request must not wait for a layer that another request fetches for. Do not run KeySet.refresh at start-up: remove it from the layer. The first request that needs keys fetches them."
+  })

@@ -79,7 +79,7 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
 
 const importKey = ({ algorithms, key }: Candidate): Effect.Effect<Imported> =>
   Effect.forEach(algorithms, (alg) =>
-    Effect.tryPromise(() => import("jose/key/import").then(({ importJWK }) => importJWK({ ...key }, alg))).pipe(
+    Effect.tryPromise(() => import("./importJwk.ts").then(({ importJWK }) => importJWK({ ...key }, alg))).pipe(
       Effect.map((imported) => (imported instanceof Uint8Array ? [] : [[alg, freezeKey(imported)] as const])),
       Effect.orElseSucceed(() => [])
     )

@@ -14,9 +14,10 @@ import type { Published } from "./published.ts"
 import { Failure } from "../authorizationServer/failure.ts"
 import type { Reader } from "../authorizationServer/http.ts"
 import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
-import { type Isolation, RequestIsolation } from "../../core/lib/isolation.ts"
+import { RequestIsolation } from "../../core/RequestIsolation.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 import { freezeError } from "../../core/lib/exit.ts"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import * as Keys from "./keys.ts"
 import * as telemetry from "./telemetry.ts"
 
@@ -100,7 +101,8 @@ export class Refresher {
   readonly timedOut: AuthorizationServerUnavailable
 
   readonly #options: RefresherOptions
-  readonly #isolation: Isolation | undefined
+  readonly isIsolated: boolean
+  readonly #waitUntil: ((promise: Promise<unknown>) => void) | undefined
   readonly #fork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** Error if no fetch failed and none may start, because the layer is closed. */
   readonly #closedError: AuthorizationServerUnavailable
@@ -120,7 +122,9 @@ export class Refresher {
 
   constructor(options: RefresherOptions, context: Context.Context<never>) {
     this.#options = options
-    this.#isolation = Context.get(context, RequestIsolation)
+    const isolation = Context.get(context, RequestIsolation)
+    this.isIsolated = isolation !== undefined
+    this.#waitUntil = isolation && ownProperties(isolation).waitUntil
     this.#closedError = this.#errorOf("Unreachable", failureCoolDown)
     this.timedOut = this.#errorOf("Timeout", failureCoolDown)
     this.#coolDownError = this.#errorOf("Unspecified", unknownKeyCoolDown)
@@ -158,11 +162,19 @@ export class Refresher {
    * the request's context.
    */
   fetchAhead(now: Instant): void {
-    if (this.#isolation === undefined) {
+    const waitUntil = this.#waitUntil
+    if (!this.isIsolated) {
       this.fetch(now)
-    } else if (this.#isolation.waitUntil !== undefined && this.#pending === undefined && this.#mayStart(now)) {
-      const pending = this.#start(now, false)
-      this.#isolation.waitUntil(Effect.runPromise(this.wait(pending)))
+    } else if (waitUntil !== undefined && this.#join(now) === undefined && this.#mayStart(now)) {
+      this.#start(now, false)
+      const ended = new Promise<void>((resolve) => this.#fiber?.addObserver(() => resolve()))
+      // Without `waitUntil`, the fetch may stop. The request itself has its keys already.
+      this.#fork(
+        Effect.catchDefect(
+          Effect.sync(() => waitUntil(ended)),
+          (defect) => Effect.logWarning("The waitUntil function of RequestIsolation threw an error.", defect)
+        )
+      )
     }
   }
 
@@ -171,7 +183,7 @@ export class Refresher {
    * if the request that runs the fetch is gone.
    */
   wait(pending: Pending): Effect.Effect<void> {
-    if (this.#isolation === undefined) return Deferred.await(pending.ended)
+    if (!this.isIsolated) return Deferred.await(pending.ended)
     const look: Effect.Effect<void> = Clock.clockWith((clock) => {
       if (this.#pending !== pending) return Effect.void
       if (hasPassed(signTolerance, pending.seenAt, readInstant(clock))) {
@@ -252,7 +264,7 @@ export class Refresher {
   #forget(pending: Pending): void {
     this.#pending = undefined
     // The I/O of an isolated fetch belongs to its own request.
-    if (this.#isolation === undefined) this.#fiber?.interruptUnsafe()
+    if (!this.isIsolated) this.#fiber?.interruptUnsafe()
     this.#fiber = undefined
     Deferred.doneUnsafe(pending.ended, Exit.void)
   }
@@ -264,7 +276,7 @@ export class Refresher {
     if (this.#isInvalidated) this.#renewedAt = now
     this.#isInvalidated = false
     const run = Effect.andThen(Effect.yieldNow, this.#run(pending))
-    this.#fiber = this.#fork(this.#isolation === undefined ? run : Effect.raceFirst(run, this.#sign(pending)))
+    this.#fiber = this.#fork(this.isIsolated ? Effect.raceFirst(run, this.#sign(pending)) : run)
     this.#fiber.addObserver(() => {
       if (this.#pending === pending) this.#forget(pending)
     })

@@ -37,11 +37,15 @@ export const Routes = Layer.mergeAll(
 export const audience = "https://api.example.com"
 
 /** Verifies the tokens of the issuer with keys that `fetch` gets from it. */
-export const handlerFor = (issuer: string, signatures: Layer.Layer<never> = Layer.empty): WebHandler =>
+export const handlerFor = (
+  issuer: string,
+  signatures: Layer.Layer<never> = Layer.empty,
+  fetch: typeof globalThis.fetch = globalThis.fetch
+): WebHandler =>
   HttpRouter.toWebHandler(
     Routes.pipe(
       Layer.provide(JwtVerifier.layer({ issuer, audience })),
-      Layer.provide([FetchHttpClient.layer, signatures])
+      Layer.provide([FetchHttpClient.layer, Layer.succeed(FetchHttpClient.Fetch, fetch), signatures])
     ),
     { disableLogger: true }
   ).handler

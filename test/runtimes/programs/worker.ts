@@ -1,11 +1,18 @@
 /** A Cloudflare Worker. Its layers are at module scope, and a request may move its clock. */
+import { waitUntil } from "cloudflare:workers"
 import { Clock, Context, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
-import { JwtVerifier, SwaggerUi, TokenIntrospection } from "effect-oauth2"
+import { JwtVerifier, KeySet, RequestIsolation, SwaggerUi, TokenIntrospection } from "effect-oauth2"
+import css from "swagger-ui-data/swagger-ui.css.bin"
+import icon from "swagger-ui-data/favicon-32x32.png.bin"
+import script from "swagger-ui-data/swagger-ui-bundle.js.bin"
 import { Api, audience, Routes } from "./handler.ts"
 
 interface Env {
   readonly ISSUER: string
+  readonly SWAGGER_UI_VERSION: string
+  /** `SwaggerUi.HostedAssets` as JSON. */
+  readonly SWAGGER_UI_HOSTED: string
 }
 
 let moved = 0
@@ -18,17 +25,44 @@ const movedClock: Clock.Clock = Object.assign(Object.create(clock) as Clock.Cloc
 const Moved = Layer.succeed(Clock.Clock, movedClock)
 const context = Context.make(Clock.Clock, movedClock)
 
-const bytes = new TextEncoder().encode("file")
-const Page = SwaggerUi.layer(Api, {
-  assets: {
-    version: "5.0.0",
-    files: { "swagger-ui.css": bytes, "swagger-ui-bundle.js": bytes, "favicon-32x32.png": bytes }
-  }
-})
+const initOAuth = { clientId: "docs", scopes: ["me"] }
 
-const make = (issuer: string) => ({
+const embeddedPage = (version: string) =>
+  SwaggerUi.layer(Api, {
+    initOAuth,
+    assets: {
+      version,
+      files: { "swagger-ui.css": css, "swagger-ui-bundle.js": script, "favicon-32x32.png": icon }
+    }
+  })
+
+const hostedPage = (assets: SwaggerUi.HostedAssets) =>
+  SwaggerUi.layer(Api, { initOAuth, assets, path: "/hosted", openApiPath: "/hosted.json" })
+
+const make = ({ ISSUER: issuer, SWAGGER_UI_HOSTED, SWAGGER_UI_VERSION }: Env) => ({
+  waitUntil: HttpRouter.toWebHandler(
+    Routes.pipe(
+      Layer.provide(JwtVerifier.layer({ issuer, audience })),
+      Layer.provide([FetchHttpClient.layer, Moved, Layer.succeed(RequestIsolation, { waitUntil })])
+    ),
+    { disableLogger: true }
+  ).handler,
+  refresh: HttpRouter.toWebHandler(
+    Routes.pipe(
+      Layer.provide(JwtVerifier.layerKeySet({ issuer, audience })),
+      Layer.provide(
+        KeySet.layerDiscovery({ issuer }).pipe(Layer.tap((context) => Context.get(context, KeySet.KeySet).refresh))
+      ),
+      Layer.provide([FetchHttpClient.layer, Moved])
+    ),
+    { disableLogger: true }
+  ).handler,
   jwt: HttpRouter.toWebHandler(
-    Layer.mergeAll(Routes, Page).pipe(
+    Layer.mergeAll(
+      Routes,
+      embeddedPage(SWAGGER_UI_VERSION),
+      hostedPage(JSON.parse(SWAGGER_UI_HOSTED) as SwaggerUi.HostedAssets)
+    ).pipe(
       Layer.provide(JwtVerifier.layer({ issuer, audience })),
       Layer.provide([FetchHttpClient.layer, Moved, HttpServer.layerServices])
     ),
@@ -48,14 +82,17 @@ const make = (issuer: string) => ({
 let made: ReturnType<typeof make> | undefined
 
 export default {
-  fetch: (request: Request, { ISSUER }: Env): Promise<Response> | Response => {
-    made ??= make(ISSUER)
+  fetch: (request: Request, env: Env): Promise<Response> | Response => {
+    made ??= make(env)
     const url = new URL(request.url)
     const advance = url.searchParams.get("advance")
     if (advance !== null) {
       moved += Number(advance)
       return new Response("")
     }
-    return url.searchParams.has("introspection") ? made.introspection(request, context) : made.jwt(request, context)
+    for (const name of ["introspection", "waitUntil", "refresh"] as const) {
+      if (url.searchParams.has(name)) return made[name](request, context)
+    }
+    return made.jwt(request, context)
   }
 }
