@@ -12,6 +12,7 @@ import {
   TokenVerifier
 } from "effect-oauth2"
 import { authorizationServer } from "./authorizationServer.ts"
+import { fromContext } from "./contextVerifier.ts"
 
 export const users = OAuth2.make("Users", {
   flows: { authorizationCode: authorizationServer, clientCredentials: { tokenUrl: authorizationServer.tokenUrl } },
@@ -136,7 +137,7 @@ const Handlers = Layer.mergeAll(
       status: () => Effect.succeed("done")
     })
   )
-).pipe(OAuth2.proven)
+).pipe(OAuth2.secured)
 
 const subject = Effect.map(AccessToken, ({ subject }) => HttpServerResponse.jsonUnsafe({ subject }))
 
@@ -223,10 +224,13 @@ export const App = Layer.mergeAll(HttpApiBuilder.layer(api).pipe(Layer.provide(H
     (document) => SwaggerUi.layer(document)
   ),
   Layer.provide([
-    Layer.mergeAll(users.layer, device.layer, login.layer, tool.layer),
-    admin.layer.pipe(Layer.provide(verifierOf(secrets.admin))),
-    headerKey.layer.pipe(Layer.provide(verifierOf(secrets.header))),
-    queryKey.layer.pipe(Layer.provide(verifierOf(secrets.query))),
-    cookieKey.layer.pipe(Layer.provide(verifierOf(secrets.cookie)))
+    users.layer(fromContext),
+    device.layer(fromContext),
+    login.layer(fromContext),
+    tool.layer(fromContext),
+    admin.layer(verifierOf(secrets.admin)),
+    headerKey.layer(verifierOf(secrets.header)),
+    queryKey.layer(verifierOf(secrets.query)),
+    cookieKey.layer(verifierOf(secrets.cookie))
   ])
 )

@@ -8,6 +8,7 @@ import { auth } from "./apiDocuments.ts"
 import { authorizationServer } from "./authorizationServer.ts"
 import { App } from "./documentedApp.ts"
 import { serve } from "./web.ts"
+import { fromContext } from "./contextVerifier.ts"
 
 /** No test of these documents sends a token. */
 const noVerifier = TokenVerifier.layer({ verify: () => Effect.die("verifies no token") })
@@ -37,11 +38,11 @@ const Routes = Layer.mergeAll(
     },
     (document) => SwaggerUi.layer(document)
   ),
-  Layer.provide(auth.layer)
+  Layer.provide(auth.layer(fromContext))
 )
 
 const apps = {
-  "the Items API": ItemsApi.make(authorizationServer, "docs"),
+  "the Items API": ItemsApi.make(authorizationServer, fromContext, "docs"),
   "an app with every kind of requirement": App,
   "routes without an HttpApi": Routes
 }

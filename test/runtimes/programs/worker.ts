@@ -37,7 +37,7 @@ const embeddedPage = (version: string) =>
   })
 
 const hostedPage = (assets: SwaggerUi.HostedAssets) =>
-  SwaggerUi.layer(Api, { initOAuth, assets, path: "/hosted", openApiPath: "/hosted.json" })
+  SwaggerUi.layer(Api, { initOAuth, assets, path: "/hosted", openapiPath: "/hosted.json" })
 
 const make = ({ ISSUER: issuer, SWAGGER_UI_HOSTED, SWAGGER_UI_VERSION }: Env) => ({
   waitUntil: HttpRouter.toWebHandler(
