@@ -83,14 +83,19 @@ export const record = (ref: Ref.Ref<State>, request: Omit<IssuerRequest, "time">
     Ref.update(ref, (state) => ({ ...state, requests: [...state.requests, { ...request, time }] }))
   )
 
-/** Returns the response of an endpoint. Fails if the endpoint is set to `"unreachable"`. */
+/**
+ * Records a request and returns the response of its endpoint. Fails if the endpoint is set to `"unreachable"`. `metadata`
+ * returns the document of the current state.
+ */
 export const respond = Effect.fnUntraced(function* (
   ref: Ref.Ref<State>,
-  { endpoint }: Omit<IssuerRequest, "time">,
+  received: Omit<IssuerRequest, "time">,
   request: HttpServerRequest,
   metadata: Effect.Effect<unknown>,
   minted: ReadonlyMap<string, Claims>
 ) {
+  yield* record(ref, received)
+  const { endpoint } = received
   const answer = (yield* Ref.get(ref)).answers[endpoint]
   if (endpoint === "other" ? answer === "normal" : !methods[endpoint].includes(request.method)) {
     return HttpServerResponse.empty({ status: 404 })

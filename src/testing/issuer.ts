@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   }
 
   const receive = (received: ReceivedRequest, request: HttpServerRequest) =>
-    Effect.andThen(endpoints.record(ref, received), endpoints.respond(ref, received, request, metadata, minted))
+    endpoints.respond(ref, received, request, metadata, minted)
 
   const client = HttpClient.make((request, url) => {
     const { method } = request

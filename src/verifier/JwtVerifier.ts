@@ -35,7 +35,7 @@ import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as KeySet from "./KeySet.ts"
 import { AuthorizationServerUnavailable, ConfigurationError } from "../core/SecurityError.ts"
 import { freezeError } from "../core/lib/exit.ts"
-import { Shared } from "./cache/shared.ts"
+import { joining, Shared } from "./cache/shared.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
 
 export type { Policy } from "./claims/options.ts"
@@ -353,7 +353,7 @@ export const layerAllowedIssuers = (
             )
           }
           // Built once, also if several tokens of the issuer arrive at a time.
-          const built = new Shared(Effect.orDie(build(issuer))).outcome
+          const built = new Shared(Effect.orDie(build(issuer)), joining).outcome
           const stored = Effect.tap(built, (found) =>
             Effect.sync(() => {
               trusts.set(issuer, Effect.succeed(found))

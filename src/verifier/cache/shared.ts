@@ -3,7 +3,6 @@ import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { ownProperties } from "../../core/lib/ownProperties.ts"
 
 // One count for all verifiers, because a verifier may wrap another, and a program may wrap `invalidate`.
 let invalidations = 0
@@ -18,16 +17,20 @@ interface Run<A, E> {
   outcome: Deferred.Deferred<Exit.Exit<A, E>> | undefined
 }
 
+/** No member is optional, because an absent member would be inherited from a polluted `Object.prototype`. */
 export interface SharedOptions<A, E> {
   /** If `true`, each fiber runs the effect itself, and only a remembered outcome is shared. */
-  readonly isIsolated?: boolean
+  readonly isIsolated: boolean
   /** Runs when a run starts. */
-  readonly onStart?: () => void
+  readonly onStart: (() => void) | undefined
   /** Runs when a run has ended, before the waiting fibers continue. */
-  readonly onEnd?: (exit: Exit.Exit<A, E>) => void
-  /** How long later fibers get the same outcome. Default: not at all. */
-  readonly memory?: Memory<A, E>
+  readonly onEnd: ((exit: Exit.Exit<A, E>) => void) | undefined
+  /** How long later fibers get the same outcome. `undefined`: not at all. */
+  readonly memory: Memory<A, E> | undefined
 }
+
+/** Options of a `Shared` that only joins fibers. */
+export const joining = { isIsolated: false, onStart: undefined, onEnd: undefined, memory: undefined } as const
 
 export interface Memory<A, E> {
   readonly clock: Clock.Clock
@@ -54,10 +57,9 @@ export class Shared<A, E> {
   #run: Run<A, E> | undefined
   #remembered: Remembered<A, E> | undefined
 
-  constructor(effect: Effect.Effect<A, E>, options: SharedOptions<A, E> = {}) {
+  constructor(effect: Effect.Effect<A, E>, options: SharedOptions<A, E>) {
     this.#effect = effect
-    // Prototype pollution: an absent option must not be inherited.
-    this.#options = ownProperties(options)
+    this.#options = options
   }
 
   /** Returns the outcome, and runs the effect if necessary. */
@@ -86,7 +88,7 @@ export class Shared<A, E> {
   })
 
   #joined(): Run<A, E> | undefined {
-    return this.#options.isIsolated === true ? undefined : this.#run
+    return this.#options.isIsolated ? undefined : this.#run
   }
 
   #wait(run: Run<A, E>): Effect.Effect<A, E> {

@@ -1,7 +1,6 @@
 /** Distinguishes access tokens from other JWTs of the same issuer (RFC 8725 §3.11). */
 import type { Claims, Policy } from "./policy.ts"
 import { otherClaims, type Profile, types } from "./profile.ts"
-import { own } from "../../core/lib/ownProperties.ts"
 
 /** Returns the header parameter or claim that violates the profile, or `undefined` if none does (RFC 9068 §4). */
 export const findViolation = (
@@ -16,7 +15,7 @@ export const findViolation = (
   if (forbidden !== undefined) return forbidden
   switch (profile) {
     case "at+jwt":
-      return required.find((name) => !isPresent(name, own(claims, name)))
+      return required.find((name) => !isPresent(name, claims[name]))
     case "jwt":
       return policy.marksAccessTokens(claims) ? undefined : "scope"
     case "id-token":

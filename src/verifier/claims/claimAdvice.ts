@@ -1,6 +1,5 @@
 /** Explains to operators why signed claims were refused. Each message names the cause and the option. */
 import type { InvalidToken } from "../../core/SecurityError.ts"
-import { own } from "../../core/lib/ownProperties.ts"
 import { isOfEntra } from "./accessTokenMarks.ts"
 import * as read from "./claims.ts"
 import type { Claims, Policy } from "./policy.ts"
@@ -29,7 +28,7 @@ const explain = (
   policy: Policy,
   now: number
 ): readonly [cause: string, instruction: string] => {
-  const time = own(claims, claim)
+  const time = claims[claim]
   const ahead = typeof time === "number" ? Math.ceil(time - now / 1000) : undefined
   switch (claim) {
     case "exp":
@@ -78,10 +77,10 @@ const explain = (
 /** Tells operators which issuer and audience the token has. */
 const identity = (claims: Claims, { audienceClaim, issuer }: Policy): string => {
   const names = Array.from(new Set(["iss", "aud", audienceClaim]))
-  const iss = own(claims, "iss")
+  const iss = claims["iss"]
   const version = versionOfEntra(iss)
   const isOtherVersion = version !== undefined && version !== (versionOfEntra(issuer) ?? version)
-  return `The token has ${names.map((name) => `${name} ${shown(own(claims, name))}`).join(" and ")}.${
+  return `The token has ${names.map((name) => `${name} ${shown(claims[name])}`).join(" and ")}.${
     isOtherVersion
       ? version === "1.0"
         ? ` This is a token of version 1.0. Set requestedAccessTokenVersion: 2 in the manifest of the API's app registration, or use Provider.entra with version: "1.0".`
@@ -106,13 +105,13 @@ export const shown = (value: unknown): string => {
 export const adviceOnAccepted = (claims: Claims, policy: Policy): ReadonlyArray<Advice> => {
   const scopes = adviceOnScopes(claims, policy)
   const advice = scopes === undefined ? [] : [{ kind: scopes, text: scopes }]
-  return policy.audience === undefined && own(claims, "aud") !== undefined
+  return policy.audience === undefined && claims["aud"] !== undefined
     ? [...advice, { kind: "audience: false", text: adviceOnAudience(claims, policy) }]
     : advice
 }
 
 const adviceOnAudience = (claims: Claims, { issuer }: Policy): string =>
-  `Tokens of ${issuer} name their audience, but audience: false accepts tokens for every API. A token has aud ${shown(own(claims, "aud"))}. If it names this API, set the audience option to it.`
+  `Tokens of ${issuer} name their audience, but audience: false accepts tokens for every API. A token has aud ${shown(claims["aud"])}. If it names this API, set the audience option to it.`
 
 const adviceOnScopes = (claims: Claims, { issuer, scopes }: Policy): string | undefined => {
   switch (scopes.betterFormat(claims)) {

@@ -4,24 +4,24 @@ import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { type Claims, has, type Policy } from "./policy.ts"
-import { own } from "../../core/lib/ownProperties.ts"
 
 /** Reads claims that the issuer signed or sent in an introspection response. `now` is in milliseconds. */
 export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken | InvalidToken => {
-  const claim = findInvalidClaim(claims, policy, now)
+  const issuer = policy.issuerOf(claims)
+  const claim = issuer === undefined ? "iss" : findInvalidClaim(claims, policy, now)
   if (claim !== undefined) {
     return new InvalidToken({ reason: claim === "exp" && isPast(claims, policy, now) ? "Expired" : "Claim", claim })
   }
-  const audience = own(claims, policy.audienceClaim)
+  const audience = claims[policy.audienceClaim]
   return {
-    // `findInvalidClaim` checked the subject, `exp` and `iss`.
+    // `findInvalidClaim` checked the subject and `exp`.
     subject: subjectOf(claims, policy) ?? "",
-    expiresAt: Option.getOrThrow(instant(own(claims, "exp"))),
-    issuer: policy.issuerOf(claims) ?? policy.issuer,
+    expiresAt: Option.getOrThrow(instant(claims["exp"])),
+    issuer: issuer ?? policy.issuer,
     audience: typeof audience === "string" ? [audience] : Array.isArray(audience) ? audience.filter(isString) : [],
     clientId: Option.fromUndefinedOr(firstText(claims, policy.clientIdClaims)),
     scopes: policy.scopes.granted(claims),
-    issuedAt: instant(own(claims, "iat")),
+    issuedAt: instant(claims["iat"]),
     tokenId: Option.fromUndefinedOr(text(claims, "jti")),
     claims
   }
@@ -45,19 +45,18 @@ export const livesTooLong = (
   now: number
 ): boolean => expiresAt.epochMilliseconds - now > maxLifetime + clockTolerance
 
-/** Returns the name of the first claim that is missing or invalid. */
+/** Returns the name of the first claim after `iss` that is missing or invalid. */
 const findInvalidClaim = (claims: Claims, policy: Policy, now: number): string | undefined => {
-  if (policy.issuerOf(claims) === undefined) return "iss"
-  if (policy.audience !== undefined && !hasAudience(own(claims, policy.audienceClaim), policy.audience)) {
+  if (policy.audience !== undefined && !hasAudience(claims[policy.audienceClaim], policy.audience)) {
     return policy.audienceClaim
   }
-  if (!isTime(own(claims, "exp")) || isPast(claims, policy, now)) return "exp"
+  if (!isTime(claims["exp"]) || isPast(claims, policy, now)) return "exp"
   for (const name of ["nbf", "iat"]) {
     if (!Object.hasOwn(claims, name)) continue
-    const time = own(claims, name)
+    const time = claims[name]
     if (!isTime(time) || time * 1000 > now + policy.clockTolerance) return name
   }
-  const issued = own(claims, "iat")
+  const issued = claims["iat"]
   if (
     policy.maxTokenAge !== undefined &&
     !(isTime(issued) && now - issued * 1000 <= policy.maxTokenAge + policy.clockTolerance)
@@ -97,7 +96,7 @@ const maxSeconds = 8.64e12
 const isTime = (value: unknown): value is number => typeof value === "number" && Math.abs(value) <= maxSeconds
 
 const isPast = (claims: Claims, policy: Policy, now: number): boolean => {
-  const expires = own(claims, "exp")
+  const expires = claims["exp"]
   return isTime(expires) && now - policy.clockTolerance >= expires * 1000
 }
 
@@ -112,13 +111,13 @@ const hasAudience = (value: unknown, audience: ReadonlySet<string>): boolean =>
 const isString = (value: unknown): value is string => typeof value === "string"
 
 const text = (claims: Claims, name: string): string | undefined => {
-  const value = own(claims, name)
+  const value = claims[name]
   return isString(value) && value !== "" ? value : undefined
 }
 
 /** The first claim that is present counts, even if its value is not a string. */
 const subjectOf = (claims: Claims, { subjectClaims }: Policy): string | undefined => {
-  const name = subjectClaims.find((name) => own(claims, name) !== undefined && own(claims, name) !== null)
+  const name = subjectClaims.find((name) => claims[name] !== undefined && claims[name] !== null)
   return name === undefined ? undefined : text(claims, name)
 }
 

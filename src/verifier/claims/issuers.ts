@@ -1,11 +1,11 @@
 /** Decides which `iss` values mean the issuer: one, several forms of it, or one for each allowed tenant. */
 import * as Effect from "effect/Effect"
-import { own } from "../../core/lib/ownProperties.ts"
 import { refuseSetting } from "../../core/setting.ts"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
+import type { Claims } from "./strictJson.ts"
 
 /** Returns the issuer of a token that has the claims, or `undefined` if `iss` is not accepted. */
-export type IssuerOf = (claims: Readonly<Record<string, unknown>>) => string | undefined
+export type IssuerOf = (claims: Claims) => string | undefined
 
 interface Options {
   readonly issuer: string
@@ -39,7 +39,7 @@ export const make = ({
       )
     }
     const accepted: ReadonlySet<unknown> = new Set([issuer, ...issuerAliases])
-    return Effect.succeed((claims) => (accepted.has(own(claims, "iss")) ? issuer : undefined))
+    return Effect.succeed((claims) => (accepted.has(claims["iss"]) ? issuer : undefined))
   }
   if (issuerAliases.length > 0)
     return refuseSetting("issuerAliases", `must be empty if the issuer contains ${placeholder}`)
@@ -54,11 +54,11 @@ export const make = ({
     )
   }
   return Effect.succeed((claims) => {
-    const tenant = own(claims, tenantClaim)
+    const tenant = claims[tenantClaim]
     if (typeof tenant !== "string" || !tenantForm.test(tenant)) return
     // A function as the replacement, because a text could contain patterns such as "$&".
     const named = issuer.replace(placeholder, () => tenant)
-    return own(claims, "iss") === named && isAllowed(tenant) === true ? named : undefined
+    return claims["iss"] === named && isAllowed(tenant) === true ? named : undefined
   })
 }
 

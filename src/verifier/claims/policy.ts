@@ -1,5 +1,5 @@
 /** Validates the options of a verifier and converts them to a policy. */
-import { ownProperties, own } from "../../core/lib/ownProperties.ts"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
@@ -9,6 +9,7 @@ import type { Policy as Options } from "./options.ts"
 import { otherClaims, type Profile } from "./profile.ts"
 import * as issuers from "./issuers.ts"
 import type { IssuerOf } from "./issuers.ts"
+import type { Claims } from "./strictJson.ts"
 import * as scopes from "./scopes.ts"
 
 /** Validated options with their defaults. */
@@ -40,7 +41,7 @@ export interface Policy {
   readonly marksAccessTokens: (claims: Claims) => boolean
 }
 
-export type Claims = Readonly<Record<string, unknown>>
+export type { Claims } from "./strictJson.ts"
 
 export const make = Effect.fnUntraced(function* (
   algorithms: ReadonlySet<string>,
@@ -168,6 +169,6 @@ const isExpected = (value: unknown): boolean => value === true || (typeof value 
 
 /** Returns `true` if a token has the claim. The value `true` accepts any value except `null`. */
 export const has = (claims: Claims, name: string, value: string | true): boolean => {
-  const found = own(claims, name)
+  const found = claims[name]
   return value === true ? found !== undefined && found !== null : found === value
 }

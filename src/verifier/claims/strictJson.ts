@@ -1,12 +1,18 @@
 /** Parses untrusted JSON strictly. */
 
+/**
+ * Claims on an object without a prototype, as `parseText` returns them. So an absent claim reads as `undefined`, even if
+ * a program has added a property to `Object.prototype`.
+ */
+export type Claims = Readonly<Record<string, unknown>>
+
 /** Maximum nesting of objects and arrays. */
 const maxDepth = 16
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Parses valid UTF-8 without a byte order mark as `parseText` does. Returns `undefined` for all other input. */
-export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined => {
+export const parseObject = (bytes: Uint8Array): Claims | undefined => {
   try {
     return parseText(utf8.decode(bytes))
   } catch {
@@ -19,12 +25,12 @@ export const parseObject = (bytes: Uint8Array): Readonly<Record<string, unknown>
  * are all objects in it, or `undefined` for all other input. Two parsers can read a duplicate member differently (RFC
  * 7519 §4).
  */
-export const parseText = (text: string): Readonly<Record<string, unknown>> | undefined => {
+export const parseText = (text: string): Claims | undefined => {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== "object" || value === null || Array.isArray(value) || !isStrict(text, value)) return
     takePrototypes(value)
-    return value as Readonly<Record<string, unknown>>
+    return value as Claims
   } catch {
     return
   }

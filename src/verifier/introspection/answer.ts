@@ -4,7 +4,7 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
 import * as claims from "../claims/claims.ts"
 import { type Claims, has, type Policy as ClaimsPolicy } from "../claims/policy.ts"
-import { own } from "../../core/lib/ownProperties.ts"
+import { own, ownProperties } from "../../core/lib/ownProperties.ts"
 import type { Policy as Options } from "./options.ts"
 
 /** Options in checked form. */
@@ -38,7 +38,7 @@ export const read = (answer: Claims, policy: Policy, now: number): VerifiedToken
  * Removes members with the value `null`. `cnf` stays, because a token that is bound to an unknown key must be refused.
  */
 const withoutNull = (answer: Claims): Claims =>
-  Object.fromEntries(Object.entries(answer).filter(([name, value]) => name === "cnf" || value !== null))
+  ownProperties(Object.fromEntries(Object.entries(answer).filter(([name, value]) => name === "cnf" || value !== null)))
 
 /**
  * Members that state the kind of a token, with their values for access tokens. A refresh token is active, too, and RFC
@@ -54,7 +54,7 @@ const kindMembers: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 const refusedKind = (answer: Claims, { accessTokenClaims, claims }: Policy): Refused | undefined => {
   for (const [name, defaults] of Object.entries(kindMembers)) {
-    const kind = own(answer, name)
+    const kind = answer[name]
     const expected = accessTokenClaims !== undefined && own(accessTokenClaims, name)
     if (kind === undefined || expected === true) continue
     const allowed = typeof expected === "string" ? [expected.toLowerCase()] : defaults
@@ -74,7 +74,7 @@ const wrongKind = (name: string): string =>
   `Its ${name} does not mark an access token. Refresh tokens and tokens that are bound to a key are refused. If the token is an access token, set accessTokenClaims.`
 
 const subjectOf = (answer: Claims, { subjectClaims }: Policy): unknown =>
-  subjectClaims.map((name) => own(answer, name)).find((value) => value !== undefined)
+  subjectClaims.map((name) => answer[name]).find((value) => value !== undefined)
 
 const refusedSubject = (answer: Claims, policy: Policy): Refused | undefined =>
   subjectOf(answer, policy) === undefined
@@ -93,7 +93,7 @@ const readClaims = (answer: Claims, present: Claims, policy: Policy, now: number
   const missing = policy.claims.requiredClaims.find(([name, value]) => !has(present, name, value))
   if (missing !== undefined) return refused(missing[0], policy.claims, undefined)
   // RFC 7662 §2.2 requires an integer. A JWT may have a fraction (RFC 7519 §2).
-  const exp = own(present, "exp")
+  const exp = present["exp"]
   if (typeof exp === "number" && !Number.isInteger(exp)) return refused("exp", policy.claims, undefined)
   // A server may omit iss and exp: it is the issuer itself, and an active token has not expired (RFC 7662 §2.2).
   const token = claims.read(

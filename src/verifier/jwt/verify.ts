@@ -6,7 +6,6 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { constant } from "../../core/constantErrors.ts"
-import { own } from "../../core/lib/ownProperties.ts"
 import { give, isGiven, refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
 import { frozen, type Rejection, stillValid, type Validity, type Verified } from "../cache/verified.ts"
@@ -72,7 +71,7 @@ export const makeFinding = Effect.fnUntraced(function* (
       const parsed = compact.parse(token)
       const unverified = parsed === undefined ? undefined : compact.claimsOf(parsed)
       if (parsed === undefined || unverified === undefined) return malformed
-      const issuer = own(unverified, "iss")
+      const issuer = unverified["iss"]
       return typeof issuer === "string" ? { token, parsed, issuer } : otherIssuer
     },
     verify: (presented, fiber) => {

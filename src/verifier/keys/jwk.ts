@@ -42,8 +42,6 @@ export interface Candidate {
 
 const algorithms: ReadonlyMap<string, KeyType> = new Map(Object.entries(asymmetric))
 
-export const isAlgorithm = (alg: string): boolean => algorithms.has(alg)
-
 const members = ["kty", "kid", "alg", "use", "crv", "n", "e", "x", "y"] as const
 /** Private members (RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2), and `priv` of AKP keys. */
 const privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"]
@@ -70,10 +68,9 @@ export const readJwk = (value: unknown): Candidate => {
     )
   )
   const { alg, crv, e, kid, kty, n, use, x, y } = read
+  const names = alg === undefined ? undefined : namesOf(alg)
   const fitting = [...algorithms].flatMap(([name, needs]) =>
-    needs.kty === kty &&
-    (needs.crv === undefined || needs.crv === crv) &&
-    (alg === undefined || namesOf(alg).includes(name))
+    needs.kty === kty && (needs.crv === undefined || needs.crv === crv) && (names === undefined || names.includes(name))
       ? [name]
       : []
   )

@@ -54,7 +54,6 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
   let hasReportedNoKids = false
 
   const lookUp = (lookup: Lookup): Found => {
-    if (!Keys.canExist(lookup.header)) return Effect.fail(unknownKey)
     const { fetched } = refresher
     if (fetched === undefined) {
       return waitFor(refresher.fetch(lookup.now), lookup) ?? Effect.fail(refresher.unavailable(lookup.now))
@@ -145,6 +144,7 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
 
   return (header: Selector, mismatched: ReadonlyArray<CryptoKey> = []): Found =>
     Clock.clockWith((clock) => {
+      if (!Keys.canExist(header)) return Effect.fail(unknownKey)
       const now = readInstant(clock)
       return lookUp({ header, mismatched, startedAt: now, sent: refresher.sent, now })
     })

@@ -1,7 +1,7 @@
 /** Imports the keys of a JWK Set, indexes the usable ones, and lists the refused ones. */
 import * as Effect from "effect/Effect"
-import { maxKidLength } from "./algorithms.ts"
-import { type Candidate, isAlgorithm, readJwk, type UnusableKey } from "./jwk.ts"
+import { asymmetric, maxKidLength } from "./algorithms.ts"
+import { type Candidate, readJwk, type UnusableKey } from "./jwk.ts"
 import { freeze } from "../../core/lib/freeze.ts"
 
 /** Maximum number of keys that are read from a set. */
@@ -32,7 +32,7 @@ const none: ReadonlyArray<CryptoKey> = Object.freeze([])
 
 /** Returns `false` if no key could ever match the header, so that no fetch is worth it. */
 export const canExist = ({ alg, kid }: Selector): boolean =>
-  isAlgorithm(alg) && (kid === undefined || kid.length <= maxKidLength)
+  Object.hasOwn(asymmetric, alg) && (kid === undefined || kid.length <= maxKidLength)
 
 /** Returns the key with the given `kid`. Without a `kid`, returns every key that fits the algorithm. */
 export const select = (keys: Keys, { alg, kid }: Selector): ReadonlyArray<CryptoKey> =>
