@@ -96,7 +96,7 @@ import * as Keys from "./keys/keys.ts"
 import type { CacheOptions, KeySelector } from "./keys/options.ts"
 import { fetchKeys, type Published } from "./keys/published.ts"
 import * as telemetry from "./keys/telemetry.ts"
-import { refuseSetting } from "../core/setting.ts"
+import { refuseOption } from "../core/refuseOption.ts"
 import { requireHttpHosts, requireIssuer, requireSecureUrl } from "../core/url.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
@@ -203,7 +203,7 @@ export const layerStatic = (keys: {
         const why = refused.map(
           ({ kid, kty, reason }) => `${reason} (kty ${telemetry.label(kty)}, kid ${telemetry.label(kid)})`
         )
-        return yield* refuseSetting(
+        return yield* refuseOption(
           "keys",
           `must contain a usable public key for signatures (JWK, RFC 7517), but each key is refused: ${why.join(", ")}`
         )
@@ -259,7 +259,7 @@ export const layerDiscovery = (
       const httpHosts = yield* requireHttpHosts(own.httpHosts)
       const issuer = yield* requireIssuer("issuer", own.issuer, httpHosts)
       if (own.issuer.includes("{")) {
-        return yield* refuseSetting(
+        return yield* refuseOption(
           "issuer",
           "must not be a pattern, because a pattern has no metadata. Use KeySet.layerRemote with the URL of the keys that all tenants share"
         )
@@ -318,8 +318,8 @@ const second = 1000
 const minute = 60 * second
 const hour = 60 * minute
 
-const within = (setting: string, value: number, least: number, most: number, words: string) =>
-  value >= least && value <= most ? Effect.succeed(value) : refuseSetting(setting, `must be between ${words}`)
+const requireWithin = (option: string, value: number, least: number, most: number, words: string) =>
+  value >= least && value <= most ? Effect.succeed(value) : refuseOption(option, `must be between ${words}`)
 
 const make = Effect.fnUntraced(function* (
   options: CacheOptions,
@@ -327,13 +327,19 @@ const make = Effect.fnUntraced(function* (
   fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Failure>
 ) {
   const freshFor = duration.toMillis(options.freshFor ?? "10 minutes")
-  const fallback = yield* within("freshFor", freshFor, minute, hour, '60 seconds and 1 hour, such as "10 minutes"')
+  const fallback = yield* requireWithin(
+    "freshFor",
+    freshFor,
+    minute,
+    hour,
+    '60 seconds and 1 hour, such as "10 minutes"'
+  )
   const staleFor = duration.toMillis(options.staleFor ?? hour)
-  yield* within("staleFor", staleFor, 0, 24 * hour, '0 and 24 hours, such as "1 hour"')
+  yield* requireWithin("staleFor", staleFor, 0, 24 * hour, '0 and 24 hours, such as "1 hour"')
   const maxBytes = options.maxBytes ?? 512 * 1024
-  yield* within("maxBytes", maxBytes, 1024, 16 * 1024 * 1024, "1024 and 16777216 bytes")
+  yield* requireWithin("maxBytes", maxBytes, 1024, 16 * 1024 * 1024, "1024 and 16777216 bytes")
   const fetchTimeout = duration.toMillis(options.fetchTimeout ?? 5 * second)
-  yield* within("fetchTimeout", fetchTimeout, second, 30 * second, '1 and 30 seconds, such as "5 seconds"')
+  yield* requireWithin("fetchTimeout", fetchTimeout, second, 30 * second, '1 and 30 seconds, such as "5 seconds"')
   const reader = yield* makeReader(maxBytes)
   const bounds = { min: minute, max: hour, fallback }
   const cached = yield* cache.make({

@@ -142,7 +142,7 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
       refused: () => {},
       verify: (text, fiber) =>
         Effect.flatMapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (copy) => {
-          const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, validity: alwaysValid }
+          const verified = { ...copy, validUntil: copy.token.expiresAt.epochMilliseconds, validity: alwaysValid }
           if (isReported || isImmutable(copy)) return Effect.succeed(verified)
           isReported = true
           return Effect.as(Effect.logWarning(notCached), verified)

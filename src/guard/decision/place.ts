@@ -127,7 +127,7 @@ export class DecidedPolicies {
  * Throws within a request. `HttpApiBuilder` captures the context in which handlers are built, and its request would
  * replace every later request.
  */
-export const assertOutsideOfRequests = (): void => {
+export const throwWithinRequest = (): void => {
   const context = Fiber.getCurrent()?.context
   if (context === undefined || Context.getOrUndefined(context, HttpServerRequest) === undefined) return
   throw new Error(

@@ -102,7 +102,7 @@ const cached = <Presented>(
   /** Returns the cached token if its key is still in the key set. Otherwise verifies the token again. */
   const verifiedIf = (
     validity: Effect.Effect<boolean, Rejection>,
-    { text, until, verified }: CachedToken,
+    { text, validUntil, verified }: CachedToken,
     clock: Clock.Clock,
     fiber: CallingFiber
   ): Effect.Effect<VerifiedToken, Rejection> =>
@@ -114,7 +114,7 @@ const cached = <Presented>(
       },
       onSuccess: (isValid) => {
         // The token may have expired while the keys were fetched.
-        if (isValid && clock.currentTimeMillisUnsafe() < until) {
+        if (isValid && clock.currentTimeMillisUnsafe() < validUntil) {
           hits.count++
           return verified
         }

@@ -40,7 +40,7 @@ export interface Memory<A, E> {
 
 interface Remembered<A, E> {
   readonly exit: Exit.Exit<A, E>
-  readonly until: number
+  readonly validUntil: number
   readonly invalidationsBefore: number
 }
 
@@ -99,8 +99,8 @@ export class Shared<A, E> {
   #end(run: Run<A, E>, exit: Exit.Exit<A, E>, invalidationsBefore: number): void {
     const { memory, onEnd } = this.#options
     if (memory !== undefined) {
-      const until = memory.expiryOf(exit, memory.clock.currentTimeMillisUnsafe())
-      this.#remembered = { exit, until, invalidationsBefore }
+      const validUntil = memory.expiryOf(exit, memory.clock.currentTimeMillisUnsafe())
+      this.#remembered = { exit, validUntil, invalidationsBefore }
     }
     onEnd?.(exit)
     // Clear this before the waiting fibers continue, because the first of them may start the next run.
@@ -108,8 +108,8 @@ export class Shared<A, E> {
     if (run.outcome !== undefined) Deferred.doneUnsafe(run.outcome, Effect.succeed(exit))
   }
 
-  #isCurrent({ invalidationsBefore, until }: Remembered<A, E>): boolean {
+  #isCurrent({ invalidationsBefore, validUntil }: Remembered<A, E>): boolean {
     const now = this.#options.memory?.clock.currentTimeMillisUnsafe() ?? Infinity
-    return now < until && invalidations === invalidationsBefore
+    return now < validUntil && invalidations === invalidationsBefore
   }
 }

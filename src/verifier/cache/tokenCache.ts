@@ -12,8 +12,8 @@ export interface Bounds {
 
 /** The time in which a cached value is valid, in milliseconds since the epoch. */
 export interface Lifetime {
-  readonly from: number
-  readonly until: number
+  readonly validFrom: number
+  readonly validUntil: number
 }
 
 /** A cached value with the data that the cache needs. */
@@ -75,7 +75,7 @@ export class TokenCache<E extends Lifetime> {
    */
   current(entry: CacheEntry<E>, now: number): E | undefined {
     const { value } = entry
-    if (now < value.from || now >= value.until) {
+    if (now < value.validFrom || now >= value.validUntil) {
       this.#evict(entry)
       return
     }
@@ -92,7 +92,7 @@ export class TokenCache<E extends Lifetime> {
     const isNew = this.#admission.isNew(text)
     if (isNew && !this.#fits(this.#averageBytes())) {
       const next = this.#nextCandidate()
-      if (next === undefined || next.value.until > now) return
+      if (next === undefined || next.value.validUntil > now) return
       this.#evict(next)
     }
     const made = make()

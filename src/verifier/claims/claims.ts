@@ -28,7 +28,7 @@ export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken
 }
 
 /** Returns when a cached token must be verified again, in milliseconds. A cache hit gets no clock tolerance. */
-export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = Infinity }: Policy): number =>
+export const validUntil = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = Infinity }: Policy): number =>
   Math.min(
     expiresAt.epochMilliseconds,
     Option.match(issuedAt, { onNone: () => Infinity, onSome: (issued) => issued.epochMilliseconds + maxTokenAge })

@@ -97,12 +97,12 @@ const readClaims = (answer: Claims, present: Claims, policy: Policy, now: number
   if (typeof exp === "number" && !Number.isInteger(exp)) return refused("exp", policy.claims, undefined)
   // A server may omit iss and exp: it is the issuer itself, and an active token has not expired (RFC 7662 §2.2).
   const token = claims.read(
-    {
+    ownProperties({
       iss: policy.claims.issuer,
       exp: Math.floor(now / 1000) + defaultLifetime,
       ...present,
       sub: subjectOf(present, policy)
-    },
+    }),
     policy.claims,
     now
   )

@@ -11,7 +11,7 @@ import { constant } from "../../core/constantErrors.ts"
 import { isToken } from "../../core/authorizationHeader.ts"
 import * as claims from "../claims/claims.ts"
 import * as policies from "../claims/policy.ts"
-import { refuseSetting } from "../../core/setting.ts"
+import { refuseOption } from "../../core/refuseOption.ts"
 import { type HttpHosts, requireHttpHosts, requireIssuer, requireSecureUrl } from "../../core/url.ts"
 import { isGiven, refuse } from "../report/advice.ts"
 import type { TokenCaching } from "../cache/options.ts"
@@ -64,7 +64,11 @@ export const make = Effect.fnUntraced(function* (
         const token = answer.read(response, policy, clock.currentTimeMillisUnsafe())
         return answer.isRefused(token)
           ? refuse(token.error, token.advice, policy)
-          : Effect.succeed({ ...frozen(token), until: claims.until(token, policy.claims), validity: alwaysValid })
+          : Effect.succeed({
+              ...frozen(token),
+              validUntil: claims.validUntil(token, policy.claims),
+              validity: alwaysValid
+            })
       })
     )
   return yield* cachedVerifier.make({
@@ -94,14 +98,14 @@ const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Retur
   const { accessTokenClaims, subjectClaims = ["sub"] } = options
   const claimsPolicy = yield* policies.make(new Set(), options)
   if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {
-    return yield* refuseSetting("subjectClaims", policies.mustNameClaims)
+    return yield* refuseOption("subjectClaims", policies.mustNameClaims)
   }
   return { claims: claimsPolicy, accessTokenClaims, subjectClaims }
 })
 
 const requireEndpoint = (value: string, httpHosts: HttpHosts) =>
   Effect.flatMap(requireSecureUrl("endpoint", value, httpHosts), (url) =>
-    url.hash === "" ? Effect.succeed(url) : refuseSetting("endpoint", "must not have a fragment.")
+    url.hash === "" ? Effect.succeed(url) : refuseOption("endpoint", "must not have a fragment.")
   )
 
 // JavaScript callers can pass options that contradict the types.
@@ -112,13 +116,13 @@ const credentialsOf = (
   if (credentials !== undefined) {
     return Effect.isEffect(credentials) && clientId === undefined && clientSecret === undefined
       ? Effect.succeed(credentials)
-      : refuseSetting("credentials", "must be an effect. Remove clientId and clientSecret if you pass credentials.")
+      : refuseOption("credentials", "must be an effect. Remove clientId and clientSecret if you pass credentials.")
   }
   if (!isVisible(clientId)) {
-    return refuseSetting("clientId", `must be your API's client ID at the authorization server. ${visibleOnly}`)
+    return refuseOption("clientId", `must be your API's client ID at the authorization server. ${visibleOnly}`)
   }
   const secret = Redacted.isRedacted(clientSecret) ? Redacted.value(clientSecret) : undefined
-  if (!isVisible(secret)) return refuseSetting("clientSecret", `must be Redacted. ${visibleOnly}`)
+  if (!isVisible(secret)) return refuseOption("clientSecret", `must be Redacted. ${visibleOnly}`)
   switch (authMethod) {
     case "client_secret_basic": {
       // Both are form-encoded before they are joined (RFC 6749 §2.3.1).
@@ -130,7 +134,7 @@ const credentialsOf = (
         Effect.succeed({ parameters: { client_id: clientId, client_secret: Redacted.make(secret) } })
       )
     default:
-      return refuseSetting("authMethod", "must be client_secret_basic or client_secret_post.")
+      return refuseOption("authMethod", "must be client_secret_basic or client_secret_post.")
   }
 }
 

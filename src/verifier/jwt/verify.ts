@@ -236,7 +236,7 @@ const accept = (
       const advice = profile.advice(typ, verified, policy, failing)
       return refuse(new InvalidToken({ reason: "Claim", claim: failing }), advice, policy)
     }
-    const accepted = Effect.succeed({ ...frozen(token), until: claims.until(token, policy), validity })
+    const accepted = Effect.succeed({ ...frozen(token), validUntil: claims.validUntil(token, policy), validity })
     return adviceOnAccepted(verified, policy).reduceRight<Effect.Effect<Verified>>(
       (accepted, { kind, text }) => Effect.andThen(give(text, policy, kind), accepted),
       accepted

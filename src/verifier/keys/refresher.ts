@@ -12,7 +12,7 @@ import type * as Metric from "effect/Metric"
 import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import type { Published } from "./published.ts"
 import { Failure } from "../authorizationServer/failure.ts"
-import type { Reader } from "../authorizationServer/http.ts"
+import { type Reader, withTimeLimit } from "../authorizationServer/http.ts"
 import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
 import { type Isolation, RequestIsolation } from "../../core/lib/isolation.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
@@ -280,16 +280,19 @@ export class Refresher {
   }
 
   #run(pending: Pending): Effect.Effect<void> {
-    const { fetch, issuer, reader } = this.#options
-    const bounded: Reader = (request) =>
-      // A cache before the issuer may have the set from before the new key (RFC 9111 §5.2.1.4).
-      this.#bounded(
-        pending,
-        reader(pending.isUnknownKey ? HttpClientRequest.setHeader(request, "cache-control", "no-cache") : request)
+    const { fetch, fetchTimeout, issuer, reader } = this.#options
+    const timed: Reader = (request) =>
+      withTimeLimit(
+        // A cache before the issuer may have the set from before the new key (RFC 9111 §5.2.1.4).
+        reader(pending.isUnknownKey ? HttpClientRequest.setHeader(request, "cache-control", "no-cache") : request),
+        fetchTimeout,
+        (clock) => {
+          pending.requestedAt = readInstant(clock)
+        }
       )
     return Effect.suspend(() => {
       pending.number = ++this.sent
-      return fetch(bounded)
+      return fetch(timed)
     }).pipe(
       Effect.flatMap((published) => this.#succeeded(published, pending)),
       // Treat a defect or an interruption of the client as an outage with a cool-down. Log the cause once.
@@ -310,22 +313,6 @@ export class Refresher {
         )
       )
     )
-  }
-
-  /** Stops waiting after the time-out, even if the client cannot be interrupted. */
-  #bounded<A, E>(pending: Pending, request: Effect.Effect<A, E>): Effect.Effect<A, E | Failure> {
-    return Clock.clockWith((clock) => {
-      pending.requestedAt = readInstant(clock)
-      return Effect.flatMap(Effect.forkDetach(request, { startImmediately: true }), (fiber) =>
-        Fiber.join(fiber).pipe(
-          Effect.timeoutOrElse({
-            duration: this.#options.fetchTimeout,
-            orElse: () => Effect.fail(new Failure("Timeout"))
-          }),
-          Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
-        )
-      )
-    })
   }
 
   #succeeded(published: Published, pending: Pending): Effect.Effect<void, Failure> {
