@@ -10,8 +10,8 @@ import { authorizationOf, hasSeveralAuthorizations } from "./effect/receivedRequ
 const notToken68 = /[^\w.~+/=-]/
 const padding = /^[^=]+=*$/
 
-// The characters that FastAPI strips around the credentials, as far as a header can have them (headers are decoded as
-// Latin-1).
+// FastAPI strips these characters at both ends of the credentials. The list has only characters of Latin-1, because
+// headers are decoded as Latin-1.
 const isSpace = (code: number): boolean =>
   code === 0x20 || (code >= 0x09 && code <= 0x0d) || (code >= 0x1c && code <= 0x1f) || code === 0x85 || code === 0xa0
 
@@ -68,7 +68,7 @@ export const fromRequest = (request: HttpServerRequest, maxLength: number): stri
   return typeof text !== "string" || isToken(text) ? text : malformed
 }
 
-/** Makes the redacted token that a program gets. It prints as `<redacted:access_token>`. */
+/** Makes the redacted token that a program gets. The token prints as `<redacted:access_token>`. */
 export const redact = (token: string): Redacted.Redacted =>
   // Frozen, since all requests with a cached token get the same one.
   Object.freeze(Redacted.make(token, { label: "access_token" }))

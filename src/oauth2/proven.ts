@@ -14,7 +14,7 @@ export type Needs<T> =
       ? R
       : NoLayer
 
-/** Stands for the needs of a value that is neither a layer nor handlers. */
+/** Represents the needs of a value that is neither a layer nor handlers. */
 export interface NoLayer {
   readonly "~effect-oauth2/NoLayer": never
 }

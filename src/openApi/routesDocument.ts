@@ -23,7 +23,7 @@ export const noting = (operation: Json | undefined): Layer.Layer<never> =>
   }).layer
 
 /**
- * What a new document says besides its routes.
+ * Fields of a new document besides its routes.
  *
  * @category models
  * @since 0.1.0

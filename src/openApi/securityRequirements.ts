@@ -28,7 +28,8 @@ export const ofPolicy = (policy: Policy): ReadonlyArray<SecurityRequirementObjec
   return isOneCredential && policy.every(isOptional) ? [...authenticated, {}] : authenticated
 }
 
-// With an anonymous alternative, the others stay: they tell clients which credentials the server understands.
+// If a requirement has an anonymous alternative, the other alternatives stay in the document. They tell clients which
+// credentials the API accepts.
 const unique = (
   of: ReadonlyArray<SecurityRequirementObject>,
   isAnonymous: boolean

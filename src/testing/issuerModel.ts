@@ -101,7 +101,7 @@ export interface TestIssuerOptions {
   readonly keys?: ReadonlyArray<Algorithm | SigningKey>
   /** Members that replace or extend the issuer's metadata, such as `registration_endpoint`. Default: none. */
   readonly metadata?: Readonly<Record<string, unknown>>
-  /** Where the metadata is served. Default: `["openid", "oauth"]`. */
+  /** The places where the issuer serves its metadata. Default: `["openid", "oauth"]`. */
   readonly metadataAt?: ReadonlyArray<MetadataPlace>
   /**
    * Provider whose access tokens `mint` imitates, with the name of its function in `Provider`. `scopes` are written

@@ -38,8 +38,8 @@
  *
  * A missing key is refused (401) if a fetch was sent after a token named its `kid`. If no fetch may start yet, the
  * lookup fails with `AuthorizationServerUnavailable` (503), because the issuer may have published the key since. Its
- * `retryAfter` is the rest of the 30 seconds, and its `reason` is `"Unspecified"`. So tokens with invented `kid`s do not
- * cause the refusal of a valid token.
+ * `retryAfter` is the rest of the 30 seconds, and its `reason` is `"Unspecified"`. Tokens with invented `kid`s
+ * therefore do not cause the refusal of a valid token.
  *
  * A refused key causes one warning. The other keys of the set serve. The warning has one of these reasons:
  *
@@ -74,7 +74,7 @@
  * **Gotchas**
  *
  * - The `HttpClient` must not follow redirects, so do not use `HttpClient.followRedirects`. With `FetchHttpClient`, the
- *   layer switches redirects off. Provide your own `RequestInit` to the layer to set its other fields.
+ *   layer turns redirects off. Provide your own `RequestInit` to the layer to set its other fields.
  * - The library does not resolve host names. Metadata may name a host whose DNS address is this machine.
  *
  * @since 0.1.0

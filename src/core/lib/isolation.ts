@@ -9,8 +9,8 @@ export interface Isolation {
 const isWorker = (): boolean => globalThis.navigator?.userAgent === "Cloudflare-Workers"
 
 /**
- * Cloudflare Workers cancel a request that waits for what another request began, and drop the I/O and the timers of a
- * request whose response is sent.
+ * Cloudflare Workers cancel a request that waits for an operation of another request. They also drop the I/O and the
+ * timers of a request after its response.
  */
 export const RequestIsolation = Context.Reference<Isolation | undefined>("effect-oauth2/RequestIsolation", {
   defaultValue: () => (isWorker() ? { waitUntil: undefined } : undefined)

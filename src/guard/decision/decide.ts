@@ -34,7 +34,7 @@ export interface Guard {
 
 // Objects that hold a request are instances of classes, not object literals. The first requests wait for the issuer's
 // keys, so V8 learns that the objects of a literal live long. V8 then allocates later objects of that literal in the
-// old generation, where they keep their requests in memory until the next full collection.
+// old generation, where they hold their requests in memory until the next full collection.
 
 /** A policy, and the request that must satisfy it. */
 export class GuardedRequest {

@@ -1,6 +1,5 @@
 /**
- * Keeps each guard at the place where the program provides it, with the verifier of its own app, while layers are
- * built.
+ * Builds each guard at the place where the program provides it, with the verifier of its own app.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -80,8 +79,8 @@ const nameOf = (middleware: RouteMiddleware, stacks: ReadonlyArray<Stack>): stri
 const expected = new WeakMap<Group | Stack, ReadonlyArray<Policy>>()
 
 /**
- * Throws if a requirement is provided to the handlers of these routes, or to a middleware around them, but not to the
- * routes.
+ * Throws if a requirement is provided to the handlers of these routes, or to a middleware that wraps them, but not to
+ * the routes.
  */
 const assertApplied = (context: Services, routes: ReadonlyArray<object>): void => {
   const applied = requirementsIn(context)
@@ -126,9 +125,12 @@ const watched = (router: HttpRouter.HttpRouter): HttpRouter.HttpRouter => {
   } as HttpRouter.HttpRouter)
 }
 
-/** The guards around a layer when the layer was built. */
+/** The guards that wrap a layer, as of the time when the layer was built. */
 interface BuildPlace {
-  /** Whether the layer gives a requirement of routes. Its checks use the services around the layer. */
+  /**
+   * `true` if the layer provides a requirement of routes. The checks of this requirement use the services outside the
+   * layer.
+   */
   readonly holdsRequirement: boolean
   readonly authentications: ReadonlyArray<Authentication>
   readonly requirements: ReadonlyArray<Policy>
@@ -140,9 +142,9 @@ const ofScheme = (context: Services, { scheme }: Authentication): object =>
   Context.getOrUndefined(context, scheme.service) ?? nothing
 
 /**
- * Builds handlers of an `HttpApi` once for each set of authentications around them. Builds a requirement of routes at
- * every place where it is provided. So a guard uses the innermost verifier around its layer, and a check uses the
- * services there.
+ * Builds handlers of an `HttpApi` once for each set of authentications that are provided to them. Builds a requirement
+ * of routes at every place where it is provided. A guard then uses the innermost verifier that is provided to its
+ * layer, and a check uses the services at that place.
  */
 export const memoization: Memoization<BuildPlace> = {
   building: (build, context) => {
@@ -199,7 +201,7 @@ const copyOfGroup = (group: Group): Group => ({ ...group })
 
 const copyOfStack = (stack: Stack): Stack => Array.from(stack)
 
-/** Copies a group or stack, and replaces the requirements of the first place by the requirements around this place. */
+/** Copies a group or stack, and replaces the requirements of the first place by the requirements of this place. */
 const expecting = <T extends Group | Stack>(
   original: T,
   copyOf: (original: T) => T,

@@ -14,11 +14,11 @@ export interface RecordedRoute {
   readonly method: string
   /** The path with the router's prefixes. */
   readonly path: string
-  /** The requirements around the route, outermost first. */
+  /** The requirements that guard the route, outermost first. */
   readonly requirements: ReadonlyArray<Policy>
   /** The fields of the OpenAPI operation. `undefined` if documents must not show the route. */
   readonly operation: Json | undefined
-  /** Whether the route is marked `Public`. */
+  /** `true` if the route is marked `Public`. */
   readonly isPublic: boolean
   /** The endpoint, with its own requirements, if the route belongs to an `HttpApi`. */
   readonly endpoint: HttpApiEndpoint.Top | undefined

@@ -148,12 +148,13 @@ type NeedsRoutes<R> = [Extract<R, HttpRouter.HttpRouter>] extends [never]
  * **Details**
  *
  * In an `HttpApi`, add the requirement to an endpoint, a group or an api: `endpoint.middleware(auth.require("a"))`. For
- * `HttpRouter`, apply it to a layer of routes: `routes.pipe(auth.require("a"))`. In both, a later requirement stands
- * outside of an earlier one. Nested requirements accumulate, outermost first, and are decided together.
+ * `HttpRouter`, apply it to a layer of routes: `routes.pipe(auth.require("a"))`. In both, a later requirement wraps an
+ * earlier requirement. Nested requirements accumulate, outermost first, and are decided together.
  *
  * **Gotchas**
  *
- * - The requirement does not compile around a layer that adds no routes, such as the handlers of an `HttpApi`.
+ * - The requirement does not compile if it is provided to a layer that adds no routes, such as the handlers of an
+ *   `HttpApi`.
  * - If other middleware separates two requirements, the outer one is checked first, and its challenge names only its own
  *   scopes. `HttpRouter.provideRequest` counts as middleware.
  * - The program does not start if `HttpRouter` would run a middleware outside the requirement that the program provides

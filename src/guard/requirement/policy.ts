@@ -18,7 +18,7 @@ import type { Scheme } from "../scheme/scheme.ts"
 export interface Part {
   readonly scheme: Scheme
   readonly expression: expression.Expression
-  /** Whether a request without a token satisfies this part. */
+  /** `true` if a request without a token satisfies this part. */
   readonly optional: boolean
   /** The `SecurityScopes` inside this part, if no outer guard requires scopes. */
   readonly required: RequiredScopes
@@ -107,7 +107,7 @@ export const holds = (
 const mapChecks = (policy: Policy, f: (check: expression.Check) => expression.Check): Policy =>
   policy.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapChecks(one.expression, f) })))
 
-/** Provides the services around a requirement to its checks. Services of the request take precedence. */
+/** Provides the services at the place of a requirement to its checks. Services of the request take precedence. */
 export const bindChecks = (policy: Policy, services: Context.Context<never>): Policy => {
   // The layer's scope lives as long as the program, so a check must use the request's scope.
   const own = Context.omit(Scope.Scope)(services)

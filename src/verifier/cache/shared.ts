@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 
-// One count for all verifiers, because a verifier may wrap another, and a program may wrap `invalidate`.
+// All verifiers share the count, because a verifier may wrap another, and a program may wrap `invalidate`.
 let invalidations = 0
 
 /** Counts an invalidation of a token. Outcomes from before the invalidation are not used again. */

@@ -99,7 +99,7 @@ export class TokenCache<E extends Lifetime> {
     if (made === undefined || made.bytes > this.#bounds.maxBytes) return
     const { bytes, value } = made
     if (this.#fits(bytes)) {
-      // An unused iterator keeps all later tables of the set in memory.
+      // An unused iterator holds all later tables of the set in memory.
       this.#evictionCursor = undefined
     } else if (isNew) {
       return

@@ -1,8 +1,8 @@
 /** Parses untrusted JSON strictly. */
 
 /**
- * Claims on an object without a prototype, as `parseText` returns them. So an absent claim reads as `undefined`, even if
- * a program has added a property to `Object.prototype`.
+ * Claims on an object without a prototype, as `parseText` returns them. An absent claim therefore reads as `undefined`,
+ * even if a program has added a property to `Object.prototype`.
  */
 export type Claims = Readonly<Record<string, unknown>>
 

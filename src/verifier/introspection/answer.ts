@@ -16,7 +16,7 @@ export interface Policy {
 
 export interface Refused {
   readonly error: InvalidToken
-  /** Tells the operator which option may be wrong. It contains no token content. */
+  /** Tells the operator which option may be wrong. The text contains no token content. */
   readonly advice: string | undefined
 }
 

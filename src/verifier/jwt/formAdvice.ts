@@ -5,7 +5,7 @@
 import { asymmetric } from "../keys/algorithms.ts"
 import type { Policy } from "../claims/policy.ts"
 
-/** What is wrong with a token. */
+/** The fault in the form of a token. */
 export type Fault = "TooLong" | "Opaque" | "Encrypted" | "Form" | "Issuer" | "Algorithm" | "UnsupportedAlgorithm"
 
 /** Returns what is wrong with a token that `compact.parse` refused. */

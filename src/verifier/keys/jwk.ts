@@ -31,7 +31,7 @@ export interface Candidate {
   /** Identifies the key and its metadata. Keys with the same text are identical. */
   readonly text: string
   /**
-   * Keys with the same base have the same private key or its negative: two points of a curve with the same `x` differ
+   * Keys with the same base have the same private key or its negative. Two points of a curve with the same `x` differ
    * only in the sign of `y`. The base ignores `kty`, `crv` and `y`, because a published private key may misstate them.
    */
   readonly base: string
@@ -56,7 +56,8 @@ type Members = { readonly [name in (typeof members)[number]]?: string }
 
 export const readJwk = (value: unknown): Candidate => {
   const given: object = typeof value === "object" && value !== null ? value : {}
-  // Some serializers write an absent member as null. It is no value. A key without a required member is malformed.
+  // Some serializers write null for an absent member, so null counts as absent. A key without a required member is
+  // malformed.
   const own = (name: string): unknown =>
     Object.hasOwn(given, name) ? (Reflect.get(given, name) ?? undefined) : undefined
   const read: Members = ownProperties(

@@ -16,7 +16,7 @@ const maxWait = 10_000
 const maxWaitWithStaleKeys = 1000
 /** `refresh` waits for no fetch that starts later than this, in milliseconds. */
 const maxRefresh = 15_000
-/** Number of missing keys that are remembered. A flood of invented `kid`s must not take more memory. */
+/** Number of missing keys that are remembered. Many invented `kid`s must not take more memory. */
 const maxSearchedKeys = 100
 
 type Selector = Parameters<typeof Keys.select>[1]
@@ -66,7 +66,8 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
     const found = Keys.select(fetched.keys, lookup.header)
     if (found.length === 0) return fromNoKey(lookup, fetched)
     // A token whose signature does not match is usually forged. But the issuer may have published another key without
-    // a `kid`, or with the same `kid`. So look for it as for a missing key, with the same cool-down.
+    // a `kid`, or with the same `kid`. The library therefore searches for that key as for a missing key, with the same
+    // cool-down.
     if (isMismatched(found, lookup) && fetched.number <= lookup.sent) {
       const waiting = waitFor(refresher.fetchUnknownKey(lookup.now), lookup)
       if (waiting !== undefined) return waiting
@@ -78,7 +79,8 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
   // A stranger can start a search with an invented `kid`, which begins the cool-down. If the library then refused every
   // other missing key, one bad token in 30 seconds would refuse all tokens of a new key. A key is therefore refused only
   // if a fetch started after the first lookup of its `kid`. Until then, the issuer may have published the key.
-  // The alternative is to allow several searches in a row. It does not help, because a flood uses up any number.
+  // The alternative is to allow several searches in a row. Several searches do not help, because an attacker can use up
+  // any number.
   const fromNoKey = (lookup: Lookup, fetched: Fetched): Found => {
     // The issuer has a key with this `kid`, so the fault is in the `alg` of the token, or the key is refused.
     const isUnusable = Keys.hasKid(fetched.keys, lookup.header.kid)
@@ -153,7 +155,7 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
 const isMismatched = (found: ReadonlyArray<CryptoKey>, { mismatched }: Lookup): boolean =>
   mismatched.length > 0 && found.every((key) => mismatched.includes(key))
 
-/** Remembers which keys were asked for, and how many fetches were sent before. */
+/** Remembers which keys lookups searched for, and how many fetches were sent before. */
 class SearchedKeys {
   readonly #sent = new Map<string, number>()
 

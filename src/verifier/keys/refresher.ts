@@ -36,7 +36,10 @@ export interface Fetched {
   readonly keys: Keys.Keys
   /** Start of the fetch. The keys may be that old. */
   readonly startedAt: Instant
-  /** Number of the fetch. It looked for the key of every lookup that began when fewer fetches were sent. */
+  /**
+   * Number of the fetch. The fetch with this number searched for the key of every lookup that began when fewer fetches
+   * were sent.
+   */
   readonly number: number
   readonly freshFor: number
   /** Last logged state of these keys, so that each state is logged once. */
@@ -124,8 +127,8 @@ export class Refresher {
     this.#closedError = this.#errorOf("Unreachable", failureCoolDown)
     this.timedOut = this.#errorOf("Timeout", failureCoolDown)
     this.#coolDownError = this.#errorOf("Unspecified", unknownKeyCoolDown)
-    // Run fetches in the layer's context. The issuer receives nothing from a request, such as its trace headers, and an
-    // interrupted request does not stop a fetch that others wait for.
+    // Run fetches in the layer's context. The issuer then receives nothing from a request, such as its trace headers.
+    // An interrupted request does not stop a fetch for which other requests wait.
     this.#fork = Effect.runForkWith(context)
   }
 
@@ -167,8 +170,8 @@ export class Refresher {
   }
 
   /**
-   * Waits until a fetch ends. An isolated request waits with its own timers, and for no other request. It stops waiting
-   * if the request that runs the fetch is gone.
+   * Waits until a fetch ends. An isolated request waits with its own timers, and for no other request. The request
+   * stops waiting if the request that runs the fetch is gone.
    */
   wait(pending: Pending): Effect.Effect<void> {
     if (this.#isolation === undefined) return Deferred.await(pending.ended)
@@ -219,12 +222,12 @@ export class Refresher {
     return (
       !this.#isClosed &&
       (this.#outage === undefined || hasPassed(this.#outage.coolDown, this.#outage.failedAt, now)) &&
-      // A program that invalidates the keys all the time must not flood the issuer.
+      // A program that invalidates the keys all the time must not overload the issuer.
       (!this.#isInvalidated || this.#renewedAt === undefined || hasPassed(failureCoolDown, this.#renewedAt, now))
     )
   }
 
-  // An outage needs no exception from this cool-down: a successful fetch makes the keys fresh for at least 60 seconds,
+  // An outage needs no exception from this cool-down. A successful fetch makes the keys fresh for at least 60 seconds,
   // so no other fetch of fresh keys can fail during the cool-down.
   #mayFetchUnknownKey(now: Instant): boolean {
     return (

@@ -39,7 +39,7 @@ const unauthenticated = (error: NotAuthenticated): Credential => ({ token: undef
 
 /**
  * Verifies tokens for one scheme. A cached token costs one lookup. The verification of an uncached token is stored in a
- * private field of the request, so no value in a context can pass as a verification.
+ * private field of the request. No value in a context can pass as a verification.
  */
 export class Authenticator {
   readonly #verifier: DirectVerifier
