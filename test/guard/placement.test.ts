@@ -84,7 +84,7 @@ describe("handlers that two apps share", () => {
     })
   )
 
-  it.effect("keep their own verifier, although the apps around have others", () =>
+  it.effect("use their own verifier, even if outer apps have other verifiers", () =>
     Effect.gen(function* () {
       const strict = Layer.provide(Users, verifiedBy("strict"))
       const apps = Layer.mergeAll(mount("/1", verifiedBy("one"), strict), mount("/2", verifiedBy("two"), strict))

@@ -102,7 +102,7 @@ describe("KeySet", () => {
       )
     })
 
-    it.effect("that is refused is not downloaded", () => {
+    it.effect("is not downloaded if it is refused", () => {
       const signals: Array<AbortSignal> = []
       const answer = (signal: AbortSignal) => {
         signals.push(signal)

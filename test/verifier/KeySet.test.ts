@@ -115,7 +115,7 @@ describe("KeySet", () => {
     )
   )
 
-  it.effect("reads a key set whose path holds an @, as Google's does", () => {
+  it.effect("reads a key set whose path contains an @, as Google's does", () => {
     const at = `${issuer}/jwk/securetoken@system.example.com/jwks`
     return withKeySet(
       KeySet.layerDiscovery({ issuer }),
@@ -137,8 +137,8 @@ describe("KeySet", () => {
     )
   )
 
-  describe("looks up a key", () => {
-    it.effect("that is new within 30 seconds and one fetch, despite a flood of invented kids", () =>
+  describe("a key lookup", () => {
+    it.effect("finds a new key within 30 seconds and one fetch, despite many invented kids", () =>
       withDiscovery(({ publish, requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -161,7 +161,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("without a fetch if no key can match the header", () =>
+    it.effect("fetches nothing if no key can match the header", () =>
       withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -176,7 +176,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("only by its exact kid", () =>
+    it.effect("finds a key only by its exact kid", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -189,7 +189,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("without a kid, and returns each key for the algorithm", () =>
+    it.effect("returns each key for the algorithm if the header has no kid", () =>
       Effect.gen(function* () {
         const ec = yield* TestIssuer.makeKey("ec", "ES256")
         const find = (alg: string) =>
@@ -204,7 +204,7 @@ describe("KeySet", () => {
       })
     )
 
-    it.effect("that no caller can change", () =>
+    it.effect("returns keys that no caller can change", () =>
       Effect.gen(function* () {
         const keySet = yield* KeySet.KeySet
         const clock = yield* Clock.Clock
@@ -240,7 +240,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("only for the algorithms of its kty and crv, and of its alg if present", () =>
+    it.effect("finds a key only for the algorithms of its kty and crv, and of its alg if present", () =>
       Effect.gen(function* () {
         const { alg: _, ...anyAlg } = first.jwk
         const ec = yield* TestIssuer.makeKey("ec", "ES384")

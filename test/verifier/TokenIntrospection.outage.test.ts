@@ -826,7 +826,7 @@ describe("TokenIntrospection, if it must discover its endpoint", () => {
   )
 
   test(
-    "keeps the endpoint if requests to it fail and the metadata is unavailable",
+    "uses the same endpoint if its requests fail and the metadata is unavailable",
     Effect.gen(function* () {
       yield* verify(yield* mint())
       yield* respond("discovery", { status: 500 })

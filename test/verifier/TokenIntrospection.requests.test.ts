@@ -425,7 +425,7 @@ describe("TokenIntrospection", () => {
       })
     )
 
-    it.effect("no more than one recovery for each warning, whoever makes the circuit half-open how often", () =>
+    it.effect("logs at most one recovery for each warning, however often the circuit becomes half-open", () =>
       Effect.gen(function* () {
         const lines = yield* logged(
           Effect.gen(function* () {

@@ -43,7 +43,7 @@ describe("TokenIntrospection", () => {
   )
 
   test(
-    "decides about a JWT by the introspection response alone",
+    "accepts or refuses a JWT by the introspection response alone",
     Effect.gen(function* () {
       const { mint, revoke } = yield* TestIssuer
       const [active, revoked] = [yield* mint(), yield* mint()]
@@ -124,14 +124,14 @@ describe("TokenIntrospection", () => {
     }
 
     test(
-      "that the server never issued",
+      "never issued by the server",
       Effect.gen(function* () {
         assertRefused(yield* Effect.flip(verify("never-minted")), { reason: "Rejected" })
       })
     )
 
     test(
-      "that is malformed, without an introspection request",
+      "in a malformed form, without an introspection request",
       Effect.gen(function* () {
         for (const token of ["", "a b", "a\nb", "ü", "=", "a&b", "x".repeat(8193)]) {
           assertRefused(yield* Effect.flip(verify(token)), { reason: "Malformed" })

@@ -258,7 +258,7 @@ describe("a token that several requests present at the same time", () => {
     })
   )
 
-  it.effect("is verified at whatever point a fiber yields to the others", () =>
+  it.effect("is verified even if a fiber yields to the others at any point", () =>
     Effect.gen(function* () {
       for (const ops of times(24)) {
         for (const turns of times(8)) {

@@ -71,7 +71,7 @@ describe("the cache", () => {
     assert.isTrue(isCached("large"))
   })
 
-  it.effect("evicts no accepted token during a flood of refused or expired tokens", () =>
+  it.effect("evicts no accepted token for many refused or expired tokens", () =>
     Effect.gen(function* () {
       const { callsOf, present } = yield* verifier({
         cache: { capacity: 3 },

@@ -36,9 +36,9 @@ const paths = TestIssuer.use(({ requests }) =>
   Effect.map(requests, (requests) => requests.map(({ url }) => url.replace(issuer, "")))
 )
 
-describe("content negotiation of a key set", () => {
+describe("a key set", () => {
   for (const mediaType of ["application/jwk-set+json", "application/json"]) {
-    it.effect(`that is only ${mediaType}`, () =>
+    it.effect(`is read if the server sends only ${mediaType}`, () =>
       withDiscovery(({ respond }, keySet) =>
         Effect.gen(function* () {
           yield* respond("jwks", { mediaType })
@@ -383,7 +383,7 @@ describe("a lost connection", () => {
   )
 })
 
-describe("the settings of a fetch", () => {
+describe("FetchHttpClient.RequestInit", () => {
   it.effect("fetchTimeout bounds each request", () =>
     withKeySet(KeySet.layerDiscovery({ issuer, fetchTimeout: "8 seconds" }), ({ respond }, keySet) =>
       Effect.gen(function* () {
@@ -415,7 +415,7 @@ describe("the settings of a fetch", () => {
   }
 })
 
-describe("rotation", () => {
+describe("a new key", () => {
   const audience = "https://api.test"
   const withVerifier = <A, E>(
     body: (verify: (token: string) => Effect.Effect<string>) => Effect.Effect<A, E, TestIssuer>
@@ -447,7 +447,7 @@ describe("rotation", () => {
 
   for (const kid of [undefined, "k"]) {
     const name = kid === undefined ? "without kid" : "whose kid is used again"
-    it.effect(`of a key ${name} is found at once`, () =>
+    it.effect(`${name} is found at once`, () =>
       withVerifier((verify) =>
         Effect.gen(function* () {
           const { mint } = yield* TestIssuer
@@ -464,7 +464,7 @@ describe("rotation", () => {
       )
     )
 
-    it.effect(`of a key ${name} is found after 30 seconds if a stranger sends bad signatures`, () =>
+    it.effect(`${name} is found after 30 seconds if a stranger sends bad signatures`, () =>
       withVerifier((verify) =>
         Effect.gen(function* () {
           const { mint } = yield* TestIssuer
@@ -543,7 +543,7 @@ const closedPort = Effect.callback<number>((resume) => {
   })
 })
 
-describe("every 503 says its cause", () => {
+describe("the warning about a failed fetch names its cause", () => {
   const causes: ReadonlyArray<
     readonly [name: string, document: "discovery" | "jwks", answer: Answer, expected: Record<string, unknown>]
   > = [
@@ -574,7 +574,7 @@ describe("every 503 says its cause", () => {
     ]
   ]
   for (const [name, endpoint, answer, expected] of causes) {
-    it.effect(`of ${name}`, () =>
+    it.effect(`for ${name}`, () =>
       withLogs((logs) =>
         withDiscovery(({ respond }, keySet) =>
           Effect.gen(function* () {
@@ -598,12 +598,12 @@ describe("every 503 says its cause", () => {
       { jwks_uri: "https://localhost/jwks" },
       "its jwks_uri is on this machine or its link"
     ],
-    ["a jwks_uri that is no URL", { jwks_uri: "/jwks" }, "its jwks_uri is not a valid URL"],
+    ["a jwks_uri that is not a URL", { jwks_uri: "/jwks" }, "its jwks_uri is not a valid URL"],
     ["no jwks_uri", { jwks_uri: undefined }, "it has no jwks_uri"],
     ["another issuer", { issuer: "https://other.test" }, "its metadata names another issuer"]
   ]
   for (const [name, metadata, text] of words) {
-    it.effect(`of metadata with ${name}`, () =>
+    it.effect(`for metadata with ${name}`, () =>
       withLogs((logs) =>
         withKeySet(
           KeySet.layerDiscovery({ issuer }),
@@ -624,7 +624,7 @@ describe("every 503 says its cause", () => {
     ["node:http", NodeHttpClient.layerNodeHttp],
     ["undici", NodeHttpClient.layerUndici]
   ] as const) {
-    it.live(`of a closed port, with the code of the error: ${name}`, () =>
+    it.live(`for a closed port, with the code of the error: ${name}`, () =>
       withLogs((logs) =>
         Effect.gen(function* () {
           const port = yield* closedPort
@@ -639,7 +639,7 @@ describe("every 503 says its cause", () => {
   }
 
   for (const code of ["ENOTFOUND", "DEPTH_ZERO_SELF_SIGNED_CERT", "ECONNREFUSED", "CERT_HAS_EXPIRED"]) {
-    it.effect(`of an error with the code ${code}, wherever it is in the causes`, () =>
+    it.effect(`for an error with the code ${code}, wherever it is in the causes`, () =>
       Effect.gen(function* () {
         const error = Object.assign(new Error("secret"), { code })
         for (const cause of [
