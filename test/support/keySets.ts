@@ -63,6 +63,16 @@ export const withClient = <A, E>(
   )
 }
 
+/** Returns the URLs of all requests to the issuer. */
+export const requestedUrls = TestIssuer.use(({ requests }) =>
+  Effect.map(requests, (requests) => requests.map(({ url }) => url))
+)
+
+/** Counts the fetches of the key set. */
+export const keyFetches = TestIssuer.use(({ requests }) =>
+  Effect.map(requests, (requests) => requests.filter(({ endpoint }) => endpoint === "jwks").length)
+)
+
 /** Gives the discovery and key set endpoints the same response. */
 export const respondAll = (answer: Answer) =>
   TestIssuer.use(({ respond }) => Effect.andThen(respond("discovery", answer), respond("jwks", answer)))

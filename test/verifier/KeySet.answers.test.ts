@@ -45,15 +45,15 @@ describe("KeySet", () => {
     ]
     for (const [name, answer] of others) {
       it.effect(`${name} is refused`, () => {
-        let asked = 0
+        let requestCount = 0
         const counted = () => {
-          asked++
+          requestCount++
           return answer()
         }
         return withClient(counted, (keySet) =>
           Effect.gen(function* () {
             assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "BadResponse")
-            assert.strictEqual(asked, 1)
+            assert.strictEqual(requestCount, 1)
           })
         )
       })

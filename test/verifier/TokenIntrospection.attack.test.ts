@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger } from "effect"
 import { TestClock } from "effect/testing"
-import { type Answer, answering, good, never, verify } from "../support/introspection.ts"
+import { type Answer, serverResponding, good, never, verify } from "../support/introspection.ts"
 import { settle } from "../support/settle.ts"
 import { times } from "../support/times.ts"
 
@@ -33,7 +33,7 @@ interface Traffic {
 /** Returns the share of accepted genuine tokens, and the largest number of requests in progress. */
 const run = ({ bad, badEvery, goodEvery, seconds = 8 }: Traffic) =>
   Effect.gen(function* () {
-    const server = answering((token) =>
+    const server = serverResponding((token) =>
       token.startsWith("good") ? { ...good, delay: roundTrip } : bad[Number(token.split("-")[1]) % bad.length]!
     )
     return yield* Effect.gen(function* () {
