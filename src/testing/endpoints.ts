@@ -8,7 +8,7 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import { ownProperties } from "../core/lib/ownProperties.ts"
-import type { Answer, Endpoint, IssuerRequest, MetadataPlace } from "./issuerModel.ts"
+import type { IssuerResponse, Endpoint, IssuerRequest, MetadataPlace } from "./issuerModel.ts"
 import type { State } from "./state.ts"
 import type { Claims } from "./token.ts"
 
@@ -102,7 +102,7 @@ export const respond = Effect.fnUntraced(function* (
   }
   if (answer === "unreachable") return yield* Effect.fail("Unreachable" as const)
   if (answer === "never") return yield* Effect.never
-  const overrides: Exclude<Answer, string> = ownProperties(answer === "normal" ? {} : answer)
+  const overrides: Exclude<IssuerResponse, string> = ownProperties(answer === "normal" ? {} : answer)
   if (overrides.delay !== undefined) yield* Effect.sleep(overrides.delay)
   const { mediaType } = overrides
   if (mediaType !== undefined && !accepts(request, mediaType)) return HttpServerResponse.empty({ status: 406 })
@@ -155,7 +155,10 @@ const introspect = Effect.fnUntraced(function* (request: HttpServerRequest, mint
 
 const json = Headers.fromRecordUnsafe({ "content-type": "application/json" })
 
-const response = (overrides: Exclude<Answer, string>, normal: unknown): HttpServerResponse.HttpServerResponse => {
+const response = (
+  overrides: Exclude<IssuerResponse, string>,
+  normal: unknown
+): HttpServerResponse.HttpServerResponse => {
   const body = overrides.body ?? JSON.stringify(normal)
   const type =
     overrides.mediaType === undefined ? json : Headers.fromRecordUnsafe({ "content-type": overrides.mediaType })

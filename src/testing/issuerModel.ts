@@ -352,7 +352,7 @@ export type Endpoint = "openid-configuration" | "oauth-authorization-server" | "
  * @category models
  * @since 0.1.0
  */
-export type Answer =
+export type IssuerResponse =
   | "normal"
   | "unreachable"
   | "never"
@@ -692,7 +692,7 @@ export interface Issuer {
    * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => 404
    * ```
    */
-  readonly respond: (endpoint: Endpoint | "discovery" | "other", answer: Answer) => Effect.Effect<void>
+  readonly respond: (endpoint: Endpoint | "discovery" | "other", answer: IssuerResponse) => Effect.Effect<void>
   /**
    * Returns the requests that the issuer received, oldest first.
    *

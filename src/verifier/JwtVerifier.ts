@@ -341,8 +341,8 @@ export const layerAllowedIssuers = (
       let isFull = false
       const trustIn = (issuer: string) =>
         Effect.suspend((): Effect.Effect<verifier.Trust, AuthorizationServerUnavailable> => {
-          const known = trusts.get(issuer)
-          if (known !== undefined) return known
+          const existing = trusts.get(issuer)
+          if (existing !== undefined) return existing
           if (trusts.size >= maxIssuers) {
             const failure = Effect.fail(tooManyIssuers)
             if (isFull) return failure
@@ -444,7 +444,7 @@ export const layerSecret = (
       if (!Object.hasOwn(secretBytes, own.algorithm)) {
         return yield* refuseOption("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
-      const keys: verifier.Keys = yield* secretsOf(own.secret, own.algorithm)
+      const keys: verifier.VerificationKeys = yield* secretsOf(own.secret, own.algorithm)
       const policy = yield* policies.make(
         new Set([own.algorithm]),
         ownProperties({ ...own, profile: own.profile ?? "jwt" })

@@ -90,7 +90,7 @@ import { makeReader, type Reader } from "./authorizationServer/http.ts"
 import { discover } from "./authorizationServer/metadata.ts"
 import * as duration from "../core/duration.ts"
 import * as cache from "./keys/keyCache.ts"
-import type { Bounds } from "./keys/cacheControl.ts"
+import type { FreshnessBounds } from "./keys/cacheControl.ts"
 import { DiscoveredUrl } from "./keys/discoveredUrl.ts"
 import * as Keys from "./keys/keys.ts"
 import type { CacheOptions, KeySelector } from "./keys/options.ts"
@@ -324,7 +324,7 @@ const requireWithin = (option: string, value: number, least: number, most: numbe
 const make = Effect.fnUntraced(function* (
   options: CacheOptions,
   name: string,
-  fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Failure>
+  fetch: (reader: Reader, bounds: FreshnessBounds) => Effect.Effect<Published, Failure>
 ) {
   const freshFor = duration.toMillis(options.freshFor ?? "10 minutes")
   const fallback = yield* requireWithin(

@@ -63,7 +63,7 @@ export const formOf = ({ body }: HttpClientRequest.HttpClientRequest) => {
 }
 
 /** The response of the server. */
-export interface Answer {
+export interface ServerResponse {
   /** Default: 200. */
   readonly status?: number
   /** The value that is sent as JSON. Default: `{}`. */
@@ -81,17 +81,17 @@ export interface Answer {
 
 export const good = {
   body: { active: true, sub: "demo", aud: audience, token_type: "Bearer", exp: 4_000_000_000 }
-} satisfies Answer
+} satisfies ServerResponse
 
 /** A response that never arrives. */
-export const never: Answer = { delay: Infinity }
+export const never: ServerResponse = { delay: Infinity }
 
 /**
  * Creates a verifier without a cache, and a server whose responses `answer` returns. Requests are numbered from 1. The
  * verifier does not fetch metadata.
  */
 export const serverResponding = (
-  answer: (token: string, number: number) => Answer
+  answer: (token: string, number: number) => ServerResponse
 ): {
   readonly layer: Layer.Layer<TokenVerifier, SecurityError.ConfigurationError>
   /** The server, for a verifier with other options. */

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { SecurityError, TokenIntrospection } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import {
-  type Answer,
+  type ServerResponse,
   serverResponding,
   introspectionCount,
   assertUnavailable,
@@ -35,7 +35,7 @@ const counted = (fibers: ReadonlyArray<Fiber.Fiber<Exit.Exit<unknown, unknown>>>
  * Failures that may be an outage, with the error's reason and the number of HTTP requests that each introspection
  * request sends.
  */
-const failures: ReadonlyArray<readonly [name: string, answer: Answer, reason: string, requests: number]> = [
+const failures: ReadonlyArray<readonly [name: string, answer: ServerResponse, reason: string, requests: number]> = [
   ["drops the connection", { isBroken: true }, "Unreachable", 2],
   ["responds with 429", { status: 429 }, "BadResponse", 1],
   ["responds with 502", { status: 502 }, "BadResponse", 1],
@@ -43,7 +43,10 @@ const failures: ReadonlyArray<readonly [name: string, answer: Answer, reason: st
   ["responds with 504", { status: 504 }, "BadResponse", 1]
 ]
 
-const refusal = (retryAfter: string, status = 503): Answer => ({ status, headers: { "retry-after": retryAfter } })
+const refusal = (retryAfter: string, status = 503): ServerResponse => ({
+  status,
+  headers: { "retry-after": retryAfter }
+})
 
 describe("TokenIntrospection, if the server does not answer a token", () => {
   for (const [name, answer, reason, requests] of failures) {
@@ -313,7 +316,7 @@ describe("TokenIntrospection, while no token is answered", () => {
 })
 
 describe("TokenIntrospection, if a response says nothing about the server's availability", () => {
-  const neutral: ReadonlyArray<readonly [name: string, answer: Answer]> = [
+  const neutral: ReadonlyArray<readonly [name: string, answer: ServerResponse]> = [
     ["a 500", { status: 500 }],
     ["a 401 that refuses the API's own credentials", { status: 401, body: { error: "invalid_client" } }],
     ["a 400", { status: 400 }],
@@ -401,7 +404,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
 
   const second = 1000
   /** The dates count from the start of the test clock, in 1970. */
-  const cases: ReadonlyArray<readonly [name: string, answer: Answer, coolDown: number]> = [
+  const cases: ReadonlyArray<readonly [name: string, answer: ServerResponse, coolDown: number]> = [
     ["503 with 20 seconds", refusal("20"), 20 * second],
     ["429 with 20 seconds", refusal("20", 429), 20 * second],
     ["503 with a date", refusal("Thu, 01 Jan 1970 00:00:20 GMT"), 20 * second],
@@ -550,7 +553,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
   for (const [name, other] of [
     ["another failure", { status: 503 }],
     ["an answer", good]
-  ] as ReadonlyArray<readonly [string, Answer]>) {
+  ] as ReadonlyArray<readonly [string, ServerResponse]>) {
     it.effect(`restarts the 30 seconds after ${name}`, () =>
       Effect.gen(function* () {
         const server = serverResponding((token) => (token === "other" ? other : refusal("20")))

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Option, Redacted } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { JwtVerifier, KeySet, SecurityError, TokenIntrospection, TokenVerifier } from "effect-oauth2"
-import { type Answer, TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
+import { type IssuerResponse, TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { createServer } from "node:net"
@@ -50,7 +50,7 @@ describe("a key set", () => {
 })
 
 describe("discovery goes on to RFC 8414", () => {
-  const noMetadata: ReadonlyArray<readonly [name: string, answer: Answer]> = [
+  const noMetadata: ReadonlyArray<readonly [name: string, answer: IssuerResponse]> = [
     ...[400, 401, 403, 404, 405, 406, 410, 418, 501].map((status) => [`${status}`, { status, body: "" }] as const),
     ["302 to a login page", { status: 302, headers: { location: "/login?state=secret" }, body: "" }],
     ["308", { status: 308, headers: { location: "/tenant/" }, body: "" }],
@@ -529,7 +529,7 @@ const closedPort = Effect.callback<number>((resume) => {
 
 describe("the warning about a failed fetch names its cause", () => {
   const causes: ReadonlyArray<
-    readonly [name: string, document: "discovery" | "jwks", answer: Answer, expected: Record<string, unknown>]
+    readonly [name: string, document: "discovery" | "jwks", answer: IssuerResponse, expected: Record<string, unknown>]
   > = [
     ["403 of the key set", "jwks", { status: 403, body: "" }, { document: "key set", url: jwks, status: 403 }],
     [

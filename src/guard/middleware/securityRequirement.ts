@@ -14,7 +14,7 @@ import type { BearerToken } from "../../core/BearerToken.ts"
 import type { MiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import * as registry from "../requirement/registry.ts"
-import { bindChecks, type Policy } from "../requirement/policy.ts"
+import { bindChecks, type RequirementPolicy } from "../requirement/policy.ts"
 import { checks } from "../requirement/expression.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
@@ -229,7 +229,7 @@ export type Authenticated<Name extends string> =
   AccessToken | OptionalAccessToken | BearerToken | Authentication<Name> | Verified<Name>
 
 export const make = <Name extends string, Provides, E, R>(
-  policy: Policy
+  policy: RequirementPolicy
 ): SecurityRequirement<Name, Provides, E, R> => {
   const schemes = Array.from(new Set(policy.flat().map(({ scheme }) => scheme)))
   const [first] = schemes

@@ -5,9 +5,9 @@ import * as duration from "../../core/duration.ts"
 import { refuseOption } from "../../core/refuseOption.ts"
 import type { TokenCacheOptions } from "./options.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
-import type { Bounds } from "./tokenCache.ts"
+import type { CacheBounds } from "./tokenCache.ts"
 
-export interface CacheSettings extends Bounds {
+export interface CacheSettings extends CacheBounds {
   /** In milliseconds. */
   readonly timeToLive: number
 }

@@ -38,7 +38,7 @@ export interface Memory<A, E> {
   readonly expiryOf: (exit: Exit.Exit<A, E>, now: number) => number
 }
 
-interface Remembered<A, E> {
+interface RememberedExit<A, E> {
   readonly exit: Exit.Exit<A, E>
   readonly validUntil: number
   readonly invalidationsBefore: number
@@ -55,7 +55,7 @@ export class Shared<A, E> {
   readonly #effect: Effect.Effect<A, E>
   readonly #options: SharedOptions<A, E>
   #run: Run<A, E> | undefined
-  #remembered: Remembered<A, E> | undefined
+  #remembered: RememberedExit<A, E> | undefined
 
   constructor(effect: Effect.Effect<A, E>, options: SharedOptions<A, E>) {
     this.#effect = effect
@@ -108,7 +108,7 @@ export class Shared<A, E> {
     if (run.outcome !== undefined) Deferred.doneUnsafe(run.outcome, Effect.succeed(exit))
   }
 
-  #isCurrent({ invalidationsBefore, validUntil }: Remembered<A, E>): boolean {
+  #isCurrent({ invalidationsBefore, validUntil }: RememberedExit<A, E>): boolean {
     const now = this.#options.memory?.clock.currentTimeMillisUnsafe() ?? Infinity
     return now < validUntil && invalidations === invalidationsBefore
   }

@@ -3,7 +3,7 @@ import { prefix } from "../../core/authorizationHeader.ts"
 import { AdmissionFilter } from "./admission.ts"
 import { TextIndex } from "./textIndex.ts"
 
-export interface Bounds {
+export interface CacheBounds {
   /** Tokens. */
   readonly capacity: number
   /** Bytes, as `freeze` estimates them. */
@@ -35,7 +35,7 @@ export interface CacheEntry<E extends Lifetime> {
  * that live for a while cost it more than short-lived objects.
  */
 export class TokenCache<E extends Lifetime> {
-  readonly #bounds: Bounds
+  readonly #bounds: CacheBounds
   readonly #entries = new Set<CacheEntry<E>>()
   readonly #index = new TextIndex<CacheEntry<E>>()
   readonly #admission = new AdmissionFilter(2 ** 14)
@@ -44,7 +44,7 @@ export class TokenCache<E extends Lifetime> {
   /** The length of the shortest token that was ever cached. */
   #shortest = Infinity
 
-  constructor(bounds: Bounds) {
+  constructor(bounds: CacheBounds) {
     this.#bounds = bounds
   }
 

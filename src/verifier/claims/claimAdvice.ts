@@ -2,7 +2,7 @@
 import type { InvalidToken } from "../../core/SecurityError.ts"
 import { isOfEntra } from "./accessTokenMarks.ts"
 import * as read from "./claims.ts"
-import type { Claims, Policy } from "./policy.ts"
+import type { Claims, CheckedPolicy } from "./policy.ts"
 
 /** A message, and its kind, which is the same for all tokens with this cause. */
 export interface Advice {
@@ -11,7 +11,7 @@ export interface Advice {
 }
 
 /** Returns the advice for claims that `claims.read` refused. Only a token with a valid signature may cause it. */
-export const adviceOn = (error: InvalidToken, claims: Claims, policy: Policy, now: number): Advice => {
+export const adviceOn = (error: InvalidToken, claims: Claims, policy: CheckedPolicy, now: number): Advice => {
   const { claim = "", reason } = error
   const [cause, instruction] = explain(claim, reason === "Expired", claims, policy, now)
   const text = read.advice(error, policy) ?? `A token of ${policy.issuer} was refused, because ${cause}. ${instruction}`
@@ -25,7 +25,7 @@ const explain = (
   claim: string,
   isExpired: boolean,
   claims: Claims,
-  policy: Policy,
+  policy: CheckedPolicy,
   now: number
 ): readonly [cause: string, instruction: string] => {
   const time = claims[claim]
@@ -75,7 +75,7 @@ const explain = (
 }
 
 /** Tells operators which issuer and audience the token has. */
-const identity = (claims: Claims, { audienceClaim, issuer }: Policy): string => {
+const identity = (claims: Claims, { audienceClaim, issuer }: CheckedPolicy): string => {
   const names = Array.from(new Set(["iss", "aud", audienceClaim]))
   const iss = claims["iss"]
   const version = versionOfEntra(iss)
@@ -102,7 +102,7 @@ export const shown = (value: unknown): string => {
 }
 
 /** Returns advice for an accepted token: its scopes are written in another format, or its audience is not checked. */
-export const adviceOnAccepted = (claims: Claims, policy: Policy): ReadonlyArray<Advice> => {
+export const adviceOnAccepted = (claims: Claims, policy: CheckedPolicy): ReadonlyArray<Advice> => {
   const scopes = adviceOnScopes(claims, policy)
   const advice = scopes === undefined ? [] : [{ kind: scopes, text: scopes }]
   return policy.audience === undefined && claims["aud"] !== undefined
@@ -110,10 +110,10 @@ export const adviceOnAccepted = (claims: Claims, policy: Policy): ReadonlyArray<
     : advice
 }
 
-const adviceOnAudience = (claims: Claims, { issuer }: Policy): string =>
+const adviceOnAudience = (claims: Claims, { issuer }: CheckedPolicy): string =>
   `Tokens of ${issuer} name their audience, but audience: false accepts tokens for every API. A token has aud ${shown(claims["aud"])}. If it names this API, set the audience option to it.`
 
-const adviceOnScopes = (claims: Claims, { issuer, scopes }: Policy): string | undefined => {
+const adviceOnScopes = (claims: Claims, { issuer, scopes }: CheckedPolicy): string | undefined => {
   switch (scopes.betterFormat(claims)) {
     case "names":
       return `A token of ${issuer} has an object where its scopes are expected, which grants nothing. If the names in the object are the scopes, set scopesFormat: "names". Otherwise, correct scopesPath.`

@@ -13,7 +13,7 @@ import type { Claims } from "./strictJson.ts"
 import * as scopes from "./scopes.ts"
 
 /** Validated options with their defaults. */
-export interface Policy {
+export interface CheckedPolicy {
   /** The `issuer` option, for messages. A token has the issuer that `issuerOf` returns. */
   readonly issuer: string
   readonly issuerOf: IssuerOf
@@ -46,7 +46,7 @@ export type { Claims } from "./strictJson.ts"
 export const make = Effect.fnUntraced(function* (
   algorithms: ReadonlySet<string>,
   given: Options
-): Effect.fn.Return<Policy, ConfigurationError> {
+): Effect.fn.Return<CheckedPolicy, ConfigurationError> {
   const options = ownProperties(given)
   if (!isName(options.issuer)) {
     return yield* refuseOption(

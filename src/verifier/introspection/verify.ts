@@ -19,7 +19,7 @@ import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { RequestIsolation } from "../../core/lib/isolation.ts"
 import * as outcome from "../report/telemetry.ts"
 import { alwaysValid, frozen } from "../cache/verified.ts"
-import * as answer from "./answer.ts"
+import * as responses from "./introspectionResponse.ts"
 import type { ClientSecret, Credentials, OtherCredentials, Policy as Options } from "./options.ts"
 import * as introspectionRequest from "./introspectionRequest.ts"
 
@@ -31,7 +31,7 @@ const tooLong = constant(new InvalidToken({ reason: "Malformed" }))
 /** A token that is too long, which the log must explain once. */
 const unexplained = Symbol("unexplained")
 
-const adviceOnLength = ({ issuer, maxTokenLength }: answer.Policy["claims"]): string =>
+const adviceOnLength = ({ issuer, maxTokenLength }: responses.ResponsePolicy["claims"]): string =>
   `A token for ${issuer} was refused, because it is longer than the maxTokenLength option allows. If tokens of the issuer are longer than ${maxTokenLength} characters, raise the option, and BearerToken.MaxLength for the whole Authorization header.`
 
 export const make = Effect.fnUntraced(function* (
@@ -61,8 +61,8 @@ export const make = Effect.fnUntraced(function* (
   const verify = (token: string) =>
     Effect.flatMap(introspect(token), (response) =>
       Effect.clockWith((clock) => {
-        const token = answer.read(response, policy, clock.currentTimeMillisUnsafe())
-        return answer.isRefused(token)
+        const token = responses.read(response, policy, clock.currentTimeMillisUnsafe())
+        return responses.isRefused(token)
           ? refuse(token.error, token.advice, policy)
           : Effect.succeed({
               ...frozen(token),
@@ -94,7 +94,9 @@ export const make = Effect.fnUntraced(function* (
   })
 })
 
-const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<answer.Policy, ConfigurationError> {
+const policyOf = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<responses.ResponsePolicy, ConfigurationError> {
   const { accessTokenClaims, subjectClaims = ["sub"] } = options
   const claimsPolicy = yield* policies.make(new Set(), options)
   if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {

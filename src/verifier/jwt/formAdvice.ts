@@ -3,7 +3,7 @@
  * messages contain no token content.
  */
 import { asymmetric } from "../keys/algorithms.ts"
-import type { Policy } from "../claims/policy.ts"
+import type { CheckedPolicy } from "../claims/policy.ts"
 
 /** The fault in the form of a token. */
 export type Fault = "TooLong" | "Opaque" | "Encrypted" | "Form" | "Issuer" | "Algorithm" | "UnsupportedAlgorithm"
@@ -17,7 +17,11 @@ export const faultOf = (token: string): Fault => {
 export const isSupported = (algorithm: string): boolean => Object.hasOwn(asymmetric, algorithm)
 
 /** `algorithm` is the name of a supported algorithm. */
-export const adviceOn = (fault: Fault, algorithm: string | undefined, policies: ReadonlyArray<Policy>): string => {
+export const adviceOn = (
+  fault: Fault,
+  algorithm: string | undefined,
+  policies: ReadonlyArray<CheckedPolicy>
+): string => {
   const subject = `A token for ${policies.map(({ issuer }) => issuer).join(" or ")} was refused, because`
   const algorithms = new Set(policies.flatMap((policy) => [...policy.algorithms]))
   const allowed = `The allowed algorithms are ${[...algorithms].join(", ")}.`
@@ -43,13 +47,13 @@ export const adviceOn = (fault: Fault, algorithm: string | undefined, policies: 
   }
 }
 
-export const adviceOnKey = (alg: string, kid: string | undefined, { issuer }: Policy): string =>
+export const adviceOnKey = (alg: string, kid: string | undefined, { issuer }: CheckedPolicy): string =>
   `A token for ${issuer} was refused, because the key set has no usable key for ${alg} ${
     kid === undefined ? "(the token has no kid)" : "with the kid of the token"
   }. Check that the issuer option names the issuer that signs the tokens, and that its key set has the key with kid, and with a fitting alg or without alg.`
 
 /** Advice for `layerSecret`: with a wrong secret, every token fails here. */
-export const adviceOnSecret = ({ issuer }: Policy): string =>
+export const adviceOnSecret = ({ issuer }: CheckedPolicy): string =>
   `A token for ${issuer} was refused, because its signature does not match the secret option. The token is forged, or it was signed with another secret. If every token is refused, compare the secrets. Decode a secret in base64 or hex to bytes first.`
 
 export const claimsAreMalformed =

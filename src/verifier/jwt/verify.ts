@@ -16,18 +16,18 @@ import * as form from "./formAdvice.ts"
 import { parseObject } from "../claims/strictJson.ts"
 import * as policies from "../claims/policy.ts"
 import * as profile from "../claims/accessTokenMarks.ts"
-import type { Check, Key } from "./check.ts"
+import type { SignatureCheck, Key } from "./check.ts"
 import { Signatures } from "./signatures.ts"
 
-export type Keys = ReadonlyArray<Key>
+export type VerificationKeys = ReadonlyArray<Key>
 
 /** One accepted issuer: its policy and its keys. */
 export interface Trust {
-  readonly policy: policies.Policy
+  readonly policy: policies.CheckedPolicy
   /** With `mismatched`, looks for other keys than these. Their signature did not match. */
-  readonly keysOf: (header: KeySelector, mismatched?: Keys) => Effect.Effect<Keys, Rejection>
+  readonly keysOf: (header: KeySelector, mismatched?: VerificationKeys) => Effect.Effect<VerificationKeys, Rejection>
   /** Returns keys synchronously. Returns an empty array if `keysOf` would have to wait, fail or fetch. */
-  readonly availableKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
+  readonly availableKeys: (header: KeySelector, clock: Clock.Clock, now: number) => VerificationKeys
 }
 
 /** Creates a cached verifier for the tokens of all given issuers. */
@@ -59,7 +59,7 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
 /** Creates a cached verifier that finds the trust in an issuer for each token. `find` decides before anything is fetched. */
 export const makeFinding = Effect.fnUntraced(function* (
   find: (issuer: string) => Effect.Effect<Trust, Rejection>,
-  { maxTokenLength }: policies.Policy,
+  { maxTokenLength }: policies.CheckedPolicy,
   { cache }: TokenCaching
 ) {
   const count = outcome.counters(yield* Effect.context<never>())
@@ -113,7 +113,7 @@ const faultOf: ReadonlyMap<InvalidToken, form.Fault> = new Map([
   [tooLong, "TooLong"]
 ])
 
-interface Advice {
+interface FormAdvice {
   readonly kind: form.Fault
   readonly text: string
 }
@@ -121,16 +121,20 @@ interface Advice {
 /** A refusal that the log must explain once. */
 class AdvisedRefusal {
   readonly refusal: InvalidToken
-  readonly advice: Advice
+  readonly advice: FormAdvice
 
-  constructor(refusal: InvalidToken, advice: Advice) {
+  constructor(refusal: InvalidToken, advice: FormAdvice) {
     this.refusal = refusal
     this.advice = advice
   }
 }
 
 /** Returns advice for a token that was refused before its signature was verified, unless it was given before. */
-const adviceOnRefusal = (token: string, refusal: InvalidToken, trusted: ReadonlyArray<Trust>): Advice | undefined => {
+const adviceOnRefusal = (
+  token: string,
+  refusal: InvalidToken,
+  trusted: ReadonlyArray<Trust>
+): FormAdvice | undefined => {
   const kind = faultOf.get(refusal) ?? form.faultOf(token)
   if (isGiven(trusted, kind)) return
   const parsed = kind === "Algorithm" ? compact.parse(token) : undefined
@@ -165,7 +169,10 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
   return trusted.find(({ policy }) => policy.issuerOf(unverified) !== undefined) ?? otherIssuer
 }
 
-const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
+const verifyPresented = (
+  { parsed, token, trust }: Presented,
+  check: SignatureCheck
+): Effect.Effect<Verified, Rejection> => {
   const { keysOf, availableKeys } = trust
   const { alg, kid } = parsed.header
   const header = { alg, kid }
@@ -178,7 +185,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
   const verifyWith = (key: Key) =>
     Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, validityOf(key)))
   // Without a `kid`, several keys can fit the algorithm. Try the next key only if the signature does not match.
-  const verifyWithEach = ([first, ...others]: Keys) =>
+  const verifyWithEach = ([first, ...others]: VerificationKeys) =>
     others.reduce(
       (result, key) =>
         Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
@@ -186,7 +193,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
     )
   // The issuer may have replaced a key without a `kid`, or a key with the same `kid`. Verify again only with keys that
   // are new. Otherwise the first refusal stands.
-  const verifyOrSearch = (keys: Keys) =>
+  const verifyOrSearch = (keys: VerificationKeys) =>
     Effect.catch(verifyWithEach(keys), (error) =>
       error.reason !== "Signature"
         ? Effect.fail(error)
@@ -216,7 +223,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
 const accept = (
   payload: Uint8Array,
   { typ }: compact.Compact["header"],
-  policy: policies.Policy,
+  policy: policies.CheckedPolicy,
   validity: Validity
 ): Effect.Effect<Verified, InvalidToken> =>
   Effect.clockWith((clock) => {

@@ -178,9 +178,9 @@ class SearchedKeys {
 /** Returns the keys if they are fresh and no refresh is due. */
 const freshKeysOf = (refresher: Refresher) => {
   // Avoids reading the monotonic clock twice per millisecond, because the read dominates a cache hit.
-  let lastFresh: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly now: number } | undefined
+  let lastFresh: { readonly keys: Keys.IndexedKeys; readonly clock: Clock.Clock; readonly now: number } | undefined
 
-  return (clock: Clock.Clock, now: number): Keys.Keys | undefined => {
+  return (clock: Clock.Clock, now: number): Keys.IndexedKeys | undefined => {
     const { fetched } = refresher
     if (fetched === undefined) return
     const { startedAt, freshFor, keys } = fetched

@@ -33,7 +33,7 @@ const outageMemory = Duration.minutes(1)
 
 /** Result of the last successful fetch. */
 export interface Fetched {
-  readonly keys: Keys.Keys
+  readonly keys: Keys.IndexedKeys
   /** Start of the fetch. The keys may be that old. */
   readonly startedAt: Instant
   /**
@@ -117,7 +117,7 @@ export class Refresher {
   /** Start of the last fetch after `invalidate`. */
   #renewedAt: Instant | undefined
   /** Keys of the last successful fetch, also after `invalidate`, so that they are not reported again. */
-  #lastKeys: Keys.Keys | undefined
+  #lastKeys: Keys.IndexedKeys | undefined
   #coolDownError: AuthorizationServerUnavailable
   #age: Metric.Registration | undefined
 

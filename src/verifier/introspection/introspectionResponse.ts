@@ -3,32 +3,33 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
 import * as claims from "../claims/claims.ts"
-import { type Claims, has, type Policy as ClaimsPolicy } from "../claims/policy.ts"
+import { type Claims, has, type CheckedPolicy } from "../claims/policy.ts"
 import { own, ownProperties } from "../../core/lib/ownProperties.ts"
 import type { Policy as Options } from "./options.ts"
 
 /** Options in checked form. */
-export interface Policy {
-  readonly claims: ClaimsPolicy
+export interface ResponsePolicy {
+  readonly claims: CheckedPolicy
   readonly accessTokenClaims: Options["accessTokenClaims"]
   readonly subjectClaims: ReadonlyArray<string>
 }
 
-export interface Refused {
+export interface RefusedResponse {
   readonly error: InvalidToken
   /** Tells the operator which option may be wrong. The text contains no token content. */
   readonly advice: string | undefined
 }
 
-export const isRefused = (read: VerifiedToken | Refused): read is Refused => Object.hasOwn(read, "error")
+export const isRefused = (read: VerifiedToken | RefusedResponse): read is RefusedResponse =>
+  Object.hasOwn(read, "error")
 
-const inactive: Refused = { error: constant(new InvalidToken({ reason: "Rejected" })), advice: undefined }
+const inactive: RefusedResponse = { error: constant(new InvalidToken({ reason: "Rejected" })), advice: undefined }
 
 /** Lifetime of a token if the response has no `exp`, in seconds. */
 const defaultLifetime = 60
 
 /** `now` is in milliseconds. */
-export const read = (answer: Claims, policy: Policy, now: number): VerifiedToken | Refused => {
+export const read = (answer: Claims, policy: ResponsePolicy, now: number): VerifiedToken | RefusedResponse => {
   if (answer["active"] !== true) return inactive
   const present = withoutNull(answer)
   return refusedKind(present, policy) ?? refusedSubject(present, policy) ?? readClaims(answer, present, policy, now)
@@ -52,7 +53,7 @@ const kindMembers: Readonly<Record<string, ReadonlyArray<string>>> = {
   purpose: ["access_token"]
 }
 
-const refusedKind = (answer: Claims, { accessTokenClaims, claims }: Policy): Refused | undefined => {
+const refusedKind = (answer: Claims, { accessTokenClaims, claims }: ResponsePolicy): RefusedResponse | undefined => {
   for (const [name, defaults] of Object.entries(kindMembers)) {
     const kind = answer[name]
     const expected = accessTokenClaims !== undefined && own(accessTokenClaims, name)
@@ -73,10 +74,10 @@ const refusedKind = (answer: Claims, { accessTokenClaims, claims }: Policy): Ref
 const wrongKind = (name: string): string =>
   `Its ${name} does not mark an access token. Refresh tokens and tokens that are bound to a key are refused. If the token is an access token, set accessTokenClaims.`
 
-const subjectOf = (answer: Claims, { subjectClaims }: Policy): unknown =>
+const subjectOf = (answer: Claims, { subjectClaims }: ResponsePolicy): unknown =>
   subjectClaims.map((name) => answer[name]).find((value) => value !== undefined)
 
-const refusedSubject = (answer: Claims, policy: Policy): Refused | undefined =>
+const refusedSubject = (answer: Claims, policy: ResponsePolicy): RefusedResponse | undefined =>
   subjectOf(answer, policy) === undefined
     ? refused(
         "sub",
@@ -85,7 +86,12 @@ const refusedSubject = (answer: Claims, policy: Policy): Refused | undefined =>
       )
     : undefined
 
-const readClaims = (answer: Claims, present: Claims, policy: Policy, now: number): VerifiedToken | Refused => {
+const readClaims = (
+  answer: Claims,
+  present: Claims,
+  policy: ResponsePolicy,
+  now: number
+): VerifiedToken | RefusedResponse => {
   const { forbiddenClaims = ["at_hash", "c_hash", "s_hash", "events"] } = policy.claims
   const forbidden = forbiddenClaims.find((name) => Object.hasOwn(present, name))
   if (forbidden !== undefined) return refused(forbidden, policy.claims, undefined)
@@ -119,7 +125,7 @@ const readClaims = (answer: Claims, present: Claims, policy: Policy, now: number
   }
 }
 
-const refused = (claim: string, { issuer }: ClaimsPolicy, cause: string | undefined): Refused => ({
+const refused = (claim: string, { issuer }: CheckedPolicy, cause: string | undefined): RefusedResponse => ({
   error: new InvalidToken({ reason: "Claim", claim }),
   advice: cause === undefined ? undefined : `A token was refused, although ${issuer} reports it as active. ${cause}`
 })
