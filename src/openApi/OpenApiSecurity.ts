@@ -212,7 +212,8 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  *
  * **Gotchas**
  *
- * `operation`, `schemas` and `hidden` do not affect the endpoints of an `HttpApi`. Use `OpenApi.Exclude` to leave out an endpoint.
+ * `operation`, `schemas` and `hidden` do not affect the endpoints of an `HttpApi`. Use `OpenApi.Exclude` to leave out
+ * an endpoint.
  *
  * **Example** (Serving a documentation page for routes)
  *

@@ -84,8 +84,8 @@ export const record = (ref: Ref.Ref<State>, request: Omit<IssuerRequest, "time">
   )
 
 /**
- * Records a request and returns the response of its endpoint. Fails if the endpoint is set to `"unreachable"`. `metadata`
- * returns the document of the current state.
+ * Records a request and returns the response of its endpoint. Fails if the endpoint is set to `"unreachable"`.
+ * `metadata` returns the document of the current state.
  */
 export const respond = Effect.fnUntraced(function* (
   ref: Ref.Ref<State>,

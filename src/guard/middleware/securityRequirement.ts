@@ -155,8 +155,8 @@ type NeedsRoutes<R> = [Extract<R, HttpRouter.HttpRouter>] extends [never]
  *
  * - The requirement does not compile if it is provided to a layer that adds no routes, such as the handlers of an
  *   `HttpApi`.
- * - If other middleware separates two requirements, the outer one is checked first, and its challenge names only its own
- *   scopes. `HttpRouter.provideRequest` counts as middleware.
+ * - If other middleware separates two requirements, the outer one is checked first, and its challenge names only its
+ *   own scopes. `HttpRouter.provideRequest` counts as middleware.
  * - The program does not start if `HttpRouter` would run a middleware outside the requirement that the program provides
  *   inside. This happens with `a.combine(b)`.
  *

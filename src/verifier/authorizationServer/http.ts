@@ -43,8 +43,8 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
 })
 
 /**
- * Adds a time limit to a request, in milliseconds. Stops waiting at the limit, even if the client cannot be interrupted.
- * `onStart` runs each time when the request is sent.
+ * Adds a time limit to a request, in milliseconds. Stops waiting at the limit, even if the client cannot be
+ * interrupted. `onStart` runs each time when the request is sent.
  */
 export const withTimeLimit = (
   request: ReturnType<Reader>,

@@ -22,8 +22,8 @@ export interface Policy extends Pick<
   | "scopesPath"
 > {
   /**
-   * Identifier of the issuer. If the response has `iss`, `iss` must equal it exactly. Without `endpoint`, the issuer must
-   * be an https URL (http on loopback).
+   * Identifier of the issuer. If the response has `iss`, `iss` must equal it exactly. Without `endpoint`, the issuer
+   * must be an https URL (http on loopback).
    */
   readonly issuer: string
   /**

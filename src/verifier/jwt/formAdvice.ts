@@ -8,7 +8,7 @@ import type { CheckedPolicy } from "../claims/policy.ts"
 /** The fault in the form of a token. */
 export type Fault = "TooLong" | "Opaque" | "Encrypted" | "Form" | "Issuer" | "Algorithm" | "UnsupportedAlgorithm"
 
-/** Returns what is wrong with a token that `compact.parse` refused. */
+/** Returns the fault of a token that `compact.parse` refused. */
 export const faultOf = (token: string): Fault => {
   const segments = token.split(".", 6).length
   return segments === 3 ? "Form" : segments === 5 ? "Encrypted" : "Opaque"

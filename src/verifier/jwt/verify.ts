@@ -56,7 +56,10 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
   })
 })
 
-/** Creates a cached verifier that finds the trust in an issuer for each token. `find` decides before anything is fetched. */
+/**
+ * Creates a cached verifier that finds the trust in an issuer for each token. `find` decides before anything is
+ * fetched.
+ */
 export const makeFinding = Effect.fnUntraced(function* (
   find: (issuer: string) => Effect.Effect<Trust, Rejection>,
   { maxTokenLength }: policies.CheckedPolicy,

@@ -77,10 +77,10 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
   }
 
   // A stranger can start a search with an invented `kid`, which begins the cool-down. If the library then refused every
-  // other missing key, one bad token in 30 seconds would refuse all tokens of a new key. A key is therefore refused only
-  // if a fetch started after the first lookup of its `kid`. Until then, the issuer may have published the key.
-  // The alternative is to allow several searches in a row. Several searches do not help, because an attacker can use up
-  // any number.
+  // other missing key, one bad token in 30 seconds would refuse all tokens of a new key. A key is therefore refused
+  // only if a fetch started after the first lookup of its `kid`. Until then, the issuer may have published the key. The
+  // alternative is to allow several searches in a row. Several searches do not help, because an attacker can use up any
+  // number.
   const fromNoKey = (lookup: Lookup, fetched: Fetched): Found => {
     // The issuer has a key with this `kid`, so the fault is in the `alg` of the token, or the key is refused.
     const isUnusable = Keys.hasKid(fetched.keys, lookup.header.kid)
