@@ -296,7 +296,7 @@ describe("the insides of Effect", () => {
     return details
   }
 
-  it("are known to core/effect alone", () => {
+  it("are used only in core/effect", () => {
     const known = modules
       .filter((module) => !isInside(module))
       .flatMap((module) => detailsIn(module).map((detail) => `${module}: ${detail}`))

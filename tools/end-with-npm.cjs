@@ -1,6 +1,6 @@
 // Ends the program of a package script when the shell that npm started it in ends. A shell does not pass on the signal
-// that ends npm, so without this file the program would run on and keep its port. `exec` in the script would do the same,
-// but the shell of Windows does not have it.
+// that ends npm, so without this file the program would run on and keep its port. `exec` in the script would do the
+// same, but the shell of Windows does not have it.
 "use strict"
 
 const shell = process.ppid

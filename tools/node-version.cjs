@@ -1,6 +1,6 @@
-// Ends a package script with one sentence if its Node is too old. Old versions must be able to read this file: CommonJS,
-// and syntax of 2015. The package scripts preload it, because npm skips `prestart` and the like if `ignore-scripts` is set,
-// and with `ignore-scripts` the development dependency `node` has no binary.
+// Ends a package script with one sentence if its Node is too old. Old versions must be able to read this file:
+// CommonJS, and syntax of 2015. The package scripts preload it, because npm skips `prestart` and the like if
+// `ignore-scripts` is set, and with `ignore-scripts` the development dependency `node` has no binary.
 "use strict"
 
 const fs = require("fs")

@@ -10,8 +10,8 @@ import { authorizationOf, hasSeveralAuthorizations } from "./effect/receivedRequ
 const notToken68 = /[^\w.~+/=-]/
 const padding = /^[^=]+=*$/
 
-// The characters that FastAPI strips around the credentials, as far as a header can have them (headers are decoded as
-// Latin-1).
+// FastAPI strips these characters at both ends of the credentials. The list has only characters of Latin-1, because
+// headers are decoded as Latin-1.
 const isSpace = (code: number): boolean =>
   code === 0x20 || (code >= 0x09 && code <= 0x0d) || (code >= 0x1c && code <= 0x1f) || code === 0x85 || code === 0xa0
 
@@ -30,7 +30,7 @@ export const malformed = constant(new InvalidRequest({ reason: "Malformed" }))
 const tooLong = constant(new InvalidRequest({ reason: "TooLong" }))
 const severalCredentials = constant(new InvalidRequest({ reason: "SeveralCredentials" }))
 
-type Refused = NotAuthenticated | InvalidRequest
+type CredentialError = NotAuthenticated | InvalidRequest
 
 /** The usual text before the token in the header. */
 export const prefix = "Bearer "
@@ -39,7 +39,7 @@ export const prefix = "Bearer "
  * Returns the text after the scheme, which may not be a token, or the reason why there is none. `usual` is the scheme
  * and a space. Never throws.
  */
-export const parse = (value: string, usual: string = prefix): string | Refused => {
+export const parse = (value: string, usual: string = prefix): string | CredentialError => {
   if (value.startsWith(usual)) return trim(value, usual.length)
   if (value === "") return noCredentials
   const space = value.indexOf(" ")
@@ -49,7 +49,7 @@ export const parse = (value: string, usual: string = prefix): string | Refused =
 }
 
 /** Returns the value of the only `Authorization` header of a request, or the reason why it is refused. */
-export const presented = (request: HttpServerRequest, maxLength: number): string | Refused => {
+export const presented = (request: HttpServerRequest, maxLength: number): string | CredentialError => {
   const value = authorizationOf(request)
   if (value === undefined) return noCredentials
   if (hasSeveralAuthorizations(request.source)) return severalCredentials
@@ -62,13 +62,13 @@ export const isToken = (presented: string): boolean =>
   !notToken68.test(presented) && (presented.includes("=") ? padding.test(presented) : presented !== "")
 
 /** Returns the bearer token of a request, or the reason why there is none. */
-export const fromRequest = (request: HttpServerRequest, maxLength: number): string | Refused => {
+export const fromRequest = (request: HttpServerRequest, maxLength: number): string | CredentialError => {
   const value = presented(request, maxLength)
   const text = typeof value === "string" ? parse(value) : value
   return typeof text !== "string" || isToken(text) ? text : malformed
 }
 
-/** Makes the redacted token that a program gets. It prints as `<redacted:access_token>`. */
+/** Makes the redacted token that a program gets. The token prints as `<redacted:access_token>`. */
 export const redact = (token: string): Redacted.Redacted =>
   // Frozen, since all requests with a cached token get the same one.
   Object.freeze(Redacted.make(token, { label: "access_token" }))

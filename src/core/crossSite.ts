@@ -10,9 +10,9 @@ export const crossSite = constant(new InvalidRequest({ reason: "CrossSite" }))
 const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"])
 
 /**
- * Returns `true` if the request may come from a page of another site. Browsers tell by `Sec-Fetch-Site`, and older ones
- * by `Origin`. A client that sends neither is no browser. A safe method passes, except for a WebSocket: its page can
- * read what the server sends.
+ * Returns `true` if the request may come from a page of another site. Browsers send `Sec-Fetch-Site`, and older
+ * browsers send `Origin`. A client that sends neither header is not a browser. A safe method passes, except for a
+ * WebSocket, because a page can read the messages of a WebSocket.
  */
 export const isCrossSite = (request: HttpServerRequest, trustedOrigins: ReadonlySet<string>): boolean => {
   if (safeMethods.has(request.method) && fieldOf(request, "upgrade") === undefined) return false

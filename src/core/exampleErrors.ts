@@ -1,4 +1,4 @@
-/** One example of each error, without details. Documents show the responses to these errors. */
+/** Contains one example of each error, without details. Documents show the responses to these errors. */
 import * as Duration from "effect/Duration"
 import {
   AuthorizationServerUnavailable,

@@ -4,7 +4,7 @@
 const network = 0
 /** The link-local network of this machine. Cloud providers serve credentials there, such as at 169.254.169.254. */
 const link = 1
-/** This machine. */
+/** The loopback network of this machine. */
 const machine = 2
 
 export type Nearness = typeof network | typeof link | typeof machine

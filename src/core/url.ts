@@ -1,7 +1,7 @@
 /** Validates URLs from options and from the metadata of an issuer. */
 import * as Effect from "effect/Effect"
 import type { ConfigurationError } from "./SecurityError.ts"
-import { refuseSetting } from "./setting.ts"
+import { refuseOption } from "./refuseOption.ts"
 
 // Every resolver maps these three names to this machine. Some resolvers look up names such as `a.localhost` in DNS.
 const loopback = new Set(["localhost", "127.0.0.1", "[::1]"])
@@ -23,33 +23,33 @@ export const parseHttpUrl = (value: string): URL | undefined =>
 export const isSecure = (url: URL, httpHosts: HttpHosts): boolean =>
   url.protocol === "https:" || loopback.has(url.hostname) || httpHosts.has(url.host)
 
-const check = (setting: string, value: string, form: RegExp, without: string, httpHosts: HttpHosts) => {
+const check = (option: string, value: string, form: RegExp, without: string, httpHosts: HttpHosts) => {
   const url = form.test(value) ? parseHttpUrl(value) : undefined
   if (url !== undefined && isSecure(url, httpHosts)) return Effect.succeed(url)
   const must = `must be an https URL (http only on loopback) without ${without}, such as https://idp.example.com`
-  return refuseSetting(
-    setting,
+  return refuseOption(
+    option,
     url === undefined ? must : `${must}. Inside a container network, allow this host by httpHosts: ["${url.host}"]`
   )
 }
 
 /** Accepts an https URL, or an http URL on loopback or to one of `httpHosts`. */
 export const requireSecureUrl = (
-  setting: string,
+  option: string,
   value: string,
   httpHosts: HttpHosts = none
-): Effect.Effect<URL, ConfigurationError> => check(setting, value, /^/, "credentials and white space", httpHosts)
+): Effect.Effect<URL, ConfigurationError> => check(option, value, /^/, "credentials and white space", httpHosts)
 
 /** Accepts an issuer identifier: an https URL without query and fragment (RFC 8414 §2). */
 export const requireIssuer = (
-  setting: string,
+  option: string,
   value: string,
   httpHosts: HttpHosts = none
 ): Effect.Effect<URL, ConfigurationError> =>
-  Effect.flatMap(check(setting, value, /^[^?#]*$/, "credentials, query, fragment and white space", httpHosts), (url) =>
+  Effect.flatMap(check(option, value, /^[^?#]*$/, "credentials, query, fragment and white space", httpHosts), (url) =>
     url.pathname.includes("/.well-known/")
-      ? refuseSetting(
-          setting,
+      ? refuseOption(
+          option,
           "must be the identifier of the issuer, not the URL of its metadata. Remove the part from /.well-known/ on"
         )
       : Effect.succeed(url)
@@ -62,7 +62,7 @@ export const requireHttpHosts = (value: unknown): Effect.Effect<HttpHosts, Confi
     typeof host === "string" && URL.canParse(`http://${host}`) && new URL(`http://${host}`).host === host
   return Array.isArray(value) && value.every(isHost)
     ? Effect.succeed(new Set(value))
-    : refuseSetting(
+    : refuseOption(
         "httpHosts",
         'must be a list of hosts in lower case, with their port unless it is 80, such as ["keycloak:8080"]'
       )

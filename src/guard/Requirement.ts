@@ -94,7 +94,7 @@ export const any = <const Items extends readonly [Item<string, string>, ...Reado
  *
  * **Details**
  *
- * - The check runs for every request, also if the token is cached. It runs after the scopes that stand before it.
+ * - The check runs for every request, also if the token is cached. The check runs after the scopes that come before it.
  * - The check can use the services that are available where you add the requirement. On routes and endpoints, it can
  *   use
  *   `HttpServerRequest`, too.

@@ -44,7 +44,7 @@ const assertRealm = (where: string, realm: string): void => {
   }
 }
 
-/** What distinguishes the kinds of schemes: the credential, and its description in documents. */
+/** Properties that distinguish the kinds of schemes: the credential, and its description in documents. */
 export interface Kind {
   readonly flows?: Flows
   readonly openIdConnectUrl?: string

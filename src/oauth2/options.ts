@@ -49,7 +49,7 @@ export interface Options<
    */
   readonly oauth2MetadataUrl?: string
   /**
-   * Whether documents mark the scheme as deprecated: `deprecated` in OpenAPI 3.2, `x-deprecated` in 3.1. Default:
+   * `true` marks the scheme as deprecated in documents: `deprecated` in OpenAPI 3.2, `x-deprecated` in 3.1. Default:
    * `false`.
    */
   readonly deprecated?: boolean

@@ -112,7 +112,7 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  *
  * **When to use**
  *
- * Use around every api and every layer of routes, so that nobody adds an unprotected endpoint unnoticed.
+ * Use with every api and every layer of routes, so that an unprotected endpoint does not compile.
  *
  * **Details**
  *

@@ -138,7 +138,7 @@ interface Operation {
   readonly refusals: Json
 }
 
-/** What the server is without the field `servers` (OpenAPI 3.1, "OpenAPI Object"). Linters ask for the field. */
+/** The default of the field `servers` (OpenAPI 3.1, "OpenAPI Object"). Linters report a document without the field. */
 export const defaultServers: ReadonlyArray<OpenApi.OpenAPISpecServer> = [{ url: "/" }]
 
 /** Adds the default server to a document without servers. */

@@ -11,7 +11,9 @@ export const isRefusal = (response: unknown): boolean => {
   return Object.hasOwn(headers, "www-authenticate") || Object.hasOwn(headers, "retry-after")
 }
 
-/** Returns the schema of a body that fits one of the schemas. A schema that allows everything makes the others useless. */
+/**
+ * Returns the schema of a body that fits one of the schemas. A schema that allows everything makes the others useless.
+ */
 const anyOf = (schemas: ReadonlyArray<unknown>): unknown => {
   const distinct = new Map(schemas.flatMap(alternativesOf).map((schema) => [JSON.stringify(schema), schema]))
   if (distinct.size === 0 || distinct.has("{}")) return {}

@@ -36,7 +36,7 @@ export interface Info extends Readonly<OpenApi.OpenAPISpecInfo> {
 }
 
 /**
- * What a new document says besides its routes.
+ * Fields of a new document besides its routes.
  *
  * @category models
  * @since 0.1.0

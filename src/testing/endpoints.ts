@@ -8,7 +8,7 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import { ownProperties } from "../core/lib/ownProperties.ts"
-import type { Answer, Endpoint, IssuerRequest, MetadataPlace } from "./issuerModel.ts"
+import type { IssuerResponse, Endpoint, IssuerRequest, MetadataPlace } from "./issuerModel.ts"
 import type { State } from "./state.ts"
 import type { Claims } from "./token.ts"
 
@@ -83,21 +83,26 @@ export const record = (ref: Ref.Ref<State>, request: Omit<IssuerRequest, "time">
     Ref.update(ref, (state) => ({ ...state, requests: [...state.requests, { ...request, time }] }))
   )
 
-/** Returns the response of an endpoint. Fails if the endpoint is set to `"unreachable"`. */
+/**
+ * Records a request and returns the response of its endpoint. Fails if the endpoint is set to `"unreachable"`.
+ * `metadata` returns the document of the current state.
+ */
 export const respond = Effect.fnUntraced(function* (
   ref: Ref.Ref<State>,
-  { endpoint }: Omit<IssuerRequest, "time">,
+  received: Omit<IssuerRequest, "time">,
   request: HttpServerRequest,
   metadata: Effect.Effect<unknown>,
   minted: ReadonlyMap<string, Claims>
 ) {
+  yield* record(ref, received)
+  const { endpoint } = received
   const answer = (yield* Ref.get(ref)).answers[endpoint]
   if (endpoint === "other" ? answer === "normal" : !methods[endpoint].includes(request.method)) {
     return HttpServerResponse.empty({ status: 404 })
   }
   if (answer === "unreachable") return yield* Effect.fail("Unreachable" as const)
   if (answer === "never") return yield* Effect.never
-  const overrides: Exclude<Answer, string> = ownProperties(answer === "normal" ? {} : answer)
+  const overrides: Exclude<IssuerResponse, string> = ownProperties(answer === "normal" ? {} : answer)
   if (overrides.delay !== undefined) yield* Effect.sleep(overrides.delay)
   const { mediaType } = overrides
   if (mediaType !== undefined && !accepts(request, mediaType)) return HttpServerResponse.empty({ status: 406 })
@@ -150,7 +155,10 @@ const introspect = Effect.fnUntraced(function* (request: HttpServerRequest, mint
 
 const json = Headers.fromRecordUnsafe({ "content-type": "application/json" })
 
-const response = (overrides: Exclude<Answer, string>, normal: unknown): HttpServerResponse.HttpServerResponse => {
+const response = (
+  overrides: Exclude<IssuerResponse, string>,
+  normal: unknown
+): HttpServerResponse.HttpServerResponse => {
   const body = overrides.body ?? JSON.stringify(normal)
   const type =
     overrides.mediaType === undefined ? json : Headers.fromRecordUnsafe({ "content-type": overrides.mediaType })

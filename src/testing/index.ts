@@ -19,7 +19,7 @@
  */
 export type {
   MetadataPlace,
-  Answer,
+  IssuerResponse,
   Endpoint,
   Issuer,
   IssuerRequest,

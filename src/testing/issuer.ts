@@ -10,7 +10,7 @@ import * as Ref from "effect/Ref"
 import { requireIssuer } from "../core/url.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as endpoints from "./endpoints.ts"
-import type { Answer, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOptions } from "./issuerModel.ts"
+import type { IssuerResponse, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOptions } from "./issuerModel.ts"
 import * as shapes from "./shapes.ts"
 import * as states from "./state.ts"
 import * as token from "./token.ts"
@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   }
 
   const receive = (received: ReceivedRequest, request: HttpServerRequest) =>
-    Effect.andThen(endpoints.record(ref, received), endpoints.respond(ref, received, request, metadata, minted))
+    endpoints.respond(ref, received, request, metadata, minted)
 
   const client = HttpClient.make((request, url) => {
     const { method } = request
@@ -144,8 +144,8 @@ const cacheControlOf = ({ "cache-control": value }: Readonly<Record<string, stri
 
 const answers = (
   endpoint: Endpoint | "discovery" | "other",
-  answer: Answer
-): { readonly [E in Endpoint | "other"]?: Answer } =>
+  answer: IssuerResponse
+): { readonly [E in Endpoint | "other"]?: IssuerResponse } =>
   endpoint === "discovery"
     ? { "openid-configuration": answer, "oauth-authorization-server": answer }
     : { [endpoint]: answer }

@@ -101,7 +101,7 @@ export interface TestIssuerOptions {
   readonly keys?: ReadonlyArray<Algorithm | SigningKey>
   /** Members that replace or extend the issuer's metadata, such as `registration_endpoint`. Default: none. */
   readonly metadata?: Readonly<Record<string, unknown>>
-  /** Where the metadata is served. Default: `["openid", "oauth"]`. */
+  /** The places where the issuer serves its metadata. Default: `["openid", "oauth"]`. */
   readonly metadataAt?: ReadonlyArray<MetadataPlace>
   /**
    * Provider whose access tokens `mint` imitates, with the name of its function in `Provider`. `scopes` are written
@@ -352,7 +352,7 @@ export type Endpoint = "openid-configuration" | "oauth-authorization-server" | "
  * @category models
  * @since 0.1.0
  */
-export type Answer =
+export type IssuerResponse =
   | "normal"
   | "unreachable"
   | "never"
@@ -692,7 +692,7 @@ export interface Issuer {
    * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => 404
    * ```
    */
-  readonly respond: (endpoint: Endpoint | "discovery" | "other", answer: Answer) => Effect.Effect<void>
+  readonly respond: (endpoint: Endpoint | "discovery" | "other", answer: IssuerResponse) => Effect.Effect<void>
   /**
    * Returns the requests that the issuer received, oldest first.
    *

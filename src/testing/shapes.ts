@@ -1,7 +1,7 @@
 /** Writes access tokens as well-known providers do. `Provider` names the sources of each shape. */
 import type { ProviderName } from "./issuerModel.ts"
 
-/** What a token says, whoever issues it. */
+/** The facts in a token that do not depend on the provider. */
 export interface Facts {
   readonly issuer: string
   readonly subject: string

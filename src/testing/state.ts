@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import { toMillis } from "../core/duration.ts"
 import type { Algorithm } from "../verifier/keys/algorithms.ts"
-import type { Answer, Endpoint, IssuerRequest, SigningKey } from "./issuerModel.ts"
+import type { IssuerResponse, Endpoint, IssuerRequest, SigningKey } from "./issuerModel.ts"
 import { own } from "../core/lib/ownProperties.ts"
 import { makeKey } from "./signingKey.ts"
 
@@ -14,7 +14,7 @@ export interface State {
   readonly current: SigningKey
   /** Members of the key set. A test may publish any JSON. */
   readonly published: ReadonlyArray<unknown>
-  readonly answers: Readonly<Record<Endpoint | "other", Answer>>
+  readonly answers: Readonly<Record<Endpoint | "other", IssuerResponse>>
   readonly requests: ReadonlyArray<IssuerRequest>
   /** Number of minted tokens. */
   readonly tokens: number

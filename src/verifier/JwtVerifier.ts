@@ -29,14 +29,14 @@ import type { CacheOptions } from "./keys/options.ts"
 import type { Policy } from "./claims/options.ts"
 import * as policies from "./claims/policy.ts"
 import * as verifier from "./jwt/verify.ts"
-import { refuseSetting } from "../core/setting.ts"
+import { refuseOption } from "../core/refuseOption.ts"
 import { requireHttpHosts, requireIssuer } from "../core/url.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as KeySet from "./KeySet.ts"
 import { AuthorizationServerUnavailable, ConfigurationError } from "../core/SecurityError.ts"
 import { freezeError } from "../core/lib/exit.ts"
 import { RequestIsolation } from "../core/RequestIsolation.ts"
-import { Shared } from "./cache/shared.ts"
+import { joining, Shared } from "./cache/shared.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
 
 export type { Policy } from "./claims/options.ts"
@@ -224,7 +224,7 @@ export const layerIssuers = (
       )
       const duplicate = urls.find(({ href }, i) => urls.findIndex((other) => other.href === href) !== i)
       if (duplicate !== undefined) {
-        return yield* refuseSetting(
+        return yield* refuseOption(
           "issuer",
           `${duplicate.href} must be named once. For two policies of one issuer, use two schemes and one verifier for each`
         )
@@ -232,7 +232,7 @@ export const layerIssuers = (
       const names = issuers.map(ownProperties).flatMap(({ issuer, issuerAliases = [] }) => [issuer, ...issuerAliases])
       const ambiguous = names.find((name, i) => names.indexOf(name) !== i)
       if (ambiguous !== undefined) {
-        return yield* refuseSetting("issuerAliases", "must not name an iss that another issuer or alias has")
+        return yield* refuseOption("issuerAliases", "must not name an iss that another issuer or alias has")
       }
       return yield* verifier.make(
         yield* Effect.forEach(issuers, (options, i) =>
@@ -322,7 +322,7 @@ export const layerAllowedIssuers = (
     Effect.gen(function* () {
       const { allow, cache, maxIssuers = 100, ...rest } = ownProperties(options)
       if (!Number.isInteger(maxIssuers) || maxIssuers < 1 || maxIssuers > 10_000) {
-        return yield* refuseSetting("maxIssuers", "must be a whole number between 1 and 10000")
+        return yield* refuseOption("maxIssuers", "must be a whole number between 1 and 10000")
       }
       const context = yield* Effect.context<NeedsHttpClient | Scope.Scope>()
       const isIsolated = (yield* RequestIsolation) !== undefined
@@ -344,8 +344,8 @@ export const layerAllowedIssuers = (
       let isFull = false
       const trustIn = (issuer: string) =>
         Effect.suspend((): Effect.Effect<verifier.Trust, AuthorizationServerUnavailable> => {
-          const known = trusts.get(issuer)
-          if (known !== undefined) return known
+          const existing = trusts.get(issuer)
+          if (existing !== undefined) return existing
           if (trusts.size >= maxIssuers) {
             const failure = Effect.fail(tooManyIssuers)
             if (isFull) return failure
@@ -356,7 +356,7 @@ export const layerAllowedIssuers = (
             )
           }
           // Built once, also if several tokens of the issuer arrive at a time.
-          const built = new Shared(Effect.orDie(build(issuer)), { isIsolated }).outcome
+          const built = new Shared(Effect.orDie(build(issuer)), { ...joining, isIsolated }).outcome
           const stored = Effect.tap(built, (found) =>
             Effect.sync(() => {
               trusts.set(issuer, Effect.succeed(found))
@@ -446,9 +446,9 @@ export const layerSecret = (
     Effect.gen(function* () {
       const own = ownProperties(options)
       if (!Object.hasOwn(secretBytes, own.algorithm)) {
-        return yield* refuseSetting("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
+        return yield* refuseOption("algorithm", `must be one of ${Object.keys(secretBytes).join(", ")}`)
       }
-      const keys: verifier.Keys = yield* secretsOf(own.secret, own.algorithm)
+      const keys: verifier.VerificationKeys = yield* secretsOf(own.secret, own.algorithm)
       const policy = yield* policies.make(
         new Set([own.algorithm]),
         ownProperties({ ...own, profile: own.profile ?? "jwt" })
@@ -465,16 +465,16 @@ const secretsOf = Effect.fnUntraced(function* (
   algorithm: SymmetricAlgorithm
 ): Effect.fn.Return<ReadonlyArray<Uint8Array>, ConfigurationError> {
   const secrets: ReadonlyArray<unknown> = Array.isArray(given) ? given : [given]
-  if (secrets.length === 0) return yield* refuseSetting("secret", mustBeRedacted)
+  if (secrets.length === 0) return yield* refuseOption("secret", mustBeRedacted)
   const least = secretBytes[algorithm]
   return yield* Effect.forEach(secrets, (secret, i) => {
-    const setting = Array.isArray(given) ? `secret[${i}]` : "secret"
+    const option = Array.isArray(given) ? `secret[${i}]` : "secret"
     const value = Redacted.isRedacted(secret) ? Redacted.value(secret) : undefined
-    if (typeof value !== "string" && !(value instanceof Uint8Array)) return refuseSetting(setting, mustBeRedacted)
+    if (typeof value !== "string" && !(value instanceof Uint8Array)) return refuseOption(option, mustBeRedacted)
     // Copied, because the caller may overwrite its bytes.
     const bytes = typeof value === "string" ? new TextEncoder().encode(value) : Uint8Array.from(value)
     return bytes.length < least
-      ? refuseSetting(setting, `must have at least ${least} bytes for ${algorithm} (RFC 7518 §3.2)`)
+      ? refuseOption(option, `must have at least ${least} bytes for ${algorithm} (RFC 7518 §3.2)`)
       : Effect.succeed(bytes)
   })
 })
@@ -498,7 +498,7 @@ const trust = Effect.fnUntraced(function* (
     algorithms.length === 0 ||
     !algorithms.every((algorithm) => allAlgorithms.includes(algorithm))
   ) {
-    return yield* refuseSetting("algorithms", `must be some of ${allAlgorithms.join(", ")}`)
+    return yield* refuseOption("algorithms", `must be some of ${allAlgorithms.join(", ")}`)
   }
   return {
     policy: yield* policies.make(new Set(algorithms.flatMap(namesOf)), options),

@@ -38,8 +38,8 @@
  *
  * A missing key is refused (401) if a fetch was sent after a token named its `kid`. If no fetch may start yet, the
  * lookup fails with `AuthorizationServerUnavailable` (503), because the issuer may have published the key since. Its
- * `retryAfter` is the rest of the 30 seconds, and its `reason` is `"Unspecified"`. So tokens with invented `kid`s do not
- * cause the refusal of a valid token.
+ * `retryAfter` is the rest of the 30 seconds, and its `reason` is `"Unspecified"`. Tokens with invented `kid`s
+ * therefore do not cause the refusal of a valid token.
  *
  * A refused key causes one warning. The other keys of the set serve. The warning has one of these reasons:
  *
@@ -74,7 +74,7 @@
  * **Gotchas**
  *
  * - The `HttpClient` must not follow redirects, so do not use `HttpClient.followRedirects`. With `FetchHttpClient`, the
- *   layer switches redirects off. Provide your own `RequestInit` to the layer to set its other fields.
+ *   layer turns redirects off. Provide your own `RequestInit` to the layer to set its other fields.
  * - The library does not resolve host names. Metadata may name a host whose DNS address is this machine.
  *
  * @since 0.1.0
@@ -90,13 +90,13 @@ import { makeReader, type Reader } from "./authorizationServer/http.ts"
 import { discover } from "./authorizationServer/metadata.ts"
 import * as duration from "../core/duration.ts"
 import * as cache from "./keys/keyCache.ts"
-import type { Bounds } from "./keys/cacheControl.ts"
+import type { FreshnessBounds } from "./keys/cacheControl.ts"
 import { DiscoveredUrl } from "./keys/discoveredUrl.ts"
 import * as Keys from "./keys/keys.ts"
 import type { CacheOptions, KeySelector } from "./keys/options.ts"
 import { fetchKeys, type Published } from "./keys/published.ts"
 import * as telemetry from "./keys/telemetry.ts"
-import { refuseSetting } from "../core/setting.ts"
+import { refuseOption } from "../core/refuseOption.ts"
 import { requireHttpHosts, requireIssuer, requireSecureUrl } from "../core/url.ts"
 import type { AuthorizationServerUnavailable, ConfigurationError, InvalidToken } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
@@ -208,7 +208,7 @@ export const layerStatic = (keys: {
         const why = refused.map(
           ({ kid, kty, reason }) => `${reason} (kty ${telemetry.label(kty)}, kid ${telemetry.label(kid)})`
         )
-        return yield* refuseSetting(
+        return yield* refuseOption(
           "keys",
           `must contain a usable public key for signatures (JWK, RFC 7517), but each key is refused: ${why.join(", ")}`
         )
@@ -264,7 +264,7 @@ export const layerDiscovery = (
       const httpHosts = yield* requireHttpHosts(own.httpHosts)
       const issuer = yield* requireIssuer("issuer", own.issuer, httpHosts)
       if (own.issuer.includes("{")) {
-        return yield* refuseSetting(
+        return yield* refuseOption(
           "issuer",
           "must not be a pattern, because a pattern has no metadata. Use KeySet.layerRemote with the URL of the keys that all tenants share"
         )
@@ -323,22 +323,28 @@ const second = 1000
 const minute = 60 * second
 const hour = 60 * minute
 
-const within = (setting: string, value: number, least: number, most: number, words: string) =>
-  value >= least && value <= most ? Effect.succeed(value) : refuseSetting(setting, `must be between ${words}`)
+const requireWithin = (option: string, value: number, least: number, most: number, words: string) =>
+  value >= least && value <= most ? Effect.succeed(value) : refuseOption(option, `must be between ${words}`)
 
 const make = Effect.fnUntraced(function* (
   options: CacheOptions,
   name: string,
-  fetch: (reader: Reader, bounds: Bounds) => Effect.Effect<Published, Failure>
+  fetch: (reader: Reader, bounds: FreshnessBounds) => Effect.Effect<Published, Failure>
 ) {
   const freshFor = duration.toMillis(options.freshFor ?? "10 minutes")
-  const fallback = yield* within("freshFor", freshFor, minute, hour, '60 seconds and 1 hour, such as "10 minutes"')
+  const fallback = yield* requireWithin(
+    "freshFor",
+    freshFor,
+    minute,
+    hour,
+    '60 seconds and 1 hour, such as "10 minutes"'
+  )
   const staleFor = duration.toMillis(options.staleFor ?? hour)
-  yield* within("staleFor", staleFor, 0, 24 * hour, '0 and 24 hours, such as "1 hour"')
+  yield* requireWithin("staleFor", staleFor, 0, 24 * hour, '0 and 24 hours, such as "1 hour"')
   const maxBytes = options.maxBytes ?? 512 * 1024
-  yield* within("maxBytes", maxBytes, 1024, 16 * 1024 * 1024, "1024 and 16777216 bytes")
+  yield* requireWithin("maxBytes", maxBytes, 1024, 16 * 1024 * 1024, "1024 and 16777216 bytes")
   const fetchTimeout = duration.toMillis(options.fetchTimeout ?? 5 * second)
-  yield* within("fetchTimeout", fetchTimeout, second, 30 * second, '1 and 30 seconds, such as "5 seconds"')
+  yield* requireWithin("fetchTimeout", fetchTimeout, second, 30 * second, '1 and 30 seconds, such as "5 seconds"')
   const reader = yield* makeReader(maxBytes)
   const bounds = { min: minute, max: hour, fallback }
   const cached = yield* cache.make({

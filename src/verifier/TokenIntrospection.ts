@@ -42,12 +42,12 @@
  *
  * **Gotchas**
  *
- * - Do not provide an `HttpClient` with `HttpClient.followRedirects`. This module switches redirects off for
+ * - Do not provide an `HttpClient` with `HttpClient.followRedirects`. This module turns redirects off for
  *   `FetchHttpClient`.
- * - Only the server can tell a new token from an attacker's. Limit the requests of each client in front of your API if
- *   the server does not respond to some tokens at all. The verifier tolerates about 200 such tokens a second if genuine
- *   tokens are answered every second, and 10 a second if no token is answered. Beyond these limits, genuine tokens get
- *   503, too.
+ * - Only the authorization server can distinguish a new token from an invented token. Limit the requests of each client
+ *   in front of your API if the server does not respond to some tokens at all. The verifier tolerates about 200 such
+ *   tokens a second if the authorization server answers for genuine tokens every second. If no token is answered, it
+ *   tolerates 10 a second. Beyond these limits, genuine tokens get 503, too.
  *
  * @since 0.1.0
  */

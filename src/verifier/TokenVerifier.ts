@@ -95,8 +95,8 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    *   `invalidate`.
    * - Set `cache: false` if `verify` reads the request, for example to check a client address or a proof of possession.
    * - If the claims hold a value that cannot be frozen, such as a `Date`, a `Map` or an instance of a class, the token
-   *   is not cached. Then `verify` runs for each request, and one warning is logged. Return plain data, `Option`,
-   *   `DateTime.Utc` or `Duration`.
+   *   is not cached. In that case, `verify` runs for each request, and one warning is logged. Return plain data,
+   *   `Option`, `DateTime.Utc` or `Duration`.
    * - If `verify` calls another verifier with a cache, `invalidate` clears only the outer cache. Provide a service
    *   whose `invalidate` calls the inner verifier's `invalidate` first, and then the outer verifier's.
    *
@@ -142,7 +142,7 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
       refused: () => {},
       verify: (text, fiber) =>
         Effect.flatMapEager(copyUnexpired(verify(redact(text)), fiber.getRef(Clock.Clock)), (copy) => {
-          const verified = { ...copy, until: copy.token.expiresAt.epochMilliseconds, validity: alwaysValid }
+          const verified = { ...copy, validUntil: copy.token.expiresAt.epochMilliseconds, validity: alwaysValid }
           if (isReported || isImmutable(copy)) return Effect.succeed(verified)
           isReported = true
           return Effect.as(Effect.logWarning(notCached), verified)

@@ -2,7 +2,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Metric } from "effect"
 import type { HttpServer } from "effect/http"
-import { type Answer, type MintOptions, TestIssuer } from "effect-oauth2/testing"
+import { type IssuerResponse, type MintOptions, TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
 import { TestClock } from "effect/testing"
 import * as Arena from "./Arena.ts"
@@ -50,7 +50,7 @@ const verificationCount = Effect.map(verifications, (states) =>
   states.reduce((sum, state) => sum + ("count" in state ? Number(state.count) : 0), 0)
 )
 
-const outages: Readonly<Record<string, Answer>> = {
+const outages: Readonly<Record<string, IssuerResponse>> = {
   "is unreachable": "unreachable",
   "responds with 500": { status: 500, body: "sorry" },
   "responds with HTML": { body: "<html>", headers: { "content-type": "text/html" } },

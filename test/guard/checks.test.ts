@@ -48,7 +48,7 @@ describe("a check of an HttpApi", () => {
       .middleware(auth.require("a")),
     "with two outer requirements": inner.middleware(auth.require("a")).middleware(Between).middleware(auth.require("b"))
   })) {
-    it.effect(`uses the services of the middleware around its requirement: ${name}`, () =>
+    it.effect(`uses the services of the middleware that wraps its requirement: ${name}`, () =>
       Effect.gen(function* () {
         const Api = HttpApi.make("api").add(HttpApiGroup.make("group").add(of))
         const send = yield* serve(

@@ -184,7 +184,7 @@ for (const [door, app] of Object.entries(doors)) {
       { disableLogger: true }
     )
     for (const [what, path, headers, status, challenge, method = "GET"] of cases) {
-      it(`answers ${status} to ${what}`, async () => {
+      it(`responds with ${status} to ${what}`, async () => {
         // A `Request` drops the headers that only a browser may set, so they are set on a plain `Headers`.
         const request = new Request(`http://api.example.com/${path}`, { method })
         for (const [name, value] of Object.entries(headers)) request.headers.append(name, value)

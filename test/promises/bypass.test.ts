@@ -259,7 +259,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
 
   describe(`${name}: a check`, () => {
     for (const result of [undefined, null, 0, "", "no", {}]) {
-      it.effect(`that returns ${JSON.stringify(result)} refuses the token`, () =>
+      it.effect(`refuses the token if it returns ${JSON.stringify(result)}`, () =>
         Effect.gen(function* () {
           const check = Requirement.check("odd", () => Effect.succeed(result as boolean))
           const late = Requirement.check("late", () => Effect.as(Effect.yieldNow, result as boolean))
@@ -279,7 +279,7 @@ for (const [name, adapter] of Object.entries(adapters)) {
       )
     }
 
-    it.effect("that dies or throws ends in a 500", () =>
+    it.effect("ends in a 500 if it dies or throws", () =>
       Effect.gen(function* () {
         const check = Requirement.check("broken", () => Effect.die("broken"))
         const thrown = Requirement.check("thrown", () => {

@@ -16,7 +16,14 @@ import { TestIssuer } from "effect-oauth2/testing"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { accepted, later, verifier } from "../support/scriptedVerifier.ts"
 import { change, seenOf } from "../support/changes.ts"
-import { answering, audience, issuer, Issuer, respond, verifier as introspection } from "../support/introspection.ts"
+import {
+  serverResponding,
+  audience,
+  issuer,
+  Issuer,
+  respond,
+  verifier as introspection
+} from "../support/introspection.ts"
 import { times } from "../support/times.ts"
 import { verified } from "../support/TestVerifier.ts"
 import { fromContext } from "../support/contextVerifier.ts"
@@ -139,7 +146,7 @@ describe("a change of an error does not affect the next refused request", () => 
 
   it.effect("while the introspection endpoint is unreachable", () =>
     Effect.gen(function* () {
-      const broken = answering(() => ({ isBroken: true }))
+      const broken = serverResponding(() => ({ isBroken: true }))
       const context = yield* Layer.build(Layer.provideMerge(auth.layer(fromContext), broken.layer))
       yield* refuseAll(Effect.provideContext(guarded("Bearer a"), context))
       yield* refuseAll(

@@ -34,7 +34,7 @@ export const respond = (...args: Parameters<TestIssuer["Service"]["respond"]>) =
   TestIssuer.use(({ respond }) => respond(...args))
 
 /** Counts the introspection requests that the issuer received. */
-export const asked = TestIssuer.use(({ requests }) =>
+export const introspectionCount = TestIssuer.use(({ requests }) =>
   Effect.map(requests, (all) => all.filter(({ endpoint }) => endpoint === "introspection").length)
 )
 
@@ -63,7 +63,7 @@ export const formOf = ({ body }: HttpClientRequest.HttpClientRequest) => {
 }
 
 /** The response of the server. */
-export interface Answer {
+export interface ServerResponse {
   /** Default: 200. */
   readonly status?: number
   /** The value that is sent as JSON. Default: `{}`. */
@@ -81,32 +81,32 @@ export interface Answer {
 
 export const good = {
   body: { active: true, sub: "demo", aud: audience, token_type: "Bearer", exp: 4_000_000_000 }
-} satisfies Answer
+} satisfies ServerResponse
 
 /** A response that never arrives. */
-export const never: Answer = { delay: Infinity }
+export const never: ServerResponse = { delay: Infinity }
 
 /**
  * Creates a verifier without a cache, and a server whose responses `answer` returns. Requests are numbered from 1. The
  * verifier does not fetch metadata.
  */
-export const answering = (
-  answer: (token: string, number: number) => Answer
+export const serverResponding = (
+  answer: (token: string, number: number) => ServerResponse
 ): {
   readonly layer: Layer.Layer<TokenVerifier, SecurityError.ConfigurationError>
   /** The server, for a verifier with other options. */
   readonly client: Layer.Layer<HttpClient.HttpClient>
   /** The tokens of all introspection requests. */
-  readonly questions: ReadonlyArray<string>
+  readonly introspectedTokens: ReadonlyArray<string>
   /** The number of introspection requests in progress, and its maximum so far. */
   readonly progress: { readonly now: number; readonly most: number }
 } => {
-  const questions: Array<string> = []
+  const introspectedTokens: Array<string> = []
   const progress = { now: 0, most: 0 }
   const client = HttpClient.make((request) =>
     Effect.suspend(() => {
       const token = formOf(request)["token"] ?? ""
-      const answered = answer(token, questions.push(token))
+      const answered = answer(token, introspectedTokens.push(token))
       const {
         body = {},
         delay = 0,
@@ -136,7 +136,7 @@ export const answering = (
   return {
     layer: verifier({ endpoint: `${issuer}/introspect`, cache: false }).pipe(Layer.provide(clientLayer)),
     client: clientLayer,
-    questions,
+    introspectedTokens,
     progress
   }
 }

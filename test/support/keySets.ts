@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Option, References } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { KeySet, SecurityError } from "effect-oauth2"
-import { type Answer, type Issuer, TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
+import { type IssuerResponse, type Issuer, TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
 
 export const issuer = "https://issuer.test"
 export const discovery = `${issuer}/.well-known/openid-configuration`
@@ -63,8 +63,18 @@ export const withClient = <A, E>(
   )
 }
 
+/** Returns the URLs of all requests to the issuer. */
+export const requestedUrls = TestIssuer.use(({ requests }) =>
+  Effect.map(requests, (requests) => requests.map(({ url }) => url))
+)
+
+/** Counts the fetches of the key set. */
+export const keyFetches = TestIssuer.use(({ requests }) =>
+  Effect.map(requests, (requests) => requests.filter(({ endpoint }) => endpoint === "jwks").length)
+)
+
 /** Gives the discovery and key set endpoints the same response. */
-export const respondAll = (answer: Answer) =>
+export const respondAll = (answer: IssuerResponse) =>
   TestIssuer.use(({ respond }) => Effect.andThen(respond("discovery", answer), respond("jwks", answer)))
 
 /** Removes the first key from the key set of the issuer, and publishes the given keys. */

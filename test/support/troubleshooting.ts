@@ -1,7 +1,7 @@
 /** Mistakes of configuration and of clients, the message that each of them causes, and what to do. */
 import type { JwtVerifier } from "effect-oauth2"
 import { Provider } from "effect-oauth2"
-import type { Answer, Endpoint, MintOptions } from "effect-oauth2/testing"
+import type { IssuerResponse, Endpoint, MintOptions } from "effect-oauth2/testing"
 
 export interface Cause {
   readonly status: 401 | 503
@@ -22,7 +22,7 @@ export interface Cause {
   readonly token?: string
   readonly several?: true
   /** Responses of the authorization server. */
-  readonly answers?: ReadonlyArray<readonly [endpoint: Endpoint | "discovery", answer: Answer]>
+  readonly answers?: ReadonlyArray<readonly [endpoint: Endpoint | "discovery", answer: IssuerResponse]>
 }
 
 const tenant = "11111111-2222-3333-4444-555555555555"

@@ -2,7 +2,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { HttpClient } from "effect/http"
-import { TestIssuer, type Answer } from "effect-oauth2/testing"
+import { TestIssuer, type IssuerResponse } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { decode, get, getJson, issuer, jwks, kids, test, transportError, verifyWith } from "../support/testIssuers.ts"
 
@@ -145,7 +145,7 @@ describe("the endpoints of a TestIssuer", () => {
         assert.deepInclude(decode(yield* mint()), { header: { alg: "RS256", kid: "rsa", typ: "at+jwt" } })
       }))
 
-    const outages: ReadonlyArray<readonly [name: string, answer: Answer, outcome: string]> = [
+    const outages: ReadonlyArray<readonly [name: string, answer: IssuerResponse, outcome: string]> = [
       ["unreachable", "unreachable", "AuthorizationServerUnavailable Unreachable"],
       ["an error", { status: 500 }, "AuthorizationServerUnavailable BadResponse"],
       ["HTML", { body: "<html>" }, "AuthorizationServerUnavailable BadResponse"]

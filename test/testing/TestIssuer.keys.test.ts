@@ -4,22 +4,11 @@ import { Effect, Layer, Redacted } from "effect"
 import { JwtVerifier, KeySet, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
+import { algorithms } from "../support/algorithms.ts"
 import { audience, decode, issuer, kids, published, test, verifyWith } from "../support/testIssuers.ts"
 
 describe("the keys of a TestIssuer", () => {
-  for (const algorithm of [
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-    "Ed25519"
-  ] as const) {
+  for (const algorithm of algorithms) {
     test(
       `sign with ${algorithm}, and JwtVerifier accepts the token`,
       () =>

@@ -136,7 +136,7 @@ describe("JwtVerifier", () => {
         assert.deepStrictEqual(others, [])
       }))
 
-    test("and does not repeat an algorithm, a kid or an issuer from a forged token", () =>
+    test("without the algorithm, the kid or the issuer of a forged token", () =>
       Effect.gen(function* () {
         const forged = [
           yield* mint({ key: other, header: { alg: "evil-algorithm" } }),
@@ -151,7 +151,7 @@ describe("JwtVerifier", () => {
         assert.notInclude(messages.join(), "evil")
       }))
 
-    test("and shows at most 200 characters of a claim", () =>
+    test("with at most 200 characters of a claim", () =>
       Effect.gen(function* () {
         const [message = ""] = yield* logOf([yield* mint({ claims: { iss: "x".repeat(1000) } })])
         assert.include(message, `"${"x".repeat(199)}…`)

@@ -78,7 +78,7 @@ describe("JwtVerifier", () => {
       )
     )
 
-    it.effect("of several issuers must not overlap", () =>
+    it.effect("must not overlap between issuers", () =>
       Effect.gen(function* () {
         const layer = JwtVerifier.layerIssuers([
           { issuer: "https://a.example.com", audience, issuerAliases: ["https://b.example.com"] },
@@ -140,7 +140,7 @@ describe("JwtVerifier", () => {
       })
     )
 
-    it.effect("are mandatory if the issuer is a pattern, and refused if it is none", () =>
+    it.effect("are mandatory if the issuer is a pattern, and refused if it is not a pattern", () =>
       Effect.gen(function* () {
         for (const [options, setting] of [
           [{ issuer: pattern }, "tenants"],
@@ -156,7 +156,7 @@ describe("JwtVerifier", () => {
       })
     )
 
-    it.effect("are told by the log if the issuer is organizations or common", () =>
+    it.effect("are suggested in the log if the issuer is organizations or common", () =>
       withLogs((logs) =>
         Effect.gen(function* () {
           const client = HttpClient.make((request) =>

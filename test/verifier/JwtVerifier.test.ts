@@ -114,7 +114,7 @@ describe("JwtVerifier", () => {
         assertRefused(yield* outcome({}, { algorithms: ["ES256"] }), { reason: "Algorithm" })
       }))
 
-    test("that is not a JWT", () =>
+    test("in another form than a JWT", () =>
       Effect.gen(function* () {
         for (const token of [
           "",

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { KeySet } from "effect-oauth2"
-import { type Answer, TestIssuer } from "effect-oauth2/testing"
+import { type IssuerResponse, TestIssuer } from "effect-oauth2/testing"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { createServer } from "node:http"
@@ -11,7 +11,7 @@ import { assertUnavailable, first, issuer, jwks, rs256, withClient, withDiscover
 describe("KeySet", () => {
   describe("a response", () => {
     const set = JSON.stringify({ keys: [first.jwk] })
-    const bad: ReadonlyArray<readonly [name: string, answer: Answer]> = [
+    const bad: ReadonlyArray<readonly [name: string, answer: IssuerResponse]> = [
       ["that is not UTF-8", { body: Uint8Array.from(`{"note":"\xff",${set.slice(1)}`, (char) => char.charCodeAt(0)) }],
       ["that ends within a character", { body: Uint8Array.from([...new TextEncoder().encode(set), 0xe2, 0x82]) }],
       ["that nests 100 000 deep", { body: `{"keys":${"[".repeat(100_000)}${"]".repeat(100_000)}` }],
@@ -45,15 +45,15 @@ describe("KeySet", () => {
     ]
     for (const [name, answer] of others) {
       it.effect(`${name} is refused`, () => {
-        let asked = 0
+        let requestCount = 0
         const counted = () => {
-          asked++
+          requestCount++
           return answer()
         }
         return withClient(counted, (keySet) =>
           Effect.gen(function* () {
             assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "BadResponse")
-            assert.strictEqual(asked, 1)
+            assert.strictEqual(requestCount, 1)
           })
         )
       })
@@ -102,7 +102,7 @@ describe("KeySet", () => {
       )
     })
 
-    it.effect("that is refused is not downloaded", () => {
+    it.effect("is not downloaded if it is refused", () => {
       const signals: Array<AbortSignal> = []
       const answer = (signal: AbortSignal) => {
         signals.push(signal)

@@ -163,7 +163,7 @@ describe("KeySet", () => {
     )
 
     it.effect("completes a fetch if the request is interrupted while the body is read", () => {
-      let asked = 0
+      let requestCount = 0
       const { promise: opened, resolve: open } = Promise.withResolvers<void>()
       const source: UnderlyingDefaultSource<Uint8Array> = {
         start: (controller) =>
@@ -173,7 +173,7 @@ describe("KeySet", () => {
           })
       }
       const answer = () => {
-        asked++
+        requestCount++
         return new Response(new ReadableStream(source))
       }
       return withClient(answer, (keySet) =>
@@ -186,7 +186,7 @@ describe("KeySet", () => {
           open()
           assert.lengthOf(yield* Fiber.join(other), 1)
           assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
-          assert.strictEqual(asked, 1)
+          assert.strictEqual(requestCount, 1)
         })
       )
     })
@@ -212,10 +212,10 @@ describe("KeySet", () => {
     })
 
     it.effect("treats an interruption of the client as an unreachable issuer, with a cool-down", () => {
-      let asked = 0
+      let requestCount = 0
       const client = HttpClient.make(() =>
         Effect.andThen(
-          Effect.sync(() => void asked++),
+          Effect.sync(() => void requestCount++),
           Effect.interrupt
         )
       )
@@ -223,7 +223,7 @@ describe("KeySet", () => {
         const keySet = yield* KeySet.KeySet
         for (const expected of [1, 2]) {
           for (let i = 0; i < 20; i++) assertUnavailable(yield* Effect.exit(keySet.find(rs256("k1"))), "Unreachable")
-          assert.strictEqual(asked, expected)
+          assert.strictEqual(requestCount, expected)
           yield* TestClock.adjust("5 seconds")
         }
       }).pipe(

@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Clock, Effect, Exit, Fiber, Layer, Logger, Option, Schema } from "effect"
 import { HttpClient } from "effect/http"
 import { KeySet, SecurityError } from "effect-oauth2"
-import { type Answer, TestIssuer } from "effect-oauth2/testing"
+import { type IssuerResponse, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { KeyObject } from "node:crypto"
 import { settle } from "../support/settle.ts"
@@ -120,7 +120,7 @@ class World {
 const bounded = (maxAge: number) => Math.min(Math.max(maxAge, 60), 3600) * second
 
 /** Puts the keys into the body, so that a late response has the keys from the start of its fetch. */
-const answerOf = ({ maxAge, mode, publishedSince, versions }: World): Answer => {
+const answerOf = ({ maxAge, mode, publishedSince, versions }: World): IssuerResponse => {
   const answer = {
     headers: { "cache-control": `public, max-age=${maxAge}` },
     body: JSON.stringify({ keys: [...publishedSince.keys()].map((kid) => keyOf(kid, versions.get(kid) ?? 0)) })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import type { KeySet } from "effect-oauth2"
-import type { Answer } from "effect-oauth2/testing"
+import type { IssuerResponse } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { settle } from "../support/settle.ts"
 import { assertUnavailable, issuer, jwks, respondAll, rs256, second, withDiscovery } from "../support/keySets.ts"
@@ -132,11 +132,11 @@ describe("KeySet", () => {
       )
     )
 
-    const metadata = (jwksUri: string, identifier = issuer): Answer => ({
+    const metadata = (jwksUri: string, identifier = issuer): IssuerResponse => ({
       body: JSON.stringify({ issuer: identifier, jwks_uri: jwksUri })
     })
     const answers: ReadonlyArray<
-      readonly [name: string, endpoint: "jwks" | "discovery" | "all", answer: Answer, reason: string]
+      readonly [name: string, endpoint: "jwks" | "discovery" | "all", answer: IssuerResponse, reason: string]
     > = [
       ["an error", "all", { status: 500, body: "sorry" }, "BadResponse"],
       ["HTML", "all", { body: "<html>", headers: { "content-type": "text/html" } }, "BadResponse"],

@@ -109,13 +109,13 @@ describe("KeySet", () => {
       ...smallOrder.map(
         (y) =>
           [
-            `that is a point of small order: ${y}`,
+            `with a point of small order: ${y}`,
             "SmallOrder",
             Effect.succeed({ kty: "OKP", crv: "Ed25519", kid: "bad", x: littleEndian(y) })
           ] as const
       )
     ]
-    it.effect("of more than 8192 bits, and not one of exactly 8192", () =>
+    it.effect("with more than 8192 bits, and accepts a key with exactly 8192 bits", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           const isDivisible = (n: bigint) =>
@@ -156,7 +156,7 @@ describe("KeySet", () => {
       )
     }
 
-    it("of small order, and order8 is the y of points of order 8", () => {
+    it("with a point of small order, and order8 is the y of the points of order 8", () => {
       const power = (base: bigint, exponent: bigint): bigint =>
         exponent === 0n ? 1n : (power((base * base) % p, exponent / 2n) * (exponent % 2n === 1n ? base : 1n)) % p
       const d = (p - 121665n) * power(121666n, p - 2n)
@@ -207,7 +207,7 @@ describe("KeySet", () => {
       ["with a leading zero in x", ({ x = "" }) => ({ x: base64url(`00${hexOf(x)}`) })]
     ]
     for (const [name, change] of leaks) {
-      it.effect(`of an elliptic curve if its private key is published under another kid: ${name}`, () =>
+      it.effect(`on an elliptic curve if its private key is published under another kid: ${name}`, () =>
         withDiscovery((_, keySet) =>
           Effect.gen(function* () {
             const { one, two } = yield* Effect.all(ec)
@@ -284,7 +284,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("and does not log a kid that could inject text", () =>
+    it.effect("without logging a kid that could inject text", () =>
       withLogs((logs) =>
         withDiscovery((_, keySet) =>
           Effect.gen(function* () {

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer, Logger } from "effect"
 import { HttpClient } from "effect/http"
 import { KeySet } from "effect-oauth2"
-import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { settle } from "../support/settle.ts"
 import {
@@ -11,6 +10,7 @@ import {
   first,
   issuer,
   jwks,
+  requestedUrls,
   respondAll,
   rs256,
   withDiscovery,
@@ -18,21 +18,19 @@ import {
 } from "../support/keySets.ts"
 import { times } from "../support/times.ts"
 
-const urls = TestIssuer.use(({ requests }) => Effect.map(requests, (requests) => requests.map(({ url }) => url)))
-
-/** Runs a test with an HTTP client that never answers. `asked` returns the number of its requests. */
+/** Runs a test with an HTTP client that never answers. `requestCount` returns the number of its requests. */
 const withFrozenClient = <A, E>(
   answer: Effect.Effect<never>,
-  body: (keySet: KeySet.KeySet["Service"], asked: () => number) => Effect.Effect<A, E>
+  body: (keySet: KeySet.KeySet["Service"], requestCount: () => number) => Effect.Effect<A, E>
 ) => {
-  let asked = 0
+  let requestCount = 0
   const client = HttpClient.make(() =>
     Effect.suspend(() => {
-      asked++
+      requestCount++
       return answer
     })
   )
-  return Effect.flatMap(KeySet.KeySet, (keySet) => body(keySet, () => asked)).pipe(
+  return Effect.flatMap(KeySet.KeySet, (keySet) => body(keySet, () => requestCount)).pipe(
     Effect.provide(Layer.provide(KeySet.layerRemote({ url: jwks }), Layer.succeed(HttpClient.HttpClient, client))),
     Effect.provide(Logger.layer([]))
   )
@@ -47,7 +45,7 @@ describe("KeySet", () => {
           yield* respondAll("never")
           for (const minute of times(3)) {
             yield* TestClock.adjust(minute === 0 ? "10 minutes" : "2 minutes")
-            const asked = (yield* requests).length
+            const requestCount = (yield* requests).length
             const waiting = yield* Effect.forkChild(keySet.find(rs256("k1")))
             yield* TestClock.adjust("999 millis")
             assert.isUndefined(waiting.pollUnsafe())
@@ -56,7 +54,7 @@ describe("KeySet", () => {
             const other = yield* Effect.forkChild(keySet.find(rs256("k1")))
             yield* settle
             assert.isDefined(other.pollUnsafe(), "the fetch is 1 second old")
-            assert.lengthOf(yield* requests, asked + 1)
+            assert.lengthOf(yield* requests, requestCount + 1)
           }
         })
       )
@@ -78,14 +76,14 @@ describe("KeySet", () => {
     )
 
     it.effect("ends a request of a client that cannot be interrupted", () =>
-      withFrozenClient(Effect.uninterruptible(Effect.never), (keySet, asked) =>
+      withFrozenClient(Effect.uninterruptible(Effect.never), (keySet, requestCount) =>
         Effect.gen(function* () {
           for (const count of [1, 2]) {
             const waiting = yield* Effect.forkChild(Effect.exit(keySet.find(rs256("k1"))))
             yield* settle
             yield* TestClock.adjust("5 seconds")
             assertUnavailable(yield* Fiber.join(waiting), "Timeout")
-            assert.strictEqual(asked(), count)
+            assert.strictEqual(requestCount(), count)
             yield* TestClock.adjust("5 seconds")
           }
         })
@@ -96,21 +94,21 @@ describe("KeySet", () => {
       Effect.gen(function* () {
         const clock = yield* Clock.Clock
         const sleepless: Clock.Clock = Object.create(clock, { sleep: { value: () => Effect.never } })
-        yield* withFrozenClient(Effect.never, (keySet, asked) =>
+        yield* withFrozenClient(Effect.never, (keySet, requestCount) =>
           Effect.gen(function* () {
             const find = Effect.forkChild(Effect.exit(keySet.find(rs256("k1"))))
             const one = yield* find
             yield* settle
-            assert.strictEqual(asked(), 1)
+            assert.strictEqual(requestCount(), 1)
             yield* TestClock.adjust("5999 millis")
             const two = yield* find
             yield* settle
-            assert.strictEqual(asked(), 1)
+            assert.strictEqual(requestCount(), 1)
             assert.isUndefined(two.pollUnsafe())
             yield* TestClock.adjust("4001 millis")
             const three = yield* find
             yield* settle
-            assert.strictEqual(asked(), 2)
+            assert.strictEqual(requestCount(), 2)
             assert.isUndefined(three.pollUnsafe())
             assertUnavailable(yield* Fiber.join(one), "Timeout")
           })
@@ -128,7 +126,7 @@ describe("KeySet", () => {
           yield* settle
           for (const _ of times(6)) yield* Effect.andThen(TestClock.adjust("1 second"), settle)
           assert.lengthOf(yield* Fiber.join(waiting), 1)
-          assert.deepStrictEqual(yield* urls, [discovery, jwks])
+          assert.deepStrictEqual(yield* requestedUrls, [discovery, jwks])
         })
       )
     )
@@ -143,7 +141,7 @@ describe("KeySet", () => {
           yield* settle
           for (const _ of times(9)) yield* Effect.andThen(TestClock.adjust("1 second"), settle)
           yield* Fiber.join(waiting)
-          assert.lengthOf(yield* urls, 3)
+          assert.lengthOf(yield* requestedUrls, 3)
         })
       )
     )
@@ -157,9 +155,9 @@ describe("KeySet", () => {
           yield* Effect.exit(keySet.find(rs256("k1")))
           yield* TestClock.adjust("5 seconds")
         }
-        const asked = yield* urls
+        const sent = yield* requestedUrls
         assert.deepStrictEqual(
-          asked.flatMap((url, i) => (url === discovery ? [i] : [])),
+          sent.flatMap((url, i) => (url === discovery ? [i] : [])),
           [0, 13]
         )
         yield* respond("jwks", "normal")
@@ -177,7 +175,7 @@ describe("KeySet", () => {
         yield* TestClock.adjust("5 seconds")
         yield* keySet.refresh
         yield* Effect.exit(keySet.find(rs256("k2")))
-        assert.deepStrictEqual(yield* urls, [discovery, jwks, discovery, jwks, discovery, jwks])
+        assert.deepStrictEqual(yield* requestedUrls, [discovery, jwks, discovery, jwks, discovery, jwks])
         assert.lengthOf(yield* keySet.find({ alg: "RS256", kid: first.kid }), 1)
       })
     )

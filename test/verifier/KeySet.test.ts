@@ -3,6 +3,7 @@ import { Clock, Effect, Layer, Redacted } from "effect"
 import { JwtVerifier, KeySet, SecurityError, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
+import { algorithms } from "../support/algorithms.ts"
 import { settle } from "../support/settle.ts"
 import * as jose from "jose"
 import {
@@ -13,6 +14,7 @@ import {
   issuer,
   jwks,
   replaceKeys,
+  requestedUrls,
   respondAll,
   rs256,
   second,
@@ -21,15 +23,13 @@ import {
   withLogs
 } from "../support/keySets.ts"
 
-const urls = TestIssuer.use(({ requests }) => Effect.map(requests, (requests) => requests.map(({ url }) => url)))
-
 describe("KeySet", () => {
   it.effect("finds the keys by OpenID Connect Discovery at the first lookup", () =>
     withDiscovery(({ requests }, keySet) =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* requests, [])
         assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
-        assert.deepStrictEqual(yield* urls, [discovery, jwks])
+        assert.deepStrictEqual(yield* requestedUrls, [discovery, jwks])
       })
     )
   )
@@ -40,7 +40,7 @@ describe("KeySet", () => {
       (_, keySet) =>
         Effect.gen(function* () {
           yield* Effect.exit(keySet.refresh)
-          assert.deepStrictEqual(yield* urls, [
+          assert.deepStrictEqual(yield* requestedUrls, [
             `${issuer}//elsewhere.test/.well-known/openid-configuration`,
             `${issuer}/.well-known/oauth-authorization-server//elsewhere.test`,
             `${issuer}/.well-known/openid-configuration//elsewhere.test`,
@@ -60,7 +60,7 @@ describe("KeySet", () => {
           Effect.gen(function* () {
             yield* respond("openid-configuration", { status, body: "" })
             yield* keySet.refresh
-            assert.deepStrictEqual(yield* urls, [
+            assert.deepStrictEqual(yield* requestedUrls, [
               `${issuer}/tenant/.well-known/openid-configuration`,
               `${issuer}/.well-known/oauth-authorization-server/tenant`,
               `${issuer}/tenant/jwks?of=metadata`
@@ -110,19 +110,19 @@ describe("KeySet", () => {
     withKeySet(KeySet.layerRemote({ url: `${jwks}?tenant=1` }), (_, keySet) =>
       Effect.gen(function* () {
         assert.lengthOf(yield* keySet.find(rs256("k1")), 1)
-        assert.deepStrictEqual(yield* urls, [`${jwks}?tenant=1`])
+        assert.deepStrictEqual(yield* requestedUrls, [`${jwks}?tenant=1`])
       })
     )
   )
 
-  it.effect("reads a key set whose path holds an @, as Google's does", () => {
+  it.effect("reads a key set whose path contains an @, as Google's does", () => {
     const at = `${issuer}/jwk/securetoken@system.example.com/jwks`
     return withKeySet(
       KeySet.layerDiscovery({ issuer }),
       (_, keySet) =>
         Effect.gen(function* () {
           yield* Effect.exit(keySet.refresh)
-          assert.include(yield* urls, at)
+          assert.include(yield* requestedUrls, at)
         }),
       { metadata: { jwks_uri: at } }
     )
@@ -137,8 +137,8 @@ describe("KeySet", () => {
     )
   )
 
-  describe("looks up a key", () => {
-    it.effect("that is new within 30 seconds and one fetch, despite a flood of invented kids", () =>
+  describe("a key lookup", () => {
+    it.effect("finds a new key within 30 seconds and one fetch, despite many invented kids", () =>
       withDiscovery(({ publish, requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -161,7 +161,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("without a fetch if no key can match the header", () =>
+    it.effect("fetches nothing if no key can match the header", () =>
       withDiscovery(({ requests }, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -176,7 +176,7 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("only by its exact kid", () =>
+    it.effect("finds a key only by its exact kid", () =>
       withDiscovery((_, keySet) =>
         Effect.gen(function* () {
           yield* keySet.refresh
@@ -184,12 +184,12 @@ describe("KeySet", () => {
             yield* TestClock.adjust("30 seconds")
             assertUnknown(yield* Effect.exit(keySet.find(rs256(kid))))
           }
-          assert.isFalse((yield* urls).some((url) => url.includes("k1") || url.includes("proto")))
+          assert.isFalse((yield* requestedUrls).some((url) => url.includes("k1") || url.includes("proto")))
         })
       )
     )
 
-    it.effect("without a kid, and returns each key for the algorithm", () =>
+    it.effect("returns each key for the algorithm if the header has no kid", () =>
       Effect.gen(function* () {
         const ec = yield* TestIssuer.makeKey("ec", "ES256")
         const find = (alg: string) =>
@@ -204,7 +204,7 @@ describe("KeySet", () => {
       })
     )
 
-    it.effect("that no caller can change", () =>
+    it.effect("returns keys that no caller can change", () =>
       Effect.gen(function* () {
         const keySet = yield* KeySet.KeySet
         const clock = yield* Clock.Clock
@@ -240,27 +240,14 @@ describe("KeySet", () => {
       )
     )
 
-    it.effect("only for the algorithms of its kty and crv, and of its alg if present", () =>
+    it.effect("finds a key only for the algorithms of its kty and crv, and of its alg if present", () =>
       Effect.gen(function* () {
         const { alg: _, ...anyAlg } = first.jwk
         const ec = yield* TestIssuer.makeKey("ec", "ES384")
         const ed = yield* TestIssuer.makeKey("ed", "Ed25519")
-        const all = [
-          "RS256",
-          "RS384",
-          "RS512",
-          "PS256",
-          "PS384",
-          "PS512",
-          "ES256",
-          "ES384",
-          "ES512",
-          "EdDSA",
-          "Ed25519"
-        ]
         const serves = (jwk: jose.JWK) =>
           Effect.flatMap(KeySet.KeySet, (keySet) =>
-            Effect.filter(all, (alg) => Effect.isSuccess(keySet.find({ alg, kid: "k" })))
+            Effect.filter(algorithms, (alg) => Effect.isSuccess(keySet.find({ alg, kid: "k" })))
           ).pipe(Effect.provide(KeySet.layerStatic({ keys: [{ ...jwk, kid: "k" }] })))
         assert.deepStrictEqual(yield* serves(first.jwk), ["RS256"])
         assert.deepStrictEqual(yield* serves(anyAlg), ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])
@@ -288,6 +275,8 @@ describe("KeySet", () => {
       ["staleFor", { staleFor: NaN }],
       ["staleFor", { staleFor: "1 day, or two" }],
       ["staleFor", { staleFor: Infinity }],
+      ["fetchTimeout", { fetchTimeout: 900 }],
+      ["fetchTimeout", { fetchTimeout: "31 seconds" }],
       ["maxBytes", { maxBytes: 1023 }],
       ["maxBytes", { maxBytes: NaN }],
       ["maxBytes", { maxBytes: Infinity }],

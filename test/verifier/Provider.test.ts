@@ -28,6 +28,23 @@ const api = "https://api.example.com"
 
 const keycloak = { iss: "https://sso.example.com/realms/main", aud: "items", sub: guid, azp: "items-web" }
 
+const entraApplication = {
+  options: Provider.entra({ tenant: guid, audience: "api-app-id", permissions: "application" }),
+  access: {
+    aud: "api-app-id",
+    iss: `https://login.microsoftonline.com/${guid}/v2.0`,
+    sub: guid,
+    oid: guid,
+    azp: "daemon",
+    azpacr: "1",
+    roles: ["Items.Read.All"],
+    tid: guid,
+    ver: "2.0"
+  },
+  client: "daemon",
+  scopes: ["Items.Read.All"]
+} satisfies Omit<Shape, "id">
+
 const shapes: Readonly<Record<string, Shape>> = {
   Auth0: {
     options: Provider.auth0({ domain: "example.eu.auth0.com", audience: api }),
@@ -195,20 +212,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     }
   },
   "Entra ID, application": {
-    options: Provider.entra({ tenant: guid, audience: "api-app-id", permissions: "application" }),
-    access: {
-      aud: "api-app-id",
-      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
-      sub: guid,
-      oid: guid,
-      azp: "daemon",
-      azpacr: "1",
-      roles: ["Items.Read.All"],
-      tid: guid,
-      ver: "2.0"
-    },
-    client: "daemon",
-    scopes: ["Items.Read.All"],
+    ...entraApplication,
     id: {
       aud: "api-app-id",
       iss: `https://login.microsoftonline.com/${guid}/v2.0`,
@@ -218,17 +222,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     }
   },
   "Entra ID, application, as opposed to a user with roles": {
-    options: Provider.entra({ tenant: guid, audience: "api-app-id", permissions: "application" }),
-    access: {
-      aud: "api-app-id",
-      iss: `https://login.microsoftonline.com/${guid}/v2.0`,
-      sub: guid,
-      azp: "daemon",
-      roles: ["Items.Read.All"],
-      ver: "2.0"
-    },
-    client: "daemon",
-    scopes: ["Items.Read.All"],
+    ...entraApplication,
     id: {
       aud: "api-app-id",
       iss: `https://login.microsoftonline.com/${guid}/v2.0`,

@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger } from "effect"
 import { TestClock } from "effect/testing"
-import { type Answer, answering, good, never, verify } from "../support/introspection.ts"
+import { type ServerResponse, serverResponding, good, never, verify } from "../support/introspection.ts"
 import { settle } from "../support/settle.ts"
 import { times } from "../support/times.ts"
 
@@ -13,8 +13,8 @@ import { times } from "../support/times.ts"
 const step = 5
 const roundTrip = 20
 
-const broken: Answer = { isBroken: true, delay: roundTrip }
-const status = (code: number, retryAfter?: string): Answer => ({
+const broken: ServerResponse = { isBroken: true, delay: roundTrip }
+const status = (code: number, retryAfter?: string): ServerResponse => ({
   status: code,
   delay: roundTrip,
   ...(retryAfter === undefined ? {} : { headers: { "retry-after": retryAfter } })
@@ -22,7 +22,7 @@ const status = (code: number, retryAfter?: string): Answer => ({
 
 interface Traffic {
   /** Outcomes of the attacker's tokens, in turn. */
-  readonly bad: ReadonlyArray<Answer>
+  readonly bad: ReadonlyArray<ServerResponse>
   /** Milliseconds between two tokens of the attacker, who does not wait for responses. */
   readonly badEvery: number
   /** Average milliseconds between two genuine tokens. Each pause is 0.5 to 1.5 times as long. */
@@ -33,7 +33,7 @@ interface Traffic {
 /** Returns the share of accepted genuine tokens, and the largest number of requests in progress. */
 const run = ({ bad, badEvery, goodEvery, seconds = 8 }: Traffic) =>
   Effect.gen(function* () {
-    const server = answering((token) =>
+    const server = serverResponding((token) =>
       token.startsWith("good") ? { ...good, delay: roundTrip } : bad[Number(token.split("-")[1]) % bad.length]!
     )
     return yield* Effect.gen(function* () {

@@ -5,9 +5,9 @@ import { TestClock } from "effect/testing"
 import { SecurityError, TokenIntrospection } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import {
-  type Answer,
-  answering,
-  asked,
+  type ServerResponse,
+  serverResponding,
+  introspectionCount,
   assertUnavailable,
   audience,
   good,
@@ -35,7 +35,7 @@ const counted = (fibers: ReadonlyArray<Fiber.Fiber<Exit.Exit<unknown, unknown>>>
  * Failures that may be an outage, with the error's reason and the number of HTTP requests that each introspection
  * request sends.
  */
-const failures: ReadonlyArray<readonly [name: string, answer: Answer, reason: string, requests: number]> = [
+const failures: ReadonlyArray<readonly [name: string, answer: ServerResponse, reason: string, requests: number]> = [
   ["drops the connection", { isBroken: true }, "Unreachable", 2],
   ["responds with 429", { status: 429 }, "BadResponse", 1],
   ["responds with 502", { status: 502 }, "BadResponse", 1],
@@ -43,18 +43,21 @@ const failures: ReadonlyArray<readonly [name: string, answer: Answer, reason: st
   ["responds with 504", { status: 504 }, "BadResponse", 1]
 ]
 
-const refusal = (retryAfter: string, status = 503): Answer => ({ status, headers: { "retry-after": retryAfter } })
+const refusal = (retryAfter: string, status = 503): ServerResponse => ({
+  status,
+  headers: { "retry-after": retryAfter }
+})
 
 describe("TokenIntrospection, if the server does not answer a token", () => {
   for (const [name, answer, reason, requests] of failures) {
     it.effect(`sends no new request for the token within one second if the server ${name}`, () =>
       Effect.gen(function* () {
-        const server = answering((_, number) => (number <= requests ? answer : good))
+        const server = serverResponding((_, number) => (number <= requests ? answer : good))
         yield* Effect.gen(function* () {
           assertUnavailable(yield* Effect.flip(verify("token")), reason)
           yield* TestClock.adjust("999 millis")
           assertUnavailable(yield* Effect.flip(verify("token")), reason)
-          assert.strictEqual(server.questions.length, requests)
+          assert.strictEqual(server.introspectedTokens.length, requests)
           yield* TestClock.adjust("1 milli")
           assert.strictEqual((yield* verify("token")).subject, "demo")
         }).pipe(Effect.provide(server.layer))
@@ -63,7 +66,7 @@ describe("TokenIntrospection, if the server does not answer a token", () => {
 
     it.effect(`sends a request for another token at once if the server ${name}`, () =>
       Effect.gen(function* () {
-        const server = answering((token) => (token === "bad" ? answer : good))
+        const server = serverResponding((token) => (token === "bad" ? answer : good))
         yield* Effect.gen(function* () {
           assertUnavailable(yield* Effect.flip(verify("bad")), reason)
           assert.strictEqual((yield* verify("other")).subject, "demo")
@@ -74,7 +77,7 @@ describe("TokenIntrospection, if the server does not answer a token", () => {
 
   it.effect("counts a time-out only against its own token", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "slow" ? never : good))
+      const server = serverResponding((token) => (token === "slow" ? never : good))
       yield* Effect.gen(function* () {
         const slow = yield* Effect.forkChild(Effect.flip(verify("slow")))
         yield* TestClock.adjust("4999 millis")
@@ -83,14 +86,14 @@ describe("TokenIntrospection, if the server does not answer a token", () => {
         assertUnavailable(yield* Fiber.join(slow), "Timeout")
         assertUnavailable(yield* Effect.flip(verify("slow")), "Timeout")
         yield* verify("other")
-        assert.deepStrictEqual(server.questions, ["slow", "other"])
+        assert.deepStrictEqual(server.introspectedTokens, ["slow", "other"])
       }).pipe(Effect.provide(server.layer))
     })
   )
 
   it.effect("accepts other tokens while one kind of token is never answered", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token.startsWith("slow") ? never : good))
+      const server = serverResponding((token) => (token.startsWith("slow") ? never : good))
       yield* Effect.gen(function* () {
         for (let i = 0; i < 30; i++) {
           yield* verifyAll([`slow-${i}`])
@@ -103,7 +106,7 @@ describe("TokenIntrospection, if the server does not answer a token", () => {
 
   it.effect("accepts other tokens while a gateway responds to one token with 503 each time", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "odd" ? { status: 503 } : good))
+      const server = serverResponding((token) => (token === "odd" ? { status: 503 } : good))
       yield* Effect.gen(function* () {
         for (let i = 0; i < 10; i++) {
           assertUnavailable(yield* Effect.flip(verify("odd")), "BadResponse")
@@ -116,7 +119,7 @@ describe("TokenIntrospection, if the server does not answer a token", () => {
 
   it.effect("sends a new request for the token after the next answer if the server may have caused the failure", () =>
     Effect.gen(function* () {
-      const server = answering((_, number) => (number <= 2 ? { status: 503 } : good))
+      const server = serverResponding((_, number) => (number <= 2 ? { status: 503 } : good))
       yield* Effect.gen(function* () {
         yield* Effect.flip(verify("first"))
         yield* Effect.flip(verify("second"))
@@ -129,7 +132,7 @@ describe("TokenIntrospection, if the server does not answer a token", () => {
 
   it.effect("waits one second for the next request if another token was answered during the failed request", () =>
     Effect.gen(function* () {
-      const server = answering((token) =>
+      const server = serverResponding((token) =>
         token === "bad" ? { status: 503, delay: 10 } : { ...good, delay: token === "during" ? 5 : 0 }
       )
       yield* Effect.gen(function* () {
@@ -139,30 +142,30 @@ describe("TokenIntrospection, if the server does not answer a token", () => {
         yield* verify("later")
         yield* TestClock.adjust("999 millis")
         assertUnavailable(yield* Effect.flip(verify("bad")), "BadResponse")
-        assert.deepStrictEqual(server.questions, ["bad", "during", "later"])
+        assert.deepStrictEqual(server.introspectedTokens, ["bad", "during", "later"])
         yield* TestClock.adjust("1 milli")
         yield* verifyAll(["bad"])
-        assert.strictEqual(server.questions.length, 4)
+        assert.strictEqual(server.introspectedTokens.length, 4)
       }).pipe(Effect.provide(server.layer))
     })
   )
 
   it.effect("remembers the last 256 tokens that failed", () =>
     Effect.gen(function* () {
-      const server = answering(() => ({ status: 503 }))
+      const server = serverResponding(() => ({ status: 503 }))
       yield* Effect.gen(function* () {
         for (const token of many(257)) yield* Effect.flip(verify(token))
         for (const token of many(257)) if (token !== "token-0") yield* Effect.flip(verify(token))
-        assert.strictEqual(server.questions.length, 257)
+        assert.strictEqual(server.introspectedTokens.length, 257)
         yield* Effect.flip(verify("token-0"))
-        assert.strictEqual(server.questions.length, 258)
+        assert.strictEqual(server.introspectedTokens.length, 258)
         yield* TestClock.adjust("1 second")
         // The oldest one becomes the newest one when it fails again.
         yield* Effect.flip(verify("token-2"))
         for (const token of many(255, "more")) yield* Effect.flip(verify(token))
-        assert.strictEqual(server.questions.length, 258 + 256)
+        assert.strictEqual(server.introspectedTokens.length, 258 + 256)
         yield* Effect.flip(verify("token-2"))
-        assert.strictEqual(server.questions.length, 258 + 256)
+        assert.strictEqual(server.introspectedTokens.length, 258 + 256)
       }).pipe(Effect.provide(server.layer))
     })
   )
@@ -171,18 +174,18 @@ describe("TokenIntrospection, if the server does not answer a token", () => {
 describe("TokenIntrospection, while no token is answered", () => {
   it.effect("sends 4 requests at a time, and the next 4 as soon as these have failed", () =>
     Effect.gen(function* () {
-      const server = answering(() => ({ status: 503, delay: 100 }))
+      const server = serverResponding(() => ({ status: 503, delay: 100 }))
       yield* Effect.gen(function* () {
         yield* verifyAll(["first"])
         yield* TestClock.adjust("100 millis")
         const fibers = yield* verifyAll(many(20))
-        assert.strictEqual(server.questions.length, 1 + 4)
+        assert.strictEqual(server.introspectedTokens.length, 1 + 4)
         yield* TestClock.adjust("100 millis")
         yield* settle
-        assert.strictEqual(server.questions.length, 1 + 8)
+        assert.strictEqual(server.introspectedTokens.length, 1 + 8)
         yield* TestClock.adjust("400 millis")
         assert.strictEqual(yield* counted(fibers), 0)
-        assert.strictEqual(server.questions.length, 1 + 20)
+        assert.strictEqual(server.introspectedTokens.length, 1 + 20)
         assert.strictEqual(server.progress.most, 4)
       }).pipe(Effect.provide(server.layer))
     })
@@ -190,25 +193,25 @@ describe("TokenIntrospection, while no token is answered", () => {
 
   it.effect("sends the next 4 requests after 400 ms if the server does not respond", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "first" ? { status: 503 } : never))
+      const server = serverResponding((token) => (token === "first" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
         yield* verifyAll(["first", ...many(20)])
-        assert.strictEqual(server.questions.length, 1 + 4)
+        assert.strictEqual(server.introspectedTokens.length, 1 + 4)
         yield* TestClock.adjust("399 millis")
-        assert.strictEqual(server.questions.length, 1 + 4)
+        assert.strictEqual(server.introspectedTokens.length, 1 + 4)
         yield* TestClock.adjust("1 milli")
         yield* settle
-        assert.strictEqual(server.questions.length, 1 + 8)
+        assert.strictEqual(server.introspectedTokens.length, 1 + 8)
         yield* TestClock.adjust("400 millis")
         yield* settle
-        assert.strictEqual(server.questions.length, 1 + 12)
+        assert.strictEqual(server.introspectedTokens.length, 1 + 12)
       }).pipe(Effect.provide(server.layer))
     })
   )
 
   it.effect("refuses a token that has waited for one second", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "first" ? { status: 503 } : never))
+      const server = serverResponding((token) => (token === "first" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
         const [first, ...fibers] = yield* verifyAll(["first", ...many(500)])
         assert.isDefined(first)
@@ -233,7 +236,7 @@ describe("TokenIntrospection, while no token is answered", () => {
 
   it.effect("sends the requests of all waiting tokens as soon as one token is answered", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "first" ? { status: 503 } : { ...good, delay: 100 }))
+      const server = serverResponding((token) => (token === "first" ? { status: 503 } : { ...good, delay: 100 }))
       yield* Effect.gen(function* () {
         const [, ...fibers] = yield* verifyAll(["first", ...many(60)])
         assert.strictEqual(server.progress.now, 4)
@@ -248,7 +251,9 @@ describe("TokenIntrospection, while no token is answered", () => {
 
   it.effect("limits the requests only from 3 seconds after the last answer", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "good" ? good : token.startsWith("bad") ? { status: 503 } : never))
+      const server = serverResponding((token) =>
+        token === "good" ? good : token.startsWith("bad") ? { status: 503 } : never
+      )
       yield* Effect.gen(function* () {
         yield* verify("good")
         yield* TestClock.adjust("2999 millis")
@@ -265,7 +270,7 @@ describe("TokenIntrospection, while no token is answered", () => {
 
   it.effect("does not limit the requests if none has failed since the last answer, even after one hour", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "good" ? good : token === "bad" ? { status: 503 } : never))
+      const server = serverResponding((token) => (token === "good" ? good : token === "bad" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
         yield* Effect.flip(verify("bad"))
         yield* verify("good")
@@ -278,7 +283,7 @@ describe("TokenIntrospection, while no token is answered", () => {
 
   it.effect("does not limit the requests after callers were interrupted", () =>
     Effect.gen(function* () {
-      const server = answering(() => never)
+      const server = serverResponding(() => never)
       yield* Effect.gen(function* () {
         yield* Effect.forEach(yield* verifyAll(many(10, "gone")), Fiber.interrupt)
         assert.strictEqual(server.progress.now, 0)
@@ -290,20 +295,20 @@ describe("TokenIntrospection, while no token is answered", () => {
 
   it.effect("starts the next probe when the caller of the first probe is interrupted", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token === "first" ? { status: 503 } : never))
+      const server = serverResponding((token) => (token === "first" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
         const [, ...fibers] = yield* verifyAll(["first", ...many(8)])
         for (const fiber of fibers.slice(0, 4)) yield* Fiber.interrupt(fiber)
         yield* settle
         assert.strictEqual(server.progress.now, 4)
-        assert.strictEqual(server.questions.length, 1 + 8)
+        assert.strictEqual(server.introspectedTokens.length, 1 + 8)
         // An interrupted request that has not started leaves the queue, too.
         const [waiting, ...others] = yield* verifyAll(many(3, "more"))
         assert(waiting !== undefined)
         yield* Fiber.interrupt(waiting)
         yield* Fiber.interrupt(fibers[4]!)
         yield* settle
-        assert.deepStrictEqual(server.questions.slice(9), ["more-1"])
+        assert.deepStrictEqual(server.introspectedTokens.slice(9), ["more-1"])
         assert.lengthOf(others, 2)
       }).pipe(Effect.provide(server.layer))
     })
@@ -311,7 +316,7 @@ describe("TokenIntrospection, while no token is answered", () => {
 })
 
 describe("TokenIntrospection, if a response says nothing about the server's availability", () => {
-  const neutral: ReadonlyArray<readonly [name: string, answer: Answer]> = [
+  const neutral: ReadonlyArray<readonly [name: string, answer: ServerResponse]> = [
     ["a 500", { status: 500 }],
     ["a 401 that refuses the API's own credentials", { status: 401, body: { error: "invalid_client" } }],
     ["a 400", { status: 400 }],
@@ -320,7 +325,7 @@ describe("TokenIntrospection, if a response says nothing about the server's avai
   for (const [name, answer] of neutral) {
     it.effect(`does not count ${name} as a failure`, () =>
       Effect.gen(function* () {
-        const server = answering((token, number) =>
+        const server = serverResponding((token, number) =>
           token === "odd" && number === 1 ? answer : token === "odd" ? good : never
         )
         yield* Effect.gen(function* () {
@@ -334,12 +339,14 @@ describe("TokenIntrospection, if a response says nothing about the server's avai
 
     it.effect(`does not count ${name} as an answer`, () =>
       Effect.gen(function* () {
-        const server = answering((token) => (token === "odd" ? answer : token === "bad" ? { status: 503 } : never))
+        const server = serverResponding((token) =>
+          token === "odd" ? answer : token === "bad" ? { status: 503 } : never
+        )
         yield* Effect.gen(function* () {
           yield* Effect.flip(verify("bad"))
           yield* Effect.flip(verify("odd"))
           assertUnavailable(yield* Effect.flip(verify("bad")), "BadResponse")
-          assert.deepStrictEqual(server.questions, ["bad", "odd"])
+          assert.deepStrictEqual(server.introspectedTokens, ["bad", "odd"])
           yield* verifyAll(many(10))
           assert.strictEqual(server.progress.now, 4)
         }).pipe(Effect.provide(server.layer))
@@ -348,7 +355,7 @@ describe("TokenIntrospection, if a response says nothing about the server's avai
   }
 
   /** Builds a verifier whose credentials effect fails while `isFailing` is set. */
-  const withCredentials = (server: ReturnType<typeof answering>, state: { isFailing: boolean }) =>
+  const withCredentials = (server: ReturnType<typeof serverResponding>, state: { isFailing: boolean }) =>
     TokenIntrospection.layer({
       issuer,
       audience,
@@ -360,7 +367,7 @@ describe("TokenIntrospection, if a response says nothing about the server's avai
   it.effect("does not count failed credentials as a failure of the server", () =>
     Effect.gen(function* () {
       const state = { isFailing: true }
-      const server = answering((token) => (token === "token" ? good : never))
+      const server = serverResponding((token) => (token === "token" ? good : never))
       yield* Effect.gen(function* () {
         assertUnavailable(yield* Effect.flip(verify("token")), "Unspecified")
         state.isFailing = false
@@ -374,14 +381,14 @@ describe("TokenIntrospection, if a response says nothing about the server's avai
   it.effect("does not count failed credentials as an answer of the server", () =>
     Effect.gen(function* () {
       const state = { isFailing: false }
-      const server = answering((token) => (token === "bad" ? { status: 503 } : never))
+      const server = serverResponding((token) => (token === "bad" ? { status: 503 } : never))
       yield* Effect.gen(function* () {
         yield* Effect.flip(verify("bad"))
         state.isFailing = true
         assertUnavailable(yield* Effect.flip(verify("token")), "Unspecified")
         state.isFailing = false
         assertUnavailable(yield* Effect.flip(verify("bad")), "BadResponse")
-        assert.deepStrictEqual(server.questions, ["bad"])
+        assert.deepStrictEqual(server.introspectedTokens, ["bad"])
         yield* verifyAll(many(10))
         assert.strictEqual(server.progress.now, 4)
       }).pipe(Effect.provide(withCredentials(server, state)))
@@ -397,7 +404,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
 
   const second = 1000
   /** The dates count from the start of the test clock, in 1970. */
-  const cases: ReadonlyArray<readonly [name: string, answer: Answer, coolDown: number]> = [
+  const cases: ReadonlyArray<readonly [name: string, answer: ServerResponse, coolDown: number]> = [
     ["503 with 20 seconds", refusal("20"), 20 * second],
     ["429 with 20 seconds", refusal("20", 429), 20 * second],
     ["503 with a date", refusal("Thu, 01 Jan 1970 00:00:20 GMT"), 20 * second],
@@ -414,12 +421,12 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
   for (const [name, answer, coolDown] of cases) {
     it.effect(`sends no new request for the token before the cool-down ends: ${name}`, () =>
       Effect.gen(function* () {
-        const server = answering((_, number) => (number === 1 ? answer : good))
+        const server = serverResponding((_, number) => (number === 1 ? answer : good))
         yield* Effect.gen(function* () {
           assert.strictEqual(retryAfterOf(yield* Effect.flip(verify("token"))), coolDown)
           yield* TestClock.adjust(coolDown - 1)
           yield* Effect.flip(verify("token"))
-          assert.strictEqual(server.questions.length, 1)
+          assert.strictEqual(server.introspectedTokens.length, 1)
           yield* TestClock.adjust(1)
           yield* verify("token")
         }).pipe(Effect.provide(server.layer))
@@ -429,7 +436,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
 
   it.effect("sends a new request for the token after the next answer", () =>
     Effect.gen(function* () {
-      const server = answering((_, number) => (number === 1 ? refusal("60") : good))
+      const server = serverResponding((_, number) => (number === 1 ? refusal("60") : good))
       yield* Effect.gen(function* () {
         yield* Effect.flip(verify("token"))
         yield* verify("other")
@@ -440,7 +447,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
 
   it.effect("waits only one second if another token was answered during the failed request", () =>
     Effect.gen(function* () {
-      const server = answering((token, number) =>
+      const server = serverResponding((token, number) =>
         token === "bad" && number === 1 ? { ...refusal("60"), delay: 10 } : { ...good, delay: 5 }
       )
       yield* Effect.gen(function* () {
@@ -463,19 +470,19 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
   it.effect("sends no request before Retry-After ends if the server has refused every token for 30 seconds", () =>
     Effect.gen(function* () {
       let isUp = false
-      const server = answering(() => (isUp ? good : refusal("20")))
+      const server = serverResponding(() => (isUp ? good : refusal("20")))
       yield* Effect.gen(function* () {
         yield* eachSecond(30, "down")
-        assert.strictEqual(server.questions.length, 30)
+        assert.strictEqual(server.introspectedTokens.length, 30)
         yield* Effect.flip(verify("last"))
-        assert.strictEqual(server.questions.length, 31)
+        assert.strictEqual(server.introspectedTokens.length, 31)
         isUp = true
         const error = yield* Effect.flip(verify("open"))
         assertUnavailable(error, "Unreachable")
         assert.strictEqual(retryAfterOf(error), 20 * second)
         yield* TestClock.adjust(19_999)
         assert.strictEqual(retryAfterOf(yield* Effect.flip(verify("open"))), 1)
-        assert.strictEqual(server.questions.length, 31)
+        assert.strictEqual(server.introspectedTokens.length, 31)
         yield* TestClock.adjust(1)
         yield* verify("open")
       }).pipe(Effect.provide(server.layer))
@@ -484,34 +491,34 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
 
   it.effect("asks again after one minute, even if the server says that it takes an hour", () =>
     Effect.gen(function* () {
-      const server = answering(() => refusal("3600"))
+      const server = serverResponding(() => refusal("3600"))
       yield* Effect.gen(function* () {
         yield* eachSecond(31, "down")
         yield* TestClock.adjust(58_999)
         assert.strictEqual(retryAfterOf(yield* Effect.flip(verify("open"))), 1)
-        assert.strictEqual(server.questions.length, 31)
+        assert.strictEqual(server.introspectedTokens.length, 31)
         yield* TestClock.adjust(1)
         yield* Effect.flip(verify("open"))
-        assert.strictEqual(server.questions.length, 32)
+        assert.strictEqual(server.introspectedTokens.length, 32)
       }).pipe(Effect.provide(server.layer))
     })
   )
 
   it.effect("waits again if the first probe after Retry-After is refused", () =>
     Effect.gen(function* () {
-      const server = answering(() => refusal("20"))
+      const server = serverResponding(() => refusal("20"))
       yield* Effect.gen(function* () {
         yield* eachSecond(30, "down")
         yield* eachSecond(121, "open")
         // One request at 30 seconds, then one every 20 seconds.
-        assert.strictEqual(server.questions.length, 30 + 7)
+        assert.strictEqual(server.introspectedTokens.length, 30 + 7)
       }).pipe(Effect.provide(server.layer))
     })
   )
 
   it.effect("refuses waiting tokens at once when the circuit opens", () =>
     Effect.gen(function* () {
-      const server = answering(() => ({ ...refusal("20"), delay: 100 }))
+      const server = serverResponding(() => ({ ...refusal("20"), delay: 100 }))
       yield* Effect.gen(function* () {
         for (const token of many(30, "down")) {
           const fiber = yield* verifyAll([token])
@@ -522,14 +529,14 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
         yield* TestClock.adjust("100 millis")
         yield* settle
         assert.strictEqual(yield* counted(fibers), 0)
-        assert.strictEqual(server.questions.length, 30 + 4)
+        assert.strictEqual(server.introspectedTokens.length, 30 + 4)
       }).pipe(Effect.provide(server.layer))
     })
   )
 
   it.effect("sends requests again as soon as an earlier request is answered", () =>
     Effect.gen(function* () {
-      const server = answering((token) =>
+      const server = serverResponding((token) =>
         token === "slow" ? { ...good, delay: 2000 } : token === "next" ? good : refusal("60")
       )
       yield* Effect.gen(function* () {
@@ -546,17 +553,17 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
   for (const [name, other] of [
     ["another failure", { status: 503 }],
     ["an answer", good]
-  ] as ReadonlyArray<readonly [string, Answer]>) {
+  ] as ReadonlyArray<readonly [string, ServerResponse]>) {
     it.effect(`restarts the 30 seconds after ${name}`, () =>
       Effect.gen(function* () {
-        const server = answering((token) => (token === "other" ? other : refusal("20")))
+        const server = serverResponding((token) => (token === "other" ? other : refusal("20")))
         yield* Effect.gen(function* () {
           yield* eachSecond(20, "before")
           yield* Effect.exit(verify("other"))
           yield* eachSecond(30, "after")
-          assert.strictEqual(server.questions.length, 51)
+          assert.strictEqual(server.introspectedTokens.length, 51)
           yield* eachSecond(5, "open")
-          assert.strictEqual(server.questions.length, 52)
+          assert.strictEqual(server.introspectedTokens.length, 52)
         }).pipe(Effect.provide(server.layer))
       })
     )
@@ -566,7 +573,7 @@ describe("TokenIntrospection, if the server responds with Retry-After", () => {
 describe("TokenIntrospection, with more than 64 tokens at a time", () => {
   it.effect("does not count requests that time out in the queue as an outage", () =>
     Effect.gen(function* () {
-      const server = answering(() => ({ ...good, delay: 1000 }))
+      const server = serverResponding(() => ({ ...good, delay: 1000 }))
       const lines: Array<unknown> = []
       yield* Effect.gen(function* () {
         const fibers = yield* verifyAll(many(400))
@@ -589,13 +596,13 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
 
   it.effect("sends an overloaded server 4 requests at a time, and refuses the other tokens within a second", () =>
     Effect.gen(function* () {
-      const server = answering(() => ({ status: 503, delay: 100 }))
+      const server = serverResponding(() => ({ status: 503, delay: 100 }))
       yield* Effect.gen(function* () {
         const fibers = yield* verifyAll(many(1000))
         yield* TestClock.adjust("1 second")
         yield* settle
         assert(fibers.slice(110).every((fiber) => fiber.pollUnsafe() !== undefined))
-        assert.isAtMost(server.questions.length, 64 + 10 * 4)
+        assert.isAtMost(server.introspectedTokens.length, 64 + 10 * 4)
         yield* TestClock.adjust("100 millis")
         assert.strictEqual(yield* counted(fibers), 0)
       }).pipe(Effect.provide(server.layer))
@@ -604,7 +611,7 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
 
   it.effect("ends the oldest request early if others wait and the server answers", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
+      const server = serverResponding((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
       yield* Effect.gen(function* () {
         const hanging = yield* verifyAll(many(63, "hang"))
         // The usual response time becomes 20 ms. Four times as long is less than 250 ms.
@@ -633,7 +640,7 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
 
   it.effect("ends as many requests early as wait", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
+      const server = serverResponding((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
       yield* Effect.gen(function* () {
         for (const token of many(40, "good")) {
           yield* verifyAll([token])
@@ -653,7 +660,7 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
 
   it.effect("ends at most 10 requests a second early 3 seconds after the last answer", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token.startsWith("good") ? good : never))
+      const server = serverResponding((token) => (token.startsWith("good") ? good : never))
       yield* Effect.gen(function* () {
         // The next answer is expected in a second, or in 8 seconds at most.
         for (const token of many(40, "good")) {
@@ -664,17 +671,17 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
         yield* verifyAll(many(64, "hang"))
         yield* TestClock.adjust("300 millis")
         yield* verifyAll(many(50, "waiting"))
-        assert.strictEqual(server.questions.length, 40 + 64)
+        assert.strictEqual(server.introspectedTokens.length, 40 + 64)
         yield* TestClock.adjust("150 millis")
         yield* settle
-        assert.strictEqual(server.questions.length, 40 + 64 + 4)
+        assert.strictEqual(server.introspectedTokens.length, 40 + 64 + 4)
       }).pipe(Effect.provide(server.layer))
     })
   )
 
   it.effect("never ends a request early that is younger than 250 ms", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 1 }))
+      const server = serverResponding((token) => (token.startsWith("hang") ? never : { ...good, delay: 1 }))
       yield* Effect.gen(function* () {
         for (const token of many(40, "good")) {
           yield* verifyAll([token])
@@ -697,7 +704,7 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
   it.effect("ends at most 10 requests a second early if the server becomes slow", () =>
     Effect.gen(function* () {
       let delay = 20
-      const server = answering(() => ({ ...good, delay }))
+      const server = serverResponding(() => ({ ...good, delay }))
       yield* Effect.gen(function* () {
         yield* verifyAll(["before-a-pause"])
         yield* TestClock.adjust("1 hour")
@@ -710,7 +717,7 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
         for (let i = 0; i < 90; i++) {
           yield* settle
           yield* TestClock.adjust("50 millis")
-          if (i === 18) assert.strictEqual(server.questions.length, 51 + 64 + 4 + 4)
+          if (i === 18) assert.strictEqual(server.introspectedTokens.length, 51 + 64 + 4 + 4)
         }
         const answered = fibers.filter((fiber) => {
           const exit = fiber.pollUnsafe()
@@ -725,21 +732,21 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
 
   it.effect("ends about 10 requests a second early if none is answered", () =>
     Effect.gen(function* () {
-      const server = answering((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
+      const server = serverResponding((token) => (token.startsWith("hang") ? never : { ...good, delay: 20 }))
       yield* Effect.gen(function* () {
         yield* verifyAll(many(100, "hang"))
         yield* TestClock.adjust("1 second")
         yield* settle
-        assert.strictEqual(server.questions.length, 64)
+        assert.strictEqual(server.introspectedTokens.length, 64)
         yield* TestClock.adjust("50 millis")
         yield* settle
-        assert.strictEqual(server.questions.length, 68)
+        assert.strictEqual(server.introspectedTokens.length, 68)
         yield* TestClock.adjust("350 millis")
         yield* settle
-        assert.strictEqual(server.questions.length, 68)
+        assert.strictEqual(server.introspectedTokens.length, 68)
         yield* TestClock.adjust("50 millis")
         yield* settle
-        assert.strictEqual(server.questions.length, 72)
+        assert.strictEqual(server.introspectedTokens.length, 72)
         assert.strictEqual(server.progress.most, 64)
       }).pipe(Effect.provide(server.layer))
     })
@@ -748,7 +755,7 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
   it.effect("lets a slow server answer every request, in any order", () =>
     Effect.gen(function* () {
       // 700 to 900 ms. The first guess allows one second. Later limits are four times the average.
-      const server = answering((_, number) => ({ ...good, delay: 700 + ((number * 83) % 200) }))
+      const server = serverResponding((_, number) => ({ ...good, delay: 700 + ((number * 83) % 200) }))
       yield* Effect.gen(function* () {
         const fibers = yield* verifyAll(many(300))
         for (let i = 0; i < 50; i++) {
@@ -762,7 +769,7 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
 
   it.effect("refuses a request that has only waited after 5 seconds, without a failure of its token", () =>
     Effect.gen(function* () {
-      const server = answering(() => ({ ...good, delay: 6000, isUninterruptible: true }))
+      const server = serverResponding(() => ({ ...good, delay: 6000, isUninterruptible: true }))
       yield* Effect.gen(function* () {
         yield* verifyAll(many(64))
         const [waiting] = yield* verifyAll(["waiting"])
@@ -771,10 +778,10 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
         assertUnavailable(yield* Effect.flatten(Fiber.join(waiting)).pipe(Effect.flip), "Timeout")
         const [again] = yield* verifyAll(["waiting"])
         assert.isUndefined(again?.pollUnsafe())
-        assert.notInclude(server.questions, "waiting")
+        assert.notInclude(server.introspectedTokens, "waiting")
         yield* TestClock.adjust("1 second")
         yield* settle
-        assert.include(server.questions, "waiting")
+        assert.include(server.introspectedTokens, "waiting")
         yield* TestClock.adjust("6 seconds")
       }).pipe(Effect.provide(server.layer))
     })
@@ -782,7 +789,7 @@ describe("TokenIntrospection, with more than 64 tokens at a time", () => {
 
   it.effect("lets 1000 requests wait, and refuses further tokens at once", () =>
     Effect.gen(function* () {
-      const server = answering(() => never)
+      const server = serverResponding(() => never)
       yield* Effect.gen(function* () {
         const fibers = yield* verifyAll(many(1064))
         assertUnavailable(yield* Effect.flip(verify("one-more")), "Timeout")
@@ -826,7 +833,7 @@ describe("TokenIntrospection, if it must discover its endpoint", () => {
   )
 
   test(
-    "keeps the endpoint if requests to it fail and the metadata is unavailable",
+    "uses the same endpoint if its requests fail and the metadata is unavailable",
     Effect.gen(function* () {
       yield* verify(yield* mint())
       yield* respond("discovery", { status: 500 })
@@ -870,7 +877,7 @@ describe("TokenIntrospection, if it must discover its endpoint", () => {
       Effect.gen(function* () {
         yield* respond("discovery", { body: JSON.stringify({ issuer, introspection_endpoint: endpoint }) })
         assertUnavailable(yield* Effect.flip(verify(yield* mint())), "BadResponse")
-        assert.strictEqual(yield* asked, 0)
+        assert.strictEqual(yield* introspectionCount, 0)
       })
     )
   }

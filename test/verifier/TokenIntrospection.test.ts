@@ -7,8 +7,8 @@ import { OAuth2, SecurityError, TokenIntrospection } from "effect-oauth2"
 import { type OpaqueOptions, TestIssuer } from "effect-oauth2/testing"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import {
-  answering,
-  asked,
+  serverResponding,
+  introspectionCount,
   assertRefused,
   audience,
   good,
@@ -43,7 +43,7 @@ describe("TokenIntrospection", () => {
   )
 
   test(
-    "decides about a JWT by the introspection response alone",
+    "accepts or refuses a JWT by the introspection response alone",
     Effect.gen(function* () {
       const { mint, revoke } = yield* TestIssuer
       const [active, revoked] = [yield* mint(), yield* mint()]
@@ -91,7 +91,7 @@ describe("TokenIntrospection", () => {
       it.effect(`whose exp is ${exp}, even if the server reports it as active`, () =>
         Effect.gen(function* () {
           yield* TestClock.setTime(1_700_000_000_000)
-          const { layer } = answering(() => ({ body: { ...good.body, exp } }))
+          const { layer } = serverResponding(() => ({ body: { ...good.body, exp } }))
           const error = yield* Effect.flip(Effect.provide(verify("opaque"), layer))
           assertRefused(error, { reason: "Expired", claim: "exp" })
         })
@@ -116,7 +116,7 @@ describe("TokenIntrospection", () => {
         Effect.gen(function* () {
           yield* TestClock.setTime(1_700_000_000_000)
           const text = JSON.stringify({ ...good.body, exp: "EXP" }).replace('"EXP"', exp)
-          const { layer } = answering(() => ({ text }))
+          const { layer } = serverResponding(() => ({ text }))
           const error = yield* Effect.flip(Effect.provide(verify("opaque"), layer))
           assertRefused(error, { reason: "Claim", claim: "exp" })
         })
@@ -124,19 +124,19 @@ describe("TokenIntrospection", () => {
     }
 
     test(
-      "that the server never issued",
+      "never issued by the server",
       Effect.gen(function* () {
         assertRefused(yield* Effect.flip(verify("never-minted")), { reason: "Rejected" })
       })
     )
 
     test(
-      "that is malformed, without an introspection request",
+      "in a malformed form, without an introspection request",
       Effect.gen(function* () {
         for (const token of ["", "a b", "a\nb", "ü", "=", "a&b", "x".repeat(8193)]) {
           assertRefused(yield* Effect.flip(verify(token)), { reason: "Malformed" })
         }
-        assert.strictEqual(yield* asked, 0)
+        assert.strictEqual(yield* introspectionCount, 0)
       })
     )
   })
@@ -292,7 +292,7 @@ describe("TokenIntrospection", () => {
       Effect.gen(function* () {
         yield* TestClock.setTime(1_700_000_000_000)
         for (const exp of [1_699_999_996, 1_700_000_600, 8_640_000_000_000]) {
-          const { layer } = answering(() => ({ body: { ...good.body, exp } }))
+          const { layer } = serverResponding(() => ({ body: { ...good.body, exp } }))
           const { expiresAt } = yield* Effect.provide(verify("opaque"), layer)
           assert.strictEqual(DateTime.toEpochMillis(expiresAt), exp * 1000)
         }
@@ -444,7 +444,7 @@ describe("TokenIntrospection", () => {
 
 it.effect("accepts an issuer that is not a URL if the endpoint is given, and reads scopes with a function", () =>
   Effect.gen(function* () {
-    const { client } = answering(() => ({ body: { ...good.body, iss: "my-server", groups: ["a"] } }))
+    const { client } = serverResponding(() => ({ body: { ...good.body, iss: "my-server", groups: ["a"] } }))
     const layer = TokenIntrospection.layer({
       ...options,
       issuer: "my-server",

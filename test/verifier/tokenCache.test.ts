@@ -61,7 +61,8 @@ describe("the cache", () => {
 
   it("evicts no token for a large token that is used once, even if a small token would fit", () => {
     const cache = new TokenCache<Lifetime>({ capacity: 100, maxBytes: 100 })
-    const add = (text: string, bytes: number) => cache.set(text, 0, () => ({ value: { from: 0, until: 1 }, bytes }))
+    const add = (text: string, bytes: number) =>
+      cache.set(text, 0, () => ({ value: { validFrom: 0, validUntil: 1 }, bytes }))
     const isCached = (text: string) => currentOf(cache, cache.find(text), 0) !== undefined
     for (const text of ["a", "b", "c"]) add(text, 20)
     add("large", 60)
@@ -70,7 +71,7 @@ describe("the cache", () => {
     assert.isTrue(isCached("large"))
   })
 
-  it.effect("evicts no accepted token during a flood of refused or expired tokens", () =>
+  it.effect("evicts no accepted token for many refused or expired tokens", () =>
     Effect.gen(function* () {
       const { callsOf, present } = yield* verifier({
         cache: { capacity: 3 },
@@ -144,11 +145,11 @@ describe("the cache", () => {
             }
             if (entry === undefined) break
             assert.strictEqual(entry, set.get(command.text))
-            assert.isTrue(entry.from <= now && now < entry.until)
+            assert.isTrue(entry.validFrom <= now && now < entry.validUntil)
             break
           }
           case "Set": {
-            const entry = { from: now, until: now + command.lives }
+            const entry = { validFrom: now, validUntil: now + command.lives }
             const add = () => cache.set(command.text, now, () => ({ value: entry, bytes: command.bytes }))
             add()
             set.set(command.text, entry)
@@ -243,7 +244,7 @@ describe("tokens that differ in a few characters", () => {
       assert.deepStrictEqual([cache.size, cache.bytes], [model.size, model.size])
     }
     const set = (text: string) => {
-      const entry = { from: 0, until: 1 }
+      const entry = { validFrom: 0, validUntil: 1 }
       cache.set(text, 0, () => ({ value: entry, bytes: 1 }))
       model.set(text, entry)
     }
@@ -300,7 +301,7 @@ describe("the memory of the cache", () => {
         now += 60_000
         for (const token of tokens) {
           if (currentOf(cache, cache.find(token), now) === undefined) {
-            cache.set(token, now, () => ({ value: { from: now, until: now + 60_000 }, bytes: 100 }))
+            cache.set(token, now, () => ({ value: { validFrom: now, validUntil: now + 60_000 }, bytes: 100 }))
           }
         }
       }

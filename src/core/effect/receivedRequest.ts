@@ -63,8 +63,8 @@ const adapters = new WeakMap<object, boolean>()
  * do.
  */
 const isOfAdapter = (prototype: object): boolean => {
-  const known = adapters.get(prototype)
-  if (known !== undefined) return known
+  const isAdapter = adapters.get(prototype)
+  if (isAdapter !== undefined) return isAdapter
   const is = Object.hasOwn(prototype, "modify") && Object.hasOwn(prototype, "headers") && showsSource(prototype)
   adapters.set(prototype, is)
   return is

@@ -1,10 +1,10 @@
 /**
  * Results that are available without waiting.
  *
- * The library has one type for a result that is available now or later: an `Effect`, which is an `Exit` if the result
- * is available now. Functions that return such an effect compute it at once if they can, so that a cached token takes
- * no steps of a fiber. Callers continue with the combinators of Effect whose names end in `Eager`, which apply a
- * function to an `Exit` at once, or they read the `Exit` with `exitOf`.
+ * The library has one type for a result that is available now or later: an `Effect`. If the result is available now,
+ * the effect is an `Exit`. Functions that return such an effect compute it at once if they can, so that a cached token
+ * takes no steps of a fiber. Callers continue with the combinators of Effect whose names end in `Eager`. These apply a
+ * function to an `Exit` at once. Callers can also read the `Exit` with `exitOf`.
  */
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -17,7 +17,7 @@ export type IsLiteral<S> = [S] extends [never]
         : true
       : false
 
-// Lists the members of a union for a compiler message, which puts backticks around the whole text.
+// Lists the members of a union for a compiler message, which puts the whole text in backticks.
 // Listed<"a" | "b"> -> "a`, `b"
 export type Listed<S extends string> =
   LastOf<S> extends infer Last extends string

@@ -12,7 +12,7 @@ import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator } from "../../verifier/request/authenticator.ts"
-import { type Clause, holds, type Part, type Policy } from "../requirement/policy.ts"
+import { type PolicyClause, holds, type Part, type RequirementPolicy } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
 import { failureOf, insufficient, refuse } from "../requirement/refuse.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
@@ -25,7 +25,7 @@ export type Handler = Effect.Effect<unknown, unknown, unknown>
 export type Authentications = ReadonlyMap<Scheme, Authentication>
 
 export interface Guard {
-  readonly policy: Policy
+  readonly policy: RequirementPolicy
   readonly authentications: Authentications
   readonly handler: Handler
   /** The place of the guard in an `HttpApi`. */
@@ -34,19 +34,19 @@ export interface Guard {
 
 // Objects that hold a request are instances of classes, not object literals. The first requests wait for the issuer's
 // keys, so V8 learns that the objects of a literal live long. V8 then allocates later objects of that literal in the
-// old generation, where they keep their requests in memory until the next full collection.
+// old generation, where they hold their requests in memory until the next full collection.
 
 /** A policy, and the request that must satisfy it. */
 export class GuardedRequest {
   readonly guard: Guard
-  readonly policy: Policy
+  readonly policy: RequirementPolicy
   readonly fiber: CallingFiber
   /** `undefined` in a program without HTTP. */
   readonly request: HttpServerRequest | undefined
   /** The scopes that outer guards require. */
   readonly required: requiredScopes.RequiredScopes
 
-  constructor(guard: Guard, policy: Policy, fiber: CallingFiber) {
+  constructor(guard: Guard, policy: RequirementPolicy, fiber: CallingFiber) {
     this.guard = guard
     this.policy = policy
     this.fiber = fiber
@@ -100,7 +100,7 @@ const conclude = (verdicts: ReadonlyArray<Verdict>): Effect.Effect<ReadonlyArray
 
 const decideClause = (
   self: GuardedRequest,
-  clause: Clause,
+  clause: PolicyClause,
   index = 0,
   refusals: ReadonlyArray<Refusal> = []
 ): Effect.Effect<Verdict> => {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Challenge from "../../core/Challenge.ts"
 import { isSecurityError } from "../../core/SecurityError.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
-import { combine, type Policy } from "../requirement/policy.ts"
+import { combine, type RequirementPolicy } from "../requirement/policy.ts"
 import { adopt } from "../requirement/adopt.ts"
 import { type Authentications, decide, type Guard, GuardedRequest, type Handler } from "./decide.ts"
 import type { Place } from "./place.ts"
@@ -19,7 +19,7 @@ const guards = new WeakMap<Handler, Guard>()
  *
  * If the token is cached, the decision takes one step of the fiber.
  */
-export const make = (policy: Policy, authentications: Authentications, handler: Handler): Handler => {
+export const make = (policy: RequirementPolicy, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
   return inner !== undefined && inner.place === undefined && agree(inner.authentications, authentications)
     ? guarding({
@@ -46,7 +46,7 @@ export const atPlace = (place: Place, authentications: Authentications, handler:
 }
 
 /** Responds to a security error that the handler created as to an error of the scheme. */
-const adopting = (handler: Handler, policy: Policy): Handler => {
+const adopting = (handler: Handler, policy: RequirementPolicy): Handler => {
   const scheme = policy[0]?.[0]?.scheme
   return scheme === undefined ? handler : adopt(handler, scheme)
 }

@@ -1,6 +1,5 @@
 /**
- * Keeps each guard at the place where the program provides it, with the verifier of its own app, while layers are
- * built.
+ * Builds each guard at the place where the program provides it, with the verifier of its own app.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -9,7 +8,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as routeContext from "../../core/effect/routeContext.ts"
 import type { Group, RouteMiddleware, Stack } from "../../core/effect/routeContext.ts"
 import type { Memoization } from "../../core/effect/layerMemoization.ts"
-import { describe, type Policy } from "../requirement/policy.ts"
+import { describe, type RequirementPolicy } from "../requirement/policy.ts"
 import type { Authentication } from "../scheme/scheme.ts"
 
 type Services = Context.Context<never>
@@ -22,10 +21,10 @@ export const registerAuthentication = (authentication: Authentication): Authenti
   return authentication
 }
 
-const requirements = new WeakMap<RouteMiddleware, Policy>()
+const requirements = new WeakMap<RouteMiddleware, RequirementPolicy>()
 
 /** Registers the function that a requirement applies to routes. */
-export const registerRequirement = (middleware: RouteMiddleware, policy: Policy): void => {
+export const registerRequirement = (middleware: RouteMiddleware, policy: RequirementPolicy): void => {
   requirements.set(middleware, policy)
 }
 
@@ -40,13 +39,13 @@ export const registerMarker = <M extends RouteMiddleware>(middleware: M): M => {
 const authenticationsIn = (context: Services): ReadonlyArray<Authentication> =>
   Array.from(context.mapUnsafe.values()).filter((value) => authentications.has(value as object))
 
-const requirementsOf = (stack: Stack): ReadonlyArray<Policy> =>
+const requirementsOf = (stack: Stack): ReadonlyArray<RequirementPolicy> =>
   stack.flatMap((middleware) => {
     const requirement = requirements.get(middleware)
     return requirement === undefined ? [] : [requirement]
   })
 
-const requirementsIn = (context: Services): ReadonlyArray<Policy> =>
+const requirementsIn = (context: Services): ReadonlyArray<RequirementPolicy> =>
   routeContext.stacksIn(context).flatMap(requirementsOf)
 
 /**
@@ -77,11 +76,11 @@ const nameOf = (middleware: RouteMiddleware, stacks: ReadonlyArray<Stack>): stri
 }
 
 /** The requirements that are provided to the layer of a group of handlers or of a middleware. */
-const expected = new WeakMap<Group | Stack, ReadonlyArray<Policy>>()
+const expected = new WeakMap<Group | Stack, ReadonlyArray<RequirementPolicy>>()
 
 /**
- * Throws if a requirement is provided to the handlers of these routes, or to a middleware around them, but not to the
- * routes.
+ * Throws if a requirement is provided to the handlers of these routes, or to a middleware that wraps them, but not to
+ * the routes.
  */
 const assertApplied = (context: Services, routes: ReadonlyArray<object>): void => {
   const applied = requirementsIn(context)
@@ -126,12 +125,15 @@ const watched = (router: HttpRouter.HttpRouter): HttpRouter.HttpRouter => {
   } as HttpRouter.HttpRouter)
 }
 
-/** The guards around a layer when the layer was built. */
+/** The guards that wrap a layer, as of the time when the layer was built. */
 interface BuildPlace {
-  /** Whether the layer gives a requirement of routes. Its checks use the services around the layer. */
+  /**
+   * `true` if the layer provides a requirement of routes. The checks of this requirement use the services outside the
+   * layer.
+   */
   readonly holdsRequirement: boolean
   readonly authentications: ReadonlyArray<Authentication>
-  readonly requirements: ReadonlyArray<Policy>
+  readonly requirements: ReadonlyArray<RequirementPolicy>
 }
 
 const nothing = {}
@@ -140,9 +142,9 @@ const ofScheme = (context: Services, { scheme }: Authentication): object =>
   Context.getOrUndefined(context, scheme.service) ?? nothing
 
 /**
- * Builds handlers of an `HttpApi` once for each set of authentications around them. Builds a requirement of routes at
- * every place where it is provided. So a guard uses the innermost verifier around its layer, and a check uses the
- * services there.
+ * Builds handlers of an `HttpApi` once for each set of authentications that are provided to them. Builds a requirement
+ * of routes at every place where it is provided. A guard then uses the innermost verifier that is provided to its
+ * layer, and a check uses the services at that place.
  */
 export const memoization: Memoization<BuildPlace> = {
   building: (build, context) => {
@@ -199,12 +201,12 @@ const copyOfGroup = (group: Group): Group => ({ ...group })
 
 const copyOfStack = (stack: Stack): Stack => Array.from(stack)
 
-/** Copies a group or stack, and replaces the requirements of the first place by the requirements around this place. */
+/** Copies a group or stack, and replaces the requirements of the first place by the requirements of this place. */
 const expecting = <T extends Group | Stack>(
   original: T,
   copyOf: (original: T) => T,
   place: BuildPlace,
-  around: ReadonlyArray<Policy>
+  around: ReadonlyArray<RequirementPolicy>
 ): T => {
   const before = expected.get(original) ?? []
   const inner = before.filter((requirement) => !place.requirements.includes(requirement))

@@ -17,7 +17,7 @@ import type { Missing } from "../../core/missing.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 import * as registry from "../requirement/registry.ts"
-import { bindToRoute, custom, type Lookup, type Policy, withLookup } from "../requirement/policy.ts"
+import { bindToRoute, custom, type Lookup, type RequirementPolicy, withLookup } from "../requirement/policy.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
 import * as routeRecorder from "./routeRecorder.ts"
@@ -174,14 +174,15 @@ type NeedsRoutes<R> = [Extract<R, HttpRouter.HttpRouter>] extends [never]
  * **Details**
  *
  * In an `HttpApi`, add the requirement to an endpoint, a group or an api: `endpoint.middleware(auth.require("a"))`. For
- * `HttpRouter`, apply it to a layer of routes: `routes.pipe(auth.require("a"))`. In both, a later requirement stands
- * outside of an earlier one. Nested requirements accumulate, outermost first, and are decided together.
+ * `HttpRouter`, apply it to a layer of routes: `routes.pipe(auth.require("a"))`. In both, a later requirement wraps an
+ * earlier requirement. Nested requirements accumulate, outermost first, and are decided together.
  *
  * **Gotchas**
  *
- * - The requirement does not compile around a layer that adds no routes, such as the handlers of an `HttpApi`.
- * - If other middleware separates two requirements, the outer one is checked first, and its challenge names only its own
- *   scopes. `HttpRouter.provideRequest` counts as middleware.
+ * - The requirement does not compile if it is provided to a layer that adds no routes, such as the handlers of an
+ *   `HttpApi`.
+ * - If other middleware separates two requirements, the outer one is checked first, and its challenge names only its
+ *   own scopes. `HttpRouter.provideRequest` counts as middleware.
  * - The program does not start if `HttpRouter` would run a middleware outside the requirement that the program provides
  *   inside. This happens with `a.combine(b)`.
  *
@@ -299,7 +300,7 @@ export type Authenticated<Name extends string> =
   AccessToken | OptionalAccessToken | BearerToken | Authentication<Name> | Verified<Name>
 
 export const make = <Name extends string, Provides, E, R>(
-  policy: Policy
+  policy: RequirementPolicy
 ): SecurityRequirement<Name, Provides, E, R> => {
   const schemes = Array.from(new Set(policy.flat().map(({ scheme }) => scheme)))
   const [first] = schemes

@@ -28,14 +28,14 @@ export interface Any {
 export interface Check {
   readonly _tag: "Check"
   readonly name: string
-  // The type of the requirement around this expression holds the services and errors.
+  // The type of the requirement that contains this expression has the services and errors.
   readonly holds: (token: VerifiedToken) => Effect.Effect<boolean, never>
   readonly error: Schema.Top | undefined
   /** The scheme whose claims the check reads. `undefined` if the check works with every scheme. */
   readonly scheme: schemes.Scheme | undefined
   /**
-   * Whether an inner guard runs the check. Here the check then counts as passed. Always an own property: an inherited
-   * value would skip the check.
+   * `true` if an inner guard runs the check. The check then counts as passed here. This is always an own property,
+   * because an inherited value would skip the check.
    */
   readonly isDeferred: boolean
 }
@@ -122,8 +122,8 @@ export const necessary = (self: Expression): ReadonlyArray<string> =>
   })
 
 /**
- * Returns the scopes that a client should request. Of alternatives, the first one without checks counts, or else the
- * first.
+ * Returns the scopes that a client should request. If there are alternatives, returns the scopes of the first
+ * alternative without checks. If all have checks, returns the scopes of the first.
  */
 export const scopesToRequest = (self: Expression): ReadonlyArray<string> =>
   scopesOf(self, (of) => {
@@ -164,8 +164,8 @@ const bounded = (of: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<Readon
 }
 
 /**
- * Removes each alternative that includes another one, because the smaller alternative accepts more. Keeps the first of
- * equal ones.
+ * Removes each alternative that includes another one, because the smaller alternative accepts more. If alternatives are
+ * equal, the first remains.
  */
 export const minimal = <A>(
   alternatives: ReadonlyArray<A>,

@@ -29,7 +29,7 @@ export interface Lookup {
 export interface Part {
   readonly scheme: Scheme
   readonly expression: expression.Expression
-  /** Whether a request without a token satisfies this part. */
+  /** `true` if a request without a token satisfies this part. */
   readonly optional: boolean
   /** The services that the part provides, outermost first. A look-up may use the services of earlier ones. */
   readonly lookups: ReadonlyArray<Lookup>
@@ -63,16 +63,16 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional" | 
 })
 
 /** Holds if one part holds. */
-export type Clause = ReadonlyArray<Part>
+export type PolicyClause = ReadonlyArray<Part>
 
 /** Holds if every clause holds. The outermost clause is the first. */
-export type Policy = ReadonlyArray<Clause>
+export type RequirementPolicy = ReadonlyArray<PolicyClause>
 
 /**
  * Combines two policies. Two clauses with a single part of the same scheme become one clause, at the outer clause's
  * index.
  */
-export const combine = (outer: Policy, inner: Policy): Policy =>
+export const combine = (outer: RequirementPolicy, inner: RequirementPolicy): RequirementPolicy =>
   inner.reduce((policy, clause) => {
     const index = policy.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
     const [before, own] = [index === -1 ? undefined : sole(policy[index] ?? []), sole(clause)]
@@ -86,7 +86,7 @@ export const combine = (outer: Policy, inner: Policy): Policy =>
     return policy.with(index, [joined])
   }, outer)
 
-const sole = (clause: Clause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
+const sole = (clause: PolicyClause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
 
 /** Returns the scopes for a part's challenge: first the scopes that outer guards require, then those of the part. */
 export const scopesToRequest = (
@@ -122,10 +122,10 @@ export const holds = (
 type Custom = expression.Check | Lookup
 
 const map = (
-  policy: Policy,
+  policy: RequirementPolicy,
   check: (check: expression.Check) => expression.Check,
   lookups: (lookups: ReadonlyArray<Lookup>) => ReadonlyArray<Lookup>
-): Policy =>
+): RequirementPolicy =>
   policy.map((clause) =>
     clause.map((one) =>
       part({ ...one, expression: expression.mapChecks(one.expression, check), lookups: lookups(one.lookups) })
@@ -136,7 +136,7 @@ const map = (
  * Prepares the checks and look-ups of a requirement for a route: provides the services around the requirement, and makes
  * their errors respond with the status of their schemas. Services of the request take precedence.
  */
-export const bindToRoute = (policy: Policy, services: Context.Context<never>): Policy => {
+export const bindToRoute = (policy: RequirementPolicy, services: Context.Context<never>): RequirementPolicy => {
   // The layer's scope lives as long as the program, so a check must use the request's scope.
   const own = Context.omit(Scope.Scope)(services)
   const bind = <A>(self: Effect.Effect<A>, { error }: Custom): Effect.Effect<A> =>
@@ -151,7 +151,7 @@ export const bindToRoute = (policy: Policy, services: Context.Context<never>): P
 }
 
 /** Leaves the checks and look-ups to an inner guard. The scopes stay. */
-export const deferCustom = (policy: Policy): Policy =>
+export const deferCustom = (policy: RequirementPolicy): RequirementPolicy =>
   custom(policy).length > 0
     ? map(
         policy,
@@ -161,11 +161,11 @@ export const deferCustom = (policy: Policy): Policy =>
     : policy
 
 /** Returns the custom checks and the look-ups of a policy. */
-export const custom = (policy: Policy): ReadonlyArray<Custom> =>
+export const custom = (policy: RequirementPolicy): ReadonlyArray<Custom> =>
   policy.flatMap((clause) => clause.flatMap((part) => [...expression.checks(part.expression), ...part.lookups]))
 
 /** Adds a service to every part of a policy. */
-export const withLookup = (policy: Policy, lookup: Lookup): Policy =>
+export const withLookup = (policy: RequirementPolicy, lookup: Lookup): RequirementPolicy =>
   policy.map((clause) => clause.map((one) => part({ ...one, lookups: [...one.lookups, adopting(lookup, one.scheme)] })))
 
 /** Makes a security error of a look-up respond as an error of the scheme, with the scopes that are in force. */
@@ -188,7 +188,7 @@ export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
 
 /** Describes a policy in messages: `"a", "b" of the scheme "OAuth2"`. */
-export const describe = (policy: Policy): string =>
+export const describe = (policy: RequirementPolicy): string =>
   policy.map((clause) => clause.map(describePart).join(" or ")).join(" and ")
 
 const describePart = ({ expression: self, optional, scheme }: Part): string => {

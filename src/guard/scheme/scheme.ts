@@ -17,7 +17,7 @@ export interface Scheme {
   /** The scheme's Security Scheme Object in OpenAPI. */
   readonly definition: Definition
   readonly implication: Implication
-  /** Where the credential stands in a request. `undefined`: a bearer token in the `Authorization` header. */
+  /** The place of the credential in a request. `undefined`: a bearer token in the `Authorization` header. */
   readonly source: CredentialSource | undefined
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
   /** The schemas with which an `HttpApi` declares the scheme's errors. */

@@ -4,7 +4,7 @@ import type { AuthorizationServerUnavailable } from "../../core/SecurityError.ts
 
 export type Unavailable = AuthorizationServerUnavailable["reason"]
 
-/** The document that the library asked for. */
+/** The document that the library requested. */
 export type Document = "metadata" | "key set" | "introspection response"
 
 interface Details {
@@ -16,7 +16,7 @@ interface Details {
   readonly location?: string | undefined
   /** Code of the error that the client reported, such as `ECONNREFUSED`. */
   readonly code?: string | undefined
-  /** What is wrong with the response, as the end of a sentence. */
+  /** The fault of the response, as the end of a sentence. */
   readonly detail?: string | undefined
 }
 
@@ -48,7 +48,7 @@ export class Failure {
     this.url = from?.url
   }
 
-  /** Adds which document was requested, unless it is known. */
+  /** Adds the name and the URL of the requested document, unless the failure has them. */
   of(document: Document, url: URL): Failure {
     return this.document === undefined
       ? new Failure(this.reason, this, { document, url: url.origin + url.pathname })

@@ -1,5 +1,7 @@
 /** Reads responses of the authorization server: no redirects, a bounded body, strict UTF-8. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { httpClient } from "../../core/missing.ts"
 import * as HttpClient from "effect/http/HttpClient"
@@ -40,6 +42,25 @@ export const makeReader = Effect.fnUntraced(function* (maxBytes: number) {
     )
   return reader
 })
+
+/**
+ * Adds a time limit to a request, in milliseconds. Stops waiting at the limit, even if the client cannot be
+ * interrupted. `onStart` runs each time when the request is sent.
+ */
+export const withTimeLimit = (
+  request: ReturnType<Reader>,
+  millis: number,
+  onStart: (clock: Clock.Clock) => void
+): ReturnType<Reader> =>
+  Clock.clockWith((clock) => {
+    onStart(clock)
+    return Effect.flatMap(Effect.forkDetach(request, { startImmediately: true }), (fiber) =>
+      Fiber.join(fiber).pipe(
+        Effect.timeoutOrElse({ duration: millis, orElse: () => Effect.fail(new Failure("Timeout")) }),
+        Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
+      )
+    )
+  })
 
 // A client with `filterStatusOk` turns a status into an error. The response is in the error, and it is an answer.
 const responseOf = (error: HttpClientError): Effect.Effect<HttpClientResponse, Failure> =>

@@ -32,7 +32,10 @@ const addressesOf = (issuer: URL): ReadonlyArray<URL> => {
   return [path + openId, oauth + path, ...inserted].map((pathname) => Object.assign(new URL(issuer), { pathname }))
 }
 
-/** The server responded, and its response is no metadata. Many servers respond to an unknown path so. */
+/**
+ * Returns `true` if the server responded, but not with metadata. Many servers respond to an unknown path
+ * with a page or a redirect.
+ */
 const isMissing = ({ reason, status }: Failure): boolean =>
   status === undefined ? reason === "BadResponse" : !overloaded.has(status)
 

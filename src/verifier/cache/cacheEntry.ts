@@ -22,15 +22,22 @@ export interface CachedToken extends Lifetime {
 /** Returns a function that adds verified tokens to the cache, unless they have expired or are not admitted. */
 export const addTo =
   (cache: TokenCache<CachedToken>, { timeToLive }: CacheSettings) =>
-  (text: string, { bytes, token, until, validity }: Verified, clock: Clock.Clock): VerifiedToken => {
-    const from = clock.currentTimeMillisUnsafe()
-    const expires = Math.min(until, from + timeToLive)
-    if (expires > from) {
-      cache.set(text, from, () => {
+  (text: string, { bytes, token, validUntil, validity }: Verified, clock: Clock.Clock): VerifiedToken => {
+    const validFrom = clock.currentTimeMillisUnsafe()
+    const expires = Math.min(validUntil, validFrom + timeToLive)
+    if (expires > validFrom) {
+      cache.set(text, validFrom, () => {
         // Every cached text has the form of a token, so a lookup need not check the form.
         if (!isToken(text)) return
         return {
-          value: { text, token: redact(text), verified: frozenSuccess(token), from, until: expires, validity },
+          value: {
+            text,
+            token: redact(text),
+            verified: frozenSuccess(token),
+            validFrom,
+            validUntil: expires,
+            validity
+          },
           bytes: entryOverhead + text.length + bytes
         }
       })

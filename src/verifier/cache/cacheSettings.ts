@@ -2,12 +2,12 @@
 import * as Effect from "effect/Effect"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
 import * as duration from "../../core/duration.ts"
-import { refuseSetting } from "../../core/setting.ts"
+import { refuseOption } from "../../core/refuseOption.ts"
 import type { TokenCacheOptions } from "./options.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
-import type { Bounds } from "./tokenCache.ts"
+import type { CacheBounds } from "./tokenCache.ts"
 
-export interface CacheSettings extends Bounds {
+export interface CacheSettings extends CacheBounds {
   /** In milliseconds. */
   readonly timeToLive: number
 }
@@ -17,8 +17,8 @@ export const readSettings = Effect.fnUntraced(function* (
 ): Effect.fn.Return<CacheSettings, ConfigurationError> {
   const { capacity = 10_000, maxBytes = 16 * 1024 * 1024, timeToLive: input = "1 minute" } = ownProperties(options)
   const timeToLive = duration.toMillis(input)
-  const refuse = (setting: string, message: string) =>
-    refuseSetting(setting, `${message}; cache: false switches the cache off`)
+  const refuse = (option: string, message: string) =>
+    refuseOption(option, `${message}. To verify each token without a cache, set cache: false`)
   if (!Number.isSafeInteger(capacity) || capacity < 1) {
     return yield* refuse("cache.capacity", "must be a whole number of tokens above 0")
   }

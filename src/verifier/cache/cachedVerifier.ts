@@ -17,7 +17,7 @@ import { addTo, type CachedToken } from "./cacheEntry.ts"
 import { type CallingFiber, type DirectVerifier, toService, type Verification, withoutCache } from "./directVerifier.ts"
 import type { TokenCacheOptions } from "./options.ts"
 import { RefusedTokens } from "./refusedTokens.ts"
-import { Shared } from "./shared.ts"
+import { joining, Shared } from "./shared.ts"
 import { type CacheEntry, TokenCache } from "./tokenCache.ts"
 import { TransientMap } from "./transientMap.ts"
 import { isImmutable, type Rejection, stillValid, type Verified, type VerifierService } from "./verified.ts"
@@ -102,7 +102,7 @@ const cached = <Presented>(
   /** Returns the cached token if its key is still in the key set. Otherwise verifies the token again. */
   const verifiedIf = (
     validity: Effect.Effect<boolean, Rejection>,
-    { text, until, verified }: CachedToken,
+    { text, validUntil, verified }: CachedToken,
     clock: Clock.Clock,
     fiber: CallingFiber
   ): Effect.Effect<VerifiedToken, Rejection> =>
@@ -114,7 +114,7 @@ const cached = <Presented>(
       },
       onSuccess: (isValid) => {
         // The token may have expired while the keys were fetched.
-        if (isValid && clock.currentTimeMillisUnsafe() < until) {
+        if (isValid && clock.currentTimeMillisUnsafe() < validUntil) {
           hits.count++
           return verified
         }
@@ -154,6 +154,7 @@ const cached = <Presented>(
     const started: InProgress = {
       taken: undefined,
       shared: new Shared(verified, {
+        ...joining,
         isIsolated,
         onStart: () => inProgress.set(text, started),
         onEnd: (exit) => {

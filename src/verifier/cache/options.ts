@@ -17,12 +17,12 @@ export interface TokenCacheOptions {
 }
 
 /**
- * Option that configures the token cache of a verifier, or switches it off.
+ * Option that configures the token cache of a verifier, or turns the cache off.
  *
  * @category models
  * @since 0.1.0
  */
 export interface TokenCaching {
-  /** With `false`, the token of every request is verified again. Default: a cache with the default bounds. */
+  /** `false` verifies the token of every request again. Default: a cache with the default bounds. */
   readonly cache?: TokenCacheOptions | false
 }

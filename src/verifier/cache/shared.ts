@@ -4,9 +4,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
-import { ownProperties } from "../../core/lib/ownProperties.ts"
 
-// One count for all verifiers, because a verifier may wrap another, and a program may wrap `invalidate`.
+// All verifiers share the count, because a verifier may wrap another, and a program may wrap `invalidate`.
 let invalidations = 0
 
 /** Counts an invalidation of a token. Outcomes from before the invalidation are not used again. */
@@ -26,16 +25,20 @@ interface Run<A, E> {
   outcome: Deferred.Deferred<Exit.Exit<A, E>> | undefined
 }
 
+/** No member is optional, because an absent member would be inherited from a polluted `Object.prototype`. */
 export interface SharedOptions<A, E> {
   /** If `true`, each fiber runs the effect itself, and only a remembered outcome is shared. */
-  readonly isIsolated?: boolean
+  readonly isIsolated: boolean
   /** Runs when a run starts. */
-  readonly onStart?: () => void
+  readonly onStart: (() => void) | undefined
   /** Runs when a run has ended, before the waiting fibers continue. */
-  readonly onEnd?: (exit: Exit.Exit<A, E>) => void
-  /** How long later fibers get the same outcome. Default: not at all. */
-  readonly memory?: Memory<A, E>
+  readonly onEnd: ((exit: Exit.Exit<A, E>) => void) | undefined
+  /** How long later fibers get the same outcome. `undefined`: not at all. */
+  readonly memory: Memory<A, E> | undefined
 }
+
+/** Options of a `Shared` that only joins fibers. */
+export const joining = { isIsolated: false, onStart: undefined, onEnd: undefined, memory: undefined } as const
 
 export interface Memory<A, E> {
   readonly clock: Clock.Clock
@@ -43,9 +46,9 @@ export interface Memory<A, E> {
   readonly expiryOf: (exit: Exit.Exit<A, E>, now: number) => number
 }
 
-interface Remembered<A, E> {
+interface RememberedExit<A, E> {
   readonly exit: Exit.Exit<A, E>
-  readonly until: number
+  readonly validUntil: number
   readonly invalidationsBefore: number
 }
 
@@ -60,12 +63,11 @@ export class Shared<A, E> {
   readonly #effect: Effect.Effect<A, E>
   readonly #options: SharedOptions<A, E>
   #run: Run<A, E> | undefined
-  #remembered: Remembered<A, E> | undefined
+  #remembered: RememberedExit<A, E> | undefined
 
-  constructor(effect: Effect.Effect<A, E>, options: SharedOptions<A, E> = {}) {
+  constructor(effect: Effect.Effect<A, E>, options: SharedOptions<A, E>) {
     this.#effect = effect
-    // Prototype pollution: an absent option must not be inherited.
-    this.#options = ownProperties(options)
+    this.#options = options
   }
 
   /** Returns the outcome, and runs the effect if necessary. */
@@ -81,7 +83,7 @@ export class Shared<A, E> {
       Effect.suspend(() => {
         const joined = this.#joined(clock)
         if (joined !== undefined) return this.#wait(joined)
-        const forgotten = this.#options.isIsolated === true ? undefined : this.#run
+        const forgotten = this.#options.isIsolated ? undefined : this.#run
         this.#run = own = { startedAt: readInstant(clock), outcome: undefined }
         invalidationsBefore = invalidations
         this.#options.onStart?.()
@@ -98,7 +100,7 @@ export class Shared<A, E> {
 
   #joined(clock: Clock.Clock): Run<A, E> | undefined {
     const run = this.#run
-    if (run === undefined || this.#options.isIsolated === true) return
+    if (run === undefined || this.#options.isIsolated) return
     return elapsed(run.startedAt, readInstant(clock)) < maxAge ? run : undefined
   }
 
@@ -110,10 +112,10 @@ export class Shared<A, E> {
   #end(own: Run<A, E>, exit: Exit.Exit<A, E>, invalidationsBefore: number): void {
     const { isIsolated, memory, onEnd } = this.#options
     // Fibers no longer wait for this run.
-    if (this.#run !== own && isIsolated !== true) return
+    if (this.#run !== own && !isIsolated) return
     if (memory !== undefined) {
-      const until = memory.expiryOf(exit, memory.clock.currentTimeMillisUnsafe())
-      this.#remembered = { exit, until, invalidationsBefore }
+      const validUntil = memory.expiryOf(exit, memory.clock.currentTimeMillisUnsafe())
+      this.#remembered = { exit, validUntil, invalidationsBefore }
     }
     onEnd?.(exit)
     // Clear this before the waiting fibers continue, because the first of them may start the next run.
@@ -121,8 +123,8 @@ export class Shared<A, E> {
     if (own.outcome !== undefined) Deferred.doneUnsafe(own.outcome, Effect.succeed(exit))
   }
 
-  #isCurrent({ invalidationsBefore, until }: Remembered<A, E>): boolean {
+  #isCurrent({ invalidationsBefore, validUntil }: RememberedExit<A, E>): boolean {
     const now = this.#options.memory?.clock.currentTimeMillisUnsafe() ?? Infinity
-    return now < until && invalidations === invalidationsBefore
+    return now < validUntil && invalidations === invalidationsBefore
   }
 }

@@ -5,9 +5,9 @@ interface Indexed {
 }
 
 /**
- * An index of entries with different texts. Entries whose texts have the same hash share a map by the whole text. So no
- * entry takes the place of another entry, also if an attacker chooses texts that have the same hash. A lookup of such
- * an entry hashes the whole text.
+ * An index of entries with different texts. Entries whose texts have the same hash share a map by the whole text. An
+ * entry never evicts another entry, even if an attacker chooses texts that have the same hash. A lookup of such an
+ * entry hashes the whole text.
  */
 export class TextIndex<A extends Indexed> {
   readonly #byHash = new Map<number, A | Map<string, A>>()
@@ -44,7 +44,10 @@ export class TextIndex<A extends Indexed> {
   }
 }
 
-/** How many characters at the end of a token are all hashed. They are a signature's, so they differ between tokens. */
+/**
+ * How many characters at the end of a token are all hashed. These characters belong to the signature, so they differ
+ * between tokens.
+ */
 const ending = 16
 
 /**

@@ -3,7 +3,7 @@ import { prefix } from "../../core/authorizationHeader.ts"
 import { AdmissionFilter } from "./admission.ts"
 import { TextIndex } from "./textIndex.ts"
 
-export interface Bounds {
+export interface CacheBounds {
   /** Tokens. */
   readonly capacity: number
   /** Bytes, as `freeze` estimates them. */
@@ -12,8 +12,8 @@ export interface Bounds {
 
 /** The time in which a cached value is valid, in milliseconds since the epoch. */
 export interface Lifetime {
-  readonly from: number
-  readonly until: number
+  readonly validFrom: number
+  readonly validUntil: number
 }
 
 /** A cached value with the data that the cache needs. */
@@ -35,7 +35,7 @@ export interface CacheEntry<E extends Lifetime> {
  * that live for a while cost it more than short-lived objects.
  */
 export class TokenCache<E extends Lifetime> {
-  readonly #bounds: Bounds
+  readonly #bounds: CacheBounds
   readonly #entries = new Set<CacheEntry<E>>()
   readonly #index = new TextIndex<CacheEntry<E>>()
   readonly #admission = new AdmissionFilter(2 ** 14)
@@ -44,7 +44,7 @@ export class TokenCache<E extends Lifetime> {
   /** The length of the shortest token that was ever cached. */
   #shortest = Infinity
 
-  constructor(bounds: Bounds) {
+  constructor(bounds: CacheBounds) {
     this.#bounds = bounds
   }
 
@@ -75,7 +75,7 @@ export class TokenCache<E extends Lifetime> {
    */
   current(entry: CacheEntry<E>, now: number): E | undefined {
     const { value } = entry
-    if (now < value.from || now >= value.until) {
+    if (now < value.validFrom || now >= value.validUntil) {
       this.#evict(entry)
       return
     }
@@ -92,14 +92,14 @@ export class TokenCache<E extends Lifetime> {
     const isNew = this.#admission.isNew(text)
     if (isNew && !this.#fits(this.#averageBytes())) {
       const next = this.#nextCandidate()
-      if (next === undefined || next.value.until > now) return
+      if (next === undefined || next.value.validUntil > now) return
       this.#evict(next)
     }
     const made = make()
     if (made === undefined || made.bytes > this.#bounds.maxBytes) return
     const { bytes, value } = made
     if (this.#fits(bytes)) {
-      // An unused iterator keeps all later tables of the set in memory.
+      // An unused iterator holds all later tables of the set in memory.
       this.#evictionCursor = undefined
     } else if (isNew) {
       return

@@ -40,7 +40,7 @@ export const isImmutable = ({ bytes }: FrozenToken): boolean => bytes < Infinity
 
 export interface Verified extends FrozenToken {
   /** The time from which the token must be verified again, in milliseconds since the epoch. */
-  readonly until: number
+  readonly validUntil: number
   readonly validity: Validity
 }
 

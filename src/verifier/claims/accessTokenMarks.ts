@@ -1,13 +1,12 @@
 /** Distinguishes access tokens from other JWTs of the same issuer (RFC 8725 §3.11). */
-import type { Claims, Policy } from "./policy.ts"
+import type { Claims, CheckedPolicy } from "./policy.ts"
 import { otherClaims, type Profile, types } from "./profile.ts"
-import { own } from "../../core/lib/ownProperties.ts"
 
 /** Returns the header parameter or claim that violates the profile, or `undefined` if none does (RFC 9068 §4). */
 export const findViolation = (
   typ: string | undefined,
   claims: Claims,
-  policy: Policy,
+  policy: CheckedPolicy,
   profile = policy.profile
 ): string | undefined => {
   if (!types[profile].includes(typ)) return "typ"
@@ -16,7 +15,7 @@ export const findViolation = (
   if (forbidden !== undefined) return forbidden
   switch (profile) {
     case "at+jwt":
-      return required.find((name) => !isPresent(name, own(claims, name)))
+      return required.find((name) => !isPresent(name, claims[name]))
     case "jwt":
       return policy.marksAccessTokens(claims) ? undefined : "scope"
     case "id-token":
@@ -34,7 +33,7 @@ const isPresent = (name: string, value: unknown): boolean =>
 const marksOfClients = ["scope", "scp", "roles", "permissions", "azp", "client_id", "cid"]
 
 /** Returns a log message that names the cause and the option. The message contains no values of claims. */
-export const advice = (typ: string | undefined, claims: Claims, policy: Policy, violation: string): string => {
+export const advice = (typ: string | undefined, claims: Claims, policy: CheckedPolicy, violation: string): string => {
   const { issuer, profile } = policy
   const subject = `A token of ${issuer} was refused, because profile ${JSON.stringify(profile)} does not accept it.`
   const fits = (other: Profile) => findViolation(typ, claims, policy, other) === undefined

@@ -1,9 +1,8 @@
 /** Explains to operators why signed claims were refused. Each message names the cause and the option. */
 import type { InvalidToken } from "../../core/SecurityError.ts"
-import { own } from "../../core/lib/ownProperties.ts"
 import { isOfEntra } from "./accessTokenMarks.ts"
 import * as read from "./claims.ts"
-import type { Claims, Policy } from "./policy.ts"
+import type { Claims, CheckedPolicy } from "./policy.ts"
 
 /** A message, and its kind, which is the same for all tokens with this cause. */
 export interface Advice {
@@ -12,9 +11,9 @@ export interface Advice {
 }
 
 /** Returns the advice for claims that `claims.read` refused. Only a token with a valid signature may cause it. */
-export const adviceOn = (error: InvalidToken, claims: Claims, policy: Policy, now: number): Advice => {
+export const adviceOn = (error: InvalidToken, claims: Claims, policy: CheckedPolicy, now: number): Advice => {
   const { claim = "", reason } = error
-  if (claim === policy.audienceClaim && policy.audience !== undefined && own(claims, claim) === undefined) {
+  if (claim === policy.audienceClaim && policy.audience !== undefined && claims[claim] === undefined) {
     return { kind: `${claim} is missing`, text: `${adviceOnMissingAudience(policy)} ${identity(claims, policy)}` }
   }
   const [cause, instruction] = explain(claim, reason === "Expired", claims, policy, now)
@@ -26,7 +25,7 @@ export const adviceOn = (error: InvalidToken, claims: Claims, policy: Policy, no
 }
 
 // Does not name `audience: false`, which accepts tokens for every API.
-const adviceOnMissingAudience = ({ audienceClaim, issuer }: Policy): string =>
+const adviceOnMissingAudience = ({ audienceClaim, issuer }: CheckedPolicy): string =>
   `A token of ${issuer} was refused, because its ${audienceClaim} claim is missing. ${
     audienceClaim === "aud"
       ? "Register this API as an audience at the issuer, and let clients request it. If tokens of the issuer never have aud, use the function of your provider in Provider, or set the audienceClaim option to the claim that names this API or its clients."
@@ -37,10 +36,10 @@ const explain = (
   claim: string,
   isExpired: boolean,
   claims: Claims,
-  policy: Policy,
+  policy: CheckedPolicy,
   now: number
 ): readonly [cause: string, instruction: string] => {
-  const time = own(claims, claim)
+  const time = claims[claim]
   const ahead = typeof time === "number" ? Math.ceil(time - now / 1000) : undefined
   switch (claim) {
     case "exp":
@@ -87,12 +86,12 @@ const explain = (
 }
 
 /** Tells operators which issuer and audience the token has. */
-const identity = (claims: Claims, { audienceClaim, issuer }: Policy): string => {
+const identity = (claims: Claims, { audienceClaim, issuer }: CheckedPolicy): string => {
   const names = Array.from(new Set(["iss", "aud", audienceClaim]))
-  const iss = own(claims, "iss")
+  const iss = claims["iss"]
   const version = versionOfEntra(iss)
   const isOtherVersion = version !== undefined && version !== (versionOfEntra(issuer) ?? version)
-  return `The token has ${names.map((name) => `${name} ${shown(own(claims, name))}`).join(" and ")}.${
+  return `The token has ${names.map((name) => `${name} ${shown(claims[name])}`).join(" and ")}.${
     isOtherVersion
       ? version === "1.0"
         ? ` This is a token of version 1.0. Set requestedAccessTokenVersion: 2 in the manifest of the API's app registration, or use Provider.entra with version: "1.0".`
@@ -114,18 +113,18 @@ export const shown = (value: unknown): string => {
 }
 
 /** Returns advice for an accepted token: its scopes are written in another format, or its audience is not checked. */
-export const adviceOnAccepted = (claims: Claims, policy: Policy): ReadonlyArray<Advice> => {
+export const adviceOnAccepted = (claims: Claims, policy: CheckedPolicy): ReadonlyArray<Advice> => {
   const scopes = adviceOnScopes(claims, policy)
   const advice = scopes === undefined ? [] : [{ kind: scopes, text: scopes }]
-  return policy.audience === undefined && own(claims, "aud") !== undefined
+  return policy.audience === undefined && claims["aud"] !== undefined
     ? [...advice, { kind: "audience: false", text: adviceOnAudience(claims, policy) }]
     : advice
 }
 
-const adviceOnAudience = (claims: Claims, { issuer }: Policy): string =>
-  `Tokens of ${issuer} name their audience, but audience: false accepts tokens for every API. A token has aud ${shown(own(claims, "aud"))}. If it names this API, set the audience option to it.`
+const adviceOnAudience = (claims: Claims, { issuer }: CheckedPolicy): string =>
+  `Tokens of ${issuer} name their audience, but audience: false accepts tokens for every API. A token has aud ${shown(claims["aud"])}. If it names this API, set the audience option to it.`
 
-const adviceOnScopes = (claims: Claims, { issuer, scopes }: Policy): string | undefined => {
+const adviceOnScopes = (claims: Claims, { issuer, scopes }: CheckedPolicy): string | undefined => {
   switch (scopes.betterFormat(claims)) {
     case "names":
       return `A token of ${issuer} has an object where its scopes are expected, which grants nothing. If the names in the object are the scopes, set scopesFormat: "names". Otherwise, correct scopesPath.`

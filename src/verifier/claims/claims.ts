@@ -3,32 +3,32 @@ import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
-import { type Claims, has, type Policy } from "./policy.ts"
-import { own } from "../../core/lib/ownProperties.ts"
+import { type Claims, has, type CheckedPolicy } from "./policy.ts"
 
 /** Reads claims that the issuer signed or sent in an introspection response. `now` is in milliseconds. */
-export const read = (claims: Claims, policy: Policy, now: number): VerifiedToken | InvalidToken => {
-  const claim = findInvalidClaim(claims, policy, now)
+export const read = (claims: Claims, policy: CheckedPolicy, now: number): VerifiedToken | InvalidToken => {
+  const issuer = policy.issuerOf(claims)
+  const claim = issuer === undefined ? "iss" : findInvalidClaim(claims, policy, now)
   if (claim !== undefined) {
     return new InvalidToken({ reason: claim === "exp" && isPast(claims, policy, now) ? "Expired" : "Claim", claim })
   }
-  const audience = own(claims, policy.audienceClaim)
+  const audience = claims[policy.audienceClaim]
   return {
-    // `findInvalidClaim` checked the subject, `exp` and `iss`.
+    // `findInvalidClaim` checked the subject and `exp`.
     subject: subjectOf(claims, policy) ?? "",
-    expiresAt: Option.getOrThrow(instant(own(claims, "exp"))),
-    issuer: policy.issuerOf(claims) ?? policy.issuer,
+    expiresAt: Option.getOrThrow(instant(claims["exp"])),
+    issuer: issuer ?? policy.issuer,
     audience: typeof audience === "string" ? [audience] : Array.isArray(audience) ? audience.filter(isString) : [],
     clientId: Option.fromUndefinedOr(firstText(claims, policy.clientIdClaims)),
     scopes: policy.scopes.granted(claims),
-    issuedAt: instant(own(claims, "iat")),
+    issuedAt: instant(claims["iat"]),
     tokenId: Option.fromUndefinedOr(text(claims, "jti")),
     claims
   }
 }
 
 /** Returns when a cached token must be verified again, in milliseconds. A cache hit gets no clock tolerance. */
-export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = Infinity }: Policy): number =>
+export const validUntil = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = Infinity }: CheckedPolicy): number =>
   Math.min(
     expiresAt.epochMilliseconds,
     Option.match(issuedAt, { onNone: () => Infinity, onSome: (issued) => issued.epochMilliseconds + maxTokenAge })
@@ -41,23 +41,22 @@ export const until = ({ expiresAt, issuedAt }: VerifiedToken, { maxTokenAge = In
  */
 export const livesTooLong = (
   { expiresAt }: VerifiedToken,
-  { clockTolerance, maxLifetime }: Policy,
+  { clockTolerance, maxLifetime }: CheckedPolicy,
   now: number
 ): boolean => expiresAt.epochMilliseconds - now > maxLifetime + clockTolerance
 
-/** Returns the name of the first claim that is missing or invalid. */
-const findInvalidClaim = (claims: Claims, policy: Policy, now: number): string | undefined => {
-  if (policy.issuerOf(claims) === undefined) return "iss"
-  if (policy.audience !== undefined && !hasAudience(own(claims, policy.audienceClaim), policy.audience)) {
+/** Returns the name of the first claim after `iss` that is missing or invalid. */
+const findInvalidClaim = (claims: Claims, policy: CheckedPolicy, now: number): string | undefined => {
+  if (policy.audience !== undefined && !hasAudience(claims[policy.audienceClaim], policy.audience)) {
     return policy.audienceClaim
   }
-  if (!isTime(own(claims, "exp")) || isPast(claims, policy, now)) return "exp"
+  if (!isTime(claims["exp"]) || isPast(claims, policy, now)) return "exp"
   for (const name of ["nbf", "iat"]) {
     if (!Object.hasOwn(claims, name)) continue
-    const time = own(claims, name)
+    const time = claims[name]
     if (!isTime(time) || time * 1000 > now + policy.clockTolerance) return name
   }
-  const issued = own(claims, "iat")
+  const issued = claims["iat"]
   if (
     policy.maxTokenAge !== undefined &&
     !(isTime(issued) && now - issued * 1000 <= policy.maxTokenAge + policy.clockTolerance)
@@ -72,7 +71,10 @@ const findInvalidClaim = (claims: Claims, policy: Policy, now: number): string |
 }
 
 /** Returns a log message about a refused `iss` or audience. The message never contains token content. */
-export const advice = ({ claim }: InvalidToken, { audience, audienceClaim, issuer }: Policy): string | undefined => {
+export const advice = (
+  { claim }: InvalidToken,
+  { audience, audienceClaim, issuer }: CheckedPolicy
+): string | undefined => {
   switch (claim) {
     case "iss":
       return `A token signed by ${issuer} was refused, because its iss claim differs from the issuer option. The two must be identical, including a trailing slash.`
@@ -88,7 +90,7 @@ export const advice = ({ claim }: InvalidToken, { audience, audienceClaim, issue
 }
 
 /** Returns a log message about a refused `exp`. The message never contains token content. */
-export const adviceAboutLifetime = ({ issuer }: Policy): string =>
+export const adviceAboutLifetime = ({ issuer }: CheckedPolicy): string =>
   `A token of ${issuer} was refused, because its exp is further ahead than maxLifetime allows. exp must be in seconds, not milliseconds (RFC 7519 §2). If tokens of this issuer live that long, set the maxLifetime option.`
 
 const maxSeconds = 8.64e12
@@ -96,8 +98,8 @@ const maxSeconds = 8.64e12
 // A NumericDate is in seconds (RFC 7519 §2). A JavaScript `Date` cannot represent more than `maxSeconds`.
 const isTime = (value: unknown): value is number => typeof value === "number" && Math.abs(value) <= maxSeconds
 
-const isPast = (claims: Claims, policy: Policy, now: number): boolean => {
-  const expires = own(claims, "exp")
+const isPast = (claims: Claims, policy: CheckedPolicy, now: number): boolean => {
+  const expires = claims["exp"]
   return isTime(expires) && now - policy.clockTolerance >= expires * 1000
 }
 
@@ -112,13 +114,13 @@ const hasAudience = (value: unknown, audience: ReadonlySet<string>): boolean =>
 const isString = (value: unknown): value is string => typeof value === "string"
 
 const text = (claims: Claims, name: string): string | undefined => {
-  const value = own(claims, name)
+  const value = claims[name]
   return isString(value) && value !== "" ? value : undefined
 }
 
 /** The first claim that is present counts, even if its value is not a string. */
-const subjectOf = (claims: Claims, { subjectClaims }: Policy): string | undefined => {
-  const name = subjectClaims.find((name) => own(claims, name) !== undefined && own(claims, name) !== null)
+const subjectOf = (claims: Claims, { subjectClaims }: CheckedPolicy): string | undefined => {
+  const name = subjectClaims.find((name) => claims[name] !== undefined && claims[name] !== null)
   return name === undefined ? undefined : text(claims, name)
 }
 

@@ -1,18 +1,19 @@
 /** Validates the options of a verifier and converts them to a policy. */
-import { ownProperties, own } from "../../core/lib/ownProperties.ts"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
 import * as duration from "../../core/duration.ts"
-import { refuseSetting } from "../../core/setting.ts"
+import { refuseOption } from "../../core/refuseOption.ts"
 import type { Policy as Options } from "./options.ts"
 import { otherClaims, type Profile } from "./profile.ts"
 import * as issuers from "./issuers.ts"
 import type { IssuerOf } from "./issuers.ts"
+import type { Claims } from "./strictJson.ts"
 import * as scopes from "./scopes.ts"
 
 /** Validated options with their defaults. */
-export interface Policy {
+export interface CheckedPolicy {
   /** The `issuer` option, for messages. A token has the issuer that `issuerOf` returns. */
   readonly issuer: string
   readonly issuerOf: IssuerOf
@@ -40,84 +41,84 @@ export interface Policy {
   readonly marksAccessTokens: (claims: Claims) => boolean
 }
 
-export type Claims = Readonly<Record<string, unknown>>
+export type { Claims } from "./strictJson.ts"
 
 export const make = Effect.fnUntraced(function* (
   algorithms: ReadonlySet<string>,
   given: Options
-): Effect.fn.Return<Policy, ConfigurationError> {
+): Effect.fn.Return<CheckedPolicy, ConfigurationError> {
   const options = ownProperties(given)
   if (!isName(options.issuer)) {
-    return yield* refuseSetting(
+    return yield* refuseOption(
       "issuer",
       "must be the exact iss of the tokens, a non-empty string without surrounding white space"
     )
   }
   const audience = typeof options.audience === "string" ? [options.audience] : options.audience
   if (audience !== false && (!isListOfNames(audience) || audience.length === 0)) {
-    return yield* refuseSetting(
+    return yield* refuseOption(
       "audience",
       "must name this API as its tokens do. Pass at least one non-empty string without surrounding white space"
     )
   }
   const clockTolerance = duration.toMillis(options.clockTolerance ?? "5 seconds")
   if (!(clockTolerance >= 0 && clockTolerance <= 60_000)) {
-    return yield* refuseSetting("clockTolerance", 'must be a duration between 0 and 60 seconds, such as "5 seconds"')
+    return yield* refuseOption("clockTolerance", 'must be a duration between 0 and 60 seconds, such as "5 seconds"')
   }
   const maxTokenAge = options.maxTokenAge === undefined ? undefined : duration.toMillis(options.maxTokenAge)
   if (maxTokenAge !== undefined && !(maxTokenAge > 0 && Number.isFinite(maxTokenAge))) {
-    return yield* refuseSetting("maxTokenAge", 'must be a positive, finite duration, such as "1 hour"')
+    return yield* refuseOption("maxTokenAge", 'must be a positive, finite duration, such as "1 hour"')
   }
   const maxLifetime = duration.toMillis(options.maxLifetime === undefined ? "365250 days" : options.maxLifetime)
   if (!(maxLifetime > 0 && Number.isFinite(maxLifetime))) {
-    return yield* refuseSetting("maxLifetime", 'must be a positive, finite duration, such as "1 hour"')
+    return yield* refuseOption("maxLifetime", 'must be a positive, finite duration, such as "1 hour"')
   }
   const maxTokenLength = options.maxTokenLength ?? 8192
   if (!Number.isInteger(maxTokenLength) || maxTokenLength < 1) {
-    return yield* refuseSetting("maxTokenLength", "must be a whole number of characters above 0")
+    return yield* refuseOption("maxTokenLength", "must be a whole number of characters above 0")
   }
   const { accessTokenClaims, audienceClaim = "aud", clientIdClaim, forbiddenClaims, profile = "at+jwt" } = options
   const { readScopes, scopesFormat = "spaces", scopesPath, subjectClaims = ["sub"] } = options
   if (!Object.hasOwn(otherClaims, profile)) {
-    return yield* refuseSetting("profile", `must be one of ${Object.keys(otherClaims).join(", ")}`)
+    return yield* refuseOption("profile", `must be one of ${Object.keys(otherClaims).join(", ")}`)
   }
-  for (const [setting, names, least] of [
+  for (const [option, names, least] of [
     ["forbiddenClaims", forbiddenClaims, 0],
     ["audienceClaim", [audienceClaim], 1],
     ["subjectClaims", subjectClaims, 1],
     ["clientIdClaim", clientIdClaim === undefined ? undefined : [clientIdClaim], 1]
   ] as const) {
     if (names === undefined || (isListOfNames(names) && names.length >= least)) continue
-    return yield* refuseSetting(setting, mustNameClaims)
+    return yield* refuseOption(option, mustNameClaims)
   }
   const paths = scopesPath === undefined ? [] : pathsOf(scopesPath)
-  if (paths === undefined) return yield* refuseSetting("scopesPath", mustNameClaims)
+  if (paths === undefined) return yield* refuseOption("scopesPath", mustNameClaims)
   if (!scopes.formats.includes(scopesFormat)) {
-    return yield* refuseSetting("scopesFormat", `must be one of ${scopes.formats.join(", ")}`)
+    return yield* refuseOption("scopesFormat", `must be one of ${scopes.formats.join(", ")}`)
   }
   if (readScopes !== undefined && typeof readScopes !== "function") {
-    return yield* refuseSetting("readScopes", "must be a function from claims to a list of scopes")
+    return yield* refuseOption("readScopes", "must be a function from claims to a list of scopes")
   }
   if (readScopes !== undefined && (scopesPath !== undefined || options.scopesFormat !== undefined)) {
-    return yield* refuseSetting(
+    return yield* refuseOption(
       "readScopes",
       "must be the only option for scopes, so remove scopesPath and scopesFormat"
     )
   }
-  for (const setting of ["requiredClaims", "accessTokenClaims"] as const) {
-    const expected = options[setting] === undefined ? {} : options[setting]
+  for (const option of ["requiredClaims", "accessTokenClaims"] as const) {
+    const expected = options[option] === undefined ? {} : options[option]
     if (!isReadonlyObject(expected))
-      return yield* refuseSetting(setting, "must be an object that maps each claim to its value")
+      return yield* refuseOption(option, "must be an object that maps each claim to its value")
     // An undefined value, such as an unset variable, would match every token that lacks the claim.
     const bad = Object.entries(expected).find(([name, value]) => name === "" || !isExpected(value))
     if (bad === undefined) continue
-    return yield* refuseSetting(
-      setting,
+    return yield* refuseOption(
+      option,
       `must map each claim to a non-empty string, or to true for any value, but ${JSON.stringify(bad[0])} has neither`
     )
   }
   if (accessTokenClaims !== undefined && Object.keys(accessTokenClaims).length === 0) {
-    return yield* refuseSetting(
+    return yield* refuseOption(
       "accessTokenClaims",
       "must name at least one claim that access tokens have, because an empty object refuses every token"
     )
@@ -168,6 +169,6 @@ const isExpected = (value: unknown): boolean => value === true || (typeof value 
 
 /** Returns `true` if a token has the claim. The value `true` accepts any value except `null`. */
 export const has = (claims: Claims, name: string, value: string | true): boolean => {
-  const found = own(claims, name)
+  const found = claims[name]
   return value === true ? found !== undefined && found !== null : found === value
 }

@@ -2,8 +2,7 @@
 import * as scope from "../../core/scope.ts"
 import { own } from "../../core/lib/ownProperties.ts"
 import type { Policy as Options } from "./options.ts"
-
-type Claims = Readonly<Record<string, unknown>>
+import type { Claims } from "./strictJson.ts"
 
 export type Format = NonNullable<Options["scopesFormat"]>
 
@@ -35,7 +34,7 @@ export const make = (paths: ReadonlyArray<ReadonlyArray<string>>, format: Format
   const read = listOf[format]
   const values: (claims: Claims) => ReadonlyArray<unknown> =
     paths.length === 0
-      ? (claims) => [Object.hasOwn(claims, "scope") ? claims["scope"] : own(claims, "scp")]
+      ? (claims) => [Object.hasOwn(claims, "scope") ? claims["scope"] : claims["scp"]]
       : (claims) => paths.map((path) => path.reduce<unknown>(own, claims))
   return {
     granted: (claims) => {

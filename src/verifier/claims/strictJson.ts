@@ -1,12 +1,18 @@
 /** Parses untrusted JSON strictly. */
 
+/**
+ * Claims on an object without a prototype, as `parseText` returns them. An absent claim therefore reads as `undefined`,
+ * even if a program has added a property to `Object.prototype`.
+ */
+export type Claims = Readonly<Record<string, unknown>>
+
 /** Maximum nesting of objects and arrays. */
 const maxDepth = 16
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Parses valid UTF-8 without a byte order mark as `parseText` does. Returns `undefined` for all other input. */
-export const parseObject = (bytes: Uint8Array, maxMarks?: number): Readonly<Record<string, unknown>> | undefined => {
+export const parseObject = (bytes: Uint8Array, maxMarks?: number): Claims | undefined => {
   try {
     return parseText(utf8.decode(bytes), maxMarks)
   } catch {
@@ -22,7 +28,7 @@ export const parseObject = (bytes: Uint8Array, maxMarks?: number): Readonly<Reco
  * A text with more than `maxMarks` commas, colons and opening brackets outside its strings is refused before it is
  * parsed. Small values cost much more time per byte than strings do.
  */
-export const parseText = (text: string, maxMarks = Infinity): Readonly<Record<string, unknown>> | undefined => {
+export const parseText = (text: string, maxMarks = Infinity): Claims | undefined => {
   try {
     const names = namesIn(text, maxMarks)
     if (names === undefined) return
@@ -32,7 +38,7 @@ export const parseText = (text: string, maxMarks = Infinity): Readonly<Record<st
       return
     }
     takePrototypes(value)
-    return value as Readonly<Record<string, unknown>>
+    return value as Claims
   } catch {
     return
   }

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Failure } from "../authorizationServer/failure.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
-import { Shared } from "../cache/shared.ts"
+import { joining, Shared } from "../cache/shared.ts"
 
 /** Minimum time between two discoveries of a moved endpoint, in milliseconds. */
 const rediscoverAfter = 60_000
@@ -36,7 +36,7 @@ export class Endpoint {
           }
         })
       ),
-      { isIsolated }
+      { ...joining, isIsolated }
     ).outcome
   }
 

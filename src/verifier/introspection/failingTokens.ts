@@ -5,7 +5,7 @@ import { elapsed, type Instant } from "../../core/lib/instant.ts"
 /** Bounds the memory for tokens that an attacker invents. If the map is full, it evicts the oldest entry. */
 const capacity = 256
 
-interface Failure {
+interface FailedRequest {
   readonly error: AuthorizationServerUnavailable
   readonly at: Instant
   /** In milliseconds. */
@@ -17,7 +17,7 @@ interface Failure {
 }
 
 export class FailingTokens {
-  readonly #failures = new Map<string, Failure>()
+  readonly #failures = new Map<string, FailedRequest>()
 
   /**
    * Returns the error of the token's last request during its cool-down. If no other request was answered during that
@@ -31,7 +31,7 @@ export class FailingTokens {
     return isOver ? undefined : failure.error
   }
 
-  add(token: string, failure: Failure): void {
+  add(token: string, failure: FailedRequest): void {
     // A map keeps the order in which keys were added: the token becomes the newest one.
     this.#failures.delete(token)
     this.#failures.set(token, failure)

@@ -1,4 +1,4 @@
-/** Sends introspection requests (RFC 7662 §2.1), and keeps the failure of one token from affecting the others. */
+/** Sends introspection requests (RFC 7662 §2.1), and prevents that the failure of one token affects other tokens. */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

@@ -22,8 +22,8 @@ export interface Policy extends Pick<
   | "scopesPath"
 > {
   /**
-   * Identifier of the issuer. If the response has `iss`, `iss` must equal it exactly. Without `endpoint`, the issuer must
-   * be an https URL (http on loopback).
+   * Identifier of the issuer. If the response has `iss`, `iss` must equal it exactly. Without `endpoint`, the issuer
+   * must be an https URL (http on loopback).
    */
   readonly issuer: string
   /**
@@ -39,9 +39,9 @@ export interface Policy extends Pick<
    */
   readonly endpoint?: string
   /**
-   * Hosts that plain `http` may reach, such as `["hydra:4445"]` inside a container network. Whoever can read or change
-   * the traffic of that network gets tokens and your credentials, and can accept any token. Name the port unless it is
-   * 80.
+   * Hosts that plain `http` may reach, such as `["hydra:4445"]` inside a container network. An attacker who can read or
+   * change the traffic of that network gets tokens and your credentials, and can make your API accept any token. Name
+   * the port unless it is 80.
    *
    * @default []
    */
@@ -82,8 +82,8 @@ export interface ClientSecret {
   readonly clientId: string
   readonly clientSecret: Redacted.Redacted
   /**
-   * Where the ID and the secret are sent: `client_secret_basic` uses the `Authorization` header, with each of them
-   * form-encoded (RFC 6749 §2.3.1), and `client_secret_post` the body.
+   * How the ID and the secret are sent (RFC 6749 §2.3.1). `client_secret_basic` sends both in the `Authorization`
+   * header, form-encoded. `client_secret_post` sends both in the body.
    *
    * @default "client_secret_basic"
    */

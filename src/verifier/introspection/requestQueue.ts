@@ -177,8 +177,8 @@ export class RequestQueue {
   }
 
   /**
-   * Ends at most as many requests as are waiting. Each slot is free when its request has ended. If a slot is free
-   * already, no request waits, or 4 probes are in progress. None ends then.
+   * Ends at most as many requests as are waiting. Each slot is free when its request has ended. Ends no request if a
+   * slot is free, if no request waits, or if 4 probes are in progress.
    */
   #endEarly(now: Instant): void {
     for (const ticket of this.#inProgress) {

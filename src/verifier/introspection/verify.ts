@@ -11,7 +11,7 @@ import { constant } from "../../core/constantErrors.ts"
 import { isToken } from "../../core/authorizationHeader.ts"
 import * as claims from "../claims/claims.ts"
 import * as policies from "../claims/policy.ts"
-import { refuseSetting } from "../../core/setting.ts"
+import { refuseOption } from "../../core/refuseOption.ts"
 import { type HttpHosts, requireHttpHosts, requireIssuer, requireSecureUrl } from "../../core/url.ts"
 import { isGiven, refuse } from "../report/advice.ts"
 import type { TokenCaching } from "../cache/options.ts"
@@ -19,7 +19,7 @@ import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { RequestIsolation } from "../../core/RequestIsolation.ts"
 import * as outcome from "../report/telemetry.ts"
 import { alwaysValid, frozen } from "../cache/verified.ts"
-import * as answer from "./answer.ts"
+import * as responses from "./introspectionResponse.ts"
 import type { ClientSecret, Credentials, OtherCredentials, Policy as Options } from "./options.ts"
 import * as introspectionRequest from "./introspectionRequest.ts"
 
@@ -31,7 +31,7 @@ const tooLong = constant(new InvalidToken({ reason: "Malformed" }))
 /** A token that is too long, which the log must explain once. */
 const unexplained = Symbol("unexplained")
 
-const adviceOnLength = ({ issuer, maxTokenLength }: answer.Policy["claims"]): string =>
+const adviceOnLength = ({ issuer, maxTokenLength }: responses.ResponsePolicy["claims"]): string =>
   `A token for ${issuer} was refused, because it is longer than the maxTokenLength option allows. If tokens of the issuer are longer than ${maxTokenLength} characters, raise the option, and BearerToken.MaxLength for the whole Authorization header.`
 
 export const make = Effect.fnUntraced(function* (
@@ -61,10 +61,14 @@ export const make = Effect.fnUntraced(function* (
   const verify = (token: string) =>
     Effect.flatMap(introspect(token), (response) =>
       Effect.clockWith((clock) => {
-        const token = answer.read(response, policy, clock.currentTimeMillisUnsafe())
-        return answer.isRefused(token)
+        const token = responses.read(response, policy, clock.currentTimeMillisUnsafe())
+        return responses.isRefused(token)
           ? refuse(token.error, token.advice, policy)
-          : Effect.succeed({ ...frozen(token), until: claims.until(token, policy.claims), validity: alwaysValid })
+          : Effect.succeed({
+              ...frozen(token),
+              validUntil: claims.validUntil(token, policy.claims),
+              validity: alwaysValid
+            })
       })
     )
   return yield* cachedVerifier.make({
@@ -90,18 +94,20 @@ export const make = Effect.fnUntraced(function* (
   })
 })
 
-const policyOf = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<answer.Policy, ConfigurationError> {
+const policyOf = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<responses.ResponsePolicy, ConfigurationError> {
   const { accessTokenClaims, subjectClaims = ["sub"] } = options
   const claimsPolicy = yield* policies.make(new Set(), options)
   if (!policies.isListOfNames(subjectClaims) || subjectClaims.length === 0) {
-    return yield* refuseSetting("subjectClaims", policies.mustNameClaims)
+    return yield* refuseOption("subjectClaims", policies.mustNameClaims)
   }
   return { claims: claimsPolicy, accessTokenClaims, subjectClaims }
 })
 
 const requireEndpoint = (value: string, httpHosts: HttpHosts) =>
   Effect.flatMap(requireSecureUrl("endpoint", value, httpHosts), (url) =>
-    url.hash === "" ? Effect.succeed(url) : refuseSetting("endpoint", "must not have a fragment.")
+    url.hash === "" ? Effect.succeed(url) : refuseOption("endpoint", "must not have a fragment.")
   )
 
 // JavaScript callers can pass options that contradict the types.
@@ -112,13 +118,13 @@ const credentialsOf = (
   if (credentials !== undefined) {
     return Effect.isEffect(credentials) && clientId === undefined && clientSecret === undefined
       ? Effect.succeed(credentials)
-      : refuseSetting("credentials", "must be an effect. Remove clientId and clientSecret if you pass credentials.")
+      : refuseOption("credentials", "must be an effect. Remove clientId and clientSecret if you pass credentials.")
   }
   if (!isVisible(clientId)) {
-    return refuseSetting("clientId", `must be your API's client ID at the authorization server. ${visibleOnly}`)
+    return refuseOption("clientId", `must be your API's client ID at the authorization server. ${visibleOnly}`)
   }
   const secret = Redacted.isRedacted(clientSecret) ? Redacted.value(clientSecret) : undefined
-  if (!isVisible(secret)) return refuseSetting("clientSecret", `must be Redacted. ${visibleOnly}`)
+  if (!isVisible(secret)) return refuseOption("clientSecret", `must be Redacted. ${visibleOnly}`)
   switch (authMethod) {
     case "client_secret_basic": {
       // Both are form-encoded before they are joined (RFC 6749 §2.3.1).
@@ -130,7 +136,7 @@ const credentialsOf = (
         Effect.succeed({ parameters: { client_id: clientId, client_secret: Redacted.make(secret) } })
       )
     default:
-      return refuseSetting("authMethod", "must be client_secret_basic or client_secret_post.")
+      return refuseOption("authMethod", "must be client_secret_basic or client_secret_post.")
   }
 }
 

@@ -10,4 +10,4 @@ export type Key = CryptoKey | Uint8Array
  * algorithm. Fails with `"Signature"` if another key made the signature, and with `"UnknownKey"` if the key does not
  * fit the algorithm.
  */
-export type Check = (token: string, key: Key, algorithm: string) => Effect.Effect<Uint8Array, InvalidToken>
+export type SignatureCheck = (token: string, key: Key, algorithm: string) => Effect.Effect<Uint8Array, InvalidToken>

@@ -1,8 +1,7 @@
 /** Parses the compact form of a JWS strictly (RFC 7515 §7.1). */
 import * as base64url from "jose/base64url"
 import { maxKidLength } from "../keys/algorithms.ts"
-import { own } from "../../core/lib/ownProperties.ts"
-import { parseObject } from "../claims/strictJson.ts"
+import { type Claims, parseObject } from "../claims/strictJson.ts"
 
 /** Parameters of a header that the verifier uses (RFC 7515 §4.1). */
 interface Header {
@@ -80,17 +79,17 @@ const readHeader = (encoded: string): Header | undefined => {
   const header = parseObject(bytes, maxHeaderMarks)
   if (header === undefined || refusedParameters.some((name) => Object.hasOwn(header, name))) return
   if (bytes.length > maxHeaderSize && bytes.length - sizeOfCertificates(header) > maxHeaderSize) return
-  const alg = own(header, "alg")
-  const kid = own(header, "kid")
-  const typ = own(header, "typ")
+  const alg = header["alg"]
+  const kid = header["kid"]
+  const typ = header["typ"]
   if (kid !== undefined && (typeof kid !== "string" || kid.length > maxKidLength)) return
   if (typ !== undefined && typeof typ !== "string") return
   return { alg: typeof alg === "string" ? alg : "", kid, typ: typ?.toLowerCase().replace(/^application\//, "") }
 }
 
 /** Certificates are in base64, so each character is one byte. A list of other values is not a chain. */
-const sizeOfCertificates = (header: Readonly<Record<string, unknown>>): number => {
-  const chain: unknown = own(header, "x5c")
+const sizeOfCertificates = (header: Claims): number => {
+  const chain = header["x5c"]
   if (!Array.isArray(chain)) return 0
   return chain.reduce<number>(
     (size, certificate) => size + (typeof certificate === "string" ? certificate.length : 0),
@@ -99,8 +98,7 @@ const sizeOfCertificates = (header: Readonly<Record<string, unknown>>): number =
 }
 
 /** Parses the claims in strict JSON. Returns `undefined` if they are malformed. */
-export const claimsOf = (compact: Compact): Readonly<Record<string, unknown>> | undefined =>
-  parseObject(base64url.decode(compact.payload))
+export const claimsOf = (compact: Compact): Claims | undefined => parseObject(base64url.decode(compact.payload))
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 

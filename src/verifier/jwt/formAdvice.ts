@@ -3,9 +3,9 @@
  * messages contain no token content.
  */
 import { asymmetric } from "../keys/algorithms.ts"
-import type { Policy } from "../claims/policy.ts"
+import type { CheckedPolicy } from "../claims/policy.ts"
 
-/** What is wrong with a token. */
+/** The fault of a token. */
 export type Fault =
   | "TooLong"
   | "Opaque"
@@ -17,7 +17,7 @@ export type Fault =
   | "Algorithm"
   | "UnsupportedAlgorithm"
 
-/** Returns what is wrong with a token that `compact.parse` refused. */
+/** Returns the fault of a token that `compact.parse` refused. */
 export const faultOf = (token: string): Fault => {
   const segments = token.split(".", 6).length
   return segments === 3 ? "Form" : segments === 5 ? "Encrypted" : "Opaque"
@@ -29,7 +29,7 @@ export const isSupported = (algorithm: string): boolean => Object.hasOwn(asymmet
 export const adviceOn = (
   fault: Fault,
   algorithm: string | undefined,
-  policies: ReadonlyArray<Policy>,
+  policies: ReadonlyArray<CheckedPolicy>,
   verifier = policies.map(({ issuer }) => issuer).join(" or ")
 ): string => {
   const subject = `A token for ${verifier} was refused, because`
@@ -61,13 +61,13 @@ export const adviceOn = (
   }
 }
 
-export const adviceOnKey = (alg: string, kid: string | undefined, { issuer }: Policy): string =>
+export const adviceOnKey = (alg: string, kid: string | undefined, { issuer }: CheckedPolicy): string =>
   `A token for ${issuer} was refused, because the key set has no usable key for ${alg} ${
     kid === undefined ? "(the token has no kid)" : "with the kid of the token"
   }. Check that the issuer option names the issuer that signs the tokens, and that its key set has the key with kid, and with a fitting alg or without alg.`
 
 /** Advice for `layerSecret`: with a wrong secret, every token fails here. */
-export const adviceOnSecret = ({ issuer }: Policy): string =>
+export const adviceOnSecret = ({ issuer }: CheckedPolicy): string =>
   `A token for ${issuer} was refused, because its signature does not match the secret option. The token is forged, or it was signed with another secret. If every token is refused, compare the secrets. Decode a secret in base64 or hex to bytes first.`
 
 export const claimsAreMalformed =

@@ -4,9 +4,9 @@ import { JOSEError, JWSSignatureVerificationFailed } from "jose/errors"
 import { compactVerify } from "jose/jws/compact/verify"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { atEndOfTurn } from "./atEndOfTurn.ts"
-import type { Check } from "./check.ts"
+import type { SignatureCheck } from "./check.ts"
 
-export const check: Check = (token, key, algorithm) =>
+export const check: SignatureCheck = (token, key, algorithm) =>
   atEndOfTurn((resume) => {
     compactVerify(token, key, { algorithms: [algorithm] }).then(
       ({ payload }) => resume(Effect.succeed(payload)),

@@ -8,7 +8,7 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import { failConstant } from "../../core/constantErrors.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 import { atEndOfTurn } from "./atEndOfTurn.ts"
-import type { Check } from "./check.ts"
+import type { SignatureCheck } from "./check.ts"
 
 /** The modules of Node that verify signatures. */
 export interface NodeModules {
@@ -107,7 +107,7 @@ interface Prepared {
 }
 
 /** Creates the check. Asymmetric signatures are verified in the thread pool of Node. */
-export const make = ({ buffer: { Buffer }, crypto }: NodeModules): Check => {
+export const make = ({ buffer: { Buffer }, crypto }: NodeModules): SignatureCheck => {
   const asymmetric = tableOf(crypto)
   // Bun and Deno read the options only from a record.
   const readsOptionsOfKey = isNode()

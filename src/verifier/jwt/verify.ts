@@ -6,7 +6,6 @@ import { InvalidToken } from "../../core/SecurityError.ts"
 import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { constant } from "../../core/constantErrors.ts"
-import { own } from "../../core/lib/ownProperties.ts"
 import { give, isGiven, refuse } from "../report/advice.ts"
 import * as outcome from "../report/telemetry.ts"
 import { frozen, type Rejection, stillValid, type Validity, type Verified } from "../cache/verified.ts"
@@ -17,18 +16,18 @@ import * as form from "./formAdvice.ts"
 import { parseObject } from "../claims/strictJson.ts"
 import * as policies from "../claims/policy.ts"
 import * as profile from "../claims/accessTokenMarks.ts"
-import type { Check, Key } from "./check.ts"
+import type { SignatureCheck, Key } from "./check.ts"
 import { Signatures } from "./signatures.ts"
 
-export type Keys = ReadonlyArray<Key>
+export type VerificationKeys = ReadonlyArray<Key>
 
 /** One accepted issuer: its policy and its keys. */
 export interface Trust {
-  readonly policy: policies.Policy
+  readonly policy: policies.CheckedPolicy
   /** With `mismatched`, looks for other keys than these. Their signature did not match. */
-  readonly keysOf: (header: KeySelector, mismatched?: Keys) => Effect.Effect<Keys, Rejection>
+  readonly keysOf: (header: KeySelector, mismatched?: VerificationKeys) => Effect.Effect<VerificationKeys, Rejection>
   /** Returns keys synchronously. Returns an empty array if `keysOf` would have to wait, fail or fetch. */
-  readonly availableKeys: (header: KeySelector, clock: Clock.Clock, now: number) => Keys
+  readonly availableKeys: (header: KeySelector, clock: Clock.Clock, now: number) => VerificationKeys
 }
 
 /** Creates a cached verifier for the tokens of all given issuers. */
@@ -57,10 +56,13 @@ export const make = Effect.fnUntraced(function* (trusted: ReadonlyArray<Trust>, 
   })
 })
 
-/** Creates a cached verifier that finds the trust in an issuer for each token. `find` decides before anything is fetched. */
+/**
+ * Creates a cached verifier that finds the trust in an issuer for each token. `find` decides before anything is
+ * fetched.
+ */
 export const makeFinding = Effect.fnUntraced(function* (
   find: (issuer: string) => Effect.Effect<Trust, Rejection>,
-  policy: policies.Policy,
+  policy: policies.CheckedPolicy,
   { cache }: TokenCaching
 ) {
   const count = outcome.counters(yield* Effect.context<never>())
@@ -99,14 +101,14 @@ const readIssuer = (token: string, maxTokenLength: number) => {
   const parsed = compact.parse(token)
   const unverified = parsed === undefined ? undefined : compact.claimsOf(parsed)
   if (parsed === undefined || unverified === undefined) return malformed
-  const issuer = own(unverified, "iss")
+  const issuer = unverified["iss"]
   return typeof issuer === "string" ? { token, parsed, issuer } : otherIssuer
 }
 
 /** Refuses the issuer of a token. The first refusal of each kind is explained without the issuer, which is unverified. */
 export const refuseIssuer = (
   kind: "IssuerForm" | "IssuerNotAllowed",
-  policy: policies.Policy
+  policy: policies.CheckedPolicy
 ): Effect.Effect<never, InvalidToken> =>
   isGiven(policy, kind)
     ? Effect.fail(otherIssuer)
@@ -143,7 +145,7 @@ const faultOf: ReadonlyMap<InvalidToken, form.Fault> = new Map([
   [tooLong, "TooLong"]
 ])
 
-interface Advice {
+interface FormAdvice {
   readonly kind: form.Fault
   readonly text: string
 }
@@ -151,16 +153,20 @@ interface Advice {
 /** A refusal that the log must explain once. */
 class AdvisedRefusal {
   readonly refusal: InvalidToken
-  readonly advice: Advice
+  readonly advice: FormAdvice
 
-  constructor(refusal: InvalidToken, advice: Advice) {
+  constructor(refusal: InvalidToken, advice: FormAdvice) {
     this.refusal = refusal
     this.advice = advice
   }
 }
 
 /** Returns advice for a token that was refused before its signature was verified, unless it was given before. */
-const adviceOnRefusal = (token: string, refusal: InvalidToken, trusted: ReadonlyArray<Trust>): Advice | undefined => {
+const adviceOnRefusal = (
+  token: string,
+  refusal: InvalidToken,
+  trusted: ReadonlyArray<Trust>
+): FormAdvice | undefined => {
   const kind = faultOf.get(refusal) ?? form.faultOf(token)
   if (isGiven(trusted, kind)) return
   const parsed = kind === "Algorithm" ? compact.parse(token) : undefined
@@ -195,7 +201,10 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
   return trusted.find(({ policy }) => policy.issuerOf(unverified) !== undefined) ?? otherIssuer
 }
 
-const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Effect.Effect<Verified, Rejection> => {
+const verifyPresented = (
+  { parsed, token, trust }: Presented,
+  check: SignatureCheck
+): Effect.Effect<Verified, Rejection> => {
   const { keysOf, availableKeys } = trust
   const { alg, kid } = parsed.header
   const header = { alg, kid }
@@ -208,7 +217,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
   const verifyWith = (key: Key) =>
     Effect.flatMap(check(token, key, alg), (payload) => accept(payload, parsed.header, trust.policy, validityOf(key)))
   // Without a `kid`, several keys can fit the algorithm. Try the next key only if the signature does not match.
-  const verifyWithEach = ([first, ...others]: Keys) =>
+  const verifyWithEach = ([first, ...others]: VerificationKeys) =>
     others.reduce(
       (result, key) =>
         Effect.catch(result, (error) => (error.reason === "Signature" ? verifyWith(key) : Effect.fail(error))),
@@ -216,7 +225,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
     )
   // The issuer may have replaced a key without a `kid`, or a key with the same `kid`. Verify again only with keys that
   // are new. Otherwise the first refusal stands.
-  const verifyOrSearch = (keys: Keys) =>
+  const verifyOrSearch = (keys: VerificationKeys) =>
     Effect.catch(verifyWithEach(keys), (error) =>
       error.reason !== "Signature"
         ? Effect.fail(error)
@@ -246,7 +255,7 @@ const verifyPresented = ({ parsed, token, trust }: Presented, check: Check): Eff
 const accept = (
   payload: Uint8Array,
   { typ }: compact.Compact["header"],
-  policy: policies.Policy,
+  policy: policies.CheckedPolicy,
   validity: Validity
 ): Effect.Effect<Verified, InvalidToken> =>
   Effect.clockWith((clock) => {
@@ -266,7 +275,7 @@ const accept = (
       const advice = profile.advice(typ, verified, policy, failing)
       return refuse(new InvalidToken({ reason: "Claim", claim: failing }), advice, policy)
     }
-    const accepted = Effect.succeed({ ...frozen(token), until: claims.until(token, policy), validity })
+    const accepted = Effect.succeed({ ...frozen(token), validUntil: claims.validUntil(token, policy), validity })
     return adviceOnAccepted(verified, policy).reduceRight<Effect.Effect<Verified>>(
       (accepted, { kind, text }) => Effect.andThen(give(text, policy, kind), accepted),
       accepted

@@ -1,5 +1,5 @@
 /** Computes how long a fetched key set is fresh, within bounds (RFC 9111 §4.2). */
-export interface Bounds {
+export interface FreshnessBounds {
   readonly min: number
   readonly max: number
   /** Used if the response has no `max-age`. */
@@ -7,7 +7,7 @@ export interface Bounds {
 }
 
 /** All durations are in milliseconds. A malformed value counts as 0 (RFC 9111 §4.2.1). */
-export const freshFor = (headers: { readonly [name: string]: string | undefined }, bounds: Bounds): number => {
+export const freshFor = (headers: { readonly [name: string]: string | undefined }, bounds: FreshnessBounds): number => {
   const clamp = (millis: number) => Math.min(Math.max(millis, bounds.min), bounds.max)
   const directives = (headers["cache-control"] ?? "").split(",").map((directive) => directive.trim().toLowerCase())
   if (directives.some((directive) => /^no-(store|cache)\b/.test(directive))) return bounds.min

@@ -1,19 +1,22 @@
-/** Keeps the URL of the keys between failed fetches, so that a slow issuer makes progress with each fetch. */
+/** Caches the URL of the keys between failed fetches, so that a slow issuer makes progress with each fetch. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Failure } from "../authorizationServer/failure.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
 
-/** Then the metadata is read again, in milliseconds. The issuer may have moved its keys to a reachable host. */
-const keptFor = 60_000
+/**
+ * How long the URL is cached, in milliseconds. After this time, the metadata is read again, because the issuer may have
+ * moved its keys to a reachable host.
+ */
+const cachedFor = 60_000
 
 export class DiscoveredUrl {
   #found: { readonly url: URL; readonly at: Instant } | undefined
 
-  /** Returns the kept URL. Without one, runs the discovery and keeps its URL. */
+  /** Returns the cached URL. If there is none, runs the discovery and caches its URL. */
   getOr<E>(discovery: Effect.Effect<URL, E>): Effect.Effect<URL, E> {
     return Clock.clockWith((clock) => {
-      if (this.#found !== undefined && elapsed(this.#found.at, readInstant(clock)) < keptFor) {
+      if (this.#found !== undefined && elapsed(this.#found.at, readInstant(clock)) < cachedFor) {
         return Effect.succeed(this.#found.url)
       }
       return Effect.tap(discovery, (url) =>

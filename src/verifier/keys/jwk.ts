@@ -31,7 +31,7 @@ export interface Candidate {
   /** Identifies the key and its metadata. Keys with the same text are identical. */
   readonly text: string
   /**
-   * Keys with the same base have the same private key or its negative: two points of a curve with the same `x` differ
+   * Keys with the same base have the same private key or its negative. Two points of a curve with the same `x` differ
    * only in the sign of `y`. The base ignores `kty`, `crv` and `y`, because a published private key may misstate them.
    */
   readonly base: string
@@ -41,8 +41,6 @@ export interface Candidate {
 }
 
 const algorithms: ReadonlyMap<string, KeyType> = new Map(Object.entries(asymmetric))
-
-export const isAlgorithm = (alg: string): boolean => algorithms.has(alg)
 
 const members = ["kty", "kid", "alg", "use", "crv", "n", "e", "x", "y"] as const
 /** Private members (RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2), and `priv` of AKP keys. */
@@ -58,7 +56,8 @@ type Members = { readonly [name in (typeof members)[number]]?: string }
 
 export const readJwk = (value: unknown): Candidate => {
   const given: object = typeof value === "object" && value !== null ? value : {}
-  // Some serializers write an absent member as null. It is no value. A key without a required member is malformed.
+  // Some serializers write null for an absent member, so null counts as absent. A key without a required member is
+  // malformed.
   const own = (name: string): unknown =>
     Object.hasOwn(given, name) ? (Reflect.get(given, name) ?? undefined) : undefined
   const read: Members = ownProperties(
@@ -70,10 +69,9 @@ export const readJwk = (value: unknown): Candidate => {
     )
   )
   const { alg, crv, e, kid, kty, n, use, x, y } = read
+  const names = alg === undefined ? undefined : namesOf(alg)
   const fitting = [...algorithms].flatMap(([name, needs]) =>
-    needs.kty === kty &&
-    (needs.crv === undefined || needs.crv === crv) &&
-    (alg === undefined || namesOf(alg).includes(name))
+    needs.kty === kty && (needs.crv === undefined || needs.crv === crv) && (names === undefined || names.includes(name))
       ? [name]
       : []
   )

@@ -18,7 +18,7 @@ const maxWait = 10_000
 const maxWaitWithStaleKeys = 1000
 /** `refresh` waits for no fetch that starts later than this, in milliseconds. */
 const maxRefresh = 15_000
-/** Number of missing keys that are remembered. A flood of invented `kid`s must not take more memory. */
+/** Number of missing keys that are remembered. Many invented `kid`s must not take more memory. */
 const maxSearchedKeys = 100
 
 type Selector = Parameters<typeof Keys.select>[1]
@@ -56,7 +56,6 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
   let hasReportedNoKids = false
 
   const lookUp = (lookup: Lookup): Found => {
-    if (!Keys.canExist(lookup.header)) return Effect.fail(unknownKey)
     const { fetched } = refresher
     if (fetched === undefined) {
       return waitFor(refresher.fetch(lookup.now), lookup) ?? Effect.fail(refresher.unavailable(lookup.now))
@@ -69,7 +68,8 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
     const found = Keys.select(fetched.keys, lookup.header)
     if (found.length === 0) return fromNoKey(lookup, fetched)
     // A token whose signature does not match is usually forged. But the issuer may have published another key without
-    // a `kid`, or with the same `kid`. So look for it as for a missing key, with the same cool-down.
+    // a `kid`, or with the same `kid`. The library therefore searches for that key as for a missing key, with the same
+    // cool-down.
     if (isMismatched(found, lookup) && fetched.number <= lookup.sent) {
       const waiting = waitFor(refresher.fetchUnknownKey(lookup.now), lookup)
       if (waiting !== undefined) return waiting
@@ -79,9 +79,10 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
   }
 
   // A stranger can start a search with an invented `kid`, which begins the cool-down. If the library then refused every
-  // other missing key, one bad token in 30 seconds would refuse all tokens of a new key. A key is therefore refused only
-  // if a fetch started after the first lookup of its `kid`. Until then, the issuer may have published the key.
-  // The alternative is to allow several searches in a row. It does not help, because a flood uses up any number.
+  // other missing key, one bad token in 30 seconds would refuse all tokens of a new key. A key is therefore refused
+  // only if a fetch started after the first lookup of its `kid`. Until then, the issuer may have published the key. The
+  // alternative is to allow several searches in a row. Several searches do not help, because an attacker can use up any
+  // number.
   const fromNoKey = (lookup: Lookup, fetched: Fetched): Found => {
     // The issuer has a key with this `kid`, so the fault is in the `alg` of the token, or the key is refused.
     const isUnusable = Keys.hasKid(fetched.keys, lookup.header.kid)
@@ -147,6 +148,7 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
 
   return (header: Selector, mismatched: ReadonlyArray<CryptoKey> = []): Found =>
     Clock.clockWith((clock) => {
+      if (!Keys.canExist(header)) return Effect.fail(unknownKey)
       const now = readInstant(clock)
       return lookUp({ header, mismatched, startedAt: now, sent: refresher.sent, now })
     })
@@ -155,7 +157,7 @@ const finder = (refresher: Refresher, { issuer, staleFor }: RefresherOptions) =>
 const isMismatched = (found: ReadonlyArray<CryptoKey>, { mismatched }: Lookup): boolean =>
   mismatched.length > 0 && found.every((key) => mismatched.includes(key))
 
-/** Remembers which keys were asked for, and how many fetches were sent before. */
+/** Remembers which keys lookups searched for, and how many fetches were sent before. */
 class SearchedKeys {
   readonly #sent = new Map<string, number>()
 
@@ -178,9 +180,9 @@ class SearchedKeys {
 /** Returns the keys if they are fresh and no refresh is due. */
 const freshKeysOf = (refresher: Refresher) => {
   // Avoids reading the monotonic clock twice per millisecond, because the read dominates a cache hit.
-  let lastFresh: { readonly keys: Keys.Keys; readonly clock: Clock.Clock; readonly now: number } | undefined
+  let lastFresh: { readonly keys: Keys.IndexedKeys; readonly clock: Clock.Clock; readonly now: number } | undefined
 
-  return (clock: Clock.Clock, now: number): Keys.Keys | undefined => {
+  return (clock: Clock.Clock, now: number): Keys.IndexedKeys | undefined => {
     const { fetched } = refresher
     if (fetched === undefined) return
     const { startedAt, freshFor, keys } = fetched

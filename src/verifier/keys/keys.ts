@@ -1,7 +1,7 @@
 /** Imports the keys of a JWK Set, indexes the usable ones, and lists the refused ones. */
 import * as Effect from "effect/Effect"
-import { maxKidLength } from "./algorithms.ts"
-import { type Candidate, isAlgorithm, readJwk, type UnusableKey } from "./jwk.ts"
+import { asymmetric, maxKidLength } from "./algorithms.ts"
+import { type Candidate, readJwk, type UnusableKey } from "./jwk.ts"
 import { freeze } from "../../core/lib/freeze.ts"
 
 /** Maximum number of keys that are read from a set. */
@@ -20,7 +20,7 @@ export interface RefusedKeys {
 
 type Imported = ReadonlyMap<string, CryptoKey>
 
-export interface Keys {
+export interface IndexedKeys {
   readonly byKid: ReadonlyMap<string, ReadonlyMap<string, ReadonlyArray<CryptoKey>>>
   readonly byAlgorithm: ReadonlyMap<string, ReadonlyArray<CryptoKey>>
   /** Imported keys by `Candidate.text`, so that an unchanged key is not imported or reported again. */
@@ -32,19 +32,19 @@ const none: ReadonlyArray<CryptoKey> = Object.freeze([])
 
 /** Returns `false` if no key could ever match the header, so that no fetch is worth it. */
 export const canExist = ({ alg, kid }: Selector): boolean =>
-  isAlgorithm(alg) && (kid === undefined || kid.length <= maxKidLength)
+  Object.hasOwn(asymmetric, alg) && (kid === undefined || kid.length <= maxKidLength)
 
 /** Returns the key with the given `kid`. Without a `kid`, returns every key that fits the algorithm. */
-export const select = (keys: Keys, { alg, kid }: Selector): ReadonlyArray<CryptoKey> =>
+export const select = (keys: IndexedKeys, { alg, kid }: Selector): ReadonlyArray<CryptoKey> =>
   (kid === undefined ? keys.byAlgorithm.get(alg) : keys.byKid.get(alg)?.get(kid)) ?? none
 
 /** Returns `true` if the set has the `kid`, but its key does not serve the algorithm, or is refused. */
-export const hasKid = ({ byKid, refused }: Keys, kid: string | undefined): boolean =>
+export const hasKid = ({ byKid, refused }: IndexedKeys, kid: string | undefined): boolean =>
   kid !== undefined &&
   ([...byKid.values()].some((keys) => keys.has(kid)) || [...refused.values()].some((key) => key.kid === kid))
 
 /** Loads a published set. Unchanged keys of `previous` are reused. */
-export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknown>, previous: Keys | undefined) {
+export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknown>, previous: IndexedKeys | undefined) {
   const candidates = published.slice(0, maxKeys).map(readJwk)
   const refused = new Map<string, RefusedKeys>()
   const imported = new Map<string, Imported>()

@@ -33,8 +33,8 @@ export interface CacheOptions {
   /** Longest duration of one request to the issuer. From 1 to 30 seconds. @default "5 seconds" */
   readonly fetchTimeout?: Duration.Input
   /**
-   * Hosts that plain `http` may reach, such as `["keycloak:8080"]` inside a container network. Whoever can change the
-   * traffic of that network can replace the keys, and so create tokens. Name the port unless it is 80.
+   * Hosts that plain `http` may reach, such as `["keycloak:8080"]` inside a container network. An attacker who can
+   * change the traffic of that network can replace the keys, and then create tokens. Name the port unless it is 80.
    *
    * @default []
    */

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { Failure } from "../authorizationServer/failure.ts"
 import { readDocument, type Reader } from "../authorizationServer/http.ts"
-import { type Bounds, freshFor } from "./cacheControl.ts"
+import { type FreshnessBounds, freshFor } from "./cacheControl.ts"
 
 export interface Published {
   readonly keys: ReadonlyArray<unknown>
@@ -14,7 +14,7 @@ export interface Published {
 // Some servers have only one of the two media types (RFC 7517 §8.5.2), and respond with 406 to a request for the other.
 const mediaTypes = "application/jwk-set+json, application/json"
 
-export const fetchKeys = (reader: Reader, url: URL, bounds: Bounds): Effect.Effect<Published, Failure> =>
+export const fetchKeys = (reader: Reader, url: URL, bounds: FreshnessBounds): Effect.Effect<Published, Failure> =>
   Effect.flatMap(readDocument(reader, "key set", url, mediaTypes), ({ headers, json: { keys } }) =>
     Array.isArray(keys)
       ? Effect.succeed({ keys, freshFor: freshFor(headers, bounds), url })

@@ -12,7 +12,7 @@ import type * as Metric from "effect/Metric"
 import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import type { Published } from "./published.ts"
 import { Failure } from "../authorizationServer/failure.ts"
-import type { Reader } from "../authorizationServer/http.ts"
+import { type Reader, withTimeLimit } from "../authorizationServer/http.ts"
 import { readRetryAfter } from "../authorizationServer/retryAfter.ts"
 import { RequestIsolation } from "../../core/RequestIsolation.ts"
 import { elapsed, type Instant, readInstant } from "../../core/lib/instant.ts"
@@ -34,10 +34,13 @@ const outageMemory = Duration.minutes(1)
 
 /** Result of the last successful fetch. */
 export interface Fetched {
-  readonly keys: Keys.Keys
+  readonly keys: Keys.IndexedKeys
   /** Start of the fetch. The keys may be that old. */
   readonly startedAt: Instant
-  /** Number of the fetch. It looked for the key of every lookup that began when fewer fetches were sent. */
+  /**
+   * Number of the fetch. The fetch with this number searched for the key of every lookup that began when fewer fetches
+   * were sent.
+   */
   readonly number: number
   readonly freshFor: number
   /** Last logged state of these keys, so that each state is logged once. */
@@ -116,7 +119,7 @@ export class Refresher {
   /** Start of the last fetch after `invalidate`. */
   #renewedAt: Instant | undefined
   /** Keys of the last successful fetch, also after `invalidate`, so that they are not reported again. */
-  #lastKeys: Keys.Keys | undefined
+  #lastKeys: Keys.IndexedKeys | undefined
   #coolDownError: AuthorizationServerUnavailable
   #age: Metric.Registration | undefined
 
@@ -128,8 +131,8 @@ export class Refresher {
     this.#closedError = this.#errorOf("Unreachable", failureCoolDown)
     this.timedOut = this.#errorOf("Timeout", failureCoolDown)
     this.#coolDownError = this.#errorOf("Unspecified", unknownKeyCoolDown)
-    // Run fetches in the layer's context. The issuer receives nothing from a request, such as its trace headers, and an
-    // interrupted request does not stop a fetch that others wait for.
+    // Run fetches in the layer's context. The issuer then receives nothing from a request, such as its trace headers.
+    // An interrupted request does not stop a fetch for which other requests wait.
     this.#fork = Effect.runForkWith(context)
   }
 
@@ -179,8 +182,8 @@ export class Refresher {
   }
 
   /**
-   * Waits until a fetch ends. An isolated request waits with its own timers, and for no other request. It stops waiting
-   * if the request that runs the fetch is gone.
+   * Waits until a fetch ends. An isolated request waits with its own timers, and for no other request. The request
+   * stops waiting if the request that runs the fetch is gone.
    */
   wait(pending: Pending): Effect.Effect<void> {
     if (!this.isIsolated) return Deferred.await(pending.ended)
@@ -231,12 +234,12 @@ export class Refresher {
     return (
       !this.#isClosed &&
       (this.#outage === undefined || hasPassed(this.#outage.coolDown, this.#outage.failedAt, now)) &&
-      // A program that invalidates the keys all the time must not flood the issuer.
+      // A program that invalidates the keys all the time must not overload the issuer.
       (!this.#isInvalidated || this.#renewedAt === undefined || hasPassed(failureCoolDown, this.#renewedAt, now))
     )
   }
 
-  // An outage needs no exception from this cool-down: a successful fetch makes the keys fresh for at least 60 seconds,
+  // An outage needs no exception from this cool-down. A successful fetch makes the keys fresh for at least 60 seconds,
   // so no other fetch of fresh keys can fail during the cool-down.
   #mayFetchUnknownKey(now: Instant): boolean {
     return (
@@ -292,16 +295,19 @@ export class Refresher {
   }
 
   #run(pending: Pending): Effect.Effect<void> {
-    const { fetch, issuer, reader } = this.#options
-    const bounded: Reader = (request) =>
-      // A cache before the issuer may have the set from before the new key (RFC 9111 §5.2.1.4).
-      this.#bounded(
-        pending,
-        reader(pending.isUnknownKey ? HttpClientRequest.setHeader(request, "cache-control", "no-cache") : request)
+    const { fetch, fetchTimeout, issuer, reader } = this.#options
+    const timed: Reader = (request) =>
+      withTimeLimit(
+        // A cache before the issuer may have the set from before the new key (RFC 9111 §5.2.1.4).
+        reader(pending.isUnknownKey ? HttpClientRequest.setHeader(request, "cache-control", "no-cache") : request),
+        fetchTimeout,
+        (clock) => {
+          pending.requestedAt = readInstant(clock)
+        }
       )
     return Effect.suspend(() => {
       pending.number = ++this.sent
-      return fetch(bounded)
+      return fetch(timed)
     }).pipe(
       Effect.flatMap((published) => this.#succeeded(published, pending)),
       // Treat a defect or an interruption of the client as an outage with a cool-down. Log the cause once.
@@ -322,22 +328,6 @@ export class Refresher {
         )
       )
     )
-  }
-
-  /** Stops waiting after the time-out, even if the client cannot be interrupted. */
-  #bounded<A, E>(pending: Pending, request: Effect.Effect<A, E>): Effect.Effect<A, E | Failure> {
-    return Clock.clockWith((clock) => {
-      pending.requestedAt = readInstant(clock)
-      return Effect.flatMap(Effect.forkDetach(request, { startImmediately: true }), (fiber) =>
-        Fiber.join(fiber).pipe(
-          Effect.timeoutOrElse({
-            duration: this.#options.fetchTimeout,
-            orElse: () => Effect.fail(new Failure("Timeout"))
-          }),
-          Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
-        )
-      )
-    })
   }
 
   #succeeded(published: Published, pending: Pending): Effect.Effect<void, Failure> {

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Failure, Unavailable } from "../authorizationServer/failure.ts"
 import { otherIssuer } from "../authorizationServer/metadata.ts"
-import type { Keys, RefusedKeys } from "./keys.ts"
+import type { IndexedKeys, RefusedKeys } from "./keys.ts"
 
 const ages = Metric.gauge("oauth2_key_set_age_seconds", {
   description: "Age of the issuer's keys in use, in seconds"
@@ -69,7 +69,11 @@ export const reportNoKids = (issuer: string): Effect.Effect<void> =>
   )
 
 /** Logs problems of the fetched keys that the previous keys did not have. */
-export const reportKeys = Effect.fnUntraced(function* (issuer: string, keys: Keys, previous: Keys | undefined) {
+export const reportKeys = Effect.fnUntraced(function* (
+  issuer: string,
+  keys: IndexedKeys,
+  previous: IndexedKeys | undefined
+) {
   for (const [text, refused] of keys.refused) {
     if (previous?.refused.has(text) !== true) yield* reportRefused(issuer, refused)
   }

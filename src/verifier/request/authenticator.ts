@@ -14,7 +14,7 @@ import * as authorizationHeader from "../../core/authorizationHeader.ts"
 import { failConstant, failWith } from "../../core/constantErrors.ts"
 import { errorOf, frozenSuccess } from "../../core/lib/exit.ts"
 import { type CallingFiber, directOf, type DirectVerifier, type Verification } from "../cache/directVerifier.ts"
-import { Shared } from "../cache/shared.ts"
+import { joining, Shared } from "../cache/shared.ts"
 import { frozen, type FrozenToken, isImmutable, type Rejection } from "../cache/verified.ts"
 import * as malformedCredentials from "./malformedCredentials.ts"
 import { recall, remember, Remembered } from "./requestMemory.ts"
@@ -39,7 +39,7 @@ const unauthenticated = (error: NotAuthenticated): Credential => ({ token: undef
 
 /**
  * Verifies tokens for one scheme. A cached token costs one lookup. The verification of an uncached token is stored in a
- * private field of the request, so no value in a context can pass as a verification.
+ * private field of the request. No value in a context can pass as a verification.
  */
 export class Authenticator {
   readonly #verifier: DirectVerifier
@@ -133,7 +133,7 @@ export class Authenticator {
       first = undefined
       return verified
     })
-    const { outcome } = new Shared(verify, { memory: { clock: fiber.getRef(Clock.Clock), expiryOf } })
+    const { outcome } = new Shared(verify, { ...joining, memory: { clock: fiber.getRef(Clock.Clock), expiryOf } })
     return new Remembered(text, authorizationHeader.redact(text), outcome)
   }
 

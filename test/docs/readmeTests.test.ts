@@ -7,7 +7,7 @@ const snippet = readSnippets().find(({ title }) => title === "Tests without a ne
 if (snippet === undefined) throw new Error('README.md has no snippet "Tests without a network".')
 
 // docs.test.ts empties the folder of the other snippets, so this snippet needs its own.
-const folder = join(import.meta.dirname, ".app")
+const folder = join(import.meta.dirname, ".readmeTests")
 mkdirSync(folder, { recursive: true })
 const file = join(folder, "README.ts")
 writeFileSync(file, snippet.code)

@@ -3,32 +3,33 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
 import * as claims from "../claims/claims.ts"
-import { type Claims, has, type Policy as ClaimsPolicy } from "../claims/policy.ts"
-import { own } from "../../core/lib/ownProperties.ts"
+import { type Claims, has, type CheckedPolicy } from "../claims/policy.ts"
+import { own, ownProperties } from "../../core/lib/ownProperties.ts"
 import type { Policy as Options } from "./options.ts"
 
 /** Options in checked form. */
-export interface Policy {
-  readonly claims: ClaimsPolicy
+export interface ResponsePolicy {
+  readonly claims: CheckedPolicy
   readonly accessTokenClaims: Options["accessTokenClaims"]
   readonly subjectClaims: ReadonlyArray<string>
 }
 
-export interface Refused {
+export interface RefusedResponse {
   readonly error: InvalidToken
-  /** Tells the operator which option may be wrong. It contains no token content. */
+  /** Tells the operator which option may be wrong. The text contains no token content. */
   readonly advice: string | undefined
 }
 
-export const isRefused = (read: VerifiedToken | Refused): read is Refused => Object.hasOwn(read, "error")
+export const isRefused = (read: VerifiedToken | RefusedResponse): read is RefusedResponse =>
+  Object.hasOwn(read, "error")
 
-const inactive: Refused = { error: constant(new InvalidToken({ reason: "Rejected" })), advice: undefined }
+const inactive: RefusedResponse = { error: constant(new InvalidToken({ reason: "Rejected" })), advice: undefined }
 
 /** Lifetime of a token if the response has no `exp`, in seconds. */
 const defaultLifetime = 60
 
 /** `now` is in milliseconds. */
-export const read = (answer: Claims, policy: Policy, now: number): VerifiedToken | Refused => {
+export const read = (answer: Claims, policy: ResponsePolicy, now: number): VerifiedToken | RefusedResponse => {
   if (answer["active"] !== true) return inactive
   const present = withoutNull(answer)
   return refusedKind(present, policy) ?? refusedSubject(present, policy) ?? readClaims(answer, present, policy, now)
@@ -38,7 +39,7 @@ export const read = (answer: Claims, policy: Policy, now: number): VerifiedToken
  * Removes members with the value `null`. `cnf` stays, because a token that is bound to an unknown key must be refused.
  */
 const withoutNull = (answer: Claims): Claims =>
-  Object.fromEntries(Object.entries(answer).filter(([name, value]) => name === "cnf" || value !== null))
+  ownProperties(Object.fromEntries(Object.entries(answer).filter(([name, value]) => name === "cnf" || value !== null)))
 
 /**
  * Members that state the kind of a token, with their values for access tokens. A refresh token is active, too, and RFC
@@ -52,9 +53,9 @@ const kindMembers: Readonly<Record<string, ReadonlyArray<string>>> = {
   purpose: ["access_token"]
 }
 
-const refusedKind = (answer: Claims, { accessTokenClaims, claims }: Policy): Refused | undefined => {
+const refusedKind = (answer: Claims, { accessTokenClaims, claims }: ResponsePolicy): RefusedResponse | undefined => {
   for (const [name, defaults] of Object.entries(kindMembers)) {
-    const kind = own(answer, name)
+    const kind = answer[name]
     const expected = accessTokenClaims !== undefined && own(accessTokenClaims, name)
     if (kind === undefined || expected === true) continue
     const allowed = typeof expected === "string" ? [expected.toLowerCase()] : defaults
@@ -73,10 +74,10 @@ const refusedKind = (answer: Claims, { accessTokenClaims, claims }: Policy): Ref
 const wrongKind = (name: string): string =>
   `Its ${name} does not mark an access token. Refresh tokens and tokens that are bound to a key are refused. If the token is an access token, set accessTokenClaims.`
 
-const subjectOf = (answer: Claims, { subjectClaims }: Policy): unknown =>
-  subjectClaims.map((name) => own(answer, name)).find((value) => value !== undefined)
+const subjectOf = (answer: Claims, { subjectClaims }: ResponsePolicy): unknown =>
+  subjectClaims.map((name) => answer[name]).find((value) => value !== undefined)
 
-const refusedSubject = (answer: Claims, policy: Policy): Refused | undefined =>
+const refusedSubject = (answer: Claims, policy: ResponsePolicy): RefusedResponse | undefined =>
   subjectOf(answer, policy) === undefined
     ? refused(
         "sub",
@@ -85,7 +86,12 @@ const refusedSubject = (answer: Claims, policy: Policy): Refused | undefined =>
       )
     : undefined
 
-const readClaims = (answer: Claims, present: Claims, policy: Policy, now: number): VerifiedToken | Refused => {
+const readClaims = (
+  answer: Claims,
+  present: Claims,
+  policy: ResponsePolicy,
+  now: number
+): VerifiedToken | RefusedResponse => {
   const { forbiddenClaims = ["at_hash", "c_hash", "s_hash", "events"] } = policy.claims
   const forbidden = forbiddenClaims.find((name) => Object.hasOwn(present, name))
   if (forbidden !== undefined) return refused(forbidden, policy.claims, undefined)
@@ -93,16 +99,16 @@ const readClaims = (answer: Claims, present: Claims, policy: Policy, now: number
   const missing = policy.claims.requiredClaims.find(([name, value]) => !has(present, name, value))
   if (missing !== undefined) return refused(missing[0], policy.claims, undefined)
   // RFC 7662 §2.2 requires an integer. A JWT may have a fraction (RFC 7519 §2).
-  const exp = own(present, "exp")
+  const exp = present["exp"]
   if (typeof exp === "number" && !Number.isInteger(exp)) return refused("exp", policy.claims, undefined)
   // A server may omit iss and exp: it is the issuer itself, and an active token has not expired (RFC 7662 §2.2).
   const token = claims.read(
-    {
+    ownProperties({
       iss: policy.claims.issuer,
       exp: Math.floor(now / 1000) + defaultLifetime,
       ...present,
       sub: subjectOf(present, policy)
-    },
+    }),
     policy.claims,
     now
   )
@@ -119,7 +125,7 @@ const readClaims = (answer: Claims, present: Claims, policy: Policy, now: number
   }
 }
 
-const refused = (claim: string, { issuer }: ClaimsPolicy, cause: string | undefined): Refused => ({
+const refused = (claim: string, { issuer }: CheckedPolicy, cause: string | undefined): RefusedResponse => ({
   error: new InvalidToken({ reason: "Claim", claim }),
   advice: cause === undefined ? undefined : `A token was refused, although ${issuer} reports it as active. ${cause}`
 })

@@ -1,6 +1,0 @@
-/** Fails with a `ConfigurationError` whose message begins with the name of the option. */
-import * as Effect from "effect/Effect"
-import { ConfigurationError } from "./SecurityError.ts"
-
-export const refuseSetting = (setting: string, message: string): Effect.Effect<never, ConfigurationError> =>
-  Effect.fail(new ConfigurationError({ setting, message: `${setting} ${message}` }))
