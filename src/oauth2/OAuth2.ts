@@ -42,6 +42,9 @@
  *
  * @since 0.1.0
  */
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import { isReadonlyObject } from "effect/Predicate"
 import * as Struct from "effect/Struct"
 import type { Implications } from "../guard/scheme/implication.ts"
 import type { OAuth2Scheme, UnknownClaims } from "./oauth2Scheme.ts"
@@ -117,17 +120,93 @@ export interface Constructor<Flow> {
   ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
 }
 
+/**
+ * Constructor of schemes with one flow, whose URLs are options or the endpoints of a `provider`.
+ *
+ * **Details**
+ *
+ * Throws a `TypeError` like `Constructor`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FlowConstructor<Flow> {
+  <
+    const Name extends string,
+    const Scopes extends Readonly<Record<string, string>>,
+    const Implies extends Implications<keyof Scopes & string> = NoImplications,
+    Claims extends object = UnknownClaims,
+    ProviderOption extends ProviderEndpoints<Flow> | Config.Config<ProviderEndpoints<Flow>> = never
+  >(
+    name: Name,
+    options: Options<Scopes, Implies, Claims> &
+      RequiredOptions<Implies, Claims> &
+      (Flow | ProviderFlow<Flow, ProviderOption>)
+  ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims, ProviderError<ProviderOption>>
+}
+
+// ProviderError<Config.Config<…>> -> ConfigError. ProviderError<ProviderEndpoints<…>> -> never
+type ProviderError<ProviderOption> = [ProviderOption] extends [never]
+  ? never
+  : ProviderOption extends Config.Config<unknown>
+    ? Config.ConfigError
+    : never
+
+/**
+ * Endpoints of a provider that a flow needs, as `Provider.auth0` and others return them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProviderEndpoints<Flow> {
+  readonly endpoints: Pick<Flow, RequiredKeys<Flow>>
+}
+
+// RequiredKeys<AuthorizationCodeFlow> -> "authorizationUrl" | "tokenUrl"
+type RequiredKeys<Flow> = { [K in keyof Flow]-?: {} extends Pick<Flow, K> ? never : K }[keyof Flow]
+
+/**
+ * The option `provider` in place of the URLs of a flow.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ProviderFlow<Flow, ProviderOption> = { readonly [K in RequiredKeys<Flow>]?: never } & {
+  /**
+   * The provider whose endpoints clients use: the result of a function of `Provider`, or a `Config` of one. The scheme's
+   * layer reads a `Config`, so that a module with the scheme can be loaded without configuration.
+   */
+  readonly provider: ProviderOption
+}
+
 /** Creates the constructor of schemes with one flow. Picks the fields of the flow from the options. */
 const ofFlow =
   <Name extends keyof Flows>(
     flow: Name,
     fields: ReadonlyArray<keyof Required<Flows>[Name]>
-  ): Constructor<Required<Flows>[Name]> =>
+  ): FlowConstructor<Required<Flows>[Name]> =>
   (name, options) => {
     const own = ownProperties(options)
-    return scheme(`OAuth2.${flow}`, name, own, {
-      flows: { [flow]: Struct.pick(own as Required<Flows>[Name], fields) }
+    const provider: unknown = Object.hasOwn(own, "provider") ? (own as { provider?: unknown }).provider : undefined
+    const at = (urls: object): Flows => ({
+      [flow]: Struct.pick({ ...ownProperties(urls), ...own } as unknown as Required<Flows>[Name], fields)
     })
+    const kind = Effect.isEffect(provider)
+      ? // Safe cast: a `Config` needs no services.
+        { lateFlows: Effect.map(provider as Effect.Effect<unknown, unknown>, endpointsOf(flow, at)) }
+      : { flows: provider === undefined ? at({}) : endpointsOf(flow, at)(provider) }
+    return scheme(`OAuth2.${flow}`, name, own, kind)
+  }
+
+/** Returns the flows at the endpoints of a provider. A provider without endpoints has no flow. */
+const endpointsOf =
+  (flow: string, at: (urls: object) => Flows) =>
+  (provider: unknown): Flows => {
+    const endpoints: unknown = isReadonlyObject(provider) ? ownProperties(provider)["endpoints"] : undefined
+    if (isReadonlyObject(endpoints)) return at(endpoints)
+    throw new TypeError(
+      `OAuth2.${flow}: provider has no endpoints. Use a function of Provider that returns endpoints, or { endpoints: { … } } with the URLs.`
+    )
   }
 
 /**
@@ -147,10 +226,26 @@ const ofFlow =
  * })
  * ```
  *
+ * **Example** (Reading the provider from the environment)
+ *
+ * ```ts
+ * import { Config } from "effect"
+ * import { JwtVerifier, OAuth2, Provider } from "effect-oauth2"
+ *
+ * const auth0 = Config.map(
+ *   Config.all({ domain: Config.String("AUTH0_DOMAIN"), audience: Config.String("AUDIENCE") }),
+ *   Provider.auth0
+ * )
+ *
+ * export const auth = OAuth2.authorizationCode("Auth0", { provider: auth0, scopes: { me: "Read your profile" } })
+ *
+ * export const Authentication = auth.layer(JwtVerifier.layerConfig(auth0))
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const authorizationCode: Constructor<AuthorizationCodeFlow> = ofFlow("authorizationCode", [
+export const authorizationCode: FlowConstructor<AuthorizationCodeFlow> = ofFlow("authorizationCode", [
   "authorizationUrl",
   "tokenUrl",
   "refreshUrl"
@@ -177,7 +272,7 @@ export const authorizationCode: Constructor<AuthorizationCodeFlow> = ofFlow("aut
  * @category constructors
  * @since 0.1.0
  */
-export const clientCredentials: Constructor<ClientCredentialsFlow> = ofFlow("clientCredentials", [
+export const clientCredentials: FlowConstructor<ClientCredentialsFlow> = ofFlow("clientCredentials", [
   "tokenUrl",
   "refreshUrl"
 ])
@@ -208,7 +303,7 @@ export const clientCredentials: Constructor<ClientCredentialsFlow> = ofFlow("cli
  * @category constructors
  * @since 0.1.0
  */
-export const deviceAuthorization: Constructor<DeviceAuthorizationFlow> = ofFlow("deviceAuthorization", [
+export const deviceAuthorization: FlowConstructor<DeviceAuthorizationFlow> = ofFlow("deviceAuthorization", [
   "deviceAuthorizationUrl",
   "tokenUrl",
   "refreshUrl"
@@ -232,7 +327,7 @@ export const deviceAuthorization: Constructor<DeviceAuthorizationFlow> = ofFlow(
  * @category constructors
  * @since 0.1.0
  */
-export const password: Constructor<PasswordFlow> = ofFlow("password", ["tokenUrl", "refreshUrl"])
+export const password: FlowConstructor<PasswordFlow> = ofFlow("password", ["tokenUrl", "refreshUrl"])
 
 /**
  * Creates a scheme for the implicit flow (RFC 6749 §4.2).
@@ -252,7 +347,7 @@ export const password: Constructor<PasswordFlow> = ofFlow("password", ["tokenUrl
  * @category constructors
  * @since 0.1.0
  */
-export const implicit: Constructor<ImplicitFlow> = ofFlow("implicit", ["authorizationUrl", "refreshUrl"])
+export const implicit: FlowConstructor<ImplicitFlow> = ofFlow("implicit", ["authorizationUrl", "refreshUrl"])
 
 /**
  * Creates a scheme with several flows. Equivalent to FastAPI's `OAuth2(flows=…)`.

@@ -27,10 +27,11 @@ const testToken = (token: TestToken<string>): VerifiedToken => {
   })
 }
 
-export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
+/** `resolved` reads the URLs of the scheme from the program's configuration. */
+export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved: Effect.Effect<void, unknown>) => {
   // Not memoized: one build may contain several apps, each with its own verifier. A memoized layer would use the first
   // verifier for every app.
-  const layerOf = <R>(authentication: Effect.Effect<Authentication, never, R>) =>
+  const layerOf = <E, R>(authentication: Effect.Effect<Authentication, E, R>) =>
     Layer.fresh(Layer.effect(scheme.service, authentication))
 
   const decode = claims && claimsDecoder(claims)
@@ -82,7 +83,7 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined) => {
 
   const layer = <E, R>(verifier: Layer.Layer<TokenVerifier, E, R>) =>
     // Only the scheme's own layer is not memoized. Schemes that get the same verifier layer share one verifier.
-    Layer.provide(layerOf(Effect.map(TokenVerifier, authenticationBy)), verifier)
+    Layer.provide(layerOf(Effect.andThen(resolved, Effect.map(TokenVerifier, authenticationBy))), verifier)
 
   return { layer, layerTest, layerTestGranted }
 }

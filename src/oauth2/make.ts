@@ -1,5 +1,9 @@
 /** Creates a scheme: validates its options and assembles its members. */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { isReadonlyObject } from "effect/Predicate"
 import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
@@ -47,6 +51,8 @@ const assertRealm = (where: string, realm: string): void => {
 /** Properties that distinguish the kinds of schemes: the credential, and its description in documents. */
 export interface Kind {
   readonly flows?: Flows
+  /** Returns the flows when the scheme's layer is built. Replaces `flows`. */
+  readonly lateFlows?: Effect.Effect<Flows, unknown>
   readonly openIdConnectUrl?: string
   /** The fields of the Security Scheme Object, for a scheme without OAuth flows. */
   readonly definition?: Readonly<Record<string, unknown>>
@@ -85,6 +91,45 @@ const assertUrls = (where: string, urls: Readonly<Record<string, unknown>>): voi
   }
 }
 
+/** The flows of a scheme, which may depend on the program's configuration. */
+class FlowsOf {
+  readonly #where: string
+  readonly #late: Effect.Effect<Flows, unknown> | undefined
+  #flows: Flows | undefined
+
+  constructor(where: string, flows: Flows, late: Effect.Effect<Flows, unknown> | undefined) {
+    this.#where = where
+    this.#late = late
+    this.#flows = late === undefined ? flows : undefined
+  }
+
+  /** Reads the configuration. The scheme's layer runs this when it is built. */
+  readonly resolved: Effect.Effect<void, unknown> = Effect.suspend(() =>
+    this.#late === undefined
+      ? Effect.void
+      : Effect.map(this.#late, (flows) => {
+          assertFlows(this.#where, flows)
+          this.#flows = flows
+        })
+  )
+
+  /**
+   * Returns the flows for a document. A document may be created while a request is answered, when the program's
+   * `ConfigProvider` is not in the context, so the flows of the layer are stored. Without a layer, for example in a
+   * script, the configuration is read here.
+   */
+  get current(): Flows {
+    if (this.#flows !== undefined) return this.#flows
+    const exit = Effect.runSyncExitWith(Fiber.getCurrent()?.context ?? Context.empty())(this.resolved)
+    if (this.#flows !== undefined) return this.#flows
+    throw new TypeError(
+      `${this.#where}: the URLs of the provider option are not available. Build the scheme's layer before the document, or set the variables. ${
+        Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : ""
+      }`.trimEnd()
+    )
+  }
+}
+
 /** Throws if a check belongs to another scheme. Its code expects claims that the other scheme's schema decoded. */
 const assertOwnChecks = (where: string, method: string, { expression: self, scheme }: policies.Part): void => {
   const other = expression.checks(self).find((check) => check.scheme !== undefined && check.scheme !== scheme)
@@ -113,7 +158,8 @@ export const make = <
   }
   const names = Object.keys(options.scopes)
   const { realm = name, renderers = {}, responses = "fastapi" } = options
-  const { authScheme = "Bearer", definition, flows = {}, openIdConnectUrl, source } = ownProperties(kind)
+  const { authScheme = "Bearer", definition, flows = {}, lateFlows, openIdConnectUrl, source } = ownProperties(kind)
+  const flowsOf = new FlowsOf(where, flows, lateFlows)
   install()
   assertName(where, name)
   assertScopeTokens(where, names)
@@ -124,13 +170,17 @@ export const make = <
   assertFlows(where, flows)
   assertUrls(where, {
     // A scheme without flows needs the URL of OpenID Connect Discovery.
-    ...(definition === undefined && Object.keys(flows).length === 0 ? { openIdConnectUrl } : undefined),
+    ...(definition === undefined && lateFlows === undefined && Object.keys(flows).length === 0
+      ? { openIdConnectUrl }
+      : undefined),
     ...Struct.pick(options, ["oauth2MetadataUrl"])
   })
 
   const scheme = schemes.make(name, {
     source,
-    definition: securitySchemeObject.make(ownProperties({ ...options, flows, openIdConnectUrl, definition })),
+    definition: securitySchemeObject.make(
+      ownProperties({ ...options, flows: () => flowsOf.current, openIdConnectUrl, definition })
+    ),
     implication: implication.make(where, names, options.implies ?? {}),
     // Frozen, because the errors of many requests share the list.
     settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers, authScheme }),
@@ -162,7 +212,9 @@ export const make = <
     name,
     scopes: options.scopes,
     description: options.description,
-    flows,
+    get flows() {
+      return flowsOf.current
+    },
     errors: scheme.errors,
     require: (...items: ReadonlyArray<Item>) => makeRequirement(policy("require", items, false)),
     optional: (...items: ReadonlyArray<Item>) => makeRequirement(policy("optional", items, true)),
@@ -180,7 +232,7 @@ export const make = <
       options?: { readonly error: Schema.Top }
     ) => requirements.check(name, holds, options, scheme),
     ...authorize.make(scheme),
-    ...schemeLayers.make(scheme, options.claims),
+    ...schemeLayers.make(scheme, options.claims, flowsOf.resolved),
     withScopes: (...scopes: ReadonlyArray<string>) => {
       assertDeclared("withScopes", scopes)
       return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, scheme))

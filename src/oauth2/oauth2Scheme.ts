@@ -61,11 +61,12 @@ export interface OAuth2Scheme<
   in out Name extends string,
   in out Scope extends string,
   in out Implies = {},
-  out Claims extends object = UnknownClaims
+  out Claims extends object = UnknownClaims,
+  out LayerError = never
 > {
   /** The scheme's name in OpenAPI's `components.securitySchemes`. */
   readonly name: Name
-  /** The scheme's flows. Empty if the scheme uses OpenID Connect Discovery. */
+  /** The scheme's flows. Empty if the scheme uses OpenID Connect Discovery. Throws if a `provider` is not available yet. */
   readonly flows: Flows
   /** The declared scopes with their descriptions. */
   readonly scopes: Readonly<Record<Scope, string>>
@@ -475,6 +476,9 @@ export interface OAuth2Scheme<
    * layer. Give the same layer to several schemes, or to `Layer.provide` for `TokenVerifier.invalidate`, and all of them
    * share one verifier.
    *
+   * If the scheme's `provider` option is a `Config`, the layer reads it, and fails with a `ConfigError` if a value is
+   * missing.
+   *
    * **Example** (Providing a verifier to a scheme)
    *
    * ```ts
@@ -490,7 +494,7 @@ export interface OAuth2Scheme<
    */
   readonly layer: <E, R>(
     verifier: Layer.Layer<TokenVerifier, E, R>
-  ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E, R>
+  ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E | LayerError, R>
 
   /**
    * Layer that authorizes the request in the context, and provides `BearerToken` and `AccessToken`.

@@ -4,6 +4,7 @@
  * **Details**
  *
  * Each function returns a plain object. Change it with a spread: `{ ...Provider.auth0({ … }), maxTokenAge: "1 hour" }`.
+ * If the endpoints of a provider are fixed, the object also has them for the `provider` option of a scheme.
  *
  * | your provider | use |
  * |---|---|
@@ -54,6 +55,60 @@ const domain = (provider: string, value: string, example: string): string =>
   ).toLowerCase()
 
 /**
+ * The endpoints of a provider at which clients get tokens. Schemes write them into OpenAPI documents.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Endpoints {
+  /** The authorization endpoint (RFC 6749 §3.1). */
+  readonly authorizationUrl: string
+  /** The token endpoint (RFC 6749 §3.2). */
+  readonly tokenUrl: string
+  /** The device authorization endpoint (RFC 8628 §3.1). */
+  readonly deviceAuthorizationUrl?: string
+}
+
+/**
+ * Options for `JwtVerifier`, and the endpoints for the `provider` option of a scheme.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LoginOptions<out E extends Endpoints = Endpoints> extends Options {
+  readonly endpoints: E
+}
+
+const withEndpoints = <E extends Endpoints>(options: Options, endpointsOf: (issuer: string) => E): LoginOptions<E> => ({
+  ...options,
+  endpoints: endpointsOf(options.issuer)
+})
+
+/** The endpoints of a provider that supports the device flow. */
+type DeviceEndpoints = Required<Endpoints>
+
+/** Returns endpoints below a URL, such as the issuer. */
+const below =
+  (authorization: string, token: string) =>
+  (url: string): Endpoints => {
+    const base = url.replace(/\/$/, "")
+    return { authorizationUrl: `${base}/${authorization}`, tokenUrl: `${base}/${token}` }
+  }
+
+const belowWithDevice =
+  (authorization: string, token: string, device: string) =>
+  (url: string): DeviceEndpoints => ({
+    ...below(authorization, token)(url),
+    deviceAuthorizationUrl: `${url.replace(/\/$/, "")}/${device}`
+  })
+
+const googleEndpoints: DeviceEndpoints = {
+  authorizationUrl: "https://accounts.google.com/o/oauth2/v2/auth",
+  tokenUrl: "https://oauth2.googleapis.com/token",
+  deviceAuthorizationUrl: "https://oauth2.googleapis.com/device/code"
+}
+
+/**
  * Creates options for Auth0.
  *
  * **Details**
@@ -91,15 +146,19 @@ export const auth0 = (options: {
   readonly audience: Audience
   /** Reads the scopes from `permissions`. @default false */
   readonly permissions?: boolean
-}): Options => ({
-  issuer: `https://${domain("auth0", options.domain, "example.eu.auth0.com")}/`,
-  audience: options.audience,
-  algorithms: ["RS256", "PS256"],
-  profile: "jwt",
-  // If a client requests no scopes, its token has no `scope` claim.
-  accessTokenClaims: { scope: true, azp: true, client_id: true },
-  ...(ownProperties(options).permissions === true ? { scopesPath: ["permissions"] as const } : undefined)
-})
+}): LoginOptions<DeviceEndpoints> =>
+  withEndpoints(
+    {
+      issuer: `https://${domain("auth0", options.domain, "example.eu.auth0.com")}/`,
+      audience: options.audience,
+      algorithms: ["RS256", "PS256"],
+      profile: "jwt",
+      // If a client requests no scopes, its token has no `scope` claim.
+      accessTokenClaims: { scope: true, azp: true, client_id: true },
+      ...(ownProperties(options).permissions === true ? { scopesPath: ["permissions"] as const } : undefined)
+    },
+    belowWithDevice("authorize", "oauth/token", "oauth/device/code")
+  )
 
 /**
  * Creates options for a custom authorization server of Okta.
@@ -131,19 +190,23 @@ export const okta = (options: {
   readonly authorizationServer?: string
   /** Audience of the authorization server. Okta's default server has `api://default`. */
   readonly audience: Audience
-}): Options => ({
-  issuer: `https://${domain("okta", options.domain, "example.okta.com")}/oauth2/${checked(
-    "okta: authorizationServer",
-    ownProperties(options).authorizationServer ?? "default",
-    /^\w+$/,
-    "the ID of a custom authorization server, such as default"
-  )}`,
-  audience: options.audience,
-  algorithms: ["RS256"],
-  profile: "jwt",
-  clientIdClaim: "cid",
-  accessTokenClaims: { cid: true }
-})
+}): LoginOptions<DeviceEndpoints> =>
+  withEndpoints(
+    {
+      issuer: `https://${domain("okta", options.domain, "example.okta.com")}/oauth2/${checked(
+        "okta: authorizationServer",
+        ownProperties(options).authorizationServer ?? "default",
+        /^\w+$/,
+        "the ID of a custom authorization server, such as default"
+      )}`,
+      audience: options.audience,
+      algorithms: ["RS256"],
+      profile: "jwt",
+      clientIdClaim: "cid",
+      accessTokenClaims: { cid: true }
+    },
+    belowWithDevice("v1/authorize", "v1/token", "v1/device/authorize")
+  )
 
 /**
  * Creates options for Keycloak.
@@ -189,7 +252,7 @@ export const keycloak = (options: {
   readonly audience: Audience
   /** Source of the scopes: the claim `scope`, the roles of the realm, or the roles of a client. @default "scope" */
   readonly scopesFrom?: "scope" | "realm" | { readonly client: string }
-}): Options => {
+}): LoginOptions<DeviceEndpoints> => {
   const { audience, realm, scopesFrom = "scope" } = ownProperties(options)
   const url = checked(
     "keycloak: url",
@@ -202,17 +265,24 @@ export const keycloak = (options: {
   )
   const client = typeof scopesFrom === "object" ? scopesFrom.client : undefined
   if (typeof client !== "string" || client === "") assertOneOf("keycloak: scopesFrom", scopesFrom, ["scope", "realm"])
-  return {
-    issuer: `${url.replace(/\/+$/, "")}/realms/${name}`,
-    audience,
-    profile: "jwt",
-    accessTokenClaims: { typ: "Bearer" },
-    // The claim `typ` is a sufficient mark. Before version 25, and with the mapper "Nonce backwards compatible", access
-    // tokens have a nonce, too.
-    forbiddenClaims: [],
-    ...(client === undefined ? undefined : { scopesPath: ["resource_access", client, "roles"] as const }),
-    ...(scopesFrom === "realm" ? { scopesPath: ["realm_access", "roles"] as const } : undefined)
-  }
+  return withEndpoints(
+    {
+      issuer: `${url.replace(/\/+$/, "")}/realms/${name}`,
+      audience,
+      profile: "jwt",
+      accessTokenClaims: { typ: "Bearer" },
+      // The claim `typ` is a sufficient mark. Before version 25, and with the mapper "Nonce backwards compatible", access
+      // tokens have a nonce, too.
+      forbiddenClaims: [],
+      ...(client === undefined ? undefined : { scopesPath: ["resource_access", client, "roles"] as const }),
+      ...(scopesFrom === "realm" ? { scopesPath: ["realm_access", "roles"] as const } : undefined)
+    },
+    belowWithDevice(
+      "protocol/openid-connect/auth",
+      "protocol/openid-connect/token",
+      "protocol/openid-connect/auth/device"
+    )
+  )
 }
 
 /**
@@ -288,7 +358,7 @@ export const entra = (options: {
   readonly version?: "1.0" | "2.0"
   /** National cloud: `"us"` is Azure Government, `"china"` is operated by 21Vianet. @default "global" */
   readonly cloud?: "global" | "us" | "china"
-}): Options => {
+}): LoginOptions<DeviceEndpoints> => {
   const { audience, cloud = "global", permissions = "delegated", tenant, version = "2.0" } = ownProperties(options)
   assertOneOf("entra: permissions", permissions, ["delegated", "application"])
   assertOneOf("entra: version", version, ["1.0", "2.0"])
@@ -302,11 +372,14 @@ export const entra = (options: {
   if (version === "1.0" && cloud !== "global") {
     throw new TypeError('Provider.entra: version must be "2.0" in a national cloud.')
   }
-  return {
-    issuer:
-      version === "1.0" ? `https://sts.windows.net/${directory}/` : `https://${entraHosts[cloud]}/${directory}/v2.0`,
-    ...entraRules(audience, permissions, version)
-  }
+  return withEndpoints(
+    {
+      issuer:
+        version === "1.0" ? `https://sts.windows.net/${directory}/` : `https://${entraHosts[cloud]}/${directory}/v2.0`,
+      ...entraRules(audience, permissions, version)
+    },
+    () => belowWithDevice("authorize", "token", "devicecode")(`https://${entraHosts[cloud]}/${directory}/oauth2/v2.0`)
+  )
 }
 
 /** Rules for the tokens of every tenant. */
@@ -500,14 +573,18 @@ const awsDomain = (region: string): string =>
 export const google = (options: {
   /** OAuth client ID. For tokens of service accounts, the URL of the service. */
   readonly audience: Audience
-}): Options => ({
-  issuer: "https://accounts.google.com",
-  issuerAliases: ["accounts.google.com"],
-  audience: options.audience,
-  algorithms: ["RS256"],
-  profile: "id-token",
-  clientIdClaim: "azp"
-})
+}): LoginOptions<DeviceEndpoints> =>
+  withEndpoints(
+    {
+      issuer: "https://accounts.google.com",
+      issuerAliases: ["accounts.google.com"],
+      audience: options.audience,
+      algorithms: ["RS256"],
+      profile: "id-token",
+      clientIdClaim: "azp"
+    },
+    () => googleEndpoints
+  )
 
 const httpUrl = /^https?:\/\/[^\s?#]+$/
 
@@ -552,21 +629,24 @@ export const zitadel = (options: {
   readonly domain: string
   /** ID of the API's project, which is the audience. */
   readonly projectId: string
-}): Options => {
+}): LoginOptions<DeviceEndpoints> => {
   const projectId = checked(
     "zitadel: projectId",
     options.projectId,
     /^\w+$/,
     "the ID of a project, such as 228318482348"
   )
-  return {
-    issuer: `https://${domain("zitadel", options.domain, "example.eu1.zitadel.cloud")}`,
-    audience: projectId,
-    profile: "jwt",
-    accessTokenClaims: { jti: true },
-    scopesPath: [`urn:zitadel:iam:org:project:${projectId}:roles`],
-    scopesFormat: "names"
-  }
+  return withEndpoints(
+    {
+      issuer: `https://${domain("zitadel", options.domain, "example.eu1.zitadel.cloud")}`,
+      audience: projectId,
+      profile: "jwt",
+      accessTokenClaims: { jti: true },
+      scopesPath: [`urn:zitadel:iam:org:project:${projectId}:roles`],
+      scopesFormat: "names"
+    },
+    belowWithDevice("oauth/v2/authorize", "oauth/v2/token", "oauth/v2/device_authorization")
+  )
 }
 
 /**
@@ -605,19 +685,23 @@ export const authentik = (options: {
   readonly application: string
   /** Client ID of the application's provider, or the IDs of several. */
   readonly clientId: Audience
-}): Options => ({
-  issuer: `${baseUrl("authentik: url", options.url, "https://auth.example.com")}/application/o/${checked(
-    "authentik: application",
-    options.application,
-    /^[\w-]+$/,
-    "the slug of an application, such as items"
-  )}/`,
-  audience: options.clientId,
-  profile: "jwt",
-  clientIdClaim: "azp",
-  accessTokenClaims: { uid: true },
-  forbiddenClaims: otherClaims.jwt.filter((claim) => claim !== "nonce")
-})
+}): LoginOptions<DeviceEndpoints> =>
+  withEndpoints(
+    {
+      issuer: `${baseUrl("authentik: url", options.url, "https://auth.example.com")}/application/o/${checked(
+        "authentik: application",
+        options.application,
+        /^[\w-]+$/,
+        "the slug of an application, such as items"
+      )}/`,
+      audience: options.clientId,
+      profile: "jwt",
+      clientIdClaim: "azp",
+      accessTokenClaims: { uid: true },
+      forbiddenClaims: otherClaims.jwt.filter((claim) => claim !== "nonce")
+    },
+    (issuer) => belowWithDevice("authorize/", "token/", "device/")(issuer.replace(/\/[^/]+\/$/, ""))
+  )
 
 /**
  * Creates options for Ory Hydra and Ory Network with JWT access tokens.
@@ -655,12 +739,16 @@ export const hydra = (options: {
   readonly issuer: string
   /** Audience that clients request. */
   readonly audience: Audience
-}): Options => ({
-  issuer: options.issuer,
-  audience: options.audience,
-  profile: "jwt",
-  accessTokenClaims: { client_id: true }
-})
+}): LoginOptions<DeviceEndpoints> =>
+  withEndpoints(
+    {
+      issuer: options.issuer,
+      audience: options.audience,
+      profile: "jwt",
+      accessTokenClaims: { client_id: true }
+    },
+    belowWithDevice("oauth2/auth", "oauth2/token", "oauth2/device/auth")
+  )
 
 /**
  * Creates options for Logto.
@@ -697,11 +785,15 @@ export const logto = (options: {
   readonly domain: string
   /** Identifier of the API resource. */
   readonly audience: Audience
-}): Options => ({
-  issuer: `https://${domain("logto", options.domain, "example.logto.app")}/oidc`,
-  audience: options.audience,
-  algorithms: ["ES384", "ES256", "ES512", "RS256"]
-})
+}): LoginOptions =>
+  withEndpoints(
+    {
+      issuer: `https://${domain("logto", options.domain, "example.logto.app")}/oidc`,
+      audience: options.audience,
+      algorithms: ["ES384", "ES256", "ES512", "RS256"]
+    },
+    below("auth", "token")
+  )
 
 /**
  * Creates options for session tokens of Clerk.
@@ -739,14 +831,18 @@ export const clerk = (options: {
   readonly domain: string
   /** Origins of your pages, exactly as in `azp`: `https://app.example.com`. */
   readonly origins: Audience
-}): Options => ({
-  issuer: `https://${domain("clerk", options.domain, "clerk.example.com")}`,
-  audience: options.origins,
-  audienceClaim: "azp",
-  algorithms: ["RS256"],
-  profile: "jwt",
-  accessTokenClaims: { sid: true }
-})
+}): LoginOptions =>
+  withEndpoints(
+    {
+      issuer: `https://${domain("clerk", options.domain, "clerk.example.com")}`,
+      audience: options.origins,
+      audienceClaim: "azp",
+      algorithms: ["RS256"],
+      profile: "jwt",
+      accessTokenClaims: { sid: true }
+    },
+    below("oauth/authorize", "oauth/token")
+  )
 
 /**
  * Creates options for session tokens of WorkOS AuthKit.
@@ -903,19 +999,23 @@ export const pingOne = (options: {
   readonly audience: Audience
   /** Accepts tokens without `sub`, and uses `client_id` as their subject. @default false */
   readonly machineClients?: boolean
-}): Options => ({
-  issuer: `https://${domain("pingOne", options.domain, "auth.pingone.eu")}/${checked(
-    "pingOne: environmentId",
-    options.environmentId,
-    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
-    "the ID of the environment, which is a GUID"
-  ).toLowerCase()}/as`,
-  audience: options.audience,
-  algorithms: ["RS256"],
-  profile: "jwt",
-  accessTokenClaims: { scope: true, client_id: true },
-  ...subjectOf(options)
-})
+}): LoginOptions<DeviceEndpoints> =>
+  withEndpoints(
+    {
+      issuer: `https://${domain("pingOne", options.domain, "auth.pingone.eu")}/${checked(
+        "pingOne: environmentId",
+        options.environmentId,
+        /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+        "the ID of the environment, which is a GUID"
+      ).toLowerCase()}/as`,
+      audience: options.audience,
+      algorithms: ["RS256"],
+      profile: "jwt",
+      accessTokenClaims: { scope: true, client_id: true },
+      ...subjectOf(options)
+    },
+    belowWithDevice("authorize", "token", "device_authorization")
+  )
 
 /** Some providers write no `sub` for clients that act for themselves (RFC 9068 §2.2 requires it). */
 const subjectOf = (options: { readonly machineClients?: boolean }): Pick<Options, "subjectClaims"> =>
@@ -1345,12 +1445,16 @@ export const duende = (options: {
   readonly audience: Audience
   /** Accepts tokens without `sub`, and uses `client_id` as their subject. @default false */
   readonly machineClients?: boolean
-}): Options => ({
-  issuer: options.issuer,
-  audience: options.audience,
-  profile: "at+jwt",
-  ...subjectOf(options)
-})
+}): LoginOptions<DeviceEndpoints> =>
+  withEndpoints(
+    {
+      issuer: options.issuer,
+      audience: options.audience,
+      profile: "at+jwt",
+      ...subjectOf(options)
+    },
+    belowWithDevice("connect/authorize", "connect/token", "connect/deviceauthorization")
+  )
 
 /**
  * Creates options for any provider that follows OpenID Connect Discovery and issues JWT access tokens.

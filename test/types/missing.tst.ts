@@ -1,8 +1,8 @@
 // The compiler's message about each piece that a program may lack. Its last line names the piece.
-import { Effect, Layer } from "effect"
+import { Config, Effect, Layer } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { AccessToken, JwtVerifier, KeySet, OAuth2, TokenIntrospection } from "effect-oauth2"
+import { AccessToken, JwtVerifier, KeySet, OAuth2, Provider, TokenIntrospection } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
 import { auth, get, type Grant } from "./support.ts"
 
@@ -83,6 +83,31 @@ describe("the compiler names", () => {
     const app = HttpRouter.serve(route).pipe(Layer.provide(auth.layer(Verifier)), whole)
     // @ts-expect-error Type 'Missing<"The route `GET /x` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public."> & Seal<"GET /x">' is not assignable to type 'never'.
     run(Layer.launch(app))
+  })
+})
+
+describe("a provider from the configuration", () => {
+  const auth0 = { endpoints: { authorizationUrl: "https://idp.example.com/a", tokenUrl: "https://idp.example.com/t" } }
+  const scopes = { me: "" }
+
+  test("adds ConfigError to the scheme's layer, and a plain provider does not", () => {
+    const late = OAuth2.authorizationCode("Late", { provider: Config.map(Config.String("A"), () => auth0), scopes })
+    expect<Layer.Error<ReturnType<typeof late.layer<never, never>>>>().type.toBe<Config.ConfigError>()
+    const plain = OAuth2.authorizationCode("Plain", { provider: auth0, scopes })
+    expect<Layer.Error<ReturnType<typeof plain.layer<never, never>>>>().type.toBe<never>()
+  })
+
+  test("must have the endpoints of the flow", () => {
+    const google = OAuth2.deviceAuthorization("Google", { provider: Provider.google({ audience: "a" }), scopes })
+    expect(google.name).type.toBe<"Google">()
+    // @ts-expect-error Property 'provider' is missing in type
+    OAuth2.authorizationCode("None", { scopes })
+    // @ts-expect-error Property 'authorizationUrl' is missing in type
+    OAuth2.authorizationCode("Half", { tokenUrl: "/token", scopes })
+    // @ts-expect-error Property 'deviceAuthorizationUrl' is missing in type
+    OAuth2.deviceAuthorization("Device", { provider: auth0, scopes })
+    // @ts-expect-error 'provider' does not exist in type
+    OAuth2.authorizationCode("Both", { provider: auth0, tokenUrl: "/token", scopes })
   })
 })
 

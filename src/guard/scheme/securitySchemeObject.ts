@@ -102,7 +102,7 @@ const present = (fields: Fields): Fields =>
 
 export const make =
   (options: {
-    readonly flows: Flows
+    readonly flows: () => Flows
     readonly openIdConnectUrl: string | undefined
     readonly scopes: Readonly<Record<string, string>>
     readonly description?: string
@@ -121,7 +121,7 @@ export const make =
     if (openIdConnectUrl !== undefined) return { type: "openIdConnect", ...common, openIdConnectUrl }
     const metadata = present({ [added("oauth2MetadataUrl")]: oauth2MetadataUrl })
     const written = Object.fromEntries(
-      Object.entries(present({ ...flows })).map(([name, flow]) => [
+      Object.entries(present({ ...flows() })).map(([name, flow]) => [
         name === "deviceAuthorization" ? added(name) : name,
         { ...(flow as Fields), scopes }
       ])
