@@ -5,40 +5,42 @@ import * as assets from "./assets.ts"
 import * as configuration from "./configuration.ts"
 import * as documents from "./servedDocument.ts"
 import * as html from "./html.ts"
+import { type Path, type Paths, scriptFolder, type ScriptName } from "./paths.ts"
 import * as policy from "./contentSecurityPolicy.ts"
 import { relative } from "./relative.ts"
 import { digest, encode, immutable, type Resource, revalidated } from "./resource.ts"
 import * as scripts from "./scripts.ts"
 
-type Path = Resource["path"]
-
-export const make = Effect.fnUntraced(function* (document: Document, options: Options, files: assets.Assets) {
-  const path = options.path ?? "/docs"
-  const below = (name: string): Path => `/${`${path.replace(/\/$/, "")}/${name}`.slice(1)}`
-  const redirectPath = options.oauth2RedirectPath ?? below("oauth2-redirect")
-  const openApiPath = options.openApiPath ?? "/openapi.json"
-
-  if (openApiPath === path) return yield* configuration.refuse("openApiPath", `must differ from path (${path}).`)
-  if (redirectPath === path || redirectPath === openApiPath) {
-    return yield* configuration.refuse("oauth2RedirectPath", `must differ from path and openApiPath (${redirectPath}).`)
-  }
-
-  const { favicon, notices, script, style } = packageResources(files, below)
-  const pageScript = yield* scriptResource(below, "page", scripts.page)
-  const redirectScript = yield* scriptResource(below, "oauth2-redirect", scripts.redirect)
-  const url = options.url ?? relative(path, openApiPath === false ? path : openApiPath)
+/** Creates the page, and the files of `swagger-ui-dist`. */
+export const ofPackage = Effect.fnUntraced(function* (
+  document: Document,
+  options: Options,
+  paths: Paths,
+  { files, notice, version }: assets.Assets
+) {
+  const pageScript = yield* scriptResource(paths, "page.js", scripts.page)
+  const one = (name: assets.ServedName, body: Resource["body"]): Resource => ({
+    route: paths.file(assets.folder, undefined, name),
+    version,
+    body,
+    contentType: assets.contentTypes[name],
+    cacheControl: immutable,
+    headers: {}
+  })
+  const url = options.url ?? relative(paths.page, paths.document ?? paths.page)
+  const file = (name: assets.FileName) => relative(paths.page, paths.file(assets.folder, version, name))
 
   const page: Resource = {
-    path,
+    route: paths.page,
     body: encode(
       html.documentation({
         title: options.title ?? `${document.info.title} - Swagger UI`,
-        stylesheet: relative(path, style.path),
-        favicon: options.favicon ?? relative(path, favicon.path),
-        scripts: [relative(path, script.path), relative(path, pageScript.path)],
+        stylesheet: file("swagger-ui.css"),
+        favicon: options.favicon ?? file("favicon-32x32.png"),
+        scripts: [file("swagger-ui-bundle.js"), relative(paths.page, pageScript.path)],
         configuration: {
           url,
-          ...(redirectPath === false ? undefined : { oauth2RedirectUrl: relative(path, redirectPath) }),
+          ...(paths.redirect === undefined ? undefined : { oauth2RedirectUrl: relative(paths.page, paths.redirect) }),
           initOAuth: configuration.initOAuth(options.initOAuth),
           parameters: configuration.parameters(options)
         }
@@ -53,51 +55,45 @@ export const make = Effect.fnUntraced(function* (document: Document, options: Op
       )
     }
   }
-
   return [
     page,
-    pageScript,
-    style,
-    script,
-    favicon,
-    ...notices,
-    ...(redirectPath === false ? [] : [redirectScript, redirectPage(redirectPath, redirectScript.path)]),
-    ...(openApiPath === false ? [] : [documentResource(openApiPath, document)])
+    ...assets.fileNames.map((name) => one(name, files[name])),
+    ...(notice === undefined ? [] : [one(assets.noticeName, notice)])
   ]
 })
 
-// The URLs contain the version, so browsers may cache the files for a year.
-const packageResources = ({ files, notice, version }: assets.Assets, below: (name: string) => Path) => {
-  const one = (name: string, body: Resource["body"], contentType: string): Resource => ({
-    path: below(`swagger-ui-dist@${version}/${name}`),
-    body,
-    contentType,
-    cacheControl: immutable,
-    headers: {}
-  })
-  const file = (name: assets.FileName) => one(name, files[name], assets.contentTypes[name])
-  return {
-    style: file("swagger-ui.css"),
-    script: file("swagger-ui-bundle.js"),
-    favicon: file("favicon-32x32.png"),
-    notices: notice === undefined ? [] : [one(assets.noticeName, notice, "text/plain; charset=utf-8")]
-  }
-}
+/** Creates the resources that need no file: the scripts, the redirect page and the document. */
+export const ofLibrary = Effect.fnUntraced(function* (document: Document, paths: Paths) {
+  const pageScript = yield* scriptResource(paths, "page.js", scripts.page)
+  const redirectScript = yield* scriptResource(paths, "oauth2-redirect.js", scripts.redirect)
+  return [
+    pageScript.resource,
+    ...(paths.redirect === undefined
+      ? []
+      : [redirectScript.resource, redirectPage(paths.redirect, redirectScript.path)]),
+    ...(paths.document === undefined ? [] : [documentResource(paths.document, document)])
+  ]
+})
 
-// The URL contains the script's hash as its version.
-const scriptResource = (below: (name: string) => Path, name: string, text: string) => {
+// The URL contains the script's hash as its version, so browsers may cache the script for a year.
+const scriptResource = (paths: Paths, name: ScriptName, text: string) => {
   const body = encode(text)
-  return Effect.map(digest(body), (hash): Resource => ({
-    path: below(`${name}-${hash.slice(0, 16)}.js`),
-    body,
-    contentType: "text/javascript; charset=utf-8",
-    cacheControl: immutable,
-    headers: {}
-  }))
+  return Effect.map(digest(body), (hash) => {
+    const version = hash.slice(0, 16)
+    const resource: Resource = {
+      route: paths.file(scriptFolder, undefined, name),
+      version,
+      body,
+      contentType: "text/javascript; charset=utf-8",
+      cacheControl: immutable,
+      headers: {}
+    }
+    return { resource, path: paths.file(scriptFolder, version, name) }
+  })
 }
 
 const redirectPage = (path: Path, script: string): Resource => ({
-  path,
+  route: path,
   body: encode(html.redirect(relative(path, script))),
   contentType: "text/html; charset=utf-8",
   cacheControl: revalidated,
@@ -105,7 +101,7 @@ const redirectPage = (path: Path, script: string): Resource => ({
 })
 
 const documentResource = (path: Path, document: Document): Resource => ({
-  path,
+  route: path,
   body: encode(JSON.stringify(documents.servedAt(path, document))),
   contentType: "application/json",
   cacheControl: revalidated,

@@ -74,7 +74,7 @@ if (workerd !== undefined) {
       assert.strictEqual(await status("/api/me"), 401)
       assert.strictEqual(await status("/api/me", token), 200)
       assert.strictEqual(await status("/docs"), 200)
-      assert.strictEqual(await status("/docs/swagger-ui-dist@5.0.0/swagger-ui.css"), 200)
+      assert.strictEqual(await status("/docs/swagger-ui-dist/5.0.0/swagger-ui.css"), 200)
     })
 
     fresh("serves 20 concurrent requests while no key is cached, and 20 after a rotation", async () => {
