@@ -147,7 +147,10 @@ export class KeySet extends Context.Service<
      * A cached token is accepted while its key is among the keys that `findFetched` or `find` returns.
      */
     readonly findFetched: (header: KeySelector, clock: Clock.Clock, now: number) => ReadonlyArray<CryptoKey>
-    /** Fetches the keys unless they are fresh. Run it at start-up if the program must not start without keys. */
+    /**
+     * Fetches the keys unless they are fresh. Run it at start-up if the program must not start without keys. Provide the
+     * layer of the HTTP server first, so that the server does not listen before the keys are fetched.
+     */
     readonly refresh: Effect.Effect<void, AuthorizationServerUnavailable>
     /**
      * Forgets the fetched keys, and fetches them anew at the next lookup. Use it if a private key is compromised: the
@@ -229,6 +232,11 @@ export const layerStatic = (keys: {
  *
  * OpenID Connect Discovery 1.0 §4 is tried first, then RFC 8414 §3. The `issuer` in the metadata must equal the option
  * exactly (RFC 8414 §3.3). An invalid option fails the layer with a `ConfigurationError`.
+ *
+ * **Gotchas**
+ *
+ * If you fetch the keys at start-up, provide the layer of the HTTP server first, before this layer. The server is then
+ * built last. A server that listens while the keys are fetched leaves requests without a response.
  *
  * **Example** (Fetching the keys at start-up)
  *
