@@ -34,7 +34,8 @@
  *
  * If the issuer is unreachable, lookups of a missing key fail with `AuthorizationServerUnavailable` (503), never with
  * `InvalidToken` (401). This also holds if the issuer is unreachable at start-up. If the issuer responds again, the
- * first lookup after at most 5 seconds fetches the keys.
+ * first lookup fetches the keys as soon as 5 seconds have passed since the last failed fetch. If that fetch got a
+ * `Retry-After`, up to 1 minute must have passed.
  *
  * A missing key is refused (401) if a fetch was sent after a token named its `kid`. If no fetch may start yet, the
  * lookup fails with `AuthorizationServerUnavailable` (503), because the issuer may have published the key since. Its
