@@ -1,7 +1,7 @@
 /** Runs the Items API and its authorization server. Start it with `npm start`. */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Predicate } from "effect"
-import { FetchHttpClient, HttpMiddleware, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { FetchHttpClient, HttpEffect, HttpMiddleware, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { createServer } from "node:http"
 import * as Api from "./Api.ts"
 import { PortUnavailable } from "./AuthorizationServer.ts"
@@ -20,10 +20,10 @@ const program = Effect.gen(function* () {
   )
   const server = createServer()
   // At the end of the program, a client must not reuse a connection that the server is about to close.
-  const closeAtTheEnd = Effect.map((response: HttpServerResponse.HttpServerResponse) =>
-    server.listening ? response : HttpServerResponse.setHeader(response, "connection", "close")
+  const closesAtTheEnd = HttpEffect.withPreResponseHandler(handler, (_, response) =>
+    Effect.succeed(server.listening ? response : HttpServerResponse.setHeader(response, "connection", "close"))
   )
-  const app = HttpServer.serve(closeAtTheEnd(handler), HttpMiddleware.logger).pipe(
+  const app = HttpServer.serve(closesAtTheEnd, HttpMiddleware.logger).pipe(
     Layer.provide(
       NodeHttpServer.layer(() => server, {
         port: config.port,

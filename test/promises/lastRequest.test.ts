@@ -48,7 +48,11 @@ const waitUntilOpen = async (port: number): Promise<void> => {
 }
 
 /** The client closes nothing itself: the server ends each connection. */
-const stop = async (port: number, program: NodeJS.Process["pid"], begin: (connection: Connection) => Promise<void>) => {
+const stop = async (
+  port: number,
+  program: NodeJS.Process["pid"],
+  begin: (connection: Connection, index: number) => Promise<void>
+) => {
   const idle = await Promise.all(Array.from({ length: 3 }, () => openIdle(port)))
   const inProgress = await Promise.all(Array.from({ length: 3 }, () => open(port)))
   await Promise.all(inProgress.map(begin))
@@ -72,20 +76,21 @@ describe("a program that gets SIGTERM", () => {
         const program = yield* start("test/promises/programs/routesFirst.ts", { PORT: String(port) })
         const responses = yield* Effect.promise(async () => {
           await waitUntilOpen(port)
-          const inProgress = await stop(port, program.process.pid ?? 0, async ({ socket }) => {
-            await new Promise<void>((resolve) => socket.write(requestOf("/slow"), () => resolve()))
+          const paths = ["/slow", "/fails", "/slow"]
+          const inProgress = await stop(port, program.process.pid ?? 0, async ({ socket }, index) => {
+            await new Promise<void>((resolve) => socket.write(requestOf(paths[index] ?? "/"), () => resolve()))
             // The server has read the request when it answers another one that was sent later.
             await openIdle(port).then(({ socket }) => socket.destroy())
           })
           await Promise.all(inProgress.map(({ ended }) => ended))
           return inProgress.map(({ received }) => received())
         })
-        assert.lengthOf(responses, 3)
-        for (const response of responses) {
-          assert.match(response, /^HTTP\/1\.1 200 OK\r\n/)
-          assert.match(response, /^connection: close\r$/im)
-          assert.match(response, /\r\n\r\nslow$/)
-        }
+        assert.deepStrictEqual(
+          responses.map((response) => response.slice("HTTP/1.1 ".length, "HTTP/1.1 200".length)),
+          ["200", "500", "200"]
+        )
+        for (const response of responses) assert.match(response, /^connection: close\r$/im)
+        assert.match(responses[0] ?? "", /\r\n\r\nslow$/)
         assert.strictEqual(yield* program.ended, 130)
         assert.strictEqual(program.output.stderr, "")
       }),
