@@ -88,6 +88,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     title: "keys and metadata in nine kinds of trouble",
     mix: mixed,
     run: async (world, seconds) => {
+      // The server fetches the keys before the first fault.
+      await wait(1)
       await repeat(seconds, faults.length, async (index) => {
         await world.tellIssuer({ keysFault: faults[index]! })
         await world.setClock((index + 1) * 11 * minute)
