@@ -67,6 +67,7 @@ export default defineConfig({
         chunk("tokens", /\/src\/verifier\/(TokenVerifier|cache|request)/),
         chunk("introspection", /\/src\/verifier\/(TokenIntrospection|introspection)/),
         chunk("claims", /\/src\/verifier\/(authorizationServer|claims|report)/),
+        chunk("documentation", /\/src\/swaggerUi\//),
         chunk("jwt", /\/src\/verifier\/(JwtVerifier|KeySet|Provider|keys\/(?!importJwk)|jwt)/)
       ]
     },

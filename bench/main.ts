@@ -3,9 +3,10 @@ import { install } from "./install.ts"
 import { full } from "./modes/full.ts"
 import { growth } from "./modes/growth.ts"
 import { quick } from "./modes/quick.ts"
+import { refusals } from "./modes/refusals.ts"
 import { read } from "./options.ts"
 
-const modes = { full, quick, growth }
+const modes = { full, quick, growth, refusals }
 
 try {
   const settings = read(process.argv.slice(2))

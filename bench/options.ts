@@ -19,7 +19,7 @@ export const parts = [
 export type Part = (typeof parts)[number]
 
 export interface Settings {
-  readonly mode: "full" | "quick" | "growth"
+  readonly mode: "full" | "quick" | "growth" | "refusals"
   readonly connections: number
   readonly rounds: number | undefined
   /** Duration of each run. */
@@ -36,6 +36,7 @@ export interface Settings {
 
 const usage = `npm run bench                  measure everything, and update docs/performance.md
 npm run bench -- --quick       measure the main rows in less than a minute
+npm run bench -- --refusals    measure tokens that are refused after their signature is checked
 npm run bench -- --growth      measure the growth with routes, scopes, keys, connections, tokens and time
 
   --rows=${scenarioNames.join(",")}
@@ -74,12 +75,15 @@ export const read = (args: ReadonlyArray<string>): Settings => {
   }
 }
 
+const modes = ["quick", "growth", "refusals"] as const
+
 const parse = (args: ReadonlyArray<string>): Settings => {
   const { values } = parseArgs({
     args: [...args],
     options: {
       quick: { type: "boolean" },
       growth: { type: "boolean" },
+      refusals: { type: "boolean" },
       rows: { type: "string" },
       servers: { type: "string" },
       algorithms: { type: "string" },
@@ -92,7 +96,7 @@ const parse = (args: ReadonlyArray<string>): Settings => {
     }
   })
   return {
-    mode: values.quick === true ? "quick" : values.growth === true ? "growth" : "full",
+    mode: modes.find((mode) => values[mode] === true) ?? "full",
     connections: number("connections", values.connections) ?? 64,
     rounds: number("rounds", values.rounds),
     seconds: number("seconds", values.seconds),

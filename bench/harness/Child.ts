@@ -58,6 +58,11 @@ export class Child {
     return answer
   }
 
+  /** Sends a signal, such as `SIGSTOP`. */
+  signal(name: NodeJS.Signals): void {
+    this.#process.kill(name)
+  }
+
   stop(): Promise<void> {
     if (this.#ended !== undefined) return Promise.resolve()
     return new Promise((resolve) => {

@@ -16,7 +16,10 @@ export const scenarios = {
   garbage: "malformed tokens",
   garbageInTurn: "20,000 malformed tokens in turn",
   none: "no token",
-  scope: "a token without the scope"
+  scope: "a token without the scope",
+  badSignature: "one token with a bad signature",
+  badSignatures: "1,000 bad signatures in turn",
+  expired: "1,000 expired tokens in turn"
 } as const
 
 export type Scenario = keyof typeof scenarios
@@ -28,6 +31,10 @@ export const baselineOf = (scenario: Scenario): Scenario =>
 /** Returns `true` for scenarios that only serve as a baseline of other scenarios. */
 export const isBaseline = (scenario: Scenario): boolean => scenario === "openToken" || scenario === "openGarbage"
 
+/** Returns `true` for scenarios of tokens that are refused after their signature is checked. */
+export const isRefusal = (scenario: Scenario): boolean =>
+  scenario === "badSignature" || scenario === "badSignatures" || scenario === "expired"
+
 export const scenarioNames = Object.keys(scenarios) as ReadonlyArray<Scenario>
 
 const garbage = ["garbage.garbage.garbage", "garbage", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."]
@@ -38,6 +45,7 @@ const garbageInTurn = Array.from({ length: 20_000 }, (_, i) => `garbage${i}${i %
 /** Makes the requests of each scenario once. */
 export class Requests {
   readonly #mint: (index: number) => Token
+  readonly #mintExpired: (index: number) => Token
   readonly #withoutScope: Token
   readonly #tokens: Array<Token> = []
   readonly #invalidTokens: ReadonlyArray<string>
@@ -45,6 +53,7 @@ export class Requests {
 
   constructor(minter: Minter) {
     this.#mint = minting(minter)
+    this.#mintExpired = minting(minter, undefined, expired())
     this.#withoutScope = minting(minter, ["items:write"])(0)
     this.#invalidTokens = invalidTokens(minter)
   }
@@ -64,6 +73,12 @@ export class Requests {
     const { challenges: challenge } = server.definition
     const requests = this.#invalidTokens.map((token) => ({ path: "/items", token, status: 401, challenge }))
     return { server, list: challenge ? "invalid tokens" : "invalid tokens unchallenged", requests }
+  }
+
+  /** Returns the row that sends the tokens of a refused scenario to the open route. */
+  openRow(server: Server, scenario: Scenario): Row {
+    const tokens = this.row(server, scenario).requests.map(({ token }) => token)
+    return { server, list: `open, ${scenario}`, requests: this.#open(tokens) }
   }
 
   #make(scenario: Scenario, { challenges: challenge, withoutScope }: Definition): ReadonlyArray<Request> {
@@ -95,7 +110,24 @@ export class Requests {
             challenge: challenge && withoutScope === 401
           }
         ]
+      case "badSignature":
+        return this.#refused([this.#forged(0)], challenge)
+      case "badSignatures":
+        return this.#refused(
+          Array.from({ length: 1000 }, (_, index) => this.#forged(index)),
+          challenge
+        )
+      case "expired":
+        return this.#refused(
+          Array.from({ length: 1000 }, (_, index) => this.#mintExpired(index).compact),
+          challenge
+        )
     }
+  }
+
+  /** Returns a token with the signature of another token. */
+  #forged(index: number): string {
+    return forged(this.#token(index), this.#token(index + 1))
   }
 
   #open(tokens: ReadonlyArray<string | undefined>): ReadonlyArray<Request> {
@@ -127,12 +159,18 @@ export class Requests {
 const invalidTokens = (minter: Minter): ReadonlyArray<string> => {
   const mint = minting(minter)
   const changed = (claims: Readonly<Record<string, unknown>>) => minting(minter, undefined, claims)(0).compact
-  const [header, payload] = mint(0).compact.split(".")
-  const [, , signature] = mint(1).compact.split(".")
   return [
-    `${header}.${payload}.${signature}`,
-    changed({ exp: Math.floor(Date.now() / 1000) - 3600 }),
+    forged(mint(0), mint(1)),
+    changed(expired()),
     changed({ iss: "https://issuer.example.com" }),
     changed({ aud: "https://another.example.com" })
   ]
+}
+
+const expired = () => ({ exp: Math.floor(Date.now() / 1000) - 3600 })
+
+const forged = (token: Token, other: Token): string => {
+  const [header, payload] = token.compact.split(".")
+  const [, , signature] = other.compact.split(".")
+  return `${header}.${payload}.${signature}`
 }

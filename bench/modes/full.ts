@@ -1,15 +1,16 @@
 /** Measures every server in every scenario. A complete run updates docs/performance.md. */
 import { type Cell, compare, type Results } from "../harness/compare.ts"
 import type { Algorithm } from "../harness/issuer.ts"
-import { isBaseline, type Scenario, scenarioNames } from "../harness/scenarios.ts"
+import { isBaseline, isRefusal, type Scenario, scenarioNames } from "../harness/scenarios.ts"
 import { isOurs } from "../harness/servers.ts"
 import type { Settings } from "../options.ts"
 import { write } from "../report/document.ts"
 import { table } from "../report/table.ts"
+import { refusals } from "./refusals.ts"
 
 // Scenarios that do not depend on the algorithm are measured only with RS256.
 const scenariosOf: Readonly<Record<Algorithm, ReadonlyArray<Scenario>>> = {
-  RS256: scenarioNames,
+  RS256: scenarioNames.filter((scenario) => !isRefusal(scenario)),
   ES256: ["warm", "misses"],
   EdDSA: ["warm", "misses"]
 }
@@ -30,4 +31,5 @@ export const full = async (settings: Settings): Promise<void> => {
     console.log(`${table(algorithm, measured)}\n`)
   }
   if (complete) await write(results, options)
+  if (settings.rows.some(isRefusal)) await refusals(settings)
 }

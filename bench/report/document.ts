@@ -6,7 +6,7 @@ import { format, resolveConfig } from "prettier"
 import type { Cell, Results } from "../harness/compare.ts"
 import type { Algorithm } from "../harness/issuer.ts"
 import { type Options, type Sample, typical } from "../harness/measure.ts"
-import { baselineOf, isBaseline, type Scenario, scenarioNames, scenarios } from "../harness/scenarios.ts"
+import { baselineOf, isBaseline, isRefusal, type Scenario, scenarioNames, scenarios } from "../harness/scenarios.ts"
 import { isOurs, type Name, names, titles } from "../harness/servers.ts"
 import { picture } from "./picture.ts"
 
@@ -26,6 +26,10 @@ export const write = async (measured: Measured, options: Options): Promise<void>
   await put("performance.json", JSON.stringify(figures(measured, options)))
   writeFileSync(join(docs, "performance.svg"), picture(panels(measured)))
 }
+
+/** Writes one section of docs/performance.md. */
+export const section = async (name: string, text: string): Promise<void> =>
+  put("performance.md", between(readFileSync(join(docs, "performance.md"), "utf8"), name, text))
 
 const put = async (file: string, text: string): Promise<void> => {
   const filepath = join(docs, file)
@@ -82,7 +86,7 @@ const sections = (measured: Measured, options: Options): Readonly<Record<string,
   }
 }
 
-const shown = scenarioNames.filter((scenario) => !isBaseline(scenario))
+const shown = scenarioNames.filter((scenario) => !isBaseline(scenario) && !isRefusal(scenario))
 
 const closed = shown.filter((scenario) => scenario !== "open")
 
@@ -90,7 +94,7 @@ const times = (ratio: number | undefined): string => (ratio === undefined ? "" :
 
 const microseconds = (results: Results, cell: Cell): string => typical(results.of(cell)!).cpu.toFixed(0)
 
-const markdown = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
+export const markdown = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
   [head, head.map((_, i) => (i === 0 ? "---" : "--:")), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n")
 
 const panels = (measured: Measured) =>

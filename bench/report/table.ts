@@ -13,7 +13,7 @@ export const table = (title: string, results: Results): string => {
 }
 
 /** Aligns the first column to the left, and the figures to the right. */
-const align = (lines: ReadonlyArray<ReadonlyArray<string>>): string => {
+export const align = (lines: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widthOf = (column: number) => Math.max(...lines.map((line) => line[column]!.length))
   return lines
     .map((line) => line.map((cell, i) => (i === 0 ? cell.padEnd(widthOf(i)) : cell.padStart(widthOf(i)))).join("  "))

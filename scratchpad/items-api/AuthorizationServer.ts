@@ -9,7 +9,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Context, Effect, Layer, Schema } from "effect"
 import * as jose from "jose"
 import { randomBytes } from "node:crypto"
-import { createServer, type Server } from "node:http"
+import { createServer, type RequestListener, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from "oidc-provider"
 import * as MemoryAdapter from "./authorization-server/MemoryAdapter.ts"
@@ -45,8 +45,11 @@ export class AuthorizationServer extends Context.Service<
       AuthorizationServer,
       Effect.gen(function* () {
         const signingKey = yield* makeSigningKey
-        // The issuer contains the port, so the server must listen before the provider exists.
-        const server = yield* listen(options.port)
+        // The issuer contains the port, so the server must listen before the provider exists. Requests wait for it.
+        const attached = Promise.withResolvers<RequestListener>()
+        const server = yield* listen(options.port, (request, response) => {
+          void attached.promise.then((handle) => handle(request, response))
+        })
         const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
         const provider = new Provider(issuer, configuration(options, signingKey))
@@ -57,7 +60,7 @@ export class AuthorizationServer extends Context.Service<
 
         const oidc = provider.callback()
         const signIn = yield* NodeHttpServer.makeHandler(SignIn.handler(provider), { scope: yield* Effect.scope })
-        server.on("request", (request, response) =>
+        attached.resolve((request, response) =>
           request.url?.startsWith(SignIn.path) ? signIn(request, response) : oidc(request, response)
         )
         return { issuer }
@@ -83,10 +86,10 @@ const makeSigningKey = Effect.promise(async (): Promise<jose.JWK> => {
   return { ...(await jose.exportJWK(privateKey)), alg: "RS256", use: "sig" }
 })
 
-const listen = (port: number) =>
+const listen = (port: number, handle: RequestListener) =>
   Effect.acquireRelease(
     Effect.callback<Server, PortUnavailable>((resume) => {
-      const server = createServer()
+      const server = createServer(handle)
       server.on("error", (error: NodeJS.ErrnoException) =>
         resume(Effect.fail(new PortUnavailable({ port, code: error.code ?? error.name })))
       )
@@ -94,10 +97,10 @@ const listen = (port: number) =>
     }),
     (server) =>
       Effect.callback<void>((resume) => {
+        // Closes idle connections, and waits for requests in progress.
         server.close(() => resume(Effect.void))
-        // `close` waits for connections that browsers keep alive.
-        server.closeAllConnections()
-      })
+        server.on("request", (_, response) => response.setHeader("connection", "close"))
+      }).pipe(Effect.timeoutOption("2 seconds"), Effect.andThen(Effect.sync(() => server.closeAllConnections())))
   )
 
 const apiScopes = ["items:read", "items:write", "me"]

@@ -1,7 +1,7 @@
 /** Runs the Items API and its authorization server. Start it with `npm start`. */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Predicate } from "effect"
-import { FetchHttpClient, HttpMiddleware, HttpRouter, HttpServer } from "effect/http"
+import { FetchHttpClient, HttpEffect, HttpMiddleware, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { createServer } from "node:http"
 import * as Api from "./Api.ts"
 import { PortUnavailable } from "./AuthorizationServer.ts"
@@ -16,9 +16,19 @@ const program = Effect.gen(function* () {
   const handler = yield* HttpRouter.toHttpEffect(
     Api.make(issuer, Issuer.verifier(issuer), issuer.docsClientId).pipe(Layer.provide(NodeHttpServer.layerHttpServices))
   )
-  const app = HttpServer.serve(handler, HttpMiddleware.logger).pipe(
+  const server = createServer()
+  // At the end of the program, a client must not reuse a connection that the server is about to close.
+  const closesAtTheEnd = HttpEffect.withPreResponseHandler(handler, (_, response) =>
+    Effect.succeed(server.listening ? response : HttpServerResponse.setHeader(response, "connection", "close"))
+  )
+  const app = HttpServer.serve(closesAtTheEnd, HttpMiddleware.logger).pipe(
     Layer.provide(
-      NodeHttpServer.layer(createServer, { port: config.port, host: "127.0.0.1", gracefulShutdownTimeout: 0 })
+      NodeHttpServer.layer(() => server, {
+        port: config.port,
+        host: "127.0.0.1",
+        // Requests in progress have this long to end. Platforms usually kill a program after 10 or 30 seconds.
+        gracefulShutdownTimeout: "5 seconds"
+      })
     )
   )
   yield* Layer.build(app).pipe(

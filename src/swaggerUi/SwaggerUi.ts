@@ -36,7 +36,6 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpApi from "effect/http-api/HttpApi"
@@ -48,6 +47,7 @@ import { isDocument as isOpenApi } from "../openApi/document.ts"
 import type { Document, Options } from "./options.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as scalar from "./scalar.ts"
+import { serve } from "./serve.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 
 export type { Assets, Document, HostedAssets, InitOAuth, Options } from "./options.ts"
@@ -67,11 +67,14 @@ export type { Assets, Document, HostedAssets, InitOAuth, Options } from "./optio
  * | `{path}/…` | scripts, styles and icon, with their version in the URL | 1 year, `immutable` |
  * | `{openapiPath}` | OpenAPI document | revalidated with `ETag` |
  *
+ * The first request of the page reads the files. The layer itself waits for nothing. If the files cannot be read, the
+ * page responds with 503, and the log says why once, at level Error. The next request reads the files again. All other
+ * routes work, among them the document and the redirect page.
+ *
  * The layer fails at start-up with a `ConfigurationError`:
  *
  * | `setting` | cause |
  * |---|---|
- * | `"swagger-ui-dist"` | the package is not installed, or the `FileSystem` does not read the disk |
  * | name of an option | the option is invalid, contradicts another option, or would publish a client secret |
  * | `"path"` | another route has one of these paths |
  *
@@ -100,11 +103,8 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
   source: HttpApi.HttpApi<Id, Groups> | Document,
   options: Options = {}
 ): Layer.Layer<never, ConfigurationError, HttpRouter.HttpRouter | FileSystem.FileSystem | Path.Path> =>
-  HttpRouter.use(
-    Effect.fnUntraced(function* (router) {
-      const { serve } = yield* Effect.promise(() => import("./serve.ts"))
-      yield* serve(router, () => (isDocument(source) ? source : OpenApi.fromApi(source)), ownProperties(options))
-    })
+  HttpRouter.use((router) =>
+    serve(router, () => (isDocument(source) ? source : OpenApi.fromApi(source)), ownProperties(options))
   )
 
 const isDocument = (source: object): source is Document => !HttpApi.isHttpApi(source)

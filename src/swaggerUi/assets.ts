@@ -30,17 +30,25 @@ export class Hosted {
   }
 }
 
-export type FileName = keyof typeof contentTypes
+/** Names of the files that the page needs. */
+export const fileNames = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"] as const
 
-/** Files that the page needs. */
-export const contentTypes = {
-  "swagger-ui.css": "text/css; charset=utf-8",
-  "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-  "favicon-32x32.png": "image/png"
-} as const
+export type FileName = (typeof fileNames)[number]
 
 // A comment in the bundle refers to this name.
 export const noticeName = "swagger-ui-bundle.js.LICENSE.txt"
+
+export type ServedName = FileName | typeof noticeName
+
+export const contentTypes: Readonly<Record<ServedName, string>> = {
+  "swagger-ui.css": "text/css; charset=utf-8",
+  "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+  "favicon-32x32.png": "image/png",
+  [noticeName]: "text/plain; charset=utf-8"
+}
+
+/** Folder of the files below the page. */
+export const folder = "swagger-ui-dist"
 
 /** Returns the URL of a file of a package. The host's resolution finds the same package as an `import` in this file. */
 export const Resolver = Context.Reference<(specifier: string) => string>("effect-oauth2/SwaggerUi/Resolver", {
@@ -50,8 +58,8 @@ export const Resolver = Context.Reference<(specifier: string) => string>("effect
 const Manifest = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
 
 /**
- * Reads the files of `swagger-ui-dist` once, at start-up. A missing package then stops the start, and requests need no
- * disk. An update of the package cannot put new files under the old version's URLs.
+ * Reads the files of `swagger-ui-dist` together, with the first request that needs one of them. Later, an update of the
+ * package cannot put new files under the old version's URLs.
  */
 export const read = Effect.gen(function* () {
   const resolve = yield* Resolver
@@ -72,11 +80,7 @@ export const read = Effect.gen(function* () {
   })
   const notice = yield* Effect.orElseSucceed(file(noticeName), () => undefined)
   return { version, files, notice } satisfies Assets
-}).pipe(
-  Effect.catch((cause) =>
-    Effect.andThen(Effect.logDebug("Reading swagger-ui-dist failed.", cause), Effect.fail(absent))
-  )
-)
+}).pipe(Effect.catchDefect(Effect.fail))
 
 // `crypto.subtle.digest` refuses shared memory, so copy the bytes.
 const bytesOf = (given: unknown): Uint8Array<ArrayBuffer> | undefined =>
@@ -120,9 +124,3 @@ export const ofGiven = (given: Given | HostedAssets): Effect.Effect<Assets | Hos
     notice: undefined
   })
 }
-
-const absent = new ConfigurationError({
-  setting: "swagger-ui-dist",
-  message:
-    "swagger-ui-dist could not be read, and SwaggerUi.layer serves its files. Run npm install swagger-ui-dist. If the package is installed, provide a FileSystem that reads the disk, such as NodeServices.layer. Where there is no disk, set the option assets. The FileSystem of HttpServer.layerServices reads no files."
-})

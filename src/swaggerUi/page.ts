@@ -5,45 +5,35 @@ import * as assets from "./assets.ts"
 import * as configuration from "./configuration.ts"
 import * as documents from "./servedDocument.ts"
 import * as html from "./html.ts"
+import { type Path, type Paths, scriptFolder, type ScriptName } from "./paths.ts"
 import * as policy from "./contentSecurityPolicy.ts"
 import { relative } from "./relative.ts"
 import { digest, encode, immutable, type Resource, revalidated } from "./resource.ts"
 import * as scripts from "./scripts.ts"
 
-type Path = Resource["path"]
-
-export const make = Effect.fnUntraced(function* (
+/** Creates the page, and the files of `swagger-ui-dist` that the app serves. */
+export const withFiles = Effect.fnUntraced(function* (
   document: Document,
   options: Options,
+  paths: Paths,
   files: assets.Assets | assets.Hosted
 ) {
-  const path = options.path ?? "/docs"
-  const below = (name: string): Path => `/${`${path.replace(/\/$/, "")}/${name}`.slice(1)}`
-  const redirectPath = options.oauth2RedirectPath ?? below("oauth2-redirect")
-  const openapiPath = options.openapiPath ?? "/openapi.json"
-
-  if (openapiPath === path) return yield* configuration.refuse("openapiPath", `must differ from path (${path}).`)
-  if (redirectPath === path || redirectPath === openapiPath) {
-    return yield* configuration.refuse("oauth2RedirectPath", `must differ from path and openapiPath (${redirectPath}).`)
-  }
-
+  const pageScript = yield* scriptResource(paths, "page.js", scripts.page)
+  const url = options.url ?? relative(paths.page, paths.document ?? paths.page)
   const { favicon, resources, script, style } =
-    files instanceof assets.Hosted ? hostedReferences(files) : packageReferences(files, path, below)
-  const pageScript = yield* scriptResource(below, "page", scripts.page)
-  const redirectScript = yield* scriptResource(below, "oauth2-redirect", scripts.redirect)
-  const url = options.url ?? relative(path, openapiPath === false ? path : openapiPath)
+    files instanceof assets.Hosted ? hostedReferences(files) : packageReferences(files, paths)
 
   const page: Resource = {
-    path,
+    route: paths.page,
     body: encode(
       html.documentation({
         title: options.title ?? `${document.info.title} - Swagger UI`,
         stylesheet: style,
         favicon: options.favicon ?? favicon,
-        scripts: [script, served(relative(path, pageScript.path))],
+        scripts: [script, served(relative(paths.page, pageScript.path))],
         configuration: {
           url,
-          ...(redirectPath === false ? undefined : { oauth2RedirectUrl: relative(path, redirectPath) }),
+          ...(paths.redirect === undefined ? undefined : { oauth2RedirectUrl: relative(paths.page, paths.redirect) }),
           initOAuth: configuration.initOAuth(options.initOAuth),
           parameters: configuration.parameters(options)
         }
@@ -60,14 +50,7 @@ export const make = Effect.fnUntraced(function* (
       )
     }
   }
-
-  return [
-    page,
-    pageScript,
-    ...resources,
-    ...(redirectPath === false ? [] : [redirectScript, redirectPage(redirectPath, redirectScript.path)]),
-    ...(openapiPath === false ? [] : [documentResource(openapiPath, document)])
-  ]
+  return [page, ...resources]
 })
 
 /** What the page refers to, and the resources that the app serves. */
@@ -91,45 +74,59 @@ const hostedReferences = (hosted: assets.Hosted): References => ({
 })
 
 // The URLs contain the version, so browsers may cache the files for a year.
-const packageReferences = (
-  { files, notice, version }: assets.Assets,
-  path: Path,
-  below: (name: string) => Path
-): References => {
-  const one = (name: string, body: Resource["body"], contentType: string): Resource => ({
-    path: below(`swagger-ui-dist@${version}/${name}`),
+const packageReferences = ({ files, notice, version }: assets.Assets, paths: Paths): References => {
+  const one = (name: assets.ServedName, body: Resource["body"]): Resource => ({
+    route: paths.file(assets.folder, undefined, name),
+    version,
     body,
-    contentType,
+    contentType: assets.contentTypes[name],
     cacheControl: immutable,
     headers: {}
   })
-  const file = (name: assets.FileName) => one(name, files[name], assets.contentTypes[name])
-  const style = file("swagger-ui.css")
-  const script = file("swagger-ui-bundle.js")
-  const favicon = file("favicon-32x32.png")
-  const notices = notice === undefined ? [] : [one(assets.noticeName, notice, "text/plain; charset=utf-8")]
+  const url = (name: assets.FileName) => relative(paths.page, paths.file(assets.folder, version, name))
   return {
-    style: served(relative(path, style.path)),
-    script: served(relative(path, script.path)),
-    favicon: relative(path, favicon.path),
-    resources: [style, script, favicon, ...notices]
+    style: served(url("swagger-ui.css")),
+    script: served(url("swagger-ui-bundle.js")),
+    favicon: url("favicon-32x32.png"),
+    resources: [
+      ...assets.fileNames.map((name) => one(name, files[name])),
+      ...(notice === undefined ? [] : [one(assets.noticeName, notice)])
+    ]
   }
 }
 
-// The URL contains the script's hash as its version.
-const scriptResource = (below: (name: string) => Path, name: string, text: string) => {
+/** Creates the resources that need no file: the scripts, the redirect page and the document. */
+export const withoutFiles = Effect.fnUntraced(function* (document: Document, paths: Paths) {
+  const pageScript = yield* scriptResource(paths, "page.js", scripts.page)
+  const redirectScript = yield* scriptResource(paths, "oauth2-redirect.js", scripts.redirect)
+  return [
+    pageScript.resource,
+    ...(paths.redirect === undefined
+      ? []
+      : [redirectScript.resource, redirectPage(paths.redirect, redirectScript.path)]),
+    ...(paths.document === undefined ? [] : [documentResource(paths.document, document)])
+  ]
+})
+
+// The URL contains the script's hash as its version, so browsers may cache the script for a year.
+const scriptResource = (paths: Paths, name: ScriptName, text: string) => {
   const body = encode(text)
-  return Effect.map(digest(body), (hash): Resource => ({
-    path: below(`${name}-${hash.slice(0, 16)}.js`),
-    body,
-    contentType: "text/javascript; charset=utf-8",
-    cacheControl: immutable,
-    headers: {}
-  }))
+  return Effect.map(digest(body), (hash) => {
+    const version = hash.slice(0, 16)
+    const resource: Resource = {
+      route: paths.file(scriptFolder, undefined, name),
+      version,
+      body,
+      contentType: "text/javascript; charset=utf-8",
+      cacheControl: immutable,
+      headers: {}
+    }
+    return { resource, path: paths.file(scriptFolder, version, name) }
+  })
 }
 
 const redirectPage = (path: Path, script: string): Resource => ({
-  path,
+  route: path,
   body: encode(html.redirect(relative(path, script))),
   contentType: "text/html; charset=utf-8",
   cacheControl: revalidated,
@@ -137,7 +134,7 @@ const redirectPage = (path: Path, script: string): Resource => ({
 })
 
 const documentResource = (path: Path, document: Document): Resource => ({
-  path,
+  route: path,
   body: encode(JSON.stringify(documents.servedAt(path, document))),
   contentType: "application/json",
   cacheControl: revalidated,

@@ -1,5 +1,6 @@
 /** The `TestIssuer` service and its layers. */
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -185,8 +186,11 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
       TestIssuer,
       Effect.gen(function* () {
         const server = yield* HttpServer.HttpServer
+        // The server already listens, so requests must not wait in vain while the issuer generates its keys.
+        const ready = yield* Deferred.make<Issuer>()
+        yield* server.serve(Effect.flatMap(Deferred.await(ready), ({ app }) => app))
         const { issuer } = yield* make({ ...options, issuer: yield* originOf(server.address) })
-        yield* server.serve(issuer.app)
+        yield* Deferred.succeed(ready, issuer)
         return issuer
       })
     )
@@ -208,8 +212,8 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
    * const Health = HttpRouter.add("GET", "/health", HttpServerResponse.empty())
    *
    * export const Server = HttpRouter.serve(Layer.merge(Health, TestIssuer.routes)).pipe(
-   *   Layer.provide(TestIssuer.layer({ issuer: "http://localhost:9000/issuer" })),
-   *   Layer.provide(NodeHttpServer.layer(createServer, { port: 9000 }))
+   *   Layer.provide(NodeHttpServer.layer(createServer, { port: 9000 })),
+   *   Layer.provide(TestIssuer.layer({ issuer: "http://localhost:9000/issuer" }))
    * )
    * ```
    *

@@ -34,7 +34,8 @@
  *
  * If the issuer is unreachable, lookups of a missing key fail with `AuthorizationServerUnavailable` (503), never with
  * `InvalidToken` (401). This also holds if the issuer is unreachable at start-up. If the issuer responds again, the
- * first lookup after at most 5 seconds fetches the keys.
+ * first lookup fetches the keys as soon as 5 seconds have passed since the last failed fetch. If that fetch got a
+ * `Retry-After`, up to 1 minute must have passed.
  *
  * A missing key is refused (401) if a fetch was sent after a token named its `kid`. If no fetch may start yet, the
  * lookup fails with `AuthorizationServerUnavailable` (503), because the issuer may have published the key since. Its
@@ -148,7 +149,8 @@ export class KeySet extends Context.Service<
      */
     readonly findFetched: (header: KeySelector, clock: Clock.Clock, now: number) => ReadonlyArray<CryptoKey>
     /**
-     * Fetches the keys unless they are fresh. Run it at start-up if the program must not start without keys.
+     * Fetches the keys unless they are fresh. Run it at start-up if the program must not start without keys. Provide the
+     * layer of the HTTP server first, so that the server does not listen before the keys are fetched.
      *
      * On Cloudflare Workers (`RequestIsolation`), it dies with a `ConfigurationError` outside of an HTTP request, because
      * a fetch at start-up is impossible there. The first request that needs keys fetches them.
@@ -234,6 +236,11 @@ export const layerStatic = (keys: {
  *
  * OpenID Connect Discovery 1.0 §4 is tried first, then RFC 8414 §3. The `issuer` in the metadata must equal the option
  * exactly (RFC 8414 §3.3). An invalid option fails the layer with a `ConfigurationError`.
+ *
+ * **Gotchas**
+ *
+ * If you fetch the keys at start-up, provide the layer of the HTTP server first, before this layer. The server is then
+ * built last. A server that listens while the keys are fetched leaves requests without a response.
  *
  * **Example** (Fetching the keys at start-up)
  *

@@ -27,10 +27,10 @@ const inOurPages: Readonly<Record<string, string>> = {
   '"clientId": "the-foo-clients"': '"clientId":"the-foo-clients"',
   "oauth2RedirectUrl: window.location.origin + '/docs/redirect'": '"oauth2RedirectUrl":"./docs/redirect"',
   // The referenced script contains this text.
-  "window.opener.swaggerUIRedirectOauth2": '<script src="./oauth2-redirect-',
+  "window.opener.swaggerUIRedirectOauth2": '<script src="./scripts/',
   oauth2RedirectUrl: "oauth2RedirectUrl",
   // FastAPI loads the files from a CDN. `SwaggerUi` serves them from a folder with the package's name.
-  "swagger-ui-dist": "/swagger-ui-dist@"
+  "swagger-ui-dist": "/swagger-ui-dist/"
 }
 
 const assertPage = ({ body }: WireResponse, { contains = [], lacks = [] }: Case["response"]): void => {

@@ -38,7 +38,7 @@ describe("the provider option", () => {
   })
 
   it("refuses a provider without endpoints, or with unusable ones", () => {
-    const github = Provider.githubActions({ audience, repository: "example/items" } as never)
+    const github = Provider.githubActions({ audience, repository: "example/items" })
     const without = () => OAuth2.authorizationCode("A", { provider: github as never, scopes })
     assert.throws(without, /^OAuth2\.authorizationCode: provider has no endpoints\. Use a function of Provider that/)
     const endpoints = { authorizationUrl: "not a url", tokenUrl: "/token" }

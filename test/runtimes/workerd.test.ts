@@ -96,7 +96,7 @@ if (workerd !== undefined) {
         for (const file of Object.values(files)) {
           const url = urls.find(({ pathname }) => pathname.endsWith(basename(file)))
           assert(url !== undefined, file)
-          assert.include(url.pathname, path === "/docs" ? `@${version}/` : "/")
+          assert.include(url.pathname, path === "/docs" ? `/swagger-ui-dist/${version}/` : "/")
           const bytes = Buffer.from(await (await fetch(url)).arrayBuffer())
           assert.isTrue(bytes.equals(readFileSync(file)), url.href)
         }

@@ -61,7 +61,7 @@ describe("SwaggerUi.layer below a prefix", () => {
       assert.strictEqual((yield* slash("/docs")).headers.get("location"), "./docs/")
       const { body, status: found } = yield* slash("/docs/")
       assert.strictEqual(found, 200)
-      assert.include(body, `src="./swagger-ui-dist@${version}/`)
+      assert.include(body, `src="./swagger-ui-dist/${version}/`)
       assert.strictEqual((yield* slash("/docs/oauth2-redirect")).status, 200)
     })
   )
@@ -95,7 +95,7 @@ describe("caching of SwaggerUi.layer", () => {
       const send = yield* servePage()
       const { body } = yield* send("/docs")
       const [, , , script = ""] = referencesOf(body)
-      const immutable = [`/docs/swagger-ui-dist@${version}/swagger-ui.css`, new URL(script, "http://h/docs").pathname]
+      const immutable = [`/docs/swagger-ui-dist/${version}/swagger-ui.css`, new URL(script, "http://h/docs").pathname]
       for (const path of immutable) {
         assert.strictEqual((yield* send(path)).headers.get("cache-control"), "public, max-age=31536000, immutable")
       }
@@ -108,7 +108,7 @@ describe("caching of SwaggerUi.layer", () => {
   it.effect("responds with 304 if the client has the current ETag", () =>
     Effect.gen(function* () {
       const send = yield* servePage()
-      for (const path of ["/docs", "/openapi.json", `/docs/swagger-ui-dist@${version}/swagger-ui.css`]) {
+      for (const path of ["/docs", "/openapi.json", `/docs/swagger-ui-dist/${version}/swagger-ui.css`]) {
         const etag = (yield* send(path)).headers.get("etag") ?? ""
         assert.match(etag, /^"[0-9a-f]{64}"$/)
         for (const field of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
@@ -133,7 +133,7 @@ describe("caching of SwaggerUi.layer", () => {
 layer(serveOnSocket(SwaggerUi.layer(Api)))("SwaggerUi.layer on a socket", (it) => {
   it.effect("responds to HEAD with the headers of GET and no body", () =>
     Effect.gen(function* () {
-      for (const path of ["/docs", "/openapi.json", `/docs/swagger-ui-dist@${version}/swagger-ui-bundle.js`]) {
+      for (const path of ["/docs", "/openapi.json", `/docs/swagger-ui-dist/${version}/swagger-ui-bundle.js`]) {
         const get = yield* send("GET", path)
         const head = yield* send("HEAD", path)
         assert.deepStrictEqual([head.status, head.body], [200, ""])
@@ -147,12 +147,12 @@ layer(serveOnSocket(SwaggerUi.layer(Api)))("SwaggerUi.layer on a socket", (it) =
 
   it.effect("serves the bytes of the package's files, and no other file of the package", () =>
     Effect.gen(function* () {
-      const css = yield* send("GET", `/docs/swagger-ui-dist@${version}/swagger-ui.css`)
+      const css = yield* send("GET", `/docs/swagger-ui-dist/${version}/swagger-ui.css`)
       assert.strictEqual(css.body, readFileSync(new URL("swagger-ui.css", manifest), "utf8"))
       for (const path of ["package.json", "swagger-ui.js", "..%2fpackage.json", "../../../package.json", ""]) {
-        assert.strictEqual((yield* send("GET", `/docs/swagger-ui-dist@${version}/${path}`)).status, 404, path)
+        assert.strictEqual((yield* send("GET", `/docs/swagger-ui-dist/${version}/${path}`)).status, 404, path)
       }
-      assert.strictEqual((yield* send("GET", "/docs/swagger-ui-dist@0.0.0/swagger-ui.css")).status, 404)
+      assert.strictEqual((yield* send("GET", "/docs/swagger-ui-dist/0.0.0/swagger-ui.css")).status, 404)
       assert.strictEqual((yield* send("POST", "/docs")).status, 404)
     })
   )

@@ -23,10 +23,10 @@ describe("the documentation page", () => {
       assert.deepStrictEqual(
         [style, icon, bundle],
         ["swagger-ui.css", "favicon-32x32.png", "swagger-ui-bundle.js"].map(
-          (file) => `./docs/swagger-ui-dist@${version}/${file}`
+          (file) => `./docs/swagger-ui-dist/${version}/${file}`
         )
       )
-      assert.match(page ?? "", /^\.\/docs\/page-[0-9a-f]{16}\.js$/)
+      assert.match(page ?? "", /^\.\/docs\/scripts\/[0-9a-f]{16}\/page\.js$/)
       assert.lengthOf(referencesOf(body), 4)
       assert.lengthOf(body.match(/<script/g) ?? [], 3)
       for (const reference of referencesOf(body)) {

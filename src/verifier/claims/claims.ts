@@ -2,15 +2,19 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { constant } from "../../core/constantErrors.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { type Claims, has, type CheckedPolicy } from "./policy.ts"
+
+// Shared, because a client may send expired tokens for hours: a new error costs its stack trace and its response.
+const expired = constant(new InvalidToken({ reason: "Expired", claim: "exp" }))
 
 /** Reads claims that the issuer signed or sent in an introspection response. `now` is in milliseconds. */
 export const read = (claims: Claims, policy: CheckedPolicy, now: number): VerifiedToken | InvalidToken => {
   const issuer = policy.issuerOf(claims)
   const claim = issuer === undefined ? "iss" : findInvalidClaim(claims, policy, now)
   if (claim !== undefined) {
-    return new InvalidToken({ reason: claim === "exp" && isPast(claims, policy, now) ? "Expired" : "Claim", claim })
+    return claim === "exp" && isPast(claims, policy, now) ? expired : new InvalidToken({ reason: "Claim", claim })
   }
   const audience = claims[policy.audienceClaim]
   return {

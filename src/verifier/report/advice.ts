@@ -1,5 +1,6 @@
 /** Logs advice for operators if tokens are refused that may be valid. */
 import * as Effect from "effect/Effect"
+import { failWith } from "../../core/constantErrors.ts"
 import type { InvalidToken } from "../../core/SecurityError.ts"
 
 const given = new WeakMap<object, Set<string>>()
@@ -22,6 +23,6 @@ export const refuse = (
   policy: object,
   kind = advice
 ): Effect.Effect<never, InvalidToken> => {
-  const refused = Effect.fail(error)
+  const refused = failWith(error)
   return advice === undefined ? refused : Effect.andThen(give(advice, policy, kind), refused)
 }
