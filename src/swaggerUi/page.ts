@@ -25,6 +25,7 @@ export const withFiles = Effect.fnUntraced(function* (
 
   const page: Resource = {
     route: paths.page,
+    version: undefined,
     body: encode(
       html.documentation({
         title: options.title ?? `${document.info.title} - Swagger UI`,
@@ -127,6 +128,7 @@ const scriptResource = (paths: Paths, name: ScriptName, text: string) => {
 
 const redirectPage = (path: Path, script: string): Resource => ({
   route: path,
+  version: undefined,
   body: encode(html.redirect(relative(path, script))),
   contentType: "text/html; charset=utf-8",
   cacheControl: revalidated,
@@ -135,6 +137,7 @@ const redirectPage = (path: Path, script: string): Resource => ({
 
 const documentResource = (path: Path, document: Document): Resource => ({
   route: path,
+  version: undefined,
   body: encode(JSON.stringify(documents.servedAt(path, document))),
   contentType: "application/json",
   cacheControl: revalidated,

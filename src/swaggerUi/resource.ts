@@ -10,8 +10,8 @@ import { canonical } from "./relative.ts"
 export interface Resource {
   /** Path of the route. */
   readonly route: Path
-  /** Version that the URL must contain. @default the URL contains no version */
-  readonly version?: string
+  /** Version that the URL must contain. `undefined`: the URL contains no version. */
+  readonly version: string | undefined
   readonly body: Uint8Array<ArrayBuffer>
   readonly contentType: string
   readonly cacheControl: string
