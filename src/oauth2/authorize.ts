@@ -12,7 +12,9 @@ import { SecurityScopes } from "../core/SecurityScopes.ts"
 import type { Credential } from "../verifier/request/authenticator.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as expression from "../guard/requirement/expression.ts"
-import { decide, failWith } from "../guard/requirement/refuse.ts"
+import { decide } from "../guard/requirement/refuse.ts"
+import * as report from "../guard/decision/report.ts"
+import type { CallingFiber } from "../verifier/cache/directVerifier.ts"
 import { errorOf } from "../core/lib/exit.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
@@ -31,20 +33,35 @@ const layerCredential = ({ source }: Scheme): typeof BearerToken.layer =>
         )
       )
 
+const decider: report.Decider = { decidedBy: "authorize", endpoint: undefined, log: undefined }
+
 export const make = (scheme: Scheme) => {
   /** Requires a valid token only. The scopes in force come from `SecurityScopes`. */
   const bare = policies.part({ scheme, expression: expression.all([]), optional: false })
 
+  const granted = (
+    token: VerifiedToken | undefined,
+    required: ReadonlyArray<string>,
+    fiber: CallingFiber
+  ): Effect.Effect<void> =>
+    report.granted(report.reporterOf(scheme, fiber.context), decider, token, () => required, fiber) ?? Effect.void
+
   const verify = (
     verified: Credential["verified"],
-    required: ReadonlyArray<string>
+    required: ReadonlyArray<string>,
+    fiber: CallingFiber
   ): Effect.Effect<VerifiedToken, SecurityError> => {
     const settings = policies.settingsOf(bare, required)
+    const refuse = (error: SecurityError, token: VerifiedToken | undefined) => {
+      const facts = { token, required: settings.scopes }
+      const reported = report.refused(report.reporterOf(scheme, fiber.context), decider, error, facts, fiber)
+      return Effect.andThen(reported, Effect.fail(Challenge.within(error, settings)))
+    }
     return Effect.matchEffect(verified, {
-      onFailure: (error) => Effect.fail(Challenge.within(error, settings)),
+      onFailure: (error) => refuse(error, undefined),
       onSuccess: (token) =>
         Effect.flatMap(decide(bare, required, token), (error): Effect.Effect<VerifiedToken, SecurityError> =>
-          error === undefined ? Effect.succeed(token) : Effect.fail(Challenge.within(error, settings))
+          error === undefined ? Effect.as(granted(token, settings.scopes, fiber), token) : refuse(error, token)
         )
     })
   }
@@ -54,7 +71,7 @@ export const make = (scheme: Scheme) => {
   const authorize: Effect.Effect<VerifiedToken, SecurityError, unknown> = Effect.flatMap(
     Effect.all([scheme.service, BearerToken, required]),
     ([{ authenticator }, token, required]) =>
-      Effect.withFiber((fiber) => verify(authenticator.fromToken(token, fiber), required))
+      Effect.withFiber((fiber) => verify(authenticator.fromToken(token, fiber), required, fiber))
   )
 
   const authorizeOption = Effect.flatMap(
@@ -63,15 +80,23 @@ export const make = (scheme: Scheme) => {
       Effect.withFiber((fiber) => {
         const { verified } = authenticator.credentialOf(request, fiber)
         return errorOf(verified)?._tag === "NotAuthenticated"
-          ? Effect.succeedNone
-          : Effect.map(verify(verified, required), Option.some)
+          ? Effect.as(granted(undefined, required, fiber), Option.none())
+          : Effect.map(verify(verified, required, fiber), Option.some)
       })
   )
 
   return {
     authorize,
     authorizeOption,
-    refuse: (error: SecurityError) => failWith(scheme, error),
-    layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), layerCredential(scheme)))
+    refuse: (error: SecurityError) => report.refuseWith(scheme, error),
+    layerRequest: Layer.fresh(
+      Layer.provideMerge(
+        Layer.effect(AccessToken, authorize),
+        // The request is refused before `authorize` runs.
+        Layer.tapError(layerCredential(scheme), (error) =>
+          Effect.flatMap(required, (required) => report.refusedBy(scheme, "authorize", error, required))
+        )
+      )
+    )
   }
 }

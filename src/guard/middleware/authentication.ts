@@ -3,16 +3,17 @@ import type { Authenticator } from "../../verifier/request/authenticator.ts"
 import { assertOutsideOfRequests, Place } from "../decision/place.ts"
 import * as guard from "../decision/guard.ts"
 import { registerAuthentication } from "./placement.ts"
+import type { Reporter } from "../scheme/decisionLog.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
 
 /** Creates the middleware that `HttpApi` calls for each requirement of the scheme on an endpoint. */
-export const make = (scheme: Scheme, authenticator: Authenticator): Authentication => {
+export const make = (scheme: Scheme, authenticator: Authenticator, reporter: Reporter): Authentication => {
   const self: Authentication = Object.assign(
     (...[handler, options]: Parameters<Authentication>) => {
       assertOutsideOfRequests()
       return guard.atPlace(Place.next(options), new Map([[scheme, self]]), handler)
     },
-    { scheme, authenticator }
+    { scheme, authenticator, reporter }
   )
   return registerAuthentication(self)
 }

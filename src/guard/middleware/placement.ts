@@ -10,6 +10,7 @@ import * as routeContext from "../../core/effect/routeContext.ts"
 import type { Group, RouteMiddleware, Stack } from "../../core/effect/routeContext.ts"
 import type { Memoization } from "../../core/effect/layerMemoization.ts"
 import { describe, type Policy } from "../requirement/policy.ts"
+import { DecisionLog } from "../scheme/decisionLog.ts"
 import type { Authentication } from "../scheme/scheme.ts"
 
 type Services = Context.Context<never>
@@ -132,6 +133,8 @@ interface BuildPlace {
   readonly holdsRequirement: boolean
   readonly authentications: ReadonlyArray<Authentication>
   readonly requirements: ReadonlyArray<Policy>
+  /** The log of the guards around the handlers. */
+  readonly log: object
 }
 
 const nothing = {}
@@ -160,13 +163,17 @@ export const memoization: Memoization<BuildPlace> = {
       holdsRequirement,
       // Other middleware captures no authentication, so its layer stays memoized.
       authentications: holdsGroup ? authenticationsIn(context) : [],
-      requirements: requirementsIn(context)
+      requirements: requirementsIn(context),
+      log: holdsGroup ? Context.get(context, DecisionLog) : nothing
     }
   },
-  difference: ({ authentications, holdsRequirement }, context) => {
+  difference: ({ authentications, holdsRequirement, log }, context) => {
     if (holdsRequirement) return [{}]
-    const here = authentications.map((authentication) => ofScheme(context, authentication))
-    return here.every((authentication, i) => authentication === authentications[i]) ? undefined : here
+    const here = [
+      log === nothing ? nothing : Context.get(context, DecisionLog),
+      ...authentications.map((authentication) => ofScheme(context, authentication))
+    ]
+    return here.every((one, i) => one === (i === 0 ? log : authentications[i - 1])) ? undefined : here
   },
   provided: (services, place, context) => {
     const around = requirementsIn(context)

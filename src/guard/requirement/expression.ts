@@ -192,9 +192,11 @@ export const decide = (
       return holds(self.scope) ? yes : no
     case "Check":
       if (self.isDeferred) return yes
+      // The check counts as failed until it returns `true`, so that its name is known if it fails with an error.
+      failed.push(self.name)
       // Only `true` passes: a check may return an unvalidated claim, such as the string "false".
       return Effect.map(self.holds(token), (result: unknown) => {
-        if (result !== true) failed.push(self.name)
+        if (result === true) failed.splice(failed.lastIndexOf(self.name), 1)
         return result === true
       })
     case "All":

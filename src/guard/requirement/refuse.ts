@@ -5,7 +5,7 @@ import * as Challenge from "../../core/Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
-import { scopesToRequest, holds, type Part, settingsOf } from "./policy.ts"
+import { holds, type Part, settingsOf } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
@@ -19,11 +19,15 @@ export const insufficient = (
   token: VerifiedToken,
   failed: ReadonlyArray<string>
 ): InsufficientScope => {
-  const required = outer.length === 0 ? part.settings.scopes : scopesToRequest(part, outer)
-  const missing = required.filter((name) => !satisfies(part.scheme.implication, token.scopes, name))
+  const { scopes: required } = settingsOf(part, outer)
+  const missing = missingScopes(part, outer, token)
   if (failed.length > 0) return new InsufficientScope({ required, missing, checks: failed })
   return outer.length === 0 ? constantOf(part, missing) : new InsufficientScope({ required, missing })
 }
+
+/** Returns the scopes to request that the token lacks. */
+export const missingScopes = (part: Part, outer: ReadonlyArray<string>, token: VerifiedToken): ReadonlyArray<string> =>
+  settingsOf(part, outer).scopes.filter((name) => !satisfies(part.scheme.implication, token.scopes, name))
 
 // Bounds the memory: an expression over n scopes has up to 2^n sets of missing scopes.
 const maxConstants = 64
@@ -72,11 +76,19 @@ export const decide = (
   )
 }
 
-/** Returns the failure of a policy. Each list holds the refusals of all parts of one refused clause. */
-export const failureOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Effect.Effect<never, SecurityError> => {
+/** Returns the refusals that the response names. Each list holds the refusals of all parts of one refused clause. */
+const named = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): ReadonlyArray<Refusal> => {
   // Every clause must hold. If one clause is certainly refused, retrying after another clause's outage does not help.
   const certain = clauses.filter((refusals) => !isOutage(best(refusals)))
-  const refusals = (certain.length > 0 ? certain : clauses).flat()
+  return (certain.length > 0 ? certain : clauses).flat()
+}
+
+/** Returns the refusal that decides about the status of the response. */
+export const decisiveOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Refusal => best(named(clauses))
+
+/** Returns the failure of a policy. */
+export const failureOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Effect.Effect<never, SecurityError> => {
+  const refusals = named(clauses)
   const [refusal] = refusals
   return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
 }

@@ -1,0 +1,110 @@
+/** Reports the decisions of guards, and of code that authorizes or refuses by itself. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { hasProperty } from "effect/Predicate"
+import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { isTraced } from "../../core/effect/observed.ts"
+import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts"
+import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
+import { type Decision, type Facts, logIn, report, Reporter } from "../scheme/decisionLog.ts"
+import { failWith } from "../requirement/refuse.ts"
+import * as Origin from "../scheme/origin.ts"
+import { Proof, type Scheme } from "../scheme/scheme.ts"
+
+/** What every decision of a place has in common. */
+export interface Decider extends Pick<Decision, "decidedBy" | "endpoint"> {
+  /** The log where the requirement was added. */
+  readonly log: ReturnType<typeof logIn>
+}
+
+/** Counts a grant, and returns what remains to be done: nothing, if nobody records decisions. */
+export const granted = (
+  reporter: Reporter,
+  decider: Decider,
+  token: VerifiedToken | undefined,
+  required: () => ReadonlyArray<string>,
+  fiber: CallingFiber
+): Effect.Effect<void> | undefined => {
+  const reason = token === undefined ? "Anonymous" : "Token"
+  reporter.count("Granted", reason)
+  const log = logIn(fiber.context) ?? decider.log ?? reporter.log
+  if (log === undefined && !isTraced(fiber)) return
+  const { decidedBy, endpoint } = decider
+  const facts: Facts = {
+    outcome: "Granted",
+    reason,
+    detail: undefined,
+    decidedBy,
+    endpoint,
+    token,
+    required: required()
+  }
+  return report(reporter, log, facts, fiber)
+}
+
+/** Counts and reports a refusal. `error` may be the error of a check. */
+export const refused = (
+  reporter: Reporter,
+  decider: Decider,
+  error: unknown,
+  facts: Pick<Facts, "token" | "required" | "missing" | "failedChecks">,
+  fiber: CallingFiber
+): Effect.Effect<void> => {
+  const reason = reasonOf(error)
+  reporter.count("Refused", reason)
+  const log = logIn(fiber.context) ?? decider.log ?? reporter.log
+  const { decidedBy, endpoint } = decider
+  return report(
+    reporter,
+    log,
+    { outcome: "Refused", reason, detail: detailOf(error), decidedBy, endpoint, ...factsOf(error), ...facts },
+    fiber
+  )
+}
+
+const reasonOf = (error: unknown): Decision["reason"] => {
+  if (!isSecurityError(error)) return "CheckError"
+  return error._tag === "InsufficientScope" && error.missing.length === 0 && Object.hasOwn(error, "checks")
+    ? "FailedCheck"
+    : error._tag
+}
+
+const detailOf = (error: unknown): string | undefined => {
+  if (isSecurityError(error)) return error._tag === "InsufficientScope" ? undefined : error.reason
+  return hasProperty(error, "_tag") ? String(error._tag) : undefined
+}
+
+const factsOf = (error: unknown): Pick<Facts, "missing" | "failedChecks"> =>
+  isSecurityError(error) && error._tag === "InsufficientScope"
+    ? { missing: error.missing, failedChecks: Object.hasOwn(error, "checks") ? (error.checks ?? []) : [] }
+    : {}
+
+/** Returns the reporter of the scheme's layer. Without that layer, returns a new one. */
+export const reporterOf = (scheme: Scheme, context: Context.Context<never>): Reporter => {
+  const authentication = Context.getOrUndefined(context, scheme.service)
+  return authentication?.reporter instanceof Reporter && authentication.scheme === scheme
+    ? authentication.reporter
+    : new Reporter(scheme.name, context)
+}
+
+/** Reports a refusal of code that is not a guard, about the token that was proven before. */
+export const refusedBy = (
+  scheme: Scheme,
+  decidedBy: Decision["decidedBy"],
+  error: SecurityError,
+  required: ReadonlyArray<string>
+): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const origin = Origin.of(Context.getOrUndefined(fiber.context, HttpServerRequest))
+    const token = Proof.find(fiber.context, scheme, origin)?.token
+    const decider = { decidedBy, endpoint: undefined, log: undefined }
+    return refused(reporterOf(scheme, fiber.context), decider, error, { token, required }, fiber)
+  })
+
+/** Fails with an error of user code, and reports the refusal. */
+export const refuseWith = <E extends SecurityError>(scheme: Scheme, error: E): Effect.Effect<never, E> =>
+  Effect.andThen(
+    refusedBy(scheme, "refuse", error, error._tag === "InsufficientScope" ? error.required : []),
+    failWith(scheme, error)
+  )
