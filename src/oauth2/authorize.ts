@@ -53,8 +53,9 @@ export const make = (scheme: Scheme) => {
   ): Effect.Effect<VerifiedToken, SecurityError> => {
     const settings = policies.settingsOf(bare, required)
     const refuse = (error: SecurityError, token: VerifiedToken | undefined) => {
-      const facts = { token, required: settings.scopes }
-      const reported = report.refused(report.reporterOf(scheme, fiber.context), decider, error, facts, fiber)
+      const details = report.detailsOf(error, () => settings.scopes)
+      const reporter = report.reporterOf(scheme, fiber.context)
+      const reported = report.refused(reporter, decider, error, token, details, fiber) ?? Effect.void
       return Effect.andThen(reported, Effect.fail(Challenge.within(error, settings)))
     }
     return Effect.matchEffect(verified, {

@@ -126,13 +126,21 @@ const conclude = (
   const refused = verdicts.flatMap((verdict) => (isAccepted(verdict) ? [] : [verdict]))
   const [first, ...others] = refused.flat()
   // Most decisions have one refusal, whose failure was created once.
-  if (first !== undefined && others.length === 0)
-    return Effect.andThen(reportRefused(self, first), first.refusal.failure)
+  if (first !== undefined && others.length === 0) return failing(self, first, first.refusal.failure)
   const refusals = refused.map((clause) => clause.map(({ refusal }) => refusal))
   const decisive = decisiveOf(refusals)
   const [reported = first] = refused.flat().filter(({ refusal }) => refusal === decisive)
-  const failure = failureOf(refusals)
-  return reported === undefined ? failure : Effect.andThen(reportRefused(self, reported), failure)
+  return failing(self, reported, failureOf(refusals))
+}
+
+/** Reports a refusal, and fails. */
+const failing = (
+  self: GuardedRequest,
+  refused: Refused | undefined,
+  failure: Effect.Effect<never, SecurityError>
+): Effect.Effect<never, SecurityError> => {
+  const reported = refused === undefined ? undefined : reportRefused(self, refused)
+  return reported === undefined ? failure : Effect.andThen(reported, failure)
 }
 
 /** Reports a grant for each scheme. Without anybody who records decisions, the result is available now. */
@@ -146,14 +154,13 @@ const grant = (self: GuardedRequest, accepted: ReadonlyArray<Accepted>): Effect.
   return reported === undefined ? Exit.succeed(accepted) : Effect.as(reported, accepted)
 }
 
-const reportRefused = (self: GuardedRequest, { accessToken, part, refusal, reporter }: Refused): Effect.Effect<void> =>
-  report.refused(
-    reporter,
-    self.guard.decider,
-    refusal.error,
-    { token: accessToken, required: settingsOf(part, outerOf(self, part.scheme)).scopes },
-    self.fiber
-  )
+const reportRefused = (
+  self: GuardedRequest,
+  { accessToken, part, refusal: { error }, reporter }: Refused
+): Effect.Effect<void> | undefined => {
+  const details = report.detailsOf(error, () => settingsOf(part, outerOf(self, part.scheme)).scopes)
+  return report.refused(reporter, self.guard.decider, error, accessToken, details, self.fiber)
+}
 
 /** Returns the scopes that outer guards require of the scheme. */
 const outerOf = ({ required }: GuardedRequest, scheme: Scheme): ReadonlyArray<string> =>
@@ -229,7 +236,10 @@ const reportCheckError =
   ): ((error: unknown) => Effect.Effect<void>) =>
   (error) => {
     const outer = outerOf(self, part.scheme)
-    const required = settingsOf(part, outer).scopes
-    const facts = { token, required, missing: missingScopes(part, outer, token), failedChecks: failed }
-    return report.refused(reporter, self.guard.decider, error, facts, self.fiber)
+    const details = () => ({
+      required: settingsOf(part, outer).scopes,
+      missing: missingScopes(part, outer, token),
+      failedChecks: failed
+    })
+    return report.refused(reporter, self.guard.decider, error, token, details, self.fiber) ?? Effect.void
   }

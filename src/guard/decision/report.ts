@@ -18,7 +18,10 @@ export interface Decider extends Pick<Decision, "decidedBy" | "endpoint"> {
   readonly log: ReturnType<typeof logIn>
 }
 
-/** Counts a grant, and returns what remains to be done: nothing, if nobody records decisions. */
+/** What a report adds to the error or the token. Computed only if somebody records decisions. */
+type Details = () => Pick<Facts, "required" | "missing" | "failedChecks">
+
+/** Counts a grant. Returns what remains to be done, or `undefined` if nobody records decisions. */
 export const granted = (
   reporter: Reporter,
   decider: Decider,
@@ -31,37 +34,42 @@ export const granted = (
   const log = logIn(fiber.context) ?? decider.log ?? reporter.log
   if (log === undefined && !isTraced(fiber)) return
   const { decidedBy, endpoint } = decider
-  const facts: Facts = {
-    outcome: "Granted",
-    reason,
-    detail: undefined,
-    decidedBy,
-    endpoint,
-    token,
-    required: required()
-  }
-  return report(reporter, log, facts, fiber)
+  const details = { detail: undefined, required: required(), missing: [], failedChecks: [] }
+  return report(reporter, log, { outcome: "Granted", reason, decidedBy, endpoint, token, ...details }, fiber)
 }
 
-/** Counts and reports a refusal. `error` may be the error of a check. */
+/**
+ * Counts a refusal. `error` may be the error of a check. Returns what remains to be done, or `undefined` if nobody
+ * records decisions.
+ */
 export const refused = (
   reporter: Reporter,
   decider: Decider,
   error: unknown,
-  facts: Pick<Facts, "token" | "required" | "missing" | "failedChecks">,
+  token: VerifiedToken | undefined,
+  details: Details,
   fiber: CallingFiber
-): Effect.Effect<void> => {
+): Effect.Effect<void> | undefined => {
   const reason = reasonOf(error)
   reporter.count("Refused", reason)
   const log = logIn(fiber.context) ?? decider.log ?? reporter.log
+  if (log === undefined && !isTraced(fiber)) return
   const { decidedBy, endpoint } = decider
-  return report(
-    reporter,
-    log,
-    { outcome: "Refused", reason, detail: detailOf(error), decidedBy, endpoint, ...factsOf(error), ...facts },
-    fiber
-  )
+  const facts = { outcome: "Refused", reason, detail: detailOf(error), decidedBy, endpoint, token } as const
+  return report(reporter, log, { ...facts, ...details() }, fiber)
 }
+
+/** Returns the details of the refusal with a `SecurityError`. */
+export const detailsOf =
+  (error: SecurityError, required: () => ReadonlyArray<string>): Details =>
+  () => {
+    const isInsufficient = error._tag === "InsufficientScope"
+    return {
+      required: required(),
+      missing: isInsufficient ? error.missing : [],
+      failedChecks: isInsufficient && Object.hasOwn(error, "checks") ? (error.checks ?? []) : []
+    }
+  }
 
 const reasonOf = (error: unknown): Decision["reason"] => {
   if (!isSecurityError(error)) return "CheckError"
@@ -74,11 +82,6 @@ const detailOf = (error: unknown): string | undefined => {
   if (isSecurityError(error)) return error._tag === "InsufficientScope" ? undefined : error.reason
   return hasProperty(error, "_tag") ? String(error._tag) : undefined
 }
-
-const factsOf = (error: unknown): Pick<Facts, "missing" | "failedChecks"> =>
-  isSecurityError(error) && error._tag === "InsufficientScope"
-    ? { missing: error.missing, failedChecks: Object.hasOwn(error, "checks") ? (error.checks ?? []) : [] }
-    : {}
 
 /** Returns the reporter of the scheme's layer. Without that layer, returns a new one. */
 export const reporterOf = (scheme: Scheme, context: Context.Context<never>): Reporter => {
@@ -99,7 +102,8 @@ export const refusedBy = (
     const origin = Origin.of(Context.getOrUndefined(fiber.context, HttpServerRequest))
     const token = Proof.find(fiber.context, scheme, origin)?.token
     const decider = { decidedBy, endpoint: undefined, log: undefined }
-    return refused(reporterOf(scheme, fiber.context), decider, error, { token, required }, fiber)
+    const details = detailsOf(error, () => required)
+    return refused(reporterOf(scheme, fiber.context), decider, error, token, details, fiber) ?? Effect.void
   })
 
 /** Fails with an error of user code, and reports the refusal. */

@@ -154,8 +154,12 @@ export class Reporter {
 }
 
 /** What the caller knows of a decision. */
-export type Facts = Pick<Decision, "outcome" | "reason" | "detail" | "decidedBy" | "endpoint" | "required"> &
-  Partial<Pick<Decision, "missing" | "failedChecks">> & { readonly token: VerifiedToken | undefined }
+export interface Facts extends Pick<
+  Decision,
+  "outcome" | "reason" | "detail" | "decidedBy" | "endpoint" | "required" | "missing" | "failedChecks"
+> {
+  readonly token: VerifiedToken | undefined
+}
 
 /** Adds attributes to the current span, and calls the log. */
 export const report = (
@@ -164,18 +168,15 @@ export const report = (
   { token, ...facts }: Facts,
   fiber: CallingFiber
 ): Effect.Effect<void> => {
-  const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
   const decision: Decision = {
     ...facts,
     scheme,
-    method: request?.method,
+    method: Context.getOrUndefined(fiber.context, HttpServerRequest)?.method,
     route: Context.getOrUndefined(fiber.context, RouteContext)?.route.path,
     subject: token?.subject,
     issuer: token?.issuer,
     clientId: token && Option.getOrUndefined(token.clientId),
-    tokenId: token && Option.getOrUndefined(token.tokenId),
-    missing: facts.missing ?? [],
-    failedChecks: facts.failedChecks ?? []
+    tokenId: token && Option.getOrUndefined(token.tokenId)
   }
   if (isTraced(fiber)) annotate(decision, Context.getOrUndefined(fiber.context, Tracer.ParentSpan))
   return log === undefined ? Exit.void : write(log, decision)
