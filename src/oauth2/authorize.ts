@@ -13,6 +13,7 @@ import type { Credential } from "../verifier/request/authenticator.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as expression from "../guard/requirement/expression.ts"
 import { decide } from "../guard/requirement/refuse.ts"
+import { sameName } from "../guard/requirement/schemeNames.ts"
 import * as report from "../guard/decision/report.ts"
 import type { CallingFiber } from "../verifier/cache/directVerifier.ts"
 import { errorOf } from "../core/lib/exit.ts"
@@ -69,14 +70,19 @@ export const make = (scheme: Scheme) => {
 
   const required = Effect.map(SecurityScopes, (scopes) => requiredScopes.ofScheme(scopes, scheme))
 
+  /** The service has the name of the scheme as its key, so it may belong to a different scheme with the same name. */
+  const authentication = Effect.flatMap(scheme.service, (authentication) =>
+    authentication.scheme === scheme ? Effect.succeed(authentication) : Effect.die(sameName(scheme))
+  )
+
   const authorize: Effect.Effect<VerifiedToken, SecurityError, unknown> = Effect.flatMap(
-    Effect.all([scheme.service, BearerToken, required]),
+    Effect.all([authentication, BearerToken, required]),
     ([{ authenticator }, token, required]) =>
       Effect.withFiber((fiber) => verify(authenticator.fromToken(token, fiber), required, fiber))
   )
 
   const authorizeOption = Effect.flatMap(
-    Effect.all([scheme.service, HttpServerRequest, required]),
+    Effect.all([authentication, HttpServerRequest, required]),
     ([{ authenticator }, request, required]) =>
       Effect.withFiber((fiber) => {
         const { verified } = authenticator.credentialOf(request, fiber)

@@ -12,16 +12,9 @@ import type { Memoization } from "../../core/effect/layerMemoization.ts"
 import { describe, type Policy } from "../requirement/policy.ts"
 import { DecisionLog } from "../scheme/decisionLog.ts"
 import type { Authentication } from "../scheme/scheme.ts"
+import { isAuthentication, noteEndpoints } from "./schemesOfApp.ts"
 
 type Services = Context.Context<never>
-
-const authentications = new WeakSet<object>()
-
-/** Registers an `Authentication`, so that `authenticationsIn` finds it in a context. */
-export const registerAuthentication = (authentication: Authentication): Authentication => {
-  authentications.add(authentication)
-  return authentication
-}
 
 const requirements = new WeakMap<RouteMiddleware, Policy>()
 
@@ -39,7 +32,7 @@ export const registerMarker = <M extends RouteMiddleware>(middleware: M): M => {
 }
 
 const authenticationsIn = (context: Services): ReadonlyArray<Authentication> =>
-  Array.from(context.mapUnsafe.values()).filter((value) => authentications.has(value as object))
+  Array.from(context.mapUnsafe.values()).filter(isAuthentication)
 
 const requirementsOf = (stack: Stack): ReadonlyArray<Policy> =>
   stack.flatMap((middleware) => {
@@ -150,9 +143,9 @@ const ofScheme = (context: Services, { scheme }: Authentication): object =>
 export const memoization: Memoization<BuildPlace> = {
   building: (build, context) => {
     const router = Context.getOrUndefined(context, HttpRouter.HttpRouter)
-    return router === undefined || isComplete(context)
-      ? build
-      : Effect.provideService(build, HttpRouter.HttpRouter, watched(router))
+    if (router === undefined) return build
+    noteEndpoints(context)
+    return isComplete(context) ? build : Effect.provideService(build, HttpRouter.HttpRouter, watched(router))
   },
   placeOf: (services, context) => {
     const keys = Array.from(services.mapUnsafe.keys())
