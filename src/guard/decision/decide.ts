@@ -13,6 +13,7 @@ import { exitOf } from "../../core/lib/exit.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator } from "../../verifier/request/authenticator.ts"
+import type { Check } from "../requirement/expression.ts"
 import { type Clause, holds, type Part, type Policy, settingsOf } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
 import { decisiveOf, failureOf, insufficient, missingScopes, refuse } from "../requirement/refuse.ts"
@@ -204,7 +205,7 @@ const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | 
       )
     },
     onSuccess: (accessToken) => {
-      const failed: Array<string> = []
+      const failed: Array<Check> = []
       const holding = holds(part, outer, accessToken, failed)
       // Without a check, the decision is available now.
       // Safe cast: the types of the public API hold the errors of checks.
@@ -225,13 +226,13 @@ const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | 
   })
 }
 
-/** Reports a refusal with the error of a check. The last name in `failed` is that of the check. */
+/** Reports a refusal with the error of a check, which is the last one in `failed`. */
 const reportCheckError =
   (
     self: GuardedRequest,
     part: Part,
     token: VerifiedToken,
-    failed: ReadonlyArray<string>,
+    failed: ReadonlyArray<Check>,
     reporter: Reporter
   ): ((error: unknown) => Effect.Effect<void>) =>
   (error) => {
@@ -239,7 +240,7 @@ const reportCheckError =
     const details = () => ({
       required: settingsOf(part, outer).scopes,
       missing: missingScopes(part, outer, token),
-      failedChecks: failed
+      failedChecks: failed.map(({ name }) => name)
     })
     return report.refused(reporter, self.guard.decider, error, token, details, self.fiber) ?? Effect.void
   }

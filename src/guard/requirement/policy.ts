@@ -86,13 +86,13 @@ export const settingsOf = (part: Part, outer: ReadonlyArray<string>): Challenge.
   outer.length === 0 ? part.settings : part.scheme.settings(scopesToRequest(part, outer))
 
 /**
- * Returns `true` if a token satisfies the part and has the `outer` scopes. Adds the names of failed checks to `failed`.
+ * Returns `true` if a token satisfies the part and has the `outer` scopes. Adds the failed checks to `failed`.
  */
 export const holds = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
-  failed: Array<string>
+  failed: Array<expression.Check>
 ): Effect.Effect<boolean> => {
   const { implication } = part.scheme
   const has = (name: string) => satisfies(implication, token.scopes, name)

@@ -5,7 +5,8 @@ import * as Challenge from "../../core/Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
-import { holds, type Part, settingsOf } from "./policy.ts"
+import * as expression from "./expression.ts"
+import { scopesToRequest, holds, type Part, settingsOf } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
@@ -17,12 +18,33 @@ export const insufficient = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
-  failed: ReadonlyArray<string>
+  failed: ReadonlyArray<expression.Check>
 ): InsufficientScope => {
   const { scopes: required } = settingsOf(part, outer)
   const missing = missingScopes(part, outer, token)
-  if (failed.length > 0) return new InsufficientScope({ required, missing, checks: failed })
+  if (failed.length > 0) return failedChecks(part, outer, token, failed, { required, missing })
   return outer.length === 0 ? constantOf(part, missing) : new InsufficientScope({ required, missing })
+}
+
+/**
+ * Creates the error after failed checks. If only the checks stand in the way, other scopes help only for alternatives
+ * without these checks. Otherwise, the client would request a new token in vain.
+ */
+const failedChecks = (
+  part: Part,
+  outer: ReadonlyArray<string>,
+  token: VerifiedToken,
+  failed: ReadonlyArray<expression.Check>,
+  usual: { readonly required: ReadonlyArray<string>; readonly missing: ReadonlyArray<string> }
+): InsufficientScope => {
+  const { expression: self, scheme } = part
+  const checks = Array.from(new Set(failed.map(({ name }) => name)))
+  const has = (name: string) => satisfies(scheme.implication, token.scopes, name)
+  if (!expression.hasScopes(self, has)) return new InsufficientScope({ ...usual, checks })
+  const others = expression.without(self, failed)
+  if (others === undefined) return new InsufficientScope({ required: usual.required, missing: [], checks })
+  const required = scopesToRequest({ scheme, expression: others }, outer)
+  return new InsufficientScope({ required, missing: required.filter((name) => !has(name)), checks })
 }
 
 /** Returns the scopes to request that the token lacks. */
@@ -42,7 +64,14 @@ const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<str
 }
 
 export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => {
-  if (outer.length > 0) return new Refusal(error, settingsOf(part, outer))
+  // The scopes to request may depend on the checks that failed.
+  if (outer.length > 0)
+    return new Refusal(
+      error,
+      error._tag === "InsufficientScope" ? part.scheme.settings(error.required) : settingsOf(part, outer)
+    )
+  if (error._tag === "InsufficientScope" && error.required !== part.settings.scopes)
+    return new Refusal(error, part.scheme.settings(error.required))
   const cached = part.refusals.get(error)
   if (cached !== undefined) return cached
   const refusal = new Refusal(error, part.settings)
@@ -70,7 +99,7 @@ export const decide = (
   outer: ReadonlyArray<string>,
   token: VerifiedToken
 ): Effect.Effect<InsufficientScope | undefined> => {
-  const failed: Array<string> = []
+  const failed: Array<expression.Check> = []
   return Effect.mapEager(holds(part, outer, token, failed), (holds) =>
     holds ? undefined : insufficient(part, outer, token, failed)
   )
