@@ -10,7 +10,7 @@
  * | `AuthorizationServerUnavailable` | 503, `Retry-After` | 503, `Retry-After` |
  *
  * Bodies are `{"detail": …}` with constant text. `scope` lists every required scope. It is omitted if no scope is
- * required, or if a check refused a token for which no other scopes would help.
+ * required, or if the token lacks no scope because a check refused it.
  *
  * @since 0.1.0
  */
