@@ -6,7 +6,7 @@ import type { Program } from "../sizes/measure.ts"
 /** For scale: importing `effect` itself loads 247 modules with 5.3 MB. */
 const everyEntryPoint: Loads = {
   // The entry points of the package and of Signatures, the seven chunks of rolldown.config.js, and the facade of SwaggerUi.
-  "effect-oauth2": { modules: 10, bytes: 300_000 },
+  "effect-oauth2": { modules: 10, bytes: 320_000 },
   effect: { modules: 220, bytes: 4_500_000 },
   jose: { modules: 9, bytes: 30_000 }
 }
@@ -31,6 +31,6 @@ export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_500 }
  * 9 kB more of Effect in the client than rolldown does.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 34_000, ownAndJose: 23_000 },
-  handler: { added: 66_000, ownAndJose: 45_000 }
+  client: { added: 35_000, ownAndJose: 23_500 },
+  handler: { added: 68_000, ownAndJose: 46_500 }
 }
