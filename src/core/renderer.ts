@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type { Failure } from "./answer.ts"
+import type { ErrorFields } from "./answer.ts"
 
 /**
  * Result of a renderer: a response, or an effect of a response. The effect can use the request, which is
@@ -17,14 +17,14 @@ export type Rendered =
 
 /** `Challenge.Renderers`, which take the errors themselves. */
 export type Renderers = {
-  readonly [Tag in Failure["_tag"]]?: (error: never, request: HttpServerRequest | undefined) => Rendered
+  readonly [Tag in ErrorFields["_tag"]]?: (error: never, request: HttpServerRequest | undefined) => Rendered
 }
 
 /** A renderer may return anything, whatever its type says. */
-export type Renderer = (error: Failure, request: HttpServerRequest | undefined) => unknown
+export type Renderer = (error: ErrorFields, request: HttpServerRequest | undefined) => unknown
 
 /** Safe cast: the renderer under the tag of an error takes that error. */
-export const rendererOf = (renderers: Renderers, { _tag }: Failure): Renderer | undefined =>
+export const rendererOf = (renderers: Renderers, { _tag }: ErrorFields): Renderer | undefined =>
   (Object.hasOwn(renderers, _tag) ? renderers[_tag] : undefined) as Renderer | undefined
 
 // A request waits no longer for a renderer. Otherwise, refused requests could pile up.
@@ -39,7 +39,7 @@ const withinTime = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, 
 /** Runs a renderer. Fails or dies if the renderer does, takes too long, or returns no response. */
 export const render = (
   renderer: Renderer,
-  error: Failure,
+  error: ErrorFields,
   request: HttpServerRequest | undefined
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown> =>
   Effect.flatMap(

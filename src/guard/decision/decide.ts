@@ -14,7 +14,7 @@ import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator } from "../../verifier/request/authenticator.ts"
 import type { Check } from "../requirement/expression.ts"
-import { type Clause, holds, type Part, type Policy, settingsOf } from "../requirement/policy.ts"
+import { type PolicyClause, holds, type Part, type RequirementPolicy, settingsOf } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
 import { decisiveOf, failureOf, insufficient, missingScopes, refuse } from "../requirement/refuse.ts"
 import type { Reporter } from "../scheme/decisionLog.ts"
@@ -29,7 +29,7 @@ export type Handler = Effect.Effect<unknown, unknown, unknown>
 export type Authentications = ReadonlyMap<Scheme, Authentication>
 
 export interface Guard {
-  readonly policy: Policy
+  readonly policy: RequirementPolicy
   readonly authentications: Authentications
   readonly handler: Handler
   /** The place of the guard in an `HttpApi`. */
@@ -45,14 +45,14 @@ export interface Guard {
 /** A policy, and the request that must satisfy it. */
 export class GuardedRequest {
   readonly guard: Guard
-  readonly policy: Policy
+  readonly policy: RequirementPolicy
   readonly fiber: CallingFiber
   /** `undefined` in a program without HTTP. */
   readonly request: HttpServerRequest | undefined
   /** The scopes that outer guards require. */
   readonly required: requiredScopes.RequiredScopes
 
-  constructor(guard: Guard, policy: Policy, fiber: CallingFiber) {
+  constructor(guard: Guard, policy: RequirementPolicy, fiber: CallingFiber) {
     this.guard = guard
     this.policy = policy
     this.fiber = fiber
@@ -169,7 +169,7 @@ const outerOf = ({ required }: GuardedRequest, scheme: Scheme): ReadonlyArray<st
 
 const decideClause = (
   self: GuardedRequest,
-  clause: Clause,
+  clause: PolicyClause,
   index = 0,
   refusals: ReadonlyArray<Refused> = []
 ): Effect.Effect<Verdict> => {

@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import * as Fiber from "effect/Fiber"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
-import { assertOutsideOfRequests, Place } from "../decision/place.ts"
+import { throwWithinRequest, Place } from "../decision/place.ts"
 import * as guard from "../decision/guard.ts"
 import * as schemesOfApp from "./schemesOfApp.ts"
 import type { Reporter } from "../scheme/decisionLog.ts"
@@ -12,7 +12,7 @@ import type { Authentication, Scheme } from "../scheme/scheme.ts"
 export const make = (scheme: Scheme, authenticator: Authenticator, reporter: Reporter): Authentication => {
   const self: Authentication = Object.assign(
     (...[handler, options]: Parameters<Authentication>) => {
-      assertOutsideOfRequests()
+      throwWithinRequest()
       const place = Place.next(options)
       schemesOfApp.note(place.policy, Fiber.getCurrent()?.context ?? Context.empty())
       return guard.atPlace(place, new Map([[scheme, self]]), handler)

@@ -9,17 +9,17 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as routeContext from "../../core/effect/routeContext.ts"
 import type { Group, RouteMiddleware, Stack } from "../../core/effect/routeContext.ts"
 import type { Memoization } from "../../core/effect/layerMemoization.ts"
-import { describe, type Policy } from "../requirement/policy.ts"
+import { describe, type RequirementPolicy } from "../requirement/policy.ts"
 import { DecisionLog } from "../scheme/decisionLog.ts"
 import type { Authentication } from "../scheme/scheme.ts"
 import { isAuthentication, noteEndpoints } from "./schemesOfApp.ts"
 
 type Services = Context.Context<never>
 
-const requirements = new WeakMap<RouteMiddleware, Policy>()
+const requirements = new WeakMap<RouteMiddleware, RequirementPolicy>()
 
 /** Registers the function that a requirement applies to routes. */
-export const registerRequirement = (middleware: RouteMiddleware, policy: Policy): void => {
+export const registerRequirement = (middleware: RouteMiddleware, policy: RequirementPolicy): void => {
   requirements.set(middleware, policy)
 }
 
@@ -34,13 +34,13 @@ export const registerMarker = <M extends RouteMiddleware>(middleware: M): M => {
 const authenticationsIn = (context: Services): ReadonlyArray<Authentication> =>
   Array.from(context.mapUnsafe.values()).filter(isAuthentication)
 
-const requirementsOf = (stack: Stack): ReadonlyArray<Policy> =>
+const requirementsOf = (stack: Stack): ReadonlyArray<RequirementPolicy> =>
   stack.flatMap((middleware) => {
     const requirement = requirements.get(middleware)
     return requirement === undefined ? [] : [requirement]
   })
 
-const requirementsIn = (context: Services): ReadonlyArray<Policy> =>
+const requirementsIn = (context: Services): ReadonlyArray<RequirementPolicy> =>
   routeContext.stacksIn(context).flatMap(requirementsOf)
 
 /**
@@ -71,7 +71,7 @@ const nameOf = (middleware: RouteMiddleware, stacks: ReadonlyArray<Stack>): stri
 }
 
 /** The requirements that are provided to the layer of a group of handlers or of a middleware. */
-const expected = new WeakMap<Group | Stack, ReadonlyArray<Policy>>()
+const expected = new WeakMap<Group | Stack, ReadonlyArray<RequirementPolicy>>()
 
 /**
  * Throws if a requirement is provided to the handlers of these routes, or to a middleware around them, but not to the
@@ -125,7 +125,7 @@ interface BuildPlace {
   /** Whether the layer gives a requirement of routes. Its checks use the services around the layer. */
   readonly holdsRequirement: boolean
   readonly authentications: ReadonlyArray<Authentication>
-  readonly requirements: ReadonlyArray<Policy>
+  readonly requirements: ReadonlyArray<RequirementPolicy>
   /** The log of the guards around the handlers. */
   readonly log: object
 }
@@ -204,7 +204,7 @@ const expecting = <T extends Group | Stack>(
   original: T,
   copyOf: (original: T) => T,
   place: BuildPlace,
-  around: ReadonlyArray<Policy>
+  around: ReadonlyArray<RequirementPolicy>
 ): T => {
   const before = expected.get(original) ?? []
   const inner = before.filter((requirement) => !place.requirements.includes(requirement))

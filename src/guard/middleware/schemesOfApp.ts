@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { groupsIn } from "../../core/effect/routeContext.ts"
-import type { Policy } from "../requirement/policy.ts"
+import type { RequirementPolicy } from "../requirement/policy.ts"
 import { policiesOf } from "../requirement/registry.ts"
 import { sameName, SchemeNames } from "../requirement/schemeNames.ts"
 import type { Authentication } from "../scheme/scheme.ts"
@@ -22,7 +22,7 @@ export const isAuthentication = (value: unknown): value is Authentication => aut
 const apps = new WeakMap<object, SchemeNames>()
 
 /** Adds the schemes of a policy to those of the app whose router is in the context. Throws if a name is taken. */
-export const note = (policy: Policy, context: Services): void => {
+export const note = (policy: RequirementPolicy, context: Services): void => {
   for (const { scheme } of policy.flat()) {
     const provided: unknown = Context.getOrUndefined(context, scheme.service)
     if (isAuthentication(provided) && provided.scheme !== scheme) throw sameName(scheme)

@@ -17,7 +17,7 @@ import type { IsUnion, Listed } from "../../core/lib/types.ts"
 import type { Missing } from "../../core/missing.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import * as registry from "../requirement/registry.ts"
-import { bindChecks, type Policy } from "../requirement/policy.ts"
+import { bindChecks, type RequirementPolicy } from "../requirement/policy.ts"
 import { checks } from "../requirement/expression.ts"
 import { SchemeNames } from "../requirement/schemeNames.ts"
 import * as guard from "../decision/guard.ts"
@@ -257,7 +257,7 @@ export type Authenticated<Name extends string> =
   AccessToken | OptionalAccessToken | BearerToken | Authentication<Name> | Verified<Name>
 
 export const make = <Name extends string, Provides, E, R>(
-  policy: Policy
+  policy: RequirementPolicy
 ): SecurityRequirement<Name, Provides, E, R> => {
   const schemes = Array.from(new Set(policy.flat().map(({ scheme }) => scheme)))
   const [first] = schemes

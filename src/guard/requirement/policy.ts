@@ -50,16 +50,16 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional">):
 })
 
 /** Holds if one part holds. */
-export type Clause = ReadonlyArray<Part>
+export type PolicyClause = ReadonlyArray<Part>
 
 /** Holds if every clause holds. The outermost clause is the first. */
-export type Policy = ReadonlyArray<Clause>
+export type RequirementPolicy = ReadonlyArray<PolicyClause>
 
 /**
  * Combines two policies. Two clauses with a single part of the same scheme become one clause, at the outer clause's
  * index.
  */
-export const combine = (outer: Policy, inner: Policy): Policy =>
+export const combine = (outer: RequirementPolicy, inner: RequirementPolicy): RequirementPolicy =>
   inner.reduce((policy, clause) => {
     const index = policy.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
     const [before, own] = [index === -1 ? undefined : sole(policy[index] ?? []), sole(clause)]
@@ -72,7 +72,7 @@ export const combine = (outer: Policy, inner: Policy): Policy =>
     return policy.with(index, [joined])
   }, outer)
 
-const sole = (clause: Clause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
+const sole = (clause: PolicyClause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
 
 /** Returns the scopes for a part's challenge: first the scopes that outer guards require, then those of the part. */
 export const scopesToRequest = (
@@ -104,11 +104,11 @@ export const holds = (
   return yes
 }
 
-const mapChecks = (policy: Policy, f: (check: expression.Check) => expression.Check): Policy =>
+const mapChecks = (policy: RequirementPolicy, f: (check: expression.Check) => expression.Check): RequirementPolicy =>
   policy.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapChecks(one.expression, f) })))
 
 /** Provides the services around a requirement to its checks. Services of the request take precedence. */
-export const bindChecks = (policy: Policy, services: Context.Context<never>): Policy => {
+export const bindChecks = (policy: RequirementPolicy, services: Context.Context<never>): RequirementPolicy => {
   // The layer's scope lives as long as the program, so a check must use the request's scope.
   const own = Context.omit(Scope.Scope)(services)
   return mapChecks(policy, (check) => ({
@@ -119,7 +119,7 @@ export const bindChecks = (policy: Policy, services: Context.Context<never>): Po
 }
 
 /** Leaves the checks to an inner guard. The scopes stay. */
-export const deferChecks = (policy: Policy): Policy =>
+export const deferChecks = (policy: RequirementPolicy): RequirementPolicy =>
   hasChecks(policy) ? mapChecks(policy, (check) => ({ ...check, isDeferred: true })) : policy
 
 /** Returns the tags of the errors that a part can cause. */
@@ -136,11 +136,11 @@ export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
 
 /** Returns `true` if a policy has custom checks. */
-export const hasChecks = (policy: Policy): boolean =>
+export const hasChecks = (policy: RequirementPolicy): boolean =>
   policy.some((clause) => clause.some((part) => expression.checks(part.expression).length > 0))
 
 /** Describes a policy in messages: `"a", "b" of the scheme "OAuth2"`. */
-export const describe = (policy: Policy): string =>
+export const describe = (policy: RequirementPolicy): string =>
   policy.map((clause) => clause.map(describePart).join(" or ")).join(" and ")
 
 const describePart = ({ expression: self, optional, scheme }: Part): string => {

@@ -1,11 +1,11 @@
 /** Describes a requirement in words, for people who read logs. */
 import type { Expression } from "./expression.ts"
-import type { Clause, Part, Policy } from "./policy.ts"
+import type { PolicyClause, Part, RequirementPolicy } from "./policy.ts"
 
 /** Returns a description such as `a token of the scheme "OAuth2" with "a" and ("b" or "c")`. */
-export const describe = (policy: Policy): string => policy.map((clause) => ofClause(clause)).join(", and ")
+export const describe = (policy: RequirementPolicy): string => policy.map((clause) => ofClause(clause)).join(", and ")
 
-const ofClause = (clause: Clause): string => clause.map(ofPart).join(", or ")
+const ofClause = (clause: PolicyClause): string => clause.map(ofPart).join(", or ")
 
 const ofPart = ({ expression, optional, scheme }: Part): string => {
   const credential = scheme.source === undefined ? "token" : "credential"
