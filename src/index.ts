@@ -6,6 +6,7 @@
 export { AccessToken, OptionalAccessToken, type VerifiedToken } from "./core/AccessToken.ts"
 export { BearerToken } from "./core/BearerToken.ts"
 export * as Challenge from "./core/Challenge.ts"
+export { type Decision, DecisionLog } from "./guard/DecisionLog.ts"
 export * as JwtVerifier from "./verifier/JwtVerifier.ts"
 export * as KeySet from "./verifier/KeySet.ts"
 export * as OAuth2 from "./oauth2/OAuth2.ts"

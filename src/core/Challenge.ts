@@ -10,26 +10,35 @@
  * | `AuthorizationServerUnavailable` | 503, `Retry-After` | 503, `Retry-After` |
  *
  * Bodies are `{"detail": …}` with constant text. `scope` lists every required scope. It is omitted if no scope is
- * required, or if a check refused a token that has all of them.
+ * required, or if the token lacks no scope because a check refused it.
  *
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as answers from "./answer.ts"
 import type { Answer, AuthScheme, Responses } from "./answer.ts"
+import type { Rendered } from "./renderer.ts"
 import * as response from "./response.ts"
 import type { SecurityError } from "./SecurityError.ts"
 
 export { type Answer, type AuthScheme, bearer, type Responses } from "./answer.ts"
+export type { Rendered } from "./renderer.ts"
 
 /**
  * Custom responses, by the tag of the error.
  *
  * **Details**
  *
- * The renderer chooses status and body. The library adds the headers `WWW-Authenticate` and `Retry-After` unless the
- * response already has them. If a renderer throws, the error is logged and the standard response is sent.
+ * A renderer gets the error and the request, and returns a response or an `Effect` of a response. The request is
+ * `undefined` in a program without HTTP. The renderer chooses status and body. The library adds the headers
+ * `WWW-Authenticate` and `Retry-After` unless the response already has them.
+ *
+ * If a renderer throws, fails, or takes longer than 5 seconds, the error is logged and the standard response is sent.
+ *
+ * Documents show the status and the media type of the response to an example: an error without details, and a `GET`
+ * request without headers. If the effect of the renderer has to wait, documents show the standard response.
  *
  * **Example** (Responding with problem details, RFC 9457)
  *
@@ -51,13 +60,34 @@ export { type Answer, type AuthScheme, bearer, type Responses } from "./answer.t
  * })
  * ```
  *
+ * **Example** (Naming the request in the body)
+ *
+ * ```ts
+ * import { Effect, Option } from "effect"
+ * import { HttpServerResponse } from "effect/http"
+ * import type { Challenge } from "effect-oauth2"
+ *
+ * export const renderers: Challenge.Renderers = {
+ *   InsufficientScope: (error, request) =>
+ *     Effect.gen(function* () {
+ *       const span = yield* Effect.option(Effect.currentSpan)
+ *       const isGerman = request?.headers["accept-language"]?.startsWith("de")
+ *       return HttpServerResponse.jsonUnsafe(
+ *         { message: isGerman ? "Keine Berechtigung" : "Not allowed", missing: error.missing, traceId: Option.getOrUndefined(span)?.traceId },
+ *         { status: 403 }
+ *       )
+ *     })
+ * }
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
 export type Renderers = {
   readonly [Tag in SecurityError["_tag"]]?: (
-    error: Extract<SecurityError, { readonly _tag: Tag }>
-  ) => HttpServerResponse.HttpServerResponse
+    error: Extract<SecurityError, { readonly _tag: Tag }>,
+    request: HttpServerRequest | undefined
+  ) => Rendered
 }
 
 /**

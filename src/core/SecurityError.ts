@@ -176,7 +176,7 @@ export class InvalidToken extends Data.TaggedError("InvalidToken")<
  * | field | value |
  * |---|---|
  * | `required` | the scopes that the client should request |
- * | `missing` | the required scopes that the token lacks |
+ * | `missing` | the required scopes that the token lacks. If it is empty, the challenge names no scopes |
  * | `checks` | the names of the custom checks, if a check refused the token |
  *
  * **Example** (Listing the missing scopes in the response)

@@ -118,8 +118,8 @@ export const answer = (error: ErrorFields, settings: Form): Answer => {
     case "InvalidToken":
       return challenge(401, "Could not validate credentials", fastapi ? scope : [["error", "invalid_token"], ...scope])
     case "InsufficientScope": {
-      // If a check refused a token with all scopes, naming the scopes would make the client request them forever.
-      const namedScope = Object.hasOwn(error, "checks") && error.missing.length === 0 ? [] : scope
+      // If the token lacks no scope, naming scopes would make the client request them forever.
+      const namedScope = error.missing.length === 0 ? [] : scope
       return fastapi
         ? challenge(401, "Not enough permissions", namedScope)
         : challenge(403, "Not enough permissions", [["error", "insufficient_scope"], ...namedScope])

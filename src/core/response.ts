@@ -2,17 +2,19 @@
  * Converts an error to an HTTP response, and records if a scheme created the error or an upstream server sent it. The
  * error classes import this module, so it reads only the fields that `answer` reads.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { type Renderers, rendererOf } from "./renderer.ts"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as renderer from "./renderer.ts"
 import { frozenSuccess } from "./lib/exit.ts"
 import { answer, type ErrorFields, type Form } from "./answer.ts"
 import { severalFields } from "./effect/severalFields.ts"
 
 /** `Challenge.Settings` without the types of the error classes. */
 interface Settings extends Form {
-  readonly renderers: Renderers
+  readonly renderers: renderer.Renderers
 }
 
 /** How a scheme responds to an error that it has created. */
@@ -98,8 +100,8 @@ const rendered = (
   { renderers }: Settings,
   { fields, response }: Standard
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const renderer = rendererOf(renderers, error)
-  return renderer === undefined ? response : render(renderer, error, fields, response)
+  const own = renderer.rendererOf(renderers, error)
+  return own === undefined ? response : render(own, error, fields, response)
 }
 
 interface Standard {
@@ -118,27 +120,27 @@ const standard = (error: ErrorFields, settings: Settings, more: Readonly<Record<
   return { fields, response: frozenSuccess(response) }
 }
 
-/** Returns the custom response with the missing headers, or the standard response if the renderer throws. */
+/** Returns the custom response with the missing headers, or the standard response if the renderer fails. */
 const render = (
-  renderer: (error: ErrorFields) => unknown,
+  own: renderer.Renderer,
   error: ErrorFields,
   fields: ReadonlyArray<[string, string]>,
   standard: Effect.Effect<HttpServerResponse.HttpServerResponse>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.sync(() => {
-    const custom = renderer(error)
-    if (!HttpServerResponse.isHttpServerResponse(custom))
-      throw new TypeError("A renderer must return an HttpServerResponse.")
-    return HttpServerResponse.setHeaders(
-      custom,
-      fields.filter(([name]) => !Headers.has(custom.headers, name))
-    )
-  }).pipe(
-    Effect.catchDefect((defect) =>
+  Effect.contextWith((context: Context.Context<never>) =>
+    renderer.render(own, error, Context.getOrUndefined(context, HttpServerRequest))
+  ).pipe(
+    Effect.map((custom) =>
+      HttpServerResponse.setHeaders(
+        custom,
+        fields.filter(([name]) => !Headers.has(custom.headers, name))
+      )
+    ),
+    Effect.catchCause((cause) =>
       Effect.andThen(
         Effect.logError(
           `The renderer for ${error._tag} failed, so the standard response was sent. Correct the renderers option.`,
-          defect
+          cause
         ),
         standard
       )

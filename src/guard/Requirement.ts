@@ -55,7 +55,8 @@ export const all = <const Items extends ReadonlyArray<Item<string, string>>>(
  * **Details**
  *
  * The challenge names the scopes of the first item without checks, or else of the first item. So put the item first
- * whose scopes a client should request. Without an item, the function throws a `TypeError`.
+ * whose scopes a client should request. After a failed check, items with this check do not count. Without an item, the
+ * function throws a `TypeError`.
  *
  * **Example** (Accepting one of two scopes)
  *

@@ -60,6 +60,7 @@ import type {
   PasswordFlow
 } from "../guard/scheme/securitySchemeObject.ts"
 
+export { describe } from "./describe.ts"
 export { either } from "./either.ts"
 export { Public, type PublicEndpoint } from "./public.ts"
 export { route, type Secured, secured } from "./secured.ts"
@@ -104,6 +105,9 @@ type NoImplications = {}
  * | `implies` | a scope is not declared, or a scope implies itself |
  * | `realm` | the realm is empty, or is not printable ASCII |
  * | URLs | a required URL is missing, or a URL contains white space |
+ *
+ * An app with two different schemes of one name does not start. Each of them must have a name of its own, because
+ * guards and documents tell schemes apart by name.
  *
  * @category models
  * @since 0.1.0

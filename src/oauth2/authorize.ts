@@ -12,8 +12,10 @@ import { SecurityScopes } from "../core/SecurityScopes.ts"
 import type { Credential } from "../verifier/request/authenticator.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as expression from "../guard/requirement/expression.ts"
-import { failWith } from "../guard/requirement/adopt.ts"
 import { decide } from "../guard/requirement/refuse.ts"
+import { sameName } from "../guard/requirement/schemeNames.ts"
+import * as report from "../guard/decision/report.ts"
+import type { CallingFiber } from "../verifier/cache/directVerifier.ts"
 import { errorOf } from "../core/lib/exit.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
@@ -32,47 +34,76 @@ const layerCredential = ({ source }: Scheme): typeof BearerToken.layer =>
         )
       )
 
+const decider: report.Decider = { decidedBy: "authorize", endpoint: undefined, log: undefined }
+
 export const make = (scheme: Scheme) => {
   /** Requires a valid token only. The scopes in force come from `SecurityScopes`. */
   const bare = policies.part({ scheme, expression: expression.all([]), optional: false, lookups: [] })
 
+  const granted = (
+    token: VerifiedToken | undefined,
+    required: ReadonlyArray<string>,
+    fiber: CallingFiber
+  ): Effect.Effect<void> =>
+    report.granted(report.reporterOf(scheme, fiber.context), decider, token, () => required, fiber) ?? Effect.void
+
   const verify = (
     verified: Credential["verified"],
-    required: ReadonlyArray<string>
+    required: ReadonlyArray<string>,
+    fiber: CallingFiber
   ): Effect.Effect<VerifiedToken, SecurityError> => {
     const settings = policies.settingsOf(bare, required)
+    const refuse = (error: SecurityError, token: VerifiedToken | undefined) => {
+      const details = report.detailsOf(error, () => settings.scopes)
+      const reporter = report.reporterOf(scheme, fiber.context)
+      const reported = report.refused(reporter, decider, error, token, details, fiber) ?? Effect.void
+      return Effect.andThen(reported, Effect.fail(Challenge.within(error, settings)))
+    }
     return Effect.matchEffect(verified, {
-      onFailure: (error) => Effect.fail(Challenge.within(error, settings)),
+      onFailure: (error) => refuse(error, undefined),
       onSuccess: (token) =>
         Effect.flatMap(decide(bare, required, token), (error): Effect.Effect<VerifiedToken, SecurityError> =>
-          error === undefined ? Effect.succeed(token) : Effect.fail(Challenge.within(error, settings))
+          error === undefined ? Effect.as(granted(token, settings.scopes, fiber), token) : refuse(error, token)
         )
     })
   }
 
   const required = Effect.map(SecurityScopes, (scopes) => requiredScopes.ofScheme(scopes, scheme))
 
+  /** The service has the name of the scheme as its key, so it may belong to a different scheme with the same name. */
+  const authentication = Effect.flatMap(scheme.service, (authentication) =>
+    authentication.scheme === scheme ? Effect.succeed(authentication) : Effect.die(sameName(scheme))
+  )
+
   const authorize: Effect.Effect<VerifiedToken, SecurityError, unknown> = Effect.flatMap(
-    Effect.all([scheme.service, BearerToken, required]),
+    Effect.all([authentication, BearerToken, required]),
     ([{ authenticator }, token, required]) =>
-      Effect.withFiber((fiber) => verify(authenticator.fromToken(token, fiber), required))
+      Effect.withFiber((fiber) => verify(authenticator.fromToken(token, fiber), required, fiber))
   )
 
   const authorizeOption = Effect.flatMap(
-    Effect.all([scheme.service, HttpServerRequest, required]),
+    Effect.all([authentication, HttpServerRequest, required]),
     ([{ authenticator }, request, required]) =>
       Effect.withFiber((fiber) => {
         const { verified } = authenticator.credentialOf(request, fiber)
         return errorOf(verified)?._tag === "NotAuthenticated"
-          ? Effect.succeedNone
-          : Effect.map(verify(verified, required), Option.some)
+          ? Effect.as(granted(undefined, required, fiber), Option.none())
+          : Effect.map(verify(verified, required, fiber), Option.some)
       })
   )
 
   return {
     authorize,
     authorizeOption,
-    refuse: (error: SecurityError) => failWith(scheme, error),
-    layerRequest: Layer.fresh(Layer.provideMerge(Layer.effect(AccessToken, authorize), layerCredential(scheme)))
+    refuse: (error: SecurityError) => report.refuseWith(scheme, error),
+    layerRequest: Layer.fresh(
+      Layer.provideMerge(
+        Layer.effect(AccessToken, authorize),
+        // The request is refused before `authorize` runs.
+        Layer.tapError(layerCredential(scheme), (error) =>
+          Effect.flatMap(required, (required) => report.refusedBy(scheme, "authorize", error, required))
+        )
+      )
+    )
   }
 }

@@ -1,15 +1,19 @@
 /** Creates the layers of a scheme: `layer`, and `layerTest` and `layerTestGranted` for tests. */
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import { AccessToken, type VerifiedToken } from "../core/AccessToken.ts"
 import type { TestToken } from "./oauth2Scheme.ts"
 import { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import * as authentication from "../guard/middleware/authentication.ts"
 import { Authenticator, TestAuthenticator } from "../verifier/request/authenticator.ts"
 import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts"
+import { DecisionLog, Reporter } from "../guard/scheme/decisionLog.ts"
 import * as origin from "../guard/scheme/origin.ts"
 import { type Authentication, Proof, type Scheme } from "../guard/scheme/scheme.ts"
+import { Memo } from "../core/lib/memo.ts"
 import { frozenSuccess } from "../core/lib/exit.ts"
 import { copyOfData } from "../verifier/cache/customVerifier.ts"
 import { frozen, type FrozenToken, isImmutable } from "../verifier/cache/verified.ts"
@@ -27,6 +31,12 @@ const testToken = (token: TestToken<string>): VerifiedToken => {
   })
 }
 
+/** Returns everything in a context that records decisions. */
+const recordersIn = (context: Context.Context<never>): ReadonlyArray<object> => [
+  Context.get(context, DecisionLog),
+  Context.get(context, Metric.MetricRegistry)
+]
+
 /** `resolved` reads the URLs of the scheme from the program's configuration. */
 export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved: Effect.Effect<void, unknown>) => {
   // Not memoized: one build may contain several apps, each with its own verifier. A memoized layer would use the first
@@ -35,15 +45,20 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
     Layer.fresh(Layer.effect(scheme.service, authentication))
 
   const decode = claims && claimsDecoder(claims)
-  const authentications = new WeakMap<TokenVerifier["Service"], Authentication>()
+  const authentications = new Memo<Authentication>()
 
-  /** Returns one `Authentication` for each verifier, so that guards recognize a shared verifier. */
-  const authenticationBy = (verifier: TokenVerifier["Service"]): Authentication => {
-    const cached =
-      authentications.get(verifier) ?? authentication.make(scheme, new Authenticator(verifier, decode, scheme.source))
-    authentications.set(verifier, cached)
-    return cached
-  }
+  /**
+   * Returns one `Authentication` for each verifier, so that guards recognize a shared verifier. Its reports go to the
+   * log and the metrics around the layer.
+   */
+  const authenticationBy = (verifier: TokenVerifier["Service"], context: Context.Context<never>): Authentication =>
+    authentications.get([verifier, ...recordersIn(context)], () =>
+      authentication.make(
+        scheme,
+        new Authenticator(verifier, decode, scheme.source),
+        new Reporter(scheme.name, context)
+      )
+    )
 
   const proofOf = (verified: VerifiedToken) =>
     Layer.merge(
@@ -69,11 +84,15 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
 
   const layerTest = (token: TestToken<string> | "anonymous") => {
     // One `Authentication` for each layer, however often the layer is built, so that guards recognize it.
-    let made: Authentication | undefined
+    const made = new Memo<Authentication>()
     return layerOf(
-      Effect.map(
+      Effect.zipWith(
         token === "anonymous" ? Effect.undefined : verifiedBy(given(token)),
-        (verified) => (made ??= authentication.make(scheme, new TestAuthenticator(verified)))
+        Effect.context<never>(),
+        (verified, context) =>
+          made.get(recordersIn(context), () =>
+            authentication.make(scheme, new TestAuthenticator(verified), new Reporter(scheme.name, context))
+          )
       )
     )
   }
@@ -83,7 +102,10 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
 
   const layer = <E, R>(verifier: Layer.Layer<TokenVerifier, E, R>) =>
     // Only the scheme's own layer is not memoized. Schemes that get the same verifier layer share one verifier.
-    Layer.provide(layerOf(Effect.andThen(resolved, Effect.map(TokenVerifier, authenticationBy))), verifier)
+    Layer.provide(
+      layerOf(Effect.andThen(resolved, Effect.zipWith(TokenVerifier, Effect.context<never>(), authenticationBy))),
+      verifier
+    )
 
   return { layer, layerTest, layerTestGranted }
 }

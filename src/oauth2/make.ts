@@ -220,7 +220,7 @@ export const make = <
     optional: (...items: ReadonlyArray<Item>) => makeRequirement(policy("optional", items, true)),
     prove: (...items: ReadonlyArray<Item>) => {
       const own = policy("prove", items, false)
-      return (self: Effect.Effect<unknown, unknown, unknown>) => guard.make(own, new Map(), self)
+      return (self: Effect.Effect<unknown, unknown, unknown>) => guard.make(own, new Map(), self, "prove")
     },
     granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
     grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),

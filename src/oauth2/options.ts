@@ -39,7 +39,7 @@ export interface Options<
   /** The `realm` of challenges, in printable ASCII characters (RFC 9110 §11.5). Default: the scheme's name. */
   readonly realm?: string
   /**
-   * Custom responses, by the error's tag. Documents contain their status and media type. The typed client of an
+   * Custom responses, by the error's tag, which may read the request. Documents contain their status and media type. The typed client of an
    * `HttpApi` decodes only standard responses, and reports the status of others. Default: standard responses.
    */
   readonly renderers?: Challenge.Renderers

@@ -11,6 +11,8 @@ import * as Layer from "effect/Layer"
 import { isHandlers } from "../core/effect/routeContext.ts"
 import type * as Scope from "effect/Scope"
 import * as registry from "../guard/requirement/registry.ts"
+import * as words from "../guard/requirement/words.ts"
+import { SchemeNames } from "../guard/requirement/schemeNames.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
 import { type RecordedRoute, recorded } from "../guard/middleware/routeRecorder.ts"
@@ -138,6 +140,8 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  *   same names run without the later middleware.
  * - For routes, call `secured` inside `HttpRouter.serve`. If it finds no route, the program does not start.
  * - An unprotected route that is added after start-up is not served.
+ * - To see what each route requires, set the log level to `Debug`. The descriptions of `OAuth2.describe` are logged at
+ *   start-up.
  * - Other middleware is not checked. A middleware outside a requirement can respond before the requirement runs.
  *
  * **Example** (Checking an api)
@@ -189,7 +193,13 @@ export const secured = <T>(self: T & Secured<T>): T => {
   // Safe cast: the layer gives and needs the same services. It is only checked while it is built.
   return recorded(
     self,
-    (routes) => Layer.effectDiscard(Effect.sync(() => assertRoutesSecured(routes))),
+    (routes) =>
+      Layer.effectDiscard(
+        Effect.suspend(() => {
+          assertRoutesSecured(routes)
+          return Effect.forEach(routes, (route) => Effect.logDebug(describe(route)), { discard: true })
+        })
+      ),
     (route) => {
       const { isProtected, isPublic, name } = foundOf(route)
       return isProtected !== isPublic
@@ -203,6 +213,15 @@ export const secured = <T>(self: T & Secured<T>): T => {
 
 const assertRoutesSecured = (routes: ReadonlyArray<RecordedRoute>): void => assertEach(routes.map(foundOf))
 
+/** Describes what a route requires: `GET /items requires a token of …`. */
+const describe = ({ endpoint, isPublic: isPublicRoute, method, path, requirements }: RecordedRoute): string => {
+  // The set of middlewares begins with the innermost.
+  const own = registry.policiesOf(Array.from(endpoint?.middlewares ?? []).toReversed())
+  const policy = registry.combineAll([...requirements, ...own])
+  const isPublicEndpoint = isPublicRoute || Array.from(endpoint?.middlewares ?? []).some(isPublic)
+  return `${method} ${path} ${isPublicEndpoint ? "is public" : `requires ${words.describe(policy)}`}`
+}
+
 const foundOf = ({ endpoint, isPublic: isPublicRoute, method, path, requirements }: RecordedRoute): Found => {
   const keys = Array.from(endpoint?.middlewares ?? [])
   return {
@@ -214,10 +233,12 @@ const foundOf = ({ endpoint, isPublic: isPublicRoute, method, path, requirements
 
 const assertSecured = (api: HttpApi.Top): void => {
   const found: Array<Found> = []
+  const schemes = new SchemeNames()
   HttpApi.reflect(api, {
     onGroup: () => {},
     onEndpoint: ({ endpoint, group, middleware }) => {
       const keys = Array.from(middleware)
+      for (const policy of registry.policiesOf(keys)) schemes.add(policy)
       const name = `${group.identifier}.${endpoint.identifier}`
       found.push({ name, isProtected: keys.some(isRequirement), isPublic: keys.some(isPublic) })
     }

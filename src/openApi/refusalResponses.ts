@@ -1,10 +1,13 @@
 /** Describes the responses with which a policy refuses a request, as OpenAPI responses. */
-import { type HttpServerResponse, isHttpServerResponse } from "effect/http/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Challenge from "../core/Challenge.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
 import { type RequirementPolicy, errorsOf, type Part } from "../guard/requirement/policy.ts"
 import { exampleErrors } from "../core/exampleErrors.ts"
-import { rendererOf } from "../core/renderer.ts"
+import * as renderer from "../core/renderer.ts"
 
 /** Response of a scheme to an error. */
 interface RefusalResponse {
@@ -29,14 +32,20 @@ const responsesOf = ({ scheme }: Part): ReadonlyArray<RefusalResponse> => {
   })
 }
 
+/** Returns `undefined` if there is no response now. If a custom renderer fails, the scheme sends the standard response. */
 const render = (renderers: Challenge.Renderers, error: SecurityError): HttpServerResponse | undefined => {
-  try {
-    const response = rendererOf(renderers, error)?.(error)
-    return isHttpServerResponse(response) ? response : undefined
-  } catch {
-    // If a custom renderer throws, the scheme sends the standard response.
-    return
-  }
+  const own = renderer.rendererOf(renderers, error)
+  if (own === undefined) return
+  const request = HttpServerRequest.fromWeb(new Request("http://localhost/"))
+  const rendered = Effect.provideService(
+    renderer.render(own, error, request),
+    HttpServerRequest.HttpServerRequest,
+    request
+  )
+  const fiber = Effect.runFork(rendered)
+  const exit = fiber.pollUnsafe()
+  if (exit === undefined) fiber.interruptUnsafe()
+  return exit !== undefined && Exit.isSuccess(exit) ? exit.value : undefined
 }
 
 const contentOf = ({ body, headers }: HttpServerResponse): RefusalResponse["content"] => {

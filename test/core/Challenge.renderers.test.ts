@@ -1,7 +1,9 @@
 /** Custom responses of `Challenge.Renderers`. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger } from "effect"
-import { HttpServerResponse } from "effect/http"
+import { Effect, Fiber, Layer, Logger, Tracer } from "effect"
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { TestClock } from "effect/testing"
 import { Challenge, OAuth2, SecurityError } from "effect-oauth2"
 import {
   errors,
@@ -16,8 +18,10 @@ import {
   settings,
   table,
   type Tag,
+  verifierLayer,
   without
 } from "../support/errorTable.ts"
+import { serve } from "../support/web.ts"
 
 describe("Challenge", () => {
   describe("renderers", () => {
@@ -124,15 +128,26 @@ describe("Challenge", () => {
       ],
       ["returns nothing", () => undefined as never],
       ["returns an object that is not a response", () => ({ status: 200 }) as never],
-      ["returns an effect", () => Effect.succeed(HttpServerResponse.empty()) as never]
-    ] as const) {
+      ["returns an effect that fails", () => Effect.fail(new Error(secret))],
+      ["returns an effect that dies", () => Effect.die(secret)],
+      ["returns an effect that interrupts itself", () => Effect.interrupt],
+      ["returns an effect of an object that is not a response", () => Effect.succeed({ status: 200 } as never)],
+      [
+        "returns an effect that needs a request, without HTTP",
+        () => Effect.as(HttpServerRequest.HttpServerRequest, problem(418))
+      ],
+      ["takes longer than 5 seconds", () => Effect.as(Effect.sleep("6 seconds"), problem(418))],
+      ["never ends", () => Effect.never]
+    ] as const satisfies ReadonlyArray<readonly [string, Challenge.Renderers["InvalidToken"]]>) {
       it.effect(`are replaced by the standard response, and an error is logged, if a renderer ${title}`, () => {
         const logged: Array<string> = []
         const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
           logged.push(`${logLevel} ${String(message)}`)
         })
         return Effect.gen(function* () {
-          const response = yield* respond("InvalidToken", { InvalidToken: renderer })
+          const fiber = yield* Effect.forkChild(respond("InvalidToken", { InvalidToken: renderer }))
+          yield* TestClock.adjust("5 seconds")
+          const response = yield* Fiber.join(fiber)
           assert.strictEqual(response.status, 401)
           assert.strictEqual(response.headers.get("www-authenticate"), 'Bearer scope="a"')
           assert.strictEqual(yield* Effect.promise(() => response.text()), notValidated)
@@ -140,6 +155,121 @@ describe("Challenge", () => {
           assert.match(logged[0]!, /^Error The renderer for InvalidToken failed/)
         }).pipe(Effect.provide(Logger.layer([logger])))
       })
+    }
+
+    it.effect("never change the challenge, as a function or as an effect", () =>
+      Effect.gen(function* () {
+        for (const row of table) {
+          for (const render of [() => problem(418), () => Effect.delay(Effect.succeed(problem(418)), "1 second")]) {
+            const fiber = yield* Effect.forkChild(
+              respond(row.tag, { [row.tag]: render }, { responses: row.responses, realm, scopes: row.scopes })
+            )
+            yield* TestClock.adjust("1 second")
+            const { headers, status } = yield* Fiber.join(fiber)
+            assert.deepStrictEqual(
+              [status, headers.get("www-authenticate") ?? undefined, headers.get("retry-after") ?? undefined],
+              [418, row.challenge, row.retryAfter]
+            )
+          }
+        }
+      })
+    )
+
+    it.effect("may wait for less than 5 seconds", () =>
+      Effect.gen(function* () {
+        const renderers = { InvalidToken: () => Effect.as(Effect.sleep("4 seconds"), problem(418)) }
+        const fiber = yield* Effect.forkChild(respond("InvalidToken", renderers))
+        yield* TestClock.adjust("4 seconds")
+        assert.strictEqual((yield* Fiber.join(fiber)).status, 418)
+      })
+    )
+
+    it.effect("get no request in a program without HTTP", () =>
+      Effect.gen(function* () {
+        const seen: Array<unknown> = []
+        yield* respond("InvalidToken", {
+          InvalidToken: (_, request) => {
+            seen.push(request)
+            return problem(401)
+          }
+        })
+        assert.deepStrictEqual(seen, [undefined])
+      })
+    )
+
+    const scheme = OAuth2.authorizationCode("s", {
+      ...flow,
+      responses: "rfc6750",
+      renderers: {
+        NotAuthenticated: (_, request) =>
+          HttpServerResponse.text(`${request?.headers["accept-language"]} ${request?.url}`, { status: 401 }),
+        InsufficientScope: ({ missing }, request) =>
+          Effect.gen(function* () {
+            const current = yield* HttpServerRequest.HttpServerRequest
+            const { name } = yield* Effect.currentSpan
+            const isSame = current.headers["x-request-id"] === request?.headers["x-request-id"]
+            return HttpServerResponse.jsonUnsafe(
+              { id: current.headers["x-request-id"], isSame, missing, span: name },
+              { status: 403 }
+            )
+          })
+      }
+    })
+    const handler = Effect.andThen(
+      HttpServerRequest.HttpServerRequest,
+      scheme.refuse(new SecurityError.InsufficientScope({ required: ["b"], missing: ["b"] }))
+    )
+    const Api = HttpApi.make("api").add(
+      HttpApiGroup.make("group").add(
+        HttpApiEndpoint.get("get", "/x").middleware(scheme.require("a")),
+        HttpApiEndpoint.get("refuse", "/refuse", { error: scheme.errors.InsufficientScope }).middleware(
+          scheme.require()
+        )
+      )
+    )
+    const apps = {
+      HttpRouter: Layer.mergeAll(
+        HttpRouter.add("GET", "/x", HttpServerResponse.empty()).pipe(scheme.require("a")),
+        HttpRouter.add("GET", "/refuse", handler).pipe(scheme.require())
+      ),
+      HttpApi: HttpApiBuilder.layer(Api).pipe(
+        Layer.provide(
+          HttpApiBuilder.group(Api, "group", (handlers) =>
+            handlers.handle("get", () => Effect.void).handle("refuse", () => handler)
+          )
+        ),
+        Layer.provide(HttpServer.layerServices)
+      )
+    }
+    for (const [kind, app] of Object.entries(apps)) {
+      it.effect(`read the request, as a function or as an effect, on ${kind}`, () =>
+        Effect.gen(function* () {
+          const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+          const send = yield* serve(
+            Layer.merge(app.pipe(Layer.provide(scheme.layer(verifierLayer))), Layer.succeed(Tracer.Tracer, tracer))
+          )
+          const init = { headers: { "accept-language": "de", "x-request-id": "r1" } }
+          const anonymous = yield* send("/x?q=1", undefined, init)
+          assert.deepStrictEqual(
+            [anonymous.status, anonymous.challenge, anonymous.body],
+            [401, 'Bearer realm="s", scope="a"', "de /x?q=1"]
+          )
+          for (const [path, missing] of [
+            ["/x", "a"],
+            ["/refuse", "b"]
+          ] as const) {
+            const refused = yield* send(path, "none", init)
+            assert.deepStrictEqual(
+              [refused.status, refused.challenge, JSON.parse(refused.body)],
+              [
+                403,
+                `Bearer error="insufficient_scope", scope="${missing}"`,
+                { id: "r1", isSame: true, missing: [missing], span: "GET" }
+              ]
+            )
+          }
+        })
+      )
     }
 
     it.effect("respond for a guard over HTTP, without a 500 if a renderer throws", () => {

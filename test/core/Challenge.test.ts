@@ -87,6 +87,16 @@ describe("Challenge", () => {
       )
     })
 
+    it("names no scopes if the token lacks none, because a new token would be refused, too", () => {
+      for (const checks of [{}, { checks: ["owner"] }]) {
+        const error = new SecurityError.InsufficientScope({ required: ["a"], missing: [], ...checks })
+        const challenge = (responses: Challenge.Responses) =>
+          Challenge.answer(error, settings({ responses, scopes: ["a"] })).headers["www-authenticate"]
+        assert.strictEqual(challenge("fastapi"), "Bearer")
+        assert.strictEqual(challenge("rfc6750"), 'Bearer error="insufficient_scope"')
+      }
+    })
+
     for (const [retryAfter, seconds] of [
       [Duration.seconds(7), "7"],
       [Duration.millis(1), "1"],

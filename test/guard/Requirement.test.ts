@@ -158,6 +158,25 @@ describe("requirements", () => {
   )
 
   it.effect.prop(
+    "request scopes after a failed check exactly if other scopes could help",
+    { tree: treeWithChecks, arrows, token },
+    Effect.fnUntraced(function* ({ arrows, token, tree }) {
+      const error = yield* decide(partOf(arrows, [tree]), [], verified("demo", token))
+      if (error?.checks === undefined) return
+      const has = hasBy(arrows, token)
+      assert.deepStrictEqual(
+        error.missing,
+        error.missing.filter((name) => !has(name as Name))
+      )
+      // The token may lack scopes, whatever the checks say.
+      if (!truth(tree, has, () => true)) return assert.isNotEmpty(error.missing)
+      if (truth(tree, () => true)) assert.isNotEmpty(error.missing)
+      if (error.missing.length === 0) assert.isFalse(truth(tree, () => true))
+    }),
+    options(3000)
+  )
+
+  it.effect.prop(
     "are equivalent to Requirement.all if they are nested",
     { stack: Arbitrary.array(tree, { minLength: 1, maxLength: 4 }), arrows, token },
     Effect.fnUntraced(function* ({ arrows, stack, token }) {

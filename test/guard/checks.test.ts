@@ -255,7 +255,8 @@ describe("a check of HttpRouter", () => {
 describe("an HttpApi that does not apply requirements like Effect 4.1", () => {
   const [inner, outer] = [auth.require(ownRoom), auth.require("a", ownRoom)]
   const guarded = endpoint.middleware(inner).middleware(Between).middleware(outer)
-  type Apply = (handler: Effect.Effect<unknown>, options: { readonly endpoint: unknown }) => Effect.Effect<unknown>
+  const group = { identifier: "group" }
+  type Apply = (handler: Effect.Effect<unknown>, options: object) => Effect.Effect<unknown>
 
   for (const [name, between] of Object.entries({
     "with other middleware in between": (handler: Effect.Effect<unknown>) => Effect.andThen(Effect.void, handler),
@@ -266,7 +267,7 @@ describe("an HttpApi that does not apply requirements like Effect 4.1", () => {
         const scheme = yield* Layer.build(auth.layer(tokens()))
         const apply = Context.getUnsafe(scheme, inner as unknown as Context.Key<never, Apply>)
         const handler = Effect.succeed("in")
-        const guard = apply(between(apply(handler, { endpoint: guarded })), { endpoint: guarded })
+        const guard = apply(between(apply(handler, { endpoint: guarded, group })), { endpoint: guarded, group })
         const request = HttpServerRequest.fromWeb(
           new Request("http://localhost/", { headers: { authorization: "Bearer alice" } })
         )
@@ -280,7 +281,7 @@ describe("an HttpApi that does not apply requirements like Effect 4.1", () => {
     Effect.gen(function* () {
       const scheme = yield* Layer.build(auth.layer(tokens()))
       const apply = Context.getUnsafe(scheme, inner as unknown as Context.Key<never, Apply>)
-      const options = { endpoint: guarded }
+      const options = { endpoint: guarded, group }
       const handler = apply(apply(Effect.void, options), options)
       assert.throws(() => apply(handler, options), /does not have/)
     })

@@ -10,7 +10,7 @@ import {
   HttpApiSecurity,
   OpenApi
 } from "effect/http-api"
-import { HttpServerResponse } from "effect/http"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { OAuth2, Requirement } from "effect-oauth2"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { documentOfRoutes } from "../support/routesDocument.ts"
@@ -94,8 +94,15 @@ describe("OAuth2.openApi", () => {
         scopes,
         responses: "rfc6750",
         renderers: {
-          NotAuthenticated: () => problem,
-          InvalidRequest: () => HttpServerResponse.empty({ status: 422 }),
+          NotAuthenticated: (_, request) =>
+            request?.method === "GET" && Object.keys(request.headers).length === 0
+              ? problem
+              : HttpServerResponse.empty({ status: 500 }),
+          InvalidRequest: () =>
+            Effect.map(HttpServerRequest.HttpServerRequest, ({ url }) =>
+              HttpServerResponse.empty({ status: url === "/" ? 422 : 500 })
+            ),
+          InvalidToken: () => Effect.as(Effect.sleep("1 milli"), HttpServerResponse.empty({ status: 500 })),
           InsufficientScope: () => HttpServerResponse.html("<p>No</p>").pipe(HttpServerResponse.setStatus(404)),
           AuthorizationServerUnavailable: () => {
             throw new Error("broken")

@@ -225,6 +225,53 @@ export const table: ReadonlyArray<Case> = [
     ]
   },
   {
+    name: "requests no scope if a check refuses a token that satisfies any alternative",
+    stack: ({ A }) => [A.require("c"), A.require(any("a", "b"), no)],
+    answers: [
+      ["c+b", insufficientScope("")],
+      ["c+a", insufficientScope("")],
+      ["b", insufficientScope("c a")],
+      ["c", insufficientScope("c a")]
+    ]
+  },
+  {
+    name: "requests the scopes of the alternative whose checks have not failed",
+    stack: ({ A }) => [A.require(any(all("a", no), all("b", yes)))],
+    answers: [
+      ["b", "b [] A.b"],
+      ["a", insufficientScope("b")],
+      ["none", insufficientScope("a")],
+      [undefined, notAuthenticated("a")]
+    ]
+  },
+  {
+    name: "requests the scopes of the alternative whose checks have not failed, inside of another requirement",
+    only: "HttpRouter",
+    stack: ({ A }) => [A.require("c"), "other middleware", A.require(any(all("a", no), all("b", yes)))],
+    answers: [
+      ["c+b", "c+b [c] A.b A.c"],
+      ["c+a", insufficientScope("c b")],
+      ["c", insufficientScope("c a")]
+    ]
+  },
+  {
+    name: "requests no scope if the implied scopes satisfy an alternative, but a check refuses",
+    stack: ({ A }) => [A.require(any("a", "read"), no)],
+    answers: [
+      ["admin", insufficientScope("")],
+      ["none", insufficientScope("a")]
+    ]
+  },
+  {
+    name: "requests no scope for the scheme whose check refuses, and the scopes of the other scheme",
+    stack: ({ A, B }) => [OAuth2.either(A.require("a", no), B.require("x"))],
+    answers: [
+      ["a/x", "a/x [x] B.x", "AB"],
+      ["a/y", combined(insufficientScope("x"), insufficientScope(""), insufficientScope("x")), "AB"],
+      ["a/bad", combined(insufficientScope(""), insufficientScope(""), invalidToken("x")), "AB"]
+    ]
+  },
+  {
     name: "runs a check that uses a service",
     stack: ({ A }) => [A.require("a"), A.require(notBlocked)],
     answers: [

@@ -34,6 +34,6 @@ export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_500 }
  * 9 kB more of Effect in the client than rolldown does.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 34_000, ownAndJose: 23_000 },
-  handler: { added: 65_500, ownAndJose: 44_000 }
+  client: { added: 35_000, ownAndJose: 23_500 },
+  handler: { added: 68_000, ownAndJose: 46_500 }
 }

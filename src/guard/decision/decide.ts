@@ -9,14 +9,18 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
+import { exitOf } from "../../core/lib/exit.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator } from "../../verifier/request/authenticator.ts"
-import { type PolicyClause, holds, type Part, type RequirementPolicy } from "../requirement/policy.ts"
+import type { Check } from "../requirement/expression.ts"
+import { type PolicyClause, holds, type Part, type RequirementPolicy, settingsOf } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
-import { failureOf, insufficient, refuse } from "../requirement/refuse.ts"
+import { decisiveOf, failureOf, insufficient, missingScopes, refuse } from "../requirement/refuse.ts"
+import type { Reporter } from "../scheme/decisionLog.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
 import type { Place } from "./place.ts"
+import * as report from "./report.ts"
 
 // The types of the public API (`SecurityRequirement`, `auth.prove`) describe what a handler returns, needs and fails
 // with.
@@ -30,6 +34,8 @@ export interface Guard {
   readonly handler: Handler
   /** The place of the guard in an `HttpApi`. */
   readonly place: Place | undefined
+  /** What the guard's reports have in common. */
+  readonly decider: report.Decider
 }
 
 // Objects that hold a request are instances of classes, not object literals. The first requests wait for the issuer's
@@ -61,16 +67,39 @@ export class Accepted {
   /** `undefined` for an anonymous request, if the part is optional. */
   readonly token: Redacted.Redacted | undefined
   readonly accessToken: VerifiedToken | undefined
+  readonly reporter: Reporter
 
-  constructor(part: Part, token: Redacted.Redacted | undefined, accessToken: VerifiedToken | undefined) {
+  constructor(
+    part: Part,
+    token: Redacted.Redacted | undefined,
+    accessToken: VerifiedToken | undefined,
+    reporter: Reporter
+  ) {
     this.part = part
     this.token = token
     this.accessToken = accessToken
+    this.reporter = reporter
+  }
+}
+
+/** A part of the policy that the request does not satisfy. Many requests may share the refusal, but not this object. */
+class Refused {
+  readonly part: Part
+  readonly refusal: Refusal
+  /** `undefined` if no token was verified. */
+  readonly accessToken: VerifiedToken | undefined
+  readonly reporter: Reporter
+
+  constructor(part: Part, refusal: Refusal, accessToken: VerifiedToken | undefined, reporter: Reporter) {
+    this.part = part
+    this.refusal = refusal
+    this.accessToken = accessToken
+    this.reporter = reporter
   }
 }
 
 /** The decision about a clause: the first part that the request satisfies, or the refusals of all parts. */
-type Verdict = Accepted | ReadonlyArray<Refusal>
+type Verdict = Accepted | ReadonlyArray<Refused>
 
 const isAccepted = (verdict: Verdict): verdict is Accepted => verdict instanceof Accepted
 
@@ -83,26 +112,66 @@ export const decide = (
   before: ReadonlyArray<Verdict> = []
 ): Effect.Effect<ReadonlyArray<Accepted>, SecurityError> => {
   const clause = self.policy.at(before.length)
-  if (clause === undefined) return conclude(before)
+  if (clause === undefined) return conclude(self, before)
   // Most policies have one clause, and a literal is faster than a spread.
   return Effect.flatMapEager(decideClause(self, clause), (verdict) =>
     decide(self, before.length === 0 ? [verdict] : [...before, verdict])
   )
 }
 
-const conclude = (verdicts: ReadonlyArray<Verdict>): Effect.Effect<ReadonlyArray<Accepted>, SecurityError> => {
-  if (verdicts.every(isAccepted)) return Exit.succeed(verdicts)
+const conclude = (
+  self: GuardedRequest,
+  verdicts: ReadonlyArray<Verdict>
+): Effect.Effect<ReadonlyArray<Accepted>, SecurityError> => {
+  if (verdicts.every(isAccepted)) return grant(self, verdicts)
   const refused = verdicts.flatMap((verdict) => (isAccepted(verdict) ? [] : [verdict]))
-  const [refusal, ...others] = refused.flat()
+  const [first, ...others] = refused.flat()
   // Most decisions have one refusal, whose failure was created once.
-  return refusal !== undefined && others.length === 0 ? refusal.failure : failureOf(refused)
+  if (first !== undefined && others.length === 0) return failing(self, first, first.refusal.failure)
+  const refusals = refused.map((clause) => clause.map(({ refusal }) => refusal))
+  const decisive = decisiveOf(refusals)
+  const [reported = first] = refused.flat().filter(({ refusal }) => refusal === decisive)
+  return failing(self, reported, failureOf(refusals))
 }
+
+/** Reports a refusal, and fails. */
+const failing = (
+  self: GuardedRequest,
+  refused: Refused | undefined,
+  failure: Effect.Effect<never, SecurityError>
+): Effect.Effect<never, SecurityError> => {
+  const reported = refused === undefined ? undefined : reportRefused(self, refused)
+  return reported === undefined ? failure : Effect.andThen(reported, failure)
+}
+
+/** Reports a grant for each scheme. Without anybody who records decisions, the result is available now. */
+const grant = (self: GuardedRequest, accepted: ReadonlyArray<Accepted>): Effect.Effect<ReadonlyArray<Accepted>> => {
+  let reported: Effect.Effect<void> | undefined
+  for (const { accessToken, part, reporter } of accepted) {
+    const required = () => settingsOf(part, outerOf(self, part.scheme)).scopes
+    const one = report.granted(reporter, self.guard.decider, accessToken, required, self.fiber)
+    if (one !== undefined) reported = reported === undefined ? one : Effect.andThen(reported, one)
+  }
+  return reported === undefined ? Exit.succeed(accepted) : Effect.as(reported, accepted)
+}
+
+const reportRefused = (
+  self: GuardedRequest,
+  { accessToken, part, refusal: { error }, reporter }: Refused
+): Effect.Effect<void> | undefined => {
+  const details = report.detailsOf(error, () => settingsOf(part, outerOf(self, part.scheme)).scopes)
+  return report.refused(reporter, self.guard.decider, error, accessToken, details, self.fiber)
+}
+
+/** Returns the scopes that outer guards require of the scheme. */
+const outerOf = ({ required }: GuardedRequest, scheme: Scheme): ReadonlyArray<string> =>
+  required === requiredScopes.none ? required.scopes : requiredScopes.ofScheme(required, scheme)
 
 const decideClause = (
   self: GuardedRequest,
   clause: PolicyClause,
   index = 0,
-  refusals: ReadonlyArray<Refusal> = []
+  refusals: ReadonlyArray<Refused> = []
 ): Effect.Effect<Verdict> => {
   const part = clause.at(index)
   if (part === undefined) return Exit.succeed(refusals)
@@ -111,8 +180,8 @@ const decideClause = (
   )
 }
 
-const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | Refusal> => {
-  const { fiber, guard, request, required } = self
+const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | Refused> => {
+  const { fiber, guard, request } = self
   const { scheme } = part
   const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(fiber.context, scheme.service)
   if (!(authentication?.authenticator instanceof Authenticator && authentication.scheme === scheme)) {
@@ -121,7 +190,8 @@ const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | 
       new Error(`The layer of the scheme ${JSON.stringify(scheme.name)} ${why}. Provide the layer of this scheme.`)
     )
   }
-  const outer = required === requiredScopes.none ? required.scopes : requiredScopes.ofScheme(required, scheme)
+  const { reporter } = authentication
+  const outer = outerOf(self, scheme)
   const { token, verified } = authentication.authenticator.credentialOf(request, fiber)
   return Effect.matchCauseEffectEager(verified, {
     onFailure: (cause) => {
@@ -130,17 +200,47 @@ const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | 
       if (error === undefined) return Exit.failCause(cause as Cause.Cause<never>)
       return Exit.succeed(
         part.optional && error._tag === "NotAuthenticated"
-          ? new Accepted(part, undefined, undefined)
-          : refuse(part, outer, error)
+          ? new Accepted(part, undefined, undefined, reporter)
+          : new Refused(part, refuse(part, outer, error), undefined, reporter)
       )
     },
     onSuccess: (accessToken) => {
-      const failed: Array<string> = []
-      return Effect.mapEager(holds(part, outer, accessToken, failed), (holds) =>
+      const failed: Array<Check> = []
+      const holding = holds(part, outer, accessToken, failed)
+      // Without a check, the decision is available now.
+      // Safe cast: the types of the public API hold the errors of checks.
+      const checked =
+        exitOf(holding) ??
+        (Effect.tapError(holding, reportCheckError(self, part, accessToken, failed, reporter)) as typeof holding)
+      return Effect.mapEager(checked, (holds) =>
         holds
-          ? new Accepted(part, token, accessToken)
-          : refuse(part, outer, insufficient(part, outer, accessToken, failed))
+          ? new Accepted(part, token, accessToken, reporter)
+          : new Refused(
+              part,
+              refuse(part, outer, insufficient(part, outer, accessToken, failed)),
+              accessToken,
+              reporter
+            )
       )
     }
   })
 }
+
+/** Reports a refusal with the error of a check, which is the last one in `failed`. */
+const reportCheckError =
+  (
+    self: GuardedRequest,
+    part: Part,
+    token: VerifiedToken,
+    failed: ReadonlyArray<Check>,
+    reporter: Reporter
+  ): ((error: unknown) => Effect.Effect<void>) =>
+  (error) => {
+    const outer = outerOf(self, part.scheme)
+    const details = () => ({
+      required: settingsOf(part, outer).scopes,
+      missing: missingScopes(part, outer, token),
+      failedChecks: failed.map(({ name }) => name)
+    })
+    return report.refused(reporter, self.guard.decider, error, token, details, self.fiber) ?? Effect.void
+  }

@@ -1,13 +1,15 @@
 /** Runs a handler only if the request satisfies the policy. No other module grants access. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Challenge from "../../core/Challenge.ts"
 import { isSecurityError } from "../../core/SecurityError.ts"
+import { logIn } from "../scheme/decisionLog.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { combine, type RequirementPolicy } from "../requirement/policy.ts"
-import { adopt } from "../requirement/adopt.ts"
 import { type Authentications, decide, type Guard, GuardedRequest, type Handler } from "./decide.ts"
 import type { Place } from "./place.ts"
 import { provide } from "./provide.ts"
+import { adopt, type Decider } from "./report.ts"
 
 // Directly nested guards are merged into one guard with both policies, so there is one decision, and the challenge
 // names all scopes. Routes are built from the inside out, so the inner guard is found here.
@@ -19,7 +21,12 @@ const guards = new WeakMap<Handler, Guard>()
  *
  * If the token is cached, the decision takes one step of the fiber.
  */
-export const make = (policy: RequirementPolicy, authentications: Authentications, handler: Handler): Handler => {
+export const make = (
+  policy: RequirementPolicy,
+  authentications: Authentications,
+  handler: Handler,
+  decidedBy: Decider["decidedBy"] = "require"
+): Handler => {
   const inner = guards.get(handler)
   return inner !== undefined && inner.place === undefined && agree(inner.authentications, authentications)
     ? guarding({
@@ -27,13 +34,20 @@ export const make = (policy: RequirementPolicy, authentications: Authentications
         policy: combine(policy, inner.policy),
         authentications: both(inner.authentications, authentications)
       })
-    : guarding({ policy, authentications, handler: adopting(handler, policy), place: undefined })
+    : guarding({
+        policy,
+        authentications,
+        handler: adopting(handler, policy),
+        place: undefined,
+        decider: { decidedBy, endpoint: undefined, log: surroundingLog() }
+      })
 }
 
 /** Guards the handler of an endpoint for one of its requirements. */
 export const atPlace = (place: Place, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
   const isNext = inner?.place?.endpoint === place.endpoint && agree(inner.authentications, authentications)
+  const decider: Decider = { decidedBy: "require", endpoint: place.name, log: surroundingLog() }
   const guard = isNext
     ? {
         place: place.join(inner.place),
@@ -41,7 +55,7 @@ export const atPlace = (place: Place, authentications: Authentications, handler:
         handler: inner.handler
       }
     : { place, authentications, handler: adopting(handler, place.policy) }
-  const guarded = guarding({ ...guard, policy: guard.place.policy })
+  const guarded = guarding({ ...guard, policy: guard.place.policy, decider })
   return place.outer === 0 ? answering(guarded) : guarded
 }
 
@@ -57,6 +71,12 @@ const adopting = (handler: Handler, policy: RequirementPolicy): Handler => {
  */
 const answering = (guarded: Handler): Handler =>
   Effect.catchIf(guarded, isSecurityError, (error) => Challenge.respond(error))
+
+/** Returns the log around the layer that is being built, which handlers and routes do not have in their context. */
+const surroundingLog = (): Decider["log"] => {
+  const context = Fiber.getCurrent()?.context
+  return context === undefined ? undefined : logIn(context)
+}
 
 const guarding = (guard: Guard): Handler => {
   const effect: Handler = Effect.withFiber((fiber) => run(guard, fiber))

@@ -39,9 +39,12 @@ export class Place {
   readonly outer: number
   readonly count: number
   readonly policy: RequirementPolicy
+  /** The group and the name of the endpoint. */
+  readonly name: string
 
-  private constructor(endpoint: EndpointPolicy, outer: number, count: number) {
+  private constructor(endpoint: EndpointPolicy, outer: number, count: number, name: string) {
     this.endpoint = endpoint
+    this.name = name
     this.outer = outer
     this.count = count
     const isOwn = (i: number) => i >= outer && i < outer + count
@@ -57,18 +60,21 @@ export class Place {
    * Returns the place of the next requirement that `HttpApi` applies. `HttpApi` begins with the innermost, and passes
    * the same `options` for the whole endpoint.
    */
-  static next(options: { readonly endpoint: HttpApiEndpoint.Top }): Place {
+  static next(options: {
+    readonly endpoint: HttpApiEndpoint.Top
+    readonly group: { readonly identifier: string }
+  }): Place {
     const endpoint = EndpointPolicy.of(options.endpoint)
     const applied = Place.#applied.get(options) ?? 0
     Place.#applied.set(options, applied + 1)
     const outer = endpoint.requirements.length - 1 - applied
     if (outer < 0) throw new Error("HttpApi applied a requirement that the endpoint does not have.")
-    return new Place(endpoint, outer, 1)
+    return new Place(endpoint, outer, 1, `${options.group.identifier}.${options.endpoint.identifier}`)
   }
 
   /** Merges this place with the place of the directly nested guard. */
   join(inner: Place): Place {
-    return new Place(this.endpoint, this.outer, this.count + inner.count)
+    return new Place(this.endpoint, this.outer, this.count + inner.count, this.name)
   }
 
   /**

@@ -14,6 +14,7 @@ import * as Origin from "../scheme/origin.ts"
 import { Proof } from "../scheme/scheme.ts"
 import type { Accepted, GuardedRequest, Handler } from "./decide.ts"
 import { DecidedPolicies } from "./place.ts"
+import { adopt } from "./report.ts"
 
 const anonymous = Option.none<VerifiedToken>()
 
@@ -31,10 +32,10 @@ export const provide =
 const withLookups = (handler: Handler, accepted: ReadonlyArray<Accepted>): Handler => {
   let result = handler
   for (let i = accepted.length - 1; i >= 0; i--) {
-    const lookups = accepted[i]?.part.lookups ?? []
-    for (let j = lookups.length - 1; j >= 0; j--) {
-      const lookup = lookups[j]
-      if (lookup !== undefined) result = Effect.provideServiceEffect(result, lookup.service, lookup.find)
+    const part = accepted[i]?.part
+    if (part === undefined) continue
+    for (const { find, service } of part.lookups.toReversed()) {
+      result = Effect.provideServiceEffect(result, service, adopt(find, part.scheme))
     }
   }
   return result

@@ -9,17 +9,11 @@ import * as routeContext from "../../core/effect/routeContext.ts"
 import type { Group, RouteMiddleware, Stack } from "../../core/effect/routeContext.ts"
 import type { Memoization } from "../../core/effect/layerMemoization.ts"
 import { describe, type RequirementPolicy } from "../requirement/policy.ts"
+import { DecisionLog } from "../scheme/decisionLog.ts"
 import type { Authentication } from "../scheme/scheme.ts"
+import { isAuthentication, noteEndpoints } from "./schemesOfApp.ts"
 
 type Services = Context.Context<never>
-
-const authentications = new WeakSet<object>()
-
-/** Registers an `Authentication`, so that `authenticationsIn` finds it in a context. */
-export const registerAuthentication = (authentication: Authentication): Authentication => {
-  authentications.add(authentication)
-  return authentication
-}
 
 const requirements = new WeakMap<RouteMiddleware, RequirementPolicy>()
 
@@ -37,7 +31,7 @@ export const registerMarker = <M extends RouteMiddleware>(middleware: M): M => {
 }
 
 const authenticationsIn = (context: Services): ReadonlyArray<Authentication> =>
-  Array.from(context.mapUnsafe.values()).filter((value) => authentications.has(value as object))
+  Array.from(context.mapUnsafe.values()).filter(isAuthentication)
 
 const requirementsOf = (stack: Stack): ReadonlyArray<RequirementPolicy> =>
   stack.flatMap((middleware) => {
@@ -134,6 +128,8 @@ interface BuildPlace {
   readonly holdsRequirement: boolean
   readonly authentications: ReadonlyArray<Authentication>
   readonly requirements: ReadonlyArray<RequirementPolicy>
+  /** The log of the guards around the handlers. */
+  readonly log: object
 }
 
 const nothing = {}
@@ -149,9 +145,9 @@ const ofScheme = (context: Services, { scheme }: Authentication): object =>
 export const memoization: Memoization<BuildPlace> = {
   building: (build, context) => {
     const router = Context.getOrUndefined(context, HttpRouter.HttpRouter)
-    return router === undefined || isComplete(context)
-      ? build
-      : Effect.provideService(build, HttpRouter.HttpRouter, watched(router))
+    if (router === undefined) return build
+    noteEndpoints(context)
+    return isComplete(context) ? build : Effect.provideService(build, HttpRouter.HttpRouter, watched(router))
   },
   placeOf: (services, context) => {
     const keys = Array.from(services.mapUnsafe.keys())
@@ -162,13 +158,17 @@ export const memoization: Memoization<BuildPlace> = {
       holdsRequirement,
       // Other middleware captures no authentication, so its layer stays memoized.
       authentications: holdsGroup ? authenticationsIn(context) : [],
-      requirements: requirementsIn(context)
+      requirements: requirementsIn(context),
+      log: holdsGroup ? Context.get(context, DecisionLog) : nothing
     }
   },
-  difference: ({ authentications, holdsRequirement }, context) => {
+  difference: ({ authentications, holdsRequirement, log }, context) => {
     if (holdsRequirement) return [{}]
-    const here = authentications.map((authentication) => ofScheme(context, authentication))
-    return here.every((authentication, i) => authentication === authentications[i]) ? undefined : here
+    const here = [
+      log === nothing ? nothing : Context.get(context, DecisionLog),
+      ...authentications.map((authentication) => ofScheme(context, authentication))
+    ]
+    return here.every((one, i) => one === (i === 0 ? log : authentications[i - 1])) ? undefined : here
   },
   provided: (services, place, context) => {
     const around = requirementsIn(context)

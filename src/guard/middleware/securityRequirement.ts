@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
@@ -18,9 +19,11 @@ import type { SecurityError } from "../../core/SecurityError.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 import * as registry from "../requirement/registry.ts"
 import { bindToRoute, custom, type Lookup, type RequirementPolicy, withLookup } from "../requirement/policy.ts"
+import { SchemeNames } from "../requirement/schemeNames.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
 import * as routeRecorder from "./routeRecorder.ts"
+import * as schemesOfApp from "./schemesOfApp.ts"
 import type { ErrorSchemas } from "../scheme/errorSchemas.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
@@ -305,6 +308,7 @@ export const make = <Name extends string, Provides, E, R>(
   const schemes = Array.from(new Set(policy.flat().map(({ scheme }) => scheme)))
   const [first] = schemes
   if (first === undefined) throw new TypeError("A requirement has no scheme. Pass at least one requirement.")
+  new SchemeNames().add(policy)
   const ownCode = custom(policy)
   const declared = ownCode.flatMap(({ error }) => error ?? [])
   // Every requirement of a scheme has the key of the scheme's `Authentication`.
@@ -315,11 +319,13 @@ export const make = <Name extends string, Provides, E, R>(
   const key = newKey()
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
+      schemesOfApp.note(policy, yield* Effect.context<never>())
       const bound = ownCode.length === 0 ? policy : bindToRoute(policy, yield* Effect.context<never>())
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
       const middleware = (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {
         placement.assertOrder(middleware)
+        schemesOfApp.note(policy, Fiber.getCurrent()?.context ?? Context.empty())
         routeRecorder.noteRequirement(policy)
         // Safe cast: the guard returns the handler's response.
         return guard.make(bound, authentications, handler) as Effect.Effect<HttpServerResponse, Types.unhandled>

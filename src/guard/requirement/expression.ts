@@ -114,6 +114,38 @@ export const checks = (self: Expression): ReadonlyArray<Check> => {
   }
 }
 
+/** Returns the alternatives that need none of these checks. Returns `undefined` if there is none. */
+export const without = (self: Expression, failed: ReadonlyArray<Check>): Expression | undefined => {
+  switch (self._tag) {
+    case "Scope":
+      return self
+    case "Check":
+      return failed.includes(self) ? undefined : self
+    case "All": {
+      const parts = self.of.map((part) => without(part, failed))
+      return parts.every((part) => part !== undefined) ? all(parts) : undefined
+    }
+    case "Any": {
+      const parts = self.of.flatMap((part) => without(part, failed) ?? [])
+      return parts.length === 0 ? undefined : any(parts)
+    }
+  }
+}
+
+/** Returns `true` if the scopes satisfy the expression, whatever its checks say. */
+export const hasScopes = (self: Expression, holds: (scope: string) => boolean): boolean => {
+  switch (self._tag) {
+    case "Scope":
+      return holds(self.scope)
+    case "Check":
+      return true
+    case "All":
+      return self.of.every((part) => hasScopes(part, holds))
+    case "Any":
+      return self.of.some((part) => hasScopes(part, holds))
+  }
+}
+
 /** Returns the scopes that every accepted token has, in order. Inner guards may rely on these scopes. */
 export const necessary = (self: Expression): ReadonlyArray<string> =>
   scopesOf(self, (of) => {
@@ -178,23 +210,25 @@ export const minimal = <A>(
   )
 
 /**
- * Decides whether a token satisfies the expression. Runs the parts in order and stops early. Adds the names of failed
- * checks to `failed`. Without a check, the decision is available now.
+ * Decides whether a token satisfies the expression. Runs the parts in order and stops early. Adds the failed checks to
+ * `failed`. Without a check, the decision is available now.
  */
 export const decide = (
   self: Expression,
   holds: (scope: string) => boolean,
   token: VerifiedToken,
-  failed: Array<string>
+  failed: Array<Check>
 ): Effect.Effect<boolean> => {
   switch (self._tag) {
     case "Scope":
       return holds(self.scope) ? yes : no
     case "Check":
       if (self.isDeferred) return yes
+      // The check counts as failed until it returns `true`, so that it is known if it fails with an error.
+      failed.push(self)
       // Only `true` passes: a check may return an unvalidated claim, such as the string "false".
       return Effect.map(self.holds(token), (result: unknown) => {
-        if (result !== true) failed.push(self.name)
+        if (result === true) failed.splice(failed.lastIndexOf(self), 1)
         return result === true
       })
     case "All":

@@ -7,7 +7,6 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { InsufficientScope, SecurityError } from "../../core/SecurityError.ts"
 import { no, yes } from "../../core/lib/exit.ts"
-import { adopt } from "./adopt.ts"
 import * as expression from "./expression.ts"
 import { responding } from "./ownErrors.ts"
 import { satisfies } from "../scheme/implication.ts"
@@ -100,13 +99,13 @@ export const settingsOf = (part: Part, outer: ReadonlyArray<string>): Challenge.
   outer.length === 0 ? part.settings : part.scheme.settings(scopesToRequest(part, outer))
 
 /**
- * Returns `true` if a token satisfies the part and has the `outer` scopes. Adds the names of failed checks to `failed`.
+ * Returns `true` if a token satisfies the part and has the `outer` scopes. Adds the failed checks to `failed`.
  */
 export const holds = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
-  failed: Array<string>
+  failed: Array<expression.Check>
 ): Effect.Effect<boolean> => {
   const { implication } = part.scheme
   const has = (name: string) => satisfies(implication, token.scopes, name)
@@ -166,13 +165,7 @@ export const custom = (policy: RequirementPolicy): ReadonlyArray<Custom> =>
 
 /** Adds a service to every part of a policy. */
 export const withLookup = (policy: RequirementPolicy, lookup: Lookup): RequirementPolicy =>
-  policy.map((clause) => clause.map((one) => part({ ...one, lookups: [...one.lookups, adopting(lookup, one.scheme)] })))
-
-/** Makes a security error of a look-up respond as an error of the scheme, with the scopes that are in force. */
-const adopting = (lookup: Lookup, scheme: Scheme): Lookup => ({
-  ...lookup,
-  find: adopt(lookup.find, scheme)
-})
+  policy.map((clause) => clause.map((one) => part({ ...one, lookups: [...one.lookups, lookup] })))
 
 /** Returns the tags of the errors that a part can cause. */
 export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [

@@ -3,23 +3,53 @@ import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import * as Challenge from "../../core/Challenge.ts"
 import { InsufficientScope, type SecurityError } from "../../core/SecurityError.ts"
+import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
+import * as expression from "./expression.ts"
 import { scopesToRequest, holds, type Part, settingsOf } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
 import { satisfies } from "../scheme/implication.ts"
+import * as requiredScopes from "../../core/requiredScopes.ts"
+import * as scope from "../../core/scope.ts"
+import type { Scheme } from "../scheme/scheme.ts"
 
 /** Creates the error that names the required scopes, the missing scopes and the failed checks. */
 export const insufficient = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
-  failed: ReadonlyArray<string>
+  failed: ReadonlyArray<expression.Check>
 ): InsufficientScope => {
-  const required = outer.length === 0 ? part.settings.scopes : scopesToRequest(part, outer)
-  const missing = required.filter((name) => !satisfies(part.scheme.implication, token.scopes, name))
-  if (failed.length > 0) return new InsufficientScope({ required, missing, checks: failed })
+  const { scopes: required } = settingsOf(part, outer)
+  const missing = missingScopes(part, outer, token)
+  if (failed.length > 0) return failedChecks(part, outer, token, failed, { required, missing })
   return outer.length === 0 ? constantOf(part, missing) : new InsufficientScope({ required, missing })
 }
+
+/**
+ * Creates the error after failed checks. If only the checks stand in the way, other scopes help only for alternatives
+ * without these checks. Otherwise, the client would request a new token in vain.
+ */
+const failedChecks = (
+  part: Part,
+  outer: ReadonlyArray<string>,
+  token: VerifiedToken,
+  failed: ReadonlyArray<expression.Check>,
+  usual: { readonly required: ReadonlyArray<string>; readonly missing: ReadonlyArray<string> }
+): InsufficientScope => {
+  const { expression: self, scheme } = part
+  const checks = Array.from(new Set(failed.map(({ name }) => name)))
+  const has = (name: string) => satisfies(scheme.implication, token.scopes, name)
+  if (!expression.hasScopes(self, has)) return new InsufficientScope({ ...usual, checks })
+  const others = expression.without(self, failed)
+  if (others === undefined) return new InsufficientScope({ required: usual.required, missing: [], checks })
+  const required = scopesToRequest({ scheme, expression: others }, outer)
+  return new InsufficientScope({ required, missing: required.filter((name) => !has(name)), checks })
+}
+
+/** Returns the scopes to request that the token lacks. */
+export const missingScopes = (part: Part, outer: ReadonlyArray<string>, token: VerifiedToken): ReadonlyArray<string> =>
+  settingsOf(part, outer).scopes.filter((name) => !satisfies(part.scheme.implication, token.scopes, name))
 
 // Bounds the memory: an expression over n scopes has up to 2^n sets of missing scopes.
 const maxConstants = 64
@@ -34,13 +64,31 @@ const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<str
 }
 
 export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => {
-  if (outer.length > 0) return new Refusal(error, settingsOf(part, outer))
+  // The scopes to request may depend on the checks that failed.
+  if (outer.length > 0)
+    return new Refusal(
+      error,
+      error._tag === "InsufficientScope" ? part.scheme.settings(error.required) : settingsOf(part, outer)
+    )
+  if (error._tag === "InsufficientScope" && error.required !== part.settings.scopes)
+    return new Refusal(error, part.scheme.settings(error.required))
   const cached = part.refusals.get(error)
   if (cached !== undefined) return cached
   const refusal = new Refusal(error, part.settings)
   if (isConstant(error)) part.refusals.set(error, refusal)
   return refusal
 }
+
+/**
+ * Fails with an error of user code. The challenge names the `SecurityScopes` in force and the scopes that the error
+ * requires.
+ */
+export const failWith = <E extends SecurityError>(scheme: Scheme, error: E): Effect.Effect<never, E> =>
+  Effect.flatMap(SecurityScopes, (required) => {
+    const own = error._tag === "InsufficientScope" ? error.required : []
+    const scopes = scope.union(requiredScopes.ofScheme(required, scheme), own)
+    return Effect.fail(Challenge.within(error, scheme.settings(scheme.implication.minimal(scopes))))
+  })
 
 /**
  * Decides about a verified token. Succeeds with `undefined` if the token satisfies the part, and with the error
@@ -51,17 +99,25 @@ export const decide = (
   outer: ReadonlyArray<string>,
   token: VerifiedToken
 ): Effect.Effect<InsufficientScope | undefined> => {
-  const failed: Array<string> = []
+  const failed: Array<expression.Check> = []
   return Effect.mapEager(holds(part, outer, token, failed), (holds) =>
     holds ? undefined : insufficient(part, outer, token, failed)
   )
 }
 
-/** Returns the failure of a policy. Each list holds the refusals of all parts of one refused clause. */
-export const failureOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Effect.Effect<never, SecurityError> => {
+/** Returns the refusals that the response names. Each list holds the refusals of all parts of one refused clause. */
+const named = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): ReadonlyArray<Refusal> => {
   // Every clause must hold. If one clause is certainly refused, retrying after another clause's outage does not help.
   const certain = clauses.filter((refusals) => !isOutage(best(refusals)))
-  const refusals = (certain.length > 0 ? certain : clauses).flat()
+  return (certain.length > 0 ? certain : clauses).flat()
+}
+
+/** Returns the refusal that decides about the status of the response. */
+export const decisiveOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Refusal => best(named(clauses))
+
+/** Returns the failure of a policy. */
+export const failureOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Effect.Effect<never, SecurityError> => {
+  const refusals = named(clauses)
   const [refusal] = refusals
   return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
 }

@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import type { Reporter } from "./decisionLog.ts"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { CredentialSource } from "../../core/credentialSource.ts"
@@ -34,10 +35,11 @@ export interface Scheme {
 export interface Authentication {
   (
     handler: Effect.Effect<unknown, unknown, unknown>,
-    options: { readonly endpoint: HttpApiEndpoint.Top }
+    options: { readonly endpoint: HttpApiEndpoint.Top; readonly group: { readonly identifier: string } }
   ): Effect.Effect<unknown, unknown, unknown>
   readonly scheme: Scheme
   readonly authenticator: Authenticator
+  readonly reporter: Reporter
 }
 
 /**
