@@ -251,7 +251,10 @@ describe("SecurityScopes", () => {
 describe("Challenge", () => {
   test("passes each renderer its own error type", () => {
     expect<NonNullable<Challenge.Renderers["InvalidToken"]>>().type.toBe<
-      (error: SecurityError.InvalidToken) => HttpServerResponse
+      (
+        error: SecurityError.InvalidToken,
+        request: HttpServerRequest | undefined
+      ) => HttpServerResponse | Effect.Effect<HttpServerResponse, unknown, HttpServerRequest>
     >()
   })
 })
