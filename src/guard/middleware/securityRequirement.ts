@@ -91,6 +91,14 @@ export interface Seal<out Route extends string> {
   readonly "~effect-oauth2/Seal": Route
 }
 
+/**
+ * Mark of `OAuth2.Public` in the types of an endpoint. `Public` needs the mark and a requirement provides it. The
+ * compiler removes what outer middleware provides, so the mark is left over only if no requirement wraps `Public`.
+ */
+export interface PublicMark {
+  readonly "~effect-oauth2/Public": true
+}
+
 // Three types hold one requirement. For auth.require("a") of the scheme "OAuth2":
 // SecurityRequirementTypes -> the type parameters, which OAuth2.either reads
 // Requires -> the identifier of the middleware key, which HttpApi reads
@@ -106,7 +114,7 @@ export interface Requires<in out Name extends string, Provides, E, R>
   extends
     Authentication<Name>,
     MiddlewareTypes<
-      Provides,
+      Provides | PublicMark,
       Exclude<R, HttpRouter.Provided>,
       readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])]
     > {}
