@@ -44,7 +44,7 @@
  */
 import * as Struct from "effect/Struct"
 import type { Implications } from "../guard/scheme/implication.ts"
-import type { OAuth2Scheme, UnknownClaims } from "./oauth2Scheme.ts"
+import type { SchemeOf, UnknownClaims } from "./oauth2Scheme.ts"
 import type { Options, RequiredOptions } from "./options.ts"
 import { make as scheme } from "./make.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
@@ -71,7 +71,7 @@ export type {
   Verified
 } from "../guard/middleware/securityRequirement.ts"
 export type { Missing } from "../core/missing.ts"
-export type { Implications, ImpliedBy } from "../guard/scheme/implication.ts"
+export type { Implications, ImpliedBy, WildcardOf, Wildcards } from "../guard/scheme/implication.ts"
 export type { Grants, OAuth2Scheme, TestToken } from "./oauth2Scheme.ts"
 export type { Options, RequiredOptions } from "./options.ts"
 export { openApi } from "../openApi/apiDocument.ts"
@@ -99,6 +99,7 @@ type NoImplications = {}
  * | `name` | OpenAPI does not allow the name |
  * | `scopes` | a scope is not a scope token (RFC 6749 §3.3) |
  * | `implies` | a scope is not declared, or a scope implies itself |
+ * | `wildcards` | a scope has an asterisk that is not its last segment |
  * | `realm` | the realm is empty, or is not printable ASCII |
  * | URLs | a required URL is missing, or a URL contains white space |
  *
@@ -110,11 +111,12 @@ export interface Constructor<Flow> {
     const Name extends string,
     const Scopes extends Readonly<Record<string, string>>,
     const Implies extends Implications<keyof Scopes & string> = NoImplications,
-    Claims extends object = UnknownClaims
+    Claims extends object = UnknownClaims,
+    const Wildcards extends boolean = false
   >(
     name: Name,
-    options: Options<Scopes, Implies, Claims> & RequiredOptions<Implies, Claims> & Flow
-  ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
+    options: Options<Scopes, Implies, Claims, Wildcards> & RequiredOptions<Implies, Claims, Wildcards> & Flow
+  ): SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards>
 }
 
 /** Creates the constructor of schemes with one flow. Picks the fields of the flow from the options. */

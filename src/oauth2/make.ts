@@ -21,7 +21,7 @@ import * as implication from "../guard/scheme/implication.ts"
 import type { Implications } from "../guard/scheme/implication.ts"
 import * as proof from "../guard/decision/proof.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
-import type { OAuth2Scheme } from "./oauth2Scheme.ts"
+import type { SchemeOf } from "./oauth2Scheme.ts"
 import * as schemes from "../guard/scheme/scheme.ts"
 import * as schemeLayers from "./layers.ts"
 import { assertScopeTokens } from "../core/scope.ts"
@@ -100,13 +100,14 @@ export const make = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string>,
-  Claims extends object
+  Claims extends object,
+  const Wildcards extends boolean
 >(
   constructor: string,
   name: Name,
-  options: Options<Scopes, Implies, Claims>,
+  options: Options<Scopes, Implies, Claims, Wildcards>,
   kind: Kind
-): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
+): SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards> => {
   const where = `${constructor}(${JSON.stringify(name)})`
   if (!isReadonlyObject(options.scopes)) {
     throw new TypeError(`${where}: scopes must be an object that maps each scope to a description.`)
@@ -121,6 +122,9 @@ export const make = <
   if (responses !== "fastapi" && responses !== "rfc6750") {
     throw new TypeError(`${where}: responses must be "fastapi" or "rfc6750".`)
   }
+  if (options.wildcards !== undefined && typeof options.wildcards !== "boolean") {
+    throw new TypeError(`${where}: wildcards must be true or false.`)
+  }
   assertFlows(where, flows)
   assertUrls(where, {
     // A scheme without flows needs the URL of OpenID Connect Discovery.
@@ -131,13 +135,19 @@ export const make = <
   const scheme = schemes.make(name, {
     source,
     definition: securitySchemeObject.make(ownProperties({ ...options, flows, openIdConnectUrl, definition })),
-    implication: implication.make(where, names, options.implies ?? {}),
+    implication: implication.make(where, names, options.implies ?? {}, options.wildcards ?? false),
     // Frozen, because the errors of many requests share the list.
     settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers, authScheme }),
     errors: errorSchemas.make(responses, realm, authScheme)
   })
 
-  const assertDeclared = (method: string, scopes: ReadonlyArray<string>) => {
+  const assertRequirable = (method: string, scopes: ReadonlyArray<string>) => {
+    const wildcard = options.wildcards === true ? scopes.find(implication.isWildcard) : undefined
+    if (wildcard !== undefined) {
+      throw new TypeError(
+        `${where}: ${method} names the wildcard scope ${JSON.stringify(wildcard)}. Name the scopes that are needed, such as "read:items".`
+      )
+    }
     const unknown = scopes.find((scope) => !names.includes(scope))
     if (unknown === undefined) return
     const declared = names.map((scope) => JSON.stringify(scope)).join(", ")
@@ -148,7 +158,7 @@ export const make = <
 
   const policy = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
     const part = policies.part({ scheme, expression: expression.all(items.map(requirements.ofItem)), optional })
-    assertDeclared(method, expression.mentioned(part.expression))
+    assertRequirable(method, expression.mentioned(part.expression))
     assertOwnChecks(where, method, part)
     return [[part]]
   }
@@ -177,11 +187,11 @@ export const make = <
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims),
     withScopes: (...scopes: ReadonlyArray<string>) => {
-      assertDeclared("withScopes", scopes)
+      assertRequirable("withScopes", scopes)
       return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, scheme))
     }
   }
   // Safe cast: types and policies are computed from the same items. The layers provide the services that requirements
   // need, and `Public` has a default.
-  return self as unknown as OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
+  return self as unknown as SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards>
 }

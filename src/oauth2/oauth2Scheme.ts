@@ -10,7 +10,7 @@ import type { Clause, Item, Requirement } from "../guard/requirement/item.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
 import type { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import type { PublicEndpoint } from "./public.ts"
-import type { ImpliedBy } from "../guard/scheme/implication.ts"
+import type { ImpliedBy, Requirable, WildcardOf, WithWildcards } from "../guard/scheme/implication.ts"
 import type {
   Authenticated,
   Authentication,
@@ -68,7 +68,7 @@ export interface OAuth2Scheme<
   /** The scheme's flows. Empty if the scheme uses OpenID Connect Discovery. */
   readonly flows: Flows
   /** The declared scopes with their descriptions. */
-  readonly scopes: Readonly<Record<Scope, string>>
+  readonly scopes: Readonly<Record<Scope | WildcardOf<Implies>, string>>
   /** The scheme's description in OpenAPI documents. */
   readonly description: string | undefined
 
@@ -560,7 +560,9 @@ export interface OAuth2Scheme<
    * await ask(auth.layerTest("anonymous")) // => 401
    * ```
    */
-  readonly layerTest: (token: TestToken<Scope> | "anonymous") => Layer.Layer<Authentication<Name> | PublicEndpoint>
+  readonly layerTest: (
+    token: TestToken<Scope | WildcardOf<Implies>> | "anonymous"
+  ) => Layer.Layer<Authentication<Name> | PublicEndpoint>
 
   /**
    * Layer for tests of domain code without HTTP that proves the scopes of the given token.
@@ -585,10 +587,19 @@ export interface OAuth2Scheme<
    * Effect.runSync(Effect.provide(owner, auth.layerTestGranted({ subject: "demo", scopes: ["items:write"] }))) // => "demo"
    * ```
    */
-  readonly layerTestGranted: <const S extends Scope = never>(
+  readonly layerTestGranted: <const S extends Scope | WildcardOf<Implies> = never>(
     token: TestToken<S>
   ) => Layer.Layer<AccessToken | Verified<Name> | (S extends string ? Granted<Name, S> : never)>
 }
+
+/** The scheme that a constructor creates from its options. */
+export type SchemeOf<
+  Name extends string,
+  Scope extends string,
+  Implies,
+  Claims extends object,
+  Wildcards extends boolean
+> = OAuth2Scheme<Name, Requirable<Scope, Wildcards>, WithWildcards<Implies, Scope, Wildcards>, Claims>
 
 // GrantOfEach<"OAuth2", {}, "a" | "b"> -> NeedsGrant<"OAuth2", "a"> | NeedsGrant<"OAuth2", "b">. A scope of type
 // `string` -> NeedsGrant<"OAuth2", never>

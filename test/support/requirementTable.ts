@@ -11,6 +11,8 @@
  * | `x y` | is malformed, because it contains a space |
  * | `undefined` | the request has no `Authorization` header |
  *
+ * In a token, `~` stands for a colon and `-` for an asterisk: `doc~-` grants `doc:*`.
+ *
  * `none`, `bad` and `outage` may stand on both sides of the slash: `bad/x` is refused by A and grants x of B.
  *
  * | answer | meaning |
@@ -205,6 +207,32 @@ export const table: ReadonlyArray<Case> = [
     answers: [
       ["admin", "admin [] A.read A.write"],
       ["read", insufficientScope("write")]
+    ]
+  },
+  {
+    name: "accepts a declared wildcard scope for scopes of one more segment",
+    stack: ({ A }) => [A.require("doc:read"), A.require("a")],
+    answers: [
+      ["doc~read+a", "doc~read+a [doc:read a] A.a A.doc:read"],
+      ["doc~-+a", "doc~-+a [doc:read a] A.a A.doc:read"],
+      ["doc~-", insufficientScope("doc:read a")],
+      ["doc~--+a", insufficientScope("doc:read a")],
+      ["doc~-~own+a", insufficientScope("doc:read a")],
+      ["doc~r-+a", insufficientScope("doc:read a")],
+      ["do-+a", insufficientScope("doc:read a")],
+      ["-+a", insufficientScope("doc:read a")],
+      ["-~-+a", insufficientScope("doc:read a")],
+      ["DOC~-+a", insufficientScope("doc:read a")],
+      [undefined, notAuthenticated("doc:read a")]
+    ]
+  },
+  {
+    name: "does not accept a wildcard scope for a scope of more segments",
+    stack: ({ A }) => [A.require(any("doc:write:own", "doc:write"))],
+    answers: [
+      ["doc~-", "doc~- [] A.doc:write"],
+      ["doc~write~-", insufficientScope("doc:write:own")],
+      ["doc~write~own", "doc~write~own [] A.doc:write:own"]
     ]
   },
   {
