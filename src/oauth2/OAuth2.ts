@@ -97,8 +97,8 @@ type NoImplications = {}
  * | option | cause |
  * |---|---|
  * | `name` | OpenAPI does not allow the name |
- * | `scopes` | a scope is not a scope token (RFC 6749 §3.3) |
- * | `implies` | a scope is not declared, or a scope implies itself |
+ * | `scopes` | a scope is not a scope token (RFC 6749 §3.3), or a value of a placeholder makes two scopes equal |
+ * | `implies` | a scope is not declared, implies itself, or implies a scope that lacks one of its placeholders |
  * | `wildcards` | a scope has an asterisk that is not its last segment |
  * | `realm` | the realm is empty, or is not printable ASCII |
  * | URLs | a required URL is missing, or a URL contains white space |

@@ -141,6 +141,8 @@ export const make = <
     errors: errorSchemas.make(responses, realm, authScheme)
   })
 
+  const isTemplate = (scope: string) => scheme.implication.templates.has(scope)
+
   const assertRequirable = (method: string, scopes: ReadonlyArray<string>) => {
     const wildcard = options.wildcards === true ? scopes.find(implication.isWildcard) : undefined
     if (wildcard !== undefined) {
@@ -156,9 +158,14 @@ export const make = <
     )
   }
 
+  /** A declared scope with placeholders takes the path parameters, unless it comes from `scopeOf`. */
+  const computed = (leaf: expression.Expression): expression.Expression =>
+    leaf._tag === "Scope" && isTemplate(leaf.scope) ? { _tag: "Template", scope: leaf.scope, values: undefined } : leaf
+
   const policy = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
-    const part = policies.part({ scheme, expression: expression.all(items.map(requirements.ofItem)), optional })
-    assertRequirable(method, expression.mentioned(part.expression))
+    const given = expression.all(items.map(requirements.ofItem))
+    assertRequirable(method, expression.mentioned(given))
+    const part = policies.part({ scheme, expression: expression.mapLeaves(given, computed), optional })
     assertOwnChecks(where, method, part)
     return [[part]]
   }
@@ -184,10 +191,23 @@ export const make = <
       holds: (token: VerifiedToken) => Effect.Effect<boolean, unknown, unknown>,
       options?: { readonly error: Schema.Top }
     ) => requirements.check(name, holds, options, scheme),
+    scopeOf: (template: string, values: Effect.Effect<unknown>) => {
+      assertRequirable("scopeOf", [template])
+      if (isTemplate(template)) return requirements.scopeOf(template, values)
+      throw new TypeError(
+        `${where}: scopeOf names the scope ${JSON.stringify(template)}, which has no placeholder. Declare a scope such as "read:{org}".`
+      )
+    },
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims),
     withScopes: (...scopes: ReadonlyArray<string>) => {
       assertRequirable("withScopes", scopes)
+      const template = scopes.find(isTemplate)
+      if (template !== undefined) {
+        throw new TypeError(
+          `${where}: withScopes names the scope ${JSON.stringify(template)}, whose placeholders it cannot fill. Use auth.require or auth.prove.`
+        )
+      }
       return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, scheme))
     }
   }

@@ -18,6 +18,11 @@ export interface Options<
   /**
    * The scope names, each with a description for users. Write them as a literal. With a `Record<string, string>`, the
    * compiler cannot check scopes.
+   *
+   * A name may have placeholders as whole segments, which colons separate: `read:{org}` stands for one scope for each
+   * organization. `require` takes their values from the path parameters of the route, and `scopeOf` from an effect.
+   * Documents show `read:{org}`. No value may make it equal to another declared scope, so `read:{org}` and `read:items`
+   * cannot both be declared.
    */
   readonly scopes: Scopes
   /**

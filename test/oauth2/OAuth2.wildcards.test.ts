@@ -206,8 +206,8 @@ describe("wildcard scopes", () => {
       .add(HttpApiGroup.make("g").add(HttpApiEndpoint.get("get", "/").middleware(auth.require("read:items"))))
       .pipe(OAuth2.openApi)
     const { components, paths } = OpenApi.fromApi(Api)
-    assert.deepStrictEqual(paths["/"]?.get?.security as unknown, alternatives)
-    assert.deepNestedPropertyVal(components.securitySchemes as object, "Wild.flows.authorizationCode.scopes", {
+    assert.deepStrictEqual(paths["/"]?.get?.security, alternatives)
+    assert.deepNestedPropertyVal(components.securitySchemes, "Wild.flows.authorizationCode.scopes", {
       "read:items": "",
       "read:*": "",
       "*": ""

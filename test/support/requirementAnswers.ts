@@ -15,12 +15,17 @@ export const schemesOf = (responses: Challenge.Responses) => ({
       read: "",
       write: "",
       admin: "",
+      owner: "",
       "doc:read": "",
       "doc:write": "",
       "doc:write:own": "",
-      "doc:*": ""
+      "doc:*": "",
+      "org:{org}:read": "",
+      "org:{org}:write": "",
+      "org:{org}:*": "",
+      "by:{org}:{team}": ""
     },
-    implies: { admin: ["write"], write: ["read"] },
+    implies: { admin: ["write"], owner: ["by:{org}:{team}"], write: ["read"], "org:{org}:write": ["org:{org}:read"] },
     wildcards: true,
     responses
   }),
@@ -32,8 +37,12 @@ export type Schemes = ReturnType<typeof schemesOf>
 /** Returns the part of a token for one scheme: `a+b/x` -> `a+b` for A, `x` for B. Without a slash, B reads `bad`. */
 export const saysAt = (scheme: "A" | "B", token: string) => token.split("/")[scheme === "A" ? 0 : 1] ?? "bad"
 
-// A bearer token contains neither colons nor asterisks. "doc~-" -> "doc:*"
-const scopeOf = (text: string) => text.replaceAll("~", ":").replaceAll("-", "*")
+// A bearer token contains no colons, asterisks and braces. "doc~-" -> "doc:*", "_x_" -> "{x}"
+const scopeOf = (text: string) =>
+  text
+    .replaceAll("~", ":")
+    .replaceAll("-", "*")
+    .replaceAll(/_(\w+?)_/g, "{$1}")
 
 export const verifier = (scheme: "A" | "B", caching: TokenCaching, calls: Array<string>) =>
   TokenVerifier.layer({

@@ -16,6 +16,7 @@ import { type Clause, holds, type Part, type Policy } from "../requirement/polic
 import { Refusal } from "../requirement/refusal.ts"
 import { failureOf, insufficient, refuse } from "../requirement/refuse.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
+import { fill } from "./fill.ts"
 import type { Place } from "./place.ts"
 
 // The types of the public API (`SecurityRequirement`, `auth.prove`) describe what a handler returns, needs and fails
@@ -111,7 +112,12 @@ const decideClause = (
   )
 }
 
-const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | Refusal> => {
+const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | Refusal> =>
+  part.isTemplate
+    ? Effect.flatMap(fill(part, self.fiber.context), (filled) => decideFilled(self, filled))
+    : decideFilled(self, part)
+
+const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | Refusal> => {
   const { fiber, guard, request, required } = self
   const { scheme } = part
   const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(fiber.context, scheme.service)

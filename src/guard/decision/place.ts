@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
-import { deferChecks, type Policy } from "../requirement/policy.ts"
+import { deferUserCode, type Policy } from "../requirement/policy.ts"
 import { combineAll, policiesOf } from "../requirement/registry.ts"
 import * as Origin from "../scheme/origin.ts"
 
@@ -48,7 +48,7 @@ export class Place {
     this.policy =
       count === endpoint.requirements.length
         ? endpoint.policy
-        : combineAll(endpoint.requirements.map((policy, i) => (isOwn(i) ? policy : deferChecks(policy))))
+        : combineAll(endpoint.requirements.map((policy, i) => (isOwn(i) ? policy : deferUserCode(policy))))
   }
 
   static readonly #applied = new WeakMap<object, number>()

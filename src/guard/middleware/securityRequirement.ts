@@ -16,7 +16,7 @@ import type { IsUnion, Listed } from "../../core/lib/types.ts"
 import type { Missing } from "../../core/missing.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import * as registry from "../requirement/registry.ts"
-import { bindChecks, type Policy } from "../requirement/policy.ts"
+import { bindServices, type Policy, runsUserCode } from "../requirement/policy.ts"
 import { checks } from "../requirement/expression.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
@@ -277,7 +277,7 @@ export const make = <Name extends string, Provides, E, R>(
   const key = newKey()
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
-      const bound = ownChecks.length === 0 ? policy : bindChecks(policy, yield* Effect.context<never>())
+      const bound = !runsUserCode(policy) ? policy : bindServices(policy, yield* Effect.context<never>())
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
       const middleware = (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {

@@ -8,11 +8,21 @@ import { no, yes } from "../../core/lib/exit.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
 /** A requirement as data. */
-export type Expression = Scope | All | Any | Check
+export type Expression = Scope | Template | All | Any | Check
 
 export interface Scope {
   readonly _tag: "Scope"
   readonly scope: string
+  /** The declared scope with placeholders that a request has filled. */
+  readonly template?: string
+}
+
+/** A declared scope with placeholders, such as `read:{org}`. Each request replaces it by a scope or a failed check. */
+export interface Template {
+  readonly _tag: "Template"
+  readonly scope: string
+  /** The values of the placeholders. `undefined`: the path parameters of the route. */
+  readonly values: Effect.Effect<unknown> | undefined
 }
 
 export interface All {
@@ -40,6 +50,16 @@ export interface Check {
   readonly isDeferred: boolean
 }
 
+/** Creates a check that always passes or always fails. */
+export const constantCheck = (name: string, passes: boolean): Check => ({
+  _tag: "Check",
+  name,
+  holds: () => (passes ? yes : no),
+  error: undefined,
+  scheme: undefined,
+  isDeferred: false
+})
+
 export const all = (of: ReadonlyArray<Expression>): Expression =>
   of.length === 1 && of[0] !== undefined ? of[0] : { _tag: "All", of }
 
@@ -55,6 +75,7 @@ const scopesOf = (
 ): ReadonlyArray<string> => {
   switch (self._tag) {
     case "Scope":
+    case "Template":
       return [self.scope]
     case "Check":
       return []
@@ -71,6 +92,7 @@ export const mentioned = (self: Expression): ReadonlyArray<string> => scopesOf(s
 /** Returns `true` if the expression can refuse a valid token. */
 export const decides = (self: Expression): boolean =>
   self._tag === "Scope" ||
+  self._tag === "Template" ||
   self._tag === "Check" ||
   (self._tag === "All" ? self.of.some(decides) : self.of.every(decides))
 
@@ -82,6 +104,7 @@ export const isConjunction = (self: Expression): boolean =>
 export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<string>): Expression => {
   switch (self._tag) {
     case "Scope":
+    case "Template":
       return any(f(self.scope).map((scope) => ({ _tag: "Scope", scope })))
     case "Check":
       return self
@@ -90,29 +113,25 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
   }
 }
 
-/** Replaces each check. */
-export const mapChecks = (self: Expression, f: (check: Check) => Check): Expression => {
-  switch (self._tag) {
-    case "Scope":
-      return self
-    case "Check":
-      return f(self)
-    default:
-      return { _tag: self._tag, of: self.of.map((part) => mapChecks(part, f)) }
-  }
-}
+/** Replaces each scope and each check. */
+export const mapLeaves = (self: Expression, f: (leaf: Leaf) => Expression): Expression =>
+  isLeaf(self) ? f(self) : { _tag: self._tag, of: self.of.map((part) => mapLeaves(part, f)) }
+
+type Leaf = Scope | Template | Check
+
+const isLeaf = (self: Expression): self is Leaf => self._tag !== "All" && self._tag !== "Any"
+
+const leaves = (self: Expression): ReadonlyArray<Leaf> => (isLeaf(self) ? [self] : self.of.flatMap(leaves))
 
 /** Returns the checks, in order. */
-export const checks = (self: Expression): ReadonlyArray<Check> => {
-  switch (self._tag) {
-    case "Scope":
-      return []
-    case "Check":
-      return [self]
-    default:
-      return self.of.flatMap(checks)
-  }
-}
+export const checks = (self: Expression): ReadonlyArray<Check> => leaves(self).filter((leaf) => leaf._tag === "Check")
+
+/** Returns the scopes that a request must compute. */
+export const templates = (self: Expression): ReadonlyArray<Template> =>
+  leaves(self).filter((leaf) => leaf._tag === "Template")
+
+/** Returns the scopes, including those that a request has computed. */
+export const scopes = (self: Expression): ReadonlyArray<Scope> => leaves(self).filter((leaf) => leaf._tag === "Scope")
 
 /** Returns the scopes that every accepted token has, in order. Inner guards may rely on these scopes. */
 export const necessary = (self: Expression): ReadonlyArray<string> =>
@@ -140,6 +159,7 @@ export const maxAlternatives = 64
 export const alternatives = (self: Expression): ReadonlyArray<ReadonlyArray<string>> | undefined => {
   switch (self._tag) {
     case "Scope":
+    case "Template":
       return [[self.scope]]
     case "Check":
       return [[]]
@@ -190,6 +210,9 @@ export const decide = (
   switch (self._tag) {
     case "Scope":
       return holds(self.scope) ? yes : no
+    case "Template":
+      // The guard fills templates before it decides.
+      return no
     case "Check":
       if (self.isDeferred) return yes
       // Only `true` passes: a check may return an unvalidated claim, such as the string "false".

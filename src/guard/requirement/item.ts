@@ -146,6 +146,10 @@ export const check = <E, R, Scheme extends string>(
     isDeferred: false
   })
 
+/** Creates a scope that each request computes. Safe cast: the requirement's type holds the services. */
+export const scopeOf = (template: string, values: Effect.Effect<unknown>): Requirement<string, never> =>
+  wrap({ _tag: "Template", scope: template, values })
+
 export const ofItem = (item: Item<string, string>): Expression => {
   if (typeof item === "string") return { _tag: "Scope", scope: item }
   const expression = expressions.get(item)

@@ -24,6 +24,8 @@ export interface Part {
   readonly required: RequiredScopes
   /** The challenge settings, if no outer guard requires scopes. */
   readonly settings: Challenge.Settings
+  /** Whether each request must compute scopes of this part before the decision (`fill.ts`). */
+  readonly isTemplate: boolean
   /** The scopes that every accepted token has. `undefined` if they depend on the token. */
   readonly proves: ReadonlySet<string> | undefined
   /** The required scopes. `undefined` if the expression has alternatives or checks. */
@@ -38,8 +40,9 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional">):
   ...options,
   required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
   settings: options.scheme.settings(scopesToRequest(options, [])),
+  isTemplate: expression.templates(options.expression).length > 0,
   proves: expression.isConjunction(options.expression)
-    ? scope.setOf(expression.mentioned(options.expression))
+    ? scope.setOf(expression.scopes(options.expression).map(provenName))
     : undefined,
   scopes:
     expression.isConjunction(options.expression) && expression.checks(options.expression).length === 0
@@ -48,6 +51,9 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional">):
   insufficient: new Map(),
   refusals: new Map()
 })
+
+/** The name under which a proof holds a scope: `read:{org}` for the scope `read:acme` that a request has computed. */
+export const provenName = ({ scope, template = scope }: expression.Scope): string => template
 
 /** Holds if one part holds. */
 export type Clause = ReadonlyArray<Part>
@@ -104,23 +110,29 @@ export const holds = (
   return yes
 }
 
-const mapChecks = (policy: Policy, f: (check: expression.Check) => expression.Check): Policy =>
-  policy.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapChecks(one.expression, f) })))
+const mapLeaves = (policy: Policy, f: Parameters<typeof expression.mapLeaves>[1]): Policy =>
+  policy.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapLeaves(one.expression, f) })))
 
-/** Provides the services around a requirement to its checks. Services of the request take precedence. */
-export const bindChecks = (policy: Policy, services: Context.Context<never>): Policy => {
-  // The layer's scope lives as long as the program, so a check must use the request's scope.
+/** Provides the services around a requirement to its user code. Services of the request take precedence. */
+export const bindServices = (policy: Policy, services: Context.Context<never>): Policy => {
+  // The layer's scope lives as long as the program, so user code must use the request's scope.
   const own = Context.omit(Scope.Scope)(services)
-  return mapChecks(policy, (check) => ({
-    ...check,
-    holds: (token) =>
-      Effect.updateContext(check.holds(token), (request: Context.Context<never>) => Context.merge(own, request))
-  }))
+  const bound = <A>(effect: Effect.Effect<A>): Effect.Effect<A> =>
+    Effect.updateContext(effect, (request: Context.Context<never>) => Context.merge(own, request))
+  return mapLeaves(policy, (leaf) => {
+    if (leaf._tag === "Check") return { ...leaf, holds: (token) => bound(leaf.holds(token)) }
+    return leaf._tag === "Template" && leaf.values !== undefined ? { ...leaf, values: bound(leaf.values) } : leaf
+  })
 }
 
-/** Leaves the checks to an inner guard. The scopes stay. */
-export const deferChecks = (policy: Policy): Policy =>
-  hasChecks(policy) ? mapChecks(policy, (check) => ({ ...check, isDeferred: true })) : policy
+/** Leaves everything that runs user code to an inner guard. The other scopes stay. */
+export const deferUserCode = (policy: Policy): Policy =>
+  runsUserCode(policy)
+    ? mapLeaves(policy, (leaf) => {
+        if (leaf._tag === "Check") return { ...leaf, isDeferred: true }
+        return leaf._tag === "Template" && leaf.values !== undefined ? expression.constantCheck(leaf.scope, true) : leaf
+      })
+    : policy
 
 /** Returns the tags of the errors that a part can cause. */
 export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
@@ -135,9 +147,14 @@ export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
 export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<ReadonlyArray<string>> | undefined =>
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
 
-/** Returns `true` if a policy has custom checks. */
-export const hasChecks = (policy: Policy): boolean =>
-  policy.some((clause) => clause.some((part) => expression.checks(part.expression).length > 0))
+/** Returns `true` if a policy runs user code: custom checks, or values of placeholders. */
+export const runsUserCode = (policy: Policy): boolean =>
+  policy.some((clause) =>
+    clause.some(
+      ({ expression: self }) =>
+        expression.checks(self).length > 0 || expression.templates(self).some(({ values }) => values !== undefined)
+    )
+  )
 
 /** Describes a policy in messages: `"a", "b" of the scheme "OAuth2"`. */
 export const describe = (policy: Policy): string =>

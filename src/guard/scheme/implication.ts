@@ -1,5 +1,6 @@
 /** Defines which scopes imply other scopes, in types and at run time. */
 import type { IsLiteral, IsUnion } from "../../core/lib/types.ts"
+import { ScopeTemplate } from "./scopeTemplate.ts"
 
 /**
  * Scopes that imply other scopes, transitively: `{ "items:write": ["items:read"] }`.
@@ -87,6 +88,8 @@ type Certain<Scopes> =
 export interface Implication {
   /** Returns the scope and the scopes that imply it. A token with one of them satisfies the scope. */
   readonly impliedBy: (scope: string) => ReadonlyArray<string>
+  /** The declared scopes with placeholders, by their names. */
+  readonly templates: ReadonlyMap<string, ScopeTemplate>
   /** Removes the scopes that other scopes of the list imply. */
   readonly minimal: (scopes: ReadonlyArray<string>) => ReadonlyArray<string>
 }
@@ -154,15 +157,76 @@ export const make = (
     return all
   }
   for (const scope of scopes) closure(scope, [])
-  const impliedBy = new Map(
+  const byName = new Map(
     scopes.map((scope) => [scope, [scope, ...scopes.filter((other) => implied.get(other)?.has(scope))]])
   )
+  const templates = new Map(
+    scopes.flatMap((scope) => {
+      const template = ScopeTemplate.of(scope)
+      return template === undefined ? [] : [[scope, template]]
+    })
+  )
+  assertTemplates(where, templates, scopes, implied)
+  const impliedBy = (scope: string) => byName.get(scope) ?? impliedByFilled(templates, byName, scope)
   return {
-    impliedBy: (scope) => impliedBy.get(scope) ?? [scope],
-    minimal: (list) => list.filter((scope) => !list.some((other) => other !== scope && implied.get(other)?.has(scope)))
+    impliedBy,
+    templates,
+    minimal: (list) =>
+      list.filter((scope) => {
+        const others = impliedBy(scope)
+        return !list.some((other) => other !== scope && others.includes(other))
+      })
+  }
+}
+
+/** Returns what implies a scope that a request has computed: with `admin:{org}`, `admin:acme` implies `read:acme`. */
+const impliedByFilled = (
+  templates: Implication["templates"],
+  byName: ReadonlyMap<string, ReadonlyArray<string>>,
+  scope: string
+): ReadonlyArray<string> => {
+  for (const template of templates.values()) {
+    const values = template.valuesOf(scope)
+    if (values === undefined) continue
+    return (byName.get(template.scope) ?? []).flatMap((name) => {
+      const implying = templates.get(name)
+      return implying === undefined ? [name] : (implying.fill(values) ?? [])
+    })
+  }
+  return [scope]
+}
+
+const assertTemplates = (
+  where: string,
+  templates: Implication["templates"],
+  scopes: ReadonlyArray<string>,
+  implied: ReadonlyMap<string, ReadonlySet<string>>
+): void => {
+  for (const template of templates.values()) {
+    // An organization with the name "items" must not make the scope of all items from `read:{org}`.
+    const other = scopes.find((scope) => scope !== template.scope && template.canBecome(scope))
+    if (other !== undefined) {
+      throw new TypeError(
+        `${where}: a value can make the scope ${JSON.stringify(template.scope)} equal to the declared scope ${JSON.stringify(other)}. Give one of the two another prefix, or another number of segments.`
+      )
+    }
+    for (const scope of implied.get(template.scope) ?? []) {
+      const names = templates.get(scope)?.names ?? []
+      if (template.names.every((name) => names.includes(name))) continue
+      throw new TypeError(
+        `${where}: the scope ${JSON.stringify(template.scope)} implies ${JSON.stringify(scope)}, which lacks one of its placeholders. Use the same placeholders in both scopes.`
+      )
+    }
   }
 }
 
 /** Returns `true` if a token with the scopes `granted` has `scope`, directly or by implication. */
 export const satisfies = (implication: Implication, granted: ReadonlySet<string>, scope: string): boolean =>
-  granted.has(scope) || implication.impliedBy(scope).some((other) => granted.has(other))
+  // A template is a name for many scopes. A token that contains its text has none of them.
+  implication.templates.has(scope)
+    ? implication.impliedBy(scope).some((other) => !implication.templates.has(other) && granted.has(other))
+    : isProven(implication, granted, scope)
+
+/** Returns `true` if a proof of the scopes `proven` is also a proof of `scope`. Proofs name templates, unlike tokens. */
+export const isProven = (implication: Implication, proven: ReadonlySet<string>, scope: string): boolean =>
+  proven.has(scope) || implication.impliedBy(scope).some((other) => proven.has(other))

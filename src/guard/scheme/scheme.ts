@@ -52,12 +52,21 @@ export class Proof {
   readonly token: VerifiedToken
   /** The scopes that a requirement mentions and the token has. The token may have more scopes. */
   readonly scopes: ReadonlySet<string>
+  /** The scopes that the request has computed, by their templates. */
+  readonly filled: ReadonlyMap<string, ReadonlyArray<string>>
 
-  constructor(scheme: Scheme, origin: Origin.Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
+  constructor(
+    scheme: Scheme,
+    origin: Origin.Origin,
+    token: VerifiedToken,
+    scopes: ReadonlySet<string>,
+    filled: ReadonlyMap<string, ReadonlyArray<string>> = new Map()
+  ) {
     this.scheme = scheme
     this.origin = origin
     this.token = token
     this.scopes = scopes
+    this.filled = filled
   }
 
   /** Returns the proof in the context, if it is for this request. */
