@@ -81,11 +81,32 @@ export type {
   ClientCredentialsFlow,
   DeviceAuthorizationFlow,
   Flows,
+  FlowScopes,
   ImplicitFlow,
   PasswordFlow
 } from "../guard/scheme/securitySchemeObject.ts"
 
 type NoImplications = {}
+
+/**
+ * Constructor of schemes with several flows, each of which may list scopes of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FlowsConstructor {
+  <
+    const Name extends string,
+    const Scopes extends Readonly<Record<string, string>>,
+    const Implies extends Implications<keyof Scopes & string> = NoImplications,
+    Claims extends object = UnknownClaims,
+    const Wildcards extends boolean = false
+  >(
+    name: Name,
+    options: Options<Scopes, Implies, Claims, Wildcards> &
+      RequiredOptions<Implies, Claims, Wildcards> & { readonly flows: Flows<NoInfer<keyof Scopes & string>> }
+  ): SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards>
+}
 
 /**
  * Constructor of schemes, with the options of one flow.
@@ -121,15 +142,10 @@ export interface Constructor<Flow> {
 
 /** Creates the constructor of schemes with one flow. Picks the fields of the flow from the options. */
 const ofFlow =
-  <Name extends keyof Flows>(
-    flow: Name,
-    fields: ReadonlyArray<keyof Required<Flows>[Name]>
-  ): Constructor<Required<Flows>[Name]> =>
+  <Flow extends object>(flow: keyof Flows, fields: ReadonlyArray<keyof Flow>): Constructor<Flow> =>
   (name, options) => {
     const own = ownProperties(options)
-    return scheme(`OAuth2.${flow}`, name, own, {
-      flows: { [flow]: Struct.pick(own as Required<Flows>[Name], fields) }
-    })
+    return scheme(`OAuth2.${flow}`, name, own, { flows: { [flow]: Struct.pick(own as Flow, fields) } })
   }
 
 /**
@@ -152,11 +168,10 @@ const ofFlow =
  * @category constructors
  * @since 0.1.0
  */
-export const authorizationCode: Constructor<AuthorizationCodeFlow> = ofFlow("authorizationCode", [
-  "authorizationUrl",
-  "tokenUrl",
-  "refreshUrl"
-])
+export const authorizationCode: Constructor<AuthorizationCodeFlow> = ofFlow<AuthorizationCodeFlow>(
+  "authorizationCode",
+  ["authorizationUrl", "tokenUrl", "refreshUrl"]
+)
 
 /**
  * Creates a scheme for the client-credentials flow (RFC 6749 §4.4).
@@ -179,10 +194,10 @@ export const authorizationCode: Constructor<AuthorizationCodeFlow> = ofFlow("aut
  * @category constructors
  * @since 0.1.0
  */
-export const clientCredentials: Constructor<ClientCredentialsFlow> = ofFlow("clientCredentials", [
-  "tokenUrl",
-  "refreshUrl"
-])
+export const clientCredentials: Constructor<ClientCredentialsFlow> = ofFlow<ClientCredentialsFlow>(
+  "clientCredentials",
+  ["tokenUrl", "refreshUrl"]
+)
 
 /**
  * Creates a scheme for the device flow (RFC 8628).
@@ -210,11 +225,10 @@ export const clientCredentials: Constructor<ClientCredentialsFlow> = ofFlow("cli
  * @category constructors
  * @since 0.1.0
  */
-export const deviceAuthorization: Constructor<DeviceAuthorizationFlow> = ofFlow("deviceAuthorization", [
-  "deviceAuthorizationUrl",
-  "tokenUrl",
-  "refreshUrl"
-])
+export const deviceAuthorization: Constructor<DeviceAuthorizationFlow> = ofFlow<DeviceAuthorizationFlow>(
+  "deviceAuthorization",
+  ["deviceAuthorizationUrl", "tokenUrl", "refreshUrl"]
+)
 
 /**
  * Creates a scheme for the password flow (RFC 6749 §4.3). Equivalent to FastAPI's `OAuth2PasswordBearer`.
@@ -234,7 +248,7 @@ export const deviceAuthorization: Constructor<DeviceAuthorizationFlow> = ofFlow(
  * @category constructors
  * @since 0.1.0
  */
-export const password: Constructor<PasswordFlow> = ofFlow("password", ["tokenUrl", "refreshUrl"])
+export const password: Constructor<PasswordFlow> = ofFlow<PasswordFlow>("password", ["tokenUrl", "refreshUrl"])
 
 /**
  * Creates a scheme for the implicit flow (RFC 6749 §4.2).
@@ -254,10 +268,15 @@ export const password: Constructor<PasswordFlow> = ofFlow("password", ["tokenUrl
  * @category constructors
  * @since 0.1.0
  */
-export const implicit: Constructor<ImplicitFlow> = ofFlow("implicit", ["authorizationUrl", "refreshUrl"])
+export const implicit: Constructor<ImplicitFlow> = ofFlow<ImplicitFlow>("implicit", ["authorizationUrl", "refreshUrl"])
 
 /**
  * Creates a scheme with several flows. Equivalent to FastAPI's `OAuth2(flows=…)`.
+ *
+ * **Details**
+ *
+ * With `scopes`, a flow lists some of the declared scopes in documents, so that a documentation page offers only these.
+ * Decisions do not depend on the flow.
  *
  * **Example** (Declaring a scheme for users and programs)
  *
@@ -269,16 +288,16 @@ export const implicit: Constructor<ImplicitFlow> = ofFlow("implicit", ["authoriz
  * export const auth = OAuth2.make("OAuth2", {
  *   flows: {
  *     authorizationCode: { authorizationUrl: "https://idp.example.com/authorize", tokenUrl },
- *     clientCredentials: { tokenUrl }
+ *     clientCredentials: { tokenUrl, scopes: ["reports:write"] }
  *   },
- *   scopes: { "items:read": "Read your items" }
+ *   scopes: { "items:read": "Read your items", "reports:write": "Write the reports of the day" }
  * })
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
+export const make: FlowsConstructor = (name, options) => {
   const own = ownProperties(options)
   if (Object.keys(own.flows ?? {}).length === 0) {
     throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): flows is empty. Name at least one flow.`)

@@ -65,7 +65,7 @@ const required: Readonly<Record<keyof Flows, ReadonlyArray<string>>> = {
   implicit: ["authorizationUrl"]
 }
 
-const assertFlows = (where: string, flows: Flows): void => {
+const assertFlows = (where: string, flows: Flows, scopes: ReadonlyArray<string>): void => {
   for (const [name, flow] of Object.entries(flows)) {
     if (!Object.hasOwn(required, name)) {
       throw new TypeError(
@@ -73,7 +73,14 @@ const assertFlows = (where: string, flows: Flows): void => {
       )
     }
     const none = Object.fromEntries(required[name as keyof Flows].map((field) => [field, undefined]))
-    assertUrls(where, { ...none, ...flow })
+    const { scopes: listed, ...urls } = ownProperties(flow as Readonly<Record<string, unknown>>)
+    assertUrls(where, { ...none, ...urls })
+    if (listed === undefined) continue
+    const unknown: unknown = Array.isArray(listed) ? listed.find((scope) => !scopes.includes(scope)) : listed
+    if (unknown === undefined) continue
+    throw new TypeError(
+      `${where}: the scopes of the flow ${name} must be an array of declared scopes, but name ${JSON.stringify(unknown)}.`
+    )
   }
 }
 
@@ -125,7 +132,7 @@ export const make = <
   if (options.wildcards !== undefined && typeof options.wildcards !== "boolean") {
     throw new TypeError(`${where}: wildcards must be true or false.`)
   }
-  assertFlows(where, flows)
+  assertFlows(where, flows, names)
   assertUrls(where, {
     // A scheme without flows needs the URL of OpenID Connect Discovery.
     ...(definition === undefined && Object.keys(flows).length === 0 ? { openIdConnectUrl } : undefined),

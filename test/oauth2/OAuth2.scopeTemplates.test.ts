@@ -286,9 +286,10 @@ describe("a scope with a placeholder", () => {
   })
 
   it("must be declared with a placeholder for scopeOf, and does not fit withScopes", () => {
-    const none = Effect.succeed({})
-    assert.throws(() => auth.scopeOf("a" as never, none as never), TypeError, "which has no placeholder")
-    assert.throws(() => auth.scopeOf("x:{y}" as never, none as never), TypeError, "which is not declared")
+    const scopeOf: (template: never, values: never) => unknown = auth.scopeOf
+    const fill = (template: string) => () => scopeOf(template as never, Effect.succeed({}) as never)
+    assert.throws(fill("a"), TypeError, "which has no placeholder")
+    assert.throws(fill("x:{y}"), TypeError, "which is not declared")
     assert.throws(() => auth.withScopes("read:{org}"), TypeError, "whose placeholders it cannot fill")
     const other = OAuth2.bearer("Other", { scopes: { me: "" } })
     assert.throws(() => other.require(fromHeader as never), TypeError, "which is not declared")
