@@ -6,7 +6,7 @@ import type { Program } from "../sizes/measure.ts"
 /** For scale: importing `effect` itself loads 247 modules with 5.3 MB. */
 const everyEntryPoint: Loads = {
   // The entry points of the package and of Signatures, the seven chunks of rolldown.config.js, and the facade of SwaggerUi.
-  "effect-oauth2": { modules: 10, bytes: 300_000 },
+  "effect-oauth2": { modules: 10, bytes: 310_000 },
   effect: { modules: 220, bytes: 4_500_000 },
   jose: { modules: 9, bytes: 30_000 }
 }
@@ -22,7 +22,7 @@ export const loadBudgets = (entryPoint: string): Loads =>
  * What the requirements of an API of 200 endpoints and 21 scopes may add to the work of the compiler, compared with one
  * plain middleware (see `bench/types`).
  */
-export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_500 }
+export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_800 }
 
 /**
  * Bytes after gzip that this library may add to a bundle. `added` counts the modules of Effect that only this library
@@ -32,5 +32,5 @@ export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_500 }
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
   client: { added: 34_000, ownAndJose: 23_000 },
-  handler: { added: 66_000, ownAndJose: 45_000 }
+  handler: { added: 67_500, ownAndJose: 46_000 }
 }

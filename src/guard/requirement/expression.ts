@@ -13,8 +13,11 @@ export type Expression = Scope | Template | All | Any | Check
 export interface Scope {
   readonly _tag: "Scope"
   readonly scope: string
-  /** The declared scope with placeholders that a request has filled. */
-  readonly template?: string
+  /**
+   * The declared scope with placeholders that a request has filled. `undefined` if the scope has none. Always an own
+   * property: an inherited value would change what a proof contains.
+   */
+  readonly template: string | undefined
 }
 
 /** A declared scope with placeholders, such as `read:{org}`. Each request replaces it by a scope or a failed check. */
@@ -49,6 +52,9 @@ export interface Check {
    */
   readonly isDeferred: boolean
 }
+
+/** Creates a scope without placeholders. */
+export const scopeNamed = (scope: string): Scope => ({ _tag: "Scope", scope, template: undefined })
 
 /** Creates a check that always passes or always fails. */
 export const constantCheck = (name: string, passes: boolean): Check => ({
@@ -105,7 +111,7 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
   switch (self._tag) {
     case "Scope":
     case "Template":
-      return any(f(self.scope).map((scope) => ({ _tag: "Scope", scope })))
+      return any(f(self.scope).map(scopeNamed))
     case "Check":
       return self
     default:
