@@ -81,7 +81,8 @@ export interface OAuth2Scheme<
    * the proven scopes.
    *
    * A scope with placeholders, such as `read:{org}`, takes the path parameters of the route. For `/orgs/acme`, the token
-   * needs `read:acme`, and `granted("read:{org}")` is proven.
+   * needs `read:acme`, and `granted("read:{org}")` is proven. The value is the parameter as the router decodes it, before
+   * a schema of an `HttpApi` changes it. Do not treat two values as one organization if their scopes differ.
    *
    * **Example** (Protecting a route and an endpoint)
    *

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Context, Effect, Exit, Layer, Logger, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, OpenApi } from "effect/http-api"
 import {
   BearerToken,
   OAuth2,
@@ -235,6 +235,35 @@ describe("a scope with a placeholder", () => {
       )
       assert.strictEqual((yield* send("/acme")).body, "demo [read:acme]")
       assert.strictEqual((yield* send("/other")).status, 403)
+    })
+  )
+
+  it.effect("with values of a service between two requirements is decided by the inner requirement", () =>
+    Effect.gen(function* () {
+      class Found extends HttpApiMiddleware.Service<Found, { provides: Tenants }>()("test/Found") {}
+      const Api = HttpApi.make("api").add(
+        HttpApiGroup.make("g")
+          .add(HttpApiEndpoint.get("get", "/", { success: Schema.String }))
+          .middleware(auth.require(fromService))
+          .middleware(Found)
+          .middleware(auth.require("a"))
+      )
+      const Group = HttpApiBuilder.group(Api, "g", (handlers) =>
+        handlers.handle("get", () => Effect.map(auth.granted("read:{org}"), ({ subject }) => subject))
+      )
+      const FoundLive = Layer.succeed(
+        Found,
+        Effect.provideService(Tenants, () => "t1")
+      )
+      const send = yield* serve(
+        HttpApiBuilder.layer(Api).pipe(
+          Layer.provide([Group.pipe(Layer.provide(FoundLive)), HttpServer.layerServices]),
+          Layer.provide(auth.layer(verifier))
+        )
+      )
+      assert.strictEqual((yield* send("/", tokenOf("a read:t1"))).body, '"demo"')
+      assert.strictEqual((yield* send("/", tokenOf("read:t1"))).challenge, insufficient("a")[1])
+      assert.strictEqual((yield* send("/", tokenOf("a read:t2"))).challenge, insufficient("a read:t1")[1])
     })
   )
 

@@ -182,6 +182,7 @@ describe("OAuth2.secured and a route", () => {
   test("compile if a requirement or Public wraps the route", () => {
     expect(route.pipe(required, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     expect(OAuth2.secured(Layer.provide(route, required.route.layer))).type.toBeAssignableTo<Guarded>()
+    expect(route.pipe(required, open, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     expect(route.pipe(open, OAuth2.secured)).type.toBe<Layer.Layer<never, never, HttpRouter.HttpRouter>>()
     const optional = auth.optional()
     expect(route.pipe(optional, OAuth2.secured)).type.toBeAssignableTo<Guarded>()

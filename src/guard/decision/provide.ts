@@ -11,7 +11,7 @@ import * as expression from "../requirement/expression.ts"
 import { type Part, provenName } from "../requirement/policy.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
-import { Proof } from "../scheme/scheme.ts"
+import { noneFilled, Proof } from "../scheme/scheme.ts"
 import type { Accepted, GuardedRequest, Handler } from "./decide.ts"
 import { DecidedPolicies } from "./place.ts"
 
@@ -75,10 +75,9 @@ const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
       .map(provenName)
   )
 
-const noneFilled: Proof["filled"] = new Map()
-
 /** Adds the scopes that the request has computed for a part to those of an earlier proof. */
 const filledBy = (part: Part, proven: ReadonlySet<string>, earlier: Proof | undefined): Proof["filled"] => {
+  if (part.scheme.implication.templates.size === 0) return noneFilled
   const own = expression
     .scopes(part.expression)
     .filter(({ template }) => template !== undefined && proven.has(template))

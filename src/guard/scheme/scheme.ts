@@ -40,6 +40,9 @@ export interface Authentication {
   readonly authenticator: Authenticator
 }
 
+/** What a request without templates has computed. */
+export const noneFilled: ReadonlyMap<string, ReadonlyArray<string>> = new Map()
+
 /**
  * Proves that this scheme verified a token with these scopes for a request. Only the guard and
  * `auth.layerTestGranted` create proofs.
@@ -60,7 +63,7 @@ export class Proof {
     origin: Origin.Origin,
     token: VerifiedToken,
     scopes: ReadonlySet<string>,
-    filled: ReadonlyMap<string, ReadonlyArray<string>> = new Map()
+    filled: ReadonlyMap<string, ReadonlyArray<string>> = noneFilled
   ) {
     this.scheme = scheme
     this.origin = origin
