@@ -13,6 +13,7 @@ import { isHandlers } from "../core/effect/routeContext.ts"
 import type * as Scope from "effect/Scope"
 import * as registry from "../guard/requirement/registry.ts"
 import * as Origin from "../guard/scheme/origin.ts"
+import { missingParameter } from "../guard/decision/fill.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
 import { type RecordedRoute, recorded } from "../guard/middleware/routeRecorder.ts"
 import type {
@@ -163,6 +164,7 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  * - Build handlers (`HttpApiBuilder.group`) for the api that `secured` returns. Handlers of an earlier api with the
  *   same names run without the later middleware.
  * - For routes, call `secured` inside `HttpRouter.serve`. If it finds no route, the program does not start.
+ * - A layer does not start either if a route requires a scope such as `read:{org}`, and its path has no parameter `org`.
  * - An unprotected route that is added after start-up is not served.
  * - Other middleware is not checked. A middleware outside a requirement can respond before the requirement runs.
  *
@@ -227,7 +229,16 @@ export const secured = <T>(self: T & Secured<T>): T => {
   ) as T
 }
 
-const assertRoutesSecured = (routes: ReadonlyArray<RecordedRoute>): void => assertEach(routes.map(foundOf))
+const assertRoutesSecured = (routes: ReadonlyArray<RecordedRoute>): void => {
+  assertEach(routes.map(foundOf))
+  for (const { endpoint, method, path, requirements } of routes) {
+    const missing = missingParameter([...requirements, ...registry.policiesOf(endpoint?.middlewares ?? [])], path)
+    if (missing === undefined) continue
+    throw new TypeError(
+      `OAuth2.secured: ${JSON.stringify(`${method} ${path}`)} requires the scope ${JSON.stringify(missing.scope)}, but its path has no parameter ${JSON.stringify(missing.name)}. Give the placeholder the name of a path parameter, or compute its value with auth.scopeOf.`
+    )
+  }
+}
 
 const foundOf = (route: RecordedRoute): Found => {
   const { endpoint, method, path, requirements } = route

@@ -153,6 +153,31 @@ describe("OAuth2.secured, for a layer of routes", () => {
     })
   )
 
+  it.effect("stops an app whose route lacks the path parameter of a required scope", () =>
+    Effect.gen(function* () {
+      const orgs = OAuth2.authorizationCode("Orgs", { ...authorizationServer, scopes: { "read:{org}": "" } })
+      const lacking = (name: string) =>
+        `OAuth2.secured: "${name}" requires the scope "read:{org}", but its path has no parameter "org". Give the placeholder the name of a path parameter, or compute its value with auth.scopeOf.`
+      const started = (routes: Layer.Layer<never, never, any>) =>
+        refusal(OAuth2.secured(routes as Layer.Layer<never>).pipe(Layer.provide(orgs.layerTest("anonymous"))))
+      const guard = orgs.require("read:{org}")
+      assert.strictEqual(yield* started(route("/items/:organization").pipe(guard)), lacking("GET /items/:organization"))
+      assert.isUndefined(yield* started(route("/items/:org?").pipe(guard)))
+      const prefixed = HttpRouter.use((router) => router.prefixed("/orgs/:org").add("GET", "/items", response))
+      assert.isUndefined(yield* started(prefixed.pipe(guard)))
+      const fromHeader = orgs.scopeOf("read:{org}", Effect.succeed({ org: "acme" }))
+      assert.isUndefined(yield* started(route("/items").pipe(orgs.require(fromHeader))))
+      const Api = HttpApi.make("api").add(
+        HttpApiGroup.make("g").add(HttpApiEndpoint.get("get", "/x", { success: Schema.String }).middleware(guard))
+      )
+      const Group = HttpApiBuilder.group(Api, "g", (handlers) => handlers.handle("get", () => Effect.succeed("ok")))
+      assert.strictEqual(
+        yield* started(HttpApiBuilder.layer(Api).pipe(Layer.provide([Group, HttpServer.layerServices])) as never),
+        lacking("GET /x")
+      )
+    })
+  )
+
   describe("around an HttpApi", () => {
     class Told extends HttpApiMiddleware.Service<Told>()("test/Told") {}
     const ToldLive = Layer.succeed(Told, (handler) => handler)

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { own } from "../../core/lib/ownProperties.ts"
 import * as expression from "../requirement/expression.ts"
-import { part, type Part } from "../requirement/policy.ts"
+import { part, type Part, type Policy } from "../requirement/policy.ts"
 import type { ScopeTemplate } from "../scheme/scopeTemplate.ts"
 
 /**
@@ -59,3 +59,18 @@ const valuesFor = (
 /** Returns `true` if a path has the parameter, so that only this request lacks its optional value. */
 const mayHave = (path: string | undefined, name: string): boolean =>
   Array.from((path ?? "").matchAll(/:([A-Za-z0-9_]+)/g), ([, found]) => found).includes(name)
+
+/** Returns a scope that takes a path parameter, and the name of the parameter, if the path lacks the parameter. */
+export const missingParameter = (
+  policies: ReadonlyArray<Policy>,
+  path: string
+): { readonly scope: string; readonly name: string } | undefined => {
+  for (const self of policies.flat(2)) {
+    for (const template of expression.templates(self.expression)) {
+      if (template.values !== undefined) continue
+      const name = templateOf(self, template).names.find((name) => !mayHave(path, name))
+      if (name !== undefined) return { scope: template.scope, name }
+    }
+  }
+  return
+}
