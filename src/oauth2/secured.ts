@@ -300,7 +300,7 @@ const assertEach = (found: ReadonlyArray<Found>): void => {
   const inside = found.filter(({ isPublicInside }) => isPublicInside)
   if (inside.length > 0) {
     throw new TypeError(
-      `OAuth2.secured: a requirement around these Public endpoints protects them: ${namesOf(inside)}. Put them outside the requirement (in an HttpApi, add them after .middleware()), or remove OAuth2.Public.`
+      `OAuth2.secured: a requirement or HttpApiSecurity around these Public endpoints protects them: ${namesOf(inside)}. Put them outside (in an HttpApi, add them after .middleware()), or remove OAuth2.Public.`
     )
   }
   if (unprotected.length === 0) return
