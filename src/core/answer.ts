@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import { own } from "./lib/ownProperties.ts"
 
 /** The fields of a `SecurityError` that the response needs. The error classes import this module, not the reverse. */
-export type Failure =
+export type ErrorFields =
   | { readonly _tag: "NotAuthenticated" | "InvalidRequest" | "InvalidToken" }
   | {
       readonly _tag: "InsufficientScope"
@@ -100,7 +100,7 @@ const challengeOf = ({ realm, responses, ...form }: Form, params: Params): strin
 }
 
 /** Returns the response to an error, as `Challenge.answer` describes it. */
-export const answer = (error: Failure, settings: Form): Answer => {
+export const answer = (error: ErrorFields, settings: Form): Answer => {
   const fastapi = settings.responses === "fastapi"
   const scope: Params = settings.scopes.length === 0 ? [] : [["scope", settings.scopes.join(" ")]]
   const challenge = (status: number, detail: string, params: Params): Answer => ({

@@ -1,15 +1,18 @@
 /** Finds the user's own response to an error. */
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type { Failure } from "./answer.ts"
+import type { ErrorFields } from "./answer.ts"
 
 /** `Challenge.Renderers`, which take the errors themselves. */
 export type Renderers = {
-  readonly [Tag in Failure["_tag"]]?: (error: never) => HttpServerResponse.HttpServerResponse
+  readonly [Tag in ErrorFields["_tag"]]?: (error: never) => HttpServerResponse.HttpServerResponse
 }
 
 /**
  * Safe cast: the renderer under the tag of an error takes that error. A renderer may return anything, whatever its type
  * says.
  */
-export const rendererOf = (renderers: Renderers, { _tag }: Failure): ((error: Failure) => unknown) | undefined =>
-  (Object.hasOwn(renderers, _tag) ? renderers[_tag] : undefined) as ((error: Failure) => unknown) | undefined
+export const rendererOf = (
+  renderers: Renderers,
+  { _tag }: ErrorFields
+): ((error: ErrorFields) => unknown) | undefined =>
+  (Object.hasOwn(renderers, _tag) ? renderers[_tag] : undefined) as ((error: ErrorFields) => unknown) | undefined

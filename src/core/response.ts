@@ -7,7 +7,7 @@ import * as Headers from "effect/http/Headers"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { type Renderers, rendererOf } from "./renderer.ts"
 import { frozenSuccess } from "./lib/exit.ts"
-import { answer, type Failure, type Form } from "./answer.ts"
+import { answer, type ErrorFields, type Form } from "./answer.ts"
 import { severalFields } from "./effect/severalFields.ts"
 
 /** `Challenge.Settings` without the types of the error classes. */
@@ -24,27 +24,27 @@ export interface SchemeResponse {
 }
 
 // Not a field of the error, because the code that constructs an error, such as a verifier, does not know the scheme.
-const schemeResponses = new WeakMap<Failure, SchemeResponse>()
+const schemeResponses = new WeakMap<ErrorFields, SchemeResponse>()
 
-export const setResponse = (error: Failure, how: SchemeResponse): void => {
+export const setResponse = (error: ErrorFields, how: SchemeResponse): void => {
   schemeResponses.set(error, how)
 }
 
-export const responseOf = (error: Failure): SchemeResponse | undefined => schemeResponses.get(error)
+export const responseOf = (error: ErrorFields): SchemeResponse | undefined => schemeResponses.get(error)
 
 /** Returns `true` if a scheme of this server created the error. */
-export const isFromScheme = (error: Failure): boolean => schemeResponses.has(error)
+export const isFromScheme = (error: ErrorFields): boolean => schemeResponses.has(error)
 
-const upstreamErrors = new WeakSet<Failure>()
+const upstreamErrors = new WeakSet<ErrorFields>()
 
 /** Records that an upstream server sent the error. */
-export const markAsUpstream = <E extends Failure>(error: E): E => {
+export const markAsUpstream = <E extends ErrorFields>(error: E): E => {
   upstreamErrors.add(error)
   return error
 }
 
 /** Returns `true` if an upstream server sent the error. */
-export const isFromUpstream = (error: Failure): boolean => upstreamErrors.has(error)
+export const isFromUpstream = (error: ErrorFields): boolean => upstreamErrors.has(error)
 
 /** Defect of a handler that does not catch an error from an upstream server. */
 export const uncaughtUpstreamError = new Error(
@@ -59,7 +59,7 @@ const withoutScheme: SchemeResponse = {
 }
 
 /** Returns a copy of an error that responds with the given settings, as `Challenge.within` describes it. */
-export const within = <E extends Failure & Error>(
+export const within = <E extends ErrorFields & Error>(
   error: E,
   settings: Settings,
   challenges: ReadonlyArray<string> = []
@@ -74,7 +74,7 @@ export const within = <E extends Failure & Error>(
 }
 
 /** Returns the response to an error, as `Challenge.respond` describes it. */
-export const respond = (error: Failure): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+export const respond = (error: ErrorFields): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (isFromUpstream(error)) return Effect.die(uncaughtUpstreamError)
   const how = responseOf(error) ?? withoutScheme
   if (how.response !== undefined) return how.response
@@ -94,7 +94,7 @@ export const respond = (error: Failure): Effect.Effect<HttpServerResponse.HttpSe
 }
 
 const rendered = (
-  error: Failure,
+  error: ErrorFields,
   { renderers }: Settings,
   { fields, response }: Standard
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
@@ -107,7 +107,7 @@ interface Standard {
   readonly response: Effect.Effect<HttpServerResponse.HttpServerResponse>
 }
 
-const standard = (error: Failure, settings: Settings, more: Readonly<Record<string, string>>): Standard => {
+const standard = (error: ErrorFields, settings: Settings, more: Readonly<Record<string, string>>): Standard => {
   const { body, headers, status } = answer(error, settings)
   const fields = Object.entries({ ...headers, ...more })
   const response = HttpServerResponse.jsonUnsafe(body, { status, headers: fields })
@@ -120,8 +120,8 @@ const standard = (error: Failure, settings: Settings, more: Readonly<Record<stri
 
 /** Returns the custom response with the missing headers, or the standard response if the renderer throws. */
 const render = (
-  renderer: (error: Failure) => unknown,
-  error: Failure,
+  renderer: (error: ErrorFields) => unknown,
+  error: ErrorFields,
   fields: ReadonlyArray<[string, string]>,
   standard: Effect.Effect<HttpServerResponse.HttpServerResponse>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>

@@ -13,7 +13,7 @@ import type { MiddlewareTypes } from "../core/effect/middlewareTypes.ts"
 import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
 import * as response from "../core/response.ts"
 import { isSecurityError } from "../core/SecurityError.ts"
-import { assertOutsideOfRequests } from "../guard/decision/place.ts"
+import { throwWithinRequest } from "../guard/decision/place.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import { registerMarker } from "../guard/middleware/placement.ts"
 import * as routeRecorder from "../guard/middleware/routeRecorder.ts"
@@ -69,7 +69,7 @@ const authorizeAnyoneAt = <E, R>(
   handler: Effect.Effect<HttpServerResponse, E, R>,
   { endpoint }: { readonly endpoint: HttpApiEndpoint.Top }
 ) => {
-  assertOutsideOfRequests()
+  throwWithinRequest()
   const declared = Array.from(endpoint.error).flatMap((schema) => errorSchemas.settingsOf(schema) ?? [])[0]
   return Effect.catch(authorizeAnyone(handler), (error) => {
     if (!isSecurityError(error)) return Effect.fail(error)

@@ -2,7 +2,7 @@
 import { type HttpServerResponse, isHttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Challenge from "../core/Challenge.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
-import { type Policy, errorsOf, type Part } from "../guard/requirement/policy.ts"
+import { type RequirementPolicy, errorsOf, type Part } from "../guard/requirement/policy.ts"
 import { exampleErrors } from "../core/exampleErrors.ts"
 import { rendererOf } from "../core/renderer.ts"
 
@@ -53,11 +53,11 @@ const descriptions: Readonly<Record<number, string>> = {
 }
 
 /** Returns the possible refusals. For example, a requirement without scopes cannot fail with `InsufficientScope`. */
-const possible = (policy: Policy): ReadonlyArray<RefusalResponse> =>
+const possible = (policy: RequirementPolicy): ReadonlyArray<RefusalResponse> =>
   policy.flat().flatMap((part) => responsesOf(part).filter(({ tag }) => errorsOf(part).includes(tag)))
 
 /** Returns the possible refusals by status (OpenAPI 3.1, "Responses Object"). */
-export const of = (policy: Policy): Readonly<Record<string, unknown>> =>
+export const of = (policy: RequirementPolicy): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
     Array.from(Map.groupBy(possible(policy), ({ status }) => status))
       .toSorted(([a], [b]) => a - b)
@@ -65,7 +65,7 @@ export const of = (policy: Policy): Readonly<Record<string, unknown>> =>
   )
 
 /** Returns the statuses of refusals with a custom renderer. */
-export const renderedStatuses = (policy: Policy): ReadonlySet<string> =>
+export const renderedStatuses = (policy: RequirementPolicy): ReadonlySet<string> =>
   new Set(possible(policy).flatMap(({ isRendered, status }) => (isRendered ? [String(status)] : [])))
 
 const responseOf = (status: number, responses: ReadonlyArray<RefusalResponse>): unknown => {

@@ -1,5 +1,9 @@
 /** Converts a policy to Security Requirement Objects, one for each alternative (OpenAPI 3.1). */
-import { alternatives as alternativesOf, type Clause, type Policy } from "../guard/requirement/policy.ts"
+import {
+  alternatives as alternativesOf,
+  type PolicyClause,
+  type RequirementPolicy
+} from "../guard/requirement/policy.ts"
 import { maxAlternatives, minimal } from "../guard/requirement/expression.ts"
 import { union } from "../core/scope.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
@@ -12,8 +16,8 @@ import type { Scheme } from "../guard/scheme/scheme.ts"
  */
 export type SecurityRequirementObject = Readonly<Record<string, ReadonlyArray<string>>>
 
-export const ofPolicy = (policy: Policy): ReadonlyArray<SecurityRequirementObject> => {
-  const isOptional = (clause: Clause) => clause.some((part) => part.optional)
+export const ofPolicy = (policy: RequirementPolicy): ReadonlyArray<SecurityRequirementObject> => {
+  const isOptional = (clause: PolicyClause) => clause.some((part) => part.optional)
   // A request is anonymous for all schemes that read the same credential, or for none. It may have an API key and no
   // bearer token.
   const isOneCredential = new Set(policy.flat().map(({ scheme }) => scheme.source)).size === 1
@@ -37,7 +41,7 @@ const unique = (
     ? [...new Map(of.map((alternative) => [JSON.stringify(alternative), alternative])).values()]
     : withoutRedundant(of)
 
-const ofClause = (clause: Clause): ReadonlyArray<SecurityRequirementObject> =>
+const ofClause = (clause: PolicyClause): ReadonlyArray<SecurityRequirementObject> =>
   clause.flatMap((part) => bounded(alternativesOf(part)).map((scopes) => ({ [part.scheme.name]: scopes })))
 
 const bounded = <A>(of: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {
@@ -50,7 +54,7 @@ const bounded = <A>(of: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {
 }
 
 /** Adds the schemes of a policy to `schemes`. Throws if two different schemes have the same name. */
-export const declare = (schemes: Map<string, Scheme>, policy: Policy): void => {
+export const declare = (schemes: Map<string, Scheme>, policy: RequirementPolicy): void => {
   for (const { scheme } of policy.flat()) {
     if ((schemes.get(scheme.name) ?? scheme) !== scheme) {
       throw new TypeError(

@@ -3,7 +3,7 @@ import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { OAuth2, Requirement } from "effect-oauth2"
-import { combine, type Policy, part } from "../../src/guard/requirement/policy.ts"
+import { combine, type RequirementPolicy, part } from "../../src/guard/requirement/policy.ts"
 import { alternatives, maxAlternatives } from "../../src/guard/requirement/expression.ts"
 import { ofItem } from "../../src/guard/requirement/item.ts"
 import * as implication from "../../src/guard/scheme/implication.ts"
@@ -112,7 +112,7 @@ const partOf = (arrows: Arrows, stack: ReadonlyArray<Tree>) => {
     implication: implication.make("test", names, implies(arrows), false),
     settings: (scopes) => ({ responses: "fastapi", realm: "test", scopes, renderers: {} })
   } as Scheme
-  const policy = stack.reduce<Policy>(
+  const policy = stack.reduce<RequirementPolicy>(
     (outer, tree) => combine(outer, [[part({ scheme, expression: ofItem(itemOf(tree)), optional: false })]]),
     []
   )

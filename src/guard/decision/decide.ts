@@ -12,7 +12,7 @@ import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator } from "../../verifier/request/authenticator.ts"
-import { type Clause, holds, type Part, type Policy } from "../requirement/policy.ts"
+import { type PolicyClause, holds, type Part, type RequirementPolicy } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
 import { failureOf, insufficient, refuse } from "../requirement/refuse.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
@@ -26,7 +26,7 @@ export type Handler = Effect.Effect<unknown, unknown, unknown>
 export type Authentications = ReadonlyMap<Scheme, Authentication>
 
 export interface Guard {
-  readonly policy: Policy
+  readonly policy: RequirementPolicy
   readonly authentications: Authentications
   readonly handler: Handler
   /** The place of the guard in an `HttpApi`. */
@@ -40,14 +40,14 @@ export interface Guard {
 /** A policy, and the request that must satisfy it. */
 export class GuardedRequest {
   readonly guard: Guard
-  readonly policy: Policy
+  readonly policy: RequirementPolicy
   readonly fiber: CallingFiber
   /** `undefined` in a program without HTTP. */
   readonly request: HttpServerRequest | undefined
   /** The scopes that outer guards require. */
   readonly required: requiredScopes.RequiredScopes
 
-  constructor(guard: Guard, policy: Policy, fiber: CallingFiber) {
+  constructor(guard: Guard, policy: RequirementPolicy, fiber: CallingFiber) {
     this.guard = guard
     this.policy = policy
     this.fiber = fiber
@@ -101,7 +101,7 @@ const conclude = (verdicts: ReadonlyArray<Verdict>): Effect.Effect<ReadonlyArray
 
 const decideClause = (
   self: GuardedRequest,
-  clause: Clause,
+  clause: PolicyClause,
   index = 0,
   refusals: ReadonlyArray<Refusal> = []
 ): Effect.Effect<Verdict> => {

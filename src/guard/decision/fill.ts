@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { own } from "../../core/lib/ownProperties.ts"
 import * as expression from "../requirement/expression.ts"
-import { part, type Part, type Policy } from "../requirement/policy.ts"
+import { part, type Part, type RequirementPolicy } from "../requirement/policy.ts"
 import type { ScopeTemplate } from "../scheme/scopeTemplate.ts"
 
 /**
@@ -62,7 +62,7 @@ const mayHave = (path: string | undefined, name: string): boolean =>
 
 /** Returns a scope that takes a path parameter, and the name of the parameter, if the path lacks the parameter. */
 export const missingParameter = (
-  policies: ReadonlyArray<Policy>,
+  policies: ReadonlyArray<RequirementPolicy>,
   path: string
 ): { readonly scope: string; readonly name: string } | undefined => {
   for (const self of policies.flat(2)) {

@@ -4,7 +4,7 @@ import * as Challenge from "../../core/Challenge.ts"
 import * as response from "../../core/response.ts"
 import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
-import { combine, type Policy } from "../requirement/policy.ts"
+import { combine, type RequirementPolicy } from "../requirement/policy.ts"
 import { failWith } from "../requirement/refuse.ts"
 import { type Authentications, decide, type Guard, GuardedRequest, type Handler } from "./decide.ts"
 import type { Place } from "./place.ts"
@@ -20,7 +20,7 @@ const guards = new WeakMap<Handler, Guard>()
  *
  * If the token is cached, the decision takes one step of the fiber.
  */
-export const make = (policy: Policy, authentications: Authentications, handler: Handler): Handler => {
+export const make = (policy: RequirementPolicy, authentications: Authentications, handler: Handler): Handler => {
   const inner = guards.get(handler)
   return inner !== undefined && inner.place === undefined && agree(inner.authentications, authentications)
     ? guarding({
@@ -47,7 +47,7 @@ export const atPlace = (place: Place, authentications: Authentications, handler:
 }
 
 /** Responds to a security error that the handler created as to an error of the scheme. */
-const adopting = (handler: Handler, policy: Policy): Handler => {
+const adopting = (handler: Handler, policy: RequirementPolicy): Handler => {
   const scheme = policy[0]?.[0]?.scheme
   if (scheme === undefined) return handler
   return Effect.catchIf(

@@ -3,15 +3,15 @@ import * as Context from "effect/Context"
 import * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
-import { deferUserCode, type Policy } from "../requirement/policy.ts"
+import { deferCustom, type RequirementPolicy } from "../requirement/policy.ts"
 import { combineAll, policiesOf } from "../requirement/registry.ts"
 import * as Origin from "../scheme/origin.ts"
 
 /** The requirements of an endpoint, outermost first: of the api, of the group, and of the endpoint itself. */
 export class EndpointPolicy {
-  readonly requirements: ReadonlyArray<Policy>
+  readonly requirements: ReadonlyArray<RequirementPolicy>
   /** All requirements together. */
-  readonly policy: Policy
+  readonly policy: RequirementPolicy
 
   private constructor(endpoint: HttpApiEndpoint.Top) {
     // The set of middlewares begins with the innermost.
@@ -38,7 +38,7 @@ export class Place {
   /** The number of requirements that outer guards enforce. */
   readonly outer: number
   readonly count: number
-  readonly policy: Policy
+  readonly policy: RequirementPolicy
 
   private constructor(endpoint: EndpointPolicy, outer: number, count: number) {
     this.endpoint = endpoint
@@ -48,7 +48,7 @@ export class Place {
     this.policy =
       count === endpoint.requirements.length
         ? endpoint.policy
-        : combineAll(endpoint.requirements.map((policy, i) => (isOwn(i) ? policy : deferUserCode(policy))))
+        : combineAll(endpoint.requirements.map((policy, i) => (isOwn(i) ? policy : deferCustom(policy))))
   }
 
   static readonly #applied = new WeakMap<object, number>()
@@ -76,7 +76,7 @@ export class Place {
    * accepted a different request or different credentials. Returns `undefined` if the outer guards did not run, because
    * their checks did not run, either.
    */
-  policyOf(context: Context.Context<never>): Policy | undefined {
+  policyOf(context: Context.Context<never>): RequirementPolicy | undefined {
     if (this.outer === 0) return this.policy
     const passed = DecidedPolicies.of(context, this.endpoint)
     if (passed?.count !== this.outer) return
@@ -127,7 +127,7 @@ export class DecidedPolicies {
  * Throws within a request. `HttpApiBuilder` captures the context in which handlers are built, and its request would
  * replace every later request.
  */
-export const assertOutsideOfRequests = (): void => {
+export const throwWithinRequest = (): void => {
   const context = Fiber.getCurrent()?.context
   if (context === undefined || Context.getOrUndefined(context, HttpServerRequest) === undefined) return
   throw new Error(

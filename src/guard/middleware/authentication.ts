@@ -1,6 +1,6 @@
 /** Connects a scheme's authenticator to `HttpApi`. */
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
-import { assertOutsideOfRequests, Place } from "../decision/place.ts"
+import { throwWithinRequest, Place } from "../decision/place.ts"
 import * as guard from "../decision/guard.ts"
 import { registerAuthentication } from "./placement.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
@@ -9,7 +9,7 @@ import type { Authentication, Scheme } from "../scheme/scheme.ts"
 export const make = (scheme: Scheme, authenticator: Authenticator): Authentication => {
   const self: Authentication = Object.assign(
     (...[handler, options]: Parameters<Authentication>) => {
-      assertOutsideOfRequests()
+      throwWithinRequest()
       return guard.atPlace(Place.next(options), new Map([[scheme, self]]), handler)
     },
     { scheme, authenticator }

@@ -9,7 +9,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as routeContext from "../../core/effect/routeContext.ts"
 import type { Group, RouteMiddleware, Stack } from "../../core/effect/routeContext.ts"
 import type { Memoization } from "../../core/effect/layerMemoization.ts"
-import { describe, type Policy } from "../requirement/policy.ts"
+import { describe, type RequirementPolicy } from "../requirement/policy.ts"
 import type { Authentication } from "../scheme/scheme.ts"
 
 type Services = Context.Context<never>
@@ -22,10 +22,10 @@ export const registerAuthentication = (authentication: Authentication): Authenti
   return authentication
 }
 
-const requirements = new WeakMap<RouteMiddleware, Policy>()
+const requirements = new WeakMap<RouteMiddleware, RequirementPolicy>()
 
 /** Registers the function that a requirement applies to routes. */
-export const registerRequirement = (middleware: RouteMiddleware, policy: Policy): void => {
+export const registerRequirement = (middleware: RouteMiddleware, policy: RequirementPolicy): void => {
   requirements.set(middleware, policy)
 }
 
@@ -40,13 +40,13 @@ export const registerMarker = <M extends RouteMiddleware>(middleware: M): M => {
 const authenticationsIn = (context: Services): ReadonlyArray<Authentication> =>
   Array.from(context.mapUnsafe.values()).filter((value) => authentications.has(value as object))
 
-const requirementsOf = (stack: Stack): ReadonlyArray<Policy> =>
+const requirementsOf = (stack: Stack): ReadonlyArray<RequirementPolicy> =>
   stack.flatMap((middleware) => {
     const requirement = requirements.get(middleware)
     return requirement === undefined ? [] : [requirement]
   })
 
-const requirementsIn = (context: Services): ReadonlyArray<Policy> =>
+const requirementsIn = (context: Services): ReadonlyArray<RequirementPolicy> =>
   routeContext.stacksIn(context).flatMap(requirementsOf)
 
 /**
@@ -77,7 +77,7 @@ const nameOf = (middleware: RouteMiddleware, stacks: ReadonlyArray<Stack>): stri
 }
 
 /** The requirements that are provided to the layer of a group of handlers or of a middleware. */
-const expected = new WeakMap<Group | Stack, ReadonlyArray<Policy>>()
+const expected = new WeakMap<Group | Stack, ReadonlyArray<RequirementPolicy>>()
 
 /**
  * Throws if a requirement is provided to the handlers of these routes, or to a middleware around them, but not to the
@@ -131,7 +131,7 @@ interface BuildPlace {
   /** Whether the layer gives a requirement of routes. Its checks use the services around the layer. */
   readonly holdsRequirement: boolean
   readonly authentications: ReadonlyArray<Authentication>
-  readonly requirements: ReadonlyArray<Policy>
+  readonly requirements: ReadonlyArray<RequirementPolicy>
 }
 
 const nothing = {}
@@ -204,7 +204,7 @@ const expecting = <T extends Group | Stack>(
   original: T,
   copyOf: (original: T) => T,
   place: BuildPlace,
-  around: ReadonlyArray<Policy>
+  around: ReadonlyArray<RequirementPolicy>
 ): T => {
   const before = expected.get(original) ?? []
   const inner = before.filter((requirement) => !place.requirements.includes(requirement))

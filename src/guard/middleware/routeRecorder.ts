@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type Group, groupsIn, hasOnlyGroups } from "../../core/effect/routeContext.ts"
 import type { Json } from "../../core/lib/json.ts"
-import type { Policy } from "../requirement/policy.ts"
+import type { RequirementPolicy } from "../requirement/policy.ts"
 
 /** A route with everything that wraps it. */
 export interface RecordedRoute {
@@ -15,7 +15,7 @@ export interface RecordedRoute {
   /** The path with the router's prefixes. */
   readonly path: string
   /** The requirements around the route, outermost first. */
-  readonly requirements: ReadonlyArray<Policy>
+  readonly requirements: ReadonlyArray<RequirementPolicy>
   /** The fields of the OpenAPI operation. `undefined` if documents must not show the route. */
   readonly operation: Json | undefined
   /** Whether the route is marked `Public`. */
@@ -30,7 +30,7 @@ export interface RecordedRoute {
 
 interface Notes {
   readonly route: object
-  requirements: ReadonlyArray<Policy>
+  requirements: ReadonlyArray<RequirementPolicy>
   operation: Json | undefined
   isPublic: boolean
   isPublicInside: boolean
@@ -39,7 +39,7 @@ interface Notes {
 // A module variable works, because a router applies all middleware of a route synchronously, the innermost first.
 let current: Notes | undefined
 
-export const noteRequirement = (policy: Policy): void => {
+export const noteRequirement = (policy: RequirementPolicy): void => {
   if (current === undefined) return
   current.requirements = [policy, ...current.requirements]
   current.isPublicInside = current.isPublic

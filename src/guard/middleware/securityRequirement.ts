@@ -16,7 +16,7 @@ import type { IsUnion, Listed } from "../../core/lib/types.ts"
 import type { Missing } from "../../core/missing.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import * as registry from "../requirement/registry.ts"
-import { bindServices, type Policy, runsUserCode } from "../requirement/policy.ts"
+import { bindToRoute, type RequirementPolicy, runsUserCode } from "../requirement/policy.ts"
 import { checks } from "../requirement/expression.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
@@ -262,7 +262,7 @@ export type Authenticated<Name extends string> =
   AccessToken | OptionalAccessToken | BearerToken | Authentication<Name> | Verified<Name>
 
 export const make = <Name extends string, Provides, E, R>(
-  policy: Policy
+  policy: RequirementPolicy
 ): SecurityRequirement<Name, Provides, E, R> => {
   const schemes = Array.from(new Set(policy.flat().map(({ scheme }) => scheme)))
   const [first] = schemes
@@ -277,7 +277,7 @@ export const make = <Name extends string, Provides, E, R>(
   const key = newKey()
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
-      const bound = !runsUserCode(policy) ? policy : bindServices(policy, yield* Effect.context<never>())
+      const bound = !runsUserCode(policy) ? policy : bindToRoute(policy, yield* Effect.context<never>())
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
       const middleware = (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {

@@ -56,16 +56,16 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional">):
 export const provenName = ({ scope, template = scope }: expression.Scope): string => template
 
 /** Holds if one part holds. */
-export type Clause = ReadonlyArray<Part>
+export type PolicyClause = ReadonlyArray<Part>
 
 /** Holds if every clause holds. The outermost clause is the first. */
-export type Policy = ReadonlyArray<Clause>
+export type RequirementPolicy = ReadonlyArray<PolicyClause>
 
 /**
  * Combines two policies. Two clauses with a single part of the same scheme become one clause, at the outer clause's
  * index.
  */
-export const combine = (outer: Policy, inner: Policy): Policy =>
+export const combine = (outer: RequirementPolicy, inner: RequirementPolicy): RequirementPolicy =>
   inner.reduce((policy, clause) => {
     const index = policy.findIndex((other) => sole(other)?.scheme === sole(clause)?.scheme)
     const [before, own] = [index === -1 ? undefined : sole(policy[index] ?? []), sole(clause)]
@@ -78,7 +78,7 @@ export const combine = (outer: Policy, inner: Policy): Policy =>
     return policy.with(index, [joined])
   }, outer)
 
-const sole = (clause: Clause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
+const sole = (clause: PolicyClause): Part | undefined => (clause.length === 1 ? clause[0] : undefined)
 
 /** Returns the scopes for a part's challenge: first the scopes that outer guards require, then those of the part. */
 export const scopesToRequest = (
@@ -110,11 +110,11 @@ export const holds = (
   return yes
 }
 
-const mapLeaves = (policy: Policy, f: Parameters<typeof expression.mapLeaves>[1]): Policy =>
+const mapLeaves = (policy: RequirementPolicy, f: Parameters<typeof expression.mapLeaves>[1]): RequirementPolicy =>
   policy.map((clause) => clause.map((one) => part({ ...one, expression: expression.mapLeaves(one.expression, f) })))
 
 /** Provides the services around a requirement to its user code. Services of the request take precedence. */
-export const bindServices = (policy: Policy, services: Context.Context<never>): Policy => {
+export const bindToRoute = (policy: RequirementPolicy, services: Context.Context<never>): RequirementPolicy => {
   // The layer's scope lives as long as the program, so user code must use the request's scope.
   const own = Context.omit(Scope.Scope)(services)
   const bound = <A>(effect: Effect.Effect<A>): Effect.Effect<A> =>
@@ -126,7 +126,7 @@ export const bindServices = (policy: Policy, services: Context.Context<never>): 
 }
 
 /** Leaves everything that runs user code to an inner guard. The other scopes stay. */
-export const deferUserCode = (policy: Policy): Policy =>
+export const deferCustom = (policy: RequirementPolicy): RequirementPolicy =>
   runsUserCode(policy)
     ? mapLeaves(policy, (leaf) => {
         if (leaf._tag === "Check") return { ...leaf, isDeferred: true }
@@ -148,7 +148,7 @@ export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
 
 /** Returns `true` if a policy runs user code: custom checks, or values of placeholders. */
-export const runsUserCode = (policy: Policy): boolean =>
+export const runsUserCode = (policy: RequirementPolicy): boolean =>
   policy.some((clause) =>
     clause.some(
       ({ expression: self }) =>
@@ -157,7 +157,7 @@ export const runsUserCode = (policy: Policy): boolean =>
   )
 
 /** Describes a policy in messages: `"a", "b" of the scheme "OAuth2"`. */
-export const describe = (policy: Policy): string =>
+export const describe = (policy: RequirementPolicy): string =>
   policy.map((clause) => clause.map(describePart).join(" or ")).join(" and ")
 
 const describePart = ({ expression: self, optional, scheme }: Part): string => {
