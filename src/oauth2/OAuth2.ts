@@ -47,7 +47,7 @@ import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
 import * as Struct from "effect/Struct"
 import type { Implications } from "../guard/scheme/implication.ts"
-import type { OAuth2Scheme, UnknownClaims } from "./oauth2Scheme.ts"
+import type { SchemeOf, UnknownClaims } from "./oauth2Scheme.ts"
 import type { Options, RequiredOptions } from "./options.ts"
 import { make as scheme } from "./make.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
@@ -75,7 +75,7 @@ export type {
   Verified
 } from "../guard/middleware/securityRequirement.ts"
 export type { Missing } from "../core/missing.ts"
-export type { Implications, ImpliedBy } from "../guard/scheme/implication.ts"
+export type { Implications, ImpliedBy, WildcardOf, Wildcards } from "../guard/scheme/implication.ts"
 export type { Grants, OAuth2Scheme, TestToken } from "./oauth2Scheme.ts"
 export type { Options, RequiredOptions } from "./options.ts"
 export { openApi } from "../openApi/apiDocument.ts"
@@ -85,11 +85,32 @@ export type {
   ClientCredentialsFlow,
   DeviceAuthorizationFlow,
   Flows,
+  FlowScopes,
   ImplicitFlow,
   PasswordFlow
 } from "../guard/scheme/securitySchemeObject.ts"
 
 type NoImplications = {}
+
+/**
+ * Constructor of schemes with several flows, each of which may list scopes of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FlowsConstructor {
+  <
+    const Name extends string,
+    const Scopes extends Readonly<Record<string, string>>,
+    const Implies extends Implications<keyof Scopes & string> = NoImplications,
+    Claims extends object = UnknownClaims,
+    const Wildcards extends boolean = false
+  >(
+    name: Name,
+    options: Options<Scopes, Implies, Claims, Wildcards> &
+      RequiredOptions<Implies, Claims, Wildcards> & { readonly flows: Flows<NoInfer<keyof Scopes & string>> }
+  ): SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards>
+}
 
 /**
  * Constructor of schemes, with the options of one flow.
@@ -101,8 +122,9 @@ type NoImplications = {}
  * | option | cause |
  * |---|---|
  * | `name` | OpenAPI does not allow the name |
- * | `scopes` | a scope is not a scope token (RFC 6749 §3.3) |
- * | `implies` | a scope is not declared, or a scope implies itself |
+ * | `scopes` | a scope is not a scope token (RFC 6749 §3.3), or a value of a placeholder makes two scopes equal |
+ * | `implies` | a scope is not declared, implies itself, or implies a scope that lacks one of its placeholders |
+ * | `wildcards` | a scope has an asterisk that is not its last segment |
  * | `realm` | the realm is empty, or is not printable ASCII |
  * | URLs | a required URL is missing, or a URL contains white space |
  *
@@ -117,11 +139,12 @@ export interface Constructor<Flow> {
     const Name extends string,
     const Scopes extends Readonly<Record<string, string>>,
     const Implies extends Implications<keyof Scopes & string> = NoImplications,
-    Claims extends object = UnknownClaims
+    Claims extends object = UnknownClaims,
+    const Wildcards extends boolean = false
   >(
     name: Name,
-    options: Options<Scopes, Implies, Claims> & RequiredOptions<Implies, Claims> & Flow
-  ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
+    options: Options<Scopes, Implies, Claims, Wildcards> & RequiredOptions<Implies, Claims, Wildcards> & Flow
+  ): SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards>
 }
 
 /**
@@ -140,13 +163,14 @@ export interface FlowConstructor<Flow> {
     const Scopes extends Readonly<Record<string, string>>,
     const Implies extends Implications<keyof Scopes & string> = NoImplications,
     Claims extends object = UnknownClaims,
+    const Wildcards extends boolean = false,
     ProviderOption extends ProviderEndpoints<Flow> | Config.Config<ProviderEndpoints<Flow>> = never
   >(
     name: Name,
-    options: Options<Scopes, Implies, Claims> &
-      RequiredOptions<Implies, Claims> &
+    options: Options<Scopes, Implies, Claims, Wildcards> &
+      RequiredOptions<Implies, Claims, Wildcards> &
       (Flow | ProviderFlow<Flow, ProviderOption>)
-  ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims, ProviderError<ProviderOption>>
+  ): SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards, ProviderError<ProviderOption>>
 }
 
 // ProviderError<Config.Config<…>> -> ConfigError. ProviderError<ProviderEndpoints<…>> -> never
@@ -185,15 +209,12 @@ export type ProviderFlow<Flow, ProviderOption> = { readonly [K in RequiredKeys<F
 
 /** Creates the constructor of schemes with one flow. Picks the fields of the flow from the options. */
 const ofFlow =
-  <Name extends keyof Flows>(
-    flow: Name,
-    fields: ReadonlyArray<keyof Required<Flows>[Name]>
-  ): FlowConstructor<Required<Flows>[Name]> =>
+  <Flow extends object>(flow: keyof Flows, fields: ReadonlyArray<keyof Flow>): FlowConstructor<Flow> =>
   (name, options) => {
     const own = ownProperties(options)
     const provider: unknown = Object.hasOwn(own, "provider") ? (own as { provider?: unknown }).provider : undefined
     const at = (urls: object): Flows => ({
-      [flow]: Struct.pick({ ...ownProperties(urls), ...own } as unknown as Required<Flows>[Name], fields)
+      [flow]: Struct.pick({ ...ownProperties(urls), ...own } as unknown as Flow, fields)
     })
     const kind = Effect.isEffect(provider)
       ? // Safe cast: a `Config` needs no services.
@@ -249,11 +270,10 @@ const endpointsOf =
  * @category constructors
  * @since 0.1.0
  */
-export const authorizationCode: FlowConstructor<AuthorizationCodeFlow> = ofFlow("authorizationCode", [
-  "authorizationUrl",
-  "tokenUrl",
-  "refreshUrl"
-])
+export const authorizationCode: FlowConstructor<AuthorizationCodeFlow> = ofFlow<AuthorizationCodeFlow>(
+  "authorizationCode",
+  ["authorizationUrl", "tokenUrl", "refreshUrl"]
+)
 
 /**
  * Creates a scheme for the client-credentials flow (RFC 6749 §4.4).
@@ -276,10 +296,10 @@ export const authorizationCode: FlowConstructor<AuthorizationCodeFlow> = ofFlow(
  * @category constructors
  * @since 0.1.0
  */
-export const clientCredentials: FlowConstructor<ClientCredentialsFlow> = ofFlow("clientCredentials", [
-  "tokenUrl",
-  "refreshUrl"
-])
+export const clientCredentials: FlowConstructor<ClientCredentialsFlow> = ofFlow<ClientCredentialsFlow>(
+  "clientCredentials",
+  ["tokenUrl", "refreshUrl"]
+)
 
 /**
  * Creates a scheme for the device flow (RFC 8628).
@@ -307,11 +327,10 @@ export const clientCredentials: FlowConstructor<ClientCredentialsFlow> = ofFlow(
  * @category constructors
  * @since 0.1.0
  */
-export const deviceAuthorization: FlowConstructor<DeviceAuthorizationFlow> = ofFlow("deviceAuthorization", [
-  "deviceAuthorizationUrl",
-  "tokenUrl",
-  "refreshUrl"
-])
+export const deviceAuthorization: FlowConstructor<DeviceAuthorizationFlow> = ofFlow<DeviceAuthorizationFlow>(
+  "deviceAuthorization",
+  ["deviceAuthorizationUrl", "tokenUrl", "refreshUrl"]
+)
 
 /**
  * Creates a scheme for the password flow (RFC 6749 §4.3). Equivalent to FastAPI's `OAuth2PasswordBearer`.
@@ -331,7 +350,7 @@ export const deviceAuthorization: FlowConstructor<DeviceAuthorizationFlow> = ofF
  * @category constructors
  * @since 0.1.0
  */
-export const password: FlowConstructor<PasswordFlow> = ofFlow("password", ["tokenUrl", "refreshUrl"])
+export const password: FlowConstructor<PasswordFlow> = ofFlow<PasswordFlow>("password", ["tokenUrl", "refreshUrl"])
 
 /**
  * Creates a scheme for the implicit flow (RFC 6749 §4.2).
@@ -351,10 +370,18 @@ export const password: FlowConstructor<PasswordFlow> = ofFlow("password", ["toke
  * @category constructors
  * @since 0.1.0
  */
-export const implicit: FlowConstructor<ImplicitFlow> = ofFlow("implicit", ["authorizationUrl", "refreshUrl"])
+export const implicit: FlowConstructor<ImplicitFlow> = ofFlow<ImplicitFlow>("implicit", [
+  "authorizationUrl",
+  "refreshUrl"
+])
 
 /**
  * Creates a scheme with several flows. Equivalent to FastAPI's `OAuth2(flows=…)`.
+ *
+ * **Details**
+ *
+ * With `scopes`, a flow lists some of the declared scopes in documents, so that a documentation page offers only these.
+ * Decisions do not depend on the flow.
  *
  * **Example** (Declaring a scheme for users and programs)
  *
@@ -366,16 +393,16 @@ export const implicit: FlowConstructor<ImplicitFlow> = ofFlow("implicit", ["auth
  * export const auth = OAuth2.make("OAuth2", {
  *   flows: {
  *     authorizationCode: { authorizationUrl: "https://idp.example.com/authorize", tokenUrl },
- *     clientCredentials: { tokenUrl }
+ *     clientCredentials: { tokenUrl, scopes: ["reports:write"] }
  *   },
- *   scopes: { "items:read": "Read your items" }
+ *   scopes: { "items:read": "Read your items", "reports:write": "Write the reports of the day" }
  * })
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make: Constructor<{ readonly flows: Flows }> = (name, options) => {
+export const make: FlowsConstructor = (name, options) => {
   const own = ownProperties(options)
   if (Object.keys(own.flows ?? {}).length === 0) {
     throw new TypeError(`OAuth2.make(${JSON.stringify(name)}): flows is empty. Name at least one flow.`)

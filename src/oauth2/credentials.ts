@@ -3,15 +3,17 @@ import * as credentialSource from "../core/credentialSource.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { Implications } from "../guard/scheme/implication.ts"
 import { make as scheme } from "./make.ts"
-import type { OAuth2Scheme, UnknownClaims } from "./oauth2Scheme.ts"
+import type { SchemeOf, UnknownClaims } from "./oauth2Scheme.ts"
 import type { Options, RequiredOptions } from "./options.ts"
 
 type NoImplications = {}
 
-type CredentialOptions<Scopes extends Readonly<Record<string, string>>, Implies, Claims extends object> = Omit<
-  Options<Scopes, Implies, Claims>,
-  "scopes" | "oauth2MetadataUrl"
-> & {
+type CredentialOptions<
+  Scopes extends Readonly<Record<string, string>>,
+  Implies,
+  Claims extends object,
+  Wildcards extends boolean
+> = Omit<Options<Scopes, Implies, Claims, Wildcards>, "scopes" | "oauth2MetadataUrl"> & {
   /** The scope names, each with a description for users. Default: none. */
   readonly scopes?: Scopes
 }
@@ -27,17 +29,24 @@ export interface CredentialConstructor<Extra> {
     const Name extends string,
     const Scopes extends Readonly<Record<string, string>> = {},
     const Implies extends Implications<keyof Scopes & string> = NoImplications,
-    Claims extends object = UnknownClaims
+    Claims extends object = UnknownClaims,
+    const Wildcards extends boolean = false
   >(
     name: Name,
-    options: CredentialOptions<Scopes, Implies, Claims> & RequiredOptions<Implies, Claims> & Extra
-  ): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
+    options: CredentialOptions<Scopes, Implies, Claims, Wildcards> & RequiredOptions<Implies, Claims, Wildcards> & Extra
+  ): SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards>
 }
 
 /** Adds the default of `scopes`. Safe cast: without `scopes`, their type is `{}`. */
-const withScopes = <Scopes extends Readonly<Record<string, string>>, Implies, Claims extends object, Extra>(
-  options: CredentialOptions<Scopes, Implies, Claims> & Extra
-): Options<Scopes, Implies, Claims> & Extra => ownProperties({ scopes: {} as Scopes, ...options })
+const withScopes = <
+  Scopes extends Readonly<Record<string, string>>,
+  Implies,
+  Claims extends object,
+  Wildcards extends boolean,
+  Extra
+>(
+  options: CredentialOptions<Scopes, Implies, Claims, Wildcards> & Extra
+): Options<Scopes, Implies, Claims, Wildcards> & Extra => ownProperties({ scopes: {} as Scopes, ...options })
 
 /**
  * Place of an API key in a request (OpenAPI, "Security Scheme Object").

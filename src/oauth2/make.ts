@@ -25,7 +25,7 @@ import * as implication from "../guard/scheme/implication.ts"
 import type { Implications } from "../guard/scheme/implication.ts"
 import * as proof from "../guard/decision/proof.ts"
 import * as requiredScopes from "../core/requiredScopes.ts"
-import type { OAuth2Scheme } from "./oauth2Scheme.ts"
+import type { SchemeOf } from "./oauth2Scheme.ts"
 import * as schemes from "../guard/scheme/scheme.ts"
 import * as schemeLayers from "./layers.ts"
 import { assertScopeTokens } from "../core/scope.ts"
@@ -71,7 +71,7 @@ const required: Readonly<Record<keyof Flows, ReadonlyArray<string>>> = {
   implicit: ["authorizationUrl"]
 }
 
-const assertFlows = (where: string, flows: Flows): void => {
+const assertFlows = (where: string, flows: Flows, scopes: ReadonlyArray<string>): void => {
   for (const [name, flow] of Object.entries(flows)) {
     if (!Object.hasOwn(required, name)) {
       throw new TypeError(
@@ -79,7 +79,14 @@ const assertFlows = (where: string, flows: Flows): void => {
       )
     }
     const none = Object.fromEntries(required[name as keyof Flows].map((field) => [field, undefined]))
-    assertUrls(where, { ...none, ...flow })
+    const { scopes: listed, ...urls } = ownProperties(flow as Readonly<Record<string, unknown>>)
+    assertUrls(where, { ...none, ...urls })
+    if (listed === undefined) continue
+    const unknown: unknown = Array.isArray(listed) ? listed.find((scope) => !scopes.includes(scope)) : listed
+    if (unknown === undefined) continue
+    throw new TypeError(
+      `${where}: the scopes of the flow ${name} must be an array of declared scopes, but name ${JSON.stringify(unknown)}.`
+    )
   }
 }
 
@@ -95,10 +102,17 @@ const assertUrls = (where: string, urls: Readonly<Record<string, unknown>>): voi
 class FlowsOf {
   readonly #where: string
   readonly #late: Effect.Effect<Flows, unknown> | undefined
+  readonly #scopes: ReadonlyArray<string>
   #flows: Flows | undefined
 
-  constructor(where: string, flows: Flows, late: Effect.Effect<Flows, unknown> | undefined) {
+  constructor(
+    where: string,
+    scopes: ReadonlyArray<string>,
+    flows: Flows,
+    late: Effect.Effect<Flows, unknown> | undefined
+  ) {
     this.#where = where
+    this.#scopes = scopes
     this.#late = late
     this.#flows = late === undefined ? flows : undefined
   }
@@ -108,7 +122,7 @@ class FlowsOf {
     this.#late === undefined
       ? Effect.void
       : Effect.map(this.#late, (flows) => {
-          assertFlows(this.#where, flows)
+          assertFlows(this.#where, flows, this.#scopes)
           this.#flows = flows
         })
   )
@@ -145,13 +159,14 @@ export const make = <
   const Name extends string,
   const Scopes extends Readonly<Record<string, string>>,
   const Implies extends Implications<keyof Scopes & string>,
-  Claims extends object
+  Claims extends object,
+  const Wildcards extends boolean
 >(
   constructor: string,
   name: Name,
-  options: Options<Scopes, Implies, Claims>,
+  options: Options<Scopes, Implies, Claims, Wildcards>,
   kind: Kind
-): OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims> => {
+): SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards> => {
   const where = `${constructor}(${JSON.stringify(name)})`
   if (!isReadonlyObject(options.scopes)) {
     throw new TypeError(`${where}: scopes must be an object that maps each scope to a description.`)
@@ -159,7 +174,7 @@ export const make = <
   const names = Object.keys(options.scopes)
   const { realm = name, renderers = {}, responses = "fastapi" } = options
   const { authScheme = "Bearer", definition, flows = {}, lateFlows, openIdConnectUrl, source } = ownProperties(kind)
-  const flowsOf = new FlowsOf(where, flows, lateFlows)
+  const flowsOf = new FlowsOf(where, names, flows, lateFlows)
   install()
   assertName(where, name)
   assertScopeTokens(where, names)
@@ -167,7 +182,10 @@ export const make = <
   if (responses !== "fastapi" && responses !== "rfc6750") {
     throw new TypeError(`${where}: responses must be "fastapi" or "rfc6750".`)
   }
-  assertFlows(where, flows)
+  if (options.wildcards !== undefined && typeof options.wildcards !== "boolean") {
+    throw new TypeError(`${where}: wildcards must be true or false.`)
+  }
+  assertFlows(where, flows, names)
   assertUrls(where, {
     // A scheme without flows needs the URL of OpenID Connect Discovery.
     ...(definition === undefined && lateFlows === undefined && Object.keys(flows).length === 0
@@ -181,13 +199,21 @@ export const make = <
     definition: securitySchemeObject.make(
       ownProperties({ ...options, flows: () => flowsOf.current, openIdConnectUrl, definition })
     ),
-    implication: implication.make(where, names, options.implies ?? {}),
+    implication: implication.make(where, names, options.implies ?? {}, options.wildcards ?? false),
     // Frozen, because the errors of many requests share the list.
     settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers, authScheme }),
     errors: errorSchemas.make(responses, realm, authScheme)
   })
 
-  const assertDeclared = (method: string, scopes: ReadonlyArray<string>) => {
+  const isTemplate = (scope: string) => scheme.implication.templates.has(scope)
+
+  const assertRequirable = (method: string, scopes: ReadonlyArray<string>) => {
+    const wildcard = options.wildcards === true ? scopes.find(implication.isWildcard) : undefined
+    if (wildcard !== undefined) {
+      throw new TypeError(
+        `${where}: ${method} names the wildcard scope ${JSON.stringify(wildcard)}. Name the scopes that are needed, such as "read:items".`
+      )
+    }
     const unknown = scopes.find((scope) => !names.includes(scope))
     if (unknown === undefined) return
     const declared = names.map((scope) => JSON.stringify(scope)).join(", ")
@@ -196,14 +222,19 @@ export const make = <
     )
   }
 
+  /** A declared scope with placeholders takes the path parameters, unless it comes from `scopeOf`. */
+  const computed = (leaf: expression.Expression): expression.Expression =>
+    leaf._tag === "Scope" && isTemplate(leaf.scope) ? { _tag: "Template", scope: leaf.scope, values: undefined } : leaf
+
   const policy = (method: string, items: ReadonlyArray<Item>, optional: boolean) => {
+    const given = expression.all(items.map(requirements.ofItem))
+    assertRequirable(method, expression.mentioned(given))
     const part = policies.part({
       scheme,
-      expression: expression.all(items.map(requirements.ofItem)),
+      expression: expression.mapLeaves(given, computed),
       optional,
       lookups: []
     })
-    assertDeclared(method, expression.mentioned(part.expression))
     assertOwnChecks(where, method, part)
     return [[part]]
   }
@@ -231,14 +262,27 @@ export const make = <
       holds: (token: VerifiedToken) => Effect.Effect<boolean, unknown, unknown>,
       options?: { readonly error: Schema.Top }
     ) => requirements.check(name, holds, options, scheme),
+    scopeOf: (template: string, values: Effect.Effect<unknown>) => {
+      assertRequirable("scopeOf", [template])
+      if (isTemplate(template)) return requirements.scopeOf(template, values)
+      throw new TypeError(
+        `${where}: scopeOf names the scope ${JSON.stringify(template)}, which has no placeholder. Declare a scope such as "read:{org}".`
+      )
+    },
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims, flowsOf.resolved),
     withScopes: (...scopes: ReadonlyArray<string>) => {
-      assertDeclared("withScopes", scopes)
+      assertRequirable("withScopes", scopes)
+      const template = scopes.find(isTemplate)
+      if (template !== undefined) {
+        throw new TypeError(
+          `${where}: withScopes names the scope ${JSON.stringify(template)}, whose placeholders it cannot fill. Use auth.require or auth.prove.`
+        )
+      }
       return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, scheme))
     }
   }
   // Safe cast: types and policies are computed from the same items. The layers provide the services that requirements
   // need, and `Public` has a default.
-  return self as unknown as OAuth2Scheme<Name, keyof Scopes & string, Implies, Claims>
+  return self as unknown as SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards>
 }

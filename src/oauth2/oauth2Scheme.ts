@@ -10,7 +10,7 @@ import type { Clause, Item, Requirement } from "../guard/requirement/item.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
 import type { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import type { PublicEndpoint } from "./public.ts"
-import type { ImpliedBy } from "../guard/scheme/implication.ts"
+import type { ImpliedBy, Requirable, WildcardOf, WithWildcards } from "../guard/scheme/implication.ts"
 import type {
   Authenticated,
   Authentication,
@@ -69,7 +69,7 @@ export interface OAuth2Scheme<
   /** The scheme's flows. Empty if the scheme uses OpenID Connect Discovery. Throws if a `provider` is not available yet. */
   readonly flows: Flows
   /** The declared scopes with their descriptions. */
-  readonly scopes: Readonly<Record<Scope, string>>
+  readonly scopes: Readonly<Record<Scope | WildcardOf<Implies>, string>>
   /** The scheme's description in OpenAPI documents. */
   readonly description: string | undefined
 
@@ -80,6 +80,10 @@ export interface OAuth2Scheme<
    *
    * Without arguments, every valid token is accepted. Handlers can use `AccessToken`, `token`, and `granted` with
    * the proven scopes.
+   *
+   * A scope with placeholders, such as `read:{org}`, takes the path parameters of the route. For `/orgs/acme`, the token
+   * needs `read:acme`, and `granted("read:{org}")` is proven. The value is the parameter as the router decodes it, before
+   * a schema of an `HttpApi` changes it. Do not treat two values as one organization if their scopes differ.
    *
    * **Example** (Protecting a route and an endpoint)
    *
@@ -298,6 +302,51 @@ export interface OAuth2Scheme<
     holds: (token: VerifiedToken<Claims>) => Effect.Effect<boolean, Error["Type"], R>,
     options?: { readonly error: Error }
   ) => Requirement<never, never, Error["Type"], R, Name>
+
+  /**
+   * Creates a requirement of a declared scope with placeholders, whose values an effect computes for each request.
+   *
+   * **When to use**
+   *
+   * Use for values that are not path parameters, such as a header. For path parameters, pass the scope to `require`.
+   *
+   * **Details**
+   *
+   * - The effect runs before the token is verified, so that the challenge names the computed scope. It can use
+   *   `HttpServerRequest`, and the services that are available where you add the requirement.
+   * - A value is 1 to 256 printable ASCII characters without a space, `"`, `\`, `:`, `*`, `{` or `}`. With any other
+   *   value, or without a value, the request is refused with `InsufficientScope`, whose `checks` field holds the declared
+   *   scope. The challenge does not contain the value.
+   *
+   * **Gotchas**
+   *
+   * If other middleware of an `HttpApi` separates two requirements, the outer challenge lacks the scopes that the inner
+   * requirement computes with `scopeOf`.
+   *
+   * **Example** (Requiring the scope of the tenant in a header)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+   * import { OAuth2 } from "effect-oauth2"
+   *
+   * const auth = OAuth2.authorizationCode("OAuth2", {
+   *   authorizationUrl: "https://idp.example.com/authorize",
+   *   tokenUrl: "https://idp.example.com/token",
+   *   scopes: { "read:{tenant}": "Read the items of one tenant" }
+   * })
+   * const tenant = Effect.map(HttpServerRequest.HttpServerRequest, ({ headers }) => ({ tenant: headers["x-tenant"] }))
+   *
+   * // Without a token: WWW-Authenticate: Bearer realm="OAuth2", scope="read:acme" (option responses: "rfc6750")
+   * export const Items = HttpRouter.add("GET", "/items", HttpServerResponse.empty()).pipe(
+   *   auth.require(auth.scopeOf("read:{tenant}", tenant))
+   * )
+   * ```
+   */
+  readonly scopeOf: <const Template extends TemplateOf<Scope>, R = never>(
+    template: Template,
+    values: Effect.Effect<{ readonly [Key in Placeholder<Template>]: string | undefined }, never, R>
+  ) => Requirement<Template, Item.Proves<Template>, never, R, Name>
 
   /**
    * Verifies the `BearerToken` in the context, and requires the `SecurityScopes` in force.
@@ -564,7 +613,9 @@ export interface OAuth2Scheme<
    * await ask(auth.layerTest("anonymous")) // => 401
    * ```
    */
-  readonly layerTest: (token: TestToken<Scope> | "anonymous") => Layer.Layer<Authentication<Name> | PublicEndpoint>
+  readonly layerTest: (
+    token: TestToken<Scope | WildcardOf<Implies> | Filled<Scope | WildcardOf<Implies>>> | "anonymous"
+  ) => Layer.Layer<Authentication<Name> | PublicEndpoint>
 
   /**
    * Layer for tests of domain code without HTTP that proves the scopes of the given token.
@@ -589,10 +640,33 @@ export interface OAuth2Scheme<
    * Effect.runSync(Effect.provide(owner, auth.layerTestGranted({ subject: "demo", scopes: ["items:write"] }))) // => "demo"
    * ```
    */
-  readonly layerTestGranted: <const S extends Scope = never>(
+  readonly layerTestGranted: <const S extends Scope | WildcardOf<Implies> = never>(
     token: TestToken<S>
   ) => Layer.Layer<AccessToken | Verified<Name> | (S extends string ? Granted<Name, S> : never)>
 }
+
+// TemplateOf<"read:{org}" | "me"> -> "read:{org}"
+type TemplateOf<Scope extends string> = Extract<Scope, `${string}{${string}}${string}`>
+
+// Placeholder<"read:{org}:{team}"> -> "org" | "team"
+type Placeholder<Template extends string> = Template extends `${string}{${infer Key}}${infer Rest}`
+  ? Key | Placeholder<Rest>
+  : never
+
+// Filled<"read:{org}"> -> `read:${string}`. Filled<"me"> -> "me"
+type Filled<Scope extends string> = Scope extends `${infer Before}{${string}}${infer After}`
+  ? `${Before}${string}${Filled<After>}`
+  : Scope
+
+/** The scheme that a constructor creates from its options. */
+export type SchemeOf<
+  Name extends string,
+  Scope extends string,
+  Implies,
+  Claims extends object,
+  Wildcards extends boolean,
+  LayerError = never
+> = OAuth2Scheme<Name, Requirable<Scope, Wildcards>, WithWildcards<Implies, Scope, Wildcards>, Claims, LayerError>
 
 // GrantOfEach<"OAuth2", {}, "a" | "b"> -> NeedsGrant<"OAuth2", "a"> | NeedsGrant<"OAuth2", "b">. A scope of type
 // `string` -> NeedsGrant<"OAuth2", never>

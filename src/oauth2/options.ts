@@ -12,11 +12,17 @@ import type { UnknownClaims } from "./oauth2Scheme.ts"
 export interface Options<
   Scopes extends Readonly<Record<string, string>>,
   Implies,
-  Claims extends object = UnknownClaims
+  Claims extends object = UnknownClaims,
+  Wildcards extends boolean = false
 > {
   /**
    * The scope names, each with a description for users. Write them as a literal. With a `Record<string, string>`, the
    * compiler cannot check scopes.
+   *
+   * A name may have placeholders as whole segments, which colons separate: `read:{org}` stands for one scope for each
+   * organization. `require` takes their values from the path parameters of the route, and `scopeOf` from an effect.
+   * Documents show `read:{org}`. No value may make it equal to another declared scope, so `read:{org}` and `read:items`
+   * cannot both be declared.
    */
   readonly scopes: Scopes
   /**
@@ -24,6 +30,17 @@ export interface Options<
    * `items:read`. Default: none.
    */
   readonly implies?: Implies
+  /**
+   * Whether a declared scope that ends with the segment `*` stands for other declared scopes. A token with `read:*` then
+   * satisfies `read:items`. Default: `false`, so that `*` has no meaning.
+   *
+   * - The asterisk stands for exactly one segment, the last one. Colons separate segments: `read:*` does not satisfy
+   *   `read:items:all`.
+   * - Only declared wildcard scopes count. An undeclared `write:*` in a token grants nothing.
+   * - `*` alone satisfies every scope. Declare it only if your issuer grants it to administrators.
+   * - A requirement cannot name a wildcard scope, and challenges ask for the scope that a requirement names.
+   */
+  readonly wildcards?: Wildcards
   /** The description in OpenAPI documents (CommonMark). Default: none. */
   readonly description?: string
   /**
@@ -56,7 +73,7 @@ export interface Options<
 }
 
 /**
- * Options `implies` and `claims` as required properties, if type arguments name them.
+ * Options `implies`, `claims` and `wildcards` as required properties, if type arguments name them.
  *
  * **Details**
  *
@@ -65,5 +82,8 @@ export interface Options<
  * @category utility types
  * @since 0.1.0
  */
-export type RequiredOptions<Implies, Claims> = ({} extends Implies ? unknown : { readonly implies: unknown }) &
-  ([UnknownClaims] extends [Claims] ? unknown : { readonly claims: unknown })
+export type RequiredOptions<Implies, Claims, Wildcards = false> = ({} extends Implies
+  ? unknown
+  : { readonly implies: unknown }) &
+  ([UnknownClaims] extends [Claims] ? unknown : { readonly claims: unknown }) &
+  ([Wildcards] extends [false] ? unknown : { readonly wildcards: unknown })

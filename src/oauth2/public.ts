@@ -17,7 +17,7 @@ import { throwWithinRequest } from "../guard/decision/place.ts"
 import * as Origin from "../guard/scheme/origin.ts"
 import { registerMarker } from "../guard/middleware/placement.ts"
 import * as routeRecorder from "../guard/middleware/routeRecorder.ts"
-import { callable, type Seal } from "../guard/middleware/securityRequirement.ts"
+import { callable, type PublicMark, type Seal } from "../guard/middleware/securityRequirement.ts"
 
 /**
  * Identifier of the `Public` middleware, which every scheme's layer provides.
@@ -25,9 +25,7 @@ import { callable, type Seal } from "../guard/middleware/securityRequirement.ts"
  * @category models
  * @since 0.1.0
  */
-export interface PublicEndpoint extends MiddlewareTypes<never, never, never> {
-  readonly "~effect-oauth2/Public": true
-}
+export interface PublicEndpoint extends PublicMark, MiddlewareTypes<never, PublicEndpoint, never> {}
 
 /**
  * Mark of a public endpoint, group, api or route.
@@ -91,6 +89,16 @@ const authorizeAnyoneAt = <E, R>(
  *
  * An empty reason throws a `TypeError`.
  *
+ * `Public` authorizes no request that a requirement protects:
+ *
+ * | order | effect |
+ * |---|---|
+ * | `Public` around a layer, api, group or endpoint with requirements | the requirements still protect their endpoints |
+ * | `Public` inside a requirement | `OAuth2.secured` refuses it, because the endpoint is protected |
+ *
+ * Around `HttpApiBuilder.layer`, `Public` marks the document (`openapiPath`), and no endpoint. Mark the endpoints in the
+ * api.
+ *
  * **Example** (Marking a health check)
  *
  * ```ts
@@ -100,6 +108,26 @@ const authorizeAnyoneAt = <E, R>(
  * export const health = HttpApiEndpoint.get("health", "/health").middleware(
  *   OAuth2.Public("the load balancer has no credentials")
  * )
+ * ```
+ *
+ * **Example** (Publishing the document of a protected api)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSwagger } from "effect/http-api"
+ * import { OAuth2 } from "effect-oauth2"
+ * import { auth } from "./auth.ts"
+ *
+ * const Api = HttpApi.make("api")
+ *   .add(HttpApiGroup.make("items").add(HttpApiEndpoint.get("list", "/items")))
+ *   .middleware(auth.require("items:read"))
+ *   .pipe(OAuth2.openApi)
+ * const documentation = OAuth2.Public("the documentation has no secrets")
+ *
+ * export const Routes = Layer.merge(
+ *   HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(documentation),
+ *   HttpApiSwagger.layer(Api).pipe(documentation)
+ * ).pipe(OAuth2.secured)
  * ```
  *
  * @category constructors

@@ -4,6 +4,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -14,12 +15,14 @@ import * as registry from "../guard/requirement/registry.ts"
 import * as words from "../guard/requirement/words.ts"
 import { SchemeNames } from "../guard/requirement/schemeNames.ts"
 import * as Origin from "../guard/scheme/origin.ts"
+import { missingParameter } from "../guard/decision/fill.ts"
 import { isPublic, type PublicEndpoint } from "./public.ts"
 import { type RecordedRoute, recorded } from "../guard/middleware/routeRecorder.ts"
 import type {
   Granted,
   GrantSentence,
   NeedsSeal,
+  PublicMark,
   RouteSentence,
   Seal,
   TokenSentence,
@@ -29,20 +32,38 @@ import type { AccessToken, OptionalAccessToken } from "../core/AccessToken.ts"
 
 // Endpoint `list` without middleware -> "The endpoint `list` has neither …". Endpoint with a requirement -> never
 type UnprotectedEndpoint<Endpoint> = Endpoint extends HttpApiEndpoint.Constraint
-  ? [Has<Endpoint, PublicEndpoint>, Has<Endpoint, AnyAuthentication>] extends [infer IsPublic, infer IsProtected]
-    ? [IsPublic, IsProtected] extends [false, false]
+  ? [Extract<HttpApiEndpoint.Middleware<Endpoint>, PublicEndpoint>] extends [never]
+    ? [Protecting<HttpApiEndpoint.Middleware<Endpoint>>] extends [never]
       ? NeitherSentence<HttpApiEndpoint.Identifier<Endpoint>>
-      : [IsPublic, IsProtected] extends [true, true]
-        ? BothSentence<HttpApiEndpoint.Identifier<Endpoint>>
-        : never
-    : never
+      : never
+    : // A requirement around `Public` has provided the mark that `Public` needs.
+      [Extract<HttpApiEndpoint.MiddlewareServices<Endpoint>, PublicMark>] extends [never]
+      ? InsideSentence<HttpApiEndpoint.Identifier<Endpoint>>
+      : never
   : never
 
-type Has<Endpoint extends HttpApiEndpoint.Constraint, Middleware> = [
-  Extract<HttpApiEndpoint.Middleware<Endpoint>, Middleware>
-] extends [never]
-  ? false
-  : true
+// Protecting<Requires<…> | Log | ApiKey> -> Requires<…> | ApiKey. A middleware with `HttpApiSecurity` is a record with
+// one function for each credential. Any other middleware is a function.
+type Protecting<Middleware> = Middleware extends AnyAuthentication
+  ? Middleware
+  : Middleware extends { readonly Service: infer Service }
+    ? Service extends (...args: never) => unknown
+      ? never
+      : Service extends Readonly<Record<string, (handler: never, options: never) => unknown>>
+        ? [keyof Service] extends [never]
+          ? never
+          : TakesCredentials<Service[keyof Service]> extends true
+            ? Middleware
+            : never
+        : never
+    : never
+
+// TakesCredentials<(handler, options: { credential, … }) => …> -> true
+type TakesCredentials<Handle> = Handle extends (handler: never, options: infer Options) => unknown
+  ? Options extends { readonly credential: unknown }
+    ? true
+    : false
+  : false
 
 interface AnyAuthentication {
   readonly "~effect-oauth2/Authentication": unknown
@@ -96,8 +117,8 @@ type Unprotected<T> =
 type NeitherSentence<Name extends string> =
   `The endpoint \`${Name}\` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
 
-type BothSentence<Name extends string> =
-  `The endpoint \`${Name}\` is Public, but a requirement protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.`
+type InsideSentence<Name extends string> =
+  `The endpoint \`${Name}\` is Public, but a requirement around it protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.`
 
 /**
  * Messages about unprotected endpoints or routes, and about missing proofs, as a type. It is `unknown` if every endpoint
@@ -130,8 +151,14 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  * Each message names the endpoint or route. For a layer, the compiler also checks that requirements prove every scope and
  * token that handlers and their services need. The last line of its message names the missing scope or scheme.
  *
- * A `Public` endpoint inside a requirement is an error, too, because it is
- * protected.
+ * A `Public` mark inside a requirement is an error, too, because the endpoint is protected. `Public` around a requirement
+ * is no error: the requirement still protects its endpoints.
+ *
+ * An endpoint with a middleware of Effect's `HttpApiSecurity` (API key, Basic, bearer) counts as protected. Your
+ * implementation of that middleware decides about the credential.
+ *
+ * For the document that `HttpApiBuilder.layer(api, { openapiPath })` adds, apply `OAuth2.Public` to that layer. Or serve
+ * `OpenApi.fromApi(api)` as a route of its own, inside a requirement.
  *
  * **Gotchas**
  *
@@ -139,6 +166,7 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  * - Build handlers (`HttpApiBuilder.group`) for the api that `secured` returns. Handlers of an earlier api with the
  *   same names run without the later middleware.
  * - For routes, call `secured` inside `HttpRouter.serve`. If it finds no route, the program does not start.
+ * - A layer does not start either if a route requires a scope such as `read:{org}`, and its path has no parameter `org`.
  * - An unprotected route that is added after start-up is not served.
  * - To see what each route requires, set the log level to `Debug`. The descriptions of `OAuth2.describe` are logged at
  *   start-up.
@@ -201,17 +229,26 @@ export const secured = <T>(self: T & Secured<T>): T => {
         })
       ),
     (route) => {
-      const { isProtected, isPublic, name } = foundOf(route)
-      return isProtected !== isPublic
+      const { isProtected, isPublic, isPublicInside, name } = foundOf(route)
+      return (isProtected || isPublic) && !isPublicInside
         ? undefined
         : new Error(
-            `The route ${JSON.stringify(name)} is not served. Give it either a requirement or OAuth2.Public, and not both.`
+            `The route ${JSON.stringify(name)} is not served. Give it a requirement, or OAuth2.Public outside every requirement.`
           )
     }
   ) as T
 }
 
-const assertRoutesSecured = (routes: ReadonlyArray<RecordedRoute>): void => assertEach(routes.map(foundOf))
+const assertRoutesSecured = (routes: ReadonlyArray<RecordedRoute>): void => {
+  assertEach(routes.map(foundOf))
+  for (const { endpoint, method, path, requirements } of routes) {
+    const missing = missingParameter([...requirements, ...registry.policiesOf(endpoint?.middlewares ?? [])], path)
+    if (missing === undefined) continue
+    throw new TypeError(
+      `OAuth2.secured: ${JSON.stringify(`${method} ${path}`)} requires the scope ${JSON.stringify(missing.scope)}, but its path has no parameter ${JSON.stringify(missing.name)}. Give the placeholder the name of a path parameter, or compute its value with auth.scopeOf.`
+    )
+  }
+}
 
 /** Describes what a route requires: `GET /items requires a token of …`. */
 const describe = ({ endpoint, isPublic: isPublicRoute, method, path, requirements }: RecordedRoute): string => {
@@ -219,15 +256,22 @@ const describe = ({ endpoint, isPublic: isPublicRoute, method, path, requirement
   const own = registry.policiesOf(Array.from(endpoint?.middlewares ?? []).toReversed())
   const policy = registry.combineAll([...requirements, ...own])
   const isPublicEndpoint = isPublicRoute || Array.from(endpoint?.middlewares ?? []).some(isPublic)
-  return `${method} ${path} ${isPublicEndpoint ? "is public" : `requires ${words.describe(policy)}`}`
+  if (isPublicEndpoint) return `${method} ${path} is public`
+  return `${method} ${path} requires ${policy.length === 0 ? "what its HttpApiSecurity middleware requires" : words.describe(policy)}`
 }
 
-const foundOf = ({ endpoint, isPublic: isPublicRoute, method, path, requirements }: RecordedRoute): Found => {
-  const keys = Array.from(endpoint?.middlewares ?? [])
+const foundOf = (route: RecordedRoute): Found => {
+  const { endpoint, method, path, requirements } = route
+  const own = foundOn(`${method} ${path}`, Array.from(endpoint?.middlewares ?? []))
   return {
-    name: `${method} ${path}`,
-    isProtected: requirements.length > 0 || keys.some(isRequirement),
-    isPublic: isPublicRoute || keys.some(isPublic)
+    ...own,
+    isProtected: own.isProtected || requirements.length > 0,
+    // A mark around the layer of an HttpApi is meant for the document of the api. It must not hide that somebody forgot
+    // to protect an endpoint.
+    isPublic: own.isPublic || (endpoint === undefined && route.isPublic),
+    isPublicInside: own.isPublicInside || route.isPublicInside || (own.isPublic && requirements.length > 0),
+    isDocument: endpoint === undefined && route.isBesideApi && method === "GET",
+    isMarkedLayer: endpoint !== undefined && route.isPublic
   }
 }
 
@@ -239,37 +283,61 @@ const assertSecured = (api: HttpApi.Top): void => {
     onEndpoint: ({ endpoint, group, middleware }) => {
       const keys = Array.from(middleware)
       for (const policy of registry.policiesOf(keys)) schemes.add(policy)
-      const name = `${group.identifier}.${endpoint.identifier}`
-      found.push({ name, isProtected: keys.some(isRequirement), isPublic: keys.some(isPublic) })
+      found.push(foundOn(`${group.identifier}.${endpoint.identifier}`, keys))
     }
   })
   assertEach(found)
 }
 
-const isRequirement = (key: object): boolean => registry.policyOfKey(key) !== undefined
+/** Reads the middleware of an endpoint, innermost first. */
+const foundOn = (name: string, keys: ReadonlyArray<object>): Found => ({
+  name,
+  isProtected: keys.some(protects),
+  isPublic: keys.some(isPublic),
+  isPublicInside: keys.findIndex(isPublic) !== -1 && keys.slice(keys.findIndex(isPublic)).some(protects),
+  isDocument: false,
+  isMarkedLayer: false
+})
+
+/** Returns `true` for a requirement, and for a middleware of Effect's `HttpApiSecurity`. */
+const protects = (key: object): boolean =>
+  registry.policyOfKey(key) !== undefined || HttpApiMiddleware.isSecurity(key as HttpApiMiddleware.AnyService)
 
 /** An endpoint or a route, and whether it is protected and public. */
 interface Found {
   readonly name: string
   readonly isProtected: boolean
   readonly isPublic: boolean
+  /** Whether a requirement wraps a `Public` mark. */
+  readonly isPublicInside: boolean
+  /** Whether the route may be the document of an `HttpApi`. */
+  readonly isDocument: boolean
+  /** Whether `Public` wraps the layer of the endpoint's `HttpApi`. */
+  readonly isMarkedLayer: boolean
 }
 
 /** Throws unless each endpoint is either protected or public. */
 const assertEach = (found: ReadonlyArray<Found>): void => {
-  const namesOf = (are: (endpoint: Found) => boolean) => found.filter(are).map(({ name }) => JSON.stringify(name))
-  const unprotected = namesOf(({ isProtected, isPublic }) => !isProtected && !isPublic)
-  const contradictory = namesOf(({ isProtected, isPublic }) => isProtected && isPublic)
-  if (contradictory.length > 0) {
+  const namesOf = (of: ReadonlyArray<Found>) => of.map(({ name }) => JSON.stringify(name)).join(", ")
+  const unprotected = found.filter(({ isProtected, isPublic }) => !isProtected && !isPublic)
+  const inside = found.filter(({ isPublicInside }) => isPublicInside)
+  if (inside.length > 0) {
     throw new TypeError(
-      `OAuth2.secured: a requirement protects these Public endpoints: ${contradictory.join(", ")}. Put them outside the requirement (in an HttpApi, add them after .middleware()), or remove OAuth2.Public.`
+      `OAuth2.secured: a requirement or HttpApiSecurity around these Public endpoints protects them: ${namesOf(inside)}. Put them outside (in an HttpApi, add them after .middleware()), or remove OAuth2.Public.`
     )
   }
-  if (unprotected.length > 0) {
-    throw new TypeError(
-      `OAuth2.secured: these endpoints have neither a requirement nor OAuth2.Public: ${unprotected.join(", ")}. Add auth.require, auth.optional or OAuth2.Public to each.`
-    )
-  }
+  if (unprotected.length === 0) return
+  const advice = [
+    unprotected.some(({ isDocument }) => isDocument)
+      ? " If one of them is the document of an HttpApi (openapiPath), apply OAuth2.Public to its HttpApiBuilder.layer."
+      : "",
+    unprotected.some(({ isMarkedLayer }) => isMarkedLayer)
+      ? " Around HttpApiBuilder.layer, OAuth2.Public marks no endpoint. Mark endpoints in the api: .middleware(OAuth2.Public(…))."
+      : ""
+  ].join("")
+  throw new TypeError(
+    `OAuth2.secured: these endpoints have neither a requirement nor OAuth2.Public: ${namesOf(unprotected)}. Add auth.require, auth.optional or OAuth2.Public to each.${advice}`
+  )
 }
 
 /**

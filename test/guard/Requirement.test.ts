@@ -109,7 +109,7 @@ const schemeOf = (arrows: Arrows) => {
 const partOf = (arrows: Arrows, stack: ReadonlyArray<Tree>) => {
   // The members of a scheme that the decision uses.
   const scheme = {
-    implication: implication.make("test", names, implies(arrows)),
+    implication: implication.make("test", names, implies(arrows), false),
     settings: (scopes) => ({ responses: "fastapi", realm: "test", scopes, renderers: {} })
   } as Scheme
   const policy = stack.reduce<RequirementPolicy>(

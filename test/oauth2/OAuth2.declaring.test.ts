@@ -40,6 +40,10 @@ describe("declaring a scheme", () => {
       "flows is empty. Name at least one flow.": () => OAuth2.make("S", { scopes: {} } as never),
       'flows names the unknown flow "clientCredential"': () =>
         OAuth2.make("S", { flows: { clientCredential: flow } as never, scopes: {} }),
+      'the scopes of the flow password must be an array of declared scopes, but name "b"': () =>
+        OAuth2.make("S", { flows: { password: { ...flow, scopes: ["a", "b" as "a"] } }, scopes: { a: "", c: "" } }),
+      "the scopes of the flow password must be an array of declared scopes": () =>
+        OAuth2.make("S", { flows: { password: { ...flow, scopes: "a" as never } }, scopes: { a: "" } }),
       "scopes must be an object": () => OAuth2.clientCredentials("S", flow as never),
       "scopes must be an object ": () => OAuth2.clientCredentials("S", { ...flow, scopes: ["a"] as never }),
       "responses must be": () =>

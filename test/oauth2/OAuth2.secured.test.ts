@@ -1,9 +1,21 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Context, Effect, Exit, Layer, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
-import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
-import { OAuth2, OpenApiSecurity } from "effect-oauth2"
+import {
+  HttpApi,
+  HttpApiBuilder,
+  HttpApiEndpoint,
+  HttpApiError,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiScalar,
+  HttpApiSecurity,
+  HttpApiSwagger,
+  OpenApi
+} from "effect/http-api"
+import { OAuth2, OpenApiSecurity, SwaggerUi } from "effect-oauth2"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { serve } from "../support/web.ts"
 
@@ -81,12 +93,36 @@ describe("OAuth2.secured, for a layer of routes", () => {
 
   it.effect("stops an app in which a requirement protects a Public route", () =>
     Effect.gen(function* () {
-      for (const routes of [route("/x").pipe(open, guarded), route("/x").pipe(guarded, open)]) {
-        assert.include(
+      for (const routes of [
+        route("/x").pipe(open, guarded),
+        route("/x").pipe(guarded, open, other, guarded),
+        Layer.mergeAll(route("/x").pipe(open), route("/y")).pipe(guarded, OAuth2.Public("another mark"))
+      ]) {
+        assert.strictEqual(
           yield* refusal(OAuth2.secured(routes)),
-          'a requirement protects these Public endpoints: "GET /x"'
+          'OAuth2.secured: a requirement or HttpApiSecurity around these Public endpoints protects them: "GET /x". Put them outside (in an HttpApi, add them after .middleware()), or remove OAuth2.Public.'
         )
       }
+    })
+  )
+
+  it.effect("accepts Public around requirements, which still protect their routes", () =>
+    Effect.gen(function* () {
+      const routes = Layer.mergeAll(
+        route("/one").pipe(guarded, open),
+        Layer.mergeAll(
+          route("/required").pipe(guarded),
+          route("/sealed").pipe(other, auth.optional("a")),
+          OAuth2.route("GET", "/public", Effect.succeed(response))
+        ).pipe(open)
+      )
+      assert.isUndefined(yield* refusal(OAuth2.secured(routes)))
+      const send = yield* serve(routes.pipe(OAuth2.secured, Layer.provide(auth.layerTest("anonymous"))))
+      const statuses = yield* Effect.forEach(["/one", "/required", "/sealed", "/public"], (path) => send(path))
+      assert.deepStrictEqual(
+        statuses.map(({ status }) => status),
+        [401, 401, 200, 200]
+      )
     })
   )
 
@@ -117,6 +153,31 @@ describe("OAuth2.secured, for a layer of routes", () => {
     })
   )
 
+  it.effect("stops an app whose route lacks the path parameter of a required scope", () =>
+    Effect.gen(function* () {
+      const orgs = OAuth2.authorizationCode("Orgs", { ...authorizationServer, scopes: { "read:{org}": "" } })
+      const lacking = (name: string) =>
+        `OAuth2.secured: "${name}" requires the scope "read:{org}", but its path has no parameter "org". Give the placeholder the name of a path parameter, or compute its value with auth.scopeOf.`
+      const started = (routes: Layer.Layer<never, never, any>) =>
+        refusal(OAuth2.secured(routes as Layer.Layer<never>).pipe(Layer.provide(orgs.layerTest("anonymous"))))
+      const guard = orgs.require("read:{org}")
+      assert.strictEqual(yield* started(route("/items/:organization").pipe(guard)), lacking("GET /items/:organization"))
+      assert.isUndefined(yield* started(route("/items/:org?").pipe(guard)))
+      const prefixed = HttpRouter.use((router) => router.prefixed("/orgs/:org").add("GET", "/items", response))
+      assert.isUndefined(yield* started(prefixed.pipe(guard)))
+      const fromHeader = orgs.scopeOf("read:{org}", Effect.succeed({ org: "acme" }))
+      assert.isUndefined(yield* started(route("/items").pipe(orgs.require(fromHeader))))
+      const Api = HttpApi.make("api").add(
+        HttpApiGroup.make("g").add(HttpApiEndpoint.get("get", "/x", { success: Schema.String }).middleware(guard))
+      )
+      const Group = HttpApiBuilder.group(Api, "g", (handlers) => handlers.handle("get", () => Effect.succeed("ok")))
+      assert.strictEqual(
+        yield* started(HttpApiBuilder.layer(Api).pipe(Layer.provide([Group, HttpServer.layerServices])) as never),
+        lacking("GET /x")
+      )
+    })
+  )
+
   describe("around an HttpApi", () => {
     class Told extends HttpApiMiddleware.Service<Told>()("test/Told") {}
     const ToldLive = Layer.succeed(Told, (handler) => handler)
@@ -140,14 +201,131 @@ describe("OAuth2.secured, for a layer of routes", () => {
       })
     )
 
-    it.effect("refuses Public around the layer of a protected api", () =>
+    const Closed = HttpApi.make("api")
+      .add(HttpApiGroup.make("g").add(get("closed").middleware(auth.require("a"))))
+      .pipe(OAuth2.openApi)
+    const ClosedLive = HttpApiBuilder.group(Closed, "g", (handlers) => handlers.handle("closed", handled))
+    const document = "/openapi.json"
+
+    it.effect("accepts Public around the layer of a protected api, which publishes only the document", () =>
       Effect.gen(function* () {
-        const Api = HttpApi.make("api").add(HttpApiGroup.make("g").add(get("closed").middleware(auth.require("a"))))
-        const Group = HttpApiBuilder.group(Api, "g", (handlers) => handlers.handle("closed", handled))
-        const App = HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), open)
-        assert.include(
+        const App = Layer.mergeAll(
+          HttpApiBuilder.layer(Closed, { openapiPath: document }).pipe(open),
+          HttpApiSwagger.layer(Closed).pipe(open),
+          HttpApiScalar.layer(Closed, { path: "/scalar" }).pipe(open),
+          SwaggerUi.layer(Closed, { path: "/swagger", openapiPath: "/swagger.json" }).pipe(open)
+        ).pipe(Layer.provide(ClosedLive), OAuth2.secured)
+        const send = yield* serve(
+          App.pipe(
+            Layer.provide(auth.layerTest("anonymous")),
+            Layer.provide([HttpServer.layerServices, NodeServices.layer])
+          )
+        )
+        assert.strictEqual((yield* send("/closed")).status, 401)
+        assert.deepStrictEqual(JSON.parse((yield* send(document)).body).paths["/closed"].get.security, [
+          { OAuth2: ["a"] }
+        ])
+        for (const path of ["/docs", "/scalar", "/swagger"]) {
+          assert.strictEqual((yield* send(path)).status, 200, path)
+        }
+      })
+    )
+
+    it.effect("protects the document and the documentation pages by a requirement around their layers", () =>
+      Effect.gen(function* () {
+        const App = Layer.mergeAll(
+          HttpApiBuilder.layer(Closed, { openapiPath: document }).pipe(auth.require()),
+          HttpApiSwagger.layer(Closed).pipe(auth.require("b")),
+          HttpRouter.add("GET", "/own.json", HttpServerResponse.jsonUnsafe(OpenApi.fromApi(Closed))).pipe(guarded)
+        ).pipe(Layer.provide(ClosedLive), OAuth2.secured)
+        const statusesFor = (token: Parameters<typeof auth.layerTest>[0]) =>
+          Effect.gen(function* () {
+            const send = yield* serve(
+              App.pipe(Layer.provide(auth.layerTest(token)), Layer.provide(HttpServer.layerServices))
+            )
+            const answers = yield* Effect.forEach([document, "/docs", "/own.json", "/closed"], (path) => send(path))
+            return answers.map(({ status }) => status)
+          })
+        assert.deepStrictEqual(yield* statusesFor("anonymous"), [401, 401, 401, 401])
+        assert.deepStrictEqual(yield* statusesFor({ scopes: ["a"] }), [200, 401, 200, 200])
+      })
+    )
+
+    it.effect("says how to mark the document of an api", () =>
+      Effect.gen(function* () {
+        const App = HttpApiBuilder.layer(Closed, { openapiPath: document }).pipe(Layer.provide(ClosedLive))
+        assert.strictEqual(
           yield* refusal(OAuth2.secured(App)),
-          'a requirement protects these Public endpoints: "GET /closed"'
+          `${neither("GET /openapi.json")} If one of them is the document of an HttpApi (openapiPath), apply OAuth2.Public to its HttpApiBuilder.layer.`
+        )
+        assert.isUndefined(yield* refusal(OAuth2.secured(App.pipe(open))))
+      })
+    )
+
+    it.effect("does not let Public around the layer hide an unprotected endpoint", () =>
+      Effect.gen(function* () {
+        const Api = HttpApi.make("api").add(
+          HttpApiGroup.make("g").add(get("guarded").middleware(auth.require("a")), get("forgotten"))
+        )
+        const Group = HttpApiBuilder.group(Api, "g", (handlers) =>
+          handlers.handleAll({ guarded: handled, forgotten: handled })
+        )
+        const App = HttpApiBuilder.layer(Api, { openapiPath: document }).pipe(Layer.provide(Group), open)
+        assert.strictEqual(
+          yield* refusal(OAuth2.secured(App)),
+          `${neither("GET /forgotten")} Around HttpApiBuilder.layer, OAuth2.Public marks no endpoint. Mark endpoints in the api: .middleware(OAuth2.Public(…)).`
+        )
+      })
+    )
+
+    it.effect("accepts Public around a group with requirements, and refuses it inside", () =>
+      Effect.gen(function* () {
+        const group = HttpApiGroup.make("g").add(get("closed").middleware(auth.require("a")), get("open"))
+        const Api = HttpApi.make("api").add(group.middleware(open))
+        const Group = HttpApiBuilder.group(Api, "g", (handlers) =>
+          handlers.handleAll({ closed: handled, open: handled })
+        )
+        assert.strictEqual(OAuth2.secured(Api), Api)
+        const App = HttpApiBuilder.layer(Api).pipe(Layer.provide(Group))
+        const send = yield* serve(
+          App.pipe(OAuth2.secured, Layer.provide(auth.layerTest("anonymous")), Layer.provide(HttpServer.layerServices))
+        )
+        assert.strictEqual((yield* send("/closed")).status, 401)
+        assert.strictEqual((yield* send("/open")).status, 200)
+        const inside = "a requirement or HttpApiSecurity around these Public endpoints protects them: "
+        assert.throws(
+          () => OAuth2.secured(Api.middleware(guarded) as never),
+          TypeError,
+          `${inside}"g.closed", "g.open"`
+        )
+        assert.include(yield* refusal(OAuth2.secured(App.pipe(guarded))), `${inside}"GET /closed", "GET /open"`)
+      })
+    )
+
+    it.effect("counts middleware of Effect's HttpApiSecurity as protection", () =>
+      Effect.gen(function* () {
+        class ApiKey extends HttpApiMiddleware.Service<ApiKey>()("test/ApiKey", {
+          error: HttpApiError.Unauthorized,
+          security: { key: HttpApiSecurity.apiKey({ in: "header", key: "x-api-key" }) }
+        }) {}
+        const ApiKeyLive = Layer.succeed(ApiKey, {
+          key: (handler, { credential }) =>
+            Redacted.value(credential) === "secret" ? handler : Effect.fail(new HttpApiError.Unauthorized())
+        })
+        const Api = HttpApi.make("api").add(HttpApiGroup.make("g").add(get("keyed").middleware(ApiKey)))
+        assert.strictEqual(OAuth2.secured(Api), Api)
+        const Group = HttpApiBuilder.group(Api, "g", (handlers) => handlers.handle("keyed", handled))
+        const App = HttpApiBuilder.layer(Api).pipe(Layer.provide(Group), Layer.provide(ApiKeyLive), OAuth2.secured)
+        const send = yield* serve(App.pipe(Layer.provide(HttpServer.layerServices)))
+        assert.strictEqual((yield* send("/keyed")).status, 401)
+        const inside = HttpApi.make("api").add(
+          HttpApiGroup.make("g").add(get("keyed").middleware(open).middleware(ApiKey))
+        )
+        // The types do not know this order.
+        assert.throws(
+          () => OAuth2.secured(inside),
+          TypeError,
+          'HttpApiSecurity around these Public endpoints protects them: "g.keyed"'
         )
       })
     )

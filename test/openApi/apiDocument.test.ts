@@ -224,6 +224,35 @@ describe("OAuth2.openApi", () => {
     })
   )
 
+  it.effect("lists for each flow the scopes that the flow names", () =>
+    Effect.gen(function* () {
+      const { tokenUrl } = authorizationServer
+      const several = OAuth2.make("Several", {
+        flows: {
+          authorizationCode: authorizationServer,
+          clientCredentials: { tokenUrl, scopes: ["write", "read:{org}"] },
+          password: { tokenUrl, scopes: [] },
+          deviceAuthorization: { tokenUrl, deviceAuthorizationUrl: "https://idp.example.com/device", scopes: ["read"] }
+        },
+        scopes: { read: "Read", write: "Write", "read:{org}": "Read one" }
+      })
+      const document = documentOf(apiOf(get("all").middleware(several.require("read"))))
+      const { Several } = schemesOf(document) as {
+        readonly Several: { readonly flows: Readonly<Record<string, { readonly scopes: object }>> }
+      }
+      assert.deepStrictEqual(
+        Object.entries(Several.flows).map(([name, { scopes }]) => [name, scopes]),
+        [
+          ["authorizationCode", { read: "Read", write: "Write", "read:{org}": "Read one" }],
+          ["clientCredentials", { write: "Write", "read:{org}": "Read one" }],
+          ["password", {}],
+          ["x-deviceAuthorization", { read: "Read" }]
+        ]
+      )
+      yield* assertValid(document)
+    })
+  )
+
   it("keeps existing annotations, transformations and security", () => {
     class Key extends HttpApiMiddleware.Service<Key>()("test/Key", {
       security: { key: HttpApiSecurity.apiKey({ key: "x-key", in: "header" }) }

@@ -115,7 +115,8 @@ interface Asked {
 const appOf = (isWhole: boolean) => {
   const auth = OAuth2.authorizationCode("Auth", {
     ...authorizationServer,
-    scopes: { read: "", write: "" },
+    scopes: { read: "", write: "", "of:{org}": "", "of:*": "" },
+    wildcards: true,
     claims,
     responses: "rfc6750"
   })
@@ -139,6 +140,7 @@ const appOf = (isWhole: boolean) => {
       auth.require(auth.check("admin", ({ claims }) => Effect.succeed(claims.nested.admin !== undefined))),
       ["reader"]
     ],
+    template: [auth.require(auth.scopeOf("of:{org}", Effect.succeed({} as { readonly org: string }))), ["reader"]],
     "unknown-claim": [
       other.require(Requirement.check("admin", ({ claims }) => Effect.succeed(claims["admin"] !== undefined))),
       ["reader"]

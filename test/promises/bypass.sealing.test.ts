@@ -134,7 +134,11 @@ describe("the `OAuth2.secured` check", () => {
       `these endpoints have neither a requirement nor OAuth2.Public: "items.late", "items.later". Add auth.require, auth.optional or OAuth2.Public to each.`
     )
     const withPublicInside = () => OAuth2.secured(Api.middleware(auth.require("a")) as never)
-    assert.throws(withPublicInside, TypeError, `a requirement protects these Public endpoints: "items.public".`)
+    assert.throws(
+      withPublicInside,
+      TypeError,
+      `a requirement or HttpApiSecurity around these Public endpoints protects them: "items.public".`
+    )
   })
 
   it("secured throws for a middleware that only looks like a requirement", () => {

@@ -35,7 +35,7 @@ const handler = ({ A, B }: Schemes) =>
 type Stack = ReturnType<Case["stack"]>
 // The stacks of the table have many types. The tests in test/types check what the types prove.
 type App = Layer.Layer<never, never, any>
-type Adapter = (schemes: Schemes, stack: Stack) => App
+type Adapter = (schemes: Schemes, stack: Stack, path: `/${string}`) => App
 
 const setHeader = HttpServerResponse.setHeader("x-between", "1")
 
@@ -44,10 +44,10 @@ class Between extends HttpApiMiddleware.Service<Between>()("test/Between") {}
 const layerOf = (item: Stack[number]) =>
   (item === "other middleware" ? HttpRouter.middleware(Effect.map(setHeader)).layer : item.route.layer) as App
 
-const router: Adapter = (schemes, stack) =>
+const router: Adapter = (schemes, stack, path) =>
   stack
     .map(layerOf)
-    .reduceRight((app, outer) => Layer.provide(app, outer), HttpRouter.add("GET", "/", handler(schemes)) as App)
+    .reduceRight((app, outer) => Layer.provide(app, outer), HttpRouter.add("GET", path, handler(schemes)) as App)
 
 interface Guardable {
   readonly middleware: (key: any) => any
@@ -59,9 +59,9 @@ const guarded = <A>(self: A & Guardable, stack: Stack): A =>
 /** `counts` returns how many items of the stack the api and the group get. The endpoint gets the rest. */
 const api =
   (counts: (length: number) => readonly [api: number, group: number]): Adapter =>
-  (schemes, stack) => {
+  (schemes, stack, path) => {
     const [onApi, onGroup] = counts(stack.length)
-    const endpoint = guarded(HttpApiEndpoint.get("get", "/", { success: Schema.String }), stack.slice(onApi + onGroup))
+    const endpoint = guarded(HttpApiEndpoint.get("get", path, { success: Schema.String }), stack.slice(onApi + onGroup))
     const group = guarded(HttpApiGroup.make("group").add(endpoint), stack.slice(onApi, onApi + onGroup))
     const Api = guarded(HttpApi.make("api").add(group), stack.slice(0, onApi))
     return HttpApiBuilder.layer(Api).pipe(
@@ -102,7 +102,7 @@ const expected = (answer: string | Expected, responses: Challenge.Responses) => 
 for (const responses of ["fastapi", "rfc6750"] as const) {
   for (const [adapter, make] of Object.entries(adapters)) {
     describe(`${responses}, ${adapter}`, () => {
-      for (const { answers, name, only, stack } of table) {
+      for (const { answers, at = { route: "/", request: "/" } as const, name, only, stack } of table) {
         if (only !== undefined && !adapter.startsWith(only)) continue
         it.effect(name, () =>
           Effect.gen(function* () {
@@ -110,7 +110,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
             const calls: Array<string> = []
             const serving = (caching: TokenCaching) =>
               serve(
-                make(schemes, stack(schemes)).pipe(
+                make(schemes, stack(schemes), at.route).pipe(
                   Layer.provide([
                     schemes.A.layer(verifier("A", caching, calls)),
                     schemes.B.layer(verifier("B", caching, calls)),
@@ -124,7 +124,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
               const isCached = (scheme: string) => !/bad|outage/.test(saysAt(scheme as "A" | "B", token ?? ""))
               const assertAnswer = Effect.fnUntraced(function* (send: Send, name: string, verifies?: string) {
                 calls.length = 0
-                const { body, challenge, status } = yield* send("/", token)
+                const { body, challenge, status } = yield* send(at.request, token)
                 assert.deepStrictEqual({ status, challenges: challenge, body }, right, `${token}, ${name}`)
                 if (verifies !== undefined) assert.strictEqual(calls.join(""), verifies, `${token}, ${name}`)
               })

@@ -7,8 +7,26 @@ import { verified } from "./TestVerifier.ts"
 export const schemesOf = (responses: Challenge.Responses) => ({
   A: OAuth2.authorizationCode("A", {
     ...authorizationServer,
-    scopes: { a: "", b: "", c: "", d: "", read: "", write: "", admin: "" },
-    implies: { admin: ["write"], write: ["read"] },
+    scopes: {
+      a: "",
+      b: "",
+      c: "",
+      d: "",
+      read: "",
+      write: "",
+      admin: "",
+      owner: "",
+      "doc:read": "",
+      "doc:write": "",
+      "doc:write:own": "",
+      "doc:*": "",
+      "org:{org}:read": "",
+      "org:{org}:write": "",
+      "org:{org}:*": "",
+      "by:{org}:{team}": ""
+    },
+    implies: { admin: ["write"], owner: ["by:{org}:{team}"], write: ["read"], "org:{org}:write": ["org:{org}:read"] },
+    wildcards: true,
     responses
   }),
   B: OAuth2.authorizationCode("B", { ...authorizationServer, scopes: { x: "", y: "" }, responses })
@@ -18,6 +36,13 @@ export type Schemes = ReturnType<typeof schemesOf>
 
 /** Returns the part of a token for one scheme: `a+b/x` -> `a+b` for A, `x` for B. Without a slash, B reads `bad`. */
 export const saysAt = (scheme: "A" | "B", token: string) => token.split("/")[scheme === "A" ? 0 : 1] ?? "bad"
+
+// A bearer token contains no colons, asterisks and braces. "doc~-" -> "doc:*", "_x_" -> "{x}"
+const scopeOf = (text: string) =>
+  text
+    .replaceAll("~", ":")
+    .replaceAll("-", "*")
+    .replaceAll(/_(\w+?)_/g, "{$1}")
 
 export const verifier = (scheme: "A" | "B", caching: TokenCaching, calls: Array<string>) =>
   TokenVerifier.layer({
@@ -32,7 +57,7 @@ export const verifier = (scheme: "A" | "B", caching: TokenCaching, calls: Array<
           ? Effect.fail(
               new SecurityError.AuthorizationServerUnavailable({ reason: "Timeout", retryAfter: Duration.seconds(5) })
             )
-          : Effect.succeed(verified(value, says === "none" ? [] : says.split("+")))
+          : Effect.succeed(verified(value, says === "none" ? [] : says.split("+").map(scopeOf)))
       })
   })
 

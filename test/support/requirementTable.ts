@@ -11,6 +11,8 @@
  * | `x y` | is malformed, because it contains a space |
  * | `undefined` | the request has no `Authorization` header |
  *
+ * In a token, `~` stands for a colon, `-` for an asterisk, and `_x_` for `{x}`: `doc~-` grants `doc:*`.
+ *
  * `none`, `bad` and `outage` may stand on both sides of the slash: `bad/x` is refused by A and grants x of B.
  *
  * | answer | meaning |
@@ -72,6 +74,8 @@ export interface Case {
   readonly stack: (schemes: Schemes) => ReadonlyArray<AnyRequirement | "other middleware">
   /** The first comment of this file explains the language. */
   readonly answers: ReadonlyArray<readonly [token: string | undefined, answer: string | Expected, calls?: string]>
+  /** The path of the route, and the path of the request. Default: `/`. */
+  readonly at?: { readonly route: `/${string}`; readonly request: string }
   /** Runs the case in one router only. Default: both. */
   readonly only?: "HttpRouter" | "HttpApi"
 }
@@ -205,6 +209,128 @@ export const table: ReadonlyArray<Case> = [
     answers: [
       ["admin", "admin [] A.read A.write"],
       ["read", insufficientScope("write")]
+    ]
+  },
+  {
+    name: "accepts a declared wildcard scope for scopes of one more segment",
+    stack: ({ A }) => [A.require("doc:read"), A.require("a")],
+    answers: [
+      ["doc~read+a", "doc~read+a [doc:read a] A.a A.doc:read"],
+      ["doc~-+a", "doc~-+a [doc:read a] A.a A.doc:read"],
+      ["doc~-", insufficientScope("doc:read a")],
+      ["doc~--+a", insufficientScope("doc:read a")],
+      ["doc~-~own+a", insufficientScope("doc:read a")],
+      ["doc~r-+a", insufficientScope("doc:read a")],
+      ["do-+a", insufficientScope("doc:read a")],
+      ["-+a", insufficientScope("doc:read a")],
+      ["-~-+a", insufficientScope("doc:read a")],
+      ["DOC~-+a", insufficientScope("doc:read a")],
+      [undefined, notAuthenticated("doc:read a")]
+    ]
+  },
+  {
+    name: "does not accept a wildcard scope for a scope of more segments",
+    stack: ({ A }) => [A.require(any("doc:write:own", "doc:write"))],
+    answers: [
+      ["doc~-", "doc~- [] A.doc:write"],
+      ["doc~write~-", insufficientScope("doc:write:own")],
+      ["doc~write~own", "doc~write~own [] A.doc:write:own"]
+    ]
+  },
+  {
+    name: "computes a scope from the path, and names it in the challenge",
+    at: { route: "/orgs/:org", request: "/orgs/acme" },
+    stack: ({ A }) => [A.require("a"), A.require("org:{org}:read")],
+    answers: [
+      ["org~acme~read+a", "org~acme~read+a [a org:acme:read] A.a A.org:{org}:read"],
+      ["org~other~read+a", insufficientScope("a org:acme:read")],
+      ["org~acme~read", insufficientScope("a org:acme:read")],
+      ["org~ACME~read+a", insufficientScope("a org:acme:read")],
+      ["org~_org_~read+a", insufficientScope("a org:acme:read")],
+      ["bad", invalidToken("a org:acme:read")],
+      [undefined, notAuthenticated("a org:acme:read")]
+    ]
+  },
+  {
+    name: "accepts what implies a computed scope, with the same value",
+    at: { route: "/orgs/:org", request: "/orgs/acme" },
+    stack: ({ A }) => [A.require("org:{org}:read"), A.require("org:{org}:write")],
+    answers: [
+      ["org~acme~write", "org~acme~write [org:acme:read org:acme:write] A.org:{org}:read A.org:{org}:write"],
+      ["org~acme~-", "org~acme~- [org:acme:read org:acme:write] A.org:{org}:read A.org:{org}:write"],
+      ["org~acme~read", insufficientScope("org:acme:write")],
+      ["org~other~-", insufficientScope("org:acme:write")],
+      ["org~-~write", insufficientScope("org:acme:write")],
+      ["org~-~-", insufficientScope("org:acme:write")],
+      [undefined, notAuthenticated("org:acme:write")]
+    ]
+  },
+  {
+    name: "uses the other alternative of any() if a computed scope is missing",
+    at: { route: "/orgs/:org/:team", request: "/orgs/acme/red" },
+    stack: ({ A }) => [A.require(any("by:{org}:{team}", "b"))],
+    answers: [
+      ["by~acme~red", "by~acme~red [] A.by:{org}:{team}"],
+      ["by~red~acme", insufficientScope("by:acme:red")],
+      ["owner", "owner [] A.by:{org}:{team}"],
+      ["b", "b [] A.b"]
+    ]
+  },
+  {
+    name: "refuses a value that is not one segment of a scope, and does not repeat it",
+    at: { route: "/orgs/:org", request: "/orgs/x%22%2C%20error=%22y%20a" },
+    stack: ({ A }) => [A.require("a", "org:{org}:read")],
+    answers: [
+      ["a", insufficientScope("")],
+      ["org~acme~read+a", insufficientScope("")],
+      ["org~_org_~read+a", insufficientScope("")],
+      ["b", insufficientScope("a")],
+      [undefined, notAuthenticated("a")]
+    ]
+  },
+  {
+    name: "computes scopes for alternatives of two schemes",
+    at: { route: "/orgs/:org", request: "/orgs/acme" },
+    stack: ({ A, B }) => [OAuth2.either(A.require("org:{org}:read"), B.require("x"))],
+    answers: [
+      ["org~acme~read/y", "org~acme~read/y [org:acme:read] A.org:{org}:read"],
+      ["none/x", "none/x [x] B.x", "AB"],
+      [
+        "none/y",
+        combined(insufficientScope("org:acme:read"), insufficientScope("org:acme:read"), insufficientScope("x")),
+        "AB"
+      ]
+    ]
+  },
+  {
+    name: "accepts anonymous requests if the requirement of a computed scope is optional",
+    at: { route: "/orgs/:org", request: "/orgs/acme" },
+    stack: ({ A }) => [A.optional("org:{org}:read")],
+    answers: [
+      [undefined, "anonymous [org:acme:read]"],
+      ["org~acme~read", "org~acme~read [org:acme:read]"],
+      ["a", insufficientScope("org:acme:read")]
+    ]
+  },
+  {
+    name: "computes scopes on both sides of other middleware",
+    only: "HttpApi",
+    at: { route: "/orgs/:org", request: "/orgs/acme" },
+    stack: ({ A }) => [A.require("a"), "other middleware", A.require("org:{org}:write"), A.require("org:{org}:read")],
+    answers: [
+      ["org~acme~write+a", "org~acme~write+a [a org:acme:write org:acme:read] A.a A.org:{org}:read A.org:{org}:write"],
+      ["org~acme~read+a", insufficientScope("a org:acme:write")]
+    ]
+  },
+  {
+    name: "accepts an implying scope in guards on both sides of other middleware",
+    only: "HttpRouter",
+    at: { route: "/orgs/:org", request: "/orgs/acme" },
+    stack: ({ A }) => [A.require("org:{org}:read"), "other middleware", A.require("a")],
+    answers: [
+      ["org~acme~-+a", "org~acme~-+a [org:acme:read a] A.a A.org:{org}:read"],
+      ["org~acme~-", insufficientScope("org:acme:read a")],
+      ["a", insufficientScope("org:acme:read")]
     ]
   },
   {

@@ -1,7 +1,14 @@
 // The types of OAuth2.secured and OAuth2.Public: unprotected endpoints and routes do not compile.
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
+import {
+  HttpApi,
+  HttpApiBuilder,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSecurity
+} from "effect/http-api"
 import { OAuth2 } from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
 import { auth, type Guarded, fromContext } from "./support.ts"
@@ -53,13 +60,61 @@ describe("OAuth2.secured accepts an api", () => {
 describe("a public endpoint inside of a requirement does not compile, and the message names the endpoint", () => {
   test("if the requirement is on the group, the api or the endpoint", () => {
     const group = items.add(list, health.middleware(open)).middleware(required)
-    // @ts-expect-error The endpoint `health` is Public, but a requirement protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
+    // @ts-expect-error The endpoint `health` is Public, but a requirement around it protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
     OAuth2.secured(HttpApi.make("api").add(group))
     const Api = HttpApi.make("api").add(items.add(health.middleware(open)))
-    // @ts-expect-error The endpoint `health` is Public, but a requirement protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
+    // @ts-expect-error The endpoint `health` is Public, but a requirement around it protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
     Api.middleware(auth.optional()).pipe(OAuth2.secured)
-    // @ts-expect-error The endpoint `health` is Public, but a requirement protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
+    // @ts-expect-error The endpoint `health` is Public, but a requirement around it protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
+    OAuth2.secured(HttpApi.make("api").add(items.add(health.middleware(open).middleware(required))))
+    const between = health.middleware(required).middleware(open).middleware(auth.require("me"))
+    // @ts-expect-error The endpoint `health` is Public, but a requirement around it protects it. Add the endpoint after .middleware(), or remove OAuth2.Public.
+    OAuth2.secured(HttpApi.make("api").add(items.add(between)))
+  })
+})
+
+describe("OAuth2.secured accepts Public outside a requirement", () => {
+  test("on the endpoint, the group and the api", () => {
     OAuth2.secured(HttpApi.make("api").add(items.add(health.middleware(required).middleware(open))))
+    OAuth2.secured(HttpApi.make("api").add(items.add(list.middleware(required), health).middleware(open)))
+    OAuth2.secured(
+      HttpApi.make("api")
+        .add(items.add(list.middleware(auth.optional()), health))
+        .middleware(open)
+    )
+  })
+
+  test("and handlers of such an api need only the layer of the scheme", () => {
+    const Api = HttpApi.make("api").add(items.add(list.middleware(required).middleware(open)))
+    const Group = HttpApiBuilder.group(Api, "items", (handlers) => handlers.handle("list", () => Effect.void))
+    const provided = Group.pipe(Layer.provide(auth.layerTest("anonymous")))
+    expect<Layer.Services<typeof provided>>().type.toBe<never>()
+  })
+})
+
+describe("OAuth2.secured and middleware of Effect's HttpApiSecurity", () => {
+  class ApiKey extends HttpApiMiddleware.Service<ApiKey>()("test/ApiKey", {
+    security: { key: HttpApiSecurity.apiKey({ in: "header", key: "x-api-key" }) }
+  }) {}
+  class Several extends HttpApiMiddleware.Service<Several, { provides: OAuth2.Seal<"x"> }>()("test/Several", {
+    error: Schema.String,
+    security: { bearer: HttpApiSecurity.bearer, basic: HttpApiSecurity.basic }
+  }) {}
+
+  test("accepts an endpoint that the middleware protects", () => {
+    OAuth2.secured(HttpApi.make("api").add(items.add(list.middleware(ApiKey), create.middleware(Several))))
+    OAuth2.secured(HttpApi.make("api").add(items.add(list)).middleware(Several))
+    OAuth2.secured(
+      HttpApi.make("api").add(items.add(list.middleware(ApiKey).middleware(required), create.middleware(required)))
+    )
+  })
+
+  test("refuses an endpoint with middleware without credentials", () => {
+    class Log extends HttpApiMiddleware.Service<Log>()("test/Log", { error: Schema.String }) {}
+    // @ts-expect-error The endpoint `list` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
+    OAuth2.secured(HttpApi.make("api").add(items.add(list.middleware(Log))))
+    // @ts-expect-error The endpoint `create` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.
+    OAuth2.secured(HttpApi.make("api").add(items.add(list.middleware(ApiKey), create)))
   })
 })
 
@@ -127,6 +182,7 @@ describe("OAuth2.secured and a route", () => {
   test("compile if a requirement or Public wraps the route", () => {
     expect(route.pipe(required, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     expect(OAuth2.secured(Layer.provide(route, required.route.layer))).type.toBeAssignableTo<Guarded>()
+    expect(route.pipe(required, open, OAuth2.secured)).type.toBeAssignableTo<Guarded>()
     expect(route.pipe(open, OAuth2.secured)).type.toBe<Layer.Layer<never, never, HttpRouter.HttpRouter>>()
     const optional = auth.optional()
     expect(route.pipe(optional, OAuth2.secured)).type.toBeAssignableTo<Guarded>()

@@ -7,7 +7,7 @@ import type { Program } from "../sizes/measure.ts"
 const everyEntryPoint: Loads = {
   // The entry points of the package and of Signatures, and the eight chunks of rolldown.config.js. The documentation page
   // is one of them, because its layer must not wait for an import.
-  "effect-oauth2": { modules: 10, bytes: 320_000 },
+  "effect-oauth2": { modules: 10, bytes: 330_000 },
   effect: { modules: 220, bytes: 4_500_000 },
   jose: { modules: 9, bytes: 30_000 }
 }
@@ -23,7 +23,7 @@ export const loadBudgets = (entryPoint: string): Loads =>
  * What the requirements of an API of 200 endpoints and 21 scopes may add to the work of the compiler, compared with one
  * plain middleware (see `bench/types`).
  */
-export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_500 }
+export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_800 }
 
 /**
  * Bytes after gzip that this library may add to a bundle. `added` counts the modules of Effect that only this library
@@ -34,6 +34,6 @@ export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_500 }
  * 9 kB more of Effect in the client than rolldown does.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 35_000, ownAndJose: 23_500 },
-  handler: { added: 68_000, ownAndJose: 46_500 }
+  client: { added: 36_000, ownAndJose: 24_000 },
+  handler: { added: 70_000, ownAndJose: 48_000 }
 }

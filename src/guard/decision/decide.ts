@@ -19,6 +19,7 @@ import { Refusal } from "../requirement/refusal.ts"
 import { decisiveOf, failureOf, insufficient, missingScopes, refuse } from "../requirement/refuse.ts"
 import type { Reporter } from "../scheme/decisionLog.ts"
 import type { Authentication, Scheme } from "../scheme/scheme.ts"
+import { fill } from "./fill.ts"
 import type { Place } from "./place.ts"
 import * as report from "./report.ts"
 
@@ -180,7 +181,12 @@ const decideClause = (
   )
 }
 
-const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | Refused> => {
+const decidePart = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | Refused> =>
+  part.isTemplate
+    ? Effect.flatMap(fill(part, self.fiber.context), (filled) => decideFilled(self, filled))
+    : decideFilled(self, part)
+
+const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted | Refused> => {
   const { fiber, guard, request } = self
   const { scheme } = part
   const authentication = guard.authentications.get(scheme) ?? Context.getOrUndefined(fiber.context, scheme.service)

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import { satisfies } from "../scheme/implication.ts"
+import { isProven } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof, type Scheme } from "../scheme/scheme.ts"
 
@@ -34,7 +34,7 @@ const withProof = <A>(
   Effect.withFiber((fiber) => {
     const proof = current(fiber.context, scheme)
     const result =
-      typeof proof === "string" ? undefined : use(proof, (scope) => satisfies(scheme.implication, proof.scopes, scope))
+      typeof proof === "string" ? undefined : use(proof, (scope) => isProven(scheme.implication, proof.scopes, scope))
     if (result !== undefined) return Effect.succeed(result)
     const needed = scopes.length === 0 ? "a token" : scopes.map((scope) => JSON.stringify(scope)).join(", ")
     const why = typeof proof === "string" ? proof : "its requirements do not include the scope"

@@ -8,10 +8,10 @@ import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { addInPlace } from "../../core/effect/addInPlace.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import * as expression from "../requirement/expression.ts"
-import type { Part } from "../requirement/policy.ts"
+import { type Part, provenName } from "../requirement/policy.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
-import { Proof } from "../scheme/scheme.ts"
+import { noneFilled, Proof } from "../scheme/scheme.ts"
 import type { Accepted, GuardedRequest, Handler } from "./decide.ts"
 import { DecidedPolicies } from "./place.ts"
 import { adopt } from "./report.ts"
@@ -64,7 +64,8 @@ const contextFor = (
       const scopes = proven(part, accessToken)
       const earlier = Proof.find(result, scheme, origin)
       const all = earlier === undefined ? scopes : new Set([...stillProven(earlier, accessToken), ...scopes])
-      result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all))
+      const filled = filledBy(part, scopes, earlier)
+      result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all, filled))
     }
     optional = Option.some(accessToken)
     result = addInPlace(result, AccessToken.key, accessToken)
@@ -83,12 +84,29 @@ const contextFor = (
 const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
   part.proves ??
   new Set(
-    expression.mentioned(part.expression).filter((name) => satisfies(part.scheme.implication, token.scopes, name))
+    expression
+      .scopes(part.expression)
+      .filter(({ scope }) => satisfies(part.scheme.implication, token.scopes, scope))
+      .map(provenName)
   )
+
+/** Adds the scopes that the request has computed for a part to those of an earlier proof. */
+const filledBy = (part: Part, proven: ReadonlySet<string>, earlier: Proof | undefined): Proof["filled"] => {
+  if (part.scheme.implication.templates.size === 0) return noneFilled
+  const own = expression
+    .scopes(part.expression)
+    .filter(({ template }) => template !== undefined && proven.has(template))
+  if (own.length === 0) return earlier?.filled ?? noneFilled
+  const filled = new Map(earlier?.filled)
+  for (const { scope, template = scope } of own) filled.set(template, [...(filled.get(template) ?? []), scope])
+  return filled
+}
 
 /**
  * Returns the scopes of an earlier proof that the token still has. The token may have been verified again in the
  * meantime.
  */
-const stillProven = ({ scheme, scopes }: Proof, token: VerifiedToken): ReadonlyArray<string> =>
-  Array.from(scopes).filter((scope) => satisfies(scheme.implication, token.scopes, scope))
+const stillProven = ({ filled, scheme, scopes }: Proof, token: VerifiedToken): ReadonlyArray<string> =>
+  Array.from(scopes).filter((name) =>
+    (filled.get(name) ?? [name]).every((scope) => satisfies(scheme.implication, token.scopes, scope))
+  )

@@ -20,8 +20,12 @@ export interface RecordedRoute {
   readonly operation: Json | undefined
   /** `true` if the route is marked `Public`. */
   readonly isPublic: boolean
+  /** Whether a requirement wraps a `Public` mark. */
+  readonly isPublicInside: boolean
   /** The endpoint, with its own requirements, if the route belongs to an `HttpApi`. */
   readonly endpoint: HttpApiEndpoint.Top | undefined
+  /** Whether the layer of the route could serve the handlers of an `HttpApi`, so that the route may be its document. */
+  readonly isBesideApi: boolean
 }
 
 interface Notes {
@@ -29,13 +33,16 @@ interface Notes {
   requirements: ReadonlyArray<RequirementPolicy>
   operation: Json | undefined
   isPublic: boolean
+  isPublicInside: boolean
 }
 
 // A module variable works, because a router applies all middleware of a route synchronously, the innermost first.
 let current: Notes | undefined
 
 export const noteRequirement = (policy: RequirementPolicy): void => {
-  if (current !== undefined) current.requirements = [policy, ...current.requirements]
+  if (current === undefined) return
+  current.requirements = [policy, ...current.requirements]
+  current.isPublicInside = current.isPublic
 }
 
 export const notePublic = (): void => {
@@ -49,10 +56,18 @@ export const noteOperation = (fields: Json | undefined): void => {
     fields === undefined || current.operation === undefined ? undefined : { ...fields, ...current.operation }
 }
 
+const newNotes = (route: object): Notes => ({
+  route,
+  requirements: [],
+  operation: {},
+  isPublic: false,
+  isPublicInside: false
+})
+
 const notesOf = (route: object, add: () => void): Notes => {
   const outer = current
   // Two nested recording routers add the same route, and both need its notes.
-  const notes = outer?.route === route ? outer : { route, requirements: [], operation: {}, isPublic: false }
+  const notes = outer?.route === route ? outer : newNotes(route)
   current = notes
   try {
     add()
@@ -106,7 +121,7 @@ const recording = (
         const added = recorder.isBuilt
           ? { ...route, handler: Effect.suspend(() => (refusal === undefined ? route.handler : Effect.die(refusal))) }
           : route
-        const { isPublic, operation, requirements } = notesOf(added, () =>
+        const { isPublic, isPublicInside, operation, requirements } = notesOf(added, () =>
           Effect.runSyncWith(context)(router.addAll([added]) as Effect.Effect<void>)
         )
         const recorded: RecordedRoute = {
@@ -115,7 +130,9 @@ const recording = (
           requirements,
           operation,
           isPublic,
-          endpoint: endpointOf(route, context)
+          isPublicInside,
+          endpoint: endpointOf(route, context),
+          isBesideApi: groupsIn(context).length > 0
         }
         if (recorder.isBuilt) refusal = recorder.refuseLate(recorded)
         else recorder.record(recorded)

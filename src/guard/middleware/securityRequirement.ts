@@ -18,7 +18,14 @@ import type { Missing } from "../../core/missing.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
 import * as registry from "../requirement/registry.ts"
-import { bindToRoute, custom, type Lookup, type RequirementPolicy, withLookup } from "../requirement/policy.ts"
+import {
+  bindToRoute,
+  custom,
+  type Lookup,
+  type RequirementPolicy,
+  runsUserCode,
+  withLookup
+} from "../requirement/policy.ts"
 import { SchemeNames } from "../requirement/schemeNames.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
@@ -94,6 +101,14 @@ export interface Seal<out Route extends string> {
   readonly "~effect-oauth2/Seal": Route
 }
 
+/**
+ * Mark of `OAuth2.Public` in the types of an endpoint. `Public` needs the mark and a requirement provides it. The
+ * compiler removes what outer middleware provides, so the mark is left over only if no requirement wraps `Public`.
+ */
+export interface PublicMark {
+  readonly "~effect-oauth2/Public": true
+}
+
 // Three types hold one requirement. For auth.require("a") of the scheme "OAuth2":
 // SecurityRequirementTypes -> the type parameters, which OAuth2.either reads
 // Requires -> the identifier of the middleware key, which HttpApi reads
@@ -109,7 +124,7 @@ export interface Requires<in out Name extends string, Provides, E, R>
   extends
     Authentication<Name>,
     MiddlewareTypes<
-      Provides,
+      Provides | PublicMark,
       Exclude<R, HttpRouter.Provided>,
       readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])]
     > {}
@@ -320,7 +335,7 @@ export const make = <Name extends string, Provides, E, R>(
   const route = HttpRouter.middleware(
     Effect.gen(function* () {
       schemesOfApp.note(policy, yield* Effect.context<never>())
-      const bound = ownCode.length === 0 ? policy : bindToRoute(policy, yield* Effect.context<never>())
+      const bound = !runsUserCode(policy) ? policy : bindToRoute(policy, yield* Effect.context<never>())
       const authentications = new Map<Scheme, Scheme["service"]["Service"]>()
       for (const scheme of schemes) authentications.set(scheme, yield* scheme.service)
       const middleware = (handler: Effect.Effect<HttpServerResponse, Types.unhandled>) => {

@@ -8,11 +8,24 @@ import { no, yes } from "../../core/lib/exit.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
 /** A requirement as data. */
-export type Expression = Scope | All | Any | Check
+export type Expression = Scope | Template | All | Any | Check
 
 export interface Scope {
   readonly _tag: "Scope"
   readonly scope: string
+  /**
+   * The declared scope with placeholders that a request has filled. `undefined` if the scope has none. Always an own
+   * property: an inherited value would change what a proof contains.
+   */
+  readonly template: string | undefined
+}
+
+/** A declared scope with placeholders, such as `read:{org}`. Each request replaces it by a scope or a failed check. */
+export interface Template {
+  readonly _tag: "Template"
+  readonly scope: string
+  /** The values of the placeholders. `undefined`: the path parameters of the route. */
+  readonly values: Effect.Effect<unknown> | undefined
 }
 
 export interface All {
@@ -40,6 +53,19 @@ export interface Check {
   readonly isDeferred: boolean
 }
 
+/** Creates a scope without placeholders. */
+export const scopeNamed = (scope: string): Scope => ({ _tag: "Scope", scope, template: undefined })
+
+/** Creates a check that always passes or always fails. */
+export const constantCheck = (name: string, passes: boolean): Check => ({
+  _tag: "Check",
+  name,
+  holds: () => (passes ? yes : no),
+  error: undefined,
+  scheme: undefined,
+  isDeferred: false
+})
+
 export const all = (of: ReadonlyArray<Expression>): Expression =>
   of.length === 1 && of[0] !== undefined ? of[0] : { _tag: "All", of }
 
@@ -55,6 +81,7 @@ const scopesOf = (
 ): ReadonlyArray<string> => {
   switch (self._tag) {
     case "Scope":
+    case "Template":
       return [self.scope]
     case "Check":
       return []
@@ -71,6 +98,7 @@ export const mentioned = (self: Expression): ReadonlyArray<string> => scopesOf(s
 /** Returns `true` if the expression can refuse a valid token. */
 export const decides = (self: Expression): boolean =>
   self._tag === "Scope" ||
+  self._tag === "Template" ||
   self._tag === "Check" ||
   (self._tag === "All" ? self.of.some(decides) : self.of.every(decides))
 
@@ -82,7 +110,8 @@ export const isConjunction = (self: Expression): boolean =>
 export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<string>): Expression => {
   switch (self._tag) {
     case "Scope":
-      return any(f(self.scope).map((scope) => ({ _tag: "Scope", scope })))
+    case "Template":
+      return any(f(self.scope).map(scopeNamed))
     case "Check":
       return self
     default:
@@ -90,34 +119,31 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
   }
 }
 
-/** Replaces each check. */
-export const mapChecks = (self: Expression, f: (check: Check) => Check): Expression => {
-  switch (self._tag) {
-    case "Scope":
-      return self
-    case "Check":
-      return f(self)
-    default:
-      return { _tag: self._tag, of: self.of.map((part) => mapChecks(part, f)) }
-  }
-}
+/** Replaces each scope and each check. */
+export const mapLeaves = (self: Expression, f: (leaf: Leaf) => Expression): Expression =>
+  isLeaf(self) ? f(self) : { _tag: self._tag, of: self.of.map((part) => mapLeaves(part, f)) }
+
+type Leaf = Scope | Template | Check
+
+const isLeaf = (self: Expression): self is Leaf => self._tag !== "All" && self._tag !== "Any"
+
+const leaves = (self: Expression): ReadonlyArray<Leaf> => (isLeaf(self) ? [self] : self.of.flatMap(leaves))
 
 /** Returns the checks, in order. */
-export const checks = (self: Expression): ReadonlyArray<Check> => {
-  switch (self._tag) {
-    case "Scope":
-      return []
-    case "Check":
-      return [self]
-    default:
-      return self.of.flatMap(checks)
-  }
-}
+export const checks = (self: Expression): ReadonlyArray<Check> => leaves(self).filter((leaf) => leaf._tag === "Check")
+
+/** Returns the scopes that a request must compute. */
+export const templates = (self: Expression): ReadonlyArray<Template> =>
+  leaves(self).filter((leaf) => leaf._tag === "Template")
+
+/** Returns the scopes, including those that a request has computed. */
+export const scopes = (self: Expression): ReadonlyArray<Scope> => leaves(self).filter((leaf) => leaf._tag === "Scope")
 
 /** Returns the alternatives that need none of these checks. Returns `undefined` if there is none. */
 export const without = (self: Expression, failed: ReadonlyArray<Check>): Expression | undefined => {
   switch (self._tag) {
     case "Scope":
+    case "Template":
       return self
     case "Check":
       return failed.includes(self) ? undefined : self
@@ -136,6 +162,7 @@ export const without = (self: Expression, failed: ReadonlyArray<Check>): Express
 export const hasScopes = (self: Expression, holds: (scope: string) => boolean): boolean => {
   switch (self._tag) {
     case "Scope":
+    case "Template":
       return holds(self.scope)
     case "Check":
       return true
@@ -172,6 +199,7 @@ export const maxAlternatives = 64
 export const alternatives = (self: Expression): ReadonlyArray<ReadonlyArray<string>> | undefined => {
   switch (self._tag) {
     case "Scope":
+    case "Template":
       return [[self.scope]]
     case "Check":
       return [[]]
@@ -222,6 +250,9 @@ export const decide = (
   switch (self._tag) {
     case "Scope":
       return holds(self.scope) ? yes : no
+    case "Template":
+      // The guard fills templates before it decides.
+      return no
     case "Check":
       if (self.isDeferred) return yes
       // The check counts as failed until it returns `true`, so that it is known if it fails with an error.

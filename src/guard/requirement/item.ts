@@ -5,7 +5,7 @@ import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { IsLiteral, IsUnion } from "../../core/lib/types.ts"
 import type * as schemes from "../scheme/scheme.ts"
-import type { Check, Expression } from "./expression.ts"
+import { type Check, type Expression, scopeNamed } from "./expression.ts"
 
 /**
  * Type-level fact that a token has at least one of the scopes `Scope`. A requirement proves every clause of a union.
@@ -146,8 +146,12 @@ export const check = <E, R, Scheme extends string>(
     isDeferred: false
   })
 
+/** Creates a scope that each request computes. Safe cast: the requirement's type holds the services. */
+export const scopeOf = (template: string, values: Effect.Effect<unknown>): Requirement<string, never> =>
+  wrap({ _tag: "Template", scope: template, values })
+
 export const ofItem = (item: Item<string, string>): Expression => {
-  if (typeof item === "string") return { _tag: "Scope", scope: item }
+  if (typeof item === "string") return scopeNamed(item)
   const expression = expressions.get(item)
   if (expression === undefined)
     throw new TypeError(

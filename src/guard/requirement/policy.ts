@@ -36,6 +36,8 @@ export interface Part {
   readonly required: RequiredScopes
   /** The challenge settings, if no outer guard requires scopes. */
   readonly settings: Challenge.Settings
+  /** Whether each request must compute scopes of this part before the decision (`fill.ts`). */
+  readonly isTemplate: boolean
   /** The scopes that every accepted token has. `undefined` if they depend on the token. */
   readonly proves: ReadonlySet<string> | undefined
   /** The required scopes. `undefined` if the expression has alternatives or checks. */
@@ -50,8 +52,9 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional" | 
   ...options,
   required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
   settings: options.scheme.settings(scopesToRequest(options, [])),
+  isTemplate: expression.templates(options.expression).length > 0,
   proves: expression.isConjunction(options.expression)
-    ? scope.setOf(expression.mentioned(options.expression))
+    ? scope.setOf(expression.scopes(options.expression).map(provenName))
     : undefined,
   scopes:
     expression.isConjunction(options.expression) && expression.checks(options.expression).length === 0
@@ -60,6 +63,9 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional" | 
   insufficient: new Map(),
   refusals: new Map()
 })
+
+/** The name under which a proof holds a scope: `read:{org}` for the scope `read:acme` that a request has computed. */
+export const provenName = ({ scope, template = scope }: expression.Scope): string => template
 
 /** Holds if one part holds. */
 export type PolicyClause = ReadonlyArray<Part>
@@ -117,44 +123,52 @@ export const holds = (
   return yes
 }
 
-/** Code of the user that runs for a request. */
+/** Code of the user that runs for a request, and that may fail with errors of a schema. */
 type Custom = expression.Check | Lookup
 
 const map = (
   policy: RequirementPolicy,
-  check: (check: expression.Check) => expression.Check,
+  leaf: Parameters<typeof expression.mapLeaves>[1],
   lookups: (lookups: ReadonlyArray<Lookup>) => ReadonlyArray<Lookup>
 ): RequirementPolicy =>
   policy.map((clause) =>
     clause.map((one) =>
-      part({ ...one, expression: expression.mapChecks(one.expression, check), lookups: lookups(one.lookups) })
+      part({ ...one, expression: expression.mapLeaves(one.expression, leaf), lookups: lookups(one.lookups) })
     )
   )
 
 /**
- * Prepares the checks and look-ups of a requirement for a route: provides the services around the requirement, and makes
- * their errors respond with the status of their schemas. Services of the request take precedence.
+ * Prepares the user code of a requirement for a route: provides the services around the requirement, and makes errors
+ * respond with the status of their schemas. Services of the request take precedence.
  */
 export const bindToRoute = (policy: RequirementPolicy, services: Context.Context<never>): RequirementPolicy => {
-  // The layer's scope lives as long as the program, so a check must use the request's scope.
+  // The layer's scope lives as long as the program, so user code must use the request's scope.
   const own = Context.omit(Scope.Scope)(services)
+  const bound = <A>(self: Effect.Effect<A>): Effect.Effect<A> =>
+    Effect.updateContext(self, (request: Context.Context<never>) => Context.merge(own, request))
   const bind = <A>(self: Effect.Effect<A>, { error }: Custom): Effect.Effect<A> =>
-    Effect.updateContext(error === undefined ? self : responding(self, error), (request: Context.Context<never>) =>
-      Context.merge(own, request)
-    )
+    bound(error === undefined ? self : responding(self, error))
   return map(
     policy,
-    (check) => ({ ...check, holds: (token) => bind(check.holds(token), check) }),
+    (leaf) => {
+      if (leaf._tag === "Check") return { ...leaf, holds: (token) => bind(leaf.holds(token), leaf) }
+      return leaf._tag === "Template" && leaf.values !== undefined ? { ...leaf, values: bound(leaf.values) } : leaf
+    },
     (lookups) => lookups.map((lookup) => ({ ...lookup, find: bind(lookup.find, lookup) }))
   )
 }
 
-/** Leaves the checks and look-ups to an inner guard. The scopes stay. */
+/** Leaves everything that runs user code to an inner guard. The other scopes stay. */
 export const deferCustom = (policy: RequirementPolicy): RequirementPolicy =>
-  custom(policy).length > 0
+  runsUserCode(policy)
     ? map(
         policy,
-        (check) => ({ ...check, isDeferred: true }),
+        (leaf) => {
+          if (leaf._tag === "Check") return { ...leaf, isDeferred: true }
+          return leaf._tag === "Template" && leaf.values !== undefined
+            ? expression.constantCheck(leaf.scope, true)
+            : leaf
+        },
         () => []
       )
     : policy
@@ -179,6 +193,13 @@ export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
 /** Returns the alternatives of a part, including implying scopes. Returns `undefined` if there are too many. */
 export const alternatives = ({ expression: self, scheme }: Part): ReadonlyArray<ReadonlyArray<string>> | undefined =>
   expression.alternatives(expression.mapScopes(self, (name) => scheme.implication.impliedBy(name)))
+
+/** Returns `true` if a policy runs user code: custom checks, look-ups, or values of placeholders. */
+export const runsUserCode = (policy: RequirementPolicy): boolean =>
+  custom(policy).length > 0 ||
+  policy.some((clause) =>
+    clause.some(({ expression: self }) => expression.templates(self).some(({ values }) => values !== undefined))
+  )
 
 /** Describes a policy in messages: `"a", "b" of the scheme "OAuth2"`. */
 export const describe = (policy: RequirementPolicy): string =>

@@ -17,6 +17,7 @@ const ofPart = ({ expression, optional, scheme }: Part): string => {
 const ofExpression = (self: Expression): string | undefined => {
   switch (self._tag) {
     case "Scope":
+    case "Template":
       return JSON.stringify(self.scope)
     case "Check":
       return `the check ${JSON.stringify(self.name)}`

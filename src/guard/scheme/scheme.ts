@@ -42,6 +42,9 @@ export interface Authentication {
   readonly reporter: Reporter
 }
 
+/** What a request without templates has computed. */
+export const noneFilled: ReadonlyMap<string, ReadonlyArray<string>> = new Map()
+
 /**
  * Proves that this scheme verified a token with these scopes for a request. Only the guard and
  * `auth.layerTestGranted` create proofs.
@@ -54,12 +57,21 @@ export class Proof {
   readonly token: VerifiedToken
   /** The scopes that a requirement mentions and the token has. The token may have more scopes. */
   readonly scopes: ReadonlySet<string>
+  /** The scopes that the request has computed, by their templates. */
+  readonly filled: ReadonlyMap<string, ReadonlyArray<string>>
 
-  constructor(scheme: Scheme, origin: Origin.Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
+  constructor(
+    scheme: Scheme,
+    origin: Origin.Origin,
+    token: VerifiedToken,
+    scopes: ReadonlySet<string>,
+    filled: ReadonlyMap<string, ReadonlyArray<string>> = noneFilled
+  ) {
     this.scheme = scheme
     this.origin = origin
     this.token = token
     this.scopes = scopes
+    this.filled = filled
   }
 
   /** Returns the proof in the context, if it is for this request. */

@@ -1,4 +1,5 @@
 /** Defines the OAuth flows of a scheme and creates its Security Scheme Object. */
+import { own } from "../../core/lib/ownProperties.ts"
 
 /**
  * Options for the authorization-code flow (RFC 6749 §4.1).
@@ -74,22 +75,33 @@ export interface ImplicitFlow {
 }
 
 /**
+ * Scopes of one flow among several (OpenAPI, "OAuth Flow Object").
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FlowScopes<Scope extends string> {
+  /** The declared scopes that documents list for this flow. Default: all scopes of the scheme. */
+  readonly scopes?: ReadonlyArray<Scope>
+}
+
+/**
  * OAuth flows of a scheme (OpenAPI, "OAuth Flows Object").
  *
  * @category models
  * @since 0.1.0
  */
-export interface Flows {
+export interface Flows<Scope extends string = string> {
   /** For users in a browser. */
-  readonly authorizationCode?: AuthorizationCodeFlow
+  readonly authorizationCode?: AuthorizationCodeFlow & FlowScopes<Scope>
   /** For programs that act on their own behalf. */
-  readonly clientCredentials?: ClientCredentialsFlow
+  readonly clientCredentials?: ClientCredentialsFlow & FlowScopes<Scope>
   /** For devices without a browser. */
-  readonly deviceAuthorization?: DeviceAuthorizationFlow
+  readonly deviceAuthorization?: DeviceAuthorizationFlow & FlowScopes<Scope>
   /** For clients that are older than OAuth 2.1. */
-  readonly password?: PasswordFlow
+  readonly password?: PasswordFlow & FlowScopes<Scope>
   /** For web pages that are older than OAuth 2.1. */
-  readonly implicit?: ImplicitFlow
+  readonly implicit?: ImplicitFlow & FlowScopes<Scope>
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -99,6 +111,10 @@ export type Definition = (version: string) => Fields
 
 const present = (fields: Fields): Fields =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+
+/** Returns the scopes that a flow lists. */
+const ofFlow = (scopes: Readonly<Record<string, string>>, listed: unknown): Readonly<Record<string, string>> =>
+  Array.isArray(listed) ? Object.fromEntries(Object.entries(scopes).filter(([name]) => listed.includes(name))) : scopes
 
 export const make =
   (options: {
@@ -123,7 +139,7 @@ export const make =
     const written = Object.fromEntries(
       Object.entries(present({ ...flows() })).map(([name, flow]) => [
         name === "deviceAuthorization" ? added(name) : name,
-        { ...(flow as Fields), scopes }
+        { ...(flow as Fields), scopes: ofFlow(scopes, own(flow, "scopes")) }
       ])
     )
     // Generated clients send no token for a scheme of type oauth2 without a flow that they know.
