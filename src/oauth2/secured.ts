@@ -255,9 +255,10 @@ const describe = ({ endpoint, isPublic: isPublicRoute, method, path, requirement
   // The set of middlewares begins with the innermost.
   const own = registry.policiesOf(Array.from(endpoint?.middlewares ?? []).toReversed())
   const policy = registry.combineAll([...requirements, ...own])
-  const isPublicEndpoint = isPublicRoute || Array.from(endpoint?.middlewares ?? []).some(isPublic)
-  if (isPublicEndpoint) return `${method} ${path} is public`
-  return `${method} ${path} requires ${policy.length === 0 ? "what its HttpApiSecurity middleware requires" : words.describe(policy)}`
+  // A requirement guards the route also inside `Public`.
+  if (policy.length > 0) return `${method} ${path} requires ${words.describe(policy)}`
+  const isMarked = isPublicRoute || Array.from(endpoint?.middlewares ?? []).some(isPublic)
+  return `${method} ${path} ${isMarked ? "is public" : "requires what its HttpApiSecurity middleware requires"}`
 }
 
 const foundOf = (route: RecordedRoute): Found => {
