@@ -73,8 +73,9 @@ export const noLog: Log = () => Effect.void
  *
  * **Details**
  *
- * The function is called once for each decision of a requirement, of `auth.prove` and of `auth.authorize`, and for each
- * error of `auth.refuse`. If two schemes grant access, each grant is one decision. A defect or an interruption is not a
+ * The function is called once for each decision of a requirement, of `auth.prove`, of `auth.authorize` and of
+ * `auth.layerRequest`. It is also called for each error of `auth.refuse`, and for each `SecurityError` that a protected
+ * handler creates. If two schemes grant access, each grant is one decision. A defect or an interruption is not a
  * decision.
  *
  * Provide the log to the app, to the layer of the scheme, or to the server. The handler or the response waits for the
