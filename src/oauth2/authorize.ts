@@ -44,8 +44,12 @@ export const make = (scheme: Scheme) => {
     token: VerifiedToken | undefined,
     required: ReadonlyArray<string>,
     fiber: CallingFiber
-  ): Effect.Effect<void> =>
-    report.granted(report.reporterOf(scheme, fiber.context), decider, token, () => required, fiber) ?? Effect.void
+  ): Effect.Effect<void> => {
+    const reporter = report.reporterOf(scheme, fiber.context)
+    return report.isRecorded(reporter, decider, token, fiber)
+      ? report.granted(reporter, decider, token, required, fiber)
+      : Effect.void
+  }
 
   const verify = (
     verified: Credential["verified"],

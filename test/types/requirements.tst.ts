@@ -3,7 +3,6 @@ import { Context, Data, Effect, type Layer, type Redacted, Schema } from "effect
 import {
   type AccessToken,
   BearerToken,
-  type Challenge,
   OAuth2,
   Requirement,
   type SecurityError,
@@ -13,7 +12,6 @@ import {
 } from "effect-oauth2"
 import type { HttpRouter } from "effect/http"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
-import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import { describe, expect, test } from "tstyche"
 import {
   auth,
@@ -245,17 +243,6 @@ describe("SecurityScopes", () => {
   test("adds no services to the type of an effect", () => {
     expect(SecurityScopes.require("a")(Effect.succeed(1))).type.toBe<Effect.Effect<number>>()
     expect(Effect.map(SecurityScopes, (required) => required.scopeStr)).type.toBe<Effect.Effect<string>>()
-  })
-})
-
-describe("Challenge", () => {
-  test("passes each renderer its own error type", () => {
-    expect<NonNullable<Challenge.Renderers["InvalidToken"]>>().type.toBe<
-      (
-        error: SecurityError.InvalidToken,
-        request: HttpServerRequest | undefined
-      ) => HttpServerResponse | Effect.Effect<HttpServerResponse, unknown, HttpServerRequest>
-    >()
   })
 })
 

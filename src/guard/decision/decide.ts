@@ -9,7 +9,7 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
-import { exitOf } from "../../core/lib/exit.ts"
+import { no, yes } from "../../core/lib/exit.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator } from "../../verifier/request/authenticator.ts"
@@ -149,9 +149,10 @@ const failing = (
 const grant = (self: GuardedRequest, accepted: ReadonlyArray<Accepted>): Effect.Effect<ReadonlyArray<Accepted>> => {
   let reported: Effect.Effect<void> | undefined
   for (const { accessToken, part, reporter } of accepted) {
-    const required = () => settingsOf(part, outerOf(self, part.scheme)).scopes
+    if (!report.isRecorded(reporter, self.guard.decider, accessToken, self.fiber)) continue
+    const required = settingsOf(part, outerOf(self, part.scheme)).scopes
     const one = report.granted(reporter, self.guard.decider, accessToken, required, self.fiber)
-    if (one !== undefined) reported = reported === undefined ? one : Effect.andThen(reported, one)
+    reported = reported === undefined ? one : Effect.andThen(reported, one)
   }
   return reported === undefined ? Exit.succeed(accepted) : Effect.as(reported, accepted)
 }
@@ -216,8 +217,9 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
       // Without a check, the decision is available now.
       // Safe cast: the types of the public API hold the errors of checks.
       const checked =
-        exitOf(holding) ??
-        (Effect.tapError(holding, reportCheckError(self, part, accessToken, failed, reporter)) as typeof holding)
+        holding === yes || holding === no
+          ? holding
+          : (Effect.tapError(holding, reportCheckError(self, part, accessToken, failed, reporter)) as typeof holding)
       return Effect.mapEager(checked, (holds) =>
         holds
           ? new Accepted(part, token, accessToken, reporter)

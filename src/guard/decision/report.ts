@@ -22,21 +22,34 @@ export interface Decider extends Pick<Decision, "decidedBy" | "endpoint"> {
 /** What a report adds to the error or the token. Computed only if somebody records decisions. */
 type Details = () => Pick<Facts, "required" | "missing" | "failedChecks">
 
-/** Counts a grant. Returns what remains to be done, or `undefined` if nobody records decisions. */
+/** Returns the log for a decision: that of the request, of the requirement, or of the scheme's layer. */
+const logOf = (reporter: Reporter, decider: Decider, fiber: CallingFiber): Decider["log"] =>
+  logIn(fiber.context) ?? decider.log ?? reporter.log
+
+/** Counts a grant. Returns `false` if nobody records decisions. */
+export const isRecorded = (
+  reporter: Reporter,
+  decider: Decider,
+  token: VerifiedToken | undefined,
+  fiber: CallingFiber
+): boolean => {
+  reporter.countGrant(token)
+  return isTraced(fiber) || logOf(reporter, decider, fiber) !== undefined
+}
+
+/** Reports a grant that was counted. */
 export const granted = (
   reporter: Reporter,
   decider: Decider,
   token: VerifiedToken | undefined,
-  required: () => ReadonlyArray<string>,
+  required: ReadonlyArray<string>,
   fiber: CallingFiber
-): Effect.Effect<void> | undefined => {
-  const reason = token === undefined ? "Anonymous" : "Token"
-  reporter.count("Granted", reason)
-  const log = logIn(fiber.context) ?? decider.log ?? reporter.log
-  if (log === undefined && !isTraced(fiber)) return
+): Effect.Effect<void> => {
   const { decidedBy, endpoint } = decider
-  const details = { detail: undefined, required: required(), missing: [], failedChecks: [] }
-  return report(reporter, log, { outcome: "Granted", reason, decidedBy, endpoint, token, ...details }, fiber)
+  const reason = token === undefined ? "Anonymous" : "Token"
+  const details = { detail: undefined, required, missing: [], failedChecks: [] }
+  const facts: Facts = { outcome: "Granted", reason, decidedBy, endpoint, token, ...details }
+  return report(reporter, logOf(reporter, decider, fiber), facts, fiber)
 }
 
 /**
@@ -53,7 +66,7 @@ export const refused = (
 ): Effect.Effect<void> | undefined => {
   const reason = reasonOf(error)
   reporter.count("Refused", reason)
-  const log = logIn(fiber.context) ?? decider.log ?? reporter.log
+  const log = logOf(reporter, decider, fiber)
   if (log === undefined && !isTraced(fiber)) return
   const { decidedBy, endpoint } = decider
   const facts = { outcome: "Refused", reason, detail: detailOf(error), decidedBy, endpoint, token } as const

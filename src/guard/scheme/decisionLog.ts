@@ -73,8 +73,9 @@ export const noLog: Log = () => Effect.void
  *
  * **Details**
  *
- * The function is called once for each decision of a requirement, of `auth.prove` and of `auth.authorize`, and for each
- * error of `auth.refuse`. If two schemes grant access, each grant is one decision. A defect or an interruption is not a
+ * The function is called once for each decision of a requirement, of `auth.prove`, of `auth.authorize` and of
+ * `auth.layerRequest`. It is also called for each error of `auth.refuse`, and for each `SecurityError` that a protected
+ * handler creates. If two schemes grant access, each grant is one decision. A defect or an interruption is not a
  * decision.
  *
  * Provide the log to the app, to the layer of the scheme, or to the server. The handler or the response waits for the
@@ -132,12 +133,19 @@ export class Reporter {
   readonly log: Log | undefined
   readonly #context: Context.Context<never>
   readonly #counters = new Map<Decision["reason"], counter.Counter>()
+  // Most decisions are grants to a token. A field is faster than a lookup.
+  #granted: counter.Counter | undefined
 
   constructor(scheme: string, context: Context.Context<never>) {
     this.scheme = scheme
     this.log = logIn(context)
     // The counters need the registry only, and the context may hold much more.
     this.#context = Context.make(Metric.MetricRegistry, Context.get(context, Metric.MetricRegistry))
+  }
+
+  countGrant(token: VerifiedToken | undefined): void {
+    if (token === undefined) this.count("Granted", "Anonymous")
+    else (this.#granted ??= this.#counter("Granted", "Token")).count++
   }
 
   /** Each outcome has its own reasons. */
