@@ -42,7 +42,7 @@ describe("OAuth2.describe", () => {
   test("takes requirements only", () => {
     expect(OAuth2.describe(auth.require("me"))).type.toBe<string>()
     expect(OAuth2.describe(OAuth2.either(auth.require("me"), auth.optional()))).type.toBe<string>()
-    // @ts-expect-error is not assignable to parameter of type
+    // @ts-expect-error Property '"~effect-oauth2/SecurityRequirement"' is missing in type 'Public'
     OAuth2.describe(OAuth2.Public("a reason"))
     // @ts-expect-error is not assignable to parameter of type
     OAuth2.describe("me")

@@ -37,14 +37,6 @@ export type NeedsGrant<Scope extends string, Name extends string = "OAuth2"> = S
       OAuth2.Granted<Name, Scope>
   : never
 
-// NeedsOneOf<"a" | "b", "a`, `b"> -> OAuth2.Missing<"A handler needs one of the scopes `a`, `b` …"> & OAuth2.Granted<"OAuth2", "a" | "b">
-export type NeedsOneOf<
-  Scope extends string,
-  Listed extends string,
-  Name extends string = "OAuth2"
-> = OAuth2.Missing<`A handler needs one of the scopes \`${Listed}\` of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`> &
-  OAuth2.Granted<Name, Scope>
-
 export type NeedsToken<Name extends string> =
   OAuth2.Missing<`A handler needs a token of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`> &
     OAuth2.Verified<Name>

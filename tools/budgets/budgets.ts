@@ -7,7 +7,7 @@ import type { Program } from "../sizes/measure.ts"
 const everyEntryPoint: Loads = {
   // The entry points of the package and of Signatures, and the eight chunks of rolldown.config.js. The documentation page
   // is one of them, because its layer must not wait for an import.
-  "effect-oauth2": { modules: 10, bytes: 330_000 },
+  "effect-oauth2": { modules: 10, bytes: 370_000 },
   effect: { modules: 220, bytes: 4_500_000 },
   jose: { modules: 9, bytes: 30_000 }
 }
@@ -34,6 +34,6 @@ export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_800 }
  * 9 kB more of Effect in the client than rolldown does.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 36_000, ownAndJose: 24_000 },
-  handler: { added: 70_000, ownAndJose: 48_000 }
+  client: { added: 40_000, ownAndJose: 27_000 },
+  handler: { added: 73_000, ownAndJose: 49_500 }
 }
