@@ -220,7 +220,7 @@ const documentationPage = (serve: Serve) => async () => {
     expect(path, response.status, 200)
   }
   for (const name of names) {
-    expect(name, await (await fetch(`${origin}/docs/swagger-ui-dist@5.0.0/${name}`)).text(), name)
+    expect(name, await (await fetch(`${origin}/docs/swagger-ui-dist/5.0.0/${name}`)).text(), name)
   }
 }
 
