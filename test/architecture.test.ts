@@ -27,6 +27,7 @@ const wings: Readonly<Record<string, Wing>> = {
   openApi: { uses: ["core", "guard"], steps: [] },
   oauth2: { uses: ["core", "verifier", "guard", "openApi"], steps: [] },
   swaggerUi: { uses: ["core", "openApi"], steps: [] },
+  resource: { uses: ["core", "guard"], steps: [] },
   testing: { uses: ["core", "verifier"], steps: [] }
 }
 

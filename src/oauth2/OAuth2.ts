@@ -100,6 +100,7 @@ type NoImplications = {}
  * | `scopes` | a scope is not a scope token (RFC 6749 §3.3) |
  * | `implies` | a scope is not declared, or a scope implies itself |
  * | `realm` | the realm is empty, or is not printable ASCII |
+ * | `resource` | the identifier is not an https URL, or has a fragment or an unusual path |
  * | URLs | a required URL is missing, or a URL contains white space |
  *
  * @category models

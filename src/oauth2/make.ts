@@ -25,6 +25,7 @@ import type { OAuth2Scheme } from "./oauth2Scheme.ts"
 import * as schemes from "../guard/scheme/scheme.ts"
 import * as schemeLayers from "./layers.ts"
 import { assertScopeTokens } from "../core/scope.ts"
+import * as resourceIdentifier from "../core/resourceIdentifier.ts"
 import { make as makeRequirement } from "../guard/middleware/securityRequirement.ts"
 import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
@@ -112,12 +113,14 @@ export const make = <
     throw new TypeError(`${where}: scopes must be an object that maps each scope to a description.`)
   }
   const names = Object.keys(options.scopes)
-  const { realm = name, renderers = {}, responses = "fastapi" } = options
+  const { realm = name, renderers = {}, resource, responses = "fastapi" } = options
   const { authScheme = "Bearer", definition, flows = {}, openIdConnectUrl, source } = ownProperties(kind)
   install()
   assertName(where, name)
   assertScopeTokens(where, names)
   assertRealm(where, realm)
+  const problem = resource === undefined ? undefined : resourceIdentifier.problemOf(resource)
+  if (problem !== undefined) throw new TypeError(`${where}: resource ${problem}.`)
   if (responses !== "fastapi" && responses !== "rfc6750") {
     throw new TypeError(`${where}: responses must be "fastapi" or "rfc6750".`)
   }
@@ -128,13 +131,19 @@ export const make = <
     ...Struct.pick(options, ["oauth2MetadataUrl"])
   })
 
+  const form = ownProperties({
+    responses,
+    realm,
+    authScheme,
+    ...(resource === undefined ? {} : { resourceMetadata: resourceIdentifier.metadataUrl(resource) })
+  })
   const scheme = schemes.make(name, {
     source,
     definition: securitySchemeObject.make(ownProperties({ ...options, flows, openIdConnectUrl, definition })),
     implication: implication.make(where, names, options.implies ?? {}),
     // Frozen, because the errors of many requests share the list.
-    settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers, authScheme }),
-    errors: errorSchemas.make(responses, realm, authScheme)
+    settings: (scopes) => ({ ...form, scopes: Object.freeze(scopes), renderers }),
+    errors: errorSchemas.make({ ...form, scopes: [], renderers: {} })
   })
 
   const assertDeclared = (method: string, scopes: ReadonlyArray<string>) => {
@@ -162,6 +171,7 @@ export const make = <
     name,
     scopes: options.scopes,
     description: options.description,
+    resource,
     flows,
     errors: scheme.errors,
     require: (...items: ReadonlyArray<Item>) => makeRequirement(policy("require", items, false)),
