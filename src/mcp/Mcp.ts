@@ -200,7 +200,7 @@ export const protect = <
     Layer.merge(
       endpoint.protect(server, requirement as never, details, new Set(allowedOrigins)) as Layer.Layer<A, E>,
       Metadata
-    ) as never
+    )
 }
 
 /**

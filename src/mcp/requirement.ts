@@ -7,7 +7,7 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as Redacted from "effect/Redacted"
 import { BearerToken } from "../core/BearerToken.ts"
 import * as Challenge from "../core/Challenge.ts"
-import { isSecurityError, NotAuthenticated, type SecurityError } from "../core/SecurityError.ts"
+import { isSecurityError, NotAuthenticated } from "../core/SecurityError.ts"
 import * as guard from "../guard/decision/guard.ts"
 import type { Handler } from "../guard/decision/decide.ts"
 import { bindToRoute, type RequirementPolicy } from "../guard/requirement/policy.ts"
@@ -37,32 +37,34 @@ const bind = (policy: RequirementPolicy) =>
     return Effect.succeed<Bound>({ policy: bindToRoute(policy, context), authentications, environment })
   })
 
-/** Provides the token of the environment to a message that did not come by HTTP. */
-const withCredential = (effect: Handler, { environment, policy }: Bound): Handler =>
+/**
+ * Runs the guard of a message. If the message did not come by HTTP, its token is that of the environment. Without a
+ * token, the guard refuses the message like a request without a token.
+ */
+const withToken = (guarded: Handler, { environment, policy }: Bound): Handler =>
   Effect.withFiber(({ context }) => {
-    if (Context.getOrUndefined(context, HttpServerRequest) !== undefined) return effect
-    if (environment !== undefined) return Effect.provideService(effect, BearerToken, environment)
+    if (Context.getOrUndefined(context, HttpServerRequest) !== undefined) return guarded
+    if (environment !== undefined) return Effect.provideService(guarded, BearerToken, environment)
     const [part] = policy.flat()
     const error = new NotAuthenticated({ reason: "NoCredentials" })
-    return refusal.fail(part === undefined ? error : Challenge.within(error, part.settings))
+    return Effect.fail(part === undefined ? error : Challenge.within(error, part.settings))
   })
 
 const guardWith = (bound: Bound, effect: Handler): Handler => {
   // Directly nested requirements are decided together, so their challenge names all scopes.
   const guarded = guard.make(bound.policy, bound.authentications, guardedOf.get(effect) ?? effect)
-  const result = withCredential(Effect.catchIf(guarded, isSecurityError, refusal.fail), bound)
+  const result = Effect.catchIf(withToken(guarded, bound), isSecurityError, refusal.fail)
   guardedOf.set(result, guarded)
   return result
 }
 
 /** Returns `true` if a token may call the registration, without running it. */
 const isGranted = (bound: Bound): Effect.Effect<boolean, refusal.Refused> => {
-  const decided = guard.make(bound.policy, bound.authentications, Effect.succeed(true))
-  // Safe cast: a guard adds security errors, and its checks have no other errors.
-  const hidden = Effect.catchIf(decided, isSecurityError, (error: SecurityError) =>
+  // Safe cast: the types of the requirement state the errors of its checks.
+  const guarded = guard.make(bound.policy, bound.authentications, Effect.succeed(true))
+  return Effect.catchIf(withToken(guarded, bound), isSecurityError, (error) =>
     error._tag === "AuthorizationServerUnavailable" ? refusal.fail(error) : Effect.succeed(false)
   ) as Effect.Effect<boolean, refusal.Refused>
-  return withCredential(hidden, bound) as Effect.Effect<boolean, refusal.Refused>
 }
 
 type Middleware = McpServer.Middleware<{
