@@ -90,7 +90,7 @@ export interface Options<
    * Scopes that the challenge of a 401 response names in addition to `require`. A client then requests these scopes at
    * the first log-in, and meets fewer 403 responses. Default: none.
    */
-  readonly initialScopes?: ReadonlyArray<Scope>
+  readonly initialScopes?: ReadonlyArray<NoInfer<Scope>>
   /**
    * Origins whose pages may call the server, such as `"https://inspector.example.com"`. Requests with another `Origin`
    * get 403 without a challenge, before their token is read. Pass the same list to `McpServer.layerHttp`. Default: none.

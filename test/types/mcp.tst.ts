@@ -1,7 +1,7 @@
 // Scopes that the tools, resources and prompts of an MCP server need, and the requirements that prove them.
-import { Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { McpProtocol, McpServer, Tool, Toolkit } from "effect/ai"
-import { type HttpRouter, HttpServerResponse } from "effect/http"
+import type { HttpRouter } from "effect/http"
 import { OAuth2, Requirement } from "effect-oauth2"
 import * as Mcp from "effect-oauth2/Mcp"
 import { describe, expect, test } from "tstyche"
@@ -9,6 +9,8 @@ import { auth, partners } from "./support.ts"
 
 const reading = Mcp.require(auth.require("items:read"))
 const writing = Mcp.require(auth.require("items:write"))
+
+class Rules extends Context.Service<Rules, object>()("test/Rules") {}
 
 const authorizationServers = ["https://idp.example.com"]
 const resource = "https://api.example.com/mcp"
@@ -30,7 +32,7 @@ const ToolsLive = Tools.toLayer({
 const Registered = McpServer.toolkit(Tools).pipe(Layer.provide(ToolsLive))
 
 /** What a server needs besides the router and the layer of its scheme. */
-type Needs<L> = Exclude<
+type Needs<L extends Layer.Any> = Exclude<
   Layer.Services<L>,
   HttpRouter.HttpRouter | OAuth2.Authentication<"OAuth2"> | HttpRouter.Request<"Error", unknown>
 >
@@ -50,7 +52,7 @@ describe("a tool that needs scopes", () => {
       Extract<HttpRouter.Request.Only<"Requires", Layer.Services<typeof one>>, OAuth2.Granted<"OAuth2", never>>
     >().type.toBe<OAuth2.Granted<"OAuth2", "items:write">>()
     // @ts-expect-error "A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require."
-    OAuth2.proven(one)
+    OAuth2.secured(one)
   })
 
   test("does not compile without the scope among its dependencies", () => {
@@ -80,7 +82,7 @@ describe("resources and prompts that need scopes", () => {
     for (const registrations of [Secret, Summary]) {
       const server = serverOf(registrations.pipe(Layer.provide(writing.layer))).pipe(protect)
       // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-      OAuth2.proven(server)
+      OAuth2.secured(server)
     }
   })
 
@@ -112,9 +114,9 @@ describe("Mcp.protect", () => {
 
   test("names the mistake if the layer adds no routes", () => {
     const server = Layer.empty.pipe(protect)
-    expect<Layer.Services<typeof server>>().type.toBeAssignableTo<unknown>()
-    // @ts-expect-error routes inside the requirement
-    OAuth2.proven(server)
+    type Pieces = HttpRouter.HttpRouter | OAuth2.Authentication<"OAuth2"> | HttpRouter.Request<"Error", never>
+    expect<Exclude<Layer.Services<typeof server>, Pieces>>().type.toBeAssignableTo<OAuth2.Missing<string>>()
+    expect<Exclude<Layer.Services<typeof server>, Pieces>>().type.not.toBe<never>()
   })
 })
 
@@ -127,14 +129,12 @@ describe("Mcp.require", () => {
       )
     ).pipe(protect)
     // @ts-expect-error A handler needs the scope `items:read` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    OAuth2.proven(server)
+    OAuth2.secured(server)
   })
 
   test("needs the services of its checks", () => {
-    const checked = Mcp.require(
-      auth.require(Requirement.check("own", () => Effect.as(HttpServerResponse.empty() as never, true)))
-    )
-    expect<Layer.Services<typeof checked.layer>>().type.not.toBe<never>()
+    const checked = Mcp.require(auth.require(Requirement.check("own", () => Effect.as(Rules, true))))
+    expect<Extract<Layer.Services<typeof checked.layer>, Rules>>().type.toBe<Rules>()
   })
 
   test("accepts only requirements", () => {
