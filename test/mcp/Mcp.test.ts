@@ -3,7 +3,18 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { HttpClient } from "effect/http"
 import * as Mcp from "effect-oauth2/Mcp"
-import { begin, callOf, message, metadata, modern, resource, send, served, serverOf } from "../support/mcpServer.ts"
+import {
+  begin,
+  callOf,
+  info,
+  message,
+  metadata,
+  modern,
+  resource,
+  send,
+  served,
+  serverOf
+} from "../support/mcpServer.ts"
 
 for (const responses of ["rfc6750", "fastapi"] as const) {
   const { origin, ran, Server } = serverOf(responses)
@@ -178,6 +189,32 @@ for (const responses of ["rfc6750", "fastapi"] as const) {
       })
     )
 
+    it.effect("runs nothing of a body that hides several calls", () =>
+      Effect.gen(function* () {
+        const token = "alice~mcp+files_read"
+        const session = yield* begin(token, "2025-03-26")
+        const [first, second] = [JSON.stringify(callOf("whoami")), JSON.stringify(callOf("write"))]
+        ran.length = 0
+        for (const body of [
+          `[[${first},${second}]]`,
+          `[[${first}],[${second}]]`,
+          `${first}\n${second}`,
+          `${first}${second}`,
+          `[${first}]\n[${second}]`,
+          `\uFEFF[${first},${second}]`,
+          `[${first},${second}`,
+          `{"jsonrpc":"2.0","id":1,"method":"ping","params":[${first},${second}]}`
+        ]) {
+          yield* send(token, body, session)
+          assert.deepStrictEqual(ran, [], body)
+        }
+        // Of two members with one name, both parsers read the last.
+        const twice = second.replace('"method"', '"method":"ping","method"')
+        const refused = yield* send(token, `[${first},${twice}]`, session)
+        assert.deepStrictEqual([refused.status, ran], [400, []])
+      })
+    )
+
     it.effect("keeps sessions from every other user", () =>
       Effect.gen(function* () {
         for (const protocol of ["2025-03-26", "2025-11-25"]) {
@@ -196,6 +233,10 @@ for (const responses of ["rfc6750", "fastapi"] as const) {
           assert.strictEqual((yield* send("alice~mcp", undefined, session, "DELETE")).status, 204)
           assert.strictEqual((yield* send("alice~mcp", callOf("whoami"), session)).status, 404)
         }
+        // A user cannot be made to use a session that somebody else began.
+        const session = yield* begin("mallory~mcp", "2025-03-26")
+        const initialize = message("initialize", { protocolVersion: "2025-03-26", capabilities: {}, clientInfo: info })
+        assert.strictEqual((yield* send("alice~mcp", initialize, session)).status, 404)
         const unknown = { "mcp-session-id": "00000000-0000-4000-8000-000000000000" }
         assert.strictEqual((yield* send("alice~mcp", callOf("whoami"), unknown)).status, 404)
       })
