@@ -162,8 +162,10 @@ export const protect = <
     initialScopes = [],
     require: items,
     resource = auth.resource,
-    ...metadata
+    ...rest
   } = ownProperties(options)
+  // A rest object inherits from Object.prototype.
+  const metadata = ownProperties(rest)
   const problem = resourceIdentifier.problemOf(resource)
   if (resource === undefined || problem !== undefined) {
     throw new TypeError(

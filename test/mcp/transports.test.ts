@@ -2,7 +2,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { McpProtocol, McpServer, McpTest, Tool, Toolkit } from "effect/ai"
-import { BearerToken } from "effect-oauth2"
+import { BearerToken, OAuth2 } from "effect-oauth2"
 import * as Mcp from "effect-oauth2/Mcp"
 import { info, metadata, modern, served, serverOf, Verifier } from "../support/mcpServer.ts"
 
@@ -104,6 +104,33 @@ layer(served(Global))("Mcp.require for the whole server, without Mcp.protect", (
       )
       const accepted = yield* modern("alice~mcp+files_read", "tools/call", { name: "read" })
       assert.deepStrictEqual([accepted.status, accepted.messages[0].result.content[0].text], [200, '"alice"'])
+    })
+  )
+})
+
+describe("Mcp.protect without a long-lived server", () => {
+  it.live("guards a server whose execution belongs to each request", () =>
+    Effect.gen(function* () {
+      const { auth, ran, Registrations } = serverOf("rfc6750")
+      const Server = McpServer.layerHttpRequestScoped({
+        ...info,
+        path: "/mcp",
+        protocols: [McpProtocol.v2026_07_28],
+        registrations: Registrations
+      }).pipe(
+        Mcp.protect(auth, { authorizationServers: ["https://idp.example.com"], require: ["mcp"] }),
+        OAuth2.secured,
+        Layer.provide(auth.layer(Verifier))
+      )
+      yield* Effect.gen(function* () {
+        const none = yield* modern(undefined, "tools/call", { name: "read" })
+        assert.deepStrictEqual([none.status, none.challenge], [401, `Bearer realm="OAuth2", scope="mcp", ${metadata}`])
+        const denied = yield* modern("alice~mcp", "tools/call", { name: "write" })
+        const needed = `Bearer error="insufficient_scope", scope="mcp files:read files:write", ${metadata}`
+        assert.deepStrictEqual([denied.status, denied.challenge, ran], [403, needed, []])
+        const accepted = yield* modern("alice~mcp+admin", "tools/call", { name: "write" })
+        assert.deepStrictEqual([accepted.status, ran], [200, ["write"]])
+      }).pipe(Effect.provide(served(Server)))
     })
   )
 })

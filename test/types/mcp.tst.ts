@@ -57,7 +57,7 @@ describe("a tool that needs scopes", () => {
 
   test("does not compile without the scope among its dependencies", () => {
     const Lax = Toolkit.make(Tool.make("write", { success: Schema.Void, dependencies: [reading.grant] }))
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
+    // @ts-expect-error Missing<"A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.">
     Lax.toLayer({ write: () => Effect.asVoid(auth.granted("items:write")) })
   })
 })
@@ -138,7 +138,7 @@ describe("Mcp.require", () => {
   })
 
   test("accepts only requirements", () => {
-    // @ts-expect-error is not assignable to parameter of type
+    // @ts-expect-error SecurityRequirement<string, unknown, McpErrorBase, unknown>
     Mcp.require(reading)
   })
 })
