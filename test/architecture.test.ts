@@ -27,6 +27,8 @@ const wings: Readonly<Record<string, Wing>> = {
   openApi: { uses: ["core", "guard"], steps: [] },
   oauth2: { uses: ["core", "verifier", "guard", "openApi"], steps: [] },
   swaggerUi: { uses: ["core", "openApi"], steps: [] },
+  resource: { uses: ["core", "guard"], steps: [] },
+  mcp: { uses: ["core", "guard", "oauth2", "resource"], steps: [] },
   testing: { uses: ["core", "verifier"], steps: [] }
 }
 

@@ -1,8 +1,10 @@
 /** Times the steps of a request alone, and whole routes without a socket. Compare the routes with the open route. */
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
+import { McpProtocol, McpServer, Tool, Toolkit } from "effect/ai"
 import { FetchHttpClient, HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { bench, group, run } from "mitata"
 import { BearerToken, Challenge, JwtVerifier, OAuth2, SecurityError, TokenVerifier } from "../../src/index.ts"
+import * as Mcp from "../../src/mcp/Mcp.ts"
 import { audience, serveIssuer } from "../harness/issuer.ts"
 import { minting } from "../harness/tokens.ts"
 import { fromContext } from "../../test/support/contextVerifier.ts"
@@ -23,6 +25,54 @@ const Open = HttpRouter.add(
 
 const Guarded = Open.pipe(auth.require("items:read"))
 
+const reading = Mcp.require(auth.require("items:read"))
+const Tools = Toolkit.make(Tool.make("list", { success: Schema.String }))
+const Registered = McpServer.toolkit(Tools).pipe(Layer.provide(Tools.toLayer({ list: () => Effect.succeed("items") })))
+
+const mcpServerOf = <A, E, R>(registrations: Layer.Layer<A, E, R>) =>
+  McpServer.layerHttp({
+    name: "items",
+    version: "1.0.0",
+    path: "/mcp",
+    protocols: [McpProtocol.v2026_07_28],
+    registrations
+  })
+
+const protect = Mcp.protect(auth, {
+  resource: "https://api.example.com/mcp",
+  authorizationServers: ["https://idp.example.com"]
+})
+const OpenMcp = mcpServerOf(Registered)
+const GuardedMcp = mcpServerOf(Registered.pipe(Layer.provide(reading.layer))).pipe(protect)
+
+/** Calls the tool. Each request has its own body. */
+const toolCall = (authorization: string) =>
+  new Request("http://localhost/mcp", {
+    method: "POST",
+    headers: {
+      authorization,
+      accept: "application/json, text/event-stream",
+      "content-type": "application/json",
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": "tools/call",
+      "mcp-name": "list"
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: {
+        name: "list",
+        arguments: {},
+        _meta: {
+          "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+          "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1.0.0" },
+          "io.modelcontextprotocol/clientCapabilities": {}
+        }
+      }
+    })
+  })
+
 const policy = { issuer: minter.issuer, audience }
 const Verifier = JwtVerifier.layer(policy).pipe(Layer.provide(FetchHttpClient.layer))
 const Uncached = JwtVerifier.layer({ ...policy, cache: false }).pipe(Layer.provide(FetchHttpClient.layer))
@@ -41,6 +91,12 @@ const program = Effect.gen(function* () {
     yield* HttpRouter.toHttpEffect(Guarded.pipe(Layer.provide(auth.layer(fromContext))))
   )
 
+  const openMcp = HttpEffect.toWebHandler(yield* HttpRouter.toHttpEffect(OpenMcp))
+  const guardedMcp = HttpEffect.toWebHandler(
+    yield* HttpRouter.toHttpEffect(GuardedMcp.pipe(Layer.provide(auth.layer(fromContext))))
+  )
+  const bearer = `Bearer ${compact}`
+
   const { verify } = yield* TokenVerifier
   const cached = verify(Redacted.make(compact))
   const uncached = yield* Effect.provide(TokenVerifier, yield* Layer.build(Uncached))
@@ -58,6 +114,10 @@ const program = Effect.gen(function* () {
   yield* Effect.promise(() => assertStatus(guarded, good, 200))
   yield* Effect.promise(() => assertStatus(guarded, garbage, 401))
 
+  yield* Effect.promise(() => assertStatus(openMcp, toolCall(bearer), 200))
+  yield* Effect.promise(() => assertStatus(guardedMcp, toolCall(bearer), 200))
+  yield* Effect.promise(() => assertStatus(guardedMcp, toolCall("Bearer garbage.garbage.garbage"), 401))
+
   group("steps", () => {
     bench("an effect that does nothing", () => Effect.runSync(Effect.void))
     bench("BearerToken.extract", () => Effect.runSync(extracted))
@@ -70,6 +130,10 @@ const program = Effect.gen(function* () {
     bench("protected, with layerTest", () => decided(good))
     bench("protected, cached token", () => guarded(good))
     bench("protected, malformed token", () => guarded(garbage))
+  })
+  group("calls of an MCP tool", () => {
+    bench("open", () => openMcp(toolCall(bearer)))
+    bench("protected endpoint and tool, cached token", () => guardedMcp(toolCall(bearer)))
   })
   yield* Effect.promise(() => run({ colors: process.stdout.isTTY }))
 })

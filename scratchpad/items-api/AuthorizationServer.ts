@@ -1,9 +1,9 @@
 /**
  * A real OAuth 2.1 and OpenID Connect authorization server on this machine, built with the package `oidc-provider`.
  *
- * The demo and the end-to-end tests use it. It issues JWT access tokens for one API (RFC 9068). `items-cli` uses the
- * client credentials grant. `items-docs` uses the authorization code grant with PKCE. All keys, sessions and grants are
- * in memory.
+ * The demos and the end-to-end tests use it. It issues JWT access tokens for one API (RFC 9068). `items-cli` uses the
+ * client credentials grant. `items-docs` and `mcp-client` use the authorization code grant with PKCE. All keys, sessions
+ * and grants are in memory.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -25,12 +25,20 @@ export interface Options {
   readonly redirectUris: ReadonlyArray<string>
   /** Browser origins that may call the token and userinfo endpoints. */
   readonly origins: ReadonlyArray<string>
+  /** Scopes of the API. Default: those of the Items API. */
+  readonly scopes?: ReadonlyArray<string>
+  /** Redirect URIs of `mcp-client`. Default: none, so the client is not registered. */
+  readonly mcpRedirectUris?: ReadonlyArray<string>
 }
 
-/** The registered clients: a program with a secret, and the documentation page, which cannot keep a secret. */
+/**
+ * The registered clients: a program with a secret, and two clients that cannot keep a secret. `mcp-client` gets no
+ * refresh tokens, so that it asks the user for additional scopes.
+ */
 export const clients = {
   cli: { clientId: "items-cli", clientSecret: "items-cli-secret" },
-  docs: { clientId: "items-docs" }
+  docs: { clientId: "items-docs" },
+  mcp: { clientId: "mcp-client" }
 } as const
 
 export class AuthorizationServer extends Context.Service<
@@ -103,13 +111,16 @@ const listen = (port: number, handle: RequestListener) =>
       }).pipe(Effect.timeoutOption("2 seconds"), Effect.andThen(Effect.sync(() => server.closeAllConnections())))
   )
 
-const apiScopes = ["items:read", "items:write", "me"]
+const itemsScopes = ["items:read", "items:write", "me"]
 const oidcScopes = ["openid", "offline_access"]
 
 const minutes = (count: number) => count * 60
 const days = (count: number) => minutes(count * 24 * 60)
 
-const configuration = (options: Options, signingKey: jose.JWK): Configuration => ({
+const configuration = (
+  { mcpRedirectUris = [], scopes: apiScopes = itemsScopes, ...options }: Options,
+  signingKey: jose.JWK
+): Configuration => ({
   adapter: MemoryAdapter.make(),
   jwks: { keys: [signingKey] },
   cookies: { keys: [randomBytes(32).toString("base64url")] },
@@ -131,7 +142,19 @@ const configuration = (options: Options, signingKey: jose.JWK): Configuration =>
       grant_types: ["authorization_code", "refresh_token"],
       response_types: ["code"],
       redirect_uris: [...options.redirectUris]
-    }
+    },
+    ...(mcpRedirectUris.length === 0
+      ? []
+      : [
+          {
+            client_id: clients.mcp.clientId,
+            token_endpoint_auth_method: "none" as const,
+            application_type: "native" as const,
+            grant_types: ["authorization_code"],
+            response_types: ["code" as const],
+            redirect_uris: [...mcpRedirectUris]
+          }
+        ])
   ],
   clientBasedCORS: (_, origin) => options.origins.includes(origin),
   findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub }) }),

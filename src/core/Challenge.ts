@@ -12,6 +12,8 @@
  * Bodies are `{"detail": …}` with constant text. `scope` lists every required scope. It is omitted if no scope is
  * required, or if the token lacks no scope because a check refused it.
  *
+ * If the scheme has the option `resource`, every challenge ends with `resource_metadata="…"` (RFC 9728 §5.1).
+ *
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
@@ -107,6 +109,8 @@ export interface Settings {
   readonly renderers: Renderers
   /** The scheme of the challenge. Default: `"Bearer"`. */
   readonly authScheme?: AuthScheme
+  /** The URL of the API's metadata, for the last parameter of a `Bearer` challenge (RFC 9728 §5.1). Default: none. */
+  readonly resourceMetadata?: string
 }
 
 /**

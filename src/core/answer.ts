@@ -30,6 +30,7 @@ export interface Form {
   readonly realm: string
   readonly scopes: ReadonlyArray<string>
   readonly authScheme?: AuthScheme
+  readonly resourceMetadata?: string
 }
 
 /**
@@ -85,7 +86,14 @@ export const bearer = (params: Params): string =>
     ? "Bearer"
     : `Bearer ${params.map(([name, value]) => `${name}=${quote(name === "realm" ? value : restrict(value))}`).join(", ")}`
 
-/** Creates the challenge of a scheme. Only `Bearer` has parameters for errors and scopes (RFC 6750 §3). */
+/** Returns the parameters that extensions add to every challenge, in both formats. */
+const extensionsOf = (form: Pick<Form, "resourceMetadata">): Params => {
+  const resourceMetadata = own(form, "resourceMetadata")
+  // RFC 9728 §5.1
+  return typeof resourceMetadata === "string" ? [["resource_metadata", resourceMetadata]] : []
+}
+
+/** Creates the challenge of a scheme. Only `Bearer` has parameters for errors, scopes and extensions (RFC 6750 §3). */
 const challengeOf = ({ realm, responses, ...form }: Form, params: Params): string => {
   const quoted = `realm=${quote(realm)}`
   switch (own(form, "authScheme")) {
@@ -95,7 +103,7 @@ const challengeOf = ({ realm, responses, ...form }: Form, params: Params): strin
     case "APIKey":
       return responses === "fastapi" ? "APIKey" : `APIKey ${quoted}`
     default:
-      return bearer(params)
+      return bearer([...params, ...extensionsOf(form)])
   }
 }
 

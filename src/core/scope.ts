@@ -9,7 +9,7 @@ import { GrantedScopes } from "./lib/grantedScopes.ts"
 
 const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 
-const isScopeToken = (value: unknown): value is string => typeof value === "string" && scopeToken.test(value)
+export const isScopeToken = (value: unknown): value is string => typeof value === "string" && scopeToken.test(value)
 
 /** Throws a `TypeError` if a name is not a scope-token. `where` is the function that received the names. */
 export const assertScopeTokens = (where: string, scopes: Iterable<string>): void => {

@@ -126,6 +126,7 @@ export interface FlowsConstructor {
  * | `implies` | a scope is not declared, implies itself, or implies a scope that lacks one of its placeholders |
  * | `wildcards` | a scope has an asterisk that is not its last segment |
  * | `realm` | the realm is empty, or is not printable ASCII |
+ * | `resource` | the identifier is not an https URL, or has a fragment or an unusual path |
  * | URLs | a required URL is missing, or a URL contains white space |
  *
  * An app with two different schemes of one name does not start. Each of them must have a name of its own, because

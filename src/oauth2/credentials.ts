@@ -13,7 +13,7 @@ type CredentialOptions<
   Implies,
   Claims extends object,
   Wildcards extends boolean
-> = Omit<Options<Scopes, Implies, Claims, Wildcards>, "scopes" | "oauth2MetadataUrl"> & {
+> = Omit<Options<Scopes, Implies, Claims, Wildcards>, "scopes" | "oauth2MetadataUrl" | "resource"> & {
   /** The scope names, each with a description for users. Default: none. */
   readonly scopes?: Scopes
 }
@@ -199,6 +199,11 @@ export const basic: CredentialConstructor<unknown> = (name, options) =>
 export const bearer: CredentialConstructor<{
   /** A hint for readers of documents, such as `"JWT"`. Default: none. */
   readonly bearerFormat?: string
+  /**
+   * The identifier of the API as a protected resource, such as `"https://api.example.com/mcp"` (RFC 9728 §1.2). Every
+   * challenge then names the URL of the API's metadata, which `ResourceMetadata.layer` serves. Default: none.
+   */
+  readonly resource?: string
 }> = (name, options) => {
   const own = withScopes(options)
   return scheme("OAuth2.bearer", name, own, {

@@ -29,6 +29,7 @@ import type { SchemeOf } from "./oauth2Scheme.ts"
 import * as schemes from "../guard/scheme/scheme.ts"
 import * as schemeLayers from "./layers.ts"
 import { assertScopeTokens } from "../core/scope.ts"
+import * as resourceIdentifier from "../core/resourceIdentifier.ts"
 import { make as makeRequirement } from "../guard/middleware/securityRequirement.ts"
 import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
@@ -172,13 +173,15 @@ export const make = <
     throw new TypeError(`${where}: scopes must be an object that maps each scope to a description.`)
   }
   const names = Object.keys(options.scopes)
-  const { realm = name, renderers = {}, responses = "fastapi" } = options
+  const { realm = name, renderers = {}, resource, responses = "fastapi" } = options
   const { authScheme = "Bearer", definition, flows = {}, lateFlows, openIdConnectUrl, source } = ownProperties(kind)
   const flowsOf = new FlowsOf(where, names, flows, lateFlows)
   install()
   assertName(where, name)
   assertScopeTokens(where, names)
   assertRealm(where, realm)
+  const problem = resource === undefined ? undefined : resourceIdentifier.problemOf(resource)
+  if (problem !== undefined) throw new TypeError(`${where}: resource ${problem}.`)
   if (responses !== "fastapi" && responses !== "rfc6750") {
     throw new TypeError(`${where}: responses must be "fastapi" or "rfc6750".`)
   }
@@ -194,6 +197,12 @@ export const make = <
     ...Struct.pick(options, ["oauth2MetadataUrl"])
   })
 
+  const form = ownProperties({
+    responses,
+    realm,
+    authScheme,
+    ...(resource === undefined ? {} : { resourceMetadata: resourceIdentifier.metadataUrl(resource) })
+  })
   const scheme = schemes.make(name, {
     source,
     definition: securitySchemeObject.make(
@@ -201,8 +210,8 @@ export const make = <
     ),
     implication: implication.make(where, names, options.implies ?? {}, options.wildcards ?? false),
     // Frozen, because the errors of many requests share the list.
-    settings: (scopes) => ({ responses, realm, scopes: Object.freeze(scopes), renderers, authScheme }),
-    errors: errorSchemas.make(responses, realm, authScheme)
+    settings: (scopes) => ({ ...form, scopes: Object.freeze(scopes), renderers }),
+    errors: errorSchemas.make({ ...form, scopes: [], renderers: {} })
   })
 
   const isTemplate = (scope: string) => scheme.implication.templates.has(scope)
@@ -243,6 +252,7 @@ export const make = <
     name,
     scopes: options.scopes,
     description: options.description,
+    resource,
     get flows() {
       return flowsOf.current
     },

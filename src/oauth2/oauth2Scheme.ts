@@ -72,6 +72,8 @@ export interface OAuth2Scheme<
   readonly scopes: Readonly<Record<Scope | WildcardOf<Implies>, string>>
   /** The scheme's description in OpenAPI documents. */
   readonly description: string | undefined
+  /** The identifier of the API as a protected resource, unchanged (RFC 9728 §1.2). */
+  readonly resource: string | undefined
 
   /**
    * Requires a valid token that satisfies all of the given scopes and requirements.

@@ -56,6 +56,11 @@ export interface Options<
   /** The `realm` of challenges, in printable ASCII characters (RFC 9110 §11.5). Default: the scheme's name. */
   readonly realm?: string
   /**
+   * The identifier of the API as a protected resource, such as `"https://api.example.com/mcp"` (RFC 9728 §1.2). Every
+   * challenge then names the URL of the API's metadata, which `ResourceMetadata.layer` serves. Default: none.
+   */
+  readonly resource?: string
+  /**
    * Custom responses, by the error's tag, which may read the request. Documents contain their status and media type. The typed client of an
    * `HttpApi` decodes only standard responses, and reports the status of others. Default: standard responses.
    */

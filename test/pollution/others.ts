@@ -1,9 +1,15 @@
-/** Uses all other modules with options: providers, OpenAPI documents, the documentation page, and the test issuer. */
+/**
+ * Uses all other modules with options: providers, OpenAPI documents, the documentation page, metadata of resources, an
+ * MCP server, and the test issuer.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
+import { McpProtocol, McpServer } from "effect/ai"
 import { HttpRouter } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { OAuth2, OpenApiSecurity, Provider, SwaggerUi } from "effect-oauth2"
+import * as Mcp from "effect-oauth2/Mcp"
+import * as ResourceMetadata from "effect-oauth2/ResourceMetadata"
 import { TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
 import { authorizationServer } from "../support/authorizationServer.ts"
@@ -47,6 +53,42 @@ const page = async (): Promise<string> => {
   return bodies.join("\n")
 }
 
+/** The metadata of two resources, and the refusal of an MCP server. */
+const resources = async (): Promise<string> => {
+  const resource = "https://api.example.com/mcp"
+  const authorizationServers = ["https://idp.example.com"]
+  const auth = OAuth2.bearer("Mcp", { scopes: { mcp: "Use the server", read: "Read" }, resource })
+  const reading = Mcp.require(auth.require("read"))
+  const server = McpServer.layerHttp({
+    name: "files",
+    version: "1",
+    path: "/mcp",
+    protocols: [McpProtocol.v2026_07_28],
+    registrations: McpServer.resource({ uri: "test://a", name: "a", content: Effect.succeed("a") }).pipe(
+      Layer.provide(reading.layer)
+    )
+  }).pipe(Mcp.protect(auth, { authorizationServers, require: ["mcp"] }), Layer.provide(auth.layerTest("anonymous")))
+  const { dispose, handler } = HttpRouter.toWebHandler(
+    Layer.merge(
+      server,
+      ResourceMetadata.layer({ resource: "https://api.example.com", authorizationServers, name: "Files" })
+    ) as unknown as Layer.Layer<never, never, HttpRouter.HttpRouter>,
+    { disableLogger: true }
+  )
+  const bodies: Array<string> = []
+  for (const [path, init] of [
+    ["/.well-known/oauth-protected-resource", {}],
+    ["/.well-known/oauth-protected-resource/mcp", {}],
+    // Effect's own server refuses the metadata of a message if the prototype is polluted.
+    ["/mcp", { method: "POST" }]
+  ] as const) {
+    const response = await handler(new Request(`http://localhost${path}`, init))
+    bodies.push(`${response.status} ${response.headers.get("www-authenticate")} ${await response.text()}`)
+  }
+  await dispose()
+  return bodies.join("\n")
+}
+
 const tokens = Effect.gen(function* () {
   const issuer = yield* TestIssuer
   const jwt = jose.decodeJwt(yield* issuer.mint())
@@ -58,4 +100,4 @@ const tokens = Effect.gen(function* () {
 
 /** Returns all results as text. */
 export const others = async (): Promise<string> =>
-  JSON.stringify([providers(), await page(), await Effect.runPromise(tokens)])
+  JSON.stringify([providers(), await page(), await resources(), await Effect.runPromise(tokens)])

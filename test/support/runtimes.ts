@@ -1,4 +1,5 @@
 /** Says in one line which programs the tests leave out. Runs once, before all tests. */
+import * as clients from "../../clients/mcp.ts"
 import * as documents from "../../documents/tools.ts"
 import * as runtimes from "../../runtimes/install.ts"
 
@@ -6,7 +7,7 @@ export const leftOut = (names: ReadonlyArray<string>, folder: string): string =>
   `The tests leave out ${names.join(", ")}. To run them, install these programs with: npm ci --prefix ${folder}\n`
 
 export default (): void => {
-  for (const [folder, { missing }] of Object.entries({ documents, runtimes })) {
+  for (const [folder, { missing }] of Object.entries({ clients, documents, runtimes })) {
     const names = missing()
     if (names.length > 0) process.stderr.write(leftOut(names, folder))
   }

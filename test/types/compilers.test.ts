@@ -70,6 +70,7 @@ beforeAll(() => {
     compilerOptions: {
       paths: {
         "effect-oauth2": [join(root, "src/index.ts")],
+        "effect-oauth2/Mcp": [join(root, "src/mcp/Mcp.ts")],
         tstyche: [join(folder, "types/tstyche.d.ts")]
       }
     },

@@ -182,7 +182,7 @@ export type RouteSentence<Route extends string> =
 
 // A layer that adds routes needs the router. Handlers of an HttpApi and services do not.
 // NeedsRoutes<HttpRouter | Users> -> never; NeedsRoutes<Users> -> Missing<"…">
-type NeedsRoutes<R> = [Extract<R, HttpRouter.HttpRouter>] extends [never]
+export type NeedsRoutes<R> = [Extract<R, HttpRouter.HttpRouter>] extends [never]
   ? Missing<"routes inside the requirement: HttpRouter.add(…).pipe(auth.require(…)), before HttpRouter.serve. A layer without routes applies no requirement">
   : never
 

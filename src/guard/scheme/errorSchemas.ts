@@ -48,13 +48,8 @@ export const detailOf = (schema: Schema.Top): string | undefined => {
   return settings === undefined || !isSecurityError(error) ? undefined : answer(error, settings).body.detail
 }
 
-export const make = (
-  responses: Challenge.Responses,
-  realm: string,
-  authScheme: Challenge.AuthScheme
-): ErrorSchemasByTag => {
-  const settings: Challenge.Settings = { responses, realm, scopes: [], renderers: {}, authScheme }
-
+/** Creates the schemas of a scheme whose challenges have the given settings. */
+export const make = (settings: Challenge.Settings): ErrorSchemasByTag => {
   /**
    * `example` gives the status and the detail. `received` creates the error of a typed client from the response's
    * header.

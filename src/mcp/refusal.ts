@@ -1,0 +1,128 @@
+/** Converts a security error to the response of an MCP server: status and challenge for HTTP, and a JSON-RPC error. */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as HttpEffect from "effect/http/HttpEffect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Challenge from "../core/Challenge.ts"
+import { own } from "../core/lib/ownProperties.ts"
+import * as response from "../core/response.ts"
+import * as scope from "../core/scope.ts"
+import type { SecurityError } from "../core/SecurityError.ts"
+
+/** The endpoint that received a message. `Mcp.protect` provides it. */
+export interface Endpoint {
+  readonly resourceMetadata: string
+  /** Scopes that the challenge of a 401 response names in addition. */
+  readonly initialScopes: ReadonlyArray<string>
+}
+
+export const CurrentEndpoint = Context.Reference<Endpoint | undefined>("effect-oauth2/Mcp/Endpoint", {
+  defaultValue: () => undefined
+})
+
+/** A refusal as JSON-RPC represents it. MCP clients read the response's header. People and models read the message. */
+export class Refused extends Data.TaggedError("effect-oauth2/Mcp/Refused")<{
+  readonly code: number
+  readonly message: string
+  readonly data: unknown
+}> {}
+
+// Codes that a server may choose (-32000 to -32019). Other codes of this range belong to Effect or to the protocol.
+const codes: Readonly<Record<SecurityError["_tag"], number>> = {
+  NotAuthenticated: -32001,
+  InvalidRequest: -32001,
+  InvalidToken: -32001,
+  InsufficientScope: -32003,
+  AuthorizationServerUnavailable: -32004
+}
+
+const withoutScheme: Challenge.Settings = { responses: "rfc6750", realm: "OAuth2", scopes: [], renderers: {} }
+
+/**
+ * Returns the challenge settings of an error for MCP clients, which need the statuses of RFC 6750: with 401 instead of
+ * 403, they discard a valid token.
+ */
+const settingsOf = (error: SecurityError, endpoint: Endpoint | undefined): Challenge.Settings => {
+  const settings = response.responseOf(error)?.settings ?? withoutScheme
+  const isInitial = error._tag === "NotAuthenticated" || error._tag === "InvalidToken"
+  return {
+    ...settings,
+    responses: "rfc6750",
+    renderers: {},
+    scopes: isInitial ? scope.union(settings.scopes, endpoint?.initialScopes ?? []) : settings.scopes,
+    ...(endpoint === undefined ? {} : { resourceMetadata: endpoint.resourceMetadata })
+  }
+}
+
+/** Returns the response of the endpoint to a security error. */
+export const respond = (
+  error: SecurityError,
+  endpoint: Endpoint
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  response.isFromUpstream(error)
+    ? Challenge.respond(error)
+    : Effect.map(
+        Challenge.respond(Challenge.within(error, settingsOf(error, endpoint))),
+        HttpServerResponse.setHeader("cache-control", "no-store")
+      )
+
+interface Refusal {
+  readonly error: SecurityError
+  readonly settings: Challenge.Settings
+}
+
+// One HTTP response may have to answer several refused messages, if a batch reaches the server.
+const refusals = new WeakMap<object, Array<Refusal>>()
+
+/** Returns one answer to all refusals of a response, with the scopes of all messages. */
+const answerTo = (refusals: ReadonlyArray<Refusal>): Challenge.Answer => {
+  // A missing scope comes first, because the token itself is valid.
+  const [first] = refusals.toSorted(({ error }) => (error._tag === "InsufficientScope" ? -1 : 1))
+  if (first === undefined) throw new Error("A refused message has no refusal. This is a bug in effect-oauth2.")
+  const scopes = refusals
+    .filter(({ error }) => error._tag === first.error._tag)
+    .flatMap(({ settings }) => settings.scopes)
+  return Challenge.answer(first.error, { ...first.settings, scopes: scope.union(scopes, []) })
+}
+
+/** Fails with the JSON-RPC error. If the message came by HTTP, the response gets the status and the challenge, too. */
+export const fail = (error: SecurityError): Effect.Effect<never, Refused> =>
+  Effect.withFiber(({ context }) => {
+    const settings = settingsOf(error, Context.get(context, CurrentEndpoint))
+    const refusal = { error, settings }
+    const source = Context.getOrUndefined(context, HttpServerRequest)?.source
+    if (source !== undefined) {
+      const earlier = refusals.get(source)
+      if (earlier === undefined) {
+        const all = [refusal]
+        refusals.set(source, all)
+        HttpEffect.appendPreResponseHandlerUnsafe(context, (_, response) => {
+          const { headers, status } = answerTo(all)
+          return Effect.succeed(
+            HttpServerResponse.setHeaders(HttpServerResponse.setStatus(response, status), {
+              ...headers,
+              "cache-control": "no-store"
+            })
+          )
+        })
+      } else earlier.push(refusal)
+    }
+    const { body, headers } = Challenge.answer(error, settings)
+    const scopes =
+      error._tag === "InsufficientScope" && settings.scopes.length > 0 ? settings.scopes.join(" ") : undefined
+    const resourceMetadata = own(settings, "resourceMetadata")
+    const challenge = headers["www-authenticate"]
+    return Effect.fail(
+      new Refused({
+        code: codes[error._tag],
+        message: scopes === undefined ? body.detail : `${body.detail}. Required scopes: ${scopes}`,
+        data: {
+          ...(challenge === undefined ? {} : { challenge }),
+          ...(scopes === undefined ? {} : { scope: scopes }),
+          ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata })
+        }
+      })
+    )
+  })

@@ -1,0 +1,136 @@
+/** Requirements of MCP servers without HTTP, and without `Mcp.protect`. */
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Layer, Redacted, Schema } from "effect"
+import { McpProtocol, McpServer, McpTest, Tool, Toolkit } from "effect/ai"
+import { BearerToken, OAuth2 } from "effect-oauth2"
+import * as Mcp from "effect-oauth2/Mcp"
+import { info, metadata, modern, served, serverOf, Verifier } from "../support/mcpServer.ts"
+
+describe("Mcp.require without HTTP", () => {
+  const protocols = [McpProtocol.v2026_07_28, McpProtocol.v2025_11_25, McpProtocol.v2025_03_26] as const
+
+  /** Calls tools of a server with the token of the environment. */
+  const calls = (environment: Layer.Layer<never> | Layer.Layer<BearerToken>) =>
+    Effect.gen(function* () {
+      const { auth, ran } = serverOf("rfc6750")
+      const writing = Mcp.require(auth.require("files:write"), { hideFromLists: true })
+      const Tools = Toolkit.make(Tool.make("write", { success: Schema.String, dependencies: [writing.grant] }))
+      const Registrations = McpServer.toolkit(Tools).pipe(
+        Layer.provide(
+          Tools.toLayer({
+            write: () => Effect.map(auth.granted("files:write"), ({ subject }) => (ran.push("write"), subject))
+          })
+        ),
+        Layer.provide(writing.layer),
+        // Safe cast: the requirement reads the token only if the program provides one.
+        Layer.provide(environment as Layer.Layer<never>),
+        Layer.provide(auth.layer(Verifier))
+      )
+      const results: Array<unknown> = []
+      for (const protocol of protocols) {
+        const client = yield* McpTest.makeClient(Registrations, { protocols: [protocol] })
+        const { tools } = yield* client.listTools()
+        const called = yield* client.callTool({ name: "write", arguments: {} }).pipe(
+          Effect.map(({ content }) => content[0]),
+          Effect.catch(({ code, message }) => Effect.succeed({ code, message }))
+        )
+        results.push([tools.length, called, ran.splice(0)])
+      }
+      return results
+    }).pipe(Effect.scoped)
+
+  const token = (text: string) => Layer.succeed(BearerToken, Redacted.make(text))
+
+  it.live("uses the BearerToken that the program provides to the layer", () =>
+    Effect.gen(function* () {
+      const [modern, ...legacy] = yield* calls(token("env~files_write"))
+      for (const [listed, content, ran] of [modern, ...legacy] as ReadonlyArray<
+        [number, { readonly text: string }, unknown]
+      >) {
+        // Only newer protocols encode the text as JSON.
+        assert.deepStrictEqual([listed, content.text.replaceAll('"', ""), ran], [1, "env", ["write"]])
+      }
+    })
+  )
+
+  it.live("refuses every call without a token, and a call without its scopes", () =>
+    Effect.gen(function* () {
+      for (const result of yield* calls(Layer.empty)) {
+        assert.deepStrictEqual(result, [0, { code: -32001, message: "Not authenticated" }, []])
+      }
+      for (const result of yield* calls(token("env~files_read"))) {
+        const message = "Not enough permissions. Required scopes: files:write"
+        assert.deepStrictEqual(result, [0, { code: -32003, message }, []])
+      }
+      for (const result of yield* calls(token("env~bad"))) {
+        assert.deepStrictEqual(result, [0, { code: -32001, message: "Could not validate credentials" }, []])
+      }
+    })
+  )
+})
+
+const { auth, Registrations } = serverOf("fastapi")
+const everything = Mcp.require(auth.require("mcp"))
+
+const Global = McpServer.layerHttp({
+  ...info,
+  path: "/mcp",
+  protocols: [McpProtocol.v2026_07_28],
+  registrations: Registrations.pipe(Layer.provideMerge(everything.layerGlobal))
+}).pipe(Layer.provide(auth.layer(Verifier)))
+
+layer(served(Global))("Mcp.require for the whole server, without Mcp.protect", (it) => {
+  it.effect("refuses calls without a token, and names the metadata of the scheme", () =>
+    Effect.gen(function* () {
+      const none = yield* modern(undefined, "tools/call", { name: "read" })
+      assert.deepStrictEqual(
+        [none.status, none.challenge, none.messages[0].error.code],
+        [401, `Bearer realm="OAuth2", scope="mcp files:read", ${metadata}`, -32001]
+      )
+      const malformed = yield* modern(undefined, "tools/call", { name: "read" }, { authorization: "Bearer a b" })
+      assert.deepStrictEqual(
+        [malformed.status, malformed.challenge],
+        [400, `Bearer error="invalid_request", ${metadata}`]
+      )
+    })
+  )
+
+  it.effect("decides nested requirements together", () =>
+    Effect.gen(function* () {
+      const denied = yield* modern("alice~files_read", "tools/call", { name: "read" })
+      assert.deepStrictEqual(
+        [denied.status, denied.challenge],
+        [403, `Bearer error="insufficient_scope", scope="mcp files:read", ${metadata}`]
+      )
+      const accepted = yield* modern("alice~mcp+files_read", "tools/call", { name: "read" })
+      assert.deepStrictEqual([accepted.status, accepted.messages[0].result.content[0].text], [200, '"alice"'])
+    })
+  )
+})
+
+describe("Mcp.protect without a long-lived server", () => {
+  it.live("guards a server whose execution belongs to each request", () =>
+    Effect.gen(function* () {
+      const { auth, ran, Registrations } = serverOf("rfc6750")
+      const Server = McpServer.layerHttpRequestScoped({
+        ...info,
+        path: "/mcp",
+        protocols: [McpProtocol.v2026_07_28],
+        registrations: Registrations
+      }).pipe(
+        Mcp.protect(auth, { authorizationServers: ["https://idp.example.com"], require: ["mcp"] }),
+        OAuth2.secured,
+        Layer.provide(auth.layer(Verifier))
+      )
+      yield* Effect.gen(function* () {
+        const none = yield* modern(undefined, "tools/call", { name: "read" })
+        assert.deepStrictEqual([none.status, none.challenge], [401, `Bearer realm="OAuth2", scope="mcp", ${metadata}`])
+        const denied = yield* modern("alice~mcp", "tools/call", { name: "write" })
+        const needed = `Bearer error="insufficient_scope", scope="mcp files:read files:write", ${metadata}`
+        assert.deepStrictEqual([denied.status, denied.challenge, ran], [403, needed, []])
+        const accepted = yield* modern("alice~mcp+admin", "tools/call", { name: "write" })
+        assert.deepStrictEqual([accepted.status, ran], [200, ["write"]])
+      }).pipe(Effect.provide(served(Server)))
+    })
+  )
+})
