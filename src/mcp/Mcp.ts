@@ -119,7 +119,8 @@ export interface Options<
  *
  * **Gotchas**
  *
- * Set `audience` of the verifier to the audience of this server. MCP forbids servers to accept tokens for others.
+ * - Set `audience` of the verifier to the audience of this server. MCP forbids servers to accept tokens for others.
+ * - Use a scheme of bearer tokens. MCP clients send tokens only in the `Authorization` header.
  *
  * **Example** (Listing scopes that the first log-in requests)
  *
