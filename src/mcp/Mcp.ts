@@ -248,6 +248,8 @@ export interface McpRequirement<Name extends string, Provides, R> extends McpSer
  *
  * **Gotchas**
  *
+ * - Combine as `requirement.combine(custom)`. `custom.combine(requirement)` is built once for all servers of a program, so
+ *   each of them would use the verifier of the first server.
  * - The middleware must be able to set the status. If other middleware outside it sends a notification first, the
  *   response has already begun with 200. The tool still does not run.
  * - A check inside a running tool cannot change the status. Write the check as part of the requirement.
