@@ -119,7 +119,8 @@ export interface Options<
  *
  * **Gotchas**
  *
- * Set `audience` of the verifier to the audience of this server. MCP forbids servers to accept tokens for others.
+ * - Set `audience` of the verifier to the audience of this server. MCP forbids servers to accept tokens for others.
+ * - Use a scheme of bearer tokens. MCP clients send tokens only in the `Authorization` header.
  *
  * **Example** (Listing scopes that the first log-in requests)
  *
@@ -247,6 +248,8 @@ export interface McpRequirement<Name extends string, Provides, R> extends McpSer
  *
  * **Gotchas**
  *
+ * - Combine as `requirement.combine(custom)`. `custom.combine(requirement)` is built once for all servers of a program, so
+ *   each of them would use the verifier of the first server.
  * - The middleware must be able to set the status. If other middleware outside it sends a notification first, the
  *   response has already begun with 200. The tool still does not run.
  * - A check inside a running tool cannot change the status. Write the check as part of the requirement.

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type { McpErrorBase } from "effect/ai/McpSchema"
 import * as McpServer from "effect/ai/McpServer"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { BearerToken } from "../core/BearerToken.ts"
 import * as Challenge from "../core/Challenge.ts"
@@ -78,6 +79,20 @@ type Middleware = McpServer.Middleware<{
 /** An effect as Effect passes it to middleware: with a result that nobody can read. */
 type Opaque = Effect.Effect<McpServer.MiddlewareSuccess, McpErrorBase>
 
+/**
+ * Builds the middleware at each place where the program provides it. A memoized layer would use the verifier of the
+ * first server for every server.
+ */
+const perPlace = (middleware: Middleware): Middleware => {
+  const combine = middleware.combine.bind(middleware)
+  return Object.assign(middleware, {
+    layer: Layer.fresh(middleware.layer),
+    layerGlobal: Layer.fresh(middleware.layerGlobal),
+    // Safe cast: only the types of the combination differ.
+    combine: ((other: Middleware) => perPlace(combine(other))) as Middleware["combine"]
+  })
+}
+
 export const make = (policy: RequirementPolicy, hideFromLists: boolean): Middleware => {
   const bound = bind(policy)
   // Safe casts: Effect runs the middleware with an opaque effect, and the public type names what it provides.
@@ -89,7 +104,7 @@ export const make = (policy: RequirementPolicy, hideFromLists: boolean): Middlew
           isList(method) ? effect : (guardWith(bound, effect) as Opaque)
     )
   )
-  if (!hideFromLists) return guarding
+  if (!hideFromLists) return perPlace(guarding)
   // Hides the registration only from lists. A call is refused with the scopes, so a client can request them.
   const hiding = McpServer.visibility(
     Effect.map(
@@ -99,5 +114,5 @@ export const make = (policy: RequirementPolicy, hideFromLists: boolean): Middlew
           isList(method) ? isGranted(bound) : Effect.succeed(true)
     )
   )
-  return hiding.combine(guarding)
+  return perPlace(hiding.combine(guarding))
 }

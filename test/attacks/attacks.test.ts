@@ -105,6 +105,7 @@ describe("the table of attacks", () => {
       "- that the next valid token is accepted",
       "",
       "`test/verifier/KeySet.model.test.ts` runs random sequences of outages, key rotations and floods against a model.",
+      "`test/mcp/Mcp.test.ts` attacks MCP servers: false `Mcp-Name` headers, hidden batches, sessions of other users, and pages of other origins.",
       "To update this page, run `UPDATE_DOCS=1 npx vitest run test/attacks`.",
       "",
       "| class | attack | cases | result |",

@@ -2,9 +2,10 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { McpProtocol, McpServer, McpTest, Tool, Toolkit } from "effect/ai"
-import { BearerToken, OAuth2 } from "effect-oauth2"
+import { BearerToken, OAuth2, TokenVerifier } from "effect-oauth2"
 import * as Mcp from "effect-oauth2/Mcp"
 import { info, metadata, modern, served, serverOf, Verifier } from "../support/mcpServer.ts"
+import { verified } from "../support/TestVerifier.ts"
 
 describe("Mcp.require without HTTP", () => {
   const protocols = [McpProtocol.v2026_07_28, McpProtocol.v2025_11_25, McpProtocol.v2025_03_26] as const
@@ -131,6 +132,52 @@ describe("Mcp.protect without a long-lived server", () => {
         const accepted = yield* modern("alice~mcp+admin", "tools/call", { name: "write" })
         assert.deepStrictEqual([accepted.status, ran], [200, ["write"]])
       }).pipe(Effect.provide(served(Server)))
+    })
+  )
+})
+
+describe("one requirement in two servers", () => {
+  it.live("asks the verifier of the server that was called", () =>
+    Effect.gen(function* () {
+      const { auth } = serverOf("rfc6750")
+      const reading = Mcp.require(auth.require("files:read"))
+      const writing = Mcp.require(auth.require("files:write"))
+      const Tools = Toolkit.make(Tool.make("write", { success: Schema.String }))
+      const Live = Tools.toLayer({ write: () => Effect.succeed("written") })
+      const registrations = {
+        nested: McpServer.toolkit(Tools).pipe(
+          Layer.provide(Live),
+          Layer.provide(writing.layer),
+          Layer.provide(reading.layer)
+        ),
+        combined: McpServer.toolkit(Tools).pipe(Layer.provide(Live), Layer.provide(writing.combine(reading).layer)),
+        global: McpServer.toolkit(Tools).pipe(Layer.provide(Live), Layer.provideMerge(writing.layerGlobal))
+      }
+      for (const [how, registered] of Object.entries(registrations)) {
+        const called: Array<string> = []
+        const server = (path: `/${string}`) =>
+          McpServer.layerHttp({ ...info, path, protocols: [McpProtocol.v2026_07_28], registrations: registered }).pipe(
+            Layer.provide(
+              auth.layer(
+                TokenVerifier.layer({
+                  verify: () =>
+                    Effect.sync(() => {
+                      called.push(path)
+                      return verified(path, path === "/mcp" ? ["files:read"] : ["files:read", "files:write"])
+                    })
+                })
+              )
+            ),
+            // Each server has its own registrations.
+            Layer.fresh
+          )
+        const Both = Layer.merge(server("/other"), server("/mcp"))
+        const { challenge, status } = yield* modern("alice", "tools/call", { name: "write" }).pipe(
+          Effect.provide(served(Both))
+        )
+        assert.deepStrictEqual([how, status, called], [how, 403, ["/mcp"]])
+        assert.include(challenge ?? "", "files:write")
+      }
     })
   )
 })
