@@ -153,6 +153,50 @@ describe("requirement.provide", () => {
     })
   )
 
+  it.effect("works with scopes that the request computes, and with the proof of them", () =>
+    Effect.gen(function* () {
+      const scheme = OAuth2.authorizationCode("Templates", {
+        ...authorizationServer,
+        responses: "rfc6750",
+        scopes: { "read:{org}": "Read an organization" }
+      })
+      const lookup = Effect.map(scheme.granted("read:{org}"), ({ subject }) => `${subject} may read`)
+      const requirement = scheme.require("read:{org}").provide(CurrentUser, lookup)
+      const TemplateApi = HttpApi.make("templates")
+        .add(
+          HttpApiGroup.make("group")
+            .add(HttpApiEndpoint.get("get", "/api/:org", { params: { org: Schema.String }, success: Schema.String }))
+            .middleware(requirement)
+        )
+        .pipe(OAuth2.secured)
+      const send = yield* serve(
+        Layer.mergeAll(
+          HttpRouter.add("GET", "/routes/:org", text).pipe(requirement),
+          HttpApiBuilder.layer(TemplateApi).pipe(
+            Layer.provide(
+              HttpApiBuilder.group(TemplateApi, "group", (handlers) => handlers.handle("get", () => CurrentUser))
+            ),
+            Layer.provide(HttpServer.layerServices)
+          )
+        ).pipe(
+          OAuth2.secured,
+          Layer.provide(scheme.layer(new Verifier({ acme: ["read:acme"], literal: ["read:{org}"] }).layer))
+        )
+      )
+      for (const path of ["/routes/acme", "/api/acme"]) {
+        assert.strictEqual((yield* send(path, "acme")).body, `"acme may read"`, path)
+        const refused = yield* send(path, "literal")
+        assert.deepStrictEqual(
+          [refused.status, refused.challenge],
+          [403, `Bearer error="insufficient_scope", scope="read:acme"`],
+          path
+        )
+      }
+      assert.strictEqual((yield* send("/routes/other", "acme")).status, 403)
+      assert.strictEqual((yield* send("/api/other", "acme")).status, 403)
+    })
+  )
+
   it.effect("does not change the requirement itself", () =>
     Effect.gen(function* () {
       const plain = auth.require("me")
