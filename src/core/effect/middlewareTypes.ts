@@ -1,3 +1,5 @@
+import type * as Schema from "effect/Schema"
+
 /**
  * The types that `HttpApi` reads from the identifier of a middleware. Effect does not export the name of this property,
  * and a middleware whose identifier is an interface must declare it.
@@ -9,5 +11,15 @@ export interface MiddlewareTypes<Provides, Requires, Errors> {
     readonly error: Errors
     readonly clientError: never
     readonly requiredForClient: false
+  }
+}
+
+/** The types that `effect/rpc` reads from the identifier of a middleware. */
+export interface RpcMiddlewareTypes<Provides, Requires, Error extends Schema.Top> {
+  readonly "~effect/rpc/RpcMiddleware": {
+    readonly provides: Provides
+    readonly requires: Requires
+    readonly error: Error
+    readonly clientError: never
   }
 }

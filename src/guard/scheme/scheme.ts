@@ -5,6 +5,7 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { CredentialSource } from "../../core/credentialSource.ts"
+import type { Call } from "../../core/effect/rpc.ts"
 import type { Definition } from "./securitySchemeObject.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
@@ -30,11 +31,11 @@ export interface Scheme {
   readonly optionalProof: Context.Reference<Proof | undefined>
 }
 
-/** The run-time value of `Authentication`: the middleware that `HttpApi` calls, with its authenticator. */
+/** The run-time value of `Authentication`: the middleware that `HttpApi` and `effect/rpc` call, with its authenticator. */
 export interface Authentication {
   (
     handler: Effect.Effect<unknown, unknown, unknown>,
-    options: { readonly endpoint: HttpApiEndpoint.Top }
+    options: { readonly endpoint: HttpApiEndpoint.Top } | Call
   ): Effect.Effect<unknown, unknown, unknown>
   readonly scheme: Scheme
   readonly authenticator: Authenticator
