@@ -1,11 +1,15 @@
 /** Creates a scheme: validates its options and assembles its members. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { isReadonlyObject } from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import type { VerifiedToken } from "../core/AccessToken.ts"
 import type * as Challenge from "../core/Challenge.ts"
 import type { CredentialSource } from "../core/credentialSource.ts"
+import * as message from "../core/message.ts"
 import type { Options } from "./options.ts"
 import type { Item } from "../guard/requirement/item.ts"
 import * as requirements from "../guard/requirement/item.ts"
@@ -170,9 +174,23 @@ export const make = <
       const own = policy("prove", items, false)
       return (self: Effect.Effect<unknown, unknown, unknown>) => guard.make(own, new Map(), self)
     },
+    proveToken: (token: Redacted.Redacted, ...items: ReadonlyArray<Item>) => {
+      const own = policy("proveToken", items, false)
+      return (self: Effect.Effect<unknown, unknown, unknown>) => {
+        const guarded = guard.make(own, new Map(), self)
+        return Effect.withFiber(({ context }) =>
+          Effect.provideService(
+            guarded,
+            HttpServerRequest,
+            message.ofToken(Context.getOrUndefined(context, HttpServerRequest), Redacted.value(token))
+          )
+        )
+      }
+    },
     granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
     grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
     token: proof.all(scheme, []),
+    expiry: proof.expiry(scheme),
     optionalToken: proof.optional(scheme),
     check: (
       name: string,

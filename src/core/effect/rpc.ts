@@ -26,7 +26,11 @@ export const isGroup = (self: unknown): self is RpcGroup.RpcGroup<Rpc.AnyWithPro
 /** Adds the fields that `effect/rpc` reads from the key of a middleware. */
 export const middlewareKey = (key: Context.Key<never, unknown>, error: () => Schema.Top): RpcMiddleware.AnyService =>
   // Safe cast: these are all fields of `AnyService`. `~ClientError` exists only in types.
-  Object.defineProperty(Object.assign(key, { [middlewareTypeId]: middlewareTypeId, requiredForClient: false }), "error", {
-    get: error,
-    enumerable: true
-  }) as unknown as RpcMiddleware.AnyService
+  Object.defineProperty(
+    Object.assign(key, { [middlewareTypeId]: middlewareTypeId, requiredForClient: false }),
+    "error",
+    {
+      get: error,
+      enumerable: true
+    }
+  ) as unknown as RpcMiddleware.AnyService

@@ -58,12 +58,12 @@ const contextFor = (
     if (accessToken === undefined) continue
     // If the token is optional, the types have no proven scopes, so there is no proof.
     if (part.optional) {
-      result = addInPlace(result, scheme.optionalProof.key, new Proof(scheme, origin, accessToken, new Set()))
+      result = addInPlace(result, scheme.optionalProof.key, new Proof(scheme, origin, accessToken, new Set(), token))
     } else {
       const scopes = proven(part, accessToken)
       const earlier = Proof.find(result, scheme, origin) ?? proofOfConnection(result, scheme, origin)
       const all = earlier === undefined ? scopes : new Set([...stillProven(earlier, accessToken), ...scopes])
-      result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all))
+      result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all, token))
     }
     optional = Option.some(accessToken)
     result = addInPlace(result, AccessToken.key, accessToken)

@@ -124,7 +124,11 @@ export interface Requires<in out Name extends string, Provides, E, R>
 export interface RpcRequires<in out Name extends string, Provides, E, R>
   extends
     Authentication<Name>,
-    RpcMiddlewareTypes<Provides, Exclude<R, HttpServerRequest | Scope.Scope>, Schema.Codec<SecurityError | E, unknown>> {}
+    RpcMiddlewareTypes<
+      Provides,
+      Exclude<R, HttpServerRequest | Scope.Scope>,
+      Schema.Codec<SecurityError | E, unknown>
+    > {}
 
 /**
  * Middleware that protects procedures of `effect/rpc`.

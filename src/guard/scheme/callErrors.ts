@@ -41,7 +41,8 @@ const tags = [
 const encode = (error: SecurityError) => {
   const how = response.responseOf(error)
   const { body, headers } = answer(error, how?.settings ?? { responses: "rfc6750", realm: "OAuth2", scopes: [] })
-  const challenge = how !== undefined && how.challenges.length > 0 ? how.challenges.join(", ") : headers["www-authenticate"]
+  const challenge =
+    how !== undefined && how.challenges.length > 0 ? how.challenges.join(", ") : headers["www-authenticate"]
   return {
     _tag: error._tag,
     detail: body.detail,

@@ -2,11 +2,13 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { CredentialSource } from "../../core/credentialSource.ts"
 import type { Call } from "../../core/effect/rpc.ts"
 import type { Definition } from "./securitySchemeObject.ts"
+import * as invalidations from "../../verifier/cache/invalidations.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
@@ -53,12 +55,23 @@ export class Proof {
   readonly token: VerifiedToken
   /** The scopes that a requirement mentions and the token has. The token may have more scopes. */
   readonly scopes: ReadonlySet<string>
+  /** The token as the client sent it. `undefined` in a test without a request. */
+  readonly credential: Redacted.Redacted | undefined
+  /** The number of invalidations before the proof. */
+  readonly invalidations = invalidations.soFar()
 
-  constructor(scheme: Scheme, origin: Origin.Origin, token: VerifiedToken, scopes: ReadonlySet<string>) {
+  constructor(
+    scheme: Scheme,
+    origin: Origin.Origin,
+    token: VerifiedToken,
+    scopes: ReadonlySet<string>,
+    credential?: Redacted.Redacted
+  ) {
     this.scheme = scheme
     this.origin = origin
     this.token = token
     this.scopes = scopes
+    this.credential = credential
   }
 
   /** Returns the proof in the context, if it is for this request. */
