@@ -28,6 +28,7 @@ import * as requiredScopes from "../core/requiredScopes.ts"
 import type { OAuth2Scheme } from "./oauth2Scheme.ts"
 import * as schemes from "../guard/scheme/scheme.ts"
 import * as schemeLayers from "./layers.ts"
+import * as layerClient from "./layerClient.ts"
 import { assertScopeTokens } from "../core/scope.ts"
 import { make as makeRequirement } from "../guard/middleware/securityRequirement.ts"
 import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
@@ -199,6 +200,7 @@ export const make = <
     ) => requirements.check(name, holds, options, scheme),
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims),
+    layerClient: layerClient.make(scheme),
     withScopes: (...scopes: ReadonlyArray<string>) => {
       assertDeclared("withScopes", scopes)
       return Effect.updateService(SecurityScopes, (outer) => requiredScopes.extend(outer, scopes, scheme))

@@ -1,9 +1,11 @@
 /** Defines the public type of a security scheme. */
 import type * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
 import type { AccessToken, OptionalAccessToken, VerifiedToken } from "../core/AccessToken.ts"
 import type { BearerToken } from "../core/BearerToken.ts"
@@ -575,6 +577,51 @@ export interface OAuth2Scheme<
   readonly layer: <E, R>(
     verifier: Layer.Layer<TokenVerifier, E, R>
   ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E, R>
+
+  /**
+   * Creates the layer that sends a token with each request of a typed client, for `RpcClient` and `HttpApiClient`.
+   *
+   * **Details**
+   *
+   * - The effect runs for each call, so it can return a renewed token. Public endpoints and procedures get no token.
+   * - A header that the program sets for one call takes precedence.
+   * - Of the schemes of `OAuth2.either`, the layer of the first one sends the token.
+   * - A scheme with passwords, or with an API key in a query or a cookie, throws a `TypeError`.
+   *
+   * **Example** (Calling procedures over a WebSocket)
+   *
+   * ```ts
+   * import { Effect, Layer, Redacted, Schema } from "effect"
+   * import { Rpc, RpcClient, RpcGroup, RpcSerialization } from "effect/rpc"
+   * import { Socket } from "effect/socket"
+   * import { auth } from "./auth.ts"
+   *
+   * const Items = RpcGroup.make(
+   *   Rpc.make("Owner", { success: Schema.String }).middleware(auth.require("items:read").rpc)
+   * )
+   *
+   * const Client = Layer.mergeAll(
+   *   auth.layerClient({ token: Effect.succeed(Redacted.make("token")) }),
+   *   RpcClient.layerProtocolSocket().pipe(
+   *     Layer.provide(Socket.layerWebSocket("wss://api.example.com/rpc")),
+   *     Layer.provide([Socket.layerWebSocketConstructorGlobal, RpcSerialization.layerJson])
+   *   )
+   * )
+   *
+   * export const owner = Effect.gen(function* () {
+   *   const client = yield* RpcClient.make(Items)
+   *   return yield* client.Owner()
+   * }).pipe(Effect.scoped, Effect.provide(Client))
+   * ```
+   */
+  readonly layerClient: <R = never>(options: {
+    /** Returns the token for a call. */
+    readonly token: Effect.Effect<Redacted.Redacted, never, R>
+  }) => Layer.Layer<
+    RpcMiddleware.ForClient<Authentication<Name>> | HttpApiMiddleware.ForClient<Authentication<Name>>,
+    never,
+    R
+  >
 
   /**
    * Layer that authorizes the request in the context, and provides `BearerToken` and `AccessToken`.
