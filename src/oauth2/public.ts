@@ -11,7 +11,7 @@ import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import * as Challenge from "../core/Challenge.ts"
-import type { MiddlewareTypes, RpcMiddlewareTypes } from "../core/effect/middlewareTypes.ts"
+import type { MiddlewareTypes, RpcMiddlewareKey, RpcMiddlewareTypes } from "../core/effect/middlewareTypes.ts"
 import { middlewareKey } from "../core/effect/rpc.ts"
 import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
 import * as response from "../core/response.ts"
@@ -63,12 +63,8 @@ export interface Public extends Context.Key<PublicEndpoint, HttpApiMiddleware.Ht
     layerRequires: never
   }>
   /** The mark as middleware for `effect/rpc`: `Rpc.make("Health").middleware(OAuth2.Public("…").rpc)`. */
-  readonly rpc: Context.Key<PublicProcedure, RpcMiddleware.RpcMiddleware<never, never, never>> & {
-    readonly "~effect/rpc/RpcMiddleware": RpcMiddleware.TypeId
-    readonly error: Schema.Never
-    readonly requiredForClient: false
-    readonly "~ClientError": never
-  }
+  readonly rpc: Context.Key<PublicProcedure, RpcMiddleware.RpcMiddleware<never, never, never>> &
+    RpcMiddlewareKey<Schema.Never>
 }
 
 const reasons = new WeakMap<object, string>()

@@ -1,3 +1,4 @@
+import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
 
 /**
@@ -22,4 +23,13 @@ export interface RpcMiddlewareTypes<Provides, Requires, Error extends Schema.Top
     readonly error: Error
     readonly clientError: never
   }
+}
+
+/** The members that `effect/rpc` reads from the key of a middleware. */
+export interface RpcMiddlewareKey<Error extends Schema.Top> {
+  readonly "~effect/rpc/RpcMiddleware": RpcMiddleware.TypeId
+  /** The schema of the errors, which `RpcClient` decodes. */
+  readonly error: Error
+  readonly requiredForClient: false
+  readonly "~ClientError": never
 }

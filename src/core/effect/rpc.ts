@@ -6,7 +6,6 @@ import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
 
 const middlewareTypeId: RpcMiddleware.TypeId = "~effect/rpc/RpcMiddleware"
-const groupTypeId = "~effect/rpc/RpcGroup"
 const streamTypeId = "~effect/rpc/RpcSchema/StreamSchema"
 
 /** The second argument of a middleware for a call. All middleware of one call receives the same object. */
@@ -19,9 +18,13 @@ export const isCall = (options: object): options is Call => Object.hasOwn(option
 export const isStream = ({ successSchema }: Pick<Rpc.AnyWithProps, "successSchema">): boolean =>
   streamTypeId in successSchema
 
-/** Returns `true` for an `RpcGroup`. */
+/** Returns `true` for an `RpcGroup`, which has no type id at run time. */
 export const isGroup = (self: unknown): self is RpcGroup.RpcGroup<Rpc.AnyWithProps> =>
-  typeof self === "function" && Object.hasOwn(self, groupTypeId)
+  typeof self === "function" &&
+  Object.hasOwn(self, "toLayerHandler") &&
+  Object.hasOwn(self, "requests") &&
+  "requests" in self &&
+  self.requests instanceof Map
 
 /** Adds the fields that `effect/rpc` reads from the key of a middleware. */
 export const middlewareKey = (key: Context.Key<never, unknown>, error: () => Schema.Top): RpcMiddleware.AnyService =>

@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../../core/AccessToken.ts"
 import type { BearerToken } from "../../core/BearerToken.ts"
-import type { MiddlewareTypes, RpcMiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
+import type { MiddlewareTypes, RpcMiddlewareKey, RpcMiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
 import type { IsUnion, Listed } from "../../core/lib/types.ts"
 import type { Missing } from "../../core/missing.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
@@ -136,18 +136,15 @@ export interface RpcRequires<in out Name extends string, Provides, E, R>
  * @category models
  * @since 0.1.0
  */
-export interface RpcRequirement<Name extends string, Provides, E = never, R = never> extends Context.Key<
-  Name extends string
-    ? Missing<SchemeSentence<Name>> & RpcRequires<Name, Provides, E, R | AuthenticationsOf<Name>>
-    : never,
-  RpcMiddleware.RpcMiddleware<Provides, SecurityError | E, R>
-> {
-  readonly "~effect/rpc/RpcMiddleware": RpcMiddleware.TypeId
-  /** The schema of the errors, which `RpcClient` decodes. */
-  readonly error: Schema.Codec<SecurityError | E, unknown>
-  readonly requiredForClient: false
-  readonly "~ClientError": never
-}
+export interface RpcRequirement<Name extends string, Provides, E = never, R = never>
+  extends
+    Context.Key<
+      Name extends string
+        ? Missing<SchemeSentence<Name>> & RpcRequires<Name, Provides, E, R | AuthenticationsOf<Name>>
+        : never,
+      RpcMiddleware.RpcMiddleware<Provides, SecurityError | E, R>
+    >,
+    RpcMiddlewareKey<Schema.Codec<SecurityError | E, unknown>> {}
 
 // AuthenticationsOf<"OAuth2"> -> never; AuthenticationsOf<"A" | "B"> -> NeedsAuthentication<"A" | "B">. `effect/rpc`
 // finds one scheme by its key. The guard finds the others in the context of the handlers.
@@ -343,7 +340,8 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
    *
    * - Each call is decided anew, over HTTP and over a WebSocket. The credential comes from the headers of the call. A
    *   call without its own header uses that of the upgrade request, or of the HTTP request.
-   * - Handlers can use `auth.granted`, `auth.token` and `AccessToken`, as on a route. The client receives the errors of
+   * - Handlers can use `auth.granted`, `auth.token` and `AccessToken`, as on a route. `HttpServerRequest` is the request
+   *   of the connection with the credential of the call. The client receives the errors of
    *   the scheme. Nested requirements are decided together, outermost first.
    * - A stream fails with `InvalidToken` when its token expires or is invalidated.
    * - If a requirement around the connection accepted another user's token, the call fails with `InvalidToken`.
@@ -374,7 +372,7 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
    * })
    * ```
    */
-  readonly rpc: RpcRequirement<Name, Provides, E, R>
+  readonly rpc: RpcRequirement<Name, Provides | HttpServerRequest, E, R>
 }
 
 /**
