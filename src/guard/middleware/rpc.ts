@@ -59,5 +59,5 @@ const refusing = (guarded: Handler): Handler =>
   Effect.catchIf(guarded, isSecurityError, (error) =>
     response.isFromUpstream(error)
       ? Effect.die(response.uncaughtUpstreamError)
-      : Effect.fail(new callErrors.CallRefusal(error))
+      : Effect.fail(callErrors.refusalOf(error))
   )
