@@ -1,6 +1,6 @@
 /** Serves an `RpcGroup` over HTTP and a WebSocket, and calls it with real clients. */
 import { DateTime, Effect, Layer, Redacted } from "effect"
-import { FetchHttpClient, HttpServer } from "effect/http"
+import { FetchHttpClient, HttpClient, HttpClientRequest, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import { RpcClient, RpcSerialization } from "effect/rpc"
 import { Socket } from "effect/socket"
@@ -52,14 +52,13 @@ export const transports: Readonly<
 > = {
   HTTP: (headers = {}) =>
     Layer.unwrap(
-      Effect.map(portOf, (port) => RpcClient.layerProtocolHttp({ url: `http://127.0.0.1:${port}/http` }))
-    ).pipe(
-      Layer.provide([
-        FetchHttpClient.layer,
-        Layer.succeed(FetchHttpClient.RequestInit, { headers }),
-        RpcSerialization.layerNdjson
-      ])
-    ),
+      Effect.map(portOf, (port) =>
+        RpcClient.layerProtocolHttp({
+          url: `http://127.0.0.1:${port}/http`,
+          transformClient: HttpClient.mapRequest(HttpClientRequest.setHeaders(headers))
+        })
+      )
+    ).pipe(Layer.provide([FetchHttpClient.layer, RpcSerialization.layerNdjson])),
   WebSocket: (headers = {}) =>
     RpcClient.layerProtocolSocket().pipe(
       Layer.provide(Layer.unwrap(Effect.map(portOf, (port) => Socket.layerWebSocket(`ws://127.0.0.1:${port}/socket`)))),

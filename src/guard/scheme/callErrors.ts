@@ -48,7 +48,10 @@ export const refusalOf = (error: SecurityError): SecurityError => {
     has: (target, key) => (typeof key === "symbol" || key === "_tag") && key in target
   })
   wires.set(refusal, wire)
-  return response.markAsUpstream(refusal)
+  // A procedure may declare an error schema of the scheme, which encodes the challenge of this response.
+  const how = response.responseOf(error)
+  if (how !== undefined) response.setResponse(refusal, how)
+  return refusal
 }
 
 const make = (): Schema.Codec<SecurityError, unknown> =>
