@@ -105,6 +105,55 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
     )
 
   /**
+   * Reads the bearer token in the headers of a message, without verifying it.
+   *
+   * **When to use**
+   *
+   * Use for messages with headers of their own, such as those of a queue or of a WebSocket. `auth.proveToken` verifies
+   * the token.
+   *
+   * **Details**
+   *
+   * The rules are those for requests. Names of headers are not case-sensitive. An array is a header that was sent
+   * several times.
+   *
+   * **Example** (Handling a message of a queue)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { BearerToken } from "effect-oauth2"
+   * import { auth } from "./auth.ts"
+   *
+   * interface Message {
+   *   readonly headers: Readonly<Record<string, string>>
+   *   readonly item: number
+   * }
+   *
+   * const deleteItem = (id: number) => Effect.map(auth.granted("items:write"), ({ subject }) => `${subject} deleted ${id}`)
+   *
+   * export const onMessage = ({ headers, item }: Message) =>
+   *   Effect.flatMap(BearerToken.fromHeaders(headers), (token) =>
+   *     deleteItem(item).pipe(auth.proveToken(token, "items:write"))
+   *   )
+   * ```
+   *
+   * @see {@link BearerToken.extract} for the current request
+   * @since 0.1.0
+   */
+  static readonly fromHeaders = (
+    headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  ): Effect.Effect<Redacted.Redacted, NotAuthenticated | InvalidRequest> =>
+    Effect.flatMap(
+      BearerToken.MaxLength,
+      (maxLength): Effect.Effect<Redacted.Redacted, NotAuthenticated | InvalidRequest> => {
+        const credential = authorizationHeader.fromHeaders(headers, maxLength)
+        return typeof credential === "string"
+          ? Effect.succeed(authorizationHeader.redact(credential))
+          : Effect.fail(credential)
+      }
+    )
+
+  /**
    * Reads the bearer token of the current request, or returns `None` if the request has no bearer token.
    * Equivalent to FastAPI's `auto_error=False`.
    *

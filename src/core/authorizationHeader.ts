@@ -62,8 +62,27 @@ export const isToken = (presented: string): boolean =>
   !notToken68.test(presented) && (presented.includes("=") ? padding.test(presented) : presented !== "")
 
 /** Returns the bearer token of a request, or the reason why there is none. */
-export const fromRequest = (request: HttpServerRequest, maxLength: number): string | CredentialError => {
-  const value = presented(request, maxLength)
+export const fromRequest = (request: HttpServerRequest, maxLength: number): string | CredentialError =>
+  tokenIn(presented(request, maxLength))
+
+/** Returns the bearer token in headers that are not those of a request, or the reason why there is none. */
+export const fromHeaders = (
+  headers: Readonly<Record<string, unknown>>,
+  maxLength: number
+): string | CredentialError => {
+  const values = Object.entries(headers)
+    .filter(([name]) => name.toLowerCase() === "authorization")
+    .flatMap(([, value]) => value)
+    .filter((value) => value !== undefined)
+  const [value] = values
+  if (value === undefined) return noCredentials
+  if (values.length > 1) return severalCredentials
+  if (typeof value !== "string") return malformed
+  // If `maxLength` is NaN, the comparison is false and the header is refused.
+  return tokenIn(value.length <= maxLength ? value : tooLong)
+}
+
+const tokenIn = (value: string | CredentialError): string | CredentialError => {
   const text = typeof value === "string" ? parse(value) : value
   return typeof text !== "string" || isToken(text) ? text : malformed
 }

@@ -11,6 +11,8 @@ import { InvalidRequest, type NotAuthenticated } from "./SecurityError.ts"
 export interface CredentialSource {
   /** The name of the place in messages to operators, such as `cookie session`. */
   readonly place: string
+  /** The name of the header in lower case, if a message of a connection may set the credential. */
+  readonly header?: string
   /** The form of a credential in messages to operators. */
   readonly form: string
   /** Returns the credential, or the reason why there is none. Never throws. */
@@ -64,6 +66,7 @@ export const apiKey = (place: ApiKeyPlace, name: string, trustedOrigins: Readonl
     case "header":
       return {
         place: `${name} header`,
+        header: field,
         form,
         read: (request, maxLength) => judge(valuesInHeader(request, field), maxLength)
       }
@@ -107,6 +110,7 @@ const decodeUserPass = (credentials: string): string | undefined => {
 /** Reads `user:password` from the credentials of the scheme `Basic` (RFC 7617). */
 export const basic: CredentialSource = {
   place: "Authorization header",
+  header: "authorization",
   form: "Basic, a space, and user:password in base64",
   read: (request, maxLength) => {
     const header = authorizationHeader.presented(request, maxLength)

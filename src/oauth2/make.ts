@@ -4,12 +4,15 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { isReadonlyObject } from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import type { VerifiedToken } from "../core/AccessToken.ts"
 import type * as Challenge from "../core/Challenge.ts"
 import type { CredentialSource } from "../core/credentialSource.ts"
+import * as message from "../core/message.ts"
 import type { Options } from "./options.ts"
 import type { Item } from "../guard/requirement/item.ts"
 import * as requirements from "../guard/requirement/item.ts"
@@ -28,6 +31,7 @@ import * as requiredScopes from "../core/requiredScopes.ts"
 import type { SchemeOf } from "./oauth2Scheme.ts"
 import * as schemes from "../guard/scheme/scheme.ts"
 import * as schemeLayers from "./layers.ts"
+import * as layerClient from "./layerClient.ts"
 import { assertScopeTokens } from "../core/scope.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
 import { make as makeRequirement } from "../guard/middleware/securityRequirement.ts"
@@ -263,9 +267,23 @@ export const make = <
       const own = policy("prove", items, false)
       return (self: Effect.Effect<unknown, unknown, unknown>) => guard.make(own, new Map(), self, "prove")
     },
+    proveToken: (token: Redacted.Redacted, ...items: ReadonlyArray<Item>) => {
+      const own = policy("proveToken", items, false)
+      return (self: Effect.Effect<unknown, unknown, unknown>) => {
+        const guarded = guard.make(own, new Map(), self)
+        return Effect.withFiber(({ context }) =>
+          Effect.provideService(
+            guarded,
+            HttpServerRequest,
+            message.ofToken(Context.getOrUndefined(context, HttpServerRequest), Redacted.value(token))
+          )
+        )
+      }
+    },
     granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
     grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
     token: proof.all(scheme, []),
+    expiry: proof.expiry(scheme),
     optionalToken: proof.optional(scheme),
     check: (
       name: string,
@@ -281,6 +299,7 @@ export const make = <
     },
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims, flowsOf.resolved),
+    layerClient: layerClient.make(scheme),
     withScopes: (...scopes: ReadonlyArray<string>) => {
       assertRequirable("withScopes", scopes)
       const template = scopes.find(isTemplate)

@@ -1,13 +1,16 @@
 /** Defines the public type of a security scheme. */
 import type * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
 import type { AccessToken, OptionalAccessToken, VerifiedToken } from "../core/AccessToken.ts"
 import type { BearerToken } from "../core/BearerToken.ts"
 import type { Clause, Item, Requirement } from "../guard/requirement/item.ts"
-import type { SecurityError } from "../core/SecurityError.ts"
+import type { InvalidToken, SecurityError } from "../core/SecurityError.ts"
 import type { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import type { PublicEndpoint } from "./public.ts"
 import type { ImpliedBy, Requirable, WildcardOf, WithWildcards } from "../guard/scheme/implication.ts"
@@ -239,6 +242,45 @@ export interface OAuth2Scheme<
    * ```
    */
   readonly token: Effect.Effect<VerifiedToken<Claims>, never, NeedsToken<Name>>
+
+  /**
+   * Fails with `InvalidToken` when the request's token expires, or when `TokenVerifier.invalidate` is called for it.
+   *
+   * **When to use**
+   *
+   * Use to end a WebSocket or a stream with its token. A requirement decides only when the connection opens.
+   *
+   * **Details**
+   *
+   * The reason is `Expired` or `Rejected`. The exact `expiresAt` applies, without the verifier's clock tolerance. Calls of
+   * `invalidate` in other processes are not noticed.
+   *
+   * **Example** (Closing a WebSocket with a code)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+   * import { Socket } from "effect/socket"
+   * import { auth } from "./auth.ts"
+   *
+   * const echo = Effect.gen(function* () {
+   *   const request = yield* HttpServerRequest.HttpServerRequest
+   *   const socket = yield* request.upgrade
+   *   const { pull } = yield* socket.reader
+   *   const { write } = yield* socket.writer
+   *   yield* Effect.forever(Effect.flatMap(pull, (messages) => Effect.forEach(messages, write))).pipe(
+   *     Effect.raceFirst(auth.expiry),
+   *     // 4401 is a private code of this application (RFC 6455 §7.4.2).
+   *     Effect.catchTag("InvalidToken", () => write(new Socket.CloseEvent(4401, "token expired"))),
+   *     Effect.catchTag("SocketError", () => Effect.void)
+   *   )
+   *   return HttpServerResponse.empty()
+   * }).pipe(Effect.scoped)
+   *
+   * export const Echo = HttpRouter.add("GET", "/echo", echo).pipe(auth.require("items:read"))
+   * ```
+   */
+  readonly expiry: Effect.Effect<never, InvalidToken, NeedsToken<Name>>
 
   /**
    * Returns the token that this scheme verified, or `None` if the request is anonymous.
@@ -519,6 +561,50 @@ export interface OAuth2Scheme<
   >
 
   /**
+   * Runs an effect like `prove`, but only if the given token satisfies the requirements.
+   *
+   * **When to use**
+   *
+   * Use for a token that came in a message, such as the first message of a WebSocket. `prove` always decides about the
+   * token of the request.
+   *
+   * **Details**
+   *
+   * Inside the effect, the given token is the credential of the current request: for `granted`, for `authorizeOption`
+   * and for nested requirements. The proof counts for this effect only, and not for another message of the connection.
+   *
+   * If a requirement around the connection accepted another user's token, the effect fails with `InvalidToken`. Scopes
+   * that such a requirement has proven stay proven if the given token has them.
+   *
+   * **Example** (Authorizing the first message of a WebSocket)
+   *
+   * ```ts
+   * import { Effect, Redacted } from "effect"
+   * import { auth } from "./auth.ts"
+   *
+   * // Browsers cannot send an Authorization header with a WebSocket.
+   * export const onFirstMessage = (text: string) =>
+   *   Effect.map(auth.token, ({ subject }) => `hello ${subject}`).pipe(
+   *     auth.proveToken(Redacted.make(text), "items:read")
+   *   )
+   * ```
+   *
+   * @see {@link BearerToken.fromHeaders} to read the token from the headers of a message
+   */
+  readonly proveToken: <const Items extends ReadonlyArray<Item<Scope, Name>>>(
+    token: Redacted.Redacted,
+    ...items: Items
+  ) => <A, E, R>(
+    self: Effect.Effect<A, E, R>
+  ) => Effect.Effect<
+    A,
+    E | SecurityError | Item.Error<Items[number]>,
+    | Exclude<R, Authenticated<Name> | Grants<Name, Item.AllOf<Items>>>
+    | Authentication<Name>
+    | Item.Services<Items[number]>
+  >
+
+  /**
    * Creates the layer that authenticates requests with the given verifier.
    *
    * **Details**
@@ -546,6 +632,51 @@ export interface OAuth2Scheme<
   readonly layer: <E, R>(
     verifier: Layer.Layer<TokenVerifier, E, R>
   ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E | LayerError, R>
+
+  /**
+   * Creates the layer that sends a token with each request of a typed client, for `RpcClient` and `HttpApiClient`.
+   *
+   * **Details**
+   *
+   * - The effect runs for each call, so it can return a renewed token. Public endpoints and procedures get no token.
+   * - A header that the program sets for one call takes precedence.
+   * - Of the schemes of `OAuth2.either`, the layer of the first one sends the token.
+   * - A scheme with passwords, or with an API key in a query or a cookie, throws a `TypeError`.
+   *
+   * **Example** (Calling procedures over a WebSocket)
+   *
+   * ```ts
+   * import { Effect, Layer, Redacted, Schema } from "effect"
+   * import { Rpc, RpcClient, RpcGroup, RpcSerialization } from "effect/rpc"
+   * import { Socket } from "effect/socket"
+   * import { auth } from "./auth.ts"
+   *
+   * const Items = RpcGroup.make(
+   *   Rpc.make("Owner", { success: Schema.String }).middleware(auth.require("items:read").rpc)
+   * )
+   *
+   * const Client = Layer.mergeAll(
+   *   auth.layerClient({ token: Effect.succeed(Redacted.make("token")) }),
+   *   RpcClient.layerProtocolSocket().pipe(
+   *     Layer.provide(Socket.layerWebSocket("wss://api.example.com/rpc")),
+   *     Layer.provide([Socket.layerWebSocketConstructorGlobal, RpcSerialization.layerJson])
+   *   )
+   * )
+   *
+   * export const owner = Effect.gen(function* () {
+   *   const client = yield* RpcClient.make(Items)
+   *   return yield* client.Owner()
+   * }).pipe(Effect.scoped, Effect.provide(Client))
+   * ```
+   */
+  readonly layerClient: <R = never>(options: {
+    /** Returns the token for a call. */
+    readonly token: Effect.Effect<Redacted.Redacted, never, R>
+  }) => Layer.Layer<
+    RpcMiddleware.ForClient<Authentication<Name>> | HttpApiMiddleware.ForClient<Authentication<Name>>,
+    never,
+    R
+  >
 
   /**
    * Layer that authorizes the request in the context, and provides `BearerToken` and `AccessToken`.

@@ -7,9 +7,12 @@ import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type * as Layer from "effect/Layer"
+import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
+import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import * as Challenge from "../core/Challenge.ts"
-import type { MiddlewareTypes } from "../core/effect/middlewareTypes.ts"
+import type { MiddlewareTypes, RpcMiddlewareKey, RpcMiddlewareTypes } from "../core/effect/middlewareTypes.ts"
+import { middlewareKey } from "../core/effect/rpc.ts"
 import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
 import * as response from "../core/response.ts"
 import { isSecurityError } from "../core/SecurityError.ts"
@@ -28,7 +31,15 @@ import { callable, type PublicMark, type Seal } from "../guard/middleware/securi
 export interface PublicEndpoint extends PublicMark, MiddlewareTypes<never, PublicEndpoint, never> {}
 
 /**
- * Mark of a public endpoint, group, api or route.
+ * Identifier of the `Public` middleware for procedures, which every scheme's layer provides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PublicProcedure extends PublicEndpoint, RpcMiddlewareTypes<never, never, Schema.Never> {}
+
+/**
+ * Mark of a public endpoint, group, api, route or procedure.
  *
  * @category models
  * @since 0.1.0
@@ -49,6 +60,9 @@ export interface Public extends Context.Key<PublicEndpoint, HttpApiMiddleware.Ht
     layerError: never
     layerRequires: never
   }>
+  /** The mark as middleware for `effect/rpc`: `Rpc.make("Health").middleware(OAuth2.Public("…").rpc)`. */
+  readonly rpc: Context.Key<PublicProcedure, RpcMiddleware.RpcMiddleware<never, never, never>> &
+    RpcMiddlewareKey<Schema.Never>
 }
 
 const reasons = new WeakMap<object, string>()
@@ -151,8 +165,15 @@ export const Public = (reason: string): Public => {
       return authorizeAnyone(handler) as Effect.Effect<HttpServerResponse, Types.unhandled>
     })
   )
-  const self = Object.assign(callable(key, route), { reason })
+  const rpc = middlewareKey(
+    Context.Reference<(handler: unknown) => unknown>("effect-oauth2/PublicProcedure", {
+      defaultValue: () => (handler) => handler
+    }),
+    () => Schema.Never
+  )
+  const self = Object.assign(callable(key, route), { reason, rpc })
   reasons.set(self, reason)
+  reasons.set(rpc, reason)
   // Safe cast: `callable` adds the members of the middleware to the key.
   return self as unknown as Public
 }

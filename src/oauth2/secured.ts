@@ -9,6 +9,9 @@ import type * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Layer from "effect/Layer"
+import type * as Rpc from "effect/rpc/Rpc"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import * as rpc from "../core/effect/rpc.ts"
 import { isHandlers } from "../core/effect/routeContext.ts"
 import type * as Scope from "effect/Scope"
 import * as registry from "../guard/requirement/registry.ts"
@@ -73,6 +76,27 @@ type UnprotectedGroup<Group> = Group extends HttpApiGroup.Constraint
   ? UnprotectedEndpoint<HttpApiGroup.Endpoints<Group>>
   : never
 
+// Procedure `List` without middleware -> "The procedure `List` has neither …". Procedure with a requirement -> never
+type UnprotectedProcedure<Procedure> = Procedure extends Rpc.Any
+  ? [IsPublicProcedure<Procedure>, IsProtectedProcedure<Procedure>] extends [infer IsPublic, infer IsProtected]
+    ? [IsPublic, IsProtected] extends [false, false]
+      ? `The procedure \`${Procedure["_tag"]}\` has neither a requirement nor OAuth2.Public. Add auth.require(…).rpc, auth.optional(…).rpc or OAuth2.Public(…).rpc.`
+      : [IsPublic, IsProtected] extends [true, true]
+        ? `The procedure \`${Procedure["_tag"]}\` is Public, but a requirement protects it. Add the procedure after .middleware(), or remove OAuth2.Public.`
+        : never
+    : never
+  : never
+
+type IsPublicProcedure<Procedure extends Rpc.Any> = [Extract<Rpc.Middleware<Procedure>, PublicEndpoint>] extends [never]
+  ? false
+  : true
+
+type IsProtectedProcedure<Procedure extends Rpc.Any> = [Extract<Rpc.Middleware<Procedure>, AnyAuthentication>] extends [
+  never
+]
+  ? false
+  : true
+
 /** The services that a layer of routes or handlers needs, or the handlers of a group. */
 type Needs<T> =
   T extends Layer.Layer<infer _A, infer _E, infer R>
@@ -106,13 +130,15 @@ type UnprotectedRoute<R> =
   R extends Seal<infer Route>
     ? RouteSentence<Route>
     : R extends NoLayer
-      ? "OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these."
+      ? "OAuth2.secured: the argument is neither an HttpApi, nor a layer of routes, nor an RpcGroup. Pass one of these."
       : never
 
 type Unprotected<T> =
   T extends HttpApi.HttpApi<infer _Id, infer Groups>
     ? UnprotectedGroup<Groups>
-    : UnprotectedRoute<OfRequest<Needs<T>>> | Unproven<OfRequest<Needs<T>>>
+    : T extends RpcGroup.RpcGroup<infer Procedures>
+      ? UnprotectedProcedure<Procedures>
+      : UnprotectedRoute<OfRequest<Needs<T>>> | Unproven<OfRequest<Needs<T>>>
 
 type NeitherSentence<Name extends string> =
   `The endpoint \`${Name}\` has neither a requirement nor OAuth2.Public. Add auth.require, auth.optional or OAuth2.Public.`
@@ -130,8 +156,8 @@ type InsideSentence<Name extends string> =
 export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotected<T>
 
 /**
- * Checks that every endpoint of an `HttpApi`, or every route of a layer, has a requirement or is marked
- * `OAuth2.Public`.
+ * Checks that every endpoint of an `HttpApi`, every route of a layer, or every procedure of an `RpcGroup` has a
+ * requirement or is marked `OAuth2.Public`.
  *
  * **When to use**
  *
@@ -144,11 +170,12 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  * | argument | when an unprotected endpoint is found |
  * |---|---|
  * | an `HttpApi` | at compile time, and again by a `TypeError` when you call the function |
+ * | an `RpcGroup` | at compile time, and again by a `TypeError` when you call the function |
  * | handlers of a group | never: their api is checked. Missing proofs are found at compile time |
  * | routes of `OAuth2.route` | at compile time, and at start-up |
  * | other routes of `HttpRouter`, an `HttpApi` in a layer | at start-up: the program stops with a `TypeError` as defect |
  *
- * Each message names the endpoint or route. For a layer, the compiler also checks that requirements prove every scope and
+ * Each message names the endpoint, route or procedure. For a layer, the compiler also checks that requirements prove every scope and
  * token that handlers and their services need. The last line of its message names the missing scope or scheme.
  *
  * A `Public` mark inside a requirement is an error, too, because the endpoint is protected. `Public` around a requirement
@@ -170,6 +197,9 @@ export type Secured<T> = [Unprotected<T>] extends [never] ? unknown : Unprotecte
  * - An unprotected route that is added after start-up is not served.
  * - To see what each route requires, set the log level to `Debug`. The descriptions of `OAuth2.describe` are logged at
  *   start-up.
+ * - An `RpcGroup` of Effect 4.1 has no `pipe` method at run time. Call `OAuth2.secured(group)`.
+ * - The route of `RpcServer.layerHttp` is a route like others. If each procedure has its own requirement, mark the route
+ *   with `OAuth2.Public`.
  * - Other middleware is not checked. A middleware outside a requirement can respond before the requirement runs.
  *
  * **Example** (Checking an api)
@@ -213,10 +243,16 @@ export const secured = <T>(self: T & Secured<T>): T => {
     assertSecured(self)
     return self
   }
+  if (rpc.isGroup(self)) {
+    assertProceduresSecured(self)
+    return self
+  }
   if (!Layer.isLayer(self)) {
     // The compiler has checked the proofs. The handlers' api says which endpoints are protected.
     if (isHandlers(self)) return self
-    throw new TypeError("OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.")
+    throw new TypeError(
+      "OAuth2.secured: the argument is neither an HttpApi, nor a layer of routes, nor an RpcGroup. Pass one of these."
+    )
   }
   // Safe cast: the layer gives and needs the same services. It is only checked while it is built.
   return recorded(
@@ -303,6 +339,9 @@ const foundOn = (name: string, keys: ReadonlyArray<object>): Found => ({
 /** Returns `true` for a requirement, and for a middleware of Effect's `HttpApiSecurity`. */
 const protects = (key: object): boolean =>
   registry.policyOfKey(key) !== undefined || HttpApiMiddleware.isSecurity(key as HttpApiMiddleware.AnyService)
+
+const assertProceduresSecured = ({ requests }: RpcGroup.RpcGroup<Rpc.AnyWithProps>): void =>
+  assertEach(Array.from(requests, ([name, { middlewares }]) => foundOn(name, Array.from(middlewares))))
 
 /** An endpoint or a route, and whether it is protected and public. */
 interface Found {

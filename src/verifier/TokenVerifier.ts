@@ -29,10 +29,11 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import { redact } from "../core/authorizationHeader.ts"
 import * as cachedVerifier from "./cache/cachedVerifier.ts"
 import type { TokenCaching } from "./cache/options.ts"
+import * as invalidations from "./cache/invalidations.ts"
 import { countInvalidation } from "./cache/shared.ts"
 import { copyUnexpired } from "./cache/customVerifier.ts"
 import { alwaysValid, isImmutable, type VerifierService, type Verify } from "./cache/verified.ts"
@@ -187,7 +188,8 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    *
    * **Details**
    *
-   * The next request with the token verifies it again. A verification in progress still completes.
+   * The next request with the token verifies it again. A verification in progress still completes. `auth.expiry` and the
+   * streams of `effect/rpc` end for the token.
    *
    * **Example** (Logging out)
    *
@@ -203,7 +205,13 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    */
   static readonly invalidate = (token: Redacted.Redacted): Effect.Effect<void, never, TokenVerifier> =>
     Effect.flatMap(TokenVerifier, (verifier) =>
-      // A custom service does not call `countInvalidation` itself.
-      Effect.ensuring(verifier.invalidate(token), Effect.sync(countInvalidation))
+      // A custom service does not do this itself.
+      Effect.ensuring(
+        verifier.invalidate(token),
+        Effect.sync(() => {
+          invalidations.add(Redacted.value(token))
+          countInvalidation()
+        })
+      )
     )
 }

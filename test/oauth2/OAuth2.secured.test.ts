@@ -420,7 +420,7 @@ describe("OAuth2.secured, for a layer of routes", () => {
     assert.throws(
       () => OAuth2.secured({} as never),
       TypeError,
-      "the argument is neither an HttpApi nor a layer of routes"
+      "the argument is neither an HttpApi, nor a layer of routes, nor an RpcGroup"
     )
   })
 })

@@ -200,9 +200,9 @@ describe("OAuth2.secured", () => {
 
   test("accepts only layers of routes or handlers, and the handlers of a group", () => {
     const granted = auth.granted("me")
-    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi, nor a layer of routes, nor an RpcGroup. Pass one of these.
     OAuth2.secured(granted)
-    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi, nor a layer of routes, nor an RpcGroup. Pass one of these.
     granted.pipe(OAuth2.secured)
   })
 })
@@ -211,11 +211,11 @@ describe("OAuth2.secured", () => {
   test("accepts only an api or a layer of routes", () => {
     const list = HttpApiEndpoint.get("list", "/items")
     const items = HttpApiGroup.make("items")
-    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi, nor a layer of routes, nor an RpcGroup. Pass one of these.
     OAuth2.secured(items.add(list))
-    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi, nor a layer of routes, nor an RpcGroup. Pass one of these.
     items.add(list).pipe(OAuth2.secured)
-    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi nor a layer of routes. Pass one of these.
+    // @ts-expect-error OAuth2.secured: the argument is neither an HttpApi, nor a layer of routes, nor an RpcGroup. Pass one of these.
     OAuth2.secured(list)
   })
 })

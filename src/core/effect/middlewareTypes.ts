@@ -1,3 +1,6 @@
+import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
+import type * as Schema from "effect/Schema"
+
 /**
  * The types that `HttpApi` reads from the identifier of a middleware. Effect does not export the name of this property,
  * and a middleware whose identifier is an interface must declare it.
@@ -10,4 +13,23 @@ export interface MiddlewareTypes<Provides, Requires, Errors> {
     readonly clientError: never
     readonly requiredForClient: false
   }
+}
+
+/** The types that `effect/rpc` reads from the identifier of a middleware. */
+export interface RpcMiddlewareTypes<Provides, Requires, Error extends Schema.Top> {
+  readonly "~effect/rpc/RpcMiddleware": {
+    readonly provides: Provides
+    readonly requires: Requires
+    readonly error: Error
+    readonly clientError: never
+  }
+}
+
+/** The members that `effect/rpc` reads from the key of a middleware. */
+export interface RpcMiddlewareKey<Error extends Schema.Top> {
+  readonly "~effect/rpc/RpcMiddleware": RpcMiddleware.TypeId
+  /** The schema of the errors, which `RpcClient` decodes. */
+  readonly error: Error
+  readonly requiredForClient: false
+  readonly "~ClientError": never
 }

@@ -7,9 +7,11 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import type { SecurityError } from "../../core/SecurityError.ts"
+import { InvalidToken, type SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { no, yes } from "../../core/lib/exit.ts"
+import { constant } from "../../core/constantErrors.ts"
+import { connectionOf } from "../../core/message.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator } from "../../verifier/request/authenticator.ts"
@@ -18,7 +20,8 @@ import { type PolicyClause, holds, type Part, type RequirementPolicy, settingsOf
 import { Refusal } from "../requirement/refusal.ts"
 import { decisiveOf, failureOf, insufficient, missingScopes, refuse } from "../requirement/refuse.ts"
 import type { Reporter } from "../scheme/decisionLog.ts"
-import type { Authentication, Scheme } from "../scheme/scheme.ts"
+import * as Origin from "../scheme/origin.ts"
+import { type Authentication, Proof, type Scheme } from "../scheme/scheme.ts"
 import { fill } from "./fill.ts"
 import type { Place } from "./place.ts"
 import * as report from "./report.ts"
@@ -50,6 +53,8 @@ export class GuardedRequest {
   readonly fiber: CallingFiber
   /** `undefined` in a program without HTTP. */
   readonly request: HttpServerRequest | undefined
+  /** The request of the connection, if `request` represents a message. */
+  readonly connection: HttpServerRequest | undefined
   /** The scopes that outer guards require. */
   readonly required: requiredScopes.RequiredScopes
 
@@ -58,6 +63,7 @@ export class GuardedRequest {
     this.policy = policy
     this.fiber = fiber
     this.request = Context.getOrUndefined(fiber.context, HttpServerRequest)
+    this.connection = this.request && connectionOf(this.request)
     this.required = Context.get(fiber.context, SecurityScopes)
   }
 }
@@ -212,6 +218,9 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
       )
     },
     onSuccess: (accessToken) => {
+      if (self.connection !== undefined && isOfAnother(accessToken, self.connection, scheme, fiber)) {
+        return Exit.succeed(new Refused(part, refuse(part, outer, ofAnother), accessToken, reporter))
+      }
       const failed: Array<Check> = []
       const holding = holds(part, outer, accessToken, failed)
       // Without a check, the decision is available now.
@@ -252,3 +261,20 @@ const reportCheckError =
     })
     return report.refused(reporter, self.guard.decider, error, token, details, self.fiber) ?? Effect.void
   }
+
+const ofAnother = constant(new InvalidToken({ reason: "Rejected" }))
+
+/**
+ * Returns `true` if a requirement around the connection accepted the token of another user. The handler may use
+ * services that belong to that user, so a message must not have the token of another one.
+ */
+const isOfAnother = (
+  { issuer, subject }: VerifiedToken,
+  connection: HttpServerRequest,
+  scheme: Scheme,
+  { context }: CallingFiber
+): boolean => {
+  const origin = Origin.of(connection)
+  const proof = Proof.find(context, scheme, origin) ?? Proof.find(context, scheme, origin, "optionalProof")
+  return proof !== undefined && (proof.token.subject !== subject || proof.token.issuer !== issuer)
+}

@@ -43,8 +43,13 @@ export const make = (
       })
 }
 
-/** Guards the handler of an endpoint for one of its requirements. */
-export const atPlace = (place: Place, authentications: Authentications, handler: Handler): Handler => {
+/** Guards the handler of an endpoint for one of its requirements. `outermost` wraps the guard that is the outermost. */
+export const atPlace = (
+  place: Place,
+  authentications: Authentications,
+  handler: Handler,
+  outermost: (guarded: Handler) => Handler = answering
+): Handler => {
   const inner = guards.get(handler)
   const isNext = inner?.place?.endpoint === place.endpoint && agree(inner.authentications, authentications)
   const decider: Decider = { decidedBy: "require", endpoint: place.name, log: surroundingLog() }
@@ -56,7 +61,7 @@ export const atPlace = (place: Place, authentications: Authentications, handler:
       }
     : { place, authentications, handler: adopting(handler, place.policy) }
   const guarded = guarding({ ...guard, policy: guard.place.policy, decider })
-  return place.outer === 0 ? answering(guarded) : guarded
+  return place.outer === 0 ? outermost(guarded) : guarded
 }
 
 /** Responds to a security error that the handler created as to an error of the scheme. */
@@ -99,6 +104,6 @@ const run = (guard: Guard, fiber: CallingFiber): Handler => {
 
 const unreachable = Effect.die(
   new Error(
-    "An inner requirement of an HttpApi endpoint ran, but the outer requirements did not. A middleware between them removed their services. Keep the services in the context of the handler."
+    "An inner requirement of an endpoint or procedure ran, but the outer requirements did not. A middleware between them removed their services. Keep the services in the context of the handler."
   )
 )

@@ -1,27 +1,33 @@
-/** Finds the requirements of an `HttpApi` endpoint that a guard enforces. */
+/** Finds the requirements of an endpoint of an `HttpApi`, or of a procedure of `effect/rpc`, that a guard enforces. */
 import * as Context from "effect/Context"
 import * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
-import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import { deferCustom, type RequirementPolicy } from "../requirement/policy.ts"
 import { combineAll, policiesOf } from "../requirement/registry.ts"
 import * as Origin from "../scheme/origin.ts"
+
+/** An endpoint of an `HttpApi`, or a procedure of `effect/rpc`. */
+type Endpoint = {
+  /** The middleware keys, innermost first. */
+  readonly middlewares: ReadonlySet<object>
+}
 
 /** The requirements of an endpoint, outermost first: of the api, of the group, and of the endpoint itself. */
 export class EndpointPolicy {
   readonly requirements: ReadonlyArray<RequirementPolicy>
   /** All requirements together. */
   readonly policy: RequirementPolicy
+  /** The places that were created so far, because `effect/rpc` applies the requirements for each call. */
+  readonly places = new Map<string, Place>()
 
-  private constructor(endpoint: HttpApiEndpoint.Top) {
-    // The set of middlewares begins with the innermost.
+  private constructor(endpoint: Endpoint) {
     this.requirements = policiesOf(Array.from(endpoint.middlewares).toReversed())
     this.policy = combineAll(this.requirements)
   }
 
-  static readonly #policies = new WeakMap<HttpApiEndpoint.Top, EndpointPolicy>()
+  static readonly #policies = new WeakMap<Endpoint, EndpointPolicy>()
 
-  static of(endpoint: HttpApiEndpoint.Top): EndpointPolicy {
+  static of(endpoint: Endpoint): EndpointPolicy {
     const existing = EndpointPolicy.#policies.get(endpoint) ?? new EndpointPolicy(endpoint)
     EndpointPolicy.#policies.set(endpoint, existing)
     return existing
@@ -39,7 +45,7 @@ export class Place {
   readonly outer: number
   readonly count: number
   readonly policy: RequirementPolicy
-  /** The group and the name of the endpoint. */
+  /** The group and the name of the endpoint, or the name of the procedure. */
   readonly name: string
 
   private constructor(endpoint: EndpointPolicy, outer: number, count: number, name: string) {
@@ -54,27 +60,31 @@ export class Place {
         : combineAll(endpoint.requirements.map((policy, i) => (isOwn(i) ? policy : deferCustom(policy))))
   }
 
+  static of(endpoint: EndpointPolicy, outer: number, count: number, name: string): Place {
+    const key = `${outer} ${count} ${name}`
+    const existing = endpoint.places.get(key) ?? new Place(endpoint, outer, count, name)
+    endpoint.places.set(key, existing)
+    return existing
+  }
+
   static readonly #applied = new WeakMap<object, number>()
 
   /**
-   * Returns the place of the next requirement that `HttpApi` applies. `HttpApi` begins with the innermost, and passes
-   * the same `options` for the whole endpoint.
+   * Returns the place of the next requirement that Effect applies. Effect begins with the innermost, and passes the
+   * same `options` for all middleware of an endpoint or a call.
    */
-  static next(options: {
-    readonly endpoint: HttpApiEndpoint.Top
-    readonly group: { readonly identifier: string }
-  }): Place {
-    const endpoint = EndpointPolicy.of(options.endpoint)
+  static next(options: object, of: Endpoint, name: string): Place {
+    const endpoint = EndpointPolicy.of(of)
     const applied = Place.#applied.get(options) ?? 0
     Place.#applied.set(options, applied + 1)
     const outer = endpoint.requirements.length - 1 - applied
-    if (outer < 0) throw new Error("HttpApi applied a requirement that the endpoint does not have.")
-    return new Place(endpoint, outer, 1, `${options.group.identifier}.${options.endpoint.identifier}`)
+    if (outer < 0) throw new Error("Effect applied a requirement that the endpoint does not have.")
+    return Place.of(endpoint, outer, 1, name)
   }
 
   /** Merges this place with the place of the directly nested guard. */
   join(inner: Place): Place {
-    return new Place(this.endpoint, this.outer, this.count + inner.count, this.name)
+    return Place.of(this.endpoint, this.outer, this.count + inner.count, this.name)
   }
 
   /**

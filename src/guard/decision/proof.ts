@@ -1,9 +1,14 @@
 /** Reads the proof of a request, for `auth.granted`. */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { InvalidToken } from "../../core/SecurityError.ts"
+import * as invalidations from "../../verifier/cache/invalidations.ts"
+import { failWith } from "../requirement/refuse.ts"
 import { isProven } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof, type Scheme } from "../scheme/scheme.ts"
@@ -49,6 +54,52 @@ export const all = (scheme: Scheme, scopes: ReadonlyArray<string>): Effect.Effec
 
 export const any = <Scope extends string>(scheme: Scheme, scopes: ReadonlyArray<Scope>): Effect.Effect<Scope> =>
   withProof(scheme, scopes, (_, has) => scopes.find(has))
+
+/** Fails when the token of the proof expires or is invalidated. */
+export const expiry = (scheme: Scheme): Effect.Effect<never, InvalidToken> =>
+  Effect.flatten(withProof(scheme, [], (proof) => endOf(proof)))
+
+const endOf = ({ credential, invalidations: since, scheme, token }: Proof): Effect.Effect<never, InvalidToken> => {
+  const end = (reason: "Expired" | "Rejected") => failWith(scheme, new InvalidToken({ reason }))
+  const expired = Effect.andThen(until(token.expiresAt.epochMilliseconds), end("Expired"))
+  const text = credential && textOf(credential)
+  return text === undefined
+    ? expired
+    : Effect.raceFirst(expired, Effect.andThen(invalidations.next(text, since), end("Rejected")))
+}
+
+/** A handler may have wiped the token. */
+const textOf = (credential: Redacted.Redacted): string | undefined => {
+  try {
+    return Redacted.value(credential)
+  } catch {
+    return
+  }
+}
+
+// A timer of JavaScript with a longer delay runs at once.
+const maxDelay = 2 ** 31 - 1
+
+const until = (time: number): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    now >= time ? Effect.void : Effect.andThen(Effect.sleep(Math.min(time - now, maxDelay)), until(time))
+  )
+
+/** Runs an effect that fails when a token of the schemes expires or is invalidated. */
+export const whileValid = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  schemes: ReadonlySet<Scheme>
+): Effect.Effect<A, E | InvalidToken, R> =>
+  Effect.withFiber(({ context }) => {
+    const origin = Origin.of(Context.getOrUndefined(context, HttpServerRequest))
+    const proofs = Array.from(schemes).flatMap(
+      (scheme) => Proof.find(context, scheme, origin) ?? Proof.find(context, scheme, origin, "optionalProof") ?? []
+    )
+    return proofs.reduce<Effect.Effect<A, E | InvalidToken, R>>(
+      (self, proof) => Effect.raceFirst(self, endOf(proof)),
+      self
+    )
+  })
 
 /** Returns the token that the scheme verified for the current request, or `None` if the request is anonymous. */
 export const optional = (scheme: Scheme): Effect.Effect<Option.Option<VerifiedToken>> =>

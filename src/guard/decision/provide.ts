@@ -11,7 +11,7 @@ import * as expression from "../requirement/expression.ts"
 import { type Part, provenName } from "../requirement/policy.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
-import { noneFilled, Proof } from "../scheme/scheme.ts"
+import { noneFilled, Proof, type Scheme } from "../scheme/scheme.ts"
 import type { Accepted, GuardedRequest, Handler } from "./decide.ts"
 import { DecidedPolicies } from "./place.ts"
 import { adopt } from "./report.ts"
@@ -59,13 +59,13 @@ const contextFor = (
     if (accessToken === undefined) continue
     // If the token is optional, the types have no proven scopes, so there is no proof.
     if (part.optional) {
-      result = addInPlace(result, scheme.optionalProof.key, new Proof(scheme, origin, accessToken, new Set()))
+      result = addInPlace(result, scheme.optionalProof.key, new Proof(scheme, origin, accessToken, new Set(), token))
     } else {
       const scopes = proven(part, accessToken)
-      const earlier = Proof.find(result, scheme, origin)
+      const earlier = Proof.find(result, scheme, origin) ?? proofOfConnection(result, scheme, origin)
       const all = earlier === undefined ? scopes : new Set([...stillProven(earlier, accessToken), ...scopes])
       const filled = filledBy(part, scopes, earlier)
-      result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all, filled))
+      result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all, token, filled))
     }
     optional = Option.some(accessToken)
     result = addInPlace(result, AccessToken.key, accessToken)
@@ -78,6 +78,15 @@ const contextFor = (
       result = addInPlace(result, service.key, authentication)
   const passed = guard.place?.passed(context)
   return passed === undefined ? result : addInPlace(result, DecidedPolicies.Reference.key, passed)
+}
+
+/**
+ * Returns the proof of the connection that carried a message. The message keeps the scopes of this proof that its own
+ * token has, so that handlers can rely on requirements around the connection.
+ */
+const proofOfConnection = (context: Context.Context<never>, scheme: Scheme, origin: Origin.Origin) => {
+  const connection = Origin.connectionOf(origin)
+  return connection && Proof.find(context, scheme, connection)
 }
 
 /** Returns the scopes that the requirement mentions and the token has. */

@@ -5,14 +5,17 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as Layer from "effect/Layer"
+import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../../core/AccessToken.ts"
 import type { BearerToken } from "../../core/BearerToken.ts"
-import type { MiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
+import type { MiddlewareTypes, RpcMiddlewareKey, RpcMiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
 import type { IsUnion, Listed } from "../../core/lib/types.ts"
 import type { Missing } from "../../core/missing.ts"
 import type { SecurityError } from "../../core/SecurityError.ts"
@@ -29,6 +32,7 @@ import {
 import { SchemeNames } from "../requirement/schemeNames.ts"
 import * as guard from "../decision/guard.ts"
 import * as placement from "./placement.ts"
+import * as rpc from "./rpc.ts"
 import * as routeRecorder from "./routeRecorder.ts"
 import * as schemesOfApp from "./schemesOfApp.ts"
 import type { ErrorSchemas } from "../scheme/errorSchemas.ts"
@@ -128,6 +132,41 @@ export interface Requires<in out Name extends string, Provides, E, R>
       Exclude<R, HttpRouter.Provided>,
       readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])]
     > {}
+
+/**
+ * Service of one requirement of a procedure, which the scheme's `Authentication` implements.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface RpcRequires<in out Name extends string, Provides, E, R>
+  extends
+    Authentication<Name>,
+    RpcMiddlewareTypes<
+      Provides,
+      Exclude<R, HttpServerRequest | Scope.Scope>,
+      Schema.Codec<SecurityError | E, unknown>
+    > {}
+
+/**
+ * Middleware that protects procedures of `effect/rpc`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RpcRequirement<Name extends string, Provides, E = never, R = never>
+  extends
+    Context.Key<
+      Name extends string
+        ? Missing<SchemeSentence<Name>> & RpcRequires<Name, Provides, E, R | AuthenticationsOf<Name>>
+        : never,
+      RpcMiddleware.RpcMiddleware<Provides, SecurityError | E, R>
+    >,
+    RpcMiddlewareKey<Schema.Codec<SecurityError | E, unknown>> {}
+
+// AuthenticationsOf<"OAuth2"> -> never; AuthenticationsOf<"A" | "B"> -> NeedsAuthentication<"A" | "B">. `effect/rpc`
+// finds one scheme by its key. The guard finds the others in the context of the handlers.
+type AuthenticationsOf<Name extends string> = IsUnion<Name> extends true ? NeedsAuthentication<Name> : never
 
 /**
  * Types of a requirement: the names of its schemes, the services that it provides to handlers, and the errors and
@@ -240,7 +279,12 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
   ): Layer.Layer<
     A,
     LayerError,
-    | Exclude<LayerServices, HttpRouter.Request.From<"Requires", Provides | Seal<string>>>
+    | Exclude<
+        LayerServices,
+        | HttpRouter.Request.From<"Requires", Provides | Seal<string>>
+        // Handlers of `RpcServer.layerHttp` run within the request, but their types do not say this.
+        | Exclude<Provides, Authentication<Name>>
+      >
     | HttpRouter.Request.From<"Error", SecurityError | E>
     | NeedsAuthentication<Name>
     | Exclude<R, HttpRouter.Provided>
@@ -306,6 +350,47 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
     layerError: never
     layerRequires: NeedsAuthentication<Name> | Exclude<R, HttpRouter.Provided>
   }>
+
+  /**
+   * Middleware for `effect/rpc`: `Rpc.make("List").middleware(requirement.rpc)`, or for a whole `RpcGroup`.
+   *
+   * **Details**
+   *
+   * - Each call is decided anew, over HTTP and over a WebSocket. The credential comes from the headers of the call. A
+   *   call without its own header uses that of the upgrade request, or of the HTTP request.
+   * - Handlers can use `auth.granted`, `auth.token` and `AccessToken`, as on a route. `HttpServerRequest` is the request
+   *   of the connection with the credential of the call. The client receives the errors of
+   *   the scheme. Nested requirements are decided together, outermost first.
+   * - A stream fails with `InvalidToken` when its token expires or is invalidated.
+   * - If a requirement around the connection accepted another user's token, the call fails with `InvalidToken`.
+   *
+   * **Gotchas**
+   *
+   * - `group.middleware` covers only the procedures that were added before it. `OAuth2.secured(group)` finds the others.
+   * - `effect/rpc` decodes the payload and calls the handler's function before the requirement runs. Only the effect
+   *   that the function returns is protected.
+   * - `OAuth2.either` needs the layer of every scheme around the handlers, too.
+   *
+   * **Example** (Protecting procedures)
+   *
+   * ```ts
+   * import { Effect, Schema } from "effect"
+   * import { Rpc, RpcGroup } from "effect/rpc"
+   * import { OAuth2 } from "effect-oauth2"
+   * import { auth } from "./auth.ts"
+   *
+   * export const Items = OAuth2.secured(
+   *   RpcGroup.make(
+   *     Rpc.make("Owner", { success: Schema.String }).middleware(auth.require("items:write").rpc)
+   *   ).middleware(auth.require("items:read").rpc)
+   * )
+   *
+   * export const Handlers = Items.toLayer({
+   *   Owner: () => Effect.map(auth.granted("items:read", "items:write"), ({ subject }) => subject)
+   * })
+   * ```
+   */
+  readonly rpc: RpcRequirement<Name, Provides | HttpServerRequest, E, R>
 }
 
 /**
@@ -351,7 +436,10 @@ export const make = <Name extends string, Provides, E, R>(
   )
   const provide = (service: Lookup["service"], find: Lookup["find"], options?: { readonly error: Schema.Top }) =>
     make(withLookup(policy, { service, find, error: options && ownProperties(options).error }))
-  const requirement = Object.assign(callable(key, route), { provide })
+  const requirement = Object.defineProperty(Object.assign(callable(key, route), { provide }), "rpc", {
+    get: () => rpc.keyOf(policy, first.service.key),
+    enumerable: true
+  })
   registry.register(requirement, policy, newKey)
   // Safe cast: the caller computes the type parameters from the items of this policy.
   return requirement as unknown as SecurityRequirement<Name, Provides, E, R>

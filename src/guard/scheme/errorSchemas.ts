@@ -84,36 +84,30 @@ export const make = (settings: Challenge.Settings): ErrorSchemasByTag => {
   }
 
   return {
-    NotAuthenticated: declare(
-      exampleErrors.NotAuthenticated,
-      "www-authenticate",
-      (challenge) => new NotAuthenticated({ reason: "Unspecified", challenge })
-    ),
-    InvalidRequest: declare(
-      exampleErrors.InvalidRequest,
-      "www-authenticate",
-      (challenge) => new InvalidRequest({ reason: "Unspecified", challenge })
-    ),
-    InvalidToken: declare(
-      exampleErrors.InvalidToken,
-      "www-authenticate",
-      (challenge) => new InvalidToken({ reason: "Unspecified", challenge })
-    ),
-    InsufficientScope: declare(
-      exampleErrors.InsufficientScope,
-      "www-authenticate",
-      (challenge) => new InsufficientScope({ required: scopesOf(challenge), missing: [], challenge })
-    ),
+    NotAuthenticated: declare(exampleErrors.NotAuthenticated, "www-authenticate", received.NotAuthenticated),
+    InvalidRequest: declare(exampleErrors.InvalidRequest, "www-authenticate", received.InvalidRequest),
+    InvalidToken: declare(exampleErrors.InvalidToken, "www-authenticate", received.InvalidToken),
+    InsufficientScope: declare(exampleErrors.InsufficientScope, "www-authenticate", received.InsufficientScope),
     AuthorizationServerUnavailable: declare(
       exampleErrors.AuthorizationServerUnavailable,
       "retry-after",
-      (seconds) =>
-        new AuthorizationServerUnavailable({
-          reason: "Unspecified",
-          retryAfter: Duration.seconds(/^\d{1,10}$/.test(seconds) ? Number(seconds) : 1)
-        })
+      received.AuthorizationServerUnavailable
     )
   }
+}
+
+/** Create the errors of typed clients from the challenge, or from the seconds of `Retry-After`. */
+export const received = {
+  NotAuthenticated: (challenge: string) => new NotAuthenticated({ reason: "Unspecified", challenge }),
+  InvalidRequest: (challenge: string) => new InvalidRequest({ reason: "Unspecified", challenge }),
+  InvalidToken: (challenge: string) => new InvalidToken({ reason: "Unspecified", challenge }),
+  InsufficientScope: (challenge: string) =>
+    new InsufficientScope({ required: scopesOf(challenge), missing: [], challenge }),
+  AuthorizationServerUnavailable: (seconds: string) =>
+    new AuthorizationServerUnavailable({
+      reason: "Unspecified",
+      retryAfter: Duration.seconds(/^\d{1,10}$/.test(seconds) ? Number(seconds) : 1)
+    })
 }
 
 // If several schemes sent challenges, use the insufficient_scope challenge. A scope contains neither quotation marks

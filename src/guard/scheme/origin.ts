@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { authorizationOf } from "../../core/effect/receivedRequest.ts"
+import * as message from "../../core/message.ts"
 
 /**
  * The request of a decision, with its credentials. A program outside HTTP has no request. `request.modify` keeps the
@@ -24,11 +25,23 @@ const outside = new Origin(undefined)
 export const of = (request: HttpServerRequest | undefined): Origin =>
   request === undefined ? outside : new Origin(request)
 
+/** Returns the origin of the connection that carried a message. */
+export const connectionOf = ({ request }: Origin): Origin | undefined => {
+  const connection = request && message.connectionOf(request)
+  return connection && of(connection)
+}
+
+/**
+ * Returns `true` if both origins are the same request with the same credentials. The messages of one connection share
+ * its source, so a message is the same only as itself.
+ */
 export const same = ({ request: left }: Origin, { request: right }: Origin): boolean =>
   left === right ||
   (left !== undefined &&
     right !== undefined &&
     left.source === right.source &&
+    !message.isMessage(left) &&
+    !message.isMessage(right) &&
     authorizationOf(left) === authorizationOf(right))
 
 /**

@@ -3,10 +3,13 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type { Reporter } from "./decisionLog.ts"
+import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { CredentialSource } from "../../core/credentialSource.ts"
+import type { Call } from "../../core/effect/rpc.ts"
 import type { Definition } from "./securitySchemeObject.ts"
+import * as invalidations from "../../verifier/cache/invalidations.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
@@ -31,11 +34,11 @@ export interface Scheme {
   readonly optionalProof: Context.Reference<Proof | undefined>
 }
 
-/** The run-time value of `Authentication`: the middleware that `HttpApi` calls, with its authenticator. */
+/** The run-time value of `Authentication`: the middleware that `HttpApi` and `effect/rpc` call, with its authenticator. */
 export interface Authentication {
   (
     handler: Effect.Effect<unknown, unknown, unknown>,
-    options: { readonly endpoint: HttpApiEndpoint.Top; readonly group: { readonly identifier: string } }
+    options: { readonly endpoint: HttpApiEndpoint.Top; readonly group: { readonly identifier: string } } | Call
   ): Effect.Effect<unknown, unknown, unknown>
   readonly scheme: Scheme
   readonly authenticator: Authenticator
@@ -59,12 +62,17 @@ export class Proof {
   readonly scopes: ReadonlySet<string>
   /** The scopes that the request has computed, by their templates. */
   readonly filled: ReadonlyMap<string, ReadonlyArray<string>>
+  /** The token as the client sent it. `undefined` in a test without a request. */
+  readonly credential: Redacted.Redacted | undefined
+  /** The number of invalidations before the proof. */
+  readonly invalidations = invalidations.soFar()
 
   constructor(
     scheme: Scheme,
     origin: Origin.Origin,
     token: VerifiedToken,
     scopes: ReadonlySet<string>,
+    credential?: Redacted.Redacted,
     filled: ReadonlyMap<string, ReadonlyArray<string>> = noneFilled
   ) {
     this.scheme = scheme
@@ -72,6 +80,7 @@ export class Proof {
     this.token = token
     this.scopes = scopes
     this.filled = filled
+    this.credential = credential
   }
 
   /** Returns the proof in the context, if it is for this request. */

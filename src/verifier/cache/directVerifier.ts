@@ -5,6 +5,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { redact } from "../../core/authorizationHeader.ts"
+import * as invalidations from "./invalidations.ts"
 import { countInvalidation } from "./shared.ts"
 import { copyUnexpired } from "./customVerifier.ts"
 import type { Rejection, VerifierService } from "./verified.ts"
@@ -52,6 +53,7 @@ export const toService = (direct: DirectVerifier, forget: (text: string) => void
   const invalidate: VerifierService["invalidate"] = (token) =>
     Effect.sync(() => {
       forget(Redacted.value(token))
+      invalidations.add(Redacted.value(token))
       countInvalidation()
     })
   directVerifiers.set(verify, direct)

@@ -11,6 +11,7 @@ import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../../
 import type { CredentialSource } from "../../core/credentialSource.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import * as authorizationHeader from "../../core/authorizationHeader.ts"
+import * as message from "../../core/message.ts"
 import { failConstant, failWith } from "../../core/constantErrors.ts"
 import { errorOf, frozenSuccess } from "../../core/lib/exit.ts"
 import { type CallingFiber, directOf, type DirectVerifier, type Verification } from "../cache/directVerifier.ts"
@@ -65,6 +66,11 @@ export class Authenticator {
   credentialOf(request: HttpServerRequest | undefined, fiber: CallingFiber): Credential {
     if (request === undefined) {
       const token = Context.getUnsafe(fiber.context, BearerToken)
+      return { token, verified: this.fromToken(token, fiber) }
+    }
+    const given = message.tokenOf(request)
+    if (given !== undefined) {
+      const token = authorizationHeader.redact(given)
       return { token, verified: this.fromToken(token, fiber) }
     }
     const maxLength = fiber.getRef(BearerToken.MaxLength)
