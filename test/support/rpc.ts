@@ -40,8 +40,11 @@ export const portOf = Effect.map(HttpServer.HttpServer, ({ address }) =>
   NetAddress.isUnixPathAddress(address) ? 0 : address.port
 )
 
-const webSocketConstructor = (headers: Readonly<Record<string, string>>) =>
-  Layer.succeed(Socket.WebSocketConstructor, (url, protocols) => new WebSocket(url, { protocols, headers } as never))
+// The global constructor of Node accepts headers, but the layer of Effect for it does not.
+const webSocketConstructor = Layer.succeed(
+  Socket.WebSocketConstructor,
+  (url, options) => new WebSocket(url, options as never)
+)
 
 /** How the clients of a test connect. `headers` are those of the HTTP requests, or of the upgrade request. */
 export const transports: Readonly<
@@ -60,8 +63,11 @@ export const transports: Readonly<
       )
     ).pipe(Layer.provide([FetchHttpClient.layer, RpcSerialization.layerNdjson])),
   WebSocket: (headers = {}) =>
-    RpcClient.layerProtocolSocket().pipe(
-      Layer.provide(Layer.unwrap(Effect.map(portOf, (port) => Socket.layerWebSocket(`ws://127.0.0.1:${port}/socket`)))),
-      Layer.provide([webSocketConstructor(headers), RpcSerialization.layerNdjson])
+    // A test sets the clock forward, so a client with pings would miss answers.
+    RpcClient.layerProtocolSocket({ pingInterval: "365 days" }).pipe(
+      Layer.provide(
+        Layer.unwrap(Effect.map(portOf, (port) => Socket.layerWebSocket(`ws://127.0.0.1:${port}/socket`, { headers })))
+      ),
+      Layer.provide([webSocketConstructor, RpcSerialization.layerNdjson])
     )
 }
