@@ -13,7 +13,7 @@ export const verified: Array<string> = []
 
 /**
  * A verifier for tokens that say who and what they are: `alice~a+b~60` is a token of alice with the scopes a and b that
- * expires 60 seconds after the start of the clock.
+ * expires 60 seconds after 1970 begins, where the clock of a test starts. Without seconds, it expires in 2100.
  */
 export const verifierLayer = TokenVerifier.layer({
   verify: (token) =>
@@ -21,7 +21,7 @@ export const verifierLayer = TokenVerifier.layer({
       const text = Redacted.value(token)
       verified.push(text)
       yield* Effect.yieldNow
-      const [subject = "", scopes = "", seconds = "1000000"] = text.split("~")
+      const [subject = "", scopes = "", seconds = "4102444800"] = text.split("~")
       if (subject === "bad" || revoked.has(text)) {
         return yield* Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
       }
