@@ -64,6 +64,7 @@ const notSuspended = Requirement.check(
 
 interface AnyRequirement extends OAuth2.SecurityRequirementTypes<any, any, any, any> {
   readonly route: { readonly layer: unknown }
+  readonly rpc: unknown
 }
 
 export interface Case {
@@ -72,7 +73,7 @@ export interface Case {
   readonly stack: (schemes: Schemes) => ReadonlyArray<AnyRequirement | "other middleware">
   /** The first comment of this file explains the language. */
   readonly answers: ReadonlyArray<readonly [token: string | undefined, answer: string | Expected, calls?: string]>
-  /** Runs the case in one router only. Default: both. */
+  /** Runs the case in one router only. `effect/rpc` behaves like `HttpApi`. Default: all. */
   readonly only?: "HttpRouter" | "HttpApi"
 }
 
