@@ -2,8 +2,12 @@
  * Represents a message of a connection as a request, so that a guard decides about the credential of the message. A
  * connection is a WebSocket, or an HTTP request with several messages.
  */
+import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as authorizationHeader from "./authorizationHeader.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -49,8 +53,47 @@ export const connectionOf = (request: Request): Request | undefined => Message.c
 /** Returns the token of a message that `ofToken` created. */
 export const tokenOf = (request: Request): string | undefined => Message.tokenOf(request)
 
-const carrierOf = (connection: Request | undefined): Request =>
-  connection ?? HttpServerRequest.fromWeb(new Request("http://message.invalid/"))
+const withoutBody = Effect.suspend(() =>
+  Effect.die(new Error("A message without HTTP has no body. Read the payload of the message instead of the request."))
+)
+
+/**
+ * Creates the request of a message that no HTTP request has carried. `HttpServerRequest.fromWeb` would add 5 kB of
+ * Effect to the bundle of a typed client.
+ */
+const withoutHttp = (headers: Headers.Headers): Request => {
+  const request: Omit<Request, "toString" | "toJSON" | symbol> = {
+    [HttpServerRequest.TypeId]: HttpServerRequest.TypeId,
+    [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId,
+    source: {},
+    url: "/",
+    originalUrl: "/",
+    method: "POST",
+    cookies: {},
+    headers,
+    remoteAddress: Option.none(),
+    peerAddress: Option.none(),
+    protocol: undefined,
+    json: withoutBody,
+    text: withoutBody,
+    urlParamsBody: withoutBody,
+    arrayBuffer: withoutBody,
+    get stream() {
+      return Stream.fromEffect(withoutBody)
+    },
+    multipart: withoutBody,
+    get multipartStream() {
+      return Stream.fromEffect(withoutBody)
+    },
+    upgrade: withoutBody,
+    upgradeWith: () => withoutBody,
+    modify: (options) => Object.assign(withoutHttp(options.headers ?? headers), options)
+  }
+  // Safe cast: only the methods that print the request are missing, and every object has them.
+  return request as Request
+}
+
+const carrierOf = (connection: Request | undefined): Request => connection ?? withoutHttp(Headers.empty)
 
 /**
  * Creates the request that represents a message: the request of the connection with the credentials of the message.

@@ -1,22 +1,25 @@
 /**
- * Runs one table of requirements and responses with `HttpRouter` and `HttpApi`, both `responses` options, with and
- * without a cache.
+ * Runs one table of requirements and responses with `HttpRouter`, `HttpApi`, `effect/rpc` over HTTP and over a WebSocket,
+ * and tokens of messages. Each runs with both `responses` options, with and without a cache.
  */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Option, Schema } from "effect"
-import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { Cause, Effect, Exit, Layer, Logger, Option, Redacted, Schema, type Scope } from "effect"
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
-import { type Challenge, OptionalAccessToken, SecurityScopes, type TokenCaching } from "effect-oauth2"
+import { Rpc, RpcClient, RpcGroup, RpcMiddleware, RpcSerialization, RpcServer } from "effect/rpc"
+import { Challenge, OptionalAccessToken, SecurityError, SecurityScopes, type TokenCaching } from "effect-oauth2"
 import { type Expected, saysAt, type Schemes, schemesOf, verifier } from "../support/requirementAnswers.ts"
 import { Blocked, type Case, table } from "../support/requirementTable.ts"
-import { type Send, serve } from "../support/web.ts"
+import { bearer, transports } from "../support/rpc.ts"
+import { type Answer, type Send, serve } from "../support/web.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // the adapters
 // ---------------------------------------------------------------------------------------------------------------------
 
 /** Returns the subject, the required scopes that it reads, and the scopes that are proven. */
-const handler = ({ A, B }: Schemes) =>
+const found = ({ A, B }: Schemes) =>
   Effect.gen(function* () {
     const token = yield* OptionalAccessToken
     const { scopeStr } = yield* SecurityScopes
@@ -28,14 +31,25 @@ const handler = ({ A, B }: Schemes) =>
       }
     }
     const subject = Option.match(token, { onNone: () => "anonymous", onSome: ({ subject }) => subject })
-    return HttpServerResponse.text([subject, `[${scopeStr}]`, ...grants].join(" "))
+    return [subject, `[${scopeStr}]`, ...grants].join(" ")
     // Each unproven scope is a defect that would be logged.
   }).pipe(Effect.provide(Logger.layer([])))
+
+const handler = (schemes: Schemes) => Effect.map(found(schemes), (text) => HttpServerResponse.text(text))
 
 type Stack = ReturnType<Case["stack"]>
 // The stacks of the table have many types. The tests in test/types check what the types prove.
 type App = Layer.Layer<never, never, any>
-type Adapter = (schemes: Schemes, stack: Stack, path: `/${string}`) => App
+type Path = `/${string}`
+type Adapter = (schemes: Schemes, stack: Stack, path: Path) => App
+/** Serves the schemes and a stack of requirements with the given services. */
+type Serve = (
+  schemes: Schemes,
+  stack: Stack,
+  services: App,
+  responses: Challenge.Responses,
+  path: Path
+) => Effect.Effect<Send, never, Scope.Scope>
 
 const setHeader = HttpServerResponse.setHeader("x-between", "1")
 
@@ -72,11 +86,74 @@ const api =
     )
   }
 
-const adapters: Readonly<Record<string, Adapter>> = {
-  HttpRouter: router,
-  "HttpApi, all on the endpoint": api(() => [0, 0]),
-  "HttpApi, all on the api": api((length) => [length, 0]),
-  "HttpApi, from api to endpoint": api((length) => [Math.max(length - 2, 0), Math.min(length - 1, 1)])
+const inProcess =
+  (adapter: Adapter): Serve =>
+  (schemes, stack, services, _responses, path) =>
+    serve(Layer.provide(adapter(schemes, stack, path), services))
+
+class RpcBetween extends RpcMiddleware.Service<RpcBetween>()("test/RpcBetween") {}
+
+/** The error of a client has a challenge. The error of a guard responds with one. */
+const challengeOf = (error: SecurityError.SecurityError): string | undefined => {
+  if (error._tag === "AuthorizationServerUnavailable") return
+  return "challenge" in error ? error.challenge : Effect.runSync(Challenge.respond(error)).headers["www-authenticate"]
+}
+
+/** Returns the HTTP response that a route would send for the result of a call. */
+const answerOf =
+  (responses: Challenge.Responses) =>
+  (exit: Exit.Exit<string, unknown>): Answer => {
+    const answer = (status: number, challenge: string | undefined, body: string) => ({
+      status,
+      challenge: challenge ?? null,
+      body,
+      headers: new Headers()
+    })
+    if (Exit.isSuccess(exit)) return answer(200, undefined, exit.value)
+    const error = Option.getOrThrow(Cause.findErrorOption(exit.cause))
+    if (!SecurityError.isSecurityError(error)) return answer(451, undefined, JSON.stringify(error))
+    const { body, status } = Challenge.answer(error, { responses, realm: "", scopes: [], renderers: {} })
+    return answer(status, challengeOf(error), JSON.stringify(body))
+  }
+
+const rpc =
+  (transport: (typeof transports)["HTTP"], counts: (length: number) => number): Serve =>
+  (schemes, stack, services, responses) =>
+    Effect.gen(function* () {
+      const onGroup = counts(stack.length)
+      const add = (self: any, items: Stack) =>
+        items.reduceRight((self, item) => self.middleware(item === "other middleware" ? RpcBetween : item.rpc), self)
+      const procedure = add(Rpc.make("Get", { success: Schema.String }), stack.slice(onGroup))
+      const Group: RpcGroup.RpcGroup<Rpc.Rpc<"Get", typeof Schema.Void, typeof Schema.String>> = add(
+        RpcGroup.make(procedure),
+        stack.slice(0, onGroup)
+      )
+      const server = (path: `/${string}`, protocol: "http" | "websocket") =>
+        RpcServer.layerHttp({ group: Group, path, protocol })
+      const served = HttpRouter.serve(
+        Layer.mergeAll(server("/http", "http"), server("/socket", "websocket")).pipe(
+          Layer.provide(Group.toLayer({ Get: () => found(schemes) as Effect.Effect<string> })),
+          Layer.provide([Layer.succeed(RpcBetween, (effect) => effect), RpcSerialization.layerNdjson, services])
+        ),
+        { disableLogger: true, disableListenLog: true }
+      ).pipe(Layer.provideMerge(NodeHttpServer.layerTest))
+      const context = yield* Layer.build(
+        Layer.fresh(Layer.provideMerge(transport(), served as typeof NodeHttpServer.layerTest))
+      )
+      const { Get } = yield* Effect.provide(RpcClient.make(Group), context)
+      const send: Send = (_, token) =>
+        Effect.map(Effect.exit(Get(undefined, token === undefined ? {} : bearer(token))), answerOf(responses))
+      return send
+    }).pipe(Effect.orDie)
+
+const servers: Readonly<Record<string, Serve>> = {
+  HttpRouter: inProcess(router),
+  "HttpApi, all on the endpoint": inProcess(api(() => [0, 0])),
+  "HttpApi, all on the api": inProcess(api((length) => [length, 0])),
+  "HttpApi, from api to endpoint": inProcess(api((length) => [Math.max(length - 2, 0), Math.min(length - 1, 1)])),
+  "effect/rpc over HTTP, all on the procedure": rpc(transports.HTTP, () => 0),
+  "effect/rpc over HTTP, all on the group": rpc(transports.HTTP, (length) => length),
+  "effect/rpc over a WebSocket, from group to procedure": rpc(transports.WebSocket, (length) => length - 1)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -100,23 +177,28 @@ const expected = (answer: string | Expected, responses: Challenge.Responses) => 
 }
 
 for (const responses of ["fastapi", "rfc6750"] as const) {
-  for (const [adapter, make] of Object.entries(adapters)) {
+  for (const [adapter, serveWith] of Object.entries(servers)) {
     describe(`${responses}, ${adapter}`, () => {
       for (const { answers, at = { route: "/", request: "/" } as const, name, only, stack } of table) {
-        if (only !== undefined && !adapter.startsWith(only)) continue
+        const isRpc = adapter.startsWith("effect/rpc")
+        // A procedure has no path, so it has no path parameters.
+        if (isRpc && at.route !== "/") continue
+        if (only !== undefined && !adapter.startsWith(only) && !(only === "HttpApi" && isRpc)) continue
         it.effect(name, () =>
           Effect.gen(function* () {
             const schemes = schemesOf(responses)
             const calls: Array<string> = []
             const serving = (caching: TokenCaching) =>
-              serve(
-                make(schemes, stack(schemes), at.route).pipe(
-                  Layer.provide([
-                    schemes.A.layer(verifier("A", caching, calls)),
-                    schemes.B.layer(verifier("B", caching, calls)),
-                    Layer.succeed(Blocked, ["a"])
-                  ])
-                )
+              serveWith(
+                schemes,
+                stack(schemes),
+                Layer.mergeAll(
+                  schemes.A.layer(verifier("A", caching, calls)),
+                  schemes.B.layer(verifier("B", caching, calls)),
+                  Layer.succeed(Blocked, ["a"])
+                ).pipe(Layer.orDie),
+                responses,
+                at.route
               )
             const [send, sendCached] = [yield* serving({ cache: false }), yield* serving({})]
             for (const [token, answer, verifies = token === undefined || token.includes(" ") ? "" : "A"] of answers) {
@@ -142,3 +224,67 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
     })
   }
 }
+
+/**
+ * Returns the only requirement of a case as a function of a message's token. Returns `undefined` if the case has more
+ * than one call of `require`, because `proveToken` accepts only the arguments of `require`.
+ */
+const messageOf = (schemes: Schemes, stack: Case["stack"]) => {
+  const unsupported = () => {
+    throw new TypeError("unsupported")
+  }
+  const ofScheme = ({ proveToken }: Schemes["A"] | Schemes["B"]) => ({
+    optional: unsupported,
+    require:
+      (...items: ReadonlyArray<unknown>) =>
+      (token: Redacted.Redacted) =>
+        (proveToken as (...args: ReadonlyArray<unknown>) => <A>(self: A) => A)(token, ...items)
+  })
+  try {
+    const of = { A: ofScheme(schemes.A), B: ofScheme(schemes.B) } as unknown as Schemes
+    const [first, ...others] = stack(of) as unknown as ReadonlyArray<ReturnType<ReturnType<typeof ofScheme>["require"]>>
+    return others.length === 0 && typeof first === "function" ? first : undefined
+  } catch {
+    return
+  }
+}
+
+describe("auth.proveToken, for the message of a request with another token", () => {
+  for (const responses of ["fastapi", "rfc6750"] as const) {
+    for (const { answers, at, name, stack } of table) {
+      // A message has no path, so it has no path parameters.
+      if (at !== undefined) continue
+      const schemes = schemesOf(responses)
+      const prove = messageOf(schemes, stack)
+      if (prove === undefined) continue
+      it.effect(`${name}, ${responses}`, () =>
+        Effect.gen(function* () {
+          const calls: Array<string> = []
+          const services = yield* Layer.build(
+            Layer.mergeAll(
+              schemes.A.layer(verifier("A", { cache: false }, calls)),
+              schemes.B.layer(verifier("B", { cache: false }, calls)),
+              Layer.succeed(Blocked, ["a"])
+            )
+          )
+          const request = HttpServerRequest.fromWeb(
+            new Request("http://localhost/", { headers: { authorization: "Bearer a+b+c+d+read+write+admin/x+y" } })
+          )
+          for (const [token, answer] of answers) {
+            if (token === undefined || token.includes(" ")) continue
+            calls.length = 0
+            const exit = yield* (found(schemes) as Effect.Effect<string>).pipe(
+              prove(Redacted.make(token)),
+              Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+              Effect.provideContext(services),
+              Effect.exit
+            )
+            const { body, challenge, status } = answerOf(responses)(exit)
+            assert.deepStrictEqual({ status, challenges: challenge, body }, expected(answer, responses), token)
+            assert.strictEqual(calls.join(""), "A", token)
+          }
+        })
+      )
+    }
+  }
+})

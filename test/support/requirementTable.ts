@@ -66,6 +66,7 @@ const notSuspended = Requirement.check(
 
 interface AnyRequirement extends OAuth2.SecurityRequirementTypes<any, any, any, any> {
   readonly route: { readonly layer: unknown }
+  readonly rpc: unknown
 }
 
 export interface Case {
@@ -76,7 +77,7 @@ export interface Case {
   readonly answers: ReadonlyArray<readonly [token: string | undefined, answer: string | Expected, calls?: string]>
   /** The path of the route, and the path of the request. Default: `/`. */
   readonly at?: { readonly route: `/${string}`; readonly request: string }
-  /** Runs the case in one router only. Default: both. */
+  /** Runs the case in one router only. `effect/rpc` behaves like `HttpApi`. Default: all. */
   readonly only?: "HttpRouter" | "HttpApi"
 }
 

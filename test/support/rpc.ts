@@ -13,7 +13,7 @@ export const verified: Array<string> = []
 
 /**
  * A verifier for tokens that say who and what they are: `alice~a+b~60` is a token of alice with the scopes a and b that
- * expires 60 seconds after the start of the clock.
+ * expires 60 seconds after 1970 begins, where the clock of a test starts. Without seconds, it expires in 2100.
  */
 export const verifierLayer = TokenVerifier.layer({
   verify: (token) =>
@@ -21,7 +21,7 @@ export const verifierLayer = TokenVerifier.layer({
       const text = Redacted.value(token)
       verified.push(text)
       yield* Effect.yieldNow
-      const [subject = "", scopes = "", seconds = "1000000"] = text.split("~")
+      const [subject = "", scopes = "", seconds = "4102444800"] = text.split("~")
       if (subject === "bad" || revoked.has(text)) {
         return yield* Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
       }
@@ -40,8 +40,11 @@ export const portOf = Effect.map(HttpServer.HttpServer, ({ address }) =>
   NetAddress.isUnixPathAddress(address) ? 0 : address.port
 )
 
-const webSocketConstructor = (headers: Readonly<Record<string, string>>) =>
-  Layer.succeed(Socket.WebSocketConstructor, (url, protocols) => new WebSocket(url, { protocols, headers } as never))
+// The global constructor of Node accepts headers, but the layer of Effect for it does not.
+const webSocketConstructor = Layer.succeed(
+  Socket.WebSocketConstructor,
+  (url, options) => new WebSocket(url, options as never)
+)
 
 /** How the clients of a test connect. `headers` are those of the HTTP requests, or of the upgrade request. */
 export const transports: Readonly<
@@ -60,8 +63,11 @@ export const transports: Readonly<
       )
     ).pipe(Layer.provide([FetchHttpClient.layer, RpcSerialization.layerNdjson])),
   WebSocket: (headers = {}) =>
-    RpcClient.layerProtocolSocket().pipe(
-      Layer.provide(Layer.unwrap(Effect.map(portOf, (port) => Socket.layerWebSocket(`ws://127.0.0.1:${port}/socket`)))),
-      Layer.provide([webSocketConstructor(headers), RpcSerialization.layerNdjson])
+    // A test sets the clock forward, so a client with pings would miss answers.
+    RpcClient.layerProtocolSocket({ pingInterval: "365 days" }).pipe(
+      Layer.provide(
+        Layer.unwrap(Effect.map(portOf, (port) => Socket.layerWebSocket(`ws://127.0.0.1:${port}/socket`, { headers })))
+      ),
+      Layer.provide([webSocketConstructor, RpcSerialization.layerNdjson])
     )
 }

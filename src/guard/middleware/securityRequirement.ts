@@ -157,9 +157,7 @@ export interface RpcRequires<in out Name extends string, Provides, E, R>
 export interface RpcRequirement<Name extends string, Provides, E = never, R = never>
   extends
     Context.Key<
-      Name extends string
-        ? Missing<SchemeSentence<Name>> & RpcRequires<Name, Provides, E, R | AuthenticationsOf<Name>>
-        : never,
+      Name extends string ? Missing<SchemeSentence<Name>> & RpcRequires<Name, Provides, E, R> : never,
       RpcMiddleware.RpcMiddleware<Provides, SecurityError | E, R>
     >,
     RpcMiddlewareKey<Schema.Codec<SecurityError | E, unknown>> {}
@@ -390,7 +388,7 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
    * })
    * ```
    */
-  readonly rpc: RpcRequirement<Name, Provides | HttpServerRequest, E, R>
+  readonly rpc: RpcRequirement<Name, Provides | HttpServerRequest, E, R | AuthenticationsOf<Name>>
 }
 
 /**
