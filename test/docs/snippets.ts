@@ -1,4 +1,4 @@
-// Compiles and runs the code blocks of README.md and of the JSDoc comments in src.
+// Compiles and runs the code blocks of README.md, docs/rpc.md and the JSDoc comments in src.
 // Each block becomes one file that keeps the line numbers, so that compiler messages point into the documentation.
 import ts from "@typescript/typescript6"
 import { execFile, fork } from "node:child_process"
@@ -62,7 +62,7 @@ export const extract = (source: string, text: string): ReadonlyArray<Snippet> =>
 }
 
 export const readSnippets = (): ReadonlyArray<Snippet> =>
-  ["README.md", ...globSync("src/**/*.ts", { cwd: root }).toSorted()]
+  ["README.md", "docs/rpc.md", ...globSync("src/**/*.ts", { cwd: root }).toSorted()]
     .filter((file) => existsSync(join(root, file)))
     .flatMap((file) => extract(posix(file), readFileSync(join(root, file), "utf8")))
 
