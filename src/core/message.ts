@@ -31,16 +31,26 @@ class Message extends ReturnOverride {
     this.#token = token
   }
 
+  static of(request: Request, connection: Request | undefined, token?: string): Request {
+    // Safe cast: the constructor returns the request.
+    return new Message(request, connection, token) as unknown as Request
+  }
+
+  static mark(request: Request, connection: Request | undefined, token: string | undefined): Request {
+    // Safe cast: the constructor returns the request itself.
+    return new Message(request, connection, token) as unknown as Request
+  }
+
   static is(request: Request): boolean {
     return #connection in request
   }
 
   static connectionOf(request: Request): Request | undefined {
-    return #connection in request ? (request.#connection as Request | undefined) : undefined
+    return #connection in request ? request.#connection : undefined
   }
 
   static tokenOf(request: Request): string | undefined {
-    return #token in request ? (request.#token as string | undefined) : undefined
+    return #token in request ? request.#token : undefined
   }
 }
 
@@ -113,9 +123,7 @@ export const make = (
     const value: unknown = Object.hasOwn(headers, name) ? headers[name] : undefined
     own = typeof value === "string" ? Headers.set(own, name, value) : Headers.remove(own, name)
   }
-  const request = carrier.modify({ headers: own })
-  new Message(request, connection, undefined)
-  return request
+  return Message.of(carrier.modify({ headers: own }), connection)
 }
 
 /** Creates the request that represents a message with a token. The token is the credential for every scheme. */
@@ -126,6 +134,5 @@ export const ofToken = (connection: Request | undefined, token: string): Request
       ? Headers.set(carrier.headers, "authorization", `Bearer ${token}`)
       : Headers.remove(carrier.headers, "authorization")
   })
-  new Message(request, connection, token)
-  return request
+  return Message.of(request, connection, token)
 }

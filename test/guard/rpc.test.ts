@@ -364,6 +364,34 @@ for (const [name, transport] of Object.entries(transports)) {
   })
 }
 
+layer(serverLayer)("the header of a message on the wire", (it) => {
+  const post = (...headers: ReadonlyArray<readonly [string, unknown]>) =>
+    Effect.flatMap(portOf, (port) =>
+      Effect.promise(async () => {
+        const message = { _tag: "Request", id: "1", tag: "Read", payload: null, headers }
+        const response = await fetch(`http://127.0.0.1:${port}/http`, {
+          method: "POST",
+          headers: { authorization: "Bearer alice~read", "content-type": "application/ndjson" },
+          body: `${JSON.stringify(message)}\n`
+        })
+        const text = await response.text()
+        return /"value":"(\w+)"/.exec(text)?.[1] ?? /"_tag":"(Not\w+)"/.exec(text)?.[1] ?? text
+      })
+    )
+
+  it.effect("counts as absent if it is not a string, so the header of the request does not replace it", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* post(), "alice")
+      assert.strictEqual(yield* post(["authorization", "Bearer bob~read"]), "bob")
+      assert.strictEqual(yield* post(["AUTHORIZATION", "Bearer bob~read"]), "bob")
+      assert.strictEqual(yield* post(["authorization", ["Bearer bob~read"]]), "NotAuthenticated")
+      assert.strictEqual(yield* post(["authorization", 5]), "NotAuthenticated")
+      // Effect joins the headers before a middleware sees them.
+      assert.strictEqual(yield* post(["authorization", "Bearer bad~read"], ["authorization", "Bearer bob~read"]), "bob")
+    })
+  )
+})
+
 layer(serverLayer)("layerClient", (it) => {
   it.effect("sends the token with the requests of HttpApiClient, too", () =>
     Effect.gen(function* () {
