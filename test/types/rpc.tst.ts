@@ -99,7 +99,7 @@ describe("a procedure with a requirement", () => {
   })
 
   test("does not accept the requirement itself, and an endpoint does not accept its rpc", () => {
-    // @ts-expect-error is not assignable to parameter of type 'AnyService'
+    // @ts-expect-error is missing the following properties from type 'AnyService'
     rpc.middleware(auth.require("me"))
     // @ts-expect-error is not assignable
     HttpApiEndpoint.get("get", "/").middleware(read)
@@ -147,7 +147,7 @@ describe("a requirement around the route of an RPC server", () => {
   test("does not prove other scopes", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     server.pipe(auth.require("items:read"), OAuth2.secured)
-    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
+    // @ts-expect-error A handler needs the ...
     server.pipe(auth.optional("items:write"), OAuth2.secured)
   })
 
