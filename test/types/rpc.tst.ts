@@ -44,9 +44,10 @@ describe("a requirement on a procedure proves a grant", () => {
     const either = any.toLayer({ Get: () => auth.grantedAny("items:write", "me") })
     expect<Layer.Services<typeof either>>().type.toBe<never>()
     const less = any.toLayer({ Get: () => auth.grantedAny("items:write", "items:read") })
-    expect<Layer.Services<typeof less>["~effect-oauth2/Granted"]>().type.toBe<
-      OAuth2.Granted<"OAuth2", "items:write" | "items:read">["~effect-oauth2/Granted"]
+    expect<Layer.Services<typeof less>>().type.toBeAssignableTo<
+      OAuth2.Granted<"OAuth2", "items:write" | "items:read">
     >()
+    expect<Layer.Services<typeof less>>().type.not.toBe<never>()
   })
 
   test("but not for a procedure that was added to the group later", () => {
@@ -99,7 +100,7 @@ describe("a procedure with a requirement", () => {
   })
 
   test("does not accept the requirement itself, and an endpoint does not accept its rpc", () => {
-    // @ts-expect-error is missing the following properties from type 'AnyService'
+    // @ts-expect-error type 'AnyService'
     rpc.middleware(auth.require("me"))
     // @ts-expect-error is not assignable
     HttpApiEndpoint.get("get", "/").middleware(read)
@@ -137,6 +138,8 @@ describe("a requirement around the route of an RPC server", () => {
     Layer.provide(group.toLayer({ Get: () => Effect.andThen(subject, write) }))
   )
 
+  const writing = RpcServer.layerHttp({ group, path: "/rpc" }).pipe(Layer.provide(group.toLayer({ Get: () => write })))
+
   test("proves its scopes to the handlers", () => {
     const app = server.pipe(auth.require("items:write"), OAuth2.secured)
     expect<Exclude<Layer.Services<typeof app>, HttpRouter.Request<"Error", unknown>>>().type.toBe<
@@ -147,8 +150,8 @@ describe("a requirement around the route of an RPC server", () => {
   test("does not prove other scopes", () => {
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     server.pipe(auth.require("items:read"), OAuth2.secured)
-    // @ts-expect-error A handler needs the ...
-    server.pipe(auth.optional("items:write"), OAuth2.secured)
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
+    writing.pipe(auth.optional("items:write"), OAuth2.secured)
   })
 
   test("does not prove anything to handlers without a route", () => {
