@@ -11,7 +11,16 @@ const bare = <A extends object>(descriptor: A): A => Object.assign(Object.create
  * Names whose presence alone changes a program. For example, a descriptor with `get` and `value` is invalid, and Effect
  * looks for some members of a schema with `in`. These names cannot be watched together with the others.
  */
-const present: ReadonlyArray<string> = ["get", "set", "value", "writable", "flip", "extract", "front"]
+const present: ReadonlyArray<string> = [
+  "get",
+  "set",
+  "value",
+  "writable",
+  "flip",
+  "extract",
+  "front",
+  "~effect/rpc/RpcSchema/StreamSchema"
+]
 
 const sources = new URL("../../src/", import.meta.url)
 

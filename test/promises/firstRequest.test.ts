@@ -71,7 +71,11 @@ describe("a program that starts", () => {
 
   it("is in the table above if it is an example with a server", () => {
     const listens = globSync("scratchpad/**/*.ts", { cwd: root })
-      .filter((file) => /createServer|NodeHttpServer\.layer/.test(readFileSync(join(root, file), "utf8")))
+      .filter((file) => {
+        const text = readFileSync(join(root, file), "utf8")
+        // Nobody knows a port of the operating system's choice before the program itself does.
+        return /createServer|NodeHttpServer\.layer/.test(text) && !/port: 0|layerTest/.test(text)
+      })
       .map((file) => `${dirname(file).split("/").slice(0, 2).join("/")}/main.ts`)
     assert.isNotEmpty(listens)
     for (const file of listens) assert.property(programs, file)
