@@ -81,6 +81,12 @@ describe.skipIf(Chromium.missing)("the documentation page", () => {
     )
 
     it.effect(
+      "logs in, calls the API and logs out at localhost, too",
+      () => Effect.flatMap(ItemsApi, ({ localhost }) => session(localhost)),
+      30_000
+    )
+
+    it.effect(
       "logs in, calls the API and logs out below the prefix of a reverse proxy",
       () => Effect.flatMap(ItemsApi, ({ proxied }) => session(proxied)),
       30_000
