@@ -42,6 +42,6 @@ export const typeBudget: TypeCost = { Instantiations: 73_000, Types: 6_800 }
  * 9 kB more of Effect in the client than rolldown does.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 40_000, ownAndJose: 27_000 },
+  client: { added: 40_500, ownAndJose: 27_500 },
   handler: { added: 73_000, ownAndJose: 49_500 }
 }

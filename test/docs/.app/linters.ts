@@ -242,6 +242,9 @@
 
 
 
+
+
+
 import { Layer } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { OAuth2, OpenApiSecurity, SwaggerUi } from "effect-oauth2"
