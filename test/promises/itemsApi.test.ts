@@ -399,27 +399,31 @@ describe("the program", () => {
       /must be different ports/
     )
 
-    it.effect("reports in one line which port is in use and what sets it, and exits with 1", () =>
-      Effect.gen(function* () {
-        const taken = yield* Effect.acquireRelease(
-          Effect.promise(async () => {
-            const server = createServer().listen(0, "127.0.0.1")
-            await once(server, "listening")
-            return server
-          }),
-          (server) => Effect.sync(() => server.close())
-        )
-        const address = taken.address()
-        const port = String(typeof address === "object" && address !== null ? address.port : 0)
-        for (const setting of ["PORT", "AUTHORIZATION_SERVER_PORT"]) {
-          const program = yield* start(file, { ...(yield* ports), [setting]: port })
-          assert.strictEqual(yield* program.ended, 1)
-          assert.match(
-            program.output.stderr,
-            new RegExp(`^items-api: Port ${port} is in use\\. .* set ${setting} to another port\\.\n$`)
+    it.effect(
+      "reports in one line which port is in use and what sets it, and exits with 1",
+      () =>
+        Effect.gen(function* () {
+          const taken = yield* Effect.acquireRelease(
+            Effect.promise(async () => {
+              const server = createServer().listen(0, "127.0.0.1")
+              await once(server, "listening")
+              return server
+            }),
+            (server) => Effect.sync(() => server.close())
           )
-        }
-      })
+          const address = taken.address()
+          const port = String(typeof address === "object" && address !== null ? address.port : 0)
+          for (const setting of ["PORT", "AUTHORIZATION_SERVER_PORT"]) {
+            const program = yield* start(file, { ...(yield* ports), [setting]: port })
+            assert.strictEqual(yield* program.ended, 1)
+            assert.match(
+              program.output.stderr,
+              new RegExp(`^items-api: Port ${port} is in use\\. .* set ${setting} to another port\\.\n$`)
+            )
+          }
+        }),
+      // Two programs start one after the other.
+      30_000
     )
   })
 })
