@@ -3,6 +3,7 @@ import { Effect, Layer, Option, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AccessToken, OAuth2, OpenApiSecurity, OptionalAccessToken, SwaggerUi, type TokenVerifier } from "effect-oauth2"
+import { BadRequests } from "./BadRequests.ts"
 import { Item, Items } from "./Items.ts"
 import * as Security from "./Security.ts"
 
@@ -17,7 +18,7 @@ export const make = <E, R>(
   const client = { appName: "Items API", scopes: ["items:read", "items:write", "me"] }
   const docs = docsClientId === undefined ? {} : { initOAuth: { ...client, clientId: docsClientId } }
 
-  return Layer.mergeAll(Api, profile(auth), Health).pipe(
+  return Layer.mergeAll(Api, profile(auth), Health, Start).pipe(
     OAuth2.secured,
     OpenApiSecurity.documented({ document: OpenApi.fromApi(api), info, tags }, (document) =>
       SwaggerUi.layer(document, docs)
@@ -49,6 +50,7 @@ const items = (auth: Security.Auth) => {
         payload: Schema.Struct({ name: Schema.NonEmptyString }),
         success: Item.pipe(HttpApiSchema.status(201))
       })
+        .middleware(BadRequests)
         .middleware(auth.require("items:write"))
         .annotateMerge(OpenApi.annotations({ summary: "Create an item", description: "You own the new item." }))
     )
@@ -66,10 +68,18 @@ const items = (auth: Security.Auth) => {
         create: ({ payload }) => items.create(payload.name)
       })
     )
-  ).pipe(OAuth2.secured)
+  ).pipe(OAuth2.secured, Layer.provide(BadRequests.layer))
 
   return { api, layer: HttpApiBuilder.layer(api).pipe(Layer.provide(Handlers)) }
 }
+
+const Profile = Schema.Struct({ subject: Schema.String, scopes: Schema.Array(Schema.String) }).annotate({
+  identifier: "Profile"
+})
+
+const Greeting = Schema.Struct({ hello: Schema.String }).annotate({ identifier: "Greeting" })
+
+const Status = Schema.Struct({ status: Schema.Literal("ok") }).annotate({ identifier: "Status" })
 
 /** The profile, as routes of `HttpRouter`. `OpenApiSecurity.operation` describes each route in the OpenAPI document. */
 const profile = (auth: Security.Auth) => {
@@ -87,10 +97,11 @@ const profile = (auth: Security.Auth) => {
         summary: "Read your own profile",
         description: "Returns the subject and the scopes of your access token."
       })
-    )
+    ),
+    Layer.provide(OpenApiSecurity.schemas({ success: Profile }))
   )
 
-  const Greeting = OAuth2.route(
+  const Greet = OAuth2.route(
     "GET",
     "/greeting",
     Effect.map(OptionalAccessToken, (token) =>
@@ -106,10 +117,11 @@ const profile = (auth: Security.Auth) => {
         summary: "Get a greeting",
         description: "Greets you by name if you are logged in."
       })
-    )
+    ),
+    Layer.provide(OpenApiSecurity.schemas({ success: Greeting }))
   )
 
-  return Layer.mergeAll(Me, Greeting).pipe(Layer.provide(OpenApiSecurity.operation({ tags: ["profile"] })))
+  return Layer.mergeAll(Me, Greet).pipe(Layer.provide(OpenApiSecurity.operation({ tags: ["profile"] })))
 }
 
 const Health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" }))).pipe(
@@ -121,5 +133,12 @@ const Health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.
       summary: "Check the service",
       description: "Succeeds if the service runs."
     })
-  )
+  ),
+  Layer.provide(OpenApiSecurity.schemas({ success: Status }))
+)
+
+/** Leads to the documentation page. The relative URL also works below a prefix that a proxy removes. */
+const Start = OAuth2.route("GET", "/", Effect.succeed(HttpServerResponse.redirect("docs"))).pipe(
+  OAuth2.Public("the documentation page is public"),
+  Layer.provide(OpenApiSecurity.hidden)
 )

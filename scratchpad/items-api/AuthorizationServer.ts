@@ -79,13 +79,15 @@ export class AuthorizationServer extends Context.Service<
 /** The server cannot listen on the port, usually because another program does. */
 export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
   port: Schema.Number,
+  /** Environment variable that sets the port. */
+  setting: Schema.String,
   /** Code of the system error, such as `EADDRINUSE` or `EACCES`. */
   code: Schema.String
 }) {
   override get message() {
     return this.code === "EADDRINUSE"
-      ? `Port ${this.port} is in use. Stop the program that listens on it, or choose another port.`
-      : `The program cannot listen on port ${this.port} (${this.code}). Choose another port.`
+      ? `Port ${this.port} is in use. Stop the program that listens on it, or set ${this.setting} to another port.`
+      : `The program cannot listen on port ${this.port} (${this.code}). Set ${this.setting} to another port.`
   }
 }
 
@@ -99,7 +101,11 @@ const listen = (port: number, handle: RequestListener) =>
     Effect.callback<Server, PortUnavailable>((resume) => {
       const server = createServer(handle)
       server.on("error", (error: NodeJS.ErrnoException) =>
-        resume(Effect.fail(new PortUnavailable({ port, code: error.code ?? error.name })))
+        resume(
+          Effect.fail(
+            new PortUnavailable({ port, setting: "AUTHORIZATION_SERVER_PORT", code: error.code ?? error.name })
+          )
+        )
       )
       server.listen(port, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),

@@ -28,6 +28,9 @@ export class IssuerUnavailable extends Schema.TaggedError<IssuerUnavailable>()("
 /** Base URL of the API. Tokens of the embedded server have this URL as their audience. */
 export const apiUrl = (settings: Settings) => `http://127.0.0.1:${settings.port}`
 
+/** Base URLs of the API on this machine. A browser treats the two as different origins. */
+const localUrls = (settings: Settings) => [apiUrl(settings), `http://localhost:${settings.port}`]
+
 /** URL of the API for browsers. It differs from `apiUrl` if the API runs behind a proxy. */
 export const publicUrl = (settings: Settings) =>
   Option.match(settings.publicUrl, { onNone: () => apiUrl(settings), onSome: ({ href }) => href.replace(/\/$/, "") })
@@ -40,12 +43,13 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
     return { issuer, audience, embedded: false, rules, docsClientId, ...(yield* endpointsOf(issuer)) }
   }
   const audience = apiUrl(settings)
+  const urls = Array.from(new Set([...localUrls(settings), publicUrl(settings)]))
   const server = yield* Layer.build(
     AuthorizationServer.layer({
       port: settings.authorizationServerPort,
       audience,
-      redirectUris: Array.from(new Set([audience, publicUrl(settings)]), (url) => `${url}/docs/oauth2-redirect`),
-      origins: [audience, new URL(publicUrl(settings)).origin]
+      redirectUris: urls.map((url) => `${url}/docs/oauth2-redirect`),
+      origins: urls.map((url) => new URL(url).origin)
     })
   )
   const { issuer } = yield* Effect.provideContext(AuthorizationServer, server)

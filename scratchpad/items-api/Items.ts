@@ -2,11 +2,14 @@
 import { Context, Effect, Layer, Ref, Schema } from "effect"
 import type { Auth, Granted } from "./Security.ts"
 
-export class Item extends Schema.Class<Item>("Item")({
-  id: Schema.Number,
+// A class would appear in the document under the name of its encoded form, ItemEncoded.
+export const Item = Schema.Struct({
+  id: Schema.Int,
   name: Schema.String,
   owner: Schema.String
-}) {}
+}).annotate({ identifier: "Item" })
+
+export type Item = typeof Item.Type
 
 export class Items extends Context.Service<
   Items,
@@ -26,7 +29,7 @@ export class Items extends Context.Service<
           create: Effect.fn("Items.create")(function* (name) {
             const { subject } = yield* auth.granted("items:write")
             return yield* Ref.modify(items, (items) => {
-              const item = new Item({ id: items.length + 1, name, owner: subject })
+              const item: Item = { id: items.length + 1, name, owner: subject }
               return [item, [...items, item]]
             })
           })

@@ -1,11 +1,13 @@
 /** Reads the settings of the program from environment variables. */
-import { Config, Effect, Option, Schema } from "effect"
+import { Config, Effect, LogLevel, Option, Schema } from "effect"
 
 export interface Settings {
   /** Port of the API on 127.0.0.1. */
   readonly port: number
   /** Port of the embedded authorization server. */
   readonly authorizationServerPort: number
+  /** Minimum level of log messages. The default hides requests. */
+  readonly logLevel: LogLevel.LogLevel
   /** URL of the API for browsers, if the API runs behind a proxy. */
   readonly publicUrl: Option.Option<URL>
   /** Your own issuer. If set, the embedded authorization server does not start. */
@@ -53,6 +55,13 @@ const optional = (name: string) =>
     Effect.mapError(() => new BadSetting({ setting: name, must: "a non-empty string" }))
   )
 
+const logLevel = Effect.gen(function* () {
+  const name = yield* optional("LOG_LEVEL")
+  if (Option.isNone(name)) return "Warn"
+  const level = LogLevel.values.find((level) => level.toLowerCase() === name.value.toLowerCase())
+  return level ?? (yield* new BadSetting({ setting: "LOG_LEVEL", must: `one of ${LogLevel.values.join(", ")}` }))
+})
+
 export const settings: Effect.Effect<Settings, BadSetting> = Effect.gen(function* () {
   const issuer = yield* optional("ISSUER")
   const audience = yield* optional("AUDIENCE")
@@ -79,6 +88,7 @@ export const settings: Effect.Effect<Settings, BadSetting> = Effect.gen(function
   return {
     port: apiPort,
     authorizationServerPort,
+    logLevel: yield* logLevel,
     publicUrl: yield* url("PUBLIC_URL"),
     external: Option.map(Option.all({ issuer, audience }), (external) => ({
       ...external,

@@ -8,6 +8,7 @@ The Items API is ready.
 
   API     ${api}
   Issuer  ${issuer.issuer}${issuer.embedded ? " (embedded, in memory)" : ""}
+  Log     warnings and errors (LOG_LEVEL=Info adds requests)
 
 Open ${docs}, press Authorize${issuer.embedded ? ", and again in the dialog, and sign in as demo" : ""}.
 Then open an operation, press Try it out, and Execute.
@@ -28,6 +29,9 @@ ${issuer.embedded ? embeddedToken(issuer) : externalToken(issuer)}
   curl ${api}/items -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d '{"name":"A first item"}'
   curl ${api}/users/me -H "Authorization: Bearer $TOKEN"
   curl ${api}/greeting -H "Authorization: Bearer $TOKEN"
+
+  # An invalid body is refused, and the response names what is wrong
+  curl -i ${api}/items -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d '{"name":1}'
 
   # An invalid token is refused, even if authentication is optional. The challenge names the required scopes.
   curl -i ${api}/users/me -H "Authorization: Bearer nonsense"

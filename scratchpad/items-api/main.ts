@@ -1,16 +1,16 @@
 /** Runs the Items API and its authorization server. Start it with `npm start`. */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer, Predicate } from "effect"
+import { Console, Effect, ErrorReporter, Layer, Predicate, References } from "effect"
 import { FetchHttpClient, HttpEffect, HttpMiddleware, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { createServer } from "node:http"
 import * as Api from "./Api.ts"
 import { PortUnavailable } from "./AuthorizationServer.ts"
 import * as Issuer from "./Issuer.ts"
-import { settings } from "./Settings.ts"
+import * as Lines from "./Lines.ts"
+import { type Settings, settings } from "./Settings.ts"
 import * as Walkthrough from "./Walkthrough.ts"
 
-const program = Effect.gen(function* () {
-  const config = yield* settings
+const run = Effect.fnUntraced(function* (config: Settings) {
   const issuer = yield* Issuer.make(config)
   // The routes are complete before the server listens, so a request that arrives while the program starts is answered.
   const handler = yield* HttpRouter.toHttpEffect(
@@ -18,10 +18,12 @@ const program = Effect.gen(function* () {
   )
   const server = createServer()
   // At the end of the program, a client must not reuse a connection that the server is about to close.
-  const closesAtTheEnd = HttpEffect.withPreResponseHandler(handler, (_, response) =>
-    Effect.succeed(server.listening ? response : HttpServerResponse.setHeader(response, "connection", "close"))
+  const closesAtTheEnd = (response: HttpServerResponse.HttpServerResponse) =>
+    server.listening ? response : HttpServerResponse.setHeader(response, "connection", "close")
+  const responding = HttpEffect.withPreResponseHandler(handler, (_, response) =>
+    Effect.succeed(closesAtTheEnd(Lines.end(response)))
   )
-  const app = HttpServer.serve(closesAtTheEnd, HttpMiddleware.logger).pipe(
+  const app = HttpServer.serve(Effect.withErrorReporting(responding), HttpMiddleware.logger).pipe(
     Layer.provide(
       NodeHttpServer.layer(() => server, {
         port: config.port,
@@ -36,6 +38,7 @@ const program = Effect.gen(function* () {
       Effect.fail(
         new PortUnavailable({
           port: config.port,
+          setting: "PORT",
           code: Predicate.hasProperty(cause, "code") ? String(cause.code) : "unknown"
         })
       )
@@ -45,7 +48,14 @@ const program = Effect.gen(function* () {
   return yield* Effect.never
 })
 
-program.pipe(
+/** Logs unexpected errors of handlers, also if the log level hides requests. */
+const reporter = ErrorReporter.make(({ cause, fiber }) =>
+  Effect.runForkWith(fiber.context)(Effect.logError("A request failed.", cause))
+)
+
+settings.pipe(
+  Effect.flatMap((config) => Effect.provideService(run(config), References.MinimumLogLevel, config.logLevel)),
+  Effect.provide(ErrorReporter.layer([reporter])),
   Effect.scoped,
   Effect.provide(FetchHttpClient.layer),
   // Prints only the message, because a stack trace does not help to correct a setting.

@@ -21,6 +21,7 @@ import type { SecurityRequirementTypes } from "../guard/middleware/securityRequi
 import { ConfigurationError } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
+export { DescribeRequirements } from "./requirementDescription.ts"
 export type { Existing, Head, Info } from "./routesDocument.ts"
 export type { Schemas } from "./routeSchemas.ts"
 export type { SecurityRequirementObject } from "./securityRequirements.ts"
@@ -202,7 +203,9 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  * | `document` | your document with the routes added; required if the routes include an `HttpApi` |
  * | `document`, `info` | your document, with these fields of `info`; `servers` and `tags` work in the same way |
  *
- * A route without a response of a client error gets the response `4XX`.
+ * A route without a response of a client error gets the response `4XX`. The description of a route ends with its
+ * requirement, such as "Requires `items:read` and `items:write`." or "Authentication is optional." The option
+ * `describeRequirements` turns the sentence off.
  *
  * Building the layer can fail:
  *
@@ -280,7 +283,8 @@ export const documented =
     recorded(routes, (found) => {
       const document = Effect.try({
         try: () => {
-          return routesDocument.add(routesDocument.start(ownProperties(options)), found)
+          const own = ownProperties(options)
+          return routesDocument.add(routesDocument.start(own), found, own)
         },
         catch: (error) => error
       })

@@ -8,6 +8,7 @@ import * as endpoints from "../guard/decision/place.ts"
 import { detailOf, isOurs } from "../guard/scheme/errorSchemas.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 import * as openApiDocument from "./document.ts"
+import { DescribeRequirements, sentenceOf } from "./requirementDescription.ts"
 import * as refusalResponses from "./refusalResponses.ts"
 import { declare, ofPolicy } from "./securityRequirements.ts"
 
@@ -18,6 +19,9 @@ import { declare, ofPolicy } from "./securityRequirements.ts"
  *
  * `openApi` keeps an existing `OpenApi.Transform` annotation, which runs after the security is written. It adds the
  * response `4XX` to operations without a response of a client error, and `servers` to a document without servers.
+ *
+ * The description of each operation ends with its requirement, such as "Requires `items:read` and `items:write`." The
+ * annotation `OpenApiSecurity.DescribeRequirements` turns the sentence off.
  *
  * | failure | cause |
  * |---|---|
@@ -67,6 +71,7 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
         method: endpoint.method,
         path: endpoint.path,
         security: ofPolicy(policy),
+        sentence: sentenceOf(policy, Context.get(mergedAnnotations, DescribeRequirements)),
         refusals: refusalResponses.of(policy),
         rendered: refusalResponses.renderedStatuses(policy),
         declared: detailsOf(errors),

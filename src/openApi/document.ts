@@ -5,6 +5,7 @@ import { field, type Json, mapValues, membersOf } from "../core/lib/json.ts"
 import { own as ownMember, ownProperties } from "../core/lib/ownProperties.ts"
 import * as operationIds from "./operationIds.ts"
 import * as pathTemplate from "./pathTemplate.ts"
+import * as requirementDescription from "./requirementDescription.ts"
 import * as refusalResponses from "./refusalResponses.ts"
 import * as responsesOf from "./responses.ts"
 import { combinations, type SecurityRequirementObject } from "./securityRequirements.ts"
@@ -54,6 +55,8 @@ export interface SecuredOperation {
   /** Path in the syntax of `HttpApi`, such as `/items/:id`. */
   readonly path: string
   readonly security: Security
+  /** Sentence about the requirement, for the description. */
+  readonly sentence: string | undefined
   readonly refusals: Json
   /** Statuses of refusals with a custom renderer. */
   readonly rendered: ReadonlySet<string>
@@ -117,7 +120,10 @@ const secured = (operation: Json, endpoint: SecuredOperation): Json => {
       responses[status] = rendered.has(status) ? responsesOf.merge(own, refusal) : own
     }
   }
-  return { ...operation, security: withExistingSecurity(operation["security"], security), responses }
+  return requirementDescription.add(
+    { ...operation, security: withExistingSecurity(operation["security"], security), responses },
+    endpoint.sentence
+  )
 }
 
 /** Finds the operation of an endpoint of an `HttpApi`. */
@@ -135,6 +141,8 @@ interface Operation {
   readonly method: string
   readonly operation: Json
   readonly security: Security
+  /** Sentence about the requirement, for the description. */
+  readonly sentence: string | undefined
   readonly refusals: Json
 }
 
@@ -187,7 +195,7 @@ export const add = (
     ids.add(id)
   }
   const idOf = operationIds.allocate(ids)
-  for (const { method, operation, parameters, path, refusals, security } of options.operations) {
+  for (const { method, operation, parameters, path, refusals, security, sentence } of options.operations) {
     const same = templates.get(pathTemplate.normalize(path)) ?? path
     const item = paths.get(same) ?? {}
     const where = `${method.toUpperCase()} ${path}`
@@ -206,7 +214,7 @@ export const add = (
       ...item,
       [method]: {
         operationId: operationId ?? idOf(method, path),
-        ...rest,
+        ...requirementDescription.add(rest, sentence),
         parameters: withPath(parameters, Array.isArray(own) ? own : []),
         security,
         responses: responsesOf.withClientErrors({

@@ -13,6 +13,7 @@ import * as openApiDocument from "./document.ts"
 import * as pathTemplate from "./pathTemplate.ts"
 import * as routeSchemas from "./routeSchemas.ts"
 import * as refusalResponses from "./refusalResponses.ts"
+import { sentenceOf } from "./requirementDescription.ts"
 import { declare, ofPolicy } from "./securityRequirements.ts"
 
 /** Creates a layer that adds fields to the operations of its routes. `undefined` leaves the routes out of documents. */
@@ -48,6 +49,8 @@ export interface Head {
   readonly servers?: ReadonlyArray<OpenApi.OpenAPISpecServer>
   /** Descriptions of the tags that operations use. Tags that are missing here have no description. Default: none. */
   readonly tags?: ReadonlyArray<OpenApi.OpenAPISpecTag>
+  /** Ends the description of each route with its requirement, such as "Requires `items:read`." Default: `true`. */
+  readonly describeRequirements?: boolean
 }
 
 /**
@@ -65,6 +68,8 @@ export interface Existing {
   readonly servers?: ReadonlyArray<OpenApi.OpenAPISpecServer>
   /** Descriptions of tags. They replace those of the document for tags of the same name. Default: none. */
   readonly tags?: ReadonlyArray<OpenApi.OpenAPISpecTag>
+  /** Ends the description of each added route with its requirement, such as "Requires `items:read`." Default: `true`. */
+  readonly describeRequirements?: boolean
 }
 
 const empty: OpenApi.OpenAPISpec = {
@@ -96,7 +101,11 @@ const methods: ReadonlySet<string> = new Set(["GET", "PUT", "POST", "DELETE", "O
  * Adds routes to a document. Throws a `TypeError` if OpenAPI cannot describe a route, or if the document is wrong about
  * an endpoint of an `HttpApi`.
  */
-export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<RecordedRoute>): OpenApi.OpenAPISpec => {
+export const add = (
+  document: OpenApi.OpenAPISpec,
+  routes: ReadonlyArray<RecordedRoute>,
+  { describeRequirements = true }: Head | Existing
+): OpenApi.OpenAPISpec => {
   const schemes = new Map<string, Scheme>()
   const described = routes.flatMap((route) => {
     const { method, operation } = route
@@ -120,6 +129,7 @@ export const add = (document: OpenApi.OpenAPISpec, routes: ReadonlyArray<Recorde
       method: method.toLowerCase(),
       operation,
       security: policy.length === 0 ? [] : ofPolicy(policy),
+      sentence: sentenceOf(policy, describeRequirements),
       refusals: refusalResponses.of(policy)
     }
   })

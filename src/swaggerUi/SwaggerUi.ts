@@ -10,6 +10,9 @@
  *   document's servers, and to the endpoints of its security schemes.
  * - The generated URLs are relative. The page works below a router prefix and behind a reverse proxy without an option.
  * - PKCE with `S256` is on by default (RFC 7636).
+ * - The dialog has no field for a client secret if `initOAuth` names a public client.
+ * - A failed login shows the `error_description` of the authorization server.
+ * - The lock of an optional operation is open until the reader logs in.
  * - Register the URL of `{path}/oauth2-redirect` as the client's redirect URI. The redirect page refuses a response
  *   whose `state` differs from the request's (RFC 6749 §10.12).
  *

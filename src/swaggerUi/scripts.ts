@@ -45,10 +45,19 @@ export const page = `"use strict"
     return target.href
   }
 
+  // Swagger UI counts an optional operation as authorized without a login, and would show its lock as closed.
+  const withoutAnonymous = (securities) => {
+    const others = securities?.filter?.((security) => security.size > 0)
+    return others === undefined || others.size === 0 ? securities : others
+  }
+
   const plugin = () => ({
     statePlugins: {
       spec: { wrapActions: { updateSpec: (original) => (text) => original(withAbsoluteUrls(text)) } },
       auth: {
+        wrapSelectors: {
+          isAuthorized: (original) => (_, securities) => original(withoutAnonymous(securities))
+        },
         wrapActions: {
           authPopup: (original) => (authorizationUrl, attempt) =>
             original(withRandomState(authorizationUrl, attempt), attempt)
@@ -56,6 +65,25 @@ export const page = `"use strict"
       }
     }
   })
+
+  // The policy of the page forbids style elements, but not style sheets of scripts.
+  const styles = new CSSStyleSheet()
+  const rules = [
+    // The dialog uses the height of the window. If it must scroll, errors and buttons stay in view.
+    ".swagger-ui .modal-ux .modal-ux-content { max-height: calc(100vh - 140px) }",
+    ".swagger-ui .modal-ux .auth-btn-wrapper { position: sticky; bottom: -20px; background: #fff; padding: 10px 0 20px }",
+    ".swagger-ui .modal-ux .auth-container .errors { position: sticky; bottom: 45px }",
+    "html.dark-mode .swagger-ui .modal-ux .auth-btn-wrapper { background: #2a2e30 }"
+  ]
+  if (initOAuth.clientId !== undefined && initOAuth.clientSecret === undefined) {
+    // A public client has no secret. Other clients of the dialog, such as those of client credentials, have one.
+    const labels = ["accessCode", "authorizationCode", "authorization_code"]
+      .map((flow) => "[for=client_secret_" + flow + "]")
+      .join()
+    rules.push(".swagger-ui .auth-container :has(> label:is(" + labels + ")) { display: none }")
+  }
+  styles.replaceSync(rules.join(""))
+  document.adoptedStyleSheets = [styles]
 
   const ui = SwaggerUIBundle({
     ...parameters,

@@ -1,5 +1,5 @@
 /** Controls the documentation page in a browser as its reader does. */
-import type { Browser, BrowserContext, Page, Request } from "playwright-core"
+import type { Browser, BrowserContext, Locator, Page, Request } from "playwright-core"
 
 export class DocsPage {
   readonly context: BrowserContext
@@ -15,7 +15,7 @@ export class DocsPage {
 
   /** Opens the page in a new browser context without a session. */
   static async open(browser: Browser, url: string): Promise<DocsPage> {
-    const context = await browser.newContext({ viewport: { width: 1100, height: 800 } })
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
     context.setDefaultTimeout(10_000)
     const self = new DocsPage(context, await context.newPage())
     context.on("weberror", (error) => self.complaints.push(String(error.error())))
@@ -31,9 +31,32 @@ export class DocsPage {
   readonly dialog = {
     open: () => this.page.locator(".scheme-container .btn.authorize").click(),
     close: () => this.page.locator(".modal-ux .btn-done").click(),
-    error: () => this.page.locator(".modal-ux .errors").innerText(),
+    /** Returns the error, which the reader must see without scrolling. */
+    error: async () => {
+      const error = this.page.locator(".modal-ux .errors")
+      const text = await error.innerText()
+      return (await this.isInView(error)) ? text : `hidden: ${text}`
+    },
     waitForLogin: () => this.page.locator(".modal-ux button", { hasText: "Logout" }).waitFor(),
+    /** Returns the labels of the visible fields. */
+    fields: () => this.page.locator(".modal-ux label[for]:visible").allInnerTexts(),
+    /** Returns the selected scopes. */
+    selectedScopes: () =>
+      this.page
+        .locator(".modal-ux .scopes input[type=checkbox]")
+        .evaluateAll((boxes) =>
+          boxes.flatMap((box) => (box instanceof HTMLInputElement && box.checked ? [box.dataset["value"]] : []))
+        ),
+    showsAuthorize: () => this.isInView(this.page.locator(".modal-ux button.authorize")),
     isLoggedIn: () => this.page.locator(".modal-ux button", { hasText: "Logout" }).isVisible()
+  }
+
+  /** Returns `true` if an element is in the window, and if nothing covers the element. */
+  private isInView(locator: Locator): Promise<boolean> {
+    return locator.evaluate((element) => {
+      const { bottom, left, right, top } = element.getBoundingClientRect()
+      return [top + 3, bottom - 3].every((y) => element.contains(document.elementFromPoint((left + right) / 2, y)))
+    })
   }
 
   /** Presses Authorize in the open dialog, and returns the authorization server's window. Set `closes` if it closes. */
@@ -84,6 +107,19 @@ export class DocsPage {
         return { url: response.url(), status: response.status(), body: (await response.json()) as unknown }
       }
     }
+  }
+
+  /** Opens each operation, and returns the paragraphs of its description. */
+  async descriptions(): Promise<ReadonlyArray<ReadonlyArray<string>>> {
+    const blocks = await this.page.locator(".opblock").all()
+    const found: Array<ReadonlyArray<string>> = []
+    for (const block of blocks) {
+      await block.locator(".opblock-summary-control").click()
+      const paragraphs = block.locator(".opblock-description p")
+      await paragraphs.first().waitFor()
+      found.push(await paragraphs.allInnerTexts())
+    }
+    return found
   }
 
   /** Returns the lock icon of each operation, such as `GET /items authorization button locked`. */

@@ -36,6 +36,8 @@ export class ItemsApi extends Context.Service<
   ItemsApi,
   {
     readonly api: string
+    /** URL of the API with the other name of this machine, which browsers treat as another origin. */
+    readonly localhost: string
     readonly issuer: string
     /** URL of the API behind the proxy. */
     readonly proxied: string
@@ -60,7 +62,7 @@ export class ItemsApi extends Context.Service<
           PUBLIC_URL: proxied
         })
         yield* program.waitFor("Ctrl-C ends the program.")
-        return { api, proxied, issuer: `http://127.0.0.1:${issuerPort}` }
+        return { api, localhost: `http://localhost:${port}`, proxied, issuer: `http://127.0.0.1:${issuerPort}` }
       })
     )
 }

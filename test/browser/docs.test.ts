@@ -14,12 +14,12 @@ const open = (url: string) =>
     ({ context }) => Effect.promise(() => context.close())
   )
 
-// A public route has no lock. Swagger UI shows an optional requirement as locked, because it is always satisfied.
+// A public route has no lock.
 const locks = (state: "locked" | "unlocked") => [
   `GET /items authorization button ${state}`,
   `POST /items authorization button ${state}`,
   `GET /users/me authorization button ${state}`,
-  "GET /greeting authorization button locked",
+  `GET /greeting authorization button ${state}`,
   "GET /health no lock"
 ]
 
@@ -81,6 +81,12 @@ describe.skipIf(Chromium.missing)("the documentation page", () => {
     )
 
     it.effect(
+      "logs in, calls the API and logs out at localhost, too",
+      () => Effect.flatMap(ItemsApi, ({ localhost }) => session(localhost)),
+      30_000
+    )
+
+    it.effect(
       "logs in, calls the API and logs out below the prefix of a reverse proxy",
       () => Effect.flatMap(ItemsApi, ({ proxied }) => session(proxied)),
       30_000
@@ -125,6 +131,112 @@ describe.skipIf(Chromium.missing)("the documentation page", () => {
             await popup.goto(`${api}/docs/oauth2-redirect?${answer}`).catch(() => {})
             await closed
             assert.include(await docs.dialog.error(), "[access_denied]: <b>No</b>.")
+            assert.isFalse(await docs.dialog.isLoggedIn())
+          })
+        }),
+      30_000
+    )
+
+    it.effect("shows which scopes each operation requires, after its description", () =>
+      Effect.gen(function* () {
+        const { api } = yield* ItemsApi
+        const docs = yield* open(`${api}/docs`)
+        yield* Effect.promise(async () => {
+          assert.deepStrictEqual(await docs.descriptions(), [
+            ["Returns the items of all users.", "Requires items:read."],
+            ["You own the new item.", "Requires items:read and items:write."],
+            ["Returns the subject and the scopes of your access token.", "Requires me."],
+            ["Greets you by name if you are logged in.", "Authentication is optional."],
+            ["Succeeds if the service runs."]
+          ])
+          assert.deepStrictEqual(docs.complaints, [])
+        })
+      })
+    )
+
+    it.effect("opens a dialog with the scopes selected, without a secret, and with its button in view", () =>
+      Effect.gen(function* () {
+        const { api } = yield* ItemsApi
+        const docs = yield* open(`${api}/docs`)
+        yield* Effect.promise(async () => {
+          await docs.dialog.open()
+          assert.deepStrictEqual(await docs.dialog.selectedScopes(), ["items:read", "items:write", "me"])
+          const fields = await docs.dialog.fields()
+          assert.include(fields, "client_id:")
+          assert.notInclude(fields.join(), "secret")
+          for (const height of [800, 400]) {
+            await docs.page.setViewportSize({ width: 1280, height })
+            assert.isTrue(await docs.dialog.showsAuthorize(), `at a height of ${height}`)
+          }
+          assert.deepStrictEqual(docs.complaints, [])
+        })
+      })
+    )
+
+    it.effect("has a field for the secret if the client has one", () =>
+      Effect.gen(function* () {
+        const { api } = yield* ItemsApi
+        const docs = yield* open(`${api}/docs`)
+        yield* Effect.promise(async () => {
+          await docs.context.route(/\/docs$/, async (route) => {
+            const response = await route.fetch()
+            const client = '"clientId":"items-docs"'
+            const body = (await response.text()).replace(client, `${client},"clientSecret":"everyone reads it"`)
+            await route.fulfill({ response, body })
+          })
+          await docs.page.reload()
+          await docs.dialog.open()
+          assert.include(await docs.dialog.fields(), "client_secret:")
+          assert.isTrue(await docs.dialog.showsAuthorize())
+        })
+      })
+    )
+
+    it.effect(
+      "shows why the authorization server refuses the request of the login",
+      () =>
+        Effect.gen(function* () {
+          const { api } = yield* ItemsApi
+          const docs = yield* open(`${api}/docs`)
+          yield* Effect.promise(async () => {
+            await docs.context.route(
+              /\/auth\?/,
+              (route) => {
+                const url = new URL(route.request().url())
+                url.searchParams.delete("code_challenge")
+                return route.fulfill({ status: 302, headers: { location: url.href } })
+              },
+              { times: 1 }
+            )
+            await docs.dialog.open()
+            await docs.authorize({ closes: true })
+            const error = await docs.dialog.error()
+            assert.include(error, "invalid_request")
+            assert.include(error, "code_challenge must be provided with code_challenge_method")
+            assert.notInclude(error, "hidden")
+            await docs.page.setViewportSize({ width: 1280, height: 400 })
+            assert.notInclude(await docs.dialog.error(), "hidden")
+            assert.isFalse(await docs.dialog.isLoggedIn())
+          })
+        }),
+      30_000
+    )
+
+    it.effect(
+      "shows why the authorization server refuses the code",
+      () =>
+        Effect.gen(function* () {
+          const { api } = yield* ItemsApi
+          const docs = yield* open(`${api}/docs`)
+          yield* Effect.promise(async () => {
+            await docs.dialog.open()
+            const popup = await docs.authorize()
+            const state = await docs.page.evaluate("swaggerUIRedirectOauth2.state")
+            await popup.goto(`${api}/docs/oauth2-redirect?code=unknown&state=${String(state)}`).catch(() => {})
+            const error = await docs.dialog.error()
+            assert.include(error, "invalid_grant")
+            assert.include(error, "grant request is invalid")
+            assert.notInclude(error, "hidden")
             assert.isFalse(await docs.dialog.isLoggedIn())
           })
         }),

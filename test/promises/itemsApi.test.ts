@@ -171,18 +171,91 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("refuses an invalid body after authentication", () =>
+  it.effect("refuses an invalid body after authentication, with a JSON body that the document declares", () =>
     Effect.gen(function* () {
       const { api, issuer } = yield* ItemsApi
+      const [, , document] = yield* call(`${api}/openapi.json`)
+      const { $ref } = document.paths["/items"].post.responses["400"].content["application/json"].schema
+      assert.strictEqual($ref, "#/components/schemas/BadRequest")
+      assert.hasAllKeys(document.components.schemas.BadRequest.properties, ["detail", "errors"])
       const { access_token } = yield* clientCredentials({ issuer, ...itemsCli, scope: "items:read items:write" })
-      for (const name of [1, "", null]) {
-        const status = yield* Effect.promise(() =>
-          fetch(`${api}/items`, {
-            ...post(name),
-            headers: { ...post(name).headers, authorization: `Bearer ${access_token}` }
-          }).then((response) => response.status)
+      for (const [body, path] of [
+        ['{"name":1}', ["payload", "name"]],
+        ['{"name":""}', ["payload", "name"]],
+        ['{"name":null}', ["payload", "name"]],
+        ["{}", ["payload", "name"]],
+        ["[]", ["payload"]],
+        ["{", ["payload"]],
+        ["", ["payload"]]
+      ] as const) {
+        const [status, challenge, found] = yield* call(`${api}/items`, access_token, { ...post("x"), body })
+        assert.deepStrictEqual([status, challenge, found.detail], [400, null, "The request is invalid"], body)
+        assert.deepStrictEqual(
+          found.errors.map((error: { readonly path: unknown }) => error.path),
+          [path],
+          body
         )
-        assert.strictEqual(status, 400)
+      }
+    })
+  )
+
+  it.effect("leads from the root to the documentation page", () =>
+    Effect.gen(function* () {
+      const { api } = yield* ItemsApi
+      const response = yield* Effect.promise(() => fetch(`${api}/`))
+      assert.deepStrictEqual([response.redirected, response.status, response.url], [true, 200, `${api}/docs`])
+    })
+  )
+
+  it.effect("ends every JSON body with a newline", () =>
+    Effect.gen(function* () {
+      const { api, issuer } = yield* ItemsApi
+      const { access_token } = yield* clientCredentials({ issuer, ...itemsCli, scope: "items:read items:write me" })
+      const headers = { authorization: `Bearer ${access_token}`, "content-type": "application/json" }
+      for (const [path, init] of [
+        ["/health", {}],
+        ["/openapi.json", {}],
+        ["/items", {}],
+        ["/items", { headers }],
+        ["/users/me", { headers }],
+        ["/items", { method: "POST", headers, body: "{" }],
+        ["/items", { method: "POST", headers, body: '{"name":"With a line"}' }]
+      ] as const) {
+        const body = yield* Effect.promise(() => fetch(`${api}${path}`, init).then((response) => response.text()))
+        assert.match(body, /[}\]]\n$/, path)
+      }
+    })
+  )
+
+  it.effect("names its schemas, and describes each operation and each tag", () =>
+    Effect.gen(function* () {
+      const { api } = yield* ItemsApi
+      const [, , document] = yield* call(`${api}/openapi.json`)
+      assert.sameMembers(Object.keys(document.components.schemas), [
+        "BadRequest",
+        "Greeting",
+        "Item",
+        "Profile",
+        "Status"
+      ])
+      assert.deepStrictEqual(
+        document.tags.map((tag: { readonly name: string; readonly description: string }) => [
+          tag.name,
+          tag.description.length > 0
+        ]),
+        [
+          ["items", true],
+          ["profile", true],
+          ["health", true]
+        ]
+      )
+      assert.isAbove(document.info.description.length, 0)
+      const operations = Object.values<object>(document.paths).flatMap((item) => Object.values(item))
+      assert.lengthOf(operations, 5)
+      for (const { description, summary, tags } of operations) {
+        assert.isAbove(summary.length, 0)
+        assert.isAbove(description.length, summary.length)
+        assert.lengthOf(tags, 1)
       }
     })
   )
@@ -217,7 +290,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
         )
       })
       const statuses = Array.from(printed.matchAll(/HTTP\/1\.1 (\d+)/g), (match) => match[1])
-      assert.deepStrictEqual(statuses, ["401", "401", "401", "401"])
+      assert.deepStrictEqual(statuses, ["401", "401", "400", "401", "401"])
       assert.include(printed, `www-authenticate: Bearer scope="items:read items:write"`)
       assert.include(printed, `"name":"A first item","owner":"items-cli"`)
       assert.include(printed, `{"hello":"anonymous"}`)
@@ -237,10 +310,27 @@ describe("the program", () => {
         })
         yield* program.waitFor("Ctrl-C ends the program.")
         yield* call(`http://127.0.0.1:${port}/health`)
+        yield* call(`http://127.0.0.1:${port}/items`)
         program.process.kill("SIGINT")
         assert.strictEqual(yield* program.ended, 130)
         assert.strictEqual(program.output.stderr, "")
         assert.notInclude(program.output.stdout, "\u001b", "output to a pipe has no colors")
+        assert.match(program.output.stdout, /Ctrl-C ends the program\.\s*$/, "the walk-through stays on the screen")
+      })
+    )
+
+    it.effect("logs requests if LOG_LEVEL asks for them, as the walk-through says", () =>
+      Effect.gen(function* () {
+        const port = yield* freePort
+        const program = yield* start(file, {
+          PORT: String(port),
+          AUTHORIZATION_SERVER_PORT: String(yield* freePort),
+          LOG_LEVEL: "info"
+        })
+        yield* program.waitFor("LOG_LEVEL=Info adds requests")
+        yield* program.waitFor("Ctrl-C ends the program.")
+        yield* call(`http://127.0.0.1:${port}/health`)
+        yield* program.waitFor("'http.url': '/health'")
       })
     )
 
@@ -266,6 +356,11 @@ describe("the program", () => {
       /^items-api: PUBLIC_URL must be a URL/
     )
     fails("a port is not a number", () => Effect.succeed({ PORT: "eighty" }), /^items-api: PORT must be a port/)
+    fails(
+      "the log level does not exist",
+      () => Effect.succeed({ LOG_LEVEL: "loud" }),
+      /^items-api: LOG_LEVEL must be one of All, Fatal, Error/
+    )
     fails(
       "AUDIENCE is missing next to ISSUER",
       () => Effect.succeed({ ISSUER: "https://idp.example.com" }),
@@ -304,24 +399,31 @@ describe("the program", () => {
       /must be different ports/
     )
 
-    it.effect("reports in one line that a port is in use, and exits with 1", () =>
-      Effect.gen(function* () {
-        const taken = yield* Effect.acquireRelease(
-          Effect.promise(async () => {
-            const server = createServer().listen(0, "127.0.0.1")
-            await once(server, "listening")
-            return server
-          }),
-          (server) => Effect.sync(() => server.close())
-        )
-        const address = taken.address()
-        const port = String(typeof address === "object" && address !== null ? address.port : 0)
-        for (const setting of ["PORT", "AUTHORIZATION_SERVER_PORT"]) {
-          const program = yield* start(file, { ...(yield* ports), [setting]: port })
-          assert.strictEqual(yield* program.ended, 1)
-          assert.match(program.output.stderr, new RegExp(`^items-api: Port ${port} is in use.*\n$`))
-        }
-      })
+    it.effect(
+      "reports in one line which port is in use and what sets it, and exits with 1",
+      () =>
+        Effect.gen(function* () {
+          const taken = yield* Effect.acquireRelease(
+            Effect.promise(async () => {
+              const server = createServer().listen(0, "127.0.0.1")
+              await once(server, "listening")
+              return server
+            }),
+            (server) => Effect.sync(() => server.close())
+          )
+          const address = taken.address()
+          const port = String(typeof address === "object" && address !== null ? address.port : 0)
+          for (const setting of ["PORT", "AUTHORIZATION_SERVER_PORT"]) {
+            const program = yield* start(file, { ...(yield* ports), [setting]: port })
+            assert.strictEqual(yield* program.ended, 1)
+            assert.match(
+              program.output.stderr,
+              new RegExp(`^items-api: Port ${port} is in use\\. .* set ${setting} to another port\\.\n$`)
+            )
+          }
+        }),
+      // Two programs start one after the other.
+      30_000
     )
   })
 })
