@@ -34,7 +34,12 @@ const get = (port: number, authorization?: string) =>
     const response = await fetch(`http://127.0.0.1:${port}/users/me`, {
       headers: authorization === undefined ? {} : { authorization }
     })
-    return { status: response.status, challenge: response.headers.get("www-authenticate"), body: await response.text() }
+    return {
+      status: response.status,
+      challenge: response.headers.get("www-authenticate"),
+      retryAfter: response.headers.get("retry-after"),
+      body: await response.text()
+    }
   })
 
 /** Cells of the tables of a page whose first cell is one of the names. Code in a cell is unquoted. */
@@ -107,6 +112,24 @@ describe("docs/getting-started.md", () => {
             requests.map(([name]) => name)
           )
         )
+        // README.md promises these responses of its own program, too.
+        const [, , [, status = "", challenge = ""] = []] = rows
+        const promised = rowsOf("README.md", ["valid token without the scope", "valid token with the scope"])
+        assert.deepStrictEqual(promised, [
+          ["valid token without the scope", status, `WWW-Authenticate: ${challenge}`],
+          ["valid token with the scope", "200", ""]
+        ])
+
+        issuer.process.kill()
+        server.process.kill()
+        yield* issuer.ended
+        yield* server.ended
+        const restarted = yield* start(serverFile, {})
+        yield* restarted.waitFor("Listening")
+        const outage = yield* get(ports[3000], `Bearer ${tokens.get("TOKEN")}`)
+        assert.strictEqual(outage.status, 503)
+        assert.isNotNull(outage.retryAfter)
+        assert.include(read(page), "The response is 503 with `Retry-After`")
       }),
     30_000
   )
