@@ -62,7 +62,7 @@ export const extract = (source: string, text: string): ReadonlyArray<Snippet> =>
 }
 
 export const readSnippets = (): ReadonlyArray<Snippet> =>
-  ["README.md", ...globSync(["docs/*.md", "src/**/*.ts"], { cwd: root }).toSorted()]
+  ["README.md", ...globSync(["docs/**/*.md", "src/**/*.ts"], { cwd: root }).toSorted()]
     .filter((file) => existsSync(join(root, file)))
     .flatMap((file) => extract(posix(file), readFileSync(join(root, file), "utf8")))
 

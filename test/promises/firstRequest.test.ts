@@ -14,6 +14,10 @@ const programs: Readonly<Record<string, Readonly<Record<string, ReadonlyArray<st
     PORT: ["/health", "/docs", "/openapi.json"],
     AUTHORIZATION_SERVER_PORT: ["/.well-known/openid-configuration", "/jwks"]
   },
+  "scratchpad/mcp-server/main.ts": {
+    PORT: ["/.well-known/oauth-protected-resource/mcp"],
+    AUTHORIZATION_SERVER_PORT: ["/.well-known/openid-configuration", "/jwks"]
+  },
   "test/promises/programs/serverFirst.ts": { PORT: ["/health", "/docs", "/openapi.json"] },
   "test/promises/programs/routesFirst.ts": { PORT: ["/health", "/docs", "/openapi.json"] },
   "test/promises/programs/testIssuer.ts": { PORT: ["/.well-known/openid-configuration", "/jwks"] }

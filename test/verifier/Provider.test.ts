@@ -1233,8 +1233,8 @@ it("accepts the workflows of all repositories of an owner", () => {
   assert.deepStrictEqual(requiredClaims, { repository_owner: "example" })
 })
 
-it("docs/providers.md and the shapes above name each provider", () => {
-  const page = readFileSync(new URL("../../docs/providers.md", import.meta.url), "utf8")
+it("docs/guides/providers.md and the shapes above name each provider", () => {
+  const page = readFileSync(new URL("../../docs/guides/providers.md", import.meta.url), "utf8")
   const source = readFileSync(new URL(import.meta.url), "utf8")
   for (const name of Object.keys(Provider)) {
     assert.include(page, `\`Provider.${name}({`)

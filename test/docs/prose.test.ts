@@ -1,0 +1,79 @@
+// Counts the sentences of README.md, SECURITY.md, CONTRIBUTING.md and docs that break a rule of "How to write".
+import { assert, describe, it } from "@effect/vitest"
+import { globSync, readFileSync } from "node:fs"
+import { join, sep } from "node:path"
+
+const root = join(import.meta.dirname, "..", "..")
+const pages = globSync(["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/**/*.md"], { cwd: root })
+  .map((path) => path.split(sep).join("/"))
+  .toSorted()
+
+const maxWords = 25
+
+const banned =
+  /\b(?:simply|just|easy|easily|obviously|somebody|nobody|anybody|whom|whoever|one's own|of course|please|whatsoever)\b/i
+
+/** Sentences of a page, without code blocks, the targets of links, and the text of inline code. */
+const sentencesOf = (text: string): ReadonlyArray<string> =>
+  text
+    .replace(/^(`{3,}).*\n[^]*?^\1\s*$/gm, "")
+    .replace(/<!--[^]*?-->/g, "")
+    .replace(/(`+)[^\n]*?\1(?!`)/g, "CODE")
+    .replace(/\]\([^)\s]*\)/g, "]")
+    .split("\n")
+    .flatMap((line) => (line.startsWith("|") ? line.split("|") : [line]))
+    .flatMap((line) => line.split(/(?<=[.?!:;])\s+/))
+    .map((sentence) => sentence.replace(/^[\s>#*-]+|\s+$/g, ""))
+    .filter((sentence) => sentence !== "")
+
+const wordsOf = (sentence: string): number => sentence.match(/[\p{L}\p{N}][\p{L}\p{N}'’_/.-]*/gu)?.length ?? 0
+
+const problemsOf = (text: string): ReadonlyArray<string> =>
+  sentencesOf(text).flatMap((sentence) => {
+    const words = wordsOf(sentence)
+    const word = banned.exec(sentence)?.[0]
+    return [
+      ...(words > maxWords ? [`${words} words: ${sentence}`] : []),
+      ...(word === undefined ? [] : [`"${word}": ${sentence}`])
+    ]
+  })
+
+/** Numbers of problems that pages had when this test was written. Lower a number if you correct a page. */
+const baseline: Readonly<Record<string, number>> = {
+  "CONTRIBUTING.md": 1,
+  "SECURITY.md": 7,
+  "docs/performance.md": 1,
+  "docs/runtimes.md": 1
+}
+
+describe("the prose", () => {
+  for (const page of pages) {
+    it(`has no more problems than before: ${page}`, () => {
+      const problems = problemsOf(readFileSync(join(root, page), "utf8"))
+      const allowed = baseline[page] ?? 0
+      assert.strictEqual(
+        problems.length,
+        allowed,
+        problems.length < allowed ? `Lower the number of ${page} in the baseline.` : problems.join("\n")
+      )
+    })
+  }
+
+  it("has a baseline only for pages that exist", () => assert.includeMembers(pages, Object.keys(baseline)))
+})
+
+describe("the test of the prose", () => {
+  it("finds a long sentence, and ignores code and the targets of links", () => {
+    const long = `${"word ".repeat(maxWords)}word.`
+    assert.lengthOf(problemsOf(long), 1)
+    assert.lengthOf(problemsOf(`| ${long} | a |`), 1)
+    assert.deepStrictEqual(problemsOf(`\`${long}\``), [])
+    assert.deepStrictEqual(problemsOf(`\`\`\`text\n${long}\n\`\`\``), [])
+    assert.deepStrictEqual(problemsOf(`${"word ".repeat(maxWords)}. ${"word ".repeat(maxWords)}.`), [])
+  })
+
+  it("finds a banned word", () => {
+    assert.lengthOf(problemsOf("You simply call it."), 1)
+    assert.deepStrictEqual(problemsOf("You call `simply`. Adjust it."), [])
+  })
+})
