@@ -38,7 +38,7 @@ describe("the description of an operation", () => {
     it.effect(`says: ${sentence}`, () =>
       Effect.gen(function* () {
         // Safe cast: the table has requirements of several schemes, and the document reads them at run time.
-        const middleware = requirement as ReturnType<typeof auth.require>
+        const middleware = requirement as unknown as ReturnType<typeof auth.require>
         const ofApi = documentOf(apiOf(get("one").middleware(middleware)))
         assert.strictEqual(ofApi.paths["/one"]?.get?.description, sentence)
         yield* assertValid(ofApi)

@@ -47,7 +47,9 @@ describe("a program that starts", () => {
       Effect.gen(function* () {
         const ports = Object.entries(programs[file] ?? {})
         const env = yield* Effect.forEach(ports, ([name]) => Effect.map(freePort, (port) => [name, port] as const))
-        const program = yield* start(file, Object.fromEntries(env.map(([name, port]) => [name, String(port)])))
+        const values = env.map(([name, port]) => [name, String(port)] as const)
+        // The MCP example ends after its walk-through, unless it serves.
+        const program = yield* start(file, { ...Object.fromEntries(values), SERVE: "true" })
         const hammer = async (port: number, paths: ReadonlyArray<string>) => {
           const outcomes: Array<number | string> = []
           while (outcomes.filter(isAnswer).length < 200 && program.process.exitCode === null) {
