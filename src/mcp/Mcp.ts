@@ -234,7 +234,8 @@ export interface McpRequirement<Name extends string, Provides, R> extends McpSer
  * - the HTTP status is 403, and one challenge names all scopes that the operation needs, including those of the endpoint
  * - the JSON-RPC error has the code `-32003`, and its message lists these scopes for models and people
  *
- * A token is missing or invalid: 401 and `-32001`. The authorization server is unavailable: 503 and `-32004`.
+ * If a token is missing or invalid, the response is 401 with the code `-32001`. If the authorization server is
+ * unavailable, the response is 503 with the code `-32004`.
  *
  * The requirement covers calls, reads, prompts and completions. It does not cover lists, so protect the endpoint with
  * `protect`. With `hideFromLists: true`, lists contain the registration only for tokens that may use it. A call of a

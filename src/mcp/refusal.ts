@@ -79,7 +79,7 @@ const refusals = new WeakMap<object, Array<Refusal>>()
 /** Returns one answer to all refusals of a response, with the scopes of all messages. */
 const answerTo = (refusals: ReadonlyArray<Refusal>): Challenge.Answer => {
   // A missing scope comes first, because the token itself is valid.
-  const [first] = refusals.toSorted(({ error }) => (error._tag === "InsufficientScope" ? -1 : 1))
+  const first = refusals.find(({ error }) => error._tag === "InsufficientScope") ?? refusals[0]
   if (first === undefined) throw new Error("A refused message has no refusal. This is a bug in effect-oauth2.")
   const scopes = refusals
     .filter(({ error }) => error._tag === first.error._tag)
@@ -90,6 +90,8 @@ const answerTo = (refusals: ReadonlyArray<Refusal>): Challenge.Answer => {
 /** Fails with the JSON-RPC error. If the message came by HTTP, the response gets the status and the challenge, too. */
 export const fail = (error: SecurityError): Effect.Effect<never, Refused> =>
   Effect.withFiber(({ context }) => {
+    // A client must not read the refusal of an upstream server as a refusal of this server.
+    if (response.isFromUpstream(error)) return Effect.die(response.uncaughtUpstreamError)
     const settings = settingsOf(error, Context.get(context, CurrentEndpoint))
     const refusal = { error, settings }
     const source = Context.getOrUndefined(context, HttpServerRequest)?.source

@@ -76,7 +76,7 @@ type Middleware = McpServer.Middleware<{
   layerRequires: never
 }>
 
-/** An effect as Effect passes it to middleware: with a result that nobody can read. */
+/** An effect as Effect passes it to middleware. Middleware cannot read the result. */
 type Opaque = Effect.Effect<McpServer.MiddlewareSuccess, McpErrorBase>
 
 /**

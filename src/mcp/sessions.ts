@@ -12,7 +12,7 @@ const header = "mcp-session-id"
 /** Identifies a user. A subject is unique only for its issuer (RFC 9068 §2.2). */
 const userOf = ({ issuer, subject }: VerifiedToken): string => JSON.stringify([issuer, subject])
 
-// The response to an unknown session, so that nobody learns which sessions exist. The client begins a new one.
+// The response is that to an unknown session, so it does not reveal which sessions exist.
 const notFound = HttpServerResponse.empty({ status: 404 })
 
 const severalCalls = HttpServerResponse.jsonUnsafe(

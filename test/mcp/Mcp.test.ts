@@ -44,6 +44,8 @@ for (const responses of ["rfc6750", "fastapi"] as const) {
           [malformed.status, malformed.challenge],
           [400, `Bearer error="invalid_request", ${metadata}`]
         )
+        const outage = yield* modern("alice~outage", "tools/list")
+        assert.deepStrictEqual([outage.status, outage.challenge, outage.headers.get("retry-after")], [503, null, "7"])
         const other = yield* modern("alice~files_read", "tools/list")
         assert.deepStrictEqual([other.status, other.challenge], [403, needs("mcp")])
       })
@@ -208,7 +210,7 @@ for (const responses of ["rfc6750", "fastapi"] as const) {
           yield* send(token, body, session)
           assert.deepStrictEqual(ran, [], body)
         }
-        // Of two members with one name, both parsers read the last.
+        // If a message has two members with one name, both parsers read the last member.
         const twice = second.replace('"method"', '"method":"ping","method"')
         const refused = yield* send(token, `[${first},${twice}]`, session)
         assert.deepStrictEqual([refused.status, ran], [400, []])

@@ -1,11 +1,12 @@
-/** Requirements of MCP servers without HTTP, and without `Mcp.protect`. */
+/** Requirements of MCP servers without HTTP, without `Mcp.protect`, without a session, and in several servers. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { McpProtocol, McpServer, McpTest, Tool, Toolkit } from "effect/ai"
+import { HttpClient } from "effect/http"
 import { BearerToken, OAuth2, TokenVerifier } from "effect-oauth2"
 import * as Mcp from "effect-oauth2/Mcp"
-import { info, metadata, modern, served, serverOf, Verifier } from "../support/mcpServer.ts"
-import { verified } from "../support/TestVerifier.ts"
+import { begin, info, message, metadata, modern, send, served, serverOf, Verifier } from "../support/mcpServer.ts"
+import { verified, Verifier as TestVerifier } from "../support/TestVerifier.ts"
 
 describe("Mcp.require without HTTP", () => {
   const protocols = [McpProtocol.v2026_07_28, McpProtocol.v2025_11_25, McpProtocol.v2025_03_26] as const
@@ -96,6 +97,21 @@ layer(served(Global))("Mcp.require for the whole server, without Mcp.protect", (
     })
   )
 
+  it.effect("responds with 503 to calls and lists if the authorization server is unavailable", () =>
+    Effect.gen(function* () {
+      const call = yield* modern("alice~outage", "tools/call", { name: "read" })
+      // The list contains a hidden tool, so it needs a decision.
+      const list = yield* modern("alice~outage", "tools/list")
+      for (const { challenge, headers, messages, status } of [call, list]) {
+        assert.deepStrictEqual([status, challenge, headers.get("retry-after")], [503, null, "7"])
+        assert.deepStrictEqual(
+          [messages[0].error.code, messages[0].error.message],
+          [-32004, "Authorization server unavailable"]
+        )
+      }
+    })
+  )
+
   it.effect("decides nested requirements together", () =>
     Effect.gen(function* () {
       const denied = yield* modern("alice~files_read", "tools/call", { name: "read" })
@@ -180,4 +196,63 @@ describe("one requirement in two servers", () => {
       }
     })
   )
+})
+
+describe("Mcp.protect with a resource of its own", () => {
+  it.live("names the metadata of this resource in every challenge", () =>
+    Effect.gen(function* () {
+      const urls = [undefined, "https://api.example.com"] as const
+      for (const ofScheme of urls) {
+        const auth = OAuth2.bearer("Own", {
+          scopes: { mcp: "", read: "" },
+          ...(ofScheme === undefined ? {} : { resource: ofScheme })
+        })
+        const reading = Mcp.require(auth.require("read"))
+        const Server = McpServer.layerHttp({
+          ...info,
+          path: "/mcp",
+          protocols: [McpProtocol.v2026_07_28, McpProtocol.v2025_03_26],
+          registrations: McpServer.resource({ uri: "test://a", name: "a", content: Effect.succeed("a") }).pipe(
+            Layer.provide(reading.layer)
+          )
+        }).pipe(
+          Mcp.protect(auth, {
+            resource: "https://mcp.example.com/mcp",
+            authorizationServers: ["https://idp.example.com"],
+            require: ["mcp"],
+            scopes: ["mcp"]
+          }),
+          Layer.provide(auth.layer(new TestVerifier({ low: ["mcp"] }).layer))
+        )
+        const own = 'resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"'
+        yield* Effect.gen(function* () {
+          const none = yield* modern(undefined, "resources/read", { uri: "test://a" })
+          assert.deepStrictEqual([none.status, none.challenge], [401, `Bearer realm="Own", scope="mcp", ${own}`])
+          const session = yield* begin("low", "2025-03-26")
+          for (const denied of [
+            yield* modern("low", "resources/read", { uri: "test://a" }),
+            yield* send("low", message("resources/read", { uri: "test://a" }), session)
+          ]) {
+            const challenge = `Bearer error="insufficient_scope", scope="mcp read", ${own}`
+            assert.deepStrictEqual([denied.status, denied.challenge], [403, challenge])
+            assert.strictEqual(denied.messages[0].error.data.challenge, challenge)
+          }
+          const document = yield* HttpClient.get("/.well-known/oauth-protected-resource/mcp")
+          assert.deepInclude(yield* document.json, {
+            resource: "https://mcp.example.com/mcp",
+            scopes_supported: ["mcp"]
+          })
+        }).pipe(Effect.provide(served(Server)))
+      }
+    })
+  )
+
+  it("refuses a scheme and options without a resource", () => {
+    const auth = OAuth2.bearer("Own", {})
+    assert.throws(
+      () => Mcp.protect(auth, { authorizationServers: ["https://idp.example.com"] }),
+      TypeError,
+      "Pass the option resource to Mcp.protect or to the constructor of the scheme."
+    )
+  })
 })

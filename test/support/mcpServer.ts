@@ -1,6 +1,6 @@
 /** An MCP server with guarded tools, resources and prompts, and requests to it. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { DateTime, Effect, Layer, Redacted, Schema } from "effect"
+import { DateTime, Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { McpProtocol, McpServer, Tool, Toolkit } from "effect/ai"
 import { HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
@@ -12,10 +12,14 @@ export const resource = "https://api.example.com/mcp"
 export const metadata = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp"'
 export const info = { name: "files", version: "1.0.0" }
 
-/** The text of a token is its subject and its scopes: `alice~mcp files:read`, with `+` for the space. */
+/** A token is a subject, scopes and an issuer: `alice~mcp+files_read~a`. The scopes `bad` and `outage` fail. */
 export const Verifier = TokenVerifier.layer({
   verify: (bearer) => {
     const [subject = "", scopes = "", issuer = "a"] = Redacted.value(bearer).split("~")
+    if (scopes === "outage") {
+      const retryAfter = Duration.seconds(7)
+      return Effect.fail(new SecurityError.AuthorizationServerUnavailable({ reason: "Timeout", retryAfter }))
+    }
     return scopes === "bad"
       ? Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" }))
       : Effect.succeed(
