@@ -303,8 +303,8 @@ const foundOf = (route: RecordedRoute): Found => {
   return {
     ...own,
     isProtected: own.isProtected || requirements.length > 0,
-    // A mark around the layer of an HttpApi is meant for the document of the api. It must not hide that somebody forgot
-    // to protect an endpoint.
+    // Public around the layer of an HttpApi marks only the document of the api. Otherwise, the mark would hide an
+    // endpoint that lacks a requirement.
     isPublic: own.isPublic || (endpoint === undefined && route.isPublic),
     isPublicInside: own.isPublicInside || route.isPublicInside || (own.isPublic && requirements.length > 0),
     isDocument: endpoint === undefined && route.isBesideApi && method === "GET",

@@ -19,7 +19,7 @@ export interface Decider extends Pick<Decision, "decidedBy" | "endpoint"> {
   readonly log: ReturnType<typeof logIn>
 }
 
-/** What a report adds to the error or the token. Computed only if somebody records decisions. */
+/** Returns the scopes and checks of a decision. Runs only if a log or a span records the decision. */
 type Details = () => Pick<Facts, "required" | "missing" | "failedChecks">
 
 /** Returns the log for a decision: that of the request, of the requirement, or of the scheme's layer. */
