@@ -29,7 +29,7 @@ const wings: Readonly<Record<string, Wing>> = {
   swaggerUi: { uses: ["core", "openApi"], steps: [] },
   resource: { uses: ["core", "guard"], steps: [] },
   mcp: { uses: ["core", "guard", "oauth2", "resource"], steps: [] },
-  testing: { uses: ["core", "verifier"], steps: [] }
+  testing: { uses: ["core", "verifier"], steps: ["lib", "authorizationServer"] }
 }
 
 /**

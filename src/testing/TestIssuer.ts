@@ -8,7 +8,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type { Algorithm, SymmetricAlgorithm } from "../verifier/keys/algorithms.ts"
-import { address, allPlaces } from "./endpoints.ts"
+import { address, allPlaces, methods } from "./endpoints.ts"
 import { make } from "./issuer.ts"
 import type { Issuer, SigningKey, TestIssuerOptions } from "./issuerModel.ts"
 import * as signingKey from "./signingKey.ts"
@@ -29,6 +29,8 @@ import * as signingKey from "./signingKey.ts"
  * | `mint` | mints a valid token; options change claims, header, key, profile, lifetime |
  * | `mintOpaque`, `revoke` | mint and revoke a token for introspection (RFC 7662) |
  * | `mintRaw` | mints a token of any bytes |
+ * | `endpoints`, `signIn`, `signOut` | give the URLs of authorization, tokens and logout, and choose who signs in |
+ * | `approveDevice`, `denyDevice`, `mintLogoutToken` | decide about a device, and mint a logout token |
  * | `keys`, `currentKey`, `rotate`, `retire`, `publish` | read and change the keys and the key set |
  * | `respond` | makes an endpoint broken, slow, or unreachable |
  * | `requests` | lists the received requests |
@@ -223,7 +225,8 @@ export class TestIssuer extends Context.Service<TestIssuer, Issuer>()("effect-oa
     Effect.fnUntraced(function* (router) {
       const { app, issuer, jwksUri } = yield* TestIssuer
       for (const [path, endpoint] of address(issuer, allPlaces, new URL(jwksUri).pathname).paths) {
-        yield* router.add(endpoint === "introspection" ? "POST" : "GET", routePath(path), app)
+        // The router answers HEAD with the route of GET.
+        for (const method of methods[endpoint]) if (method !== "HEAD") yield* router.add(method, routePath(path), app)
       }
     })
   )

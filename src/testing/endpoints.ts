@@ -8,6 +8,9 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import { ownProperties } from "../core/lib/ownProperties.ts"
+import type { Answer } from "./authorizationServer/answer.ts"
+import type { ProtocolEndpoint, TestEndpoints } from "./authorizationServer/model.ts"
+import { grantTypes } from "./authorizationServer/tokens.ts"
 import type { IssuerResponse, Endpoint, IssuerRequest, MetadataPlace } from "./issuerModel.ts"
 import type { State } from "./state.ts"
 import type { Claims } from "./token.ts"
@@ -18,6 +21,7 @@ interface Address {
   readonly paths: ReadonlyMap<string, Endpoint>
   readonly jwksUri: string
   readonly introspectionEndpoint: string
+  readonly endpoints: TestEndpoints
 }
 
 // OpenID Connect Discovery 1.0 §4 appends the well-known path to the issuer. RFC 8414 §3.1 inserts it before the path.
@@ -51,28 +55,49 @@ export const address = (issuer: string, metadataAt = places, givenJwksPath?: str
     paths: new Map<string, Endpoint>([
       ...metadataAt.map((place) => metadataPath(place, path)),
       [jwksPath, "jwks"],
-      [`${path}/introspect`, "introspection"]
+      [`${path}/introspect`, "introspection"],
+      [`${path}/authorize`, "authorization"],
+      [`${path}/token`, "token"],
+      [`${path}/device-authorization`, "device-authorization"],
+      [`${path}/revoke`, "revocation"],
+      [`${path}/end-session`, "end-session"]
     ]),
     jwksUri: `${origin}${jwksPath}`,
-    introspectionEndpoint: `${origin}${path}/introspect`
+    introspectionEndpoint: `${origin}${path}/introspect`,
+    endpoints: {
+      authorization: `${origin}${path}/authorize`,
+      token: `${origin}${path}/token`,
+      deviceAuthorization: `${origin}${path}/device-authorization`,
+      revocation: `${origin}${path}/revoke`,
+      endSession: `${origin}${path}/end-session`
+    }
   }
 }
 
-/**
- * The members that RFC 8414 §2 and OpenID Connect Discovery 1.0 §3 require. The URLs for authorization and tokens are
- * required too, but the issuer does not serve them.
- */
+/** The members that RFC 8414 §2 and OpenID Connect Discovery 1.0 §3 require, and what the issuer serves beside them. */
 export const metadata = (
-  { introspectionEndpoint, issuer, jwksUri }: Address,
+  { endpoints, introspectionEndpoint, issuer, jwksUri }: Address,
   { keys }: State,
   overrides: Readonly<Record<string, unknown>> | undefined
 ): Readonly<Record<string, unknown>> => ({
   issuer,
-  authorization_endpoint: introspectionEndpoint.replace(/introspect$/, "authorize"),
-  token_endpoint: introspectionEndpoint.replace(/introspect$/, "token"),
+  authorization_endpoint: endpoints.authorization,
+  token_endpoint: endpoints.token,
+  device_authorization_endpoint: endpoints.deviceAuthorization,
+  revocation_endpoint: endpoints.revocation,
+  end_session_endpoint: endpoints.endSession,
   jwks_uri: jwksUri,
   introspection_endpoint: introspectionEndpoint,
   response_types_supported: ["code"],
+  response_modes_supported: ["query", "form_post"],
+  grant_types_supported: Object.values(grantTypes),
+  code_challenge_methods_supported: ["S256"],
+  token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
+  token_endpoint_auth_signing_alg_values_supported: ["RS256", "PS256", "ES256", "EdDSA"],
+  authorization_response_iss_parameter_supported: true,
+  dpop_signing_alg_values_supported: ["ES256", "PS256", "EdDSA"],
+  backchannel_logout_supported: true,
+  backchannel_logout_session_supported: true,
   subject_types_supported: ["public"],
   id_token_signing_alg_values_supported: Array.from(new Set(keys.map(({ alg }) => alg))),
   ...overrides
@@ -92,17 +117,22 @@ export const respond = Effect.fnUntraced(function* (
   received: Omit<IssuerRequest, "time">,
   request: HttpServerRequest,
   metadata: Effect.Effect<unknown>,
-  minted: ReadonlyMap<string, Claims>
+  minted: ReadonlyMap<string, Claims>,
+  respondTo: (endpoint: ProtocolEndpoint, request: HttpServerRequest) => Effect.Effect<Answer>
 ) {
-  yield* record(ref, received)
   const { endpoint } = received
+  const parameters = isProtocolEndpoint(endpoint) && request.method === "POST" ? yield* formOf(request) : undefined
+  yield* record(ref, { ...received, ...(parameters !== undefined && { parameters }) })
   const answer = (yield* Ref.get(ref)).answers[endpoint]
-  if (endpoint === "other" ? answer === "normal" : !methods[endpoint].includes(request.method)) {
+  if (
+    endpoint === "other" ? answer === "normal" : !(methods[endpoint] as ReadonlyArray<string>).includes(request.method)
+  ) {
     return HttpServerResponse.empty({ status: 404 })
   }
-  if (answer === "unreachable") return yield* Effect.fail("Unreachable" as const)
+  if (answer === "unreachable" || (answer === "lost" && !isProtocolEndpoint(endpoint)))
+    return yield* Effect.fail("Unreachable" as const)
   if (answer === "never") return yield* Effect.never
-  const overrides: Exclude<IssuerResponse, string> = ownProperties(answer === "normal" ? {} : answer)
+  const overrides: Exclude<IssuerResponse, string> = ownProperties(typeof answer === "string" ? {} : answer)
   if (overrides.delay !== undefined) yield* Effect.sleep(overrides.delay)
   const { mediaType } = overrides
   if (mediaType !== undefined && !accepts(request, mediaType)) return HttpServerResponse.empty({ status: 406 })
@@ -117,10 +147,28 @@ export const respond = Effect.fnUntraced(function* (
         ? response(ownProperties({ status: 401, ...overrides }), { error: "invalid_client" })
         : response(overrides, tokenState)
     }
-    default:
+    case "openid-configuration":
+    case "oauth-authorization-server":
       return response(overrides, yield* metadata)
+    default: {
+      const { body, headers, status } = yield* respondTo(endpoint, request)
+      if (answer === "lost") return yield* Effect.fail("Unreachable" as const)
+      const merged = {
+        ...(status !== undefined && { status }),
+        ...overrides,
+        headers: { ...headers, ...overrides.headers }
+      }
+      return response(ownProperties(typeof body === "string" ? { body, ...merged } : merged), body)
+    }
   }
 })
+
+// The request was received whatever its body is.
+const formOf = (request: HttpServerRequest): Effect.Effect<Readonly<Record<string, string>>> =>
+  request.urlParamsBody.pipe(
+    Effect.map((form) => Object.fromEntries(new URLSearchParams(UrlParams.toString(form)))),
+    Effect.orElseSucceed(() => ({}))
+  )
 
 /** Returns `true` if the request accepts the media type (RFC 9110 §12.5.1). */
 const accepts = (request: HttpServerRequest, mediaType: string): boolean => {
@@ -129,13 +177,26 @@ const accepts = (request: HttpServerRequest, mediaType: string): boolean => {
   return [mediaType, `${type}/*`, "*/*"].some((range) => ranges.includes(range))
 }
 
-const readMethods = ["GET", "HEAD"]
+const isProtocolEndpoint = (endpoint: Endpoint | "other"): endpoint is ProtocolEndpoint =>
+  !(
+    ["openid-configuration", "oauth-authorization-server", "jwks", "introspection", "other"] as ReadonlyArray<string>
+  ).includes(endpoint)
 
-const methods: Readonly<Record<Endpoint, ReadonlyArray<string>>> = {
+type Method = "GET" | "HEAD" | "POST"
+
+const readMethods: ReadonlyArray<Method> = ["GET", "HEAD"]
+
+/** HTTP methods of the endpoints. */
+export const methods: Readonly<Record<Endpoint, ReadonlyArray<Method>>> = {
   "openid-configuration": readMethods,
   "oauth-authorization-server": readMethods,
   jwks: readMethods,
-  introspection: ["POST"]
+  introspection: ["POST"],
+  authorization: ["GET", "POST"],
+  token: ["POST"],
+  "device-authorization": ["POST"],
+  revocation: ["POST"],
+  "end-session": ["GET", "POST"]
 }
 
 const inactive = { active: false }

@@ -18,6 +18,16 @@
  * @since 0.1.0
  */
 export type {
+  AuthorizationServerOptions,
+  LogoutTokenOptions,
+  ProtocolEndpoint,
+  RefreshTokenOptions,
+  TestClient,
+  TestEndpoints,
+  TestSession,
+  TestUser
+} from "./authorizationServer/model.ts"
+export type {
   MetadataPlace,
   IssuerResponse,
   Endpoint,

@@ -9,8 +9,10 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Ref from "effect/Ref"
 import { requireIssuer } from "../core/url.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
+import * as authorizationServer from "./authorizationServer/make.ts"
 import * as endpoints from "./endpoints.ts"
 import type { IssuerResponse, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOptions } from "./issuerModel.ts"
+import { millis, mistake } from "./lib/mistake.ts"
 import * as shapes from "./shapes.ts"
 import * as states from "./state.ts"
 import * as token from "./token.ts"
@@ -26,13 +28,13 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   const state = Ref.get(ref)
   const { provider } = options
   if (provider !== undefined && !shapes.names.includes(provider)) {
-    yield* states.mistake(`provider must be one of ${shapes.names.join(", ")}.`)
+    yield* mistake(`provider must be one of ${shapes.names.join(", ")}.`)
   }
   const address = endpoints.address(identifier, options.metadataAt, options.jwksPath)
   const metadata = Effect.map(state, (state) => endpoints.metadata(address, state, options.metadata))
 
   const nextDefaults = Effect.fnUntraced(function* (options: MintOptions) {
-    const lifetime = yield* states.millis("lifetime", options.lifetime ?? "10 minutes")
+    const lifetime = yield* millis("lifetime", options.lifetime ?? "10 minutes")
     const now = yield* Clock.currentTimeMillis
     const { tokens } = yield* Ref.updateAndGet(ref, (state) => ({ ...state, tokens: state.tokens + 1 }))
     return { issuer: identifier, audience, now, lifetime, tokenId: `token-${tokens}` }
@@ -42,24 +44,31 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   const minted = new Map<string, token.Claims>()
   let opaqueTokens = 0
 
+  const mint: Issuer["mint"] = Effect.fnUntraced(function* (given = {}) {
+    const options = ownProperties(given)
+    const key = yield* states.find(yield* state, options.key)
+    const defaults = yield* nextDefaults(options)
+    const shape = options.profile === undefined ? token.shapeOf(provider, options, defaults) : undefined
+    const claims = token.claims(options, defaults, shape)
+    const jwt = yield* token.sign(options, claims, key, shape)
+    // Introspection reports ID tokens (RFC 7662 §1), foreign keys and changed headers as inactive.
+    const isOwn = (yield* state).keys.includes(key) && options.header === undefined
+    if (isOwn && options.profile !== "id-token") minted.set(jwt, { token_type: "Bearer", ...claims })
+    return jwt
+  })
+
+  const currentKey = Effect.map(state, ({ current }) => current)
+
+  const server = yield* authorizationServer.make(options, identifier, address.endpoints, minted, mint, currentKey)
+
   const issuer: Issuer = {
+    ...server.issuer,
     issuer: identifier,
     audience,
     jwksUri: address.jwksUri,
     metadata,
     introspectionEndpoint: address.introspectionEndpoint,
-    mint: Effect.fnUntraced(function* (given = {}) {
-      const options = ownProperties(given)
-      const key = yield* states.find(yield* state, options.key)
-      const defaults = yield* nextDefaults(options)
-      const shape = options.profile === undefined ? token.shapeOf(provider, options, defaults) : undefined
-      const claims = token.claims(options, defaults, shape)
-      const jwt = yield* token.sign(options, claims, key, shape)
-      // Introspection reports ID tokens (RFC 7662 §1), foreign keys and changed headers as inactive.
-      const isOwn = (yield* state).keys.includes(key) && options.header === undefined
-      if (isOwn && options.profile !== "id-token") minted.set(jwt, { token_type: "Bearer", ...claims })
-      return jwt
-    }),
+    mint,
     mintOpaque: Effect.fnUntraced(function* (given = {}) {
       const { claims, ...rest } = ownProperties(given)
       const options = ownProperties(rest)
@@ -76,7 +85,7 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
       Effect.suspend(() =>
         minted.delete(token)
           ? Effect.void
-          : states.mistake("revoke received a token that is not active. Revoke an access token of this issuer once.")
+          : mistake("revoke received a token that is not active. Revoke an access token of this issuer once.")
       ),
     mintRaw: (given) => {
       const raw = ownProperties(given)
@@ -86,19 +95,19 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
       )
     },
     keys: Effect.map(state, ({ keys }) => keys),
-    currentKey: Effect.map(state, ({ current }) => current),
+    currentKey,
     rotate: (key) => states.rotate(ref, key),
     retire: (kid) => states.retire(ref, kid),
     publish: (jwk) => Ref.update(ref, (state) => ({ ...state, published: [...state.published, jwk] })),
     respond: Effect.fnUntraced(function* (endpoint, given) {
       const answer = typeof given === "string" ? given : ownProperties(given)
-      if (typeof answer !== "string") yield* states.millis("delay", answer.delay ?? 0, 0)
+      if (typeof answer !== "string") yield* millis("delay", answer.delay ?? 0, 0)
       yield* Ref.update(ref, (state) => ({ ...state, answers: { ...state.answers, ...answers(endpoint, answer) } }))
     }),
     requests: Effect.map(state, ({ requests }) => requests),
     reset: Effect.suspend(() => {
       minted.clear()
-      return Ref.set(ref, initial)
+      return Effect.andThen(Ref.set(ref, initial), server.reset)
     }),
     // Server handlers are uninterruptible by default. A response that never comes would keep the server from closing.
     app: Effect.interruptible(
@@ -116,7 +125,7 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   }
 
   const receive = (received: ReceivedRequest, request: HttpServerRequest) =>
-    endpoints.respond(ref, received, request, metadata, minted)
+    endpoints.respond(ref, received, request, metadata, minted, server.respond)
 
   const client = HttpClient.make((request, url) => {
     const { method } = request

@@ -5,6 +5,14 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import type * as Jose from "jose"
 import type { Algorithm, SymmetricAlgorithm } from "../verifier/keys/algorithms.ts"
+import type {
+  AuthorizationServerOptions,
+  LogoutTokenOptions,
+  ProtocolEndpoint,
+  TestEndpoints,
+  TestSession,
+  TestUser
+} from "./authorizationServer/model.ts"
 
 /**
  * Algorithm of a `SigningKey`. `JwtVerifier` supports all of them except HMAC (RFC 7518 §3.2).
@@ -80,7 +88,7 @@ export interface SigningKey {
  * @category models
  * @since 0.1.0
  */
-export interface TestIssuerOptions {
+export interface TestIssuerOptions extends AuthorizationServerOptions {
   /**
    * Issuer identifier: an https URL without query and fragment. A loopback address may use http.
    *
@@ -311,11 +319,17 @@ export interface RawToken {
  * | `"oauth-authorization-server"` | metadata (RFC 8414 §3) |
  * | `"jwks"` | key set (RFC 7517 §5) |
  * | `"introspection"` | token introspection (RFC 7662 §2) |
+ * | `"authorization"` | redirect with a code (RFC 6749 §4.1.2), or a form that posts it |
+ * | `"token"` | tokens for a code, a refresh token, a device code, an exchanged token, or the client itself |
+ * | `"device-authorization"` | codes for a device (RFC 8628 §3.2) |
+ * | `"revocation"` | nothing (RFC 7009 §2.2) |
+ * | `"end-session"` | redirect after the end of the session (OpenID Connect RP-Initiated Logout 1.0) |
  *
  * @category models
  * @since 0.1.0
  */
-export type Endpoint = "openid-configuration" | "oauth-authorization-server" | "jwks" | "introspection"
+export type Endpoint =
+  "openid-configuration" | "oauth-authorization-server" | "jwks" | "introspection" | ProtocolEndpoint
 
 /**
  * Response of an endpoint, as set by `respond`.
@@ -324,6 +338,7 @@ export type Endpoint = "openid-configuration" | "oauth-authorization-server" | "
  * |---|---|
  * | `"normal"` | the metadata, the key set, or the state of the token |
  * | `"unreachable"` | a connection error; a socket closes before the response |
+ * | `"lost"` | a connection error after the request was carried out: a rotated refresh token is used up |
  * | `"never"` | a connection, but no response |
  * | an object | the normal response, changed by the members of the object |
  *
@@ -355,6 +370,7 @@ export type Endpoint = "openid-configuration" | "oauth-authorization-server" | "
 export type IssuerResponse =
   | "normal"
   | "unreachable"
+  | "lost"
   | "never"
   | {
       /** Time before the response, on the `Clock`. Must be finite and not negative. Default: no delay. */
@@ -404,6 +420,8 @@ export interface IssuerRequest {
   readonly method: string
   /** Whole URL, with the query. */
   readonly url: string
+  /** Parameters of the form that a protocol endpoint received. */
+  readonly parameters?: Readonly<Record<string, string>>
   /** Value of the `Cache-Control` header. */
   readonly cacheControl?: string
   /** Time of arrival on the `Clock`, in milliseconds since 1970. */
@@ -425,6 +443,8 @@ export interface Issuer {
   readonly jwksUri: string
   /** URL of the introspection endpoint (RFC 7662 §2). Every client that sends credentials is accepted. */
   readonly introspectionEndpoint: string
+  /** URLs of the protocol endpoints, as the metadata names them. */
+  readonly endpoints: TestEndpoints
   /**
    * Returns the metadata that both discovery endpoints serve. Use it to build wrong metadata.
    *
@@ -563,6 +583,141 @@ export interface Issuer {
    * ```
    */
   readonly mintRaw: (token: RawToken) => Effect.Effect<string>
+
+  /**
+   * Signs a user in at the authorization endpoint, which redirects with a code of this user from now on. At the start,
+   * `demo` is signed in.
+   *
+   * **Details**
+   *
+   * | parameter of the authorization request | effect |
+   * |---|---|
+   * | `login_hint` | the code is for this user, who is signed in if necessary |
+   * | `prompt=login`, `max_age`, `acr_values` | the user signs in again if necessary: `auth_time` is now |
+   * | `prompt=none` | `login_required` if the user would have to sign in |
+   *
+   * **Example** (Exchanging a code for tokens)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { HttpClient, HttpClientRequest } from "effect/http"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { endpoints, signIn } = yield* TestIssuer
+   *   const client = yield* HttpClient.HttpClient
+   *   yield* signIn({ subject: "alice" })
+   *   const parameters = { client_id: "web", redirect_uri: "https://app.test/callback" }
+   *   const redirect = yield* client.get(endpoints.authorization, {
+   *     urlParams: { ...parameters, response_type: "code", scope: "openid items:read" }
+   *   })
+   *   const code = new URL(redirect.headers["location"] ?? "").searchParams.get("code")
+   *   const response = yield* client.execute(
+   *     HttpClientRequest.post(endpoints.token).pipe(
+   *       HttpClientRequest.bodyUrlParams({ ...parameters, grant_type: "authorization_code", code })
+   *     )
+   *   )
+   *   return Object.keys((yield* response.json) as object).join()
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => "access_token,token_type,expires_in,scope,refresh_token,id_token"
+   * ```
+   */
+  readonly signIn: (user?: TestUser) => Effect.Effect<TestSession>
+  /**
+   * Ends the session of the user who is signed in, and all its tokens. The authorization endpoint answers
+   * `access_denied` until somebody signs in, or `login_required` to `prompt=none`.
+   *
+   * **Example** (Asking whether somebody is signed in)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { HttpClient } from "effect/http"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { endpoints, signOut } = yield* TestIssuer
+   *   const client = yield* HttpClient.HttpClient
+   *   yield* signOut
+   *   const redirect = yield* client.get(endpoints.authorization, {
+   *     urlParams: { client_id: "web", redirect_uri: "https://app.test/callback", response_type: "code", prompt: "none" }
+   *   })
+   *   return new URL(redirect.headers["location"] ?? "").searchParams.get("error")
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => "login_required"
+   * ```
+   */
+  readonly signOut: Effect.Effect<void>
+  /**
+   * Approves the device with this user code (RFC 8628 §3.3). Dies if no device waits with the code.
+   *
+   * **Example** (Approving a television)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect, Schema } from "effect"
+   * import { HttpClient, HttpClientRequest } from "effect/http"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const Codes = Schema.Struct({ device_code: Schema.String, user_code: Schema.String })
+   *
+   * const program = Effect.gen(function* () {
+   *   const { approveDevice, endpoints } = yield* TestIssuer
+   *   const client = yield* HttpClient.HttpClient
+   *   const post = (url: string, parameters: Record<string, string>) =>
+   *     client.execute(
+   *       HttpClientRequest.post(url).pipe(HttpClientRequest.bodyUrlParams({ client_id: "tv", ...parameters }))
+   *     )
+   *   const started = yield* (yield* post(endpoints.deviceAuthorization, {})).json
+   *   const { device_code, user_code } = yield* Schema.decodeUnknownEffect(Codes)(started)
+   *   yield* approveDevice(user_code, { subject: "alice" })
+   *   const grant_type = "urn:ietf:params:oauth:grant-type:device_code"
+   *   return (yield* post(endpoints.token, { grant_type, device_code })).status
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => 200
+   * ```
+   */
+  readonly approveDevice: (userCode: string, user?: TestUser) => Effect.Effect<void>
+  /**
+   * Refuses the device with this user code: its next poll gets `access_denied`. Dies if no device waits with the code.
+   *
+   * **Example** (Refusing an unknown device)
+   *
+   * ```ts import.meta.vitest
+   * import { Cause, Effect, Exit } from "effect"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { denyDevice } = yield* TestIssuer
+   *   const exit = yield* Effect.exit(denyDevice("USER-0007"))
+   *   return Exit.isFailure(exit) && Cause.hasDies(exit.cause)
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => true
+   * ```
+   */
+  readonly denyDevice: (userCode: string) => Effect.Effect<void>
+  /**
+   * Mints a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4). Your test sends it to the app.
+   *
+   * **Example** (Minting the logout token of a session)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { mintLogoutToken, signIn } = yield* TestIssuer
+   *   const { sessionId } = yield* signIn({ subject: "alice" })
+   *   const token = yield* mintLogoutToken({ sessionId, audience: "web" })
+   *   return JSON.parse(atob(token.split(".")[1] ?? "")).sid
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => "session-2"
+   * ```
+   */
+  readonly mintLogoutToken: (options?: LogoutTokenOptions) => Effect.Effect<string>
 
   /**
    * Returns all keys of the issuer, including unpublished keys.
@@ -705,7 +860,7 @@ export interface Issuer {
    *
    * const program = Effect.gen(function* () {
    *   const { issuer, requests } = yield* TestIssuer
-   *   yield* HttpClient.get(`${issuer}/authorize`)
+   *   yield* HttpClient.get(`${issuer}/login`)
    *   return (yield* requests).map(({ endpoint, method }) => [method, endpoint])
    * })
    *

@@ -1,8 +1,7 @@
 /** The state of a test issuer, and the changes that tests can make to it. */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
-import { toMillis } from "../core/duration.ts"
+import { mistake } from "./lib/mistake.ts"
 import type { Algorithm } from "../verifier/keys/algorithms.ts"
 import type { IssuerResponse, Endpoint, IssuerRequest, SigningKey } from "./issuerModel.ts"
 import { own } from "../core/lib/ownProperties.ts"
@@ -18,18 +17,6 @@ export interface State {
   readonly requests: ReadonlyArray<IssuerRequest>
   /** Number of minted tokens. */
   readonly tokens: number
-}
-
-// A mistake in a test is a defect, so that the error types of the issuer stay `never`.
-export const mistake = (message: string) => Effect.die(new Error(`TestIssuer: ${message}`))
-
-/** Returns a duration option in milliseconds. */
-export const millis = (option: string, input: Duration.Input, minimum = -Infinity): Effect.Effect<number> => {
-  const value = toMillis(input)
-  const kind = minimum === 0 ? "finite duration that is not negative" : "finite duration"
-  return Number.isFinite(value) && value >= minimum
-    ? Effect.succeed(value)
-    : mistake(`${option} must be a ${kind}, such as "5 seconds".`)
 }
 
 const list = (kids: ReadonlyArray<string>): string =>
@@ -50,6 +37,11 @@ export const initial = (given: ReadonlyArray<Algorithm | SigningKey>): Effect.Ef
         "oauth-authorization-server": "normal",
         jwks: "normal",
         introspection: "normal",
+        authorization: "normal",
+        token: "normal",
+        "device-authorization": "normal",
+        revocation: "normal",
+        "end-session": "normal",
         other: "normal"
       },
       requests: [],

@@ -54,14 +54,14 @@ describe("the endpoints of a TestIssuer", () => {
       yield* get(`${jwks}?a=1`)
       yield* TestClock.adjust("90 seconds")
       const client = yield* HttpClient.HttpClient
-      const missing = yield* client.post(`${issuer}/token`)
+      const missing = yield* client.post(`${issuer}/login`)
       const head = yield* client.head(jwks)
       assert.strictEqual(missing.status, 404)
       assert.strictEqual((yield* client.post(jwks)).status, 404)
       assert.strictEqual(head.status, 200)
       assert.deepStrictEqual(yield* TestIssuer.use(({ requests }) => requests), [
         { endpoint: "jwks", method: "GET", url: `${jwks}?a=1`, time: 0 },
-        { endpoint: "other", method: "POST", url: `${issuer}/token`, time: 90_000 },
+        { endpoint: "other", method: "POST", url: `${issuer}/login`, time: 90_000 },
         { endpoint: "jwks", method: "HEAD", url: jwks, time: 90_000 },
         { endpoint: "jwks", method: "POST", url: jwks, time: 90_000 }
       ])
