@@ -6,7 +6,9 @@ import { defineConfig } from "rolldown"
 
 // A public module has a PascalCase name and lies directly in a folder of src. The folder `testing` is one entry.
 const modules = globSync("src/*/[A-Z]*.ts").filter((path) => !path.startsWith("src/testing/"))
-const input = Object.fromEntries(modules.map((path) => [basename(path, ".ts"), path]))
+// The modules of a folder with an index are entries below the entry of the folder.
+const nameOf = (path) => (path.startsWith("src/client/") ? `client/${basename(path, ".ts")}` : basename(path, ".ts"))
+const input = Object.fromEntries(modules.map((path) => [nameOf(path), path]))
 
 /** Types of functions. Their bodies do not run when a module is loaded. */
 const isFunction = ({ type }) => type === "FunctionExpression" || type === "ArrowFunctionExpression"
@@ -44,7 +46,12 @@ const pure = {
 const chunk = (name, test) => ({ name, test })
 
 export default defineConfig({
-  input: { index: "src/index.ts", "testing/index": "src/testing/index.ts", ...input },
+  input: {
+    index: "src/index.ts",
+    "client/index": "src/client/index.ts",
+    "testing/index": "src/testing/index.ts",
+    ...input
+  },
   external: /^[^./]/,
   platform: "neutral",
   treeshake: false,
@@ -68,6 +75,7 @@ export default defineConfig({
         chunk("introspection", /\/src\/verifier\/(TokenIntrospection|introspection)/),
         chunk("claims", /\/src\/verifier\/(authorizationServer|claims|report)/),
         chunk("documentation", /\/src\/swaggerUi\//),
+        chunk("client", /\/src\/client\/(protocol|cache|AuthorizedClient|Client|TokenSource)/),
         chunk("jwt", /\/src\/verifier\/(JwtVerifier|KeySet|Provider|keys\/(?!importJwk)|jwt)/)
       ]
     },

@@ -89,7 +89,8 @@ const isFinalResponse = (response: HttpClientResponse): boolean => {
   return response.status === 200 && (response.url === "" || response.url === asked?.href)
 }
 
-const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect<string, Failure> => {
+/** Reads a body of at most `maxBytes` as UTF-8. */
+export const readText = (response: HttpClientResponse, maxBytes: number): Effect.Effect<string, Failure> => {
   const tooLong = new Failure("BadResponse", { detail: `it is longer than ${maxBytes} bytes` })
   if (Number(response.headers["content-length"] ?? 0) > maxBytes) return Effect.fail(tooLong)
   // `ignoreBOM: true` keeps a byte order mark. The reader of the text decides about it (RFC 8259 §8.1).

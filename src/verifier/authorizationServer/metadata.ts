@@ -1,5 +1,6 @@
 /** Finds URLs in the metadata of an authorization server (OpenID Connect Discovery 1.0 §4, RFC 8414 §3). */
 import * as Effect from "effect/Effect"
+import type { Json } from "../../core/lib/json.ts"
 import { nearness } from "../../core/nearness.ts"
 import { isSecure, parseHttpUrl } from "../../core/url.ts"
 import { Failure } from "./failure.ts"
@@ -48,7 +49,23 @@ export const discover = (
   identifier: string,
   name: "jwks_uri" | "introspection_endpoint",
   httpHosts: ReadonlySet<string>
-): Effect.Effect<URL, Failure> => {
+): Effect.Effect<URL, Failure> =>
+  Effect.flatMap(readMetadata(reader, issuer, identifier, httpHosts), ({ urlOf }) => urlOf(name))
+
+/** The metadata of an issuer, whose `issuer` is checked. */
+export interface Metadata {
+  readonly json: Json
+  /** Returns the URL with the given name, or fails if it is missing or must not be requested. */
+  readonly urlOf: (name: string) => Effect.Effect<URL, Failure>
+}
+
+/** Fetches the metadata of an issuer. */
+export const readMetadata = (
+  reader: Reader,
+  issuer: URL,
+  identifier: string,
+  httpHosts: ReadonlySet<string>
+): Effect.Effect<Metadata, Failure> => {
   const metadataAt = (url: URL) =>
     Effect.flatMap(readDocument(reader, "metadata", url, "application/json"), ({ json }) => {
       const fail = (reason: Failure["reason"], detail?: string) =>
@@ -75,27 +92,33 @@ export const discover = (
       metadataAt(first)
     )
     .pipe(
-      Effect.flatMap(({ fail, json }): Effect.Effect<URL, Failure> => {
+      Effect.flatMap(({ fail, json }): Effect.Effect<Metadata, Failure> => {
         const named = json["issuer"]
-        if (named !== identifier) {
-          return fail(
-            "IssuerMismatch",
-            typeof named === "string" && named.includes("{tenantid}") ? manyTenants : undefined
-          )
-        }
-        const value = json[name]
-        if (typeof value !== "string") return fail("BadResponse", `it has no ${name}`)
-        const url = parseHttpUrl(value)
-        if (url === undefined) return fail("BadResponse", `its ${name} is not a valid URL`)
-        // Server-side request forgery: a remote issuer must not direct requests to this machine, to the cloud's
-        // metadata service, or to an unencrypted URL.
-        const isAllowedHttp = issuer.protocol === "http:" || httpHosts.has(url.host)
-        if (!isSecure(url, httpHosts) || (url.protocol === "http:" && !isAllowedHttp)) {
-          return fail("BadResponse", `its ${name} is ${url.protocol.slice(0, -1)}, not https`)
-        }
-        return nearness(url) <= nearness(issuer)
-          ? Effect.succeed(url)
-          : fail("BadResponse", `its ${name} is on this machine or its link, and the issuer is not`)
+        return named === identifier
+          ? Effect.succeed({ json, urlOf: (name) => urlIn(json, name, issuer, httpHosts, fail) })
+          : fail("IssuerMismatch", typeof named === "string" && named.includes("{tenantid}") ? manyTenants : undefined)
       })
     )
+}
+
+const urlIn = (
+  json: Json,
+  name: string,
+  issuer: URL,
+  httpHosts: ReadonlySet<string>,
+  fail: (reason: Failure["reason"], detail?: string) => Effect.Effect<never, Failure>
+): Effect.Effect<URL, Failure> => {
+  const value = json[name]
+  if (typeof value !== "string") return fail("BadResponse", `it has no ${name}`)
+  const url = parseHttpUrl(value)
+  if (url === undefined) return fail("BadResponse", `its ${name} is not a valid URL`)
+  // Server-side request forgery: a remote issuer must not direct requests to this machine, to the cloud's
+  // metadata service, or to an unencrypted URL.
+  const isAllowedHttp = issuer.protocol === "http:" || httpHosts.has(url.host)
+  if (!isSecure(url, httpHosts) || (url.protocol === "http:" && !isAllowedHttp)) {
+    return fail("BadResponse", `its ${name} is ${url.protocol.slice(0, -1)}, not https`)
+  }
+  return nearness(url) <= nearness(issuer)
+    ? Effect.succeed(url)
+    : fail("BadResponse", `its ${name} is on this machine or its link, and the issuer is not`)
 }

@@ -1,0 +1,126 @@
+/**
+ * How a client proves at the token endpoint who it is (RFC 6749 §2.3).
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+
+/**
+ * The credential of a client.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ClientAuthentication =
+  | {
+      readonly _tag: "Secret"
+      readonly secret: Redacted.Redacted
+      readonly method: "client_secret_basic" | "client_secret_post"
+    }
+  | { readonly _tag: "PrivateKeyJwt"; readonly key: CryptoKey; readonly kid: string | undefined }
+  | { readonly _tag: "Assertion"; readonly assertion: Effect.Effect<Redacted.Redacted, unknown> }
+  | { readonly _tag: "Tls" }
+  | { readonly _tag: "None" }
+
+/**
+ * A secret, sent in the `Authorization` header or in the body.
+ *
+ * **Example** (Sending the secret in the body)
+ *
+ * ```ts import.meta.vitest
+ * import { Redacted } from "effect"
+ * import { ClientAuthentication } from "effect-oauth2/client"
+ *
+ * ClientAuthentication.secret(Redacted.make("secret"), "client_secret_post")._tag // => "Secret"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const secret = (
+  secret: Redacted.Redacted,
+  /** How the secret is sent (RFC 6749 §2.3.1). Default: `"client_secret_basic"`. */
+  method: "client_secret_basic" | "client_secret_post" = "client_secret_basic"
+): ClientAuthentication => ({ _tag: "Secret", secret, method })
+
+/**
+ * An assertion that the client signs with its private key (RFC 7523 §2.2). Its audience is the issuer, and it is valid
+ * for 60 seconds.
+ *
+ * **Example** (Signing with an ES256 key)
+ *
+ * ```ts import.meta.vitest
+ * import { ClientAuthentication } from "effect-oauth2/client"
+ *
+ * const algorithm = { name: "ECDSA", namedCurve: "P-256" }
+ * const { privateKey } = await crypto.subtle.generateKey(algorithm, false, ["sign", "verify"])
+ *
+ * ClientAuthentication.privateKeyJwt(privateKey, { kid: "2026-11" })._tag // => "PrivateKeyJwt"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const privateKeyJwt = (
+  /** A private key with the usage `"sign"`. */
+  key: CryptoKey,
+  /** `kid` of the key at the authorization server. Default: none. */
+  options: { readonly kid?: string } = {}
+): ClientAuthentication => ({ _tag: "PrivateKeyJwt", key, kid: options.kid })
+
+/**
+ * An assertion that something else signs, such as the token of a Kubernetes service account, of GitHub Actions or of
+ * SPIFFE. The effect runs for each token request.
+ *
+ * **Example** (Reading the token that Kubernetes mounts)
+ *
+ * ```ts
+ * import { Effect, FileSystem, Redacted } from "effect"
+ * import { ClientAuthentication } from "effect-oauth2/client"
+ *
+ * export const authentication = Effect.map(FileSystem.FileSystem, (files) =>
+ *   ClientAuthentication.assertion(Effect.map(files.readFileString("/var/run/secrets/tokens/idp"), Redacted.make))
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const assertion = (assertion: Effect.Effect<Redacted.Redacted, unknown>): ClientAuthentication => ({
+  _tag: "Assertion",
+  assertion
+})
+
+/**
+ * The client certificate of the TLS connection (RFC 8705 §2). The `HttpClient` must present it, and
+ * `mtls_endpoint_aliases` of the metadata are used.
+ *
+ * **Example** (Authenticating by the connection)
+ *
+ * ```ts import.meta.vitest
+ * import { ClientAuthentication } from "effect-oauth2/client"
+ *
+ * ClientAuthentication.tls._tag // => "Tls"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tls: ClientAuthentication = { _tag: "Tls" }
+
+/**
+ * No credential: a public client, such as an app on the user's machine. It sends its `client_id` only.
+ *
+ * **Example** (Getting tokens on a device)
+ *
+ * ```ts import.meta.vitest
+ * import { ClientAuthentication } from "effect-oauth2/client"
+ *
+ * ClientAuthentication.none._tag // => "None"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const none: ClientAuthentication = { _tag: "None" }

@@ -1,0 +1,10 @@
+/**
+ * Gets tokens, and sends them to APIs.
+ *
+ * @since 0.1.0
+ */
+export * as AuthorizedClient from "./AuthorizedClient.ts"
+export * as ClientAuthentication from "./ClientAuthentication.ts"
+export * as ClientCredentials from "./ClientCredentials.ts"
+export * as ClientError from "./ClientError.ts"
+export { type ClientToken, type ProofRequest, type TokenRequest, TokenSource } from "./TokenSource.ts"
