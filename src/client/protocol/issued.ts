@@ -2,7 +2,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Jose from "jose"
+import * as base64url from "jose/base64url"
+import { SignJWT } from "jose/jwt/sign"
 import type { ClientToken, ProofRequest } from "../TokenSource.ts"
 import type { TokenResponse } from "./tokenEndpoint.ts"
 
@@ -42,10 +43,10 @@ const proofWith =
           htm: method,
           htu: url.origin + url.pathname,
           iat: Math.floor(now / 1000),
-          ath: Jose.base64url.encode(new Uint8Array(digest)),
+          ath: base64url.encode(new Uint8Array(digest)),
           ...(nonce !== undefined && { nonce })
         }
-        return new Jose.SignJWT(claims)
+        return new SignJWT(claims)
           .setProtectedHeader({ typ: "dpop+jwt", alg: algorithmOf(keys.privateKey), jwk })
           .sign(keys.privateKey)
       })
