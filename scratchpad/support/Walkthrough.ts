@@ -1,5 +1,6 @@
 /** The client of an example. It sends requests, and prints each as a command of curl, with the response. */
-import { Console, Effect } from "effect"
+import { Console, Effect, Schema } from "effect"
+import { request as httpRequest } from "node:http"
 import { api } from "./Addresses.ts"
 
 /** If the variable `SERVE` is set, the example does not end after its walk-through. */
@@ -13,19 +14,24 @@ export interface Token {
 
 export interface Options {
   readonly token?: Token
-  /** Body of a request in JSON. */
+  /** Body in JSON. */
   readonly json?: unknown
-  /** Body of a request as a form. */
-  readonly form?: Readonly<Record<string, string>>
+  /** Body in the form of HTML forms. The value of a field can be a token. */
+  readonly form?: Readonly<Record<string, string | Token>>
   /** Credentials of a client. */
   readonly basic?: { readonly clientId: string; readonly clientSecret: string }
 }
 
-const shown = ["www-authenticate", "retry-after"]
+/** Long tokens make a walk-through hard to read, so they are printed whole only if you can use them. */
+const shorten = (token: string) => (serves || token.length < 20 ? token : `${token.slice(0, 10)}…`)
 
-/** Prints a token as an assignment, whole if you can use it. Returns the token. */
+/** Prints a token as an assignment. Returns the token. */
 export const token = (name: string, value: string): Effect.Effect<Token> =>
-  Effect.as(Console.log(`\n${name}=${serves ? value : `${value.slice(0, 10)}…`}`), { name, value })
+  Effect.as(Console.log(`\n${name}=${shorten(value)}`), { name, value })
+
+/** Returns the access token in a response of a token endpoint (RFC 6749 §5.1). */
+export const accessToken = (body: string): string =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({ access_token: Schema.String })))(body).access_token
 
 const commandOf = (method: string, url: string, { basic, form, json, token }: Options) =>
   [
@@ -35,35 +41,69 @@ const commandOf = (method: string, url: string, { basic, form, json, token }: Op
     ...(basic === undefined ? [] : [`-u ${basic.clientId}:${basic.clientSecret}`]),
     ...(token === undefined ? [] : [`-H "Authorization: Bearer $${token.name}"`]),
     ...(json === undefined ? [] : [`-H "Content-Type: application/json" -d '${JSON.stringify(json)}'`]),
-    ...Object.entries(form ?? {}).map(([name, value]) => `-d '${name}=${value.replaceAll(/ey[\w.-]{50,}/g, "…")}'`)
+    ...Object.entries(form ?? {}).map(([name, value]) =>
+      typeof value === "string" ? `-d '${name}=${value}'` : `-d "${name}=$${value.name}"`
+    )
   ].join(" ")
+
+const headersOf = ({ basic, form, json, token }: Options) => ({
+  ...(token === undefined ? {} : { authorization: `Bearer ${token.value}` }),
+  ...(basic === undefined ? {} : { authorization: `Basic ${btoa(`${basic.clientId}:${basic.clientSecret}`)}` }),
+  ...(json === undefined ? {} : { "content-type": "application/json" }),
+  ...(form === undefined ? {} : { "content-type": "application/x-www-form-urlencoded" })
+})
+
+const bodyOf = ({ form, json }: Options) => {
+  if (json !== undefined) return JSON.stringify(json)
+  const fields = Object.entries(form ?? {}).map(([name, value]) => [
+    name,
+    typeof value === "string" ? value : value.value
+  ])
+  return form === undefined ? undefined : new URLSearchParams(fields).toString()
+}
+
+interface Answer {
+  readonly status: string
+  /** Names and values by turns, as received. A response can have several headers with one name. */
+  readonly headers: ReadonlyArray<string>
+  readonly body: string
+}
+
+const exchange = (method: string, url: string, options: Options) =>
+  Effect.callback<Answer>((resume) => {
+    const fail = (error: Error) => resume(Effect.die(error))
+    // Each request has its own connection, so that no connection is open when the program ends.
+    const sent = httpRequest(url, { method, headers: headersOf(options), agent: false }, (response) => {
+      let body = ""
+      response.setEncoding("utf8").on("data", (text: string) => (body += text))
+      response.on("error", fail)
+      response.on("end", () =>
+        resume(
+          Effect.succeed({
+            status: `${response.statusCode} ${response.statusMessage}`,
+            headers: response.rawHeaders,
+            body
+          })
+        )
+      )
+    })
+    sent.on("error", fail)
+    sent.end(bodyOf(options))
+  })
 
 /** Sends a request to a path of the API, or to a URL. Returns the body of the response. */
 export const send = Effect.fnUntraced(function* (title: string, request: string, options: Options = {}) {
   const [method = "GET", path = "/"] = request.split(" ")
   const url = new URL(path, api).href
-  const { basic, form, json, token } = options
   yield* Console.log(`\n# ${title}\n${commandOf(method, url, options)}`)
-  const [response, body] = yield* Effect.promise(async () => {
-    const response = await fetch(url, {
-      method,
-      redirect: "manual",
-      headers: {
-        ...(token === undefined ? {} : { authorization: `Bearer ${token.value}` }),
-        ...(basic === undefined ? {} : { authorization: `Basic ${btoa(`${basic.clientId}:${basic.clientSecret}`)}` }),
-        ...(json === undefined ? {} : { "content-type": "application/json" })
-      },
-      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-      ...(form === undefined ? {} : { body: new URLSearchParams(form) })
-    })
-    return [response, await response.text()] as const
-  })
-  yield* Console.log(`  HTTP/1.1 ${response.status} ${response.statusText}`)
-  for (const name of shown) {
-    const value = response.headers.get(name)
-    if (value !== null) yield* Console.log(`  ${name}: ${value}`)
+  const { body, headers, status } = yield* exchange(method, url, options)
+  yield* Console.log(`  HTTP/1.1 ${status}`)
+  for (const [i, name] of headers.entries()) {
+    if (i % 2 === 0 && /^(?:www-authenticate|retry-after)$/i.test(name)) {
+      yield* Console.log(`  ${name.toLowerCase()}: ${headers[i + 1]}`)
+    }
   }
-  if (body !== "") yield* Console.log(`  ${body}`)
+  if (body !== "") yield* Console.log(`  ${body.replace(/(?<="access_token":")[^"]*/, shorten)}`)
   return body
 })
 
