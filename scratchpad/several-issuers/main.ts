@@ -71,16 +71,13 @@ const walkthrough = Effect.gen(function* () {
     yield* mint({ subject: "alice", scopes: ["items:read", "items:write"] })
   )
   yield* Walkthrough.send("A user reads", "GET /items", { token: alice })
-  yield* Walkthrough.send("A user adds", "POST /items", { token: alice, json: { name: "A pen" } })
+  yield* Walkthrough.send("A user adds", "POST /items", { token: alice })
 
   const shop = yield* Walkthrough.token("SHOP", yield* partner.mint({ subject: "shop", scopes: ["catalogue"] }))
   yield* Walkthrough.send("A partner reads", "GET /items", { token: shop })
 
   const greedy = yield* Walkthrough.token("GREEDY", yield* partner.mint({ subject: "shop", scopes: ["items:write"] }))
-  yield* Walkthrough.send("A partner cannot grant itself a scope of users", "POST /items", {
-    token: greedy,
-    json: { name: "A pen" }
-  })
+  yield* Walkthrough.send("A partner cannot grant itself a scope of users", "POST /items", { token: greedy })
   yield* Walkthrough.end
 })
 
