@@ -69,7 +69,7 @@ const walkthrough = Effect.gen(function* () {
   yield* Console.log(`\nThe collector received these counts:\n  ${(yield* counts).join("\n  ")}`)
   const received = yield* text
   const leaked = [alice, bob].filter(({ value }) => value.split(".").some((part) => received.includes(part)))
-  yield* Console.log(`\nTokens among the ${received.length} characters: ${leaked.length}`)
+  yield* Console.log(`\nTokens in the received text: ${leaked.length}`)
   yield* Walkthrough.end
 })
 
