@@ -1,7 +1,7 @@
 /**
- * A fetch handler: `(request: Request) => Promise<Response>`. It needs nothing of Node.
+ * A fetch handler: `(request: Request) => Promise<Response>`. It needs no server of Node.
  *
- * `bun handler.ts` and `deno serve handler.ts` serve the default export, and so does Cloudflare Workers.
+ * Bun and Deno serve the default export: `bun handler.ts`, `deno serve handler.ts`.
  */
 import { Effect, Layer } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"

@@ -32,18 +32,21 @@ interface Run {
 
 const ports = ["PORT", "AUTHORIZATION_SERVER_PORT", "PARTNERS_PORT", "COLLECTOR_PORT"]
 
+const freePorts = Effect.map(
+  Effect.forEach(ports, (name) => Effect.map(freePort, (port) => [name, String(port)] as const)),
+  (entries): Readonly<Record<string, string>> => Object.fromEntries(entries)
+)
+
 /** Runs a program on free ports until it ends. */
 const run = async (program: string, args: ReadonlyArray<string>): Promise<Run> => {
-  const env = await Effect.runPromise(
-    Effect.forEach(ports, (name) => Effect.map(freePort, (port) => [name, String(port)] as const))
-  )
+  const env = await Effect.runPromise(freePorts)
   // npm needs these variables. The variables of Vitest would reach the example that runs Vitest.
   const { HOME, LOCALAPPDATA, PATH, SystemRoot } = process.env
   const child = spawn(program, args, {
     cwd: root,
     // npm is a script on Windows.
     shell: process.platform === "win32",
-    env: { HOME, LOCALAPPDATA, PATH, SystemRoot, NO_COLOR: "1", ...Object.fromEntries(env) },
+    env: { HOME, LOCALAPPDATA, PATH, SystemRoot, NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"]
   })
   const output = { stdout: "", stderr: "" }
@@ -250,6 +253,31 @@ describe("the command of an example", { concurrent: true, timeout: 300_000 }, ()
     })
   }
 
+  it("prints whole tokens with --serve, and serves until it is stopped", async () => {
+    const env = await Effect.runPromise(freePorts)
+    const child = spawn(
+      process.execPath,
+      ["--conditions=@effect-oauth2/source", join(scratchpad, "main.ts"), "http-router", "--serve"],
+      { env: { PATH: process.env["PATH"], ...env }, stdio: ["ignore", "pipe", "inherit"] }
+    )
+    const ended = new Promise((resolve) => child.on("close", resolve))
+    try {
+      let stdout = ""
+      for await (const text of child.stdout.setEncoding("utf8")) {
+        stdout += text
+        if (stdout.includes("Ctrl-C ends the program.")) break
+      }
+      const [, token] = /^READER=(\S+)$/m.exec(stdout) ?? []
+      const response = await fetch(`http://127.0.0.1:${env["PORT"]}/items`, {
+        headers: { authorization: `Bearer ${token}` }
+      })
+      assert.strictEqual(response.status, 200, stdout)
+    } finally {
+      child.kill("SIGKILL")
+      await ended
+    }
+  })
+
   it("says which examples there are if the name is wrong", async () => {
     const { code, stderr } = await run(process.execPath, [join(scratchpad, "main.ts"), "absent"])
     assert.strictEqual(code, 1)
@@ -314,11 +342,19 @@ describe("the fetch handler", () => {
 })
 
 describe("FastAPI's tutorial", () => {
+  const Server = HttpRouter.serve(Tutorial, { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provide(Tokens.layer),
+    Layer.provideMerge(NodeHttpServer.layerTest)
+  )
+  const send = Effect.fnUntraced(function* (path: string, init?: RequestInit) {
+    const { address } = yield* HttpServer.HttpServer
+    return yield* Effect.promise(() => fetch(new URL(path, HttpServer.formatAddress(address)), init))
+  })
+
   it.live("documents the schemes and requirements that FastAPI's document has", () =>
     Effect.gen(function* () {
-      const { address } = yield* HttpServer.HttpServer
-      const url = new URL("/openapi.json", HttpServer.formatAddress(address))
-      const document = yield* Effect.promise(() => fetch(url).then((response) => response.json()))
+      const response = yield* send("/openapi.json")
+      const document = yield* Effect.promise(() => response.json())
       const recorded: any = cases.find(({ app, plan }) => app === "tutorial005" && plan === "document")?.response.body
       const securityOf = ({ paths }: { readonly paths: Readonly<Record<string, Readonly<Record<string, any>>>> }) =>
         Object.fromEntries(
@@ -328,13 +364,20 @@ describe("FastAPI's tutorial", () => {
         )
       assert.deepStrictEqual(document.components.securitySchemes, recorded.components.securitySchemes)
       assert.deepStrictEqual(securityOf(document), securityOf(recorded))
-    }).pipe(
-      Effect.provide(
-        HttpRouter.serve(Tutorial, { disableLogger: true, disableListenLog: true }).pipe(
-          Layer.provide(Tokens.layer),
-          Layer.provideMerge(NodeHttpServer.layerTest)
-        )
-      )
-    )
+    }).pipe(Effect.provide(Server))
+  )
+
+  it.live("accepts the fields of OAuth2PasswordRequestForm, and refuses other forms with FastAPI's status", () =>
+    Effect.gen(function* () {
+      const login = (form: Readonly<Record<string, string>>) =>
+        Effect.map(send("/token", { method: "POST", body: new URLSearchParams(form) }), ({ status }) => status)
+      const user = { username: "johndoe", password: "secret" }
+      const all = { ...user, grant_type: "password", scope: " me  items ", client_id: "a", client_secret: "b" }
+      assert.strictEqual(yield* login(all), 200)
+      assert.strictEqual(yield* login({ username: "johndoe" }), 422)
+      assert.strictEqual(yield* login({ password: "secret" }), 422)
+      assert.strictEqual(yield* login({ ...user, grant_type: "refresh_token" }), 422)
+      assert.strictEqual(yield* login({ ...user, password: "secret " }), 400)
+    }).pipe(Effect.provide(Server))
   )
 })
