@@ -1,7 +1,7 @@
 /**
  * Grants without HTTP: the types of a domain service state the required scopes, and a queue consumer proves them.
  *
- * Each message carries a token. Run `node --conditions=@effect-oauth2/source scratchpad/domain-grants/main.ts`.
+ * Each message carries a token. Run `npm run example -- domain-grants`.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Clock, Console, Context, Effect, Layer, Redacted, Ref } from "effect"

@@ -1,9 +1,9 @@
 /**
  * A real OAuth 2.1 and OpenID Connect authorization server on this machine, built with the package `oidc-provider`.
  *
- * The demos and the end-to-end tests use it. It issues JWT access tokens for one API (RFC 9068). `items-cli` uses the
- * client credentials grant. `items-docs` and `mcp-client` use the authorization code grant with PKCE. All keys, sessions
- * and grants are in memory.
+ * The demos and the end-to-end tests use it. It issues access tokens for one API: JWTs (RFC 9068), or opaque tokens
+ * for introspection (RFC 7662). `items-cli` uses the client credentials grant. `items-docs` and `mcp-client` use the
+ * authorization code grant with PKCE. All keys, sessions and grants are in memory.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -29,13 +29,16 @@ export interface Options {
   readonly scopes?: ReadonlyArray<string>
   /** Redirect URIs of `mcp-client`. Default: none, so the client is not registered. */
   readonly mcpRedirectUris?: ReadonlyArray<string>
+  /** Default: `jwt`. With `opaque`, the server has endpoints for introspection and revocation, and the client `items-api`. */
+  readonly accessTokens?: "jwt" | "opaque"
 }
 
 /**
- * The registered clients: a program with a secret, and two clients that cannot keep a secret. `mcp-client` gets no
- * refresh tokens, so that it asks the user for additional scopes.
+ * The registered clients: two programs with a secret, and two clients that cannot keep a secret. `items-api` is the API
+ * itself, which introspects tokens. `mcp-client` gets no refresh tokens, so that it asks the user for additional scopes.
  */
 export const clients = {
+  api: { clientId: "items-api", clientSecret: "items-api-secret" },
   cli: { clientId: "items-cli", clientSecret: "items-cli-secret" },
   docs: { clientId: "items-docs" },
   mcp: { clientId: "mcp-client" }
@@ -124,7 +127,7 @@ const minutes = (count: number) => count * 60
 const days = (count: number) => minutes(count * 24 * 60)
 
 const configuration = (
-  { mcpRedirectUris = [], scopes: apiScopes = itemsScopes, ...options }: Options,
+  { accessTokens = "jwt", mcpRedirectUris = [], scopes: apiScopes = itemsScopes, ...options }: Options,
   signingKey: jose.JWK
 ): Configuration => ({
   adapter: MemoryAdapter.make(),
@@ -149,6 +152,17 @@ const configuration = (
       response_types: ["code"],
       redirect_uris: [...options.redirectUris]
     },
+    ...(accessTokens === "jwt"
+      ? []
+      : [
+          {
+            client_id: clients.api.clientId,
+            client_secret: clients.api.clientSecret,
+            grant_types: [],
+            response_types: [],
+            redirect_uris: []
+          }
+        ]),
     ...(mcpRedirectUris.length === 0
       ? []
       : [
@@ -173,6 +187,14 @@ const configuration = (
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    introspection: {
+      enabled: accessTokens === "opaque",
+      allowedPolicy: (_, client) => client.clientId === clients.api.clientId
+    },
+    revocation: {
+      enabled: accessTokens === "opaque",
+      allowedPolicy: (_, client, token) => token.clientId === client.clientId
+    },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource: (ctx, form) => send(ctx, Pages.logout(form)),
@@ -189,7 +211,7 @@ const configuration = (
         return {
           audience: options.audience,
           scope: apiScopes.join(" "),
-          accessTokenFormat: "jwt",
+          accessTokenFormat: accessTokens,
           jwt: { sign: { alg: "RS256" } }
         }
       }

@@ -2,8 +2,8 @@
  * Runs an MCP server and its authorization server. Then the client of the official TypeScript SDK logs in, calls a tool,
  * is refused by another tool, requests the missing scope, and succeeds.
  *
- * Run `node --conditions=@effect-oauth2/source scratchpad/mcp-server/main.ts`. Without the SDK, or with `SERVE=true`, the
- * program only serves. `npm ci --prefix clients` installs the SDK.
+ * Run `npm run example -- mcp-server`. Without the SDK, or with `--serve`, the program only
+ * serves. `npm ci --prefix clients` installs the SDK.
  */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer } from "effect"

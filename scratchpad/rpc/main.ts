@@ -1,4 +1,4 @@
-/** Run `node --conditions=@effect-oauth2/source scratchpad/rpc/main.ts`. */
+/** Run `npm run example -- rpc`. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console } from "effect"
 import { program } from "./Program.ts"

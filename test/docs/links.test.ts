@@ -7,7 +7,7 @@ import { readSnippets } from "./snippets.ts"
 const root = join(import.meta.dirname, "..", "..")
 const posix = (path: string) => path.split(sep).join("/")
 const read = (file: string) => readFileSync(join(root, file), "utf8")
-const pages = globSync(["*.md", "docs/**/*.md"], { cwd: root }).map(posix).toSorted()
+const pages = globSync(["*.md", "docs/**/*.md", "scratchpad/README.md"], { cwd: root }).map(posix).toSorted()
 
 // Code blocks and inline code contain neither headings nor links.
 const withoutBlocks = (text: string) => text.replace(/^(`{3,}).*\n[^]*?^\1\s*$/gm, "")

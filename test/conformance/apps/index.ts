@@ -9,6 +9,9 @@ import * as dontPropagate from "./security_scopes_dont_propagate.ts"
 import * as subDependency from "./security_scopes_sub_dependency.ts"
 import * as swaggerUi from "./swagger_ui.ts"
 import * as tutorial005 from "./tutorial005.ts"
+import { Layer } from "effect"
+import { Tokens } from "../../../scratchpad/fastapi-tutorial/Tokens.ts"
+import { App as Tutorial } from "../../../scratchpad/fastapi-tutorial/Tutorial.ts"
 import { serve } from "../Wire.ts"
 
 export const apps = {
@@ -34,5 +37,8 @@ export const apps = {
   swagger_ui_init_oauth: { "with SwaggerUi": serve(swaggerUi.InitOAuth) },
   no_swagger_ui_redirect: { "with SwaggerUi": serve(swaggerUi.NoRedirect) },
   custom_swagger_ui_redirect: { "with SwaggerUi": serve(swaggerUi.CustomRedirect) },
-  tutorial005: { "with requirements": serve(tutorial005.App) }
+  tutorial005: {
+    "with requirements": serve(tutorial005.App),
+    "as scratchpad/fastapi-tutorial": serve(Tutorial).pipe(Layer.provide(Tokens.layer))
+  }
 }
