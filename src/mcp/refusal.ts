@@ -87,6 +87,28 @@ const answerTo = (refusals: ReadonlyArray<Refusal>): Challenge.Answer => {
   return Challenge.answer(first.error, { ...first.settings, scopes: scope.union(scopes, []) })
 }
 
+/** Returns the JSON-RPC error that represents a security error. */
+const errorOf = (error: SecurityError, settings: Challenge.Settings): Refused => {
+  const { body, headers } = Challenge.answer(error, settings)
+  const scopes =
+    error._tag === "InsufficientScope" && settings.scopes.length > 0 ? settings.scopes.join(" ") : undefined
+  const resourceMetadata = own(settings, "resourceMetadata")
+  const challenge = headers["www-authenticate"]
+  return new Refused({
+    code: codes[error._tag],
+    message: scopes === undefined ? body.detail : `${body.detail}. Required scopes: ${scopes}`,
+    data: {
+      ...(challenge === undefined ? {} : { challenge }),
+      ...(scopes === undefined ? {} : { scope: scopes }),
+      ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata })
+    }
+  })
+}
+
+/** Returns the JSON-RPC error that represents a security error, for the endpoint of a context. */
+export const refusedOf = (error: SecurityError, context: Context.Context<never>): Refused =>
+  errorOf(error, settingsOf(error, Context.get(context, CurrentEndpoint)))
+
 /** Fails with the JSON-RPC error. If the message came by HTTP, the response gets the status and the challenge, too. */
 export const fail = (error: SecurityError): Effect.Effect<never, Refused> =>
   Effect.withFiber(({ context }) => {
@@ -111,20 +133,5 @@ export const fail = (error: SecurityError): Effect.Effect<never, Refused> =>
         })
       } else earlier.push(refusal)
     }
-    const { body, headers } = Challenge.answer(error, settings)
-    const scopes =
-      error._tag === "InsufficientScope" && settings.scopes.length > 0 ? settings.scopes.join(" ") : undefined
-    const resourceMetadata = own(settings, "resourceMetadata")
-    const challenge = headers["www-authenticate"]
-    return Effect.fail(
-      new Refused({
-        code: codes[error._tag],
-        message: scopes === undefined ? body.detail : `${body.detail}. Required scopes: ${scopes}`,
-        data: {
-          ...(challenge === undefined ? {} : { challenge }),
-          ...(scopes === undefined ? {} : { scope: scopes }),
-          ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata })
-        }
-      })
-    )
+    return Effect.fail(errorOf(error, settings))
   })
