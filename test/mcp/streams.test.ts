@@ -5,7 +5,7 @@ import { McpProtocol, McpSchema, McpServer, Tool, Toolkit } from "effect/ai"
 import { TestClock } from "effect/testing"
 import { OAuth2, TokenVerifier } from "effect-oauth2"
 import * as Mcp from "effect-oauth2/Mcp"
-import { begin, info, message, metadata, resource, served } from "../support/mcpServer.ts"
+import { begin, info, message, meta, metadata, resource, served } from "../support/mcpServer.ts"
 import { portOf, revoked, verifierLayer } from "../support/rpc.ts"
 
 const auth = OAuth2.bearer("OAuth2", { scopes: { mcp: "", watch: "" }, responses: "rfc6750", resource })
@@ -67,12 +67,6 @@ const Server = McpServer.layerHttp({ ...info, path: "/mcp", protocols, registrat
   Layer.provide(auth.layer(verifierLayer)),
   Layer.provideMerge(verifierLayer)
 )
-
-const meta = {
-  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-  "io.modelcontextprotocol/clientInfo": info,
-  "io.modelcontextprotocol/clientCapabilities": {}
-}
 
 /** Sends a message. Returns the status, and effects that read the next chunk, and all other events. */
 const open = Effect.fnUntraced(function* (token: string, body: object, headers: Readonly<Record<string, string>>) {
