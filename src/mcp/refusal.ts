@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpEffect from "effect/http/HttpEffect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -86,19 +87,6 @@ const challengesOf = (parts: ReadonlyArray<Part>): ReadonlyArray<string> =>
     new Set(parts.flatMap(({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []))
   )
 
-/** Returns the response of the endpoint to a security error. */
-export const respond = (
-  error: SecurityError,
-  endpoint: Endpoint
-): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  if (response.isFromUpstream(error)) return Challenge.respond(error)
-  const { parts, settings } = refusalOf(error, endpoint)
-  return Effect.map(
-    Challenge.respond(Challenge.within(error, settings, challengesOf(parts))),
-    HttpServerResponse.setHeader("cache-control", "no-store")
-  )
-}
-
 // One HTTP response may have to answer several refused messages, if a batch reaches the server.
 const refusals = new WeakMap<object, Array<Refusal>>()
 
@@ -140,6 +128,22 @@ const errorOf = ({ error, parts, settings }: Refusal): Refused => {
       ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata })
     }
   })
+}
+
+/** Returns the response of the endpoint to a security error. Its body is a JSON-RPC error for models and people. */
+export const respond = (
+  error: SecurityError,
+  endpoint: Endpoint
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  if (response.isFromUpstream(error)) return Challenge.respond(error)
+  const refusal = refusalOf(error, endpoint)
+  const { code, data, message } = errorOf(refusal)
+  // The message of the client is not read before its token is accepted, so its id is unknown.
+  const body = HttpBody.jsonUnsafe({ jsonrpc: "2.0", id: null, error: { code, message, data } })
+  return Effect.map(
+    Challenge.respond(Challenge.within(error, refusal.settings, challengesOf(refusal.parts))),
+    (response) => HttpServerResponse.setHeader(HttpServerResponse.setBody(response, body), "cache-control", "no-store")
+  )
 }
 
 /** Returns the JSON-RPC error that represents a security error, for the endpoint of a context. */
