@@ -241,6 +241,7 @@ export interface McpRequirement<Name extends string, Provides, R> extends McpSer
  *
  * - the HTTP status is 403, and one challenge names all scopes that the operation needs, including those of the endpoint
  * - the JSON-RPC error has the code `-32003`, and its message lists these scopes for models and people
+ * - a requirement of `OAuth2.either` has a challenge for each alternative
  *
  * If a token is missing or invalid, the response is 401 with the code `-32001`. If the authorization server is
  * unavailable, the response is 503 with the code `-32004`.

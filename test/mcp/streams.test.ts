@@ -212,3 +212,24 @@ layer(served(Server))("a streamed response of an MCP server", (it) => {
     })
   )
 })
+
+const RequestScoped = McpServer.layerHttpRequestScoped({
+  ...info,
+  path: "/mcp",
+  protocols: [McpProtocol.v2026_07_28],
+  registrations: Registrations
+}).pipe(Mcp.protect(auth, protection), OAuth2.secured, Layer.provide(auth.layer(verifierLayer)))
+
+layer(served(RequestScoped))("a streamed response of an MCP server that belongs to each request", (it) => {
+  it.effect("ends when the token expires, and interrupts the tool", () =>
+    Effect.gen(function* () {
+      yield* restart
+      const body = call("watch")
+      const { next, rest } = yield* open("alice~mcp+watch~100", body, modern("tools/call", "watch"))
+      assert.include(yield* next, "notifications/progress")
+      yield* TestClock.setTime(100_000)
+      assert.deepStrictEqual(yield* rest, [failure(body.id)])
+      assert.strictEqual(yield* Deferred.await(ended), "interrupted")
+    })
+  )
+})
