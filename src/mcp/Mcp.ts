@@ -52,12 +52,13 @@
 import * as Context from "effect/Context"
 import type * as McpSchema from "effect/ai/McpSchema"
 import type * as McpServer from "effect/ai/McpServer"
+import type * as Effect from "effect/Effect"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
 import { assertScopeTokens } from "../core/scope.ts"
-import type { ConfigurationError } from "../core/SecurityError.ts"
+import type { ConfigurationError, InvalidToken } from "../core/SecurityError.ts"
 import type { Item } from "../guard/requirement/item.ts"
 import * as registry from "../guard/requirement/registry.ts"
 import type {
@@ -112,6 +113,8 @@ export interface Options<
  * - A batch with several calls is refused before any of them runs: 400. One response has one status, so a client could
  *   not tell which call lacks which scope. Only the protocol 2025-03-26 has batches.
  * - The header `Mcp-Name` does not matter. `require` decides about the tool that runs.
+ * - A streamed response ends when its token expires or is invalidated. Its last event is a JSON-RPC error with the code
+ *   `-32001`. The tool is interrupted. A response without a stream is sent, also if its token expires meanwhile.
  * - Preflight requests of allowed origins need no token. Their pages can read the challenge.
  *
  * Throws a `TypeError` if the scheme and the options have no `resource`, or if an option is invalid. The layer fails
@@ -199,9 +202,14 @@ export const protect = <
     | NeedsRoutes<R>
     | HttpRouter.HttpRouter
   > =>
-    // Safe casts: the requirement provides the services that it takes out of the type.
+    // Safe casts: the requirement provides the services that it takes out of the type, and the proof that `expiry` needs.
     Layer.merge(
-      endpoint.protect(server, requirement as never, details, new Set(allowedOrigins)) as Layer.Layer<A, E>,
+      endpoint.protect(
+        server,
+        { apply: requirement, expiry: auth.expiry as Effect.Effect<never, InvalidToken> },
+        details,
+        new Set(allowedOrigins)
+      ) as Layer.Layer<A, E>,
       Metadata
     )
 }
@@ -233,6 +241,7 @@ export interface McpRequirement<Name extends string, Provides, R> extends McpSer
  *
  * - the HTTP status is 403, and one challenge names all scopes that the operation needs, including those of the endpoint
  * - the JSON-RPC error has the code `-32003`, and its message lists these scopes for models and people
+ * - a requirement of `OAuth2.either` has a challenge for each alternative
  *
  * If a token is missing or invalid, the response is 401 with the code `-32001`. If the authorization server is
  * unavailable, the response is 503 with the code `-32004`.

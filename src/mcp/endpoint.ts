@@ -6,10 +6,11 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import type * as Types from "effect/Types"
-import { isSecurityError } from "../core/SecurityError.ts"
+import { type InvalidToken, isSecurityError } from "../core/SecurityError.ts"
 import type { Handler } from "../guard/decision/decide.ts"
 import * as refusal from "./refusal.ts"
 import * as sessions from "./sessions.ts"
+import * as streams from "./streams.ts"
 
 const forbidden = HttpServerResponse.empty({ status: 403 })
 
@@ -72,13 +73,20 @@ const middlewareOf = (wrap: (handler: Handler) => Handler): Layer.Layer<never> =
 
 type AnyLayer = Layer.Layer<never, unknown, unknown>
 
-/** Applies everything that surrounds the routes of a server. `requirement` is the requirement of the endpoint. */
+/** The requirement of an endpoint, and the effect that fails when the token of a request ends. */
+interface Requirement {
+  readonly apply: (routes: AnyLayer) => AnyLayer
+  readonly expiry: Effect.Effect<never, InvalidToken>
+}
+
+/** Applies everything that surrounds the routes of a server. */
 export const protect = (
   server: AnyLayer,
-  requirement: (routes: AnyLayer) => AnyLayer,
+  requirement: Requirement,
   endpoint: refusal.Endpoint,
   allowedOrigins: ReadonlySet<string>
-): AnyLayer =>
-  requirement(server.pipe(Layer.provide(middlewareOf(sessions.make())))).pipe(
-    Layer.provide(outside(endpoint, allowedOrigins))
-  )
+): AnyLayer => {
+  const [inSession, untilExpiry] = [sessions.make(), streams.make(requirement.expiry)]
+  const inside = middlewareOf((handler) => inSession(untilExpiry(handler)))
+  return requirement.apply(server.pipe(Layer.provide(inside))).pipe(Layer.provide(outside(endpoint, allowedOrigins)))
+}

@@ -2,14 +2,17 @@
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpEffect from "effect/http/HttpEffect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Challenge from "../core/Challenge.ts"
+import { severalFields } from "../core/effect/severalFields.ts"
 import { own } from "../core/lib/ownProperties.ts"
 import * as response from "../core/response.ts"
 import * as scope from "../core/scope.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
+import * as refuse from "../guard/requirement/refuse.ts"
 
 /** The endpoint that received a message. `Mcp.protect` provides it. */
 export interface Endpoint {
@@ -41,11 +44,14 @@ const codes: Readonly<Record<SecurityError["_tag"], number>> = {
 const withoutScheme: Challenge.Settings = { responses: "rfc6750", realm: "OAuth2", scopes: [], renderers: {} }
 
 /**
- * Returns the challenge settings of an error for MCP clients, which need the statuses of RFC 6750: with 401 instead of
+ * Changes the challenge settings of an error for MCP clients, which need the statuses of RFC 6750: with 401 instead of
  * 403, they discard a valid token.
  */
-const settingsOf = (error: SecurityError, endpoint: Endpoint | undefined): Challenge.Settings => {
-  const settings = response.responseOf(error)?.settings ?? withoutScheme
+const forClients = (
+  error: SecurityError,
+  settings: Omit<Challenge.Settings, "renderers">,
+  endpoint: Endpoint | undefined
+): Challenge.Settings => {
   const isInitial = error._tag === "NotAuthenticated" || error._tag === "InvalidToken"
   return {
     ...settings,
@@ -56,44 +62,100 @@ const settingsOf = (error: SecurityError, endpoint: Endpoint | undefined): Chall
   }
 }
 
-/** Returns the response of the endpoint to a security error. */
-export const respond = (
-  error: SecurityError,
-  endpoint: Endpoint
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  response.isFromUpstream(error)
-    ? Challenge.respond(error)
-    : Effect.map(
-        Challenge.respond(Challenge.within(error, settingsOf(error, endpoint))),
-        HttpServerResponse.setHeader("cache-control", "no-store")
-      )
-
-interface Refusal {
+interface Part {
   readonly error: SecurityError
   readonly settings: Challenge.Settings
 }
 
+/** A refused message. */
+interface Refusal extends Part {
+  /** All parts of the requirement that refused the message. Each has its challenge. */
+  readonly parts: ReadonlyArray<Part>
+}
+
+const refusalOf = (error: SecurityError, endpoint: Endpoint | undefined): Refusal => {
+  const ofPart = (error: SecurityError, settings: Omit<Challenge.Settings, "renderers">): Part => ({
+    error,
+    settings: forClients(error, settings, endpoint)
+  })
+  const whole = ofPart(error, response.responseOf(error)?.settings ?? withoutScheme)
+  return { ...whole, parts: refuse.refusalsOf(error)?.map(({ error, settings }) => ofPart(error, settings)) ?? [whole] }
+}
+
+const challengesOf = (parts: ReadonlyArray<Part>): ReadonlyArray<string> =>
+  Array.from(
+    new Set(parts.flatMap(({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []))
+  )
+
 // One HTTP response may have to answer several refused messages, if a batch reaches the server.
 const refusals = new WeakMap<object, Array<Refusal>>()
 
-/** Returns one answer to all refusals of a response, with the scopes of all messages. */
-const answerTo = (refusals: ReadonlyArray<Refusal>): Challenge.Answer => {
+/** The answer to all refusals of a response. */
+interface Answer extends Challenge.Answer {
+  readonly challenges: ReadonlyArray<string>
+}
+
+const answerTo = (refusals: ReadonlyArray<Refusal>): Answer => {
   // A missing scope comes first, because the token itself is valid.
   const first = refusals.find(({ error }) => error._tag === "InsufficientScope") ?? refusals[0]
   if (first === undefined) throw new Error("A refused message has no refusal. This is a bug in effect-oauth2.")
-  const scopes = refusals
-    .filter(({ error }) => error._tag === first.error._tag)
-    .flatMap(({ settings }) => settings.scopes)
-  return Challenge.answer(first.error, { ...first.settings, scopes: scope.union(scopes, []) })
+  const { error, settings } = first
+  // The alternatives of a requirement have a challenge each. Otherwise, one challenge names the scopes of all messages.
+  if (refusals.some(({ parts }) => parts.length > 1)) {
+    const challenges = challengesOf(refusals.flatMap(({ parts }) => parts))
+    return { ...Challenge.answer(error, settings), challenges }
+  }
+  const same = refusals.filter((refusal) => refusal.error._tag === error._tag)
+  const scopes = scope.union(
+    same.flatMap(({ settings }) => settings.scopes),
+    []
+  )
+  return { ...Challenge.answer(error, { ...settings, scopes }), challenges: [] }
 }
+
+/** Returns the JSON-RPC error that represents a refusal. */
+const errorOf = ({ error, parts, settings }: Refusal): Refused => {
+  const { body } = Challenge.answer(error, settings)
+  const scopes = error._tag === "InsufficientScope" && error.missing.length > 0 ? settings.scopes.join(" ") : undefined
+  const resourceMetadata = own(settings, "resourceMetadata")
+  const challenges = error._tag === "AuthorizationServerUnavailable" ? [] : challengesOf(parts)
+  return new Refused({
+    code: codes[error._tag],
+    message: scopes === undefined ? body.detail : `${body.detail}. Required scopes: ${scopes}`,
+    data: {
+      ...(challenges.length === 0 ? {} : { challenge: challenges.join(", ") }),
+      ...(scopes === undefined ? {} : { scope: scopes }),
+      ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata })
+    }
+  })
+}
+
+/** Returns the response of the endpoint to a security error. Its body is a JSON-RPC error for models and people. */
+export const respond = (
+  error: SecurityError,
+  endpoint: Endpoint
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  if (response.isFromUpstream(error)) return Challenge.respond(error)
+  const refusal = refusalOf(error, endpoint)
+  const { code, data, message } = errorOf(refusal)
+  // The message of the client is not read before its token is accepted, so its id is unknown.
+  const body = HttpBody.jsonUnsafe({ jsonrpc: "2.0", id: null, error: { code, message, data } })
+  return Effect.map(
+    Challenge.respond(Challenge.within(error, refusal.settings, challengesOf(refusal.parts))),
+    (response) => HttpServerResponse.setHeader(HttpServerResponse.setBody(response, body), "cache-control", "no-store")
+  )
+}
+
+/** Returns the JSON-RPC error that represents a security error, for the endpoint of a context. */
+export const refusedOf = (error: SecurityError, context: Context.Context<never>): Refused =>
+  errorOf(refusalOf(error, Context.get(context, CurrentEndpoint)))
 
 /** Fails with the JSON-RPC error. If the message came by HTTP, the response gets the status and the challenge, too. */
 export const fail = (error: SecurityError): Effect.Effect<never, Refused> =>
   Effect.withFiber(({ context }) => {
     // A client must not read the refusal of an upstream server as a refusal of this server.
     if (response.isFromUpstream(error)) return Effect.die(response.uncaughtUpstreamError)
-    const settings = settingsOf(error, Context.get(context, CurrentEndpoint))
-    const refusal = { error, settings }
+    const refusal = refusalOf(error, Context.get(context, CurrentEndpoint))
     const source = Context.getOrUndefined(context, HttpServerRequest)?.source
     if (source !== undefined) {
       const earlier = refusals.get(source)
@@ -101,30 +163,16 @@ export const fail = (error: SecurityError): Effect.Effect<never, Refused> =>
         const all = [refusal]
         refusals.set(source, all)
         HttpEffect.appendPreResponseHandlerUnsafe(context, (_, response) => {
-          const { headers, status } = answerTo(all)
+          const { challenges, headers, status } = answerTo(all)
+          const several = challenges.length < 2 ? {} : { "www-authenticate": severalFields(challenges, context) }
           return Effect.succeed(
-            HttpServerResponse.setHeaders(HttpServerResponse.setStatus(response, status), {
-              ...headers,
-              "cache-control": "no-store"
-            })
+            HttpServerResponse.setHeaders(
+              HttpServerResponse.setStatus(response, status),
+              Object.entries({ ...headers, ...several, "cache-control": "no-store" })
+            )
           )
         })
       } else earlier.push(refusal)
     }
-    const { body, headers } = Challenge.answer(error, settings)
-    const scopes =
-      error._tag === "InsufficientScope" && settings.scopes.length > 0 ? settings.scopes.join(" ") : undefined
-    const resourceMetadata = own(settings, "resourceMetadata")
-    const challenge = headers["www-authenticate"]
-    return Effect.fail(
-      new Refused({
-        code: codes[error._tag],
-        message: scopes === undefined ? body.detail : `${body.detail}. Required scopes: ${scopes}`,
-        data: {
-          ...(challenge === undefined ? {} : { challenge }),
-          ...(scopes === undefined ? {} : { scope: scopes }),
-          ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata })
-        }
-      })
-    )
+    return Effect.fail(errorOf(refusal))
   })

@@ -43,7 +43,7 @@ export const logged: Array<string> = []
 // Spans of this library only. The spans of Effect's HTTP server contain request headers, which Effect redacts itself.
 const spans: Array<Tracer.NativeSpan> = []
 
-const Spans = Layer.succeed(
+export const Spans = Layer.succeed(
   Tracer.Tracer,
   Tracer.make({
     span: (options) => {
@@ -65,7 +65,7 @@ export const telemetry = Effect.map(Metric.snapshot, (metrics) =>
   ].join("\n")
 )
 
-const Recorder = Logger.layer([
+export const Recorder = Logger.layer([
   Logger.make(({ cause, fiber, message }) => {
     const annotations = fiber.getRef(References.CurrentLogAnnotations)
     logged.push(JSON.stringify([message, String(cause), annotations]))

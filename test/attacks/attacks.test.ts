@@ -4,7 +4,9 @@ import { Effect } from "effect"
 import { TestIssuer } from "effect-oauth2/testing"
 import { readFileSync, writeFileSync } from "node:fs"
 import * as Arena from "./Arena.ts"
-import { attacks, classes } from "./cases.ts"
+import * as calls from "./calls.ts"
+import { attacks } from "./cases.ts"
+import { classes } from "./classes.ts"
 import * as issuers from "./issuers.ts"
 
 const table = new URL("../../docs/attacks.md", import.meta.url)
@@ -35,25 +37,27 @@ layer(Arena.layer, { timeout: 30_000, excludeTestServices: true })("an app under
 
   for (const attack of attacks) {
     const status = attack.expected.slice(0, 3)
-    it.effect(`responds with ${status} to attack ${attack.class} (${classes[attack.class]}): ${attack.name}`, () =>
-      Effect.gen(function* () {
-        const issuer = yield* TestIssuer
-        const lines = yield* attack.lines(issuer)
-        const parameters = attack.parameters === undefined ? {} : yield* attack.parameters(issuer)
-        const secrets = secretsOf([...lines, parameters.query ?? "", parameters.form ?? ""])
-        const before = (yield* issuer.requests).length
-        for (const setting of Arena.responses) {
-          yield* Arena.assertResponse(setting, attack.expected, lines, secrets, parameters)
-        }
-        // An unknown kid may cause a rate-limited fetch of the issuer's key set. No other URL is ever fetched.
-        const requests = (yield* issuer.requests).slice(before)
-        for (const { url } of requests) assert.isTrue(url.startsWith("https://issuer.test/"), url)
-        const good = yield* Arena.assertAlive()
-        const telemetry = yield* Arena.telemetry
-        for (const secret of [...secrets, ...secretsOf([good])])
-          if (secret.length > 24) assert.notInclude(telemetry, secret)
-        passed.set(attack.class, (passed.get(attack.class) ?? 0) + 1)
-      })
+    it.effect(
+      `responds with ${status} to attack ${attack.class} (${classes[attack.class]?.name}): ${attack.name}`,
+      () =>
+        Effect.gen(function* () {
+          const issuer = yield* TestIssuer
+          const lines = yield* attack.lines(issuer)
+          const parameters = attack.parameters === undefined ? {} : yield* attack.parameters(issuer)
+          const secrets = secretsOf([...lines, parameters.query ?? "", parameters.form ?? ""])
+          const before = (yield* issuer.requests).length
+          for (const setting of Arena.responses) {
+            yield* Arena.assertResponse(setting, attack.expected, lines, secrets, parameters)
+          }
+          // An unknown kid may cause a rate-limited fetch of the issuer's key set. No other URL is ever fetched.
+          const requests = (yield* issuer.requests).slice(before)
+          for (const { url } of requests) assert.isTrue(url.startsWith("https://issuer.test/"), url)
+          const good = yield* Arena.assertAlive()
+          const telemetry = yield* Arena.telemetry
+          for (const secret of [...secrets, ...secretsOf([good])])
+            if (secret.length > 24) assert.notInclude(telemetry, secret)
+          passed.set(attack.class, (passed.get(attack.class) ?? 0) + 1)
+        })
     )
   }
 
@@ -82,34 +86,72 @@ layer(Arena.layer, { timeout: 30_000, excludeTestServices: true })("an app under
 
 describe("an app whose issuer or cache is under attack", () => {
   for (const scenario of issuers.scenarios) {
-    it.effect(`resists attack ${scenario.class} (${issuers.classes[scenario.class]}): ${scenario.name}`, () =>
+    it.effect(`resists attack ${scenario.class} (${classes[scenario.class]?.name}): ${scenario.name}`, () =>
       Effect.map(issuers.run(scenario), () => passed.set(scenario.class, (passed.get(scenario.class) ?? 0) + 1))
     )
   }
 })
 
+describe("an app whose calls and messages are under attack", () => {
+  for (const scenario of calls.scenarios) {
+    it.effect(`resists attack ${scenario.class} (${classes[scenario.class]?.name}): ${scenario.name}`, () =>
+      Effect.map(calls.run(scenario), () => passed.set(scenario.class, (passed.get(scenario.class) ?? 0) + 1))
+    )
+  }
+})
+
+/** How the table writes the expected response of an attack by request. */
+const words: Readonly<Record<string, string>> = {
+  "200": "200",
+  "401t": "`invalid_token`",
+  "400": "`invalid_request`",
+  "401n": "401 without error",
+  "403s": "`insufficient_scope`",
+  "431": "431",
+  "503": "503"
+}
+
 describe("the table of attacks", () => {
+  const cases = { "cases.ts": attacks, "issuers.ts": issuers.scenarios, "calls.ts": calls.scenarios }
+
+  it("names the expected responses of each class, and no others", () => {
+    for (const [n, { expected, file }] of Object.entries(classes)) {
+      if (file !== "cases.ts") continue
+      const all = new Set(
+        attacks.filter((attack) => attack.class === Number(n)).flatMap(({ expected }) => expected.split(" or "))
+      )
+      for (const [code, word] of Object.entries(words)) {
+        assert.strictEqual(expected.includes(word), all.has(code), `${n}: ${code}`)
+      }
+    }
+  })
+
   it("equals docs/attacks.md", () => {
-    const rows = Object.entries({ ...classes, ...issuers.classes }).map(([n, name]) => {
-      const all = [...attacks, ...issuers.scenarios].filter((attack) => attack.class === Number(n)).length
-      return `| ${n} | ${name} | ${all} | ${passed.get(Number(n)) === all ? "passed" : "FAILED"} |`
+    const rows = Object.entries(classes).map(([n, { expected, file, name }]) => {
+      const all = cases[file].filter((attack) => attack.class === Number(n)).length
+      assert.isAbove(all, 0, name)
+      const result = passed.get(Number(n)) === all ? "passed" : "FAILED"
+      return `| ${n} | ${name} | ${expected} | [${all}](../test/attacks/${file}) | ${result} |`
     })
     const text = [
       "# Attacks",
       "",
-      "Every test run makes these attacks over a real socket, with both `responses` settings. For each case, the test checks:",
+      "Every test run makes these attacks over a real socket. Classes 1 to 23 run with both `responses` settings.",
+      'The table has the responses of `"rfc6750"`. For each case, the test checks:',
       "",
-      "- the status and the challenge",
+      "- the response: status and challenge, or the error of the call",
+      "- that no handler runs without its proof",
       "- that responses, logs, spans and metrics contain no part of the credentials",
       "- that the library fetches only documents of the issuer",
       "- that the next valid token is accepted",
       "",
+      "The number of cases links to the file with the cases.",
       "`test/verifier/KeySet.model.test.ts` runs random sequences of outages, key rotations and floods against a model.",
-      "`test/mcp/Mcp.test.ts` attacks MCP servers: false `Mcp-Name` headers, hidden batches, sessions of other users, and pages of other origins.",
+      "`test/mcp/Mcp.test.ts` attacks MCP servers, too: pages of other origins, and several protocols with resources and prompts.",
       "To update this page, run `UPDATE_DOCS=1 npx vitest run test/attacks`.",
       "",
-      "| class | attack | cases | result |",
-      "| --- | --- | --- | --- |",
+      "| class | attack | expected response | cases | result |",
+      "| --- | --- | --- | --- | --- |",
       ...rows,
       ""
     ].join("\n")

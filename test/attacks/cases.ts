@@ -15,28 +15,6 @@ export interface Attack {
   readonly parameters?: (issuer: Issuer) => Effect.Effect<Parameters>
 }
 
-export const classes: Readonly<Record<number, string>> = {
-  1: "`alg` is `none`, missing or invalid",
-  2: "algorithm and key confusion",
-  3: "keys or URLs of keys in the token header",
-  4: "injection through `kid`",
-  5: "other kinds of JWT",
-  6: "wrong times (`exp`, `nbf`, `iat`)",
-  7: "wrong audience (`aud`)",
-  8: "wrong issuer (`iss`)",
-  9: "oversized input",
-  10: "malformed or ambiguous JSON",
-  11: "several credentials in one request",
-  12: "token outside of the `Authorization` header",
-  13: "special characters that could reach the challenge",
-  17: "critical extensions (`crit`)",
-  18: "malformed or foreign signatures",
-  19: "encrypted tokens and other serializations",
-  20: "sender-constrained tokens",
-  21: "missing or malformed scopes",
-  22: "headers that name another host"
-}
-
 const bearer = (token: string) => [`Authorization: Bearer ${token}`]
 
 const minted =

@@ -14,13 +14,6 @@ export interface Scenario {
   readonly run: Effect.Effect<void, unknown, TestIssuer | HttpServer.HttpServer>
 }
 
-export const classes: Readonly<Record<number, string>> = {
-  14: "outages of the issuer",
-  15: "floods of unknown key names",
-  16: "weak and unsuitable keys",
-  23: "tokens that were accepted before"
-}
-
 const scenario = (n: number, name: string, run: Scenario["run"]): Scenario => ({ class: n, name, run })
 
 const assertResponses = Effect.fnUntraced(function* (expected: Arena.Expected, token: string) {

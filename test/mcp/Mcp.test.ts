@@ -46,8 +46,29 @@ for (const responses of ["rfc6750", "fastapi"] as const) {
         )
         const outage = yield* modern("alice~outage", "tools/list")
         assert.deepStrictEqual([outage.status, outage.challenge, outage.headers.get("retry-after")], [503, null, "7"])
-        const other = yield* modern("alice~files_read", "tools/list")
-        assert.deepStrictEqual([other.status, other.challenge], [403, needs("mcp")])
+        for (const [method, params] of [
+          ["tools/list", {}],
+          ["tools/call", { name: "write" }]
+        ] as const) {
+          const other = yield* modern("alice~files_read", method, params)
+          assert.deepStrictEqual([other.status, other.challenge], [403, needs("mcp")])
+          assert.deepStrictEqual(other.messages, [
+            {
+              jsonrpc: "2.0",
+              id: null,
+              error: {
+                code: -32003,
+                message: "Not enough permissions. Required scopes: mcp",
+                data: {
+                  challenge: needs("mcp"),
+                  scope: "mcp",
+                  resource_metadata: "https://api.example.com/.well-known/oauth-protected-resource/mcp"
+                }
+              }
+            }
+          ])
+        }
+        assert.deepStrictEqual([bad.messages[0].error.code, outage.messages[0].error.code], [-32001, -32004])
       })
     )
 

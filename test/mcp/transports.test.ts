@@ -1,6 +1,6 @@
 /** Requirements of MCP servers without HTTP, without `Mcp.protect`, without a session, and in several servers. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Effect, Layer, Queue, Redacted, Schema, Sink, Stdio, Stream } from "effect"
 import { McpProtocol, McpServer, McpTest, Tool, Toolkit } from "effect/ai"
 import { HttpClient } from "effect/http"
 import { BearerToken, OAuth2, TokenVerifier } from "effect-oauth2"
@@ -67,6 +67,70 @@ describe("Mcp.require without HTTP", () => {
       for (const result of yield* calls(token("env~bad"))) {
         assert.deepStrictEqual(result, [0, { code: -32001, message: "Could not validate credentials" }, []])
       }
+    })
+  )
+})
+
+describe("Mcp.require on stdio", () => {
+  /** Sends calls to a server on standard streams, one after the other. Returns the results and errors. */
+  const calls = (token: string | undefined) =>
+    Effect.gen(function* () {
+      const { auth, ran, Registrations } = serverOf("rfc6750")
+      const Environment = token === undefined ? Layer.empty : Layer.succeed(BearerToken, Redacted.make(token))
+      const lines = yield* Queue.make<Uint8Array>()
+      const answers = yield* Queue.make<string>()
+      const Server = McpServer.layerStdio({
+        ...info,
+        protocols: [McpProtocol.v2025_11_25],
+        // The registrations need services of an endpoint, and the requirements refuse calls before these are read.
+        registrations: Registrations as Layer.Layer<never>
+      }).pipe(
+        // Safe cast: the requirements read the token only if the program provides one.
+        Layer.provide(Environment),
+        Layer.provide(Layer.orDie(auth.layer(Verifier))),
+        Layer.provide(
+          Stdio.layerTest({
+            stdin: Stream.fromQueue(lines),
+            stdout: () =>
+              Sink.forEach((chunk: string | Uint8Array) =>
+                Queue.offer(answers, typeof chunk === "string" ? chunk : new TextDecoder().decode(chunk))
+              )
+          })
+        )
+      )
+      // The protocol interrupts the fiber that builds it when the streams end.
+      yield* Effect.forkScoped(Layer.launch(Server))
+      const write = (body: object) => Queue.offer(lines, new TextEncoder().encode(`${JSON.stringify(body)}\n`))
+      const ask = (body: object) =>
+        Effect.map(Effect.andThen(write(body), Queue.take(answers)), (text) => JSON.parse(text))
+      yield* ask(message("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: info }))
+      yield* write({ jsonrpc: "2.0", method: "notifications/initialized" })
+      const results: Array<unknown> = []
+      for (const [method, params] of [
+        ["tools/call", { name: "read", arguments: {} }],
+        ["tools/call", { name: "write", arguments: {} }],
+        ["resources/read", { uri: "test://secret" }],
+        ["prompts/get", { name: "summary", arguments: { topic: "x" } }]
+      ] as const) {
+        const { error, result } = yield* ask(message(method, params))
+        results.push(error === undefined ? (result.content?.[0].text ?? "accepted") : [error.code, error.message])
+      }
+      return [results, ran]
+    }).pipe(Effect.scoped)
+
+  it.live("uses the token of the environment for tools, resources and prompts", () =>
+    Effect.gen(function* () {
+      const [results] = yield* calls("env~files_read+files_write")
+      assert.deepStrictEqual(results, ["env", "env", "accepted", "accepted"])
+    })
+  )
+
+  it.live("refuses calls without the token, and without its scopes", () =>
+    Effect.gen(function* () {
+      const none = [-32001, "Not authenticated"]
+      assert.deepStrictEqual(yield* calls(undefined), [[none, none, none, none], []])
+      const denied = [-32003, "Not enough permissions. Required scopes: files:read files:write"]
+      assert.deepStrictEqual(yield* calls("env~files_read"), [["env", denied, denied, "accepted"], ["read"]])
     })
   )
 })

@@ -1,14 +1,17 @@
 /**
  * Runs one table of requirements and responses with `HttpRouter`, `HttpApi`, `effect/rpc` over HTTP and over a WebSocket,
- * and tokens of messages. Each runs with both `responses` options, with and without a cache.
+ * tools of MCP, and tokens of messages. Each runs with both `responses` options, with and without a cache.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer, Logger, Option, Redacted, Schema, type Scope } from "effect"
+import { McpProtocol, McpServer, Tool, Toolkit } from "effect/ai"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { Rpc, RpcClient, RpcGroup, RpcMiddleware, RpcSerialization, RpcServer } from "effect/rpc"
 import { Challenge, OptionalAccessToken, SecurityError, SecurityScopes, type TokenCaching } from "effect-oauth2"
+import * as Mcp from "effect-oauth2/Mcp"
+import { info, modern, served } from "../support/mcpServer.ts"
 import { type Expected, saysAt, type Schemes, schemesOf, verifier } from "../support/requirementAnswers.ts"
 import { Blocked, type Case, table } from "../support/requirementTable.ts"
 import { bearer, transports } from "../support/rpc.ts"
@@ -146,6 +149,52 @@ const rpc =
       return send
     }).pipe(Effect.orDie)
 
+// A middleware that returns its argument would leave the requirements directly nested.
+const mcpBetween = McpServer.middleware((effect) => Effect.tap(effect, Effect.void))
+
+type McpMiddleware = McpServer.Middleware<any>
+
+/** `place` applies the middleware of a stack, outermost first, to a tool. */
+const mcp =
+  (place: (tool: App, stack: ReadonlyArray<McpMiddleware>) => App): Serve =>
+  (schemes, stack, services) =>
+    Effect.gen(function* () {
+      const Tools = Toolkit.make(Tool.make("get", { success: Schema.String }))
+      const get = McpServer.toolkit(Tools).pipe(
+        Layer.provide(Tools.toLayer({ get: () => found(schemes) as Effect.Effect<string> }))
+      )
+      const middleware = stack.map((item): McpMiddleware =>
+        item === "other middleware" ? mcpBetween : Mcp.require(item as Parameters<typeof Mcp.require>[0])
+      )
+      const Server = McpServer.layerHttp({
+        ...info,
+        path: "/mcp",
+        protocols: [McpProtocol.v2026_07_28],
+        registrations: place(get, middleware)
+      }).pipe(Layer.provide(services))
+      const context = yield* Layer.build(Layer.fresh(served(Server)))
+      const send: Send = (_, token) =>
+        Effect.map(
+          Effect.provideContext(modern(token, "tools/call", { name: "get" }), context),
+          ({ challenge, headers, messages: [message], status }) => {
+            const answer = { status, challenge, headers }
+            if (message.error === undefined) return { ...answer, body: JSON.parse(message.result.content[0].text) }
+            const { data, message: text } = message.error
+            // The JSON-RPC error says the same as the header.
+            assert.strictEqual(data.challenge ?? null, challenge)
+            const [detail, scopes] = text.split(". Required scopes: ")
+            assert.strictEqual(data.scope, scopes)
+            if (status === 403)
+              assert.include(
+                challenge,
+                `error="insufficient_scope"${scopes === undefined ? "" : `, scope="${scopes}"`}`
+              )
+            return { ...answer, body: JSON.stringify({ detail }) }
+          }
+        )
+      return send
+    }).pipe(Effect.orDie)
+
 const servers: Readonly<Record<string, Serve>> = {
   HttpRouter: inProcess(router),
   "HttpApi, all on the endpoint": inProcess(api(() => [0, 0])),
@@ -153,8 +202,19 @@ const servers: Readonly<Record<string, Serve>> = {
   "HttpApi, from api to endpoint": inProcess(api((length) => [Math.max(length - 2, 0), Math.min(length - 1, 1)])),
   "effect/rpc over HTTP, all on the procedure": rpc(transports.HTTP, () => 0),
   "effect/rpc over HTTP, all on the group": rpc(transports.HTTP, (length) => length),
-  "effect/rpc over a WebSocket, from group to procedure": rpc(transports.WebSocket, (length) => length - 1)
+  "effect/rpc over a WebSocket, from group to procedure": rpc(transports.WebSocket, (length) => length - 1),
+  "MCP, each on the tool": mcp((tool, stack) =>
+    stack.reduceRight((tool, { layer }) => Layer.provide(tool, layer as unknown as App), tool)
+  ),
+  "MCP, combined on the tool": mcp((tool, stack) =>
+    Layer.provide(tool, stack.reduceRight((inner, outer) => inner.combine(outer)).layer as unknown as App)
+  )
 }
+
+const kindOf = (adapter: string) => (["effect/rpc", "MCP"] as const).find((kind) => adapter.startsWith(kind))
+
+/** The router like which a kind of calls behaves. */
+const routerOf = { "effect/rpc": "HttpApi", MCP: "HttpRouter" } as const
 
 // ---------------------------------------------------------------------------------------------------------------------
 // the tests
@@ -179,11 +239,10 @@ const expected = (answer: string | Expected, responses: Challenge.Responses) => 
 for (const responses of ["fastapi", "rfc6750"] as const) {
   for (const [adapter, serveWith] of Object.entries(servers)) {
     describe(`${responses}, ${adapter}`, () => {
-      for (const { answers, at = { route: "/", request: "/" } as const, name, only, stack } of table) {
-        const isRpc = adapter.startsWith("effect/rpc")
-        // A procedure has no path, so it has no path parameters.
-        if (isRpc && at.route !== "/") continue
-        if (only !== undefined && !adapter.startsWith(only) && !(only === "HttpApi" && isRpc)) continue
+      for (const { answers, at = { route: "/", request: "/" } as const, name, only, stack, without } of table) {
+        const kind = kindOf(adapter)
+        if (kind !== undefined && without?.[kind] !== undefined) continue
+        if (only !== undefined && !(kind === undefined ? adapter : routerOf[kind]).startsWith(only)) continue
         it.effect(name, () =>
           Effect.gen(function* () {
             const schemes = schemesOf(responses)
@@ -202,7 +261,8 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
               )
             const [send, sendCached] = [yield* serving({ cache: false }), yield* serving({})]
             for (const [token, answer, verifies = token === undefined || token.includes(" ") ? "" : "A"] of answers) {
-              const right = expected(answer, responses)
+              // An MCP server responds as RFC 6750 says, whatever the option of the scheme is.
+              const right = expected(answer, kind === "MCP" ? "rfc6750" : responses)
               const isCached = (scheme: string) => !/bad|outage/.test(saysAt(scheme as "A" | "B", token ?? ""))
               const assertAnswer = Effect.fnUntraced(function* (send: Send, name: string, verifies?: string) {
                 calls.length = 0
@@ -251,9 +311,8 @@ const messageOf = (schemes: Schemes, stack: Case["stack"]) => {
 
 describe("auth.proveToken, for the message of a request with another token", () => {
   for (const responses of ["fastapi", "rfc6750"] as const) {
-    for (const { answers, at, name, stack } of table) {
-      // A message has no path, so it has no path parameters.
-      if (at !== undefined) continue
+    for (const { answers, name, stack, without } of table) {
+      if (without?.message !== undefined) continue
       const schemes = schemesOf(responses)
       const prove = messageOf(schemes, stack)
       if (prove === undefined) continue

@@ -200,6 +200,13 @@ export const message = (method: string, params: object = {}) => ({ jsonrpc: "2.0
 
 export const callOf = (name: string) => message("tools/call", { name, arguments: {} })
 
+/** The metadata of a message of the protocol 2026-07-28. */
+export const meta = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": info,
+  "io.modelcontextprotocol/clientCapabilities": {}
+}
+
 /** Sends a message of the protocol 2026-07-28. */
 export const modern = (
   token: string | undefined,
@@ -211,11 +218,7 @@ export const modern = (
     token,
     message(method, {
       ...params,
-      _meta: {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": info,
-        "io.modelcontextprotocol/clientCapabilities": {}
-      }
+      _meta: meta
     }),
     {
       "mcp-protocol-version": "2026-07-28",

@@ -77,9 +77,18 @@ export interface Case {
   readonly answers: ReadonlyArray<readonly [token: string | undefined, answer: string | Expected, calls?: string]>
   /** The path of the route, and the path of the request. Default: `/`. */
   readonly at?: { readonly route: `/${string}`; readonly request: string }
-  /** Runs the case in one router only. `effect/rpc` behaves like `HttpApi`. Default: all. */
+  /** Runs the case in one router only. `effect/rpc` behaves like `HttpApi`, and MCP like `HttpRouter`. Default: all. */
   readonly only?: "HttpRouter" | "HttpApi"
+  /** The kinds of calls for which the case cannot exist, with the reasons. Default: none. */
+  readonly without?: Partial<Readonly<Record<"effect/rpc" | "MCP" | "message", string>>>
 }
+
+/** For requirements whose scopes contain a parameter of the path. */
+const withoutPath = {
+  "effect/rpc": "A procedure has no path, so it has no parameters of a path.",
+  MCP: "All tools of a server share one path, so they have no parameters of a path.",
+  message: "A message has no path, so it has no parameters of a path."
+} as const
 
 const { all, any } = Requirement
 
@@ -241,6 +250,7 @@ export const table: ReadonlyArray<Case> = [
   {
     name: "computes a scope from the path, and names it in the challenge",
     at: { route: "/orgs/:org", request: "/orgs/acme" },
+    without: withoutPath,
     stack: ({ A }) => [A.require("a"), A.require("org:{org}:read")],
     answers: [
       ["org~acme~read+a", "org~acme~read+a [a org:acme:read] A.a A.org:{org}:read"],
@@ -255,6 +265,7 @@ export const table: ReadonlyArray<Case> = [
   {
     name: "accepts what implies a computed scope, with the same value",
     at: { route: "/orgs/:org", request: "/orgs/acme" },
+    without: withoutPath,
     stack: ({ A }) => [A.require("org:{org}:read"), A.require("org:{org}:write")],
     answers: [
       ["org~acme~write", "org~acme~write [org:acme:read org:acme:write] A.org:{org}:read A.org:{org}:write"],
@@ -269,6 +280,7 @@ export const table: ReadonlyArray<Case> = [
   {
     name: "uses the other alternative of any() if a computed scope is missing",
     at: { route: "/orgs/:org/:team", request: "/orgs/acme/red" },
+    without: withoutPath,
     stack: ({ A }) => [A.require(any("by:{org}:{team}", "b"))],
     answers: [
       ["by~acme~red", "by~acme~red [] A.by:{org}:{team}"],
@@ -280,6 +292,7 @@ export const table: ReadonlyArray<Case> = [
   {
     name: "refuses a value that is not one segment of a scope, and does not repeat it",
     at: { route: "/orgs/:org", request: "/orgs/x%22%2C%20error=%22y%20a" },
+    without: withoutPath,
     stack: ({ A }) => [A.require("a", "org:{org}:read")],
     answers: [
       ["a", insufficientScope("")],
@@ -292,6 +305,7 @@ export const table: ReadonlyArray<Case> = [
   {
     name: "computes scopes for alternatives of two schemes",
     at: { route: "/orgs/:org", request: "/orgs/acme" },
+    without: withoutPath,
     stack: ({ A, B }) => [OAuth2.either(A.require("org:{org}:read"), B.require("x"))],
     answers: [
       ["org~acme~read/y", "org~acme~read/y [org:acme:read] A.org:{org}:read"],
@@ -306,6 +320,7 @@ export const table: ReadonlyArray<Case> = [
   {
     name: "accepts anonymous requests if the requirement of a computed scope is optional",
     at: { route: "/orgs/:org", request: "/orgs/acme" },
+    without: withoutPath,
     stack: ({ A }) => [A.optional("org:{org}:read")],
     answers: [
       [undefined, "anonymous [org:acme:read]"],
@@ -317,6 +332,7 @@ export const table: ReadonlyArray<Case> = [
     name: "computes scopes on both sides of other middleware",
     only: "HttpApi",
     at: { route: "/orgs/:org", request: "/orgs/acme" },
+    without: withoutPath,
     stack: ({ A }) => [A.require("a"), "other middleware", A.require("org:{org}:write"), A.require("org:{org}:read")],
     answers: [
       ["org~acme~write+a", "org~acme~write+a [a org:acme:write org:acme:read] A.a A.org:{org}:read A.org:{org}:write"],
@@ -327,6 +343,7 @@ export const table: ReadonlyArray<Case> = [
     name: "accepts an implying scope in guards on both sides of other middleware",
     only: "HttpRouter",
     at: { route: "/orgs/:org", request: "/orgs/acme" },
+    without: withoutPath,
     stack: ({ A }) => [A.require("org:{org}:read"), "other middleware", A.require("a")],
     answers: [
       ["org~acme~-+a", "org~acme~-+a [org:acme:read a] A.a A.org:{org}:read"],
@@ -409,6 +426,9 @@ export const table: ReadonlyArray<Case> = [
   },
   {
     name: "responds with the error of a check after the scopes are checked",
+    without: {
+      MCP: "The errors of MCP middleware are JSON-RPC errors, so a check with another error does not compile."
+    },
     stack: ({ A }) => [A.require("a", notSuspended)],
     answers: [
       ["a", "a [a] A.a"],

@@ -140,11 +140,19 @@ const best = (refusals: ReadonlyArray<Refusal>): Refusal => {
 
 const isOutage = ({ error }: Refusal): boolean => error._tag === "AuthorizationServerUnavailable"
 
+// Servers of MCP respond in their own form, so the texts of the challenges are not enough.
+const refusalsOfError = new WeakMap<SecurityError, ReadonlyArray<Refusal>>()
+
+/** Returns the refusals that an error represents, if several parts of a policy refused the request. */
+export const refusalsOf = (error: SecurityError): ReadonlyArray<Refusal> | undefined => refusalsOfError.get(error)
+
 const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
   const { error, settings } = best(refusals)
   if (error._tag === "AuthorizationServerUnavailable") return Challenge.within(error, settings)
   const challenges = refusals.flatMap(
     ({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []
   )
-  return Challenge.within(error, settings, Array.from(new Set(challenges)))
+  const result = Challenge.within(error, settings, Array.from(new Set(challenges)))
+  refusalsOfError.set(result, refusals)
+  return result
 }
