@@ -70,13 +70,26 @@ const pageOf = (path: string): string =>
 
 const notice = "`npm run reference` writes this page from the docstrings in `src`. [All modules](../README.md#modules)."
 
+/** The docstring of a module, which stands before its imports. TypeDoc reads it only with a tag. */
+const introductionOf = (page: string): string => {
+  const file = entryPoints().find((file) => nameOf(file) === page) ?? ""
+  const [, documentation = ""] = /^\/\*\*([^]*?)\*\/\n(?:import|export)/.exec(file && readFileSync(file, "utf8")) ?? []
+  return documentation
+    .replace(/^\s*\* ?/gm, "")
+    .replace(/^@since.*$/gm, "")
+    .trim()
+}
+
 const pageText = (file: string, text: string): string =>
   `${text
-    .replace(/\]\(([\w./-]*\w\.md)(#[\w-]*)?\)/g, (_, path: string, anchor = "") => `](${pageOf(posix.join(dirname(file), path))}${anchor})`)
+    .replace(
+      /\]\(([\w./-]*\w\.md)(#[\w-]*)?\)/g,
+      (_, path: string, anchor = "") => `](${pageOf(posix.join(dirname(file), path))}${anchor})`
+    )
     .replace(/^#+ Since\n\n0\.1\.0$/gm, "")
     .replace(/^\*\*\*$/gm, "---")
     .replace(/\n{3,}/g, "\n\n")
-    .replace(/^(# .*)$/m, `$1\n\n${notice}`)
+    .replace(/^(# .*)$/m, `$1\n\n${notice}\n\n${introductionOf(pageOf(file).replace(/\.md$/, ""))}\n`)
     .trim()}\n`
 
 const eachOf = (reflection: Reflection, visit: (child: Reflection) => void): void => {
@@ -139,7 +152,9 @@ export const makeReference = async (): Promise<ReadonlyMap<string, string>> => {
     await app.generateOutputs(project)
     if (app.logger.hasErrors()) throw new Error("TypeDoc reports errors.")
     const files = globSync("**/*.md", { cwd: out }).filter((file) => file !== "README.md")
-    return new Map(files.map((file) => [pageOf(file), pageText(file.replaceAll(sep, "/"), readFileSync(join(out, file), "utf8"))]))
+    return new Map(
+      files.map((file) => [pageOf(file), pageText(file.replaceAll(sep, "/"), readFileSync(join(out, file), "utf8"))])
+    )
   } finally {
     rmSync(out, { recursive: true, force: true })
   }

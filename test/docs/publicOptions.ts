@@ -57,9 +57,7 @@ export const defaultOf = (documentation: string): string | undefined => {
 }
 
 const meaningOf = (documentation: string): string => {
-  const [first = ""] = textOf(documentation)
-    .replace(/^@.*$/gm, "")
-    .split("\n")
+  const [first = ""] = textOf(documentation).replace(/^@.*$/gm, "").split("\n")
   const meaning = new RegExp(`^(${sentence}\\.)(?:\\s|$)`).exec(first)?.[1] ?? first
   return meaning.replace(/ Default: .*$/, "")
 }
@@ -124,7 +122,10 @@ export const optionsOf = (
     for (const property of checker.getPropertiesOfType(type)) {
       for (const declaration of property.declarations ?? []) {
         if (!ts.isPropertySignature(declaration) || !isOurs(declaration)) continue
-        if (ts.isClassDeclaration(declaration.parent) || /SecurityError\.ts$/.test(declaration.getSourceFile().fileName))
+        if (
+          ts.isClassDeclaration(declaration.parent) ||
+          declaration.getSourceFile().fileName.endsWith("SecurityError.ts")
+        )
           continue
         const isForbidden = declaration.type?.kind === ts.SyntaxKind.NeverKeyword
         const inner = path === "" ? property.name : `${path}.${property.name}`
@@ -147,7 +148,7 @@ export const optionsOf = (
       }
       const result = signature.getReturnType()
       if (depth > 0 && (result.symbol?.declarations?.some(isOurs) ?? false)) {
-        visitMembers(result, `${result.symbol.name}`, module, depth - 1)
+        visitMembers(result, result.symbol.name, module, depth - 1)
       }
     }
   }
@@ -187,4 +188,7 @@ export const optionsOf = (
   return [...found.values()]
 }
 
-export const publicOptions = (): ReadonlyArray<PublicOption> => optionsOf(entryPoints, sources)
+let all: ReadonlyArray<PublicOption> | undefined
+
+/** Lists the options of the whole library. */
+export const publicOptions = (): ReadonlyArray<PublicOption> => (all ??= optionsOf(entryPoints, sources))

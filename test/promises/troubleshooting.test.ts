@@ -23,12 +23,19 @@ const { ec, rsa, secretKey } = await Effect.runPromise(
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: {} })
 const Route = HttpRouter.add("GET", "/", HttpServerResponse.empty()).pipe(auth.require())
 
-const verifierOf = ({ allowed, options = {}, secret }: Cause) =>
-  allowed !== undefined
-    ? JwtVerifier.layerAllowedIssuers({ audience, allow: (name) => Effect.succeed(name === allowed), ...options })
-    : secret === undefined
-      ? JwtVerifier.layerKeySet({ issuer, audience, ...options }).pipe(Layer.provide(KeySet.layerDiscovery({ issuer })))
-      : JwtVerifier.layerSecret({ issuer, audience, algorithm: "HS256", secret: Redacted.make(secret) })
+const verifierOf = ({ allowed, issuers, options = {}, secret }: Cause) =>
+  issuers !== undefined
+    ? JwtVerifier.layerIssuers([
+        { issuer: issuers[0], audience },
+        ...issuers.slice(1).map((name) => ({ issuer: name, audience }))
+      ])
+    : allowed !== undefined
+      ? JwtVerifier.layerAllowedIssuers({ audience, allow: (name) => Effect.succeed(name === allowed), ...options })
+      : secret === undefined
+        ? JwtVerifier.layerKeySet({ issuer, audience, ...options }).pipe(
+            Layer.provide(KeySet.layerDiscovery({ issuer }))
+          )
+        : JwtVerifier.layerSecret({ issuer, audience, algorithm: "HS256", secret: Redacted.make(secret) })
 
 const requestWith = ({ several }: Pick<Cause, "several">, authorization: string) => {
   const request = new Request("http://localhost/", { headers: { authorization } })
@@ -41,7 +48,7 @@ const requestWith = ({ several }: Pick<Cause, "several">, authorization: string)
 }
 
 const signedWith = ({ otherKey, secret }: Cause) =>
-  secret !== undefined ? { key: secretKey } : otherKey === true ? { key: ec } : {}
+  otherKey === true ? { key: ec } : secret !== undefined ? { key: secretKey } : {}
 
 /** Sends two requests. Returns the statuses, and the messages at Warn or above with their annotations. */
 const provoke = (cause: Cause) =>
