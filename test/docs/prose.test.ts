@@ -38,13 +38,8 @@ const problemsOf = (text: string): ReadonlyArray<string> =>
     ]
   })
 
-/** Numbers of problems that pages had when this test was written. Lower a number if you correct a page. */
-const baseline: Readonly<Record<string, number>> = {
-  "CONTRIBUTING.md": 1,
-  "SECURITY.md": 7,
-  "docs/performance.md": 1,
-  "docs/runtimes.md": 1
-}
+/** Numbers of problems that pages may have. Lower a number if you correct a page. Never raise a number. */
+const baseline: Readonly<Record<string, number>> = {}
 
 describe("the prose", () => {
   for (const page of pages) {
