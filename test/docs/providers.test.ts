@@ -119,12 +119,12 @@ describe("each provider", () => {
     const sections = await Promise.all(providerSections.map(textOf))
     const links = providerSections.map(
       ({ title }) =>
-        `[${title}](#${title
+        `- [${title}](#${title
           .toLowerCase()
           .replace(/[^\w -]/g, "")
           .replaceAll(" ", "-")})`
     )
-    const text = `${before}\n\n${links.join(" · ")}\n\n${sections.join("\n\n")}\n\n${after}`
+    const text = `${before}\n\n${links.join("\n")}\n\n${sections.join("\n\n")}\n\n${after}`
     if (process.env["UPDATE_DOCS"] !== undefined) writeFileSync(file, text)
     assert.strictEqual(readFileSync(file, "utf8"), text)
   })
