@@ -20,7 +20,7 @@ const root = join(import.meta.dirname, "..", "..")
 
 /** Texts of documents and pages, which are not messages. */
 const notMessages =
-  /^(?:swaggerUi\/(?:html|scripts)|openApi\/(?:refusalResponses|responses)|guard\/requirement\/(?:words|sentence))\.ts$/
+  /^(?:swaggerUi\/html|openApi\/(?:refusalResponses|responses)|guard\/requirement\/(?:words|sentence))\.ts$/
 
 const optionFiles =
   /^(?:verifier\/claims\/(?:policy|issuers)|core\/(?:url|resourceIdentifier)|resource\/metadata|verifier\/cache\/cacheSettings|swaggerUi\/(?:configuration|paths|assets))\.ts$/
@@ -42,6 +42,7 @@ const fixes: Readonly<Record<string, string>> = {
     "The client must request the scope that the message and the challenge name.",
   "The access token does not satisfy": "A custom check refused the token. The message names the check.",
   "The authorization server… is unavailable": "Read the reason. The log has a warning with the URL and the result.",
+  "[Authorization failed]: The response": "Check the redirect URI at the provider, and press Authorize again.",
   "Could not validate credentials": "This is the body of a 401 response. The log of the server has the reason.",
   "The renderer took longer": "Shorten the `Effect` of the renderer. The client got the standard response.",
   "…: … is not a scope name": "Rename the scope.",
@@ -88,7 +89,7 @@ const fixes: Readonly<Record<string, string>> = {
 }
 
 const imperative =
-  /^(?:Accept|Add|Apply|Build|Call|Catch|Change|Check|Close|Compare|Configure|Correct|Create|Declare|Decode|Give|Install|Keep|Leave|Listen|Make|Mark|Name|Pass|Provide|Publish|Put|Raise|Read|Remove|Rename|Request|Return|Send|Set|Switch|Synchronize|Use|Wait|Write|Do not|Clients must|If |Otherwise|Inside |Around |The issuer must|Or )|\bmust\b/
+  /^(?:Accept|Add|Apply|Build|Call|Catch|Change|Check|Close|Compare|Configure|Correct|Create|Declare|Decode|Give|Install|Keep|Leave|Listen|Make|Mark|Name|Pass|Provide|Publish|Put|Raise|Read|Remove|Rename|Request|Return|Send|Set|Switch|Synchronize|Use|Wait|Write|Do not|Try|Clients must|If |Otherwise|Inside |Around |The issuer must|Or )|\bmust\b/
 
 const sentencesOf = (text: string): ReadonlyArray<string> =>
   text.split(/(?<=[a-z)\]}"'…A-Z0-9;]\.)\s+/).filter((sentence) => sentence !== "")
@@ -128,12 +129,18 @@ const kindOf = (node: ts.Node, file: string, text: string): Kind | undefined => 
     isError ||= /^(?:TypeError|Error|mistake|Effect\.log\w*)$/.test(callee)
   }
   if (optionFiles.test(file) || text.startsWith("must ")) return "option"
-  return isError || /^(?:…[:.]? )?[A-Z].*(?:\.|because)$|^… (?:its?|the) .*\.$/.test(text) ? "whole" : "part"
+  return isError || /^(?:…[:.]? |\[)?[A-Z].*(?:\.|because)$|^… (?:its?|the) .*\.$/.test(text) ? "whole" : "part"
 }
 
 /** Reads the messages of one file: literals of at least four words. */
 export const messagesOf = (file: string, source: string): ReadonlyArray<Message> => {
   if (notMessages.test(file)) return []
+  // The scripts of the documentation page are texts in this file.
+  if (file === "swaggerUi/scripts.ts") {
+    return Array.from(source.matchAll(/`([^`]*)`/g), ([, script = ""]) => script)
+      .flatMap((script) => messagesOf("swaggerUi/page.js", script))
+      .filter(({ kind }) => kind === "whole")
+  }
   const messages: Array<Message> = []
   const tree = ts.createSourceFile(file, source, ts.ScriptTarget.Latest, true)
   const visit = (node: ts.Node): void => {

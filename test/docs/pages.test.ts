@@ -1,6 +1,6 @@
 // Requires a program on every page of the documentation, and a link to the reference on every guide.
 import { assert, describe, it } from "@effect/vitest"
-import { readFileSync } from "node:fs"
+import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { readSnippets } from "./snippets.ts"
 
@@ -50,4 +50,19 @@ describe("each page of the documentation", () => {
       assert.match(readFileSync(join(root, guide), "utf8"), /\]\(\.\.\/reference\/\w+\.md\)/)
     })
   }
+})
+
+describe("docs/guides/observability.md", () => {
+  it("names every metric, span and attribute of a span", () => {
+    const page = readFileSync(join(root, "docs/guides/observability.md"), "utf8")
+    const sources = globSync("src/**/*.ts", { cwd: root }).map((file) => readFileSync(join(root, file), "utf8"))
+    const names = sources.flatMap((text) =>
+      Array.from(text.matchAll(/^(?! *\*).*"(oauth2[_.]\w+|\w+\.(?:verify|refresh))"/gm), ([, name = ""]) => name)
+    )
+    assert.includeMembers(names, ["oauth2_decisions_total", "oauth2.scheme", "KeySet.refresh", "JwtVerifier.verify"])
+    assert.deepStrictEqual(
+      names.filter((name) => !page.includes(`\`${name}\``)),
+      []
+    )
+  })
 })
