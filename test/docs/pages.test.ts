@@ -36,6 +36,7 @@ const pages = [
   "docs/runtimes.md",
   "docs/security.md",
   "docs/start-and-stop.md",
+  "docs/style.md",
   "docs/troubleshooting.md",
   ...guides
 ]
