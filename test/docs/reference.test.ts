@@ -44,6 +44,6 @@ describe("docs/reference", () => {
         rmSync(out, { recursive: true, force: true })
       }
     },
-    60_000
+    120_000
   )
 })
