@@ -133,8 +133,8 @@ class FlowsOf {
   )
 
   /**
-   * Returns the flows for a document. A document may be created while a request is answered, when the program's
-   * `ConfigProvider` is not in the context, so the flows of the layer are stored. Without a layer, for example in a
+   * Returns the flows for a document. The flows of the layer are stored, because a document may be created while a
+   * request is answered. The program's `ConfigProvider` is not in the context then. Without a layer, for example in a
    * script, the configuration is read here.
    */
   get current(): Flows {

@@ -204,8 +204,7 @@ export const hidden: Layer.Layer<never> = routesDocument.noting(undefined)
  * | `document`, `info` | your document, with these fields of `info`; `servers` and `tags` work in the same way |
  *
  * A route without a response of a client error gets the response `4XX`. The description of a route ends with its
- * requirement, such as "Requires `items:read` and `items:write`." or "Authentication is optional." The option
- * `describeRequirements` turns the sentence off.
+ * requirement, such as "Requires `items:read`." The option `describeRequirements` turns the sentence off.
  *
  * Building the layer can fail:
  *

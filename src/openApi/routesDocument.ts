@@ -31,7 +31,14 @@ export const noting = (operation: Json | undefined): Layer.Layer<never> =>
  */
 export interface Info extends Readonly<OpenApi.OpenAPISpecInfo> {
   /** The people who answer questions about the API. Default: none. */
-  readonly contact?: { readonly name?: string; readonly url?: string; readonly email?: string }
+  readonly contact?: {
+    /** The name of the people. Default: none. */
+    readonly name?: string
+    /** The URL of their page. Default: none. */
+    readonly url?: string
+    /** Their email address. Default: none. */
+    readonly email?: string
+  }
   /** The URL of the terms of service. Default: none. */
   readonly termsOfService?: string
 }

@@ -99,7 +99,7 @@ const hosted = (given: HostedAssets): Effect.Effect<Hosted, ConfigurationError> 
   const { "swagger-ui.css": css, "swagger-ui-bundle.js": bundle } = integrity
   if (!baseUrl.test(given.baseUrl) || !hash.test(css ?? "") || !hash.test(bundle ?? "")) {
     const message =
-      "assets must have the baseUrl of swagger-ui-dist, such as https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.35.0/, which ends with a slash, and the integrity of swagger-ui.css and swagger-ui-bundle.js, such as sha384-, then the hash in base64."
+      "assets must have the baseUrl of swagger-ui-dist, such as https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.35.0/, which ends with a slash. assets must also have the integrity of swagger-ui.css and swagger-ui-bundle.js, such as sha384-, then the hash in base64."
     return Effect.fail(new ConfigurationError({ setting: "assets", message }))
   }
   return Effect.succeed(new Hosted(given))

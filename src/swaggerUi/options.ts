@@ -39,8 +39,8 @@ export interface InitOAuth {
   /** Sends client ID and secret in the `Authorization` header, not in the body (RFC 6749 §2.3.1). @default false */
   readonly useBasicAuthenticationWithAccessCodeGrant?: boolean
   /**
-   * Client secret. **Everyone who opens the page can read it.** Use it only for a client without other rights, and only
-   * if the authorization server does not support public clients. The layer refuses an option named `clientSecret`.
+   * Client secret. **Everyone who opens the page can read it.** Use a secret only for a client without other rights.
+   * Prefer a public client, if the authorization server supports public clients. The layer refuses an option named `clientSecret`.
    *
    * @default none
    */

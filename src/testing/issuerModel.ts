@@ -381,7 +381,10 @@ export type IssuerResponse =
       readonly headers?: Readonly<Record<string, string>>
       /** Body, sent unchanged. Default: the normal body. */
       readonly body?: string | Uint8Array
-      /** The only media type of the endpoint. It responds with 406 to a request that does not accept the type. */
+      /**
+       * The only media type of the endpoint. It responds with 406 to a request that does not accept the type. Default:
+       * every media type.
+       */
       readonly mediaType?: string
     }
 

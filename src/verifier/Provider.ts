@@ -413,7 +413,7 @@ const entraRules = (
  *
  * - Every tenant has its own issuer, and all tenants share their keys. So pass the options to
  *   `JwtVerifier.layerKeySet` and to `KeySet.layerRemote`, which reads their `url`.
- * - A token is accepted if its `tid` is one of `tenants`, and its `iss` names this tenant. Anybody can have a tenant, so
+ * - A token is accepted if its `tid` is one of `tenants`, and its `iss` names this tenant. Everyone can create a tenant, so
  *   the list is required.
  * - Subjects are unique only within a tenant. Store a user by `issuer` and `subject`.
  *

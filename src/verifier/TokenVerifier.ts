@@ -95,9 +95,9 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    * - `verify` does not run for a cached token. A revoked token is accepted until `timeToLive` ends or you call
    *   `invalidate`.
    * - Set `cache: false` if `verify` reads the request, for example to check a client address or a proof of possession.
-   * - If the claims hold a value that cannot be frozen, such as a `Date`, a `Map` or an instance of a class, the token
-   *   is not cached. In that case, `verify` runs for each request, and one warning is logged. Return plain data,
-   *   `Option`, `DateTime.Utc` or `Duration`.
+   * - A token is not cached if its claims hold a value that cannot be frozen: a `Date`, a `Map` or an instance of a
+   *   class. In that case, `verify` runs for each request, and one warning is logged. Return plain data, `Option`,
+   *   `DateTime.Utc` or `Duration`.
    * - If `verify` calls another verifier with a cache, `invalidate` clears only the outer cache. Provide a service
    *   whose `invalidate` calls the inner verifier's `invalidate` first, and then the outer verifier's.
    *

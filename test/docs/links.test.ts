@@ -19,11 +19,15 @@ const linksOf = (text: string): ReadonlyArray<string> =>
     (target) => !/^[a-z][a-z+.-]*:/i.test(target)
   )
 
-/** Anchors that GitHub makes from headings: lower case, hyphens for spaces, and a number after a repeated anchor. */
+/**
+ * Anchors that GitHub makes from headings: lower case, hyphens for spaces, and a number after a repeated anchor.
+ * Pages that are generated have other anchors, too: `<a id="…"></a>`.
+ */
 const anchorsOf = (text: string): ReadonlySet<string> => {
   const seen = new Map<string, number>()
-  return new Set(
-    Array.from(withoutBlocks(text).matchAll(/^#{1,6} (.*)$/gm), ([, heading = ""]) => {
+  return new Set([
+    ...Array.from(text.matchAll(/<a id="([^"]+)"><\/a>/g), ([, anchor = ""]) => anchor),
+    ...Array.from(withoutBlocks(text).matchAll(/^#{1,6} (.*)$/gm), ([, heading = ""]) => {
       const anchor = heading
         .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
         .trim()
@@ -34,7 +38,7 @@ const anchorsOf = (text: string): ReadonlySet<string> => {
       seen.set(anchor, count + 1)
       return count === 0 ? anchor : `${anchor}-${count}`
     })
-  )
+  ])
 }
 
 /** The reasons why a link of a page does not resolve. */

@@ -62,7 +62,8 @@ export const extract = (source: string, text: string): ReadonlyArray<Snippet> =>
 }
 
 export const readSnippets = (): ReadonlyArray<Snippet> =>
-  ["README.md", ...globSync(["docs/**/*.md", "src/**/*.ts"], { cwd: root }).toSorted()]
+  // The pages in docs/reference repeat the examples of src.
+  ["README.md", ...globSync(["docs/**/*.md", "src/**/*.ts"], { cwd: root, exclude: ["docs/reference/**"] }).toSorted()]
     .filter((file) => existsSync(join(root, file)))
     .flatMap((file) => extract(posix(file), readFileSync(join(root, file), "utf8")))
 

@@ -23,12 +23,19 @@ const { ec, rsa, secretKey } = await Effect.runPromise(
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: {} })
 const Route = HttpRouter.add("GET", "/", HttpServerResponse.empty()).pipe(auth.require())
 
-const verifierOf = ({ allowed, options = {}, secret }: Cause) =>
-  allowed !== undefined
-    ? JwtVerifier.layerAllowedIssuers({ audience, allow: (name) => Effect.succeed(name === allowed), ...options })
-    : secret === undefined
-      ? JwtVerifier.layerKeySet({ issuer, audience, ...options }).pipe(Layer.provide(KeySet.layerDiscovery({ issuer })))
-      : JwtVerifier.layerSecret({ issuer, audience, algorithm: "HS256", secret: Redacted.make(secret) })
+const verifierOf = ({ allowed, issuers, options = {}, secret }: Cause) =>
+  issuers !== undefined
+    ? JwtVerifier.layerIssuers([
+        { issuer: issuers[0], audience },
+        ...issuers.slice(1).map((name) => ({ issuer: name, audience }))
+      ])
+    : allowed !== undefined
+      ? JwtVerifier.layerAllowedIssuers({ audience, allow: (name) => Effect.succeed(name === allowed), ...options })
+      : secret === undefined
+        ? JwtVerifier.layerKeySet({ issuer, audience, ...options }).pipe(
+            Layer.provide(KeySet.layerDiscovery({ issuer }))
+          )
+        : JwtVerifier.layerSecret({ issuer, audience, algorithm: "HS256", secret: Redacted.make(secret) })
 
 const requestWith = ({ several }: Pick<Cause, "several">, authorization: string) => {
   const request = new Request("http://localhost/", { headers: { authorization } })
@@ -41,7 +48,7 @@ const requestWith = ({ several }: Pick<Cause, "several">, authorization: string)
 }
 
 const signedWith = ({ otherKey, secret }: Cause) =>
-  secret !== undefined ? { key: secretKey } : otherKey === true ? { key: ec } : {}
+  otherKey === true ? { key: ec } : secret !== undefined ? { key: secretKey } : {}
 
 /** Sends two requests. Returns the statuses, and the messages at Warn or above with their annotations. */
 const provoke = (cause: Cause) =>
@@ -145,6 +152,20 @@ describe("the list of causes", () => {
       "The texts below contain the issuer `https://issuer.test` and the audience `https://api.test`. Each message is provoked by a test, which also writes this page. To update the page, run `UPDATE_DOCS=1 npx vitest run test/promises/troubleshooting.test.ts`.",
       "",
       "Later refusals for the same cause are logged at `Debug`. Effect's request logger prints the reason of each refusal at `Info`, such as `The access token was refused: Claim (aud)`. The counter `oauth2_token_verifications_total` has the number of refusals by `outcome`.",
+      "",
+      "This program shows the message of every refusal while you search for a cause:",
+      "",
+      "```ts",
+      'import { Layer, Logger, References } from "effect"',
+      "",
+      "// Provide this layer to your app last.",
+      "export const EveryRefusal = Layer.mergeAll(",
+      "  Logger.layer([Logger.consolePretty()]),",
+      '  Layer.succeed(References.MinimumLogLevel, "Debug")',
+      ")",
+      "```",
+      "",
+      "[Messages](reference/messages.md) lists all messages of the library, also those of mistakes in a program.",
       "",
       "## The response is 401",
       "",

@@ -16,6 +16,8 @@ export interface Cause {
   readonly otherKey?: true
   /** Secret of the verifier. The tokens are signed with another secret. */
   readonly secret?: string
+  /** Issuers of `layerIssuers`. */
+  readonly issuers?: readonly [string, ...ReadonlyArray<string>]
   /** The issuer that `layerAllowedIssuers` allows. */
   readonly allowed?: string
   /** Credentials instead of a minted token. */
@@ -24,6 +26,9 @@ export interface Cause {
   /** Responses of the authorization server. */
   readonly answers?: ReadonlyArray<readonly [endpoint: Endpoint | "discovery", answer: IssuerResponse]>
 }
+
+/** A claim of many levels. */
+const nested = (levels: number): unknown => (levels === 0 ? "end" : [nested(levels - 1)])
 
 const tenant = "11111111-2222-3333-4444-555555555555"
 const jwt = { header: { typ: "JWT" } } as const
@@ -98,6 +103,19 @@ export const causes: ReadonlyArray<Cause> = [
   },
   {
     status: 401,
+    symptom: "The token is not signed with the shared secret's algorithm",
+    secret: "a-shared-secret-of-32-characters",
+    otherKey: true,
+    fix: "Verify tokens of an issuer with published keys with `JwtVerifier.layer`."
+  },
+  {
+    status: 401,
+    symptom: "The claims are not strict JSON",
+    mint: { claims: { nested: nested(20) } },
+    fix: "Make the issuer leave out claims with deep structures."
+  },
+  {
+    status: 401,
     symptom: "The issuer has no key for the token",
     otherKey: true,
     fix: "Set `issuer` to the issuer that signs the tokens. If its keys are at another URL, use `JwtVerifier.layerKeySet` with `KeySet.layerRemote`."
@@ -107,6 +125,31 @@ export const causes: ReadonlyArray<Cause> = [
     symptom: "The token is of another issuer",
     mint: { claims: { iss: "https://issuer.test/" } },
     fix: "Set `issuer` to the `iss` in the message, if that is your issuer."
+  },
+  {
+    status: 401,
+    symptom: "The token is of none of several issuers",
+    issuers: ["https://issuer.test/a", "https://issuer.test/b"],
+    fix: "Compare the `iss` of a token with the `issuer` options of `JwtVerifier.layerIssuers`, character by character."
+  },
+  {
+    status: 401,
+    symptom: "The token has no expiry",
+    mint: { without: ["exp"] },
+    fix: "Configure a lifetime for access tokens at the issuer. There is no option to accept tokens without `exp`."
+  },
+  {
+    status: 401,
+    symptom: "The token has no time of issue, and maxTokenAge is set",
+    options: { maxTokenAge: "1 hour", profile: "jwt" },
+    mint: { without: ["iat"], ...jwt },
+    fix: "Remove `maxTokenAge`. To limit lifetimes by `exp` instead, set `maxLifetime`."
+  },
+  {
+    status: 401,
+    symptom: "A time in the token is not a number",
+    mint: { claims: { nbf: "tomorrow" } },
+    fix: "Make the issuer write seconds since 1970, without quotation marks."
   },
   {
     status: 401,

@@ -151,7 +151,7 @@ const failing = (
   return reported === undefined ? failure : Effect.andThen(reported, failure)
 }
 
-/** Reports a grant for each scheme. Without anybody who records decisions, the result is available now. */
+/** Reports a grant for each scheme. If the program does not record decisions, the result is available now. */
 const grant = (self: GuardedRequest, accepted: ReadonlyArray<Accepted>): Effect.Effect<ReadonlyArray<Accepted>> => {
   let reported: Effect.Effect<void> | undefined
   for (const { accessToken, part, reporter } of accepted) {

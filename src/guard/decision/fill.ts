@@ -9,7 +9,7 @@ import type { ScopeTemplate } from "../scheme/scopeTemplate.ts"
 
 /**
  * Replaces each template of a part by the scope for the request. A value that is not one segment of a scope becomes a
- * check that fails, so it grants nothing and does not appear in the challenge.
+ * check that fails. The value grants nothing, and does not appear in the challenge.
  */
 export const fill = (self: Part, context: Context.Context<never>): Effect.Effect<Part> => {
   const templates = expression.templates(self.expression)

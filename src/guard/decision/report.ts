@@ -26,7 +26,7 @@ type Details = () => Pick<Facts, "required" | "missing" | "failedChecks">
 const logOf = (reporter: Reporter, decider: Decider, fiber: CallingFiber): Decider["log"] =>
   logIn(fiber.context) ?? decider.log ?? reporter.log
 
-/** Counts a grant. Returns `false` if nobody records decisions. */
+/** Counts a grant. Returns `false` if the program does not record decisions. */
 export const isRecorded = (
   reporter: Reporter,
   decider: Decider,
@@ -53,8 +53,8 @@ export const granted = (
 }
 
 /**
- * Counts a refusal. `error` may be the error of a check. Returns what remains to be done, or `undefined` if nobody
- * records decisions.
+ * Counts a refusal. `error` may be the error of a check. Returns what remains to be done, or `undefined` if the program
+ * does not record decisions.
  */
 export const refused = (
   reporter: Reporter,

@@ -3,8 +3,8 @@ import { own } from "../../core/lib/ownProperties.ts"
 
 const placeholder = /^\{([A-Za-z0-9_]+)\}$/
 
-// A scope-token (RFC 6749 §3.3) without a colon, which would start another segment, without an asterisk, which could
-// make a wildcard scope, and without braces, which could make a template.
+// A scope-token (RFC 6749 §3.3) with three characters left out. A colon would start another segment. An asterisk could
+// make a wildcard scope, and braces could make a template.
 const segmentValue = /^[\x21\x23-\x29\x2B-\x39\x3B-\x5B\x5D-\x7A\x7C\x7E]{1,256}$/
 
 const isValue = (value: unknown): value is string => typeof value === "string" && segmentValue.test(value)

@@ -92,15 +92,15 @@ export interface FlowScopes<Scope extends string> {
  * @since 0.1.0
  */
 export interface Flows<Scope extends string = string> {
-  /** For users in a browser. */
+  /** For users in a browser. Default: the scheme does not have this flow. */
   readonly authorizationCode?: AuthorizationCodeFlow & FlowScopes<Scope>
-  /** For programs that act on their own behalf. */
+  /** For programs that act on their own behalf. Default: the scheme does not have this flow. */
   readonly clientCredentials?: ClientCredentialsFlow & FlowScopes<Scope>
-  /** For devices without a browser. */
+  /** For devices without a browser. Default: the scheme does not have this flow. */
   readonly deviceAuthorization?: DeviceAuthorizationFlow & FlowScopes<Scope>
-  /** For clients that are older than OAuth 2.1. */
+  /** For clients that are older than OAuth 2.1. Default: the scheme does not have this flow. */
   readonly password?: PasswordFlow & FlowScopes<Scope>
-  /** For web pages that are older than OAuth 2.1. */
+  /** For web pages that are older than OAuth 2.1. Default: the scheme does not have this flow. */
   readonly implicit?: ImplicitFlow & FlowScopes<Scope>
 }
 

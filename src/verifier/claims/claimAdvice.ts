@@ -70,7 +70,7 @@ const explain = (
     case "sub":
       return [
         `it has no ${policy.subjectClaims.join(" and no ")}, or the value is not a non-empty string`,
-        `Set the subjectClaims option to the claims that name the subject. For clients that act for themselves, it can be ["sub", "client_id"] if no client can choose the identifier of a user as its own (RFC 9068 §5).`
+        `Set the subjectClaims option to the claims that name the subject. For clients that act for themselves, it can be ["sub", "client_id"]. No client may then choose the identifier of a user as its own (RFC 9068 §5).`
       ]
     case "cnf":
       return [

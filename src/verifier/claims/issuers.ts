@@ -50,7 +50,7 @@ export const make = ({
   if (isAllowed === undefined) {
     return refuseOption(
       "tenants",
-      "must list the IDs of the tenants that may use this API, or be a function that returns true for them. Otherwise, anybody with a tenant could create tokens for this API"
+      "must list the IDs of the tenants that may use this API, or be a function that returns true for them. Otherwise, everyone with a tenant could create tokens for this API"
     )
   }
   return Effect.succeed((claims) => {

@@ -33,6 +33,8 @@ export interface Policy {
    *
    * The metadata of many tenants names no single issuer, so use `JwtVerifier.layerKeySet` and `KeySet.layerRemote`. If
    * you pass a function, it must be pure and fast. Read the tenants from your database before.
+   *
+   * Default: none, so `issuer` is the `iss` of every token.
    */
   readonly tenants?: ReadonlyArray<string> | ((tenant: string) => boolean)
   /** Claim that names the tenant of a token. @default "tid" */
@@ -95,6 +97,8 @@ export interface Policy {
    * | `"at+jwt"` | none |
    * | `"jwt"` | `nonce`, `at_hash`, `c_hash`, `s_hash` (ID tokens), `events` (logout tokens) |
    * | `"id-token"` | `events` |
+   *
+   * Default: the claims that the table names for the `profile`.
    */
   readonly forbiddenClaims?: ReadonlyArray<string>
   /**
@@ -132,7 +136,8 @@ export interface Policy {
   readonly scopesFormat?: "spaces" | "commas" | "names"
   /**
    * Reads the granted scopes from the verified claims, if neither `scopesPath` nor `scopesFormat` fits. Strings that
-   * are not scopes grant nothing. The function must be pure and must not throw.
+   * are not scopes grant nothing. The function must be pure and must not throw. Default: none, so `scopesPath` and
+   * `scopesFormat` apply.
    *
    * **Example** (Granting scopes that are named after groups)
    *

@@ -30,7 +30,7 @@ export interface Policy extends Pick<
    * Identifier of your API, or several. The token's `aud` must contain one of them.
    *
    * `false` accepts a token for any audience, also a token that was issued for another API. Use `false` only if your
-   * API accepts every token of the server, or if the server reports no tokens of other APIs to your API (RFC 7662 §4).
+   * API accepts every token of the server. Or use it if the server reports no tokens of other APIs (RFC 7662 §4).
    */
   readonly audience: string | ReadonlyArray<string> | false
   /**

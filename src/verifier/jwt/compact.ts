@@ -42,8 +42,8 @@ const maxHeaderMarks = 128
 
 /**
  * Splits a token and parses its header. Returns `undefined` unless the token has three segments of canonical, unpadded
- * base64url and a header in strict JSON of at most 1024 bytes, without its certificates. Signed bytes therefore have exactly one spelling, but an
- * ECDSA signature still has two valid values.
+ * base64url. Its header must be strict JSON of at most 1024 bytes, without its certificates. Signed bytes therefore have
+ * exactly one spelling, but an ECDSA signature still has two valid values.
  */
 export const parse = (token: string): Compact | undefined => {
   const first = token.indexOf(".")

@@ -64,7 +64,7 @@ export const adviceOn = (
 export const adviceOnKey = (alg: string, kid: string | undefined, { issuer }: CheckedPolicy): string =>
   `A token for ${issuer} was refused, because the key set has no usable key for ${alg} ${
     kid === undefined ? "(the token has no kid)" : "with the kid of the token"
-  }. Check that the issuer option names the issuer that signs the tokens, and that its key set has the key with kid, and with a fitting alg or without alg.`
+  }. Check that the issuer option names the issuer that signs the tokens. Check that its key set has the key with kid, and with a fitting alg or without alg.`
 
 /** Advice for `layerSecret`: with a wrong secret, every token fails here. */
 export const adviceOnSecret = ({ issuer }: CheckedPolicy): string =>
