@@ -35,10 +35,10 @@ describe("handlersIn", () => {
           ["b/c", handler]
         ]
       )
-      // The types of a single handler expect a procedure with a result.
-      const one = yield* Layer.build(group.toLayerHandler("A", handler as never))
+      const single = RpcGroup.make(Rpc.make("A", { success: Schema.String }))
+      const one = yield* Layer.build(single.toLayerHandler("A", () => Effect.succeed("")))
       assert.deepStrictEqual(Array.from(handlersIn(one).keys()), ["A"])
-      assert.strictEqual(handlersIn(Context.make(Context.Service("effect/rpc"), handler)).size, 0)
+      assert.strictEqual(handlersIn(Context.makeUnsafe(new Map([["effect/rpc", handler]]))).size, 0)
     })
   )
 })
