@@ -69,7 +69,7 @@ const conversation = <R>(
 
 /** The ticket is decided before the socket opens, so a refusal is an HTTP response. */
 const withTicket = Effect.gen(function* () {
-  const token = yield* SocketTicket.redeem(yield* BearerToken.fromSubprotocol)
+  const token = yield* Effect.flatMap(BearerToken.fromSubprotocol, SocketTicket.redeem).pipe(Effect.catch(auth.refuse))
   return yield* conversation(echo).pipe(auth.proveToken(token, "chat"))
 })
 
@@ -157,4 +157,9 @@ export const program = (print: (line: string) => Effect.Effect<void>) =>
     yield* visitor.next
     yield* visitor.send(yield* mint({ subject: "visitor" }))
     yield* print(`with a token without the scope, ${yield* visitor.next}`)
+
+    const silent = yield* open(`ws://${host}/first`)
+    yield* silent.next
+    yield* print("a page sends nothing for 5 seconds")
+    yield* print(yield* silent.next)
   }).pipe(Effect.scoped, Effect.provide(Server))

@@ -177,8 +177,9 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
    *
    * **Gotchas**
    *
-   * - Spans contain the headers of requests. Provide `layerSubprotocol` to the server. Without it, a request with a token
-   *   dies with a defect.
+   * - Spans and logs can contain the headers of requests. Provide `layerSubprotocol` to the server. Without it, a request
+   *   with a token dies with a defect.
+   * - The errors respond with the default options. Add `Effect.catch(auth.refuse)` to respond as the scheme does.
    * - A protocol cannot contain the characters `/` and `=` of some tokens. JWTs do not have these characters.
    *
    * **Example** (Authorizing a WebSocket)
@@ -192,13 +193,16 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
    * const serve = Effect.gen(function* () {
    *   const { subject } = yield* auth.token
    *   const { upgrade } = yield* HttpServerRequest.HttpServerRequest
-   *   const { write } = yield* (yield* upgrade).writer
+   *   const socket = yield* upgrade
+   *   yield* socket.reader
+   *   const { write } = yield* socket.writer
    *   yield* write(`hello ${subject}`)
    *   return HttpServerResponse.empty()
    * })
    *
-   * export const chat = Effect.flatMap(BearerToken.fromSubprotocol, (token) =>
-   *   Effect.scoped(serve).pipe(auth.proveToken(token, "items:read"))
+   * export const chat = BearerToken.fromSubprotocol.pipe(
+   *   Effect.catch(auth.refuse),
+   *   Effect.flatMap((token) => Effect.scoped(serve).pipe(auth.proveToken(token, "items:read")))
    * )
    * ```
    *
@@ -216,7 +220,7 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
       if (typeof credential !== "string") return Effect.fail(credential)
       if (subprotocol.isRedacted(names)) return Effect.succeed(authorizationHeader.redact(credential))
       const defect = new Error(
-        "BearerToken.fromSubprotocol: spans would contain the token, because the header Sec-WebSocket-Protocol is not redacted. Provide BearerToken.layerSubprotocol to the server."
+        "BearerToken.fromSubprotocol: spans and logs could contain the token, because the header Sec-WebSocket-Protocol is not redacted. Provide BearerToken.layerSubprotocol to the server."
       )
       return Effect.andThen(Effect.logError(defect.message), Effect.die(defect))
     }

@@ -105,14 +105,16 @@ const readOptions = Effect.fnUntraced(function* (options: SocketTicketOptions) {
  * const hello = Effect.gen(function* () {
  *   const { subject } = yield* auth.token
  *   const { upgrade } = yield* HttpServerRequest.HttpServerRequest
- *   const { write } = yield* (yield* upgrade).writer
+ *   const socket = yield* upgrade
+ *   yield* socket.reader
+ *   const { write } = yield* socket.writer
  *   yield* write(`hello ${subject}`)
  *   return HttpServerResponse.empty()
  * })
  *
  * // The page calls new WebSocket(url, ["chat", "bearer." + ticket]).
  * const chat = Effect.gen(function* () {
- *   const token = yield* SocketTicket.redeem(yield* BearerToken.fromSubprotocol)
+ *   const token = yield* Effect.flatMap(BearerToken.fromSubprotocol, SocketTicket.redeem).pipe(Effect.catch(auth.refuse))
  *   return yield* Effect.scoped(hello).pipe(auth.proveToken(token, "items:read"))
  * })
  *
