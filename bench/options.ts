@@ -19,7 +19,7 @@ export const parts = [
 export type Part = (typeof parts)[number]
 
 export interface Settings {
-  readonly mode: "full" | "quick" | "growth" | "refusals"
+  readonly mode: "full" | "quick" | "growth" | "refusals" | "calls"
   readonly connections: number
   readonly rounds: number | undefined
   /** Duration of each run. */
@@ -37,6 +37,7 @@ export interface Settings {
 const usage = `npm run bench                  measure everything, and update docs/performance.md
 npm run bench -- --quick       measure the main rows in less than a minute
 npm run bench -- --refusals    measure tokens that are refused after their signature is checked
+npm run bench -- --calls       measure calls of effect/rpc and of MCP tools
 npm run bench -- --growth      measure the growth with routes, scopes, keys, connections, tokens and time
 
   --rows=${scenarioNames.join(",")}
@@ -75,7 +76,7 @@ export const read = (args: ReadonlyArray<string>): Settings => {
   }
 }
 
-const modes = ["quick", "growth", "refusals"] as const
+const modes = ["quick", "growth", "refusals", "calls"] as const
 
 const parse = (args: ReadonlyArray<string>): Settings => {
   const { values } = parseArgs({
@@ -84,6 +85,7 @@ const parse = (args: ReadonlyArray<string>): Settings => {
       quick: { type: "boolean" },
       growth: { type: "boolean" },
       refusals: { type: "boolean" },
+      calls: { type: "boolean" },
       rows: { type: "string" },
       servers: { type: "string" },
       algorithms: { type: "string" },

@@ -21,7 +21,7 @@ const wings: Readonly<Record<string, Wing>> = {
   core: { uses: [], steps: ["lib", "effect"] },
   verifier: {
     uses: ["core"],
-    steps: ["authorizationServer", "claims", "cache", "report", "keys", "jwt", "introspection", "request"]
+    steps: ["authorizationServer", "claims", "cache", "report", "keys", "jwt", "ticket", "introspection", "request"]
   },
   guard: { uses: ["core", "verifier"], steps: ["scheme", "requirement", "decision", "middleware"] },
   openApi: { uses: ["core", "guard"], steps: [] },

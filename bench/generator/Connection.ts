@@ -88,6 +88,9 @@ export class Connection {
     if (request.body !== undefined && this.#text.slice(body) !== request.body) {
       return `${request.path} did not respond with ${request.body}.`
     }
+    if (request.contains !== undefined && !this.#text.includes(request.contains, body)) {
+      return `${request.path} responded without ${request.contains}.`
+    }
     if (request.challenge === true && !/\r\nwww-authenticate: *\S/i.test(this.#text)) {
       return `${request.path} responded with ${status}, but without WWW-Authenticate.`
     }

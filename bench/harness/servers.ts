@@ -32,6 +32,9 @@ export const definitions = {
   express: { ...peer, file: "express.js" }
 } satisfies Record<string, Definition>
 
+/** Serves procedures of `effect/rpc` and tools of MCP. The scenarios of the other servers do not fit. */
+export const callServer: Definition = { ...ours, file: "ours-calls.ts", cache: true }
+
 export type Name = keyof typeof definitions
 
 export const names = Object.keys(definitions) as ReadonlyArray<Name>
@@ -59,6 +62,12 @@ export const titles: Readonly<Record<Name, string>> = {
  */
 const flags = ["--no-memory-reducer", "--no-allocation-site-pretenuring"]
 
+interface More {
+  readonly label?: string
+  readonly settings?: Partial<Settings>
+  readonly execArgv?: ReadonlyArray<string>
+}
+
 export class Server {
   /** Unique name. */
   readonly label: string
@@ -73,16 +82,16 @@ export class Server {
     this.#child = child
   }
 
-  static async start(
-    name: Name,
+  static start(name: Name, minter: Minter, more: More = {}): Promise<Server> {
+    return Server.run(definitions[name], minter, { label: name, ...more })
+  }
+
+  static async run(
+    definition: Definition,
     { algorithm, issuer }: Minter,
-    more: {
-      readonly label?: string
-      readonly settings?: Partial<Settings>
-      readonly execArgv?: ReadonlyArray<string>
-    } = {}
+    more: More & { readonly label: string }
   ): Promise<Server> {
-    const definition: Definition = definitions[name]
+    const { label } = more
     const settings: Settings = {
       issuer,
       audience,
@@ -93,7 +102,6 @@ export class Server {
       scopes: ["items:read"],
       ...more.settings
     }
-    const label = more.label ?? name
     const child = new Child({
       name: label,
       file: join(import.meta.dirname, "../servers", definition.file),

@@ -6,6 +6,7 @@ import { isOurs } from "../harness/servers.ts"
 import type { Settings } from "../options.ts"
 import { write } from "../report/document.ts"
 import { table } from "../report/table.ts"
+import { calls } from "./calls.ts"
 import { refusals } from "./refusals.ts"
 
 // Scenarios that do not depend on the algorithm are measured only with RS256.
@@ -31,5 +32,6 @@ export const full = async (settings: Settings): Promise<void> => {
     console.log(`${table(algorithm, measured)}\n`)
   }
   if (complete) await write(results, options)
+  if (complete) await calls(settings)
   if (settings.rows.some(isRefusal)) await refusals(settings)
 }

@@ -1,4 +1,5 @@
 /** Measures the main rows in less than a minute. */
+import { calls } from "./calls.ts"
 import { type Cell, compare } from "../harness/compare.ts"
 import type { Settings } from "../options.ts"
 import { table } from "../report/table.ts"
@@ -48,7 +49,8 @@ const ratios: Readonly<Record<string, readonly [Cell, Cell]>> = {
 
 const limit: Cell = ["raw-map", "warm"]
 
-export const quick = async ({ connections, rounds = 17, rows, seconds = 0.12, servers }: Settings): Promise<void> => {
+export const quick = async (settings: Settings): Promise<void> => {
+  const { complete, connections, rounds = 17, rows, seconds = 0.12, servers } = settings
   const cells = new Map(
     [limit, ...Object.values(ratios).flat()]
       .filter(([server, scenario]) => servers.includes(server) && rows.includes(scenario))
@@ -61,4 +63,5 @@ export const quick = async ({ connections, rounds = 17, rows, seconds = 0.12, se
     const ratio = results.ratio(cell, against)
     if (ratio !== undefined) console.log("RATIO", name, ratio.toFixed(3))
   }
+  if (complete) await calls({ connections, rounds, seconds }, false)
 }

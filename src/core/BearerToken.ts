@@ -9,12 +9,14 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Headers from "effect/http/Headers"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as authorizationHeader from "./authorizationHeader.ts"
 import type { InvalidRequest, NotAuthenticated } from "./SecurityError.ts"
+import * as subprotocol from "./subprotocol.ts"
 
 /**
  * The redacted bearer token of the current request.
@@ -152,6 +154,104 @@ export class BearerToken extends Context.Service<BearerToken, Redacted.Redacted>
           : Effect.fail(credential)
       }
     )
+
+  /**
+   * Reads the token that a browser sent as a sub-protocol of a WebSocket, without verifying it.
+   *
+   * **When to use**
+   *
+   * Use for the request that opens a WebSocket. Browsers cannot set its `Authorization` header. The credential is an
+   * access token, or a ticket for `SocketTicket.redeem`.
+   *
+   * **Details**
+   *
+   * The page calls `new WebSocket(url, ["chat", "bearer." + token])`. The server accepts the first protocol, `chat`, and
+   * does not send the token back.
+   *
+   * | `Sec-WebSocket-Protocol` header | result |
+   * |---|---|
+   * | no protocol begins with `bearer.` | `NotAuthenticated` |
+   * | the token is the first protocol, is sent twice, or has a wrong form | `InvalidRequest` |
+   * | longer than `BearerToken.MaxLength` | `InvalidRequest` |
+   * | `chat, bearer.…` | the token |
+   *
+   * **Gotchas**
+   *
+   * - Spans and logs can contain the headers of requests. Provide `layerSubprotocol` to the server. Without it, a request
+   *   with a token dies with a defect.
+   * - The errors respond with the default options. Add `Effect.catch(auth.refuse)` to respond as the scheme does.
+   * - A protocol cannot contain the characters `/` and `=` of some tokens. JWTs do not have these characters.
+   *
+   * **Example** (Authorizing a WebSocket)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { HttpServerRequest, HttpServerResponse } from "effect/http"
+   * import { BearerToken } from "effect-oauth2"
+   * import { auth } from "./auth.ts"
+   *
+   * const serve = Effect.gen(function* () {
+   *   const { subject } = yield* auth.token
+   *   const { upgrade } = yield* HttpServerRequest.HttpServerRequest
+   *   const socket = yield* upgrade
+   *   yield* socket.reader
+   *   const { write } = yield* socket.writer
+   *   yield* write(`hello ${subject}`)
+   *   return HttpServerResponse.empty()
+   * })
+   *
+   * export const chat = BearerToken.fromSubprotocol.pipe(
+   *   Effect.catch(auth.refuse),
+   *   Effect.flatMap((token) => Effect.scoped(serve).pipe(auth.proveToken(token, "items:read")))
+   * )
+   * ```
+   *
+   * @see {@link BearerToken.extract} for the `Authorization` header
+   * @since 0.1.0
+   */
+  static readonly fromSubprotocol: Effect.Effect<
+    Redacted.Redacted,
+    NotAuthenticated | InvalidRequest,
+    HttpServerRequest
+  > = Effect.flatMap(
+    Effect.all([HttpServerRequest, BearerToken.MaxLength, Headers.CurrentRedactedNames]),
+    ([request, maxLength, names]): Effect.Effect<Redacted.Redacted, NotAuthenticated | InvalidRequest> => {
+      const credential = subprotocol.fromRequest(request, maxLength)
+      if (typeof credential !== "string") return Effect.fail(credential)
+      if (subprotocol.isRedacted(names)) return Effect.succeed(authorizationHeader.redact(credential))
+      const defect = new Error(
+        "BearerToken.fromSubprotocol: spans and logs could contain the token, because the header Sec-WebSocket-Protocol is not redacted. Provide BearerToken.layerSubprotocol to the server."
+      )
+      return Effect.andThen(Effect.logError(defect.message), Effect.die(defect))
+    }
+  )
+
+  /**
+   * Layer that hides the `Sec-WebSocket-Protocol` header in spans and logs. `fromSubprotocol` needs this layer.
+   *
+   * **Details**
+   *
+   * The layer adds the header to `Headers.CurrentRedactedNames`. Provide it to the server, because the span of a request
+   * is outside of its route.
+   *
+   * **Example** (Serving routes)
+   *
+   * ```ts
+   * import { Layer } from "effect"
+   * import { HttpRouter, HttpServerResponse } from "effect/http"
+   * import { BearerToken } from "effect-oauth2"
+   *
+   * const Routes = HttpRouter.add("GET", "/", HttpServerResponse.empty())
+   *
+   * export const Server = HttpRouter.serve(Routes).pipe(Layer.provide(BearerToken.layerSubprotocol))
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static readonly layerSubprotocol: Layer.Layer<never> = Layer.effect(
+    Headers.CurrentRedactedNames,
+    Effect.map(Headers.CurrentRedactedNames, subprotocol.redacting)
+  )
 
   /**
    * Reads the bearer token of the current request, or returns `None` if the request has no bearer token.

@@ -27,8 +27,8 @@ const trim = (value: string, from: number): string => {
 export const noCredentials = constant(new NotAuthenticated({ reason: "NoCredentials" }))
 const otherScheme = constant(new NotAuthenticated({ reason: "OtherScheme" }))
 export const malformed = constant(new InvalidRequest({ reason: "Malformed" }))
-const tooLong = constant(new InvalidRequest({ reason: "TooLong" }))
-const severalCredentials = constant(new InvalidRequest({ reason: "SeveralCredentials" }))
+export const tooLong = constant(new InvalidRequest({ reason: "TooLong" }))
+export const severalCredentials = constant(new InvalidRequest({ reason: "SeveralCredentials" }))
 
 type CredentialError = NotAuthenticated | InvalidRequest
 

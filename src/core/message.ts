@@ -36,11 +36,6 @@ class Message extends ReturnOverride {
     return new Message(request, connection, token) as unknown as Request
   }
 
-  static mark(request: Request, connection: Request | undefined, token: string | undefined): Request {
-    // Safe cast: the constructor returns the request itself.
-    return new Message(request, connection, token) as unknown as Request
-  }
-
   static is(request: Request): boolean {
     return #connection in request
   }

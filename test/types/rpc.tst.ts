@@ -1,6 +1,6 @@
 // The types of requirements on procedures of effect/rpc, and on the routes of RPC servers.
-import { Effect, Layer, Schema } from "effect"
-import { HttpRouter } from "effect/http"
+import { Context, Effect, Layer, Schema } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiEndpoint } from "effect/http-api"
 import { Rpc, RpcClient, type RpcClientError, RpcGroup, type RpcSerialization, RpcServer } from "effect/rpc"
 import { AccessToken, OAuth2, OptionalAccessToken, Requirement, type SecurityError } from "effect-oauth2"
@@ -11,6 +11,7 @@ const read = auth.require("items:read").rpc
 const rpc = Rpc.make("Get", { success: Schema.String })
 const subject = Effect.map(AccessToken, ({ subject }) => subject)
 
+class Other extends Context.Service<Other, string>()("test/Other") {}
 class TooOld extends Schema.TaggedError<TooOld>()("TooOld", {}) {}
 const fresh = auth.check("fresh", () => Effect.succeed(true), { error: TooOld })
 
@@ -152,6 +153,33 @@ describe("a requirement around the route of an RPC server", () => {
     server.pipe(auth.require("items:read"), OAuth2.secured)
     // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     writing.pipe(auth.optional("items:write"), OAuth2.secured)
+  })
+
+  test("proves its scopes to the handlers if its layer is provided, too", () => {
+    const app = server.pipe(Layer.provide(auth.require("items:write").route.layer), OAuth2.secured)
+    expect<Exclude<Layer.Services<typeof app>, HttpRouter.Request<"Error", unknown>>>().type.toBe<
+      RpcSerialization.RpcSerialization | HttpRouter.HttpRouter | NeedsScheme<"OAuth2">
+    >()
+    const nested = server.pipe(Layer.provide([auth.require("items:write").route.layer, auth.require("me").route.layer]))
+    expect<Extract<Layer.Services<typeof nested>, OAuth2.Granted<"OAuth2", "items:write">>>().type.toBe<never>()
+  })
+
+  test("does not prove other scopes if its layer is provided", () => {
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
+    writing.pipe(Layer.provide(auth.require("items:read").route.layer), OAuth2.secured)
+    // @ts-expect-error A handler needs the scope `items:write` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
+    writing.pipe(Layer.provide(auth.optional("items:write").route.layer), OAuth2.secured)
+  })
+
+  test("combines with other middleware", () => {
+    const middleware = HttpRouter.middleware<{ provides: Other }>()(Effect.succeed(Effect.provideService(Other, "")))
+    const app = HttpRouter.add("GET", "/", Effect.as(Effect.andThen(Other, write), HttpServerResponse.empty())).pipe(
+      Layer.provide(middleware.combine(auth.require("items:write").route).layer),
+      OAuth2.secured
+    )
+    expect<Exclude<Layer.Services<typeof app>, HttpRouter.Request<"Error", unknown>>>().type.toBe<
+      HttpRouter.HttpRouter | NeedsScheme<"OAuth2">
+    >()
   })
 
   test("does not prove anything to handlers without a route", () => {

@@ -26,6 +26,24 @@ export const isGroup = (self: unknown): self is RpcGroup.RpcGroup<Rpc.AnyWithPro
   "requests" in self &&
   self.requests instanceof Map
 
+/** The service that `RpcGroup.toLayer` provides for each procedure. */
+export interface ProcedureHandler {
+  readonly handler: unknown
+}
+
+const handlerPrefix = "effect/rpc/Rpc/"
+
+/** Returns `true` for the key of a service that `RpcGroup.toLayer` provides. */
+export const isHandlerKey = (key: string): boolean => key.startsWith(handlerPrefix)
+
+/** Returns the handlers of procedures in a context, by the names of the procedures. */
+export const handlersIn = (context: Context.Context<never>): ReadonlyMap<string, ProcedureHandler> =>
+  new Map(
+    Array.from(context.mapUnsafe).flatMap(([key, value]) =>
+      isHandlerKey(key) ? [[key.slice(handlerPrefix.length), value as ProcedureHandler]] : []
+    )
+  )
+
 /** Adds the fields that `effect/rpc` reads from the key of a middleware. */
 export const middlewareKey = (key: Context.Key<never, unknown>, error: () => Schema.Top): RpcMiddleware.AnyService =>
   // Safe cast: these are all fields of `AnyService`. `~ClientError` exists only in types.

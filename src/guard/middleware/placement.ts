@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as routeContext from "../../core/effect/routeContext.ts"
 import type { Group, RouteMiddleware, Stack } from "../../core/effect/routeContext.ts"
+import { handlersIn, isHandlerKey, type ProcedureHandler } from "../../core/effect/rpc.ts"
 import type { Memoization } from "../../core/effect/layerMemoization.ts"
 import { describe, type RequirementPolicy } from "../requirement/policy.ts"
 import { DecisionLog } from "../scheme/decisionLog.ts"
@@ -69,8 +70,11 @@ const nameOf = (middleware: RouteMiddleware, stacks: ReadonlyArray<Stack>): stri
   return middleware.name === "" ? `(${place})` : `${JSON.stringify(middleware.name)} (${place})`
 }
 
-/** The requirements that are provided to the layer of a group of handlers or of a middleware. */
-const expected = new WeakMap<Group | Stack, ReadonlyArray<RequirementPolicy>>()
+/** A service that does not apply requirements itself: handlers, or a middleware. */
+type Receiver = Group | ProcedureHandler | Stack
+
+/** The requirements that are provided to the layer of handlers or of a middleware. */
+const expected = new WeakMap<Receiver, ReadonlyArray<RequirementPolicy>>()
 
 /**
  * Throws if a requirement is provided to the handlers of these routes, or to a middleware that wraps them, but not to
@@ -78,13 +82,20 @@ const expected = new WeakMap<Group | Stack, ReadonlyArray<RequirementPolicy>>()
  */
 const assertApplied = (context: Services, routes: ReadonlyArray<object>): void => {
   const applied = requirementsIn(context)
-  const missing = (of: Group | Stack) => expected.get(of)?.find((requirement) => !applied.includes(requirement))
+  const missing = (of: Receiver) => expected.get(of)?.find((requirement) => !applied.includes(requirement))
   for (const group of routeContext.groupsIn(context)) {
     const requirement = group.routes.some((route) => routes.includes(route)) ? missing(group) : undefined
     if (requirement === undefined) continue
     const handlers = Array.from(group.handlers.keys(), (name) => JSON.stringify(name)).join(", ")
     throw new TypeError(
       `The layer of the requirement ${describe(requirement)} is provided to handlers (${handlers}). Handlers do not apply a requirement, so the routes would lack the requirement. Apply it to HttpApiBuilder.layer, outside the handlers: HttpApiBuilder.layer(api).pipe(requirement). Or give the requirement to the endpoint, the group or the api: .middleware(requirement).`
+    )
+  }
+  for (const [name, handler] of handlersIn(context)) {
+    const requirement = missing(handler)
+    if (requirement === undefined) continue
+    throw new TypeError(
+      `The layer of the requirement ${describe(requirement)} is provided to the handler of the procedure ${JSON.stringify(name)}. Handlers do not apply a requirement, so the route would lack the requirement. Apply it to RpcServer.layerHttp, outside the handlers: RpcServer.layerHttp({ … }).pipe(Layer.provide(handlers), requirement). Or give it to the procedure or the group: .middleware(requirement.rpc).`
     )
   }
   for (const stack of routeContext.stacksIn(context)) {
@@ -98,9 +109,12 @@ const assertApplied = (context: Services, routes: ReadonlyArray<object>): void =
 
 const isComplete = (context: Services): boolean => {
   const applied = requirementsIn(context)
-  return [...routeContext.groupsIn(context), ...routeContext.stacksIn(context)].every(
-    (one) => expected.get(one)?.every((requirement) => applied.includes(requirement)) ?? true
-  )
+  const receivers = [
+    ...routeContext.groupsIn(context),
+    ...routeContext.stacksIn(context),
+    ...handlersIn(context).values()
+  ]
+  return receivers.every((one) => expected.get(one)?.every((requirement) => applied.includes(requirement)) ?? true)
 }
 
 /** Wraps a router, so that adding a route fails if a requirement is provided at the wrong place. */
@@ -153,7 +167,8 @@ export const memoization: Memoization<BuildPlace> = {
     const keys = Array.from(services.mapUnsafe.keys())
     const holdsRequirement = routeContext.middlewareIn(services).some((middleware) => requirements.has(middleware))
     const holdsGroup = keys.some(routeContext.isGroupKey)
-    if (!holdsRequirement && !holdsGroup && !keys.some(routeContext.isStackKey)) return
+    if (!holdsRequirement && !holdsGroup && !keys.some((key) => routeContext.isStackKey(key) || isHandlerKey(key)))
+      return
     return {
       holdsRequirement,
       // Other middleware captures no authentication, so its layer stays memoized.
@@ -174,7 +189,10 @@ export const memoization: Memoization<BuildPlace> = {
     const around = requirementsIn(context)
     assertProvidedInside(services, context)
     const entries = Array.from(services.mapUnsafe, ([key, value]): readonly [string, unknown] => {
-      if (routeContext.isGroupKey(key)) return [key, expecting(value as Group, copyOfGroup, place, around)]
+      if (routeContext.isGroupKey(key)) return [key, expecting(value as Group, copyOfObject<Group>, place, around)]
+      if (isHandlerKey(key)) {
+        return [key, expecting(value as ProcedureHandler, copyOfObject<ProcedureHandler>, place, around)]
+      }
       if (!routeContext.isStackKey(key)) return [key, value]
       const stack = expecting(value as Stack, copyOfStack, place, around)
       return [keyOf(key, stack), stack]
@@ -197,12 +215,12 @@ const assertProvidedInside = (services: Services, context: Services): void => {
   }
 }
 
-const copyOfGroup = (group: Group): Group => ({ ...group })
+const copyOfObject = <T extends object>(object: T): T => ({ ...object })
 
 const copyOfStack = (stack: Stack): Stack => Array.from(stack)
 
-/** Copies a group or stack, and replaces the requirements of the first place by the requirements of this place. */
-const expecting = <T extends Group | Stack>(
+/** Copies handlers or a stack, and replaces the requirements of the first place by the requirements of this place. */
+const expecting = <T extends Receiver>(
   original: T,
   copyOf: (original: T) => T,
   place: BuildPlace,

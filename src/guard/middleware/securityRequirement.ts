@@ -224,6 +224,35 @@ export type NeedsRoutes<R> = [Extract<R, HttpRouter.HttpRouter>] extends [never]
   : never
 
 /**
+ * Middleware of a requirement for `HttpRouter`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequirementMiddleware<
+  Name extends string,
+  Provides,
+  E = never,
+  R = never
+> extends HttpRouter.Middleware<{
+  provides: Provides | Seal<string>
+  handles: never
+  error: SecurityError | E
+  requires: never
+  layerError: never
+  layerRequires: NeedsAuthentication<Name> | Exclude<R, HttpRouter.Provided>
+}> {
+  readonly layer: Layer.Layer<
+    | HttpRouter.Request.From<"Requires", Provides | Seal<string>>
+    // Handlers of `RpcServer.layerHttp` run within the request, but their types do not say this. If the layer is provided
+    // to handlers alone, the program does not start.
+    | Exclude<Provides, Authentication<Name>>,
+    never,
+    NeedsAuthentication<Name> | Exclude<R, HttpRouter.Provided> | HttpRouter.Request.From<"Error", SecurityError | E>
+  >
+}
+
+/**
  * Requirement that protects endpoints and routes.
  *
  * **Details**
@@ -337,17 +366,19 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
   /**
    * Middleware for `HttpRouter`, to combine with other middleware: `middleware.combine(requirement.route).layer`.
    *
-   * The program does not start if this layer is provided to handlers or to another middleware, because these do not
-   * apply the requirement.
+   * **Details**
+   *
+   * `Layer.provide(requirement.route.layer)` protects a layer of routes, and proves its scopes to the handlers of
+   * `RpcServer.layerHttp`.
+   *
+   * **Gotchas**
+   *
+   * - The program does not start if this layer is provided to handlers or to another middleware, because these do not
+   *   apply the requirement.
+   * - The layer of `a.combine(requirement.route)` does not prove its scopes to handlers of `effect/rpc`. Provide `a.layer`
+   *   and `requirement.route.layer` one by one.
    */
-  readonly route: HttpRouter.Middleware<{
-    provides: Provides | Seal<string>
-    handles: never
-    error: SecurityError | E
-    requires: never
-    layerError: never
-    layerRequires: NeedsAuthentication<Name> | Exclude<R, HttpRouter.Provided>
-  }>
+  readonly route: RequirementMiddleware<Name, Provides, E, R>
 
   /**
    * Middleware for `effect/rpc`: `Rpc.make("List").middleware(requirement.rpc)`, or for a whole `RpcGroup`.

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
 import { Rpc, RpcGroup, RpcMiddleware, RpcSchema, RpcTest } from "effect/rpc"
-import { type Call, isCall, isGroup, isStream, middlewareKey } from "../../../src/core/effect/rpc.ts"
+import { type Call, handlersIn, isCall, isGroup, isStream, middlewareKey } from "../../../src/core/effect/rpc.ts"
 
 describe("isStream", () => {
   it("recognizes the procedures that return a stream", () => {
@@ -20,6 +20,27 @@ describe("isGroup", () => {
     assert.isTrue(isGroup(group.add(Rpc.make("B")).omit("A")))
     for (const other of [Rpc.make("A"), {}, () => {}, undefined, { ...group }]) assert.isFalse(isGroup(other))
   })
+})
+
+describe("handlersIn", () => {
+  it.effect("finds the handlers that toLayer and toLayerHandler provide, by the names of their procedures", () =>
+    Effect.gen(function* () {
+      const group = RpcGroup.make(Rpc.make("A"), Rpc.make("b/c"))
+      const handler = () => Effect.void
+      const whole = yield* Layer.build(group.toLayer({ A: handler, "b/c": handler }))
+      assert.deepStrictEqual(
+        Array.from(handlersIn(whole), ([name, entry]) => [name, entry.handler]),
+        [
+          ["A", handler],
+          ["b/c", handler]
+        ]
+      )
+      const single = RpcGroup.make(Rpc.make("A", { success: Schema.String }))
+      const one = yield* Layer.build(single.toLayerHandler("A", () => Effect.succeed("")))
+      assert.deepStrictEqual(Array.from(handlersIn(one).keys()), ["A"])
+      assert.strictEqual(handlersIn(Context.makeUnsafe(new Map([["effect/rpc", handler]]))).size, 0)
+    })
+  )
 })
 
 describe("middlewareKey", () => {
