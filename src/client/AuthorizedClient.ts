@@ -245,5 +245,5 @@ const words = (value: string | undefined): ReadonlyArray<string> =>
 const isReplayable = ({ body }: HttpClientRequest.HttpClientRequest): boolean =>
   body._tag === "Empty" || body._tag === "Uint8Array" || body._tag === "FormData"
 
-/** Frees the connection of a response that nobody reads. */
+/** Frees the connection of a response that is not read. */
 const discard = ({ stream }: HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 16)))

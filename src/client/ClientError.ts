@@ -117,7 +117,7 @@ export class ReauthenticationRequired extends Data.TaggedError("Reauthentication
  * ```ts import.meta.vitest
  * import { ClientError } from "effect-oauth2/client"
  *
- * new ClientError.ScopesRequired({ scopes: ["items:write"] }).message // => "The API requires the scopes items:write."
+ * new ClientError.ScopesRequired({ scopes: ["items:write"] }).message // => "The API requires the scopes items:write. Ask the user for consent, or add them to ceiling."
  * ```
  *
  * @category errors
@@ -128,7 +128,7 @@ export class ScopesRequired extends Data.TaggedError("ScopesRequired")<{
   readonly scopes: ReadonlyArray<string>
 }> {
   override get message(): string {
-    return `The API requires the scopes ${this.scopes.join(" ")}.`
+    return `The API requires the scopes ${this.scopes.join(" ")}. Ask the user for consent, or add them to ceiling.`
   }
 }
 
@@ -157,7 +157,7 @@ export class StepUpRequired extends Data.TaggedError("StepUpRequired")<{
   readonly scopes: ReadonlyArray<string>
 }> {
   override get message(): string {
-    return "The API requires another authentication of the user."
+    return "The API requires another authentication of the user. Let the user sign in with acrValues and maxAge."
   }
 }
 

@@ -46,7 +46,7 @@ export interface ClientToken {
   /** Expiration time in milliseconds since 1970, counted from when the token was requested. */
   readonly expiresAt: number
   /**
-   * Makes a DPoP proof for one request (RFC 9449 §4). Present if `type` is `"DPoP"`.
+   * Makes a DPoP proof for one request (RFC 9449 §4). Default: present if `type` is `"DPoP"`, otherwise none.
    *
    * **Example** (Sending a proof with your own client)
    *

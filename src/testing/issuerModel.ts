@@ -629,9 +629,9 @@ export interface Issuer {
   readonly signIn: (user?: TestUser) => Effect.Effect<TestSession>
   /**
    * Ends the session of the user who is signed in, and all its tokens. The authorization endpoint answers
-   * `access_denied` until somebody signs in, or `login_required` to `prompt=none`.
+   * `access_denied` until a user signs in, or `login_required` to `prompt=none`.
    *
-   * **Example** (Asking whether somebody is signed in)
+   * **Example** (Asking whether a user is signed in)
    *
    * ```ts import.meta.vitest
    * import { Effect } from "effect"

@@ -198,7 +198,7 @@ export class SocketTicket extends Context.Service<
    *
    * **Details**
    *
-   * Only a requirement provides the token, so a route that anybody can call does not compile. If the request has an
+   * Only a requirement provides the token, so an unprotected route does not compile. If the request has an
    * `Origin` header, the ticket is bound to this origin. Browsers send the header with each `POST`, so issue tickets in
    * response to `POST`.
    *

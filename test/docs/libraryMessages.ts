@@ -89,7 +89,7 @@ const fixes: Readonly<Record<string, string>> = {
 }
 
 const imperative =
-  /^(?:Accept|Add|Apply|Build|Call|Catch|Change|Check|Close|Compare|Configure|Correct|Create|Declare|Decode|Give|Install|Keep|Leave|Listen|Make|Mark|Name|Pass|Provide|Publish|Put|Raise|Read|Remove|Rename|Request|Return|Send|Set|Switch|Synchronize|Use|Wait|Write|Do not|Try|Clients must|If |Otherwise|Inside |Around |The issuer must|Or )|\bmust\b/
+  /^(?:Accept|Add|Apply|Ask|Build|Call|Catch|Change|Check|Close|Compare|Configure|Correct|Create|Declare|Decode|Give|Install|Keep|Leave|Let|Listen|Make|Mark|Name|Pass|Provide|Publish|Put|Raise|Read|Remove|Rename|Request|Return|Revoke|Send|Set|Switch|Synchronize|Use|Wait|Write|Do not|Try|Clients must|If |Otherwise|Inside |Around |The issuer must|Or )|\bmust\b/
 
 const sentencesOf = (text: string): ReadonlyArray<string> =>
   text.split(/(?<=[a-z)\]}"'…A-Z0-9;]\.)\s+/).filter((sentence) => sentence !== "")

@@ -56,8 +56,8 @@ export const lifetimesOf = Effect.fnUntraced(function* (options: Renewal) {
 })
 
 /**
- * A cache of tokens by key. `fetch` runs in the scope of the cache, so a request that gives up does not take the token
- * from the requests that wait with it.
+ * A cache of tokens by key. `fetch` runs in the scope of the cache. A request that gives up then leaves the token to the
+ * requests that wait, too.
  */
 export const make = <Key>(options: {
   readonly lifetimes: Lifetimes

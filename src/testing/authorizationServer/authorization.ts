@@ -71,7 +71,10 @@ const mistakeOf = (client: TestClient, parameters: Parameters) => {
   const { code_challenge: challenge, code_challenge_method: method, response_type: type } = parameters
   if (type !== "code") return { error: "unsupported_response_type" }
   if (challenge === undefined ? isPublic(client) && client.redirectUris !== undefined : method !== "S256") {
-    return { error: "invalid_request", error_description: "PKCE with S256 is required." }
+    return {
+      error: "invalid_request",
+      error_description: "PKCE is required. Send code_challenge and code_challenge_method=S256."
+    }
   }
   const unknown = words(parameters["scope"]).filter((scope) => client.scopes?.includes(scope) === false)
   return unknown.length > 0 ? { error: "invalid_scope" } : undefined

@@ -55,7 +55,7 @@ export interface Device {
 }
 
 export interface Memory {
-  /** The user who is signed in. `undefined` means nobody. */
+  /** The user who is signed in. `undefined` means that no user is. */
   browser: Session | undefined
   readonly sessions: Array<Session>
   readonly codes: Map<string, Code>

@@ -190,7 +190,9 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       const device = Array.from(memory.devices.values()).find((device) => device.userCode === userCode)
       return device === undefined
-        ? mistake(`no device waits with the user code ${JSON.stringify(userCode)}.`)
+        ? mistake(
+            `no device waits with the user code ${JSON.stringify(userCode)}. Pass the user_code of a device authorization response.`
+          )
         : Effect.succeed(device)
     })
 
