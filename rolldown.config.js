@@ -1,11 +1,14 @@
 // Bundles the package into a few chunks. Importing an entry loads only the chunks that it needs, and Node needs longer
 // to find a hundred small modules than to run them.
 import { globSync } from "node:fs"
-import { basename } from "node:path"
+import { basename, dirname } from "node:path"
 import { defineConfig } from "rolldown"
 
 // A public module has a PascalCase name and lies directly in a folder of src. The folder `testing` is one entry.
-const modules = globSync("src/*/[A-Z]*.ts").filter((path) => !path.startsWith("src/testing/"))
+// The pattern of a glob ignores case on Windows and macOS, so a regular expression compares the name.
+const modules = globSync("src/*/*.ts").filter(
+  (path) => /^[A-Z]/.test(basename(path)) && basename(dirname(path)) !== "testing"
+)
 const input = Object.fromEntries(modules.map((path) => [basename(path, ".ts"), path]))
 
 /** Types of functions. Their bodies do not run when a module is loaded. */
@@ -30,7 +33,7 @@ const initializersOf = (statement) => {
 const pure = {
   name: "pure",
   transform: {
-    filter: { id: /\/src\/.*\.ts$/ },
+    filter: { id: /[\\/]src[\\/].*\.ts$/ },
     handler(code, _id, { magicString }) {
       const { body } = this.parse(code, { lang: "ts" })
       for (const start of new Set(body.flatMap(initializersOf).flatMap(callsIn))) {
@@ -41,7 +44,8 @@ const pure = {
   }
 }
 
-const chunk = (name, test) => ({ name, test })
+// Rolldown writes paths with backslashes on Windows.
+const chunk = (name, test) => ({ name, test: new RegExp(test.source.replaceAll("\\/", "[\\\\/]")) })
 
 export default defineConfig({
   input: { index: "src/index.ts", "testing/index": "src/testing/index.ts", ...input },

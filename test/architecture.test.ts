@@ -49,7 +49,9 @@ const vocabulary = [
 const root = join(import.meta.dirname, "..")
 const read = (path: string): string => readFileSync(join(root, path), "utf8")
 
-const modules = globSync("**/*.ts", { cwd: join(root, "src") }).toSorted()
+const modules = globSync("**/*.ts", { cwd: join(root, "src") })
+  .map((path) => path.replaceAll("\\", "/"))
+  .toSorted()
 
 const parse = (path: string): ts.SourceFile => ts.createSourceFile(path, read(path), ts.ScriptTarget.Latest, true)
 
