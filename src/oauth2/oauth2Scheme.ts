@@ -65,7 +65,8 @@ export interface OAuth2Scheme<
   in out Scope extends string,
   in out Implies = {},
   out Claims extends object = UnknownClaims,
-  out LayerError = never
+  out LayerError = never,
+  out LayerServices = never
 > {
   /** The scheme's name in OpenAPI's `components.securitySchemes`. */
   readonly name: Name
@@ -614,7 +615,7 @@ export interface OAuth2Scheme<
    * share one verifier.
    *
    * If the scheme's `provider` option is a `Config`, the layer reads it, and fails with a `ConfigError` if a value is
-   * missing.
+   * missing. If the option is another effect, such as `Provider.discover`, the layer runs it, and has its failures.
    *
    * **Example** (Providing a verifier to a scheme)
    *
@@ -631,7 +632,7 @@ export interface OAuth2Scheme<
    */
   readonly layer: <E, R>(
     verifier: Layer.Layer<TokenVerifier, E, R>
-  ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E | LayerError, R>
+  ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E | LayerError, R | LayerServices>
 
   /**
    * Creates the layer that sends a token with each request of a typed client, for `RpcClient` and `HttpApiClient`.
@@ -798,8 +799,16 @@ export type SchemeOf<
   Implies,
   Claims extends object,
   Wildcards extends boolean,
-  LayerError = never
-> = OAuth2Scheme<Name, Requirable<Scope, Wildcards>, WithWildcards<Implies, Scope, Wildcards>, Claims, LayerError>
+  LayerError = never,
+  LayerServices = never
+> = OAuth2Scheme<
+  Name,
+  Requirable<Scope, Wildcards>,
+  WithWildcards<Implies, Scope, Wildcards>,
+  Claims,
+  LayerError,
+  LayerServices
+>
 
 // GrantOfEach<"OAuth2", {}, "a" | "b"> -> NeedsGrant<"OAuth2", "a"> | NeedsGrant<"OAuth2", "b">. A scope of type
 // `string` -> NeedsGrant<"OAuth2", never>

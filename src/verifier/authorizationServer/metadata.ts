@@ -41,14 +41,28 @@ const isMissing = ({ reason, status }: Failure): boolean =>
 
 const isNotFound = ({ status }: Failure): boolean => status === 404 || status === 410
 
+type UrlName = "jwks_uri" | "introspection_endpoint" | "authorization_endpoint" | "token_endpoint"
+
+/** Returns the URL in the metadata with the given name. Fails if the URL is missing or not acceptable. */
+type UrlOf = (name: UrlName) => Effect.Effect<URL, Failure>
+
 /** Fetches the issuer's metadata and returns the URL with the given name. */
 export const discover = (
   reader: Reader,
   issuer: URL,
   identifier: string,
-  name: "jwks_uri" | "introspection_endpoint",
+  name: UrlName,
   httpHosts: ReadonlySet<string>
-): Effect.Effect<URL, Failure> => {
+): Effect.Effect<URL, Failure> =>
+  Effect.flatMap(readMetadata(reader, issuer, identifier, httpHosts), (urlOf) => urlOf(name))
+
+/** Fetches the issuer's metadata and returns how to read its URLs. */
+export const readMetadata = (
+  reader: Reader,
+  issuer: URL,
+  identifier: string,
+  httpHosts: ReadonlySet<string>
+): Effect.Effect<UrlOf, Failure> => {
   const metadataAt = (url: URL) =>
     Effect.flatMap(readDocument(reader, "metadata", url, "application/json"), ({ json }) => {
       const fail = (reason: Failure["reason"], detail?: string) =>
@@ -75,7 +89,7 @@ export const discover = (
       metadataAt(first)
     )
     .pipe(
-      Effect.flatMap(({ fail, json }): Effect.Effect<URL, Failure> => {
+      Effect.flatMap(({ fail, json }): Effect.Effect<UrlOf, Failure> => {
         const named = json["issuer"]
         if (named !== identifier) {
           return fail(
@@ -83,19 +97,21 @@ export const discover = (
             typeof named === "string" && named.includes("{tenantid}") ? manyTenants : undefined
           )
         }
-        const value = json[name]
-        if (typeof value !== "string") return fail("BadResponse", `it has no ${name}`)
-        const url = parseHttpUrl(value)
-        if (url === undefined) return fail("BadResponse", `its ${name} is not a valid URL`)
-        // Server-side request forgery: a remote issuer must not direct requests to this machine, to the cloud's
-        // metadata service, or to an unencrypted URL.
-        const isAllowedHttp = issuer.protocol === "http:" || httpHosts.has(url.host)
-        if (!isSecure(url, httpHosts) || (url.protocol === "http:" && !isAllowedHttp)) {
-          return fail("BadResponse", `its ${name} is ${url.protocol.slice(0, -1)}, not https`)
-        }
-        return nearness(url) <= nearness(issuer)
-          ? Effect.succeed(url)
-          : fail("BadResponse", `its ${name} is on this machine or its link, and the issuer is not`)
+        return Effect.succeed((name) => {
+          const value = json[name]
+          if (typeof value !== "string") return fail("BadResponse", `it has no ${name}`)
+          const url = parseHttpUrl(value)
+          if (url === undefined) return fail("BadResponse", `its ${name} is not a valid URL`)
+          // Server-side request forgery: a remote issuer must not direct requests to this machine, to the cloud's
+          // metadata service, or to an unencrypted URL.
+          const isAllowedHttp = issuer.protocol === "http:" || httpHosts.has(url.host)
+          if (!isSecure(url, httpHosts) || (url.protocol === "http:" && !isAllowedHttp)) {
+            return fail("BadResponse", `its ${name} is ${url.protocol.slice(0, -1)}, not https`)
+          }
+          return nearness(url) <= nearness(issuer)
+            ? Effect.succeed(url)
+            : fail("BadResponse", `its ${name} is on this machine or its link, and the issuer is not`)
+        })
       })
     )
 }
