@@ -17,6 +17,7 @@ import type { Options } from "./options.ts"
 import type { Item } from "../guard/requirement/item.ts"
 import * as requirements from "../guard/requirement/item.ts"
 import { SecurityScopes } from "../core/SecurityScopes.ts"
+import { nameMissingVariable } from "../core/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as authorize from "./authorize.ts"
 import * as policies from "../guard/requirement/policy.ts"
@@ -301,7 +302,7 @@ export const make = <
       )
     },
     ...authorize.make(scheme),
-    ...schemeLayers.make(scheme, options.claims, flowsOf.resolved),
+    ...schemeLayers.make(scheme, options.claims, nameMissingVariable(flowsOf.resolved)),
     layerClient: layerClient.make(scheme),
     withScopes: (...scopes: ReadonlyArray<string>) => {
       assertRequirable("withScopes", scopes)

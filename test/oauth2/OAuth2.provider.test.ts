@@ -81,7 +81,10 @@ describe("the provider option", () => {
       assert(Exit.isFailure(exit))
       const error = Cause.squash(exit.cause)
       assert(error instanceof Config.ConfigError)
-      assert.include(error.message, "AUTH0_DOMAIN")
+      assert.include(
+        error.message,
+        "The configuration value AUTH0_DOMAIN is missing or empty. Set the variable AUTH0_DOMAIN."
+      )
     })
   )
 
