@@ -23,13 +23,13 @@
  * ```ts
  * import { Effect, Layer } from "effect"
  * import { FetchHttpClient, HttpRouter, HttpServerResponse } from "effect/http"
- * import { AccessToken, JwtVerifier } from "effect-oauth2"
+ * import { JwtVerifier } from "effect-oauth2"
  * import { auth } from "./auth.ts"
  *
  * const Me = HttpRouter.add(
  *   "GET",
  *   "/users/me",
- *   Effect.map(AccessToken, (token) => HttpServerResponse.jsonUnsafe({ subject: token.subject }))
+ *   Effect.map(auth.token, (token) => HttpServerResponse.jsonUnsafe({ subject: token.subject }))
  * ).pipe(auth.require("me"))
  *
  * export const App = Me.pipe(

@@ -120,26 +120,25 @@ export interface OAuth2Scheme<
    *
    * **Details**
    *
-   * Handlers can use `OptionalAccessToken`. It is `None` if the request has no bearer token. An invalid token is
+   * Handlers can use `auth.optionalToken`. It is `None` if the request has no bearer token. An invalid token is
    * refused; the request does not become anonymous.
    *
    * **Gotchas**
    *
    * - Nested with `require`, the token is not optional anymore.
-   * - For typed claims, use `optionalToken`.
+   * - The service `OptionalAccessToken` serves all schemes. Its claims have no types.
    *
    * **Example** (Greeting users and anonymous visitors)
    *
    * ```ts
    * import { Effect, Layer, Option } from "effect"
    * import { HttpRouter, HttpServerResponse } from "effect/http"
-   * import { OptionalAccessToken } from "effect-oauth2"
    * import { auth } from "./auth.ts"
    *
    * export const Home = HttpRouter.add(
    *   "GET",
    *   "/",
-   *   Effect.map(OptionalAccessToken, (token) =>
+   *   Effect.map(auth.optionalToken, (token) =>
    *     HttpServerResponse.text(Option.isSome(token) ? `Welcome back, ${token.value.subject}` : "Welcome")
    *   )
    * ).pipe(auth.optional())
@@ -724,7 +723,7 @@ export interface OAuth2Scheme<
    * ```ts import.meta.vitest
    * import { Effect, Layer } from "effect"
    * import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
-   * import { AccessToken, OAuth2 } from "effect-oauth2"
+   * import { OAuth2 } from "effect-oauth2"
    *
    * const auth = OAuth2.authorizationCode("OAuth2", {
    *   authorizationUrl: "https://idp.example.com/authorize",
@@ -734,7 +733,7 @@ export interface OAuth2Scheme<
    * const Me = HttpRouter.add(
    *   "GET",
    *   "/me",
-   *   Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text(subject))
+   *   Effect.map(auth.token, ({ subject }) => HttpServerResponse.text(subject))
    * ).pipe(auth.require("me"))
    *
    * const ask = (layer: ReturnType<typeof auth.layerTest>) =>
