@@ -17,7 +17,6 @@ import type { Options } from "./options.ts"
 import type { Item } from "../guard/requirement/item.ts"
 import * as requirements from "../guard/requirement/item.ts"
 import { SecurityScopes } from "../core/SecurityScopes.ts"
-import { nameMissingVariable } from "../core/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as authorize from "./authorize.ts"
 import * as policies from "../guard/requirement/policy.ts"
@@ -144,7 +143,7 @@ class FlowsOf {
     if (this.#flows !== undefined) return this.#flows
     const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
     // An effect such as `Provider.discover` cannot end here. Its request is not left running.
-    const isLate = error instanceof Cause.AsyncFiberError
+    const isLate = Cause.isAsyncFiberError(error)
     if (isLate) error.fiber.interruptUnsafe()
     const orSet = isLate ? "." : `, or set the variables. ${String(error)}`
     throw new TypeError(
@@ -302,7 +301,7 @@ export const make = <
       )
     },
     ...authorize.make(scheme),
-    ...schemeLayers.make(scheme, options.claims, nameMissingVariable(flowsOf.resolved)),
+    ...schemeLayers.make(scheme, options.claims, flowsOf.resolved),
     layerClient: layerClient.make(scheme),
     withScopes: (...scopes: ReadonlyArray<string>) => {
       assertRequirable("withScopes", scopes)

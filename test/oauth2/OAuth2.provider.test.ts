@@ -1,10 +1,10 @@
 /** A scheme takes its URLs from a provider, at once or when its layer is built. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer } from "effect"
-import { type HttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { FetchHttpClient, type HttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { TestClock } from "effect/testing"
-import { OAuth2, Provider, type SecurityError } from "effect-oauth2"
+import { JwtVerifier, OAuth2, Provider, type SecurityError } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { withLogs } from "../support/keySets.ts"
 import { Verifier } from "../support/TestVerifier.ts"
@@ -81,8 +81,12 @@ describe("the provider option", () => {
       assert(Exit.isFailure(exit))
       const error = Cause.squash(exit.cause)
       assert(error instanceof Config.ConfigError)
+      assert.include(error.message, "AUTH0_DOMAIN")
+      // The verifier is built first, and says that the variable is missing.
+      const both = scheme.layer(JwtVerifier.layerConfig(fromEnvironment)).pipe(Layer.provide(FetchHttpClient.layer))
+      const { message } = yield* Effect.flip(Effect.scoped(Layer.build(both.pipe(withEnvironment({})))))
       assert.include(
-        error.message,
+        message,
         "The configuration value AUTH0_DOMAIN is missing or empty. Set the variable AUTH0_DOMAIN."
       )
     })

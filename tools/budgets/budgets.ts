@@ -17,7 +17,7 @@ const exceptions: Readonly<Record<string, Loads>> = {
   // The test issuer signs tokens.
   "effect-oauth2/testing": {
     ...everyEntryPoint,
-    "effect-oauth2": { modules: 3, bytes: 75_000 },
+    "effect-oauth2": { modules: 3, bytes: 76_500 },
     jose: { modules: 46, bytes: 130_000 }
   },
   // The middleware of effect/ai loads its server, its protocols and effect/rpc.
