@@ -54,7 +54,9 @@ it.live("sends the documented counters and spans to a collector", () =>
     const { port, received } = yield* collector
     const file = join(folder, "telemetry.ts")
     writeFileSync(file, code.replace("localhost:4318", `127.0.0.1:${port}`))
-    const { Telemetry } = (yield* Effect.promise(() => import(pathToFileURL(file).href))) as { Telemetry: Layer.Layer<never> }
+    const { Telemetry } = (yield* Effect.promise(() => import(pathToFileURL(file).href))) as {
+      Telemetry: Layer.Layer<never>
+    }
     const App = HttpRouter.serve(Me).pipe(
       Layer.provideMerge(Layer.merge(Authentication, NodeHttpServer.layerTest)),
       Layer.provide(Telemetry)

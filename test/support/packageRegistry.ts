@@ -34,7 +34,15 @@ const foldersByName = (): ReadonlyMap<string, ReadonlyArray<string>> => {
 
 /** Sends the files of a package. npm removes the first folder of each path, and accepts an archive without gzip. */
 const sendArchive = (folder: string, response: ServerResponse): void => {
-  const args = ["-cf", "-", "--exclude=node_modules", "--exclude=*.map", "-C", join(root, dirname(folder)), basename(folder)]
+  const args = [
+    "-cf",
+    "-",
+    "--exclude=node_modules",
+    "--exclude=*.map",
+    "-C",
+    join(root, dirname(folder)),
+    basename(folder)
+  ]
   const { stdout } = spawn("tar", args, { stdio: ["ignore", "pipe", "inherit"] })
   stdout.pipe(response)
 }
