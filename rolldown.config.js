@@ -1,13 +1,19 @@
 // Bundles the package into a few chunks. Importing an entry loads only the chunks that it needs, and Node needs longer
 // to find a hundred small modules than to run them.
 import { globSync } from "node:fs"
-import { basename } from "node:path"
+import { basename, dirname } from "node:path"
 import { defineConfig } from "rolldown"
 
 // A public module has a PascalCase name and lies directly in a folder of src. The folder `testing` is one entry.
-const modules = globSync("src/*/[A-Z]*.ts").filter((path) => !path.startsWith("src/testing/"))
+// The pattern of a glob ignores case on Windows and macOS, so a regular expression compares the name.
+const modules = globSync("src/*/*.ts").filter(
+  (path) => /^[A-Z]/.test(basename(path)) && basename(dirname(path)) !== "testing"
+)
 // The modules of a folder with an index are entries below the entry of the folder.
-const nameOf = (path) => (path.startsWith("src/client/") ? `client/${basename(path, ".ts")}` : basename(path, ".ts"))
+const nameOf = (path) => {
+  const name = basename(path, ".ts")
+  return basename(dirname(path)) === "client" ? `client/${name}` : name
+}
 const input = Object.fromEntries(modules.map((path) => [nameOf(path), path]))
 
 /** Types of functions. Their bodies do not run when a module is loaded. */
@@ -32,7 +38,7 @@ const initializersOf = (statement) => {
 const pure = {
   name: "pure",
   transform: {
-    filter: { id: /\/src\/.*\.ts$/ },
+    filter: { id: /[\\/]src[\\/].*\.ts$/ },
     handler(code, _id, { magicString }) {
       const { body } = this.parse(code, { lang: "ts" })
       for (const start of new Set(body.flatMap(initializersOf).flatMap(callsIn))) {
@@ -43,7 +49,8 @@ const pure = {
   }
 }
 
-const chunk = (name, test) => ({ name, test })
+// Rolldown writes paths with backslashes on Windows.
+const chunk = (name, test) => ({ name, test: new RegExp(test.source.replaceAll("\\/", "[\\\\/]")) })
 
 export default defineConfig({
   input: {

@@ -2,17 +2,18 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 
-const arch = process.arch
+const { arch, platform } = process
+const exe = platform === "win32" ? ".exe" : ""
 const folder = join(import.meta.dirname, "node_modules")
 
 // The packages install their program with a script, which `npm ci` may refuse to run. These are the files themselves.
 const paths = {
-  bun: `@oven/bun-${process.platform}-${arch === "arm64" ? "aarch64" : arch}/bin/bun`,
-  deno: `@deno/${process.platform}-${arch}${process.platform === "linux" ? "-glibc" : ""}/deno`,
-  esbuild: `@esbuild/${process.platform}-${arch}/bin/esbuild`,
-  node22: `node-22-${process.platform}-${arch}/bin/node`,
-  node26: `node-26-${process.platform}-${arch}/bin/node`,
-  workerd: `@cloudflare/workerd-${process.platform}-${arch === "x64" ? "64" : arch}/bin/workerd`
+  bun: `@oven/bun-${platform === "win32" ? "windows" : platform}-${arch === "arm64" ? "aarch64" : arch}/bin/bun${exe}`,
+  deno: `@deno/${platform}-${arch}${platform === "linux" ? "-glibc" : ""}/deno${exe}`,
+  esbuild: `@esbuild/${platform}-${arch}/${platform === "win32" ? "" : "bin/"}esbuild${exe}`,
+  node22: `node-22-${platform}-${arch}/bin/node`,
+  node26: `node-26-${platform}-${arch}/bin/node`,
+  workerd: `@cloudflare/workerd-${platform === "win32" ? "windows" : platform}-${arch === "x64" ? "64" : arch}/bin/workerd${exe}`
 } as const
 
 export type Runtime = keyof typeof paths

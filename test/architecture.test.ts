@@ -56,7 +56,9 @@ const joint = ["client", "testing"]
 const root = join(import.meta.dirname, "..")
 const read = (path: string): string => readFileSync(join(root, path), "utf8")
 
-const modules = globSync("**/*.ts", { cwd: join(root, "src") }).toSorted()
+const modules = globSync("**/*.ts", { cwd: join(root, "src") })
+  .map((path) => path.replaceAll("\\", "/"))
+  .toSorted()
 
 const parse = (path: string): ts.SourceFile => ts.createSourceFile(path, read(path), ts.ScriptTarget.Latest, true)
 

@@ -5,7 +5,16 @@
 
 const shell = process.ppid
 
+/** Returns true while the shell runs. A process without a parent gets another one, but not on Windows. */
+const isRunning = () => {
+  try {
+    return process.ppid === shell && process.kill(shell, 0)
+  } catch {
+    return false
+  }
+}
+
 // Unreferenced, so that the timer does not keep a program alive that has nothing left to do.
 setInterval(() => {
-  if (process.ppid !== shell) process.kill(process.pid, "SIGTERM")
+  if (!isRunning()) process.kill(process.pid, "SIGTERM")
 }, 500).unref()

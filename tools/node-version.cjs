@@ -6,18 +6,24 @@
 const fs = require("fs")
 const path = require("path")
 
-const needed = fs.readFileSync(path.join(__dirname, "..", ".nvmrc"), "utf8").trim()
+const read = (name) => fs.readFileSync(path.join(__dirname, "..", name), "utf8").trim()
 
-if (parseInt(process.versions.node, 10) < parseInt(needed, 10)) {
+// The scripts run on each version that the package supports, such as ">=22.19.0". CI runs the tests on several.
+const needed = /(\d+)\.(\d+)/.exec(JSON.parse(read("package.json")).engines.node)
+const found = /(\d+)\.(\d+)/.exec(process.versions.node)
+const difference = found[1] - needed[1] || found[2] - needed[2]
+
+if (difference < 0) {
+  const installed = read(".nvmrc")
   process.stderr.write(
     "This repository needs Node " +
-      needed +
+      needed[0] +
       " or later, but this is Node " +
       process.versions.node +
       ': run "npm ci --ignore-scripts=false", which installs Node ' +
-      needed +
+      installed +
       " into node_modules, or install Node " +
-      needed +
+      installed +
       " yourself.\n"
   )
   process.exit(1)

@@ -2,7 +2,7 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { AccessToken, OAuth2, OpenApiSecurity, OptionalAccessToken, SwaggerUi, type TokenVerifier } from "effect-oauth2"
+import { OAuth2, OpenApiSecurity, SwaggerUi, type TokenVerifier } from "effect-oauth2"
 import { BadRequests } from "./BadRequests.ts"
 import { Item, Items } from "./Items.ts"
 import * as Security from "./Security.ts"
@@ -86,7 +86,7 @@ const profile = (auth: Security.Auth) => {
   const Me = OAuth2.route(
     "GET",
     "/users/me",
-    Effect.map(AccessToken, ({ scopes, subject }) =>
+    Effect.map(auth.token, ({ scopes, subject }) =>
       HttpServerResponse.jsonUnsafe({ subject, scopes: Array.from(scopes) })
     )
   ).pipe(
@@ -104,7 +104,7 @@ const profile = (auth: Security.Auth) => {
   const Greet = OAuth2.route(
     "GET",
     "/greeting",
-    Effect.map(OptionalAccessToken, (token) =>
+    Effect.map(auth.optionalToken, (token) =>
       HttpServerResponse.jsonUnsafe({
         hello: Option.match(token, { onNone: () => "anonymous", onSome: ({ subject }) => subject })
       })

@@ -23,13 +23,13 @@
  * ```ts
  * import { Effect, Layer } from "effect"
  * import { FetchHttpClient, HttpRouter, HttpServerResponse } from "effect/http"
- * import { AccessToken, JwtVerifier } from "effect-oauth2"
+ * import { JwtVerifier } from "effect-oauth2"
  * import { auth } from "./auth.ts"
  *
  * const Me = HttpRouter.add(
  *   "GET",
  *   "/users/me",
- *   Effect.map(AccessToken, (token) => HttpServerResponse.jsonUnsafe({ subject: token.subject }))
+ *   Effect.map(auth.token, (token) => HttpServerResponse.jsonUnsafe({ subject: token.subject }))
  * ).pipe(auth.require("me"))
  *
  * export const App = Me.pipe(
@@ -42,7 +42,6 @@
  *
  * @since 0.1.0
  */
-import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
 import * as Struct from "effect/Struct"
@@ -165,20 +164,35 @@ export interface FlowConstructor<Flow> {
     const Implies extends Implications<keyof Scopes & string> = NoImplications,
     Claims extends object = UnknownClaims,
     const Wildcards extends boolean = false,
-    ProviderOption extends ProviderEndpoints<Flow> | Config.Config<ProviderEndpoints<Flow>> = never
+    ProviderOption extends ProviderEndpoints<Flow> | Effect.Effect<ProviderEndpoints<Flow>, unknown, unknown> = never
   >(
     name: Name,
     options: Options<Scopes, Implies, Claims, Wildcards> &
       RequiredOptions<Implies, Claims, Wildcards> &
       (Flow | ProviderFlow<Flow, ProviderOption>)
-  ): SchemeOf<Name, keyof Scopes & string, Implies, Claims, Wildcards, ProviderError<ProviderOption>>
+  ): SchemeOf<
+    Name,
+    keyof Scopes & string,
+    Implies,
+    Claims,
+    Wildcards,
+    ProviderError<ProviderOption>,
+    ProviderServices<ProviderOption>
+  >
 }
 
 // ProviderError<Config.Config<…>> -> ConfigError. ProviderError<ProviderEndpoints<…>> -> never
 type ProviderError<ProviderOption> = [ProviderOption] extends [never]
   ? never
-  : ProviderOption extends Config.Config<unknown>
-    ? Config.ConfigError
+  : ProviderOption extends Effect.Effect<unknown, infer E, unknown>
+    ? E
+    : never
+
+// ProviderServices<ReturnType<typeof Provider.discover>> -> NeedsHttpClient. ProviderServices<Config.Config<…>> -> never
+type ProviderServices<ProviderOption> = [ProviderOption] extends [never]
+  ? never
+  : ProviderOption extends Effect.Effect<unknown, unknown, infer R>
+    ? R
     : never
 
 /**
@@ -202,8 +216,9 @@ type RequiredKeys<Flow> = { [K in keyof Flow]-?: {} extends Pick<Flow, K> ? neve
  */
 export type ProviderFlow<Flow, ProviderOption> = { readonly [K in RequiredKeys<Flow>]?: never } & {
   /**
-   * The provider whose endpoints clients use: the result of a function of `Provider`, or a `Config` of one. The scheme's
-   * layer reads a `Config`, so that a module with the scheme can be loaded without configuration.
+   * The provider whose endpoints clients use: the result of a function of `Provider`, a `Config` of one, or an effect
+   * such as `Provider.discover`. The scheme's layer reads a `Config` and runs an effect, so that a module with the scheme
+   * can be loaded without configuration.
    */
   readonly provider: ProviderOption
 }
@@ -218,7 +233,7 @@ const ofFlow =
       [flow]: Struct.pick({ ...ownProperties(urls), ...own } as unknown as Flow, fields)
     })
     const kind = Effect.isEffect(provider)
-      ? // Safe cast: a `Config` needs no services.
+      ? // Safe cast: the scheme's layer requires the services of the effect.
         { lateFlows: Effect.map(provider as Effect.Effect<unknown, unknown>, endpointsOf(flow, at)) }
       : { flows: provider === undefined ? at({}) : endpointsOf(flow, at)(provider) }
     return scheme(`OAuth2.${flow}`, name, own, kind)

@@ -141,10 +141,13 @@ class FlowsOf {
     if (this.#flows !== undefined) return this.#flows
     const exit = Effect.runSyncExitWith(Fiber.getCurrent()?.context ?? Context.empty())(this.resolved)
     if (this.#flows !== undefined) return this.#flows
+    const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+    // An effect such as `Provider.discover` cannot end here. Its request is not left running.
+    const isLate = Cause.isAsyncFiberError(error)
+    if (isLate) error.fiber.interruptUnsafe()
+    const orSet = isLate ? "." : `, or set the variables. ${String(error)}`
     throw new TypeError(
-      `${this.#where}: the URLs of the provider option are not available. Build the scheme's layer before the document, or set the variables. ${
-        Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : ""
-      }`.trimEnd()
+      `${this.#where}: the URLs of the provider option are not available. Build the scheme's layer before the document${orSet}`
     )
   }
 }

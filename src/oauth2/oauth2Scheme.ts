@@ -65,7 +65,8 @@ export interface OAuth2Scheme<
   in out Scope extends string,
   in out Implies = {},
   out Claims extends object = UnknownClaims,
-  out LayerError = never
+  out LayerError = never,
+  out LayerServices = never
 > {
   /** The scheme's name in OpenAPI's `components.securitySchemes`. */
   readonly name: Name
@@ -119,26 +120,25 @@ export interface OAuth2Scheme<
    *
    * **Details**
    *
-   * Handlers can use `OptionalAccessToken`. It is `None` if the request has no bearer token. An invalid token is
+   * Handlers can use `auth.optionalToken`. It is `None` if the request has no bearer token. An invalid token is
    * refused; the request does not become anonymous.
    *
    * **Gotchas**
    *
    * - Nested with `require`, the token is not optional anymore.
-   * - For typed claims, use `optionalToken`.
+   * - The service `OptionalAccessToken` serves all schemes. Its claims have no types.
    *
    * **Example** (Greeting users and anonymous visitors)
    *
    * ```ts
    * import { Effect, Layer, Option } from "effect"
    * import { HttpRouter, HttpServerResponse } from "effect/http"
-   * import { OptionalAccessToken } from "effect-oauth2"
    * import { auth } from "./auth.ts"
    *
    * export const Home = HttpRouter.add(
    *   "GET",
    *   "/",
-   *   Effect.map(OptionalAccessToken, (token) =>
+   *   Effect.map(auth.optionalToken, (token) =>
    *     HttpServerResponse.text(Option.isSome(token) ? `Welcome back, ${token.value.subject}` : "Welcome")
    *   )
    * ).pipe(auth.optional())
@@ -614,7 +614,7 @@ export interface OAuth2Scheme<
    * share one verifier.
    *
    * If the scheme's `provider` option is a `Config`, the layer reads it, and fails with a `ConfigError` if a value is
-   * missing.
+   * missing. If the option is another effect, such as `Provider.discover`, the layer runs it, and has its failures.
    *
    * **Example** (Providing a verifier to a scheme)
    *
@@ -631,7 +631,7 @@ export interface OAuth2Scheme<
    */
   readonly layer: <E, R>(
     verifier: Layer.Layer<TokenVerifier, E, R>
-  ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E | LayerError, R>
+  ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E | LayerError, R | LayerServices>
 
   /**
    * Creates the layer that sends a token with each request of a typed client, for `RpcClient` and `HttpApiClient`.
@@ -723,7 +723,7 @@ export interface OAuth2Scheme<
    * ```ts import.meta.vitest
    * import { Effect, Layer } from "effect"
    * import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
-   * import { AccessToken, OAuth2 } from "effect-oauth2"
+   * import { OAuth2 } from "effect-oauth2"
    *
    * const auth = OAuth2.authorizationCode("OAuth2", {
    *   authorizationUrl: "https://idp.example.com/authorize",
@@ -733,7 +733,7 @@ export interface OAuth2Scheme<
    * const Me = HttpRouter.add(
    *   "GET",
    *   "/me",
-   *   Effect.map(AccessToken, ({ subject }) => HttpServerResponse.text(subject))
+   *   Effect.map(auth.token, ({ subject }) => HttpServerResponse.text(subject))
    * ).pipe(auth.require("me"))
    *
    * const ask = (layer: ReturnType<typeof auth.layerTest>) =>
@@ -798,8 +798,16 @@ export type SchemeOf<
   Implies,
   Claims extends object,
   Wildcards extends boolean,
-  LayerError = never
-> = OAuth2Scheme<Name, Requirable<Scope, Wildcards>, WithWildcards<Implies, Scope, Wildcards>, Claims, LayerError>
+  LayerError = never,
+  LayerServices = never
+> = OAuth2Scheme<
+  Name,
+  Requirable<Scope, Wildcards>,
+  WithWildcards<Implies, Scope, Wildcards>,
+  Claims,
+  LayerError,
+  LayerServices
+>
 
 // GrantOfEach<"OAuth2", {}, "a" | "b"> -> NeedsGrant<"OAuth2", "a"> | NeedsGrant<"OAuth2", "b">. A scope of type
 // `string` -> NeedsGrant<"OAuth2", never>

@@ -31,6 +31,7 @@ import * as policies from "./claims/policy.ts"
 import * as verifier from "./jwt/verify.ts"
 import { refuseOption } from "../core/refuseOption.ts"
 import { requireHttpHosts, requireIssuer } from "../core/url.ts"
+import { nameMissingVariable } from "./report/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as KeySet from "./KeySet.ts"
 import { AuthorizationServerUnavailable, ConfigurationError } from "../core/SecurityError.ts"
@@ -116,7 +117,7 @@ export const layer = (
  *
  * **Details**
  *
- * A missing value fails the layer with a `ConfigError`.
+ * A missing value fails the layer with a `ConfigError`, which names the variable.
  *
  * **Example** (Reading options from the environment)
  *
@@ -140,7 +141,7 @@ export const layerConfig = (
   Layer.unwrap(
     Effect.flatMap(
       Effect.promise(() => import("effect/Config")),
-      ({ unwrap }) => Effect.map(unwrap(options), layer)
+      ({ unwrap }) => Effect.map(nameMissingVariable(unwrap(options)), layer)
     )
   )
 

@@ -26,6 +26,10 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
+import type { NeedsHttpClient } from "../core/missing.ts"
+import type { AuthorizationServerUnavailable, ConfigurationError } from "../core/SecurityError.ts"
+import { fetchEndpoints } from "./authorizationServer/endpoints.ts"
 import { otherClaims } from "./claims/profile.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { Options } from "./JwtVerifier.ts"
@@ -1455,6 +1459,61 @@ export const duende = (options: {
     },
     belowWithDevice("connect/authorize", "connect/token", "connect/deviceauthorization")
   )
+
+/**
+ * Fetches the endpoints of an issuer from its metadata, for the `provider` option of a scheme.
+ *
+ * **When to use**
+ *
+ * Use if the issuer comes from the environment, and you do not want to write its other URLs down.
+ *
+ * **Details**
+ *
+ * The scheme's layer fetches the metadata once when it is built (OpenID Connect Discovery 1.0 §4, RFC 8414 §3). Only
+ * documents contain the endpoints, so requests are not affected. The effect fails with one of these errors:
+ *
+ * | failure | cause |
+ * |---|---|
+ * | `ConfigurationError` | an option is not valid |
+ * | `AuthorizationServerUnavailable` | no metadata, metadata of another issuer, or metadata without an endpoint. A warning says which. |
+ *
+ * **Gotchas**
+ *
+ * The program does not start if the issuer is unreachable. To start without it, write the URLs into the scheme. On
+ * Cloudflare Workers, layers must not fetch.
+ *
+ * **Example** (Discovering the endpoints of an issuer from the environment)
+ *
+ * ```ts
+ * import { Config, Effect } from "effect"
+ * import { JwtVerifier, OAuth2, Provider } from "effect-oauth2"
+ *
+ * const issuer = Config.String("ISSUER")
+ *
+ * export const auth = OAuth2.authorizationCode("OAuth2", {
+ *   provider: Effect.flatMap(issuer, (issuer) => Provider.discover({ issuer })),
+ *   scopes: { me: "Read your profile" }
+ * })
+ *
+ * export const Authentication = auth.layer(JwtVerifier.layerConfig({ issuer, audience: Config.String("AUDIENCE") }))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const discover = (options: {
+  /** Identifier of the issuer, exactly as in its metadata. An `https` URL (`http` on loopback). */
+  readonly issuer: string
+  /** Hosts that plain http may reach, such as `keycloak:8080` in a container network. @default none */
+  readonly httpHosts?: ReadonlyArray<string>
+}): Effect.Effect<
+  { readonly endpoints: Endpoints },
+  ConfigurationError | AuthorizationServerUnavailable,
+  NeedsHttpClient
+> => {
+  const { httpHosts, issuer } = ownProperties(options)
+  return Effect.map(fetchEndpoints(issuer, httpHosts), (endpoints) => ({ endpoints }))
+}
 
 /**
  * Creates options for any provider that follows OpenID Connect Discovery and issues JWT access tokens.

@@ -60,6 +60,7 @@ import type { ClientSecret, OtherCredentials, Policy } from "./introspection/opt
 import * as verifier from "./introspection/verify.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
+import { nameMissingVariable } from "./report/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
 export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./introspection/options.ts"
@@ -139,6 +140,6 @@ export const layerConfig = (
   Layer.unwrap(
     Effect.flatMap(
       Effect.promise(() => import("effect/Config")),
-      ({ unwrap }) => Effect.map(unwrap(options), layer)
+      ({ unwrap }) => Effect.map(nameMissingVariable(unwrap(options)), layer)
     )
   )

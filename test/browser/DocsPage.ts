@@ -28,6 +28,15 @@ export class DocsPage {
     return self
   }
 
+  /** Returns `true` if the reader sees the page's button Authorize without scrolling. */
+  readonly showsAuthorize = () => this.isInView(this.page.locator(".scheme-container .btn.authorize"))
+
+  /** Returns how much each operation's lock stands out: the opacity of its icon. */
+  readonly lockOpacities = () =>
+    this.page
+      .locator(".authorization__btn svg")
+      .evaluateAll((icons) => icons.map((icon) => getComputedStyle(icon).opacity))
+
   readonly dialog = {
     open: () => this.page.locator(".scheme-container .btn.authorize").click(),
     close: () => this.page.locator(".modal-ux .btn-done").click(),

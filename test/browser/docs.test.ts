@@ -154,6 +154,24 @@ describe.skipIf(Chromium.missing)("the documentation page", () => {
       })
     )
 
+    it.effect(
+      "shows its button Authorize at 1280×800, and an optional lock that stands out no more than the others",
+      () =>
+        Effect.gen(function* () {
+          const { api } = yield* ItemsApi
+          const docs = yield* open(`${api}/docs`)
+          yield* Effect.promise(async () => {
+            assert.deepStrictEqual(docs.page.viewportSize(), { width: 1280, height: 800 })
+            assert.isTrue(await docs.showsAuthorize())
+            // GET /greeting is optional.
+            const [items, create, me, greeting, ...others] = await docs.lockOpacities()
+            assert.deepStrictEqual([create, me, greeting, others], [items, items, items, []])
+            await docs.page.setViewportSize({ width: 1280, height: 200 })
+            assert.isFalse(await docs.showsAuthorize(), "the check of the view finds a hidden button")
+          })
+        })
+    )
+
     it.effect("opens a dialog with the scopes selected, without a secret, and with its button in view", () =>
       Effect.gen(function* () {
         const { api } = yield* ItemsApi

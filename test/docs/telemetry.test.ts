@@ -9,6 +9,7 @@ import { once } from "node:events"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
+import { pathToFileURL } from "node:url"
 import { readSnippets } from "./snippets.ts"
 
 const source = "docs/guides/observability.md"
@@ -53,7 +54,9 @@ it.live("sends the documented counters and spans to a collector", () =>
     const { port, received } = yield* collector
     const file = join(folder, "telemetry.ts")
     writeFileSync(file, code.replace("localhost:4318", `127.0.0.1:${port}`))
-    const { Telemetry } = (yield* Effect.promise(() => import(file))) as { Telemetry: Layer.Layer<never> }
+    const { Telemetry } = (yield* Effect.promise(() => import(pathToFileURL(file).href))) as {
+      Telemetry: Layer.Layer<never>
+    }
     const App = HttpRouter.serve(Me).pipe(
       Layer.provideMerge(Layer.merge(Authentication, NodeHttpServer.layerTest)),
       Layer.provide(Telemetry)

@@ -1,6 +1,7 @@
 // Runs the tests in the snippet "Tests without a network", which docs.test.ts only compiles.
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { pathToFileURL } from "node:url"
 import { readSnippets } from "./snippets.ts"
 
 const source = "docs/guides/testing.md"
@@ -13,4 +14,4 @@ const folder = join(import.meta.dirname, ".testingGuide")
 mkdirSync(folder, { recursive: true })
 const file = join(folder, "testing.ts")
 writeFileSync(file, snippet.code)
-await import(file)
+await import(pathToFileURL(file).href)

@@ -1,9 +1,12 @@
 /** A scheme takes its URLs from a provider, at once or when its layer is built. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Config, ConfigProvider, Effect, Exit, Layer } from "effect"
-import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer } from "effect"
+import { FetchHttpClient, type HttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { OAuth2, Provider } from "effect-oauth2"
+import { TestClock } from "effect/testing"
+import { JwtVerifier, OAuth2, Provider, type SecurityError } from "effect-oauth2"
+import { TestIssuer } from "effect-oauth2/testing"
+import { withLogs } from "../support/keySets.ts"
 import { Verifier } from "../support/TestVerifier.ts"
 import { serve } from "../support/web.ts"
 
@@ -79,6 +82,13 @@ describe("the provider option", () => {
       const error = Cause.squash(exit.cause)
       assert(error instanceof Config.ConfigError)
       assert.include(error.message, "AUTH0_DOMAIN")
+      // The verifier is built first, and says that the variable is missing.
+      const both = scheme.layer(JwtVerifier.layerConfig(fromEnvironment)).pipe(Layer.provide(FetchHttpClient.layer))
+      const { message } = yield* Effect.flip(Effect.scoped(Layer.build(both.pipe(withEnvironment({})))))
+      assert.include(
+        message,
+        "The configuration value AUTH0_DOMAIN is missing or empty. Set the variable AUTH0_DOMAIN."
+      )
     })
   )
 
@@ -111,6 +121,134 @@ describe("the provider option", () => {
       )
       assert.strictEqual((yield* send("/")).status, 204)
     })
+  )
+})
+
+describe("Provider.discover", () => {
+  const issuer = "https://issuer.test"
+  const discovered = (options: Parameters<typeof Provider.discover>[0] = { issuer }) =>
+    OAuth2.authorizationCode("Discovered", { provider: Provider.discover(options), scopes })
+  const found = { authorizationUrl: `${issuer}/authorize`, tokenUrl: `${issuer}/token` }
+
+  it.effect("gives a scheme the endpoints in the issuer's metadata when its layer is built", () =>
+    Effect.gen(function* () {
+      const scheme = discovered()
+      const Api = HttpApi.make("api")
+        .add(HttpApiGroup.make("group").add(HttpApiEndpoint.get("get", "/")).middleware(scheme.require("me")))
+        .pipe(OAuth2.secured, OAuth2.openApi)
+      const Handlers = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.void))
+      const send = yield* serve(
+        HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+          Layer.provide(Handlers),
+          Layer.provide(scheme.layer(verifier)),
+          Layer.provide(HttpServer.layerServices),
+          Layer.provide(Layer.succeedContext(yield* Effect.context<HttpClient.HttpClient>()))
+        )
+      )
+      const { body } = yield* send("/openapi.json")
+      assert.include(body, `"authorizationUrl":"${found.authorizationUrl}","tokenUrl":"${found.tokenUrl}"`)
+      const { requests } = yield* TestIssuer
+      assert.deepStrictEqual(
+        (yield* requests).map(({ endpoint }) => endpoint),
+        ["openid-configuration"]
+      )
+    }).pipe(Effect.provide(TestIssuer.layer({ issuer })))
+  )
+
+  it.effect("combines with the configuration", () =>
+    Effect.gen(function* () {
+      const provider = Effect.flatMap(Config.String("ISSUER"), (issuer) => Provider.discover({ issuer }))
+      const scheme = OAuth2.authorizationCode("Discovered", { provider, scopes })
+      yield* Effect.scoped(Layer.build(scheme.layer(verifier).pipe(withEnvironment({ ISSUER: issuer }))))
+      assert.deepStrictEqual(scheme.flows, { authorizationCode: found })
+      const exit = yield* Effect.exit(Effect.scoped(Layer.build(scheme.layer(verifier).pipe(withEnvironment({})))))
+      assert.include(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), "ISSUER")
+    }).pipe(Effect.provide(TestIssuer.layer({ issuer })))
+  )
+
+  const fails = (
+    name: string,
+    body: string | undefined,
+    reason: SecurityError.AuthorizationServerUnavailable["reason"],
+    message: string
+  ) =>
+    it.effect(`fails the scheme's layer and logs why: ${name}`, () =>
+      withLogs((logs) =>
+        Effect.gen(function* () {
+          const { respond } = yield* TestIssuer
+          yield* respond("discovery", body === undefined ? "unreachable" : { body })
+          const error = yield* Effect.flip(Effect.scoped(Layer.build(discovered().layer(verifier))))
+          assert.deepInclude(error, { _tag: "AuthorizationServerUnavailable", issuer, reason })
+          const metadata = `${issuer}/.well-known/openid-configuration`
+          assert.deepStrictEqual(
+            logs.map(({ level, message }) => [level, message]),
+            [
+              [
+                "Warn",
+                `The endpoints of the issuer could not be fetched. The request for the metadata at ${metadata} got ${message}. Check the issuer option, or write the URLs into the scheme.`
+              ]
+            ]
+          )
+          assert.deepInclude(logs[0]?.annotations, { issuer, reason, url: metadata })
+        }).pipe(Effect.provide(TestIssuer.layer({ issuer })))
+      )
+    )
+  fails("the issuer is unreachable", undefined, "Unreachable", "no response")
+  fails(
+    "the metadata is of another issuer",
+    JSON.stringify({
+      issuer: `${issuer}/`,
+      authorization_endpoint: "https://a.test/",
+      token_endpoint: "https://a.test/"
+    }),
+    "IssuerMismatch",
+    "a document that cannot be used: its metadata names another issuer. Set the issuer option to the exact string in the metadata, including a trailing slash"
+  )
+  fails(
+    "the metadata has no endpoint",
+    JSON.stringify({ issuer, token_endpoint: "https://a.test/" }),
+    "BadResponse",
+    "a response that is not valid: it has no authorization_endpoint"
+  )
+  fails(
+    "an endpoint is not https",
+    JSON.stringify({ issuer, authorization_endpoint: "https://a.test/", token_endpoint: "http://a.test/" }),
+    "BadResponse",
+    "a response that is not valid: its token_endpoint is http, not https"
+  )
+
+  it.effect("stops waiting for the metadata after 10 seconds", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* TestIssuer
+      yield* respond("discovery", { delay: "1 minute" })
+      const fiber = yield* Effect.forkChild(Effect.flip(Effect.scoped(Layer.build(discovered().layer(verifier)))))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepInclude(yield* Fiber.join(fiber), { _tag: "AuthorizationServerUnavailable", reason: "Timeout" })
+    }).pipe(Effect.provide(TestIssuer.layer({ issuer })))
+  )
+
+  it.effect("refuses options that cannot work", () =>
+    Effect.gen(function* () {
+      for (const [options, setting] of [
+        [{ issuer: "http://issuer.test" }, "issuer"],
+        [{ issuer: `${issuer}/.well-known/openid-configuration` }, "issuer"],
+        [{ issuer, httpHosts: "keycloak" as never }, "httpHosts"]
+      ] as const) {
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(discovered(options).layer(verifier))))
+        assert.deepInclude(error, { _tag: "ConfigurationError", setting })
+      }
+    }).pipe(Effect.provide(TestIssuer.layer({ issuer })))
+  )
+
+  it.effect("does not end in time for a document without the layer", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* TestIssuer
+      yield* respond("discovery", { delay: "1 minute" })
+      assert.throws(
+        () => discovered().flows,
+        /^OAuth2\.authorizationCode\("Discovered"\): the URLs of the provider option are not available\. Build the scheme's layer before the document\.$/
+      )
+    }).pipe(Effect.provide(TestIssuer.layer({ issuer })))
   )
 })
 

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { get } from "node:http"
-import { dirname, join } from "node:path"
+import { dirname, join, sep } from "node:path"
 import { freePort, start } from "../support/program.ts"
 
 const root = join(import.meta.dirname, "..", "..")
@@ -98,7 +98,7 @@ describe("a program that starts", () => {
         // Nobody knows a port of the operating system's choice before the program itself does.
         return /createServer|NodeHttpServer\.layer/.test(text) && !/port: 0|layerTest/.test(text)
       })
-      .map((file) => `${dirname(file).split("/").slice(0, 2).join("/")}/main.ts`)
+      .map((file) => `${dirname(file).split(sep).slice(0, 2).join("/")}/main.ts`)
       // The folder support has no program of its own.
       .filter((file) => existsSync(join(root, file)))
     assert.isNotEmpty(listens)

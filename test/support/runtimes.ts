@@ -7,6 +7,7 @@ export const leftOut = (names: ReadonlyArray<string>, folder: string): string =>
   `The tests leave out ${names.join(", ")}. To run them, install these programs with: npm ci --prefix ${folder}\n`
 
 export default (): void => {
+  if (process.platform === "win32") process.stderr.write("The tests leave out signals, which Windows does not have.\n")
   for (const [folder, { missing }] of Object.entries({ clients, documents, runtimes })) {
     const names = missing()
     if (names.length > 0) process.stderr.write(leftOut(names, folder))

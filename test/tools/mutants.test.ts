@@ -140,7 +140,7 @@ describe("the files to mutate", () => {
     )
   })
 
-  it("stay valid with a mutant, and when instrumented", () => {
+  it("stay valid with a mutant, and when instrumented", { timeout: 60_000 }, () => {
     // The property is not in the types of the compiler. Compiling the files instead takes 10 times as long.
     const isValid = (source: string) => {
       const file = ts.createSourceFile("source.ts", source, ts.ScriptTarget.Latest)

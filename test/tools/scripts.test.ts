@@ -10,6 +10,7 @@ import { afterAll } from "vitest"
 interface Manifest {
   readonly scripts?: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
+  readonly engines?: Readonly<Record<string, string>>
 }
 
 const root = join(import.meta.dirname, "..", "..")
@@ -104,24 +105,28 @@ const runOn = (version: string) => {
 }
 
 describe("a Node that is too old", () => {
-  const needed = Number(read(".nvmrc"))
+  const installed = Number(read(".nvmrc"))
 
-  it("ends a script with one sentence that says what to do", () => {
-    assert.deepStrictEqual(runOn("20.20.2"), {
+  it.each(["20.20.2", "22.18.9"])("ends a script with one sentence that says what to do: %s", (version) => {
+    assert.deepStrictEqual(runOn(version), {
       status: 1,
       stdout: "",
       stderr:
-        `This repository needs Node ${needed} or later, but this is Node 20.20.2: run "npm ci --ignore-scripts=false", ` +
-        `which installs Node ${needed} into node_modules, or install Node ${needed} yourself.\n`
+        `This repository needs Node 22.19 or later, but this is Node ${version}: run "npm ci --ignore-scripts=false", ` +
+        `which installs Node ${installed} into node_modules, or install Node ${installed} yourself.\n`
     })
   })
 
-  it.each([`${needed}.0.0`, `${needed + 1}.2.3`, "100.0.0"])("is not %s", (version) => {
+  it("is older than the versions that the package supports", () => {
+    assert.strictEqual((JSON.parse(read("package.json")) as Manifest).engines?.["node"], ">=22.19.0")
+  })
+
+  it.each(["22.19.0", "22.20.0", "23.0.0", "26.2.3", "100.0.0"])("is not %s", (version) => {
     assert.deepStrictEqual(runOn(version), { status: 0, stdout: "1\n", stderr: "" })
   })
 
   it("is older than the Node that npm ci installs", () => {
-    assert.strictEqual(/^\^(\d+)\./.exec(manifest("package.json").devDependencies?.["node"] ?? "")?.[1], `${needed}`)
+    assert.strictEqual(/^\^(\d+)\./.exec(manifest("package.json").devDependencies?.["node"] ?? "")?.[1], `${installed}`)
   })
 
   it.each(scripts.filter(({ script }) => script.startsWith("node ")))("is noticed by $name", ({ script }) => {

@@ -58,7 +58,7 @@ let folder = ""
 
 beforeAll(() => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), "effect-oauth2-types-")))
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "dir")
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"), "junction")
   mkdirSync(join(folder, "types"))
   for (const name of sources) {
     // Without its directives, the compiler reports the suppressed errors. Line numbers stay the same.

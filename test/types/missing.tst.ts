@@ -2,7 +2,15 @@
 import { Config, Effect, Layer } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { AccessToken, JwtVerifier, KeySet, OAuth2, Provider, TokenIntrospection } from "effect-oauth2"
+import {
+  AccessToken,
+  JwtVerifier,
+  KeySet,
+  OAuth2,
+  Provider,
+  type SecurityError,
+  TokenIntrospection
+} from "effect-oauth2"
 import { describe, expect, test } from "tstyche"
 import { auth, get, type Grant } from "./support.ts"
 
@@ -95,6 +103,19 @@ describe("a provider from the configuration", () => {
     expect<Layer.Error<ReturnType<typeof late.layer<never, never>>>>().type.toBe<Config.ConfigError>()
     const plain = OAuth2.authorizationCode("Plain", { provider: auth0, scopes })
     expect<Layer.Error<ReturnType<typeof plain.layer<never, never>>>>().type.toBe<never>()
+  })
+
+  test("adds the failures and the HTTP client of discovery to the scheme's layer", () => {
+    const provider = Effect.flatMap(Config.String("ISSUER"), (issuer) => Provider.discover({ issuer }))
+    const late = OAuth2.authorizationCode("Late", { provider, scopes })
+    type Late = ReturnType<typeof late.layer<never, never>>
+    expect<Layer.Error<Late>>().type.toBe<
+      Config.ConfigError | SecurityError.ConfigurationError | SecurityError.AuthorizationServerUnavailable
+    >()
+    expect<Layer.Services<Late>>().type.toBe<Effect.Services<ReturnType<typeof Provider.discover>>>()
+    // @ts-expect-error an HTTP client: Layer.provide(FetchHttpClient.layer)
+    run(Layer.launch(late.layer(Layer.empty as never)))
+    run(Layer.launch(late.layer(Verifier).pipe(Layer.provide(FetchHttpClient.layer), Layer.orDie)))
   })
 
   test("must have the endpoints of the flow", () => {

@@ -1,5 +1,6 @@
-import { assert, describe } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Config, Duration, Effect, Exit, Layer, Redacted } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { JwtVerifier, SecurityError, TokenVerifier } from "effect-oauth2"
 import { assertRefused, audience, issuer, mint, outcome, test, verifyWith } from "../support/jwts.ts"
@@ -146,6 +147,33 @@ describe("JwtVerifier", () => {
         assert.strictEqual(verified.subject, "demo")
         const error = yield* verify.pipe(Effect.provide(layer), provider({ ISSUER: issuer }), Effect.flip)
         assert.strictEqual(error._tag, "ConfigError")
+        assert.include(
+          error.message,
+          "The configuration value AUDIENCE is missing or empty. Set the variable AUDIENCE."
+        )
       }))
+
+    it.effect("says that a variable is missing or empty, and which, also in a nested configuration", () =>
+      Effect.gen(function* () {
+        const messageOf = (config: Config.Config<string>, env: Record<string, string>) =>
+          Effect.scoped(
+            Layer.build(JwtVerifier.layerConfig({ issuer: config, audience: Config.succeed(audience) }))
+          ).pipe(
+            Effect.provide([FetchHttpClient.layer, ConfigProvider.layer(ConfigProvider.fromEnv({ env }))]),
+            Effect.flip,
+            Effect.map(({ message }) => message)
+          )
+        const missing = (name: string) =>
+          `The configuration value ${name} is missing or empty. Set the variable ${name}.`
+        assert.include(yield* messageOf(Config.String("ISSUER"), {}), missing("ISSUER"))
+        assert.include(yield* messageOf(Config.String("ISSUER"), { ISSUER: "" }), missing("ISSUER"))
+        assert.include(yield* messageOf(Config.NonEmptyString("ISSUER"), { ISSUER: "" }), missing("ISSUER"))
+        const url = Config.map(Config.URL("ISSUER"), ({ href }) => href)
+        assert.include(yield* messageOf(url, {}), missing("ISSUER"))
+        assert.include(yield* messageOf(Config.nested(Config.String("ISSUER"), "AUTH"), {}), missing("AUTH_ISSUER"))
+        // A value that is there keeps the error of Effect.
+        assert.notInclude(yield* messageOf(url, { ISSUER: "no url" }), "is missing")
+      })
+    )
   })
 })
