@@ -222,7 +222,11 @@ export const make = <
   })
   const scheme = schemes.make(name, {
     source,
-    isMachine: (token) => isMachine(token) === true,
+    isMachine: (token) => {
+      // Only `true` counts: a function of a JavaScript program may return another value, such as a promise.
+      const result: unknown = isMachine(token)
+      return result === true
+    },
     definition: securitySchemeObject.make(
       ownProperties({ ...options, flows: () => flowsOf.current, openIdConnectUrl, definition })
     ),

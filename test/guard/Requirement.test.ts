@@ -119,7 +119,7 @@ const partOf = (arrows: Arrows, stack: ReadonlyArray<Tree>) => {
   // The members of a scheme that the decision uses.
   const scheme = {
     implication: implication.make("test", names, implies(arrows), false),
-    isMachine: (_: VerifiedToken): boolean => false,
+    isMachine: ({ subject }: VerifiedToken): boolean => subject === "machine",
     settings: (scopes) => ({ responses: "fastapi", realm: "test", scopes, renderers: {} })
   } as Scheme
   const policy = stack.reduce<RequirementPolicy>(

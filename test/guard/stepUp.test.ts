@@ -1,6 +1,6 @@
 /** Requirements on the user's authentication (RFC 9470), with real tokens and a test clock. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
+import { Clock, DateTime, Duration, Effect, Inspectable, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
@@ -150,7 +150,7 @@ describe("a requirement on the time of the authentication", () => {
     undefined,
     {}
   ]) {
-    it(`throws at start-up for the duration ${String(duration)}`, () => {
+    it(`throws at start-up for the duration ${Inspectable.toStringUnknown(duration)}`, () => {
       assert.throws(
         () => Requirement.authenticatedWithin(duration as Duration.Input),
         TypeError,
