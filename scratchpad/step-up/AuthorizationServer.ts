@@ -108,7 +108,7 @@ const configuration = (key: jose.JWK): Configuration => ({
     const grant = entities.AuthorizationCode ?? entities.RefreshToken
     return grant === undefined
       ? undefined
-      : { acr: grant["acr"], amr: grant["amr"], auth_time: grant["authTime"] as number | undefined }
+      : { acr: grant["acr"], amr: grant["amr"], auth_time: grant["authTime"] }
   },
   features: {
     devInteractions: { enabled: false },

@@ -1,6 +1,6 @@
 /** Requirements on the user's authentication (RFC 9470), with real tokens and a test clock. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, DateTime, Duration, Effect, Inspectable, Layer, Option, Redacted } from "effect"
+import { Clock, DateTime, Duration, Effect, Inspectable, Layer, Option, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
@@ -473,6 +473,29 @@ describe("the proof of an authentication", () => {
         const token = yield* mint({ acr: "mfa", authenticatedAgo: 0, scopes: ["pay"], lifetime: "2 hours" })
         assert.strictEqual((yield* send(path, token)).body, "mfa", path)
       }
+    }).pipe(Effect.provide(jwt))
+  )
+
+  it.effect("of an outer requirement stays inside other middleware, if the token reports the same authentication", () =>
+    Effect.gen(function* () {
+      class Between extends HttpApiMiddleware.Service<Between>()("test/Between") {}
+      const endpoint = HttpApiEndpoint.get("get", "/", { success: Schema.String })
+        .middleware(auth.require(recently))
+        .middleware(Between)
+        .middleware(auth.require(strong))
+      const Api = HttpApi.make("api").add(HttpApiGroup.make("group").add(endpoint))
+      const { mint, send } = yield* app(
+        HttpApiBuilder.layer(Api).pipe(
+          Layer.provide(
+            HttpApiBuilder.group(Api, "group", (handlers) =>
+              handlers.handle("get", () => Effect.as(auth.granted(strong, recently), "open"))
+            )
+          ),
+          Layer.provide([HttpServer.layerServices, Layer.succeed(Between, (handler) => handler)])
+        )
+      )
+      const token = yield* mint({ acr: "mfa", authenticatedAgo: 0 })
+      assert.strictEqual((yield* send("/", token)).body, '"open"')
     }).pipe(Effect.provide(jwt))
   )
 

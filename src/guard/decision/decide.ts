@@ -30,6 +30,7 @@ import * as Origin from "../scheme/origin.ts"
 import { type Authentication, Proof, type Scheme } from "../scheme/scheme.ts"
 import { fill } from "./fill.ts"
 import type { Place } from "./place.ts"
+import { advise } from "./stepUpAdvice.ts"
 import * as report from "./report.ts"
 
 // The types of the public API (`SecurityRequirement`, `auth.prove`) describe what a handler returns, needs and fails
@@ -157,8 +158,11 @@ const failing = (
   refused: Refused | undefined,
   failure: Effect.Effect<never, SecurityError>
 ): Effect.Effect<never, SecurityError> => {
-  const reported = refused === undefined ? undefined : reportRefused(self, refused)
-  return reported === undefined ? failure : Effect.andThen(reported, failure)
+  if (refused === undefined) return failure
+  const reported = reportRefused(self, refused)
+  const advice = advise(refused.refusal.error, refused.accessToken, refused.reporter)
+  const failing = reported === undefined ? failure : Effect.andThen(reported, failure)
+  return advice === undefined ? failing : Effect.andThen(advice, failing)
 }
 
 /** Reports a grant for each scheme. Without anybody who records decisions, the result is available now. */
