@@ -48,7 +48,8 @@ export const ofType = <A>(
         const { locations: _, type: __, ...members } = detail
         // An object that does not decode grants nothing. The other objects stay what they are.
         return Effect.orElseSucceed(
-          Effect.map(decode(members), (decoded) => [decoded]),
+          // Without a prototype, so that a polluted `Object.prototype` adds no member.
+          Effect.map(decode(ownProperties(members)), (decoded) => [decoded]),
           (): ReadonlyArray<A> => []
         )
       }),

@@ -1,6 +1,6 @@
 /** Requirements on `authorization_details` (RFC 9396), with JWTs and introspection. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Layer, Redacted, Schema } from "effect"
+import { Clock, DateTime, Effect, Layer, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { AccessToken, JwtVerifier, OAuth2, Requirement, TokenIntrospection, TokenVerifier } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
@@ -171,6 +171,24 @@ describe("Requirement.authorizationDetails", () => {
       )
       assert.strictEqual(status, 403)
     }).pipe(Effect.scoped, Effect.runPromise)
+  })
+
+  it("takes no member from a polluted prototype", async () => {
+    const polluted = Object.prototype as unknown as Record<string, unknown>
+    polluted["creditor"] = "acme"
+    try {
+      const token = AccessToken.make({
+        subject: "demo",
+        scopes: [],
+        issuer: "test",
+        expiresAt: DateTime.makeUnsafe(0),
+        authorizationDetails: [{ type: "payment", actions: ["initiate"] }]
+      })
+      const decoded = await Effect.runPromise(AccessToken.authorizationDetails(token, "payment", Payment))
+      assert.strictEqual(decoded.length, 0)
+    } finally {
+      delete polluted["creditor"]
+    }
   })
 
   it("throws at start-up for a type that is not a text", () => {
