@@ -72,8 +72,8 @@ describe("auth.granted of an authentication", () => {
     get(pay).pipe(auth.require("me"), OAuth2.secured)
     // @ts-expect-error A handler needs the authentication `authenticated within 5 minutes` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(pay).pipe(auth.require(Requirement.authenticatedWithin("1 hour")), OAuth2.secured)
-    // @ts-expect-error A handler needs the authentication `acr phr`, `acr mfa` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
-    get(auth.granted(strong)).pipe(auth.require(Requirement.acr("pwd", "mfa")), OAuth2.secured)
+    // @ts-expect-error A handler needs the authentication `acr phr` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
+    get(auth.granted(Requirement.acr("phr"))).pipe(auth.require(strong), OAuth2.secured)
     // @ts-expect-error A handler needs the authentication `authenticated within 5 minutes` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.
     get(pay).pipe(auth.optional(recently), OAuth2.secured)
     // @ts-expect-error A handler needs the authentication `authenticated within 5 minutes` of the scheme `OAuth2`, but no requirement around it proves this. Use auth.require.

@@ -17,7 +17,7 @@ const exceptions: Readonly<Record<string, Loads>> = {
   // The test issuer signs tokens.
   "effect-oauth2/testing": {
     ...everyEntryPoint,
-    "effect-oauth2": { modules: 3, bytes: 75_000 },
+    "effect-oauth2": { modules: 3, bytes: 83_000 },
     jose: { modules: 46, bytes: 130_000 }
   },
   // The middleware of effect/ai loads its server, its protocols and effect/rpc.
@@ -42,6 +42,6 @@ export const typeBudget: TypeCost = { Instantiations: 76_500, Types: 7_400 }
  * 9 kB more of Effect in the client than rolldown does.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 44_000, ownAndJose: 30_000 },
-  handler: { added: 77_000, ownAndJose: 53_000 }
+  client: { added: 46_000, ownAndJose: 33_000 },
+  handler: { added: 79_000, ownAndJose: 55_500 }
 }
