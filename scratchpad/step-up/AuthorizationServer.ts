@@ -106,9 +106,7 @@ const configuration = (key: jose.JWK): Configuration => ({
   // A refreshed token keeps the authentication of the code.
   extraTokenClaims: ({ oidc: { entities } }) => {
     const grant = entities.AuthorizationCode ?? entities.RefreshToken
-    return grant === undefined
-      ? undefined
-      : { acr: grant["acr"], amr: grant["amr"], auth_time: grant["authTime"] }
+    return grant === undefined ? undefined : { acr: grant["acr"], amr: grant["amr"], auth_time: grant["authTime"] }
   },
   features: {
     devInteractions: { enabled: false },

@@ -378,7 +378,10 @@ describe("the order of the decision", () => {
               handlers.handle("get", () => Effect.asVoid(auth.granted(strong)))
             )
           ),
-          Layer.provide([HttpServer.layerServices, Layer.succeed(Between, (handler) => Effect.andThen(Effect.void, handler))])
+          Layer.provide([
+            HttpServer.layerServices,
+            Layer.succeed(Between, (handler) => Effect.andThen(Effect.void, handler))
+          ])
         )
       )
       const ask = (token: Parameters<typeof mint>[0]) =>
@@ -491,7 +494,10 @@ describe("the proof of an authentication", () => {
               handlers.handle("get", () => Effect.as(auth.granted(strong, recently), "open"))
             )
           ),
-          Layer.provide([HttpServer.layerServices, Layer.succeed(Between, (handler) => Effect.andThen(Effect.void, handler))])
+          Layer.provide([
+            HttpServer.layerServices,
+            Layer.succeed(Between, (handler) => Effect.andThen(Effect.void, handler))
+          ])
         )
       )
       const token = yield* mint({ acr: "mfa", authenticatedAgo: 0 })
