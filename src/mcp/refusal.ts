@@ -1,6 +1,7 @@
 /** Converts a security error to the response of an MCP server: status and challenge for HTTP, and a JSON-RPC error. */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
 import * as HttpEffect from "effect/http/HttpEffect"
@@ -37,7 +38,10 @@ const codes: Readonly<Record<SecurityError["_tag"], number>> = {
   NotAuthenticated: -32001,
   InvalidRequest: -32001,
   InvalidToken: -32001,
+  InvalidDpopProof: -32001,
+  UseDpopNonce: -32001,
   InsufficientScope: -32003,
+  InsufficientUserAuthentication: -32003,
   AuthorizationServerUnavailable: -32004
 }
 
@@ -83,21 +87,18 @@ const refusalOf = (error: SecurityError, endpoint: Endpoint | undefined): Refusa
 }
 
 const challengesOf = (parts: ReadonlyArray<Part>): ReadonlyArray<string> =>
-  Array.from(
-    new Set(parts.flatMap(({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []))
-  )
+  Array.from(new Set(parts.flatMap(({ error, settings }) => Challenge.answer(error, settings).challenges)))
 
 // One HTTP response may have to answer several refused messages, if a batch reaches the server.
 const refusals = new WeakMap<object, Array<Refusal>>()
 
-/** The answer to all refusals of a response. */
-interface Answer extends Challenge.Answer {
-  readonly challenges: ReadonlyArray<string>
-}
-
-const answerTo = (refusals: ReadonlyArray<Refusal>): Answer => {
-  // A missing scope comes first, because the token itself is valid.
-  const first = refusals.find(({ error }) => error._tag === "InsufficientScope") ?? refusals[0]
+/** Returns one answer to all refusals of a response. */
+const answerTo = (refusals: ReadonlyArray<Refusal>): Challenge.Answer => {
+  // A missing authentication or scope comes first, because the token itself is valid.
+  const first =
+    refusals.find(({ error }) => error._tag === "InsufficientUserAuthentication") ??
+    refusals.find(({ error }) => error._tag === "InsufficientScope") ??
+    refusals[0]
   if (first === undefined) throw new Error("A refused message has no refusal. This is a bug in effect-oauth2.")
   const { error, settings } = first
   // The alternatives of a requirement have a challenge each. Otherwise, one challenge names the scopes of all messages.
@@ -110,13 +111,16 @@ const answerTo = (refusals: ReadonlyArray<Refusal>): Answer => {
     same.flatMap(({ settings }) => settings.scopes),
     []
   )
-  return { ...Challenge.answer(error, { ...settings, scopes }), challenges: [] }
+  return Challenge.answer(error, { ...settings, scopes })
 }
 
 /** Returns the JSON-RPC error that represents a refusal. */
 const errorOf = ({ error, parts, settings }: Refusal): Refused => {
   const { body } = Challenge.answer(error, settings)
-  const scopes = error._tag === "InsufficientScope" && error.missing.length > 0 ? settings.scopes.join(" ") : undefined
+  const isStepUp = error._tag === "InsufficientUserAuthentication"
+  const namesScopes = (error._tag === "InsufficientScope" || isStepUp) && error.missing.length > 0
+  const scopes = namesScopes && settings.scopes.length > 0 ? settings.scopes.join(" ") : undefined
+  const maxAge = isStepUp && Object.hasOwn(error, "maxAge") ? error.maxAge : undefined
   const resourceMetadata = own(settings, "resourceMetadata")
   const challenges = error._tag === "AuthorizationServerUnavailable" ? [] : challengesOf(parts)
   return new Refused({
@@ -125,6 +129,8 @@ const errorOf = ({ error, parts, settings }: Refusal): Refused => {
     data: {
       ...(challenges.length === 0 ? {} : { challenge: challenges.join(", ") }),
       ...(scopes === undefined ? {} : { scope: scopes }),
+      ...(isStepUp && error.acrValues.length > 0 ? { acr_values: error.acrValues.join(" ") } : {}),
+      ...(maxAge === undefined ? {} : { max_age: Math.floor(Duration.toSeconds(maxAge)) }),
       ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata })
     }
   })

@@ -2,12 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { OAuth2, Requirement } from "effect-oauth2"
-import { combine, type RequirementPolicy, part } from "../../src/guard/requirement/policy.ts"
+import { OAuth2, Requirement, type VerifiedToken } from "effect-oauth2"
+import { combine, type Part, type RequirementPolicy, part } from "../../src/guard/requirement/policy.ts"
 import { alternatives, maxAlternatives } from "../../src/guard/requirement/expression.ts"
 import { ofItem } from "../../src/guard/requirement/item.ts"
 import * as implication from "../../src/guard/scheme/implication.ts"
-import { decide } from "../../src/guard/requirement/refuse.ts"
+import * as refuse from "../../src/guard/requirement/refuse.ts"
 import type { Scheme } from "../../src/guard/scheme/scheme.ts"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { Verifier, verified } from "../support/TestVerifier.ts"
@@ -105,11 +105,21 @@ const schemeOf = (arrows: Arrows) => {
   })
 }
 
+/** Decides about a token. A requirement without an authentication never asks for one. */
+const decide = (part: Part, outer: ReadonlyArray<string>, token: VerifiedToken) =>
+  Effect.withFiber((fiber) =>
+    Effect.map(refuse.decide(part, outer, token, fiber), (error) => {
+      assert(error?._tag !== "InsufficientUserAuthentication")
+      return error
+    })
+  )
+
 /** Returns the single part of nested requirements, given outermost first. */
 const partOf = (arrows: Arrows, stack: ReadonlyArray<Tree>) => {
   // The members of a scheme that the decision uses.
   const scheme = {
     implication: implication.make("test", names, implies(arrows), false),
+    isMachine: ({ subject }: VerifiedToken): boolean => subject === "machine",
     settings: (scopes) => ({ responses: "fastapi", realm: "test", scopes, renderers: {} })
   } as Scheme
   const policy = stack.reduce<RequirementPolicy>(

@@ -225,7 +225,16 @@ for (const [name, adapter] of Object.entries(adapters)) {
               Effect.provideService(secret, key, forge(genuine, { request }))
             )
           )
-          assert.hasAllKeys(genuine, ["scheme", "origin", "token", "scopes", "filled", "credential", "invalidations"])
+          assert.hasAllKeys(genuine, [
+            "scheme",
+            "origin",
+            "token",
+            "scopes",
+            "filled",
+            "credential",
+            "authentications",
+            "invalidations"
+          ])
           assert.hasAllKeys((genuine as { readonly origin: object }).origin, ["request"])
           const { send } = yield* serveWithLog(
             adapter.make([

@@ -69,7 +69,8 @@ const sendTwice = (cause: Cause) =>
     yield* TestClock.setTime(1_000_000)
     const { mint, respond } = yield* TestIssuer
     for (const [endpoint, answer] of cause.answers ?? []) yield* respond(endpoint, answer)
-    const app = yield* HttpRouter.toHttpEffect(Route.pipe(Layer.provide(auth.layer(verifierOf(cause)))))
+    const route = HttpRouter.add("GET", "/", HttpServerResponse.empty()).pipe(auth.require(...(cause.requires ?? [])))
+    const app = yield* HttpRouter.toHttpEffect(route.pipe(Layer.provide(auth.layer(verifierOf(cause)))))
     const statuses: Array<number> = []
     for (const subject of ["alice", "bob"]) {
       const token = cause.token ?? (yield* mint({ subject, scopes: ["read"], ...cause.mint, ...signedWith(cause) }))

@@ -1,6 +1,6 @@
 /** Mistakes of configuration and of clients, the message that each of them causes, and what to do. */
 import type { JwtVerifier } from "effect-oauth2"
-import { Provider } from "effect-oauth2"
+import { Provider, Requirement } from "effect-oauth2"
 import type { IssuerResponse, Endpoint, MintOptions } from "effect-oauth2/testing"
 
 export interface Cause {
@@ -23,6 +23,8 @@ export interface Cause {
   /** Credentials instead of a minted token. */
   readonly token?: string
   readonly several?: true
+  /** What the route requires. Default: a valid token. */
+  readonly requires?: ReadonlyArray<Requirement.Requirement<never, never, never, never>>
   /** Responses of the authorization server. */
   readonly answers?: ReadonlyArray<readonly [endpoint: Endpoint | "discovery", answer: IssuerResponse]>
 }
@@ -55,6 +57,12 @@ export const causes: ReadonlyArray<Cause> = [
     outcome: "SeveralCredentials",
     several: true,
     fix: "Let only the client, or only the proxy, send the header."
+  },
+  {
+    status: 401,
+    symptom: "The token does not say how the user authenticated",
+    requires: [Requirement.acr("mfa"), Requirement.authenticatedWithin("5 minutes")],
+    fix: "Configure the access token at the issuer. Many issuers write `acr` and `auth_time` only into the ID token. [Step-up authentication](guides/step-up.md) lists the accepted types."
   },
   {
     status: 401,

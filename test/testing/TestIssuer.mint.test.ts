@@ -50,6 +50,12 @@ describe("TestIssuer.mint", () => {
     ["a subject", { subject: "alice" }, { sub: "alice" }],
     ["audiences", { audience: ["a", "b"] }, { aud: ["a", "b"] }],
     ["a lifetime", { lifetime: "1 hour" }, { iat: 0, exp: 3600 }],
+    [
+      "the authentication and its details",
+      { acr: "mfa", amr: ["pwd", "otp"], authenticatedAgo: "-5 minutes", authorizationDetails: [{ type: "a" }] },
+      { acr: "mfa", amr: ["pwd", "otp"], auth_time: 300, authorization_details: [{ type: "a" }] }
+    ],
+    ["no claims of an authentication by default", {}, {}, ["acr", "amr", "auth_time", "authorization_details"]],
     ["any claims", { claims: { iss: 1, tenant: { id: null } } }, { iss: 1, tenant: { id: null } }],
     ["no claims that without lists", { without: ["exp", "aud"] }, {}, ["exp", "aud"]],
     ["no claims that both claims and without list", { claims: { x: 1 }, without: ["x"] }, {}, ["x"]],

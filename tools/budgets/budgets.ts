@@ -50,6 +50,6 @@ export const typeBudget: TypeCost = { Instantiations: 76_500, Types: 7_400 }
  * 9 kB more of Effect in the client than rolldown does.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 47_000, ownAndJose: 30_000 },
-  handler: { added: 77_000, ownAndJose: 53_000 }
+  client: { added: 50_000, ownAndJose: 33_000 },
+  handler: { added: 79_000, ownAndJose: 55_500 }
 }

@@ -1,29 +1,94 @@
 /** Creates the refusals of a policy. Refusals that are equal for many requests are created once. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import * as Challenge from "../../core/Challenge.ts"
-import { InsufficientScope, type SecurityError } from "../../core/SecurityError.ts"
+import { InsufficientScope, InsufficientUserAuthentication, type SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
 import * as expression from "./expression.ts"
-import { scopesToRequest, holds, type Part, settingsOf } from "./policy.ts"
+import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
+import { scopesToRequest, holds, nowOf, type Part, settingsOf } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import * as scope from "../../core/scope.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
-/** Creates the error that names the required scopes, the missing scopes and the failed checks. */
+/** Creates the error for a verified token that does not satisfy a part. */
 export const insufficient = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
-  failed: ReadonlyArray<expression.Check>
-): InsufficientScope => {
+  outcome: false | "StepUp",
+  { failed }: expression.Findings,
+  now: () => number
+): InsufficientScope | InsufficientUserAuthentication => {
+  const { expression: self } = part
+  if (outcome === "StepUp") {
+    const has = hasOf(part, token)
+    // The alternatives that only an authentication keeps from holding.
+    const prefers = (one: expression.Expression) =>
+      expression.hasScopes(one, has) && expression.without(one, failed) !== undefined
+    const required = requiredBy(part, outer, expression.chosen(self, prefers))
+    const error = stepUpFor(part, token, expression.chosen(self, prefers), required, now)
+    if (error !== undefined) return error
+  }
   const { scopes: required } = settingsOf(part, outer)
   const missing = missingScopes(part, outer, token)
-  if (failed.length > 0) return failedChecks(part, outer, token, failed, { required, missing })
+  if (failed.length > 0) return failedChecks(part, outer, token, failed, { required, missing }, now)
+  // One trip to the authorization server cures both.
+  const stepUp = stepUpFor(part, token, expression.chosen(self, isWithoutChecks), required, now)
+  if (stepUp !== undefined) return stepUp
   return outer.length === 0 ? constantOf(part, missing) : new InsufficientScope({ required, missing })
+}
+
+const hasOf =
+  ({ scheme }: Part, token: VerifiedToken) =>
+  (name: string): boolean =>
+    satisfies(scheme.implication, token.scopes, name)
+
+// Like `expression.scopesToRequest`, so that the challenge names the scopes and the authentication of one alternative.
+const isWithoutChecks = (one: expression.Expression): boolean => expression.checks(one).length === 0
+
+const requiredBy = (
+  { scheme }: Part,
+  outer: ReadonlyArray<string>,
+  chosen: ReturnType<typeof expression.chosen>
+): ReadonlyArray<string> =>
+  scheme.implication.minimal(
+    scope.union(
+      outer,
+      chosen.flatMap((leaf) => expression.mentioned(leaf))
+    )
+  )
+
+/**
+ * Creates the error that asks for an authentication. Returns `undefined` if the token has the authentication, or if no
+ * user can authenticate for the token.
+ */
+const stepUpFor = (
+  part: Part,
+  token: VerifiedToken,
+  chosen: ReturnType<typeof expression.chosen>,
+  required: ReadonlyArray<string>,
+  now: () => number
+): InsufficientUserAuthentication | undefined => {
+  const asked = chosen.filter((leaf) => leaf._tag === "Authentication")
+  if (asked.length === 0) return
+  const time = now()
+  const lacking = asked.filter((leaf) => !expression.isAuthenticated(leaf, token, time))
+  if (lacking.length === 0 || part.scheme.isMachine(token)) return
+  const request = expression.authenticationRequest(asked) ?? { acrValues: [], maxAge: undefined }
+  const isTooWeak = lacking.some(({ acrValues }) => acrValues !== undefined)
+  const isTooOld = lacking.some(({ maxAge }) => maxAge !== undefined)
+  return new InsufficientUserAuthentication({
+    reason: isTooWeak ? (isTooOld ? "TooWeakAndTooOld" : "TooWeak") : "TooOld",
+    acrValues: request.acrValues,
+    ...(request.maxAge === undefined ? {} : { maxAge: Duration.millis(request.maxAge) }),
+    required,
+    missing: required.filter((name) => !hasOf(part, token)(name))
+  })
 }
 
 /**
@@ -34,17 +99,21 @@ const failedChecks = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
-  failed: ReadonlyArray<expression.Check>,
-  usual: { readonly required: ReadonlyArray<string>; readonly missing: ReadonlyArray<string> }
-): InsufficientScope => {
+  failed: expression.Findings["failed"],
+  usual: { readonly required: ReadonlyArray<string>; readonly missing: ReadonlyArray<string> },
+  now: () => number
+): InsufficientScope | InsufficientUserAuthentication => {
   const { expression: self, scheme } = part
-  const checks = Array.from(new Set(failed.map(({ name }) => name)))
-  const has = (name: string) => satisfies(scheme.implication, token.scopes, name)
+  const checks = Array.from(new Set(failed.map(expression.nameOf)))
+  const has = hasOf(part, token)
   if (!expression.hasScopes(self, has)) return new InsufficientScope({ ...usual, checks })
   const others = expression.without(self, failed)
   if (others === undefined) return new InsufficientScope({ required: usual.required, missing: [], checks })
   const required = scopesToRequest({ scheme, expression: others }, outer)
-  return new InsufficientScope({ required, missing: required.filter((name) => !has(name)), checks })
+  return (
+    stepUpFor(part, token, expression.chosen(others, isWithoutChecks), required, now) ??
+    new InsufficientScope({ required, missing: required.filter((name) => !has(name)), checks })
+  )
 }
 
 /** Returns the scopes to request that the token lacks. */
@@ -64,6 +133,7 @@ const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<str
 }
 
 export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => {
+  if (error._tag === "InsufficientUserAuthentication") return new Refusal(error, part.scheme.settings(error.required))
   // The scopes to request may depend on the checks that failed.
   if (outer.length > 0)
     return new Refusal(
@@ -85,7 +155,8 @@ export const refuse = (part: Part, outer: ReadonlyArray<string>, error: Security
  */
 export const failWith = <E extends SecurityError>(scheme: Scheme, error: E): Effect.Effect<never, E> =>
   Effect.flatMap(SecurityScopes, (required) => {
-    const own = error._tag === "InsufficientScope" ? error.required : []
+    const own =
+      error._tag === "InsufficientScope" || error._tag === "InsufficientUserAuthentication" ? error.required : []
     const scopes = scope.union(requiredScopes.ofScheme(required, scheme), own)
     return Effect.fail(Challenge.within(error, scheme.settings(scheme.implication.minimal(scopes))))
   })
@@ -97,11 +168,12 @@ export const failWith = <E extends SecurityError>(scheme: Scheme, error: E): Eff
 export const decide = (
   part: Part,
   outer: ReadonlyArray<string>,
-  token: VerifiedToken
-): Effect.Effect<InsufficientScope | undefined> => {
-  const failed: Array<expression.Check> = []
-  return Effect.mapEager(holds(part, outer, token, failed), (holds) =>
-    holds ? undefined : insufficient(part, outer, token, failed)
+  token: VerifiedToken,
+  fiber: CallingFiber
+): Effect.Effect<InsufficientScope | InsufficientUserAuthentication | undefined> => {
+  const findings = new expression.Findings()
+  return Effect.mapEager(holds(part, outer, token, findings, fiber), (outcome) =>
+    outcome === true ? undefined : insufficient(part, outer, token, outcome, findings, () => nowOf(fiber))
   )
 }
 
@@ -122,11 +194,14 @@ export const failureOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Effec
   return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
 }
 
-// InsufficientScope comes first, because one scheme has verified the token. AuthorizationServerUnavailable comes before
-// the other errors, because an outage must not refuse a token that may be valid.
+// The first two come first, because one scheme has verified the token. AuthorizationServerUnavailable comes before the
+// other errors, because an outage must not refuse a token that may be valid.
 const precedence: ReadonlyArray<SecurityError["_tag"]> = [
+  "InsufficientUserAuthentication",
   "InsufficientScope",
   "AuthorizationServerUnavailable",
+  "UseDpopNonce",
+  "InvalidDpopProof",
   "InvalidToken",
   "InvalidRequest",
   "NotAuthenticated"
@@ -149,10 +224,13 @@ export const refusalsOf = (error: SecurityError): ReadonlyArray<Refusal> | undef
 const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
   const { error, settings } = best(refusals)
   if (error._tag === "AuthorizationServerUnavailable") return Challenge.within(error, settings)
-  const challenges = refusals.flatMap(
-    ({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []
-  )
+  // A client that read another scheme's challenge first would not step up, but change the scheme.
+  const named =
+    error._tag === "InsufficientUserAuthentication"
+      ? refusals.filter((refusal) => refusal.error._tag === error._tag)
+      : refusals
+  const challenges = named.flatMap(({ error, settings }) => Challenge.answer(error, settings).challenges)
   const result = Challenge.within(error, settings, Array.from(new Set(challenges)))
-  refusalsOfError.set(result, refusals)
+  refusalsOfError.set(result, named)
   return result
 }

@@ -133,6 +133,7 @@ export class Reporter {
   readonly log: Log | undefined
   readonly #context: Context.Context<never>
   readonly #counters = new Map<Decision["reason"], counter.Counter>()
+  readonly #warnings = new Set<string>()
   // Most decisions are grants to a token. A field is faster than a lookup.
   #granted: counter.Counter | undefined
 
@@ -146,6 +147,13 @@ export class Reporter {
   countGrant(token: VerifiedToken | undefined): void {
     if (token === undefined) this.count("Granted", "Anonymous")
     else (this.#granted ??= this.#counter("Granted", "Token")).count++
+  }
+
+  /** Logs a warning for the operator. The same warning appears once. */
+  warnOnce(kind: string, message: () => string): Effect.Effect<void> | undefined {
+    if (this.#warnings.has(kind)) return
+    this.#warnings.add(kind)
+    return Effect.logWarning(message())
   }
 
   /** Each outcome has its own reasons. */
