@@ -134,6 +134,8 @@ export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
  * | `Signature` | the signature is invalid (RFC 7515 §5.2) |
  * | `Claim` | a claim is missing or not accepted (RFC 9068 §2.2) |
  * | `Expired` | the token is expired |
+ * | `Proof` | the DPoP proof of the token is missing or invalid (RFC 9449 §4.3). `claim` names the part that is wrong |
+ * | `Nonce` | the DPoP proof has no current nonce of this server, which requires one (RFC 9449 §9) |
  * | `Rejected` | a verifier, or your own code, refused the token |
  * | `Unspecified` | a typed client received the error |
  *
@@ -155,7 +157,16 @@ export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
 export class InvalidToken extends Data.TaggedError("InvalidToken")<
   Received & {
     readonly reason:
-      "Malformed" | "Algorithm" | "UnknownKey" | "Signature" | "Claim" | "Expired" | "Rejected" | "Unspecified"
+      | "Malformed"
+      | "Algorithm"
+      | "UnknownKey"
+      | "Signature"
+      | "Claim"
+      | "Expired"
+      | "Proof"
+      | "Nonce"
+      | "Rejected"
+      | "Unspecified"
     readonly claim?: string
   }
 > {
@@ -245,8 +256,11 @@ export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
 export class AuthorizationServerUnavailable extends Data.TaggedError("AuthorizationServerUnavailable")<{
   /** The issuer whose authorization server is unavailable. */
   readonly issuer?: string
-  /** The cause. `IssuerMismatch` means that the metadata names another issuer (RFC 8414 §3.3). */
-  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "Unspecified"
+  /**
+   * The cause. `IssuerMismatch` means that the metadata names another issuer (RFC 8414 §3.3). `ReplayStore` means that
+   * the store of used DPoP proofs is unavailable.
+   */
+  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "ReplayStore" | "Unspecified"
   /** The time until a retry makes sense. `Retry-After` has whole seconds: rounded up, at least 1. */
   readonly retryAfter: Duration.Duration
 }> {

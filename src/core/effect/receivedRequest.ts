@@ -16,6 +16,16 @@ export const fieldOf = (request: HttpServerRequest, name: string): string | unde
   return typeof value === "string" ? value : undefined
 }
 
+/**
+ * Returns the request target as it was received: a path, or an absolute URL. Node's adapter puts the `Host` header into
+ * `originalUrl`, and a router removes its prefix from `url`, so the target is read from the source.
+ */
+export const targetOf = (request: HttpServerRequest): string => {
+  const { source } = request
+  const url: unknown = "url" in source && !isInherited(source, "url") ? source.url : undefined
+  return typeof url === "string" ? url : request.originalUrl
+}
+
 /** Returns how often a Node request has a header, whose `name` is in lower case. Returns 0 for other sources. */
 export const countFields = (source: object, name: string): number =>
   (rawFields(source) ?? []).filter(
