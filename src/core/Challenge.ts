@@ -6,13 +6,21 @@
  * | `NotAuthenticated` | 401, `Bearer` | 401, `Bearer realm="…", scope="…"` |
  * | `InvalidRequest` | 401, `Bearer` | 400, `Bearer error="invalid_request"` |
  * | `InvalidToken` | 401, `Bearer` or `Bearer scope="…"` | 401, `Bearer error="invalid_token", scope="…"` |
+ * | `InvalidDpopProof` | 401, `DPoP error="invalid_dpop_proof", algs="…"` | the same |
+ * | `UseDpopNonce` | 401, `DPoP error="use_dpop_nonce", algs="…"`, `DPoP-Nonce` | the same |
  * | `InsufficientScope` | 401, `Bearer scope="…"` | 403, `Bearer error="insufficient_scope", scope="…"` |
+ * | `InsufficientUserAuthentication` | 401, `Bearer error="insufficient_user_authentication", acr_values="…", max_age="…", scope="…"` | the same |
  * | `AuthorizationServerUnavailable` | 503, `Retry-After` | 503, `Retry-After` |
  *
  * Bodies are `{"detail": …}` with constant text. `scope` lists every required scope. It is omitted if no scope is
  * required, or if the token lacks no scope because a check refused it.
  *
- * If the scheme has the option `resource`, every challenge ends with `resource_metadata="…"` (RFC 9728 §5.1).
+ * Each parameter appears once, as a quoted string. Several challenges are sent in one header each, and only the
+ * challenge of the scheme that the request used has an `error`. If the scheme has the option `resource`, every challenge
+ * ends with `resource_metadata="…"` (RFC 9728 §5.1).
+ *
+ * A page of another origin reads `WWW-Authenticate` and `DPoP-Nonce` only if the server exposes them:
+ * `HttpMiddleware.cors({ exposedHeaders: ["WWW-Authenticate", "DPoP-Nonce"] })`.
  *
  * @since 0.1.0
  */
@@ -107,9 +115,16 @@ export interface Settings {
   readonly scopes: ReadonlyArray<string>
   /** Custom responses, or `{}`. */
   readonly renderers: Renderers
-  /** The scheme of the challenge. Default: `"Bearer"`. */
+  /** The scheme that the request used. Its challenge is the first, and has the error. Default: `"Bearer"`. */
   readonly authScheme?: AuthScheme
-  /** The URL of the API's metadata, for the last parameter of a `Bearer` challenge (RFC 9728 §5.1). Default: none. */
+  /**
+   * Other schemes that the API accepts. Their challenges have no error, unless the request used several schemes.
+   * Responses to a valid token, and to a proof, do not name them. Default: none.
+   */
+  readonly otherSchemes?: ReadonlyArray<AuthScheme>
+  /** The signature algorithms for proofs, for the challenge of `DPoP` (RFC 9449 §7.1). Default: none. */
+  readonly algs?: ReadonlyArray<string>
+  /** The URL of the API's metadata, for the last parameter of a challenge (RFC 9728 §5.1). Default: none. */
   readonly resourceMetadata?: string
 }
 

@@ -9,7 +9,10 @@
  * | `NotAuthenticated` | the request has no bearer token |
  * | `InvalidRequest` | the credentials are malformed |
  * | `InvalidToken` | the token was refused |
+ * | `InvalidDpopProof` | the proof that the client holds the token's key was refused |
+ * | `UseDpopNonce` | the proof lacks a nonce of this server |
  * | `InsufficientScope` | the token lacks a required scope |
+ * | `InsufficientUserAuthentication` | the user must authenticate again, or in a stronger way |
  * | `AuthorizationServerUnavailable` | the token could not be verified because of an outage |
  *
  * A typed client of an `HttpApi` receives the same classes, with the `challenge` of the response and the reason
@@ -229,6 +232,167 @@ export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
 }
 
 /**
+ * The DPoP proof was refused (RFC 9449 §7.1).
+ *
+ * **Details**
+ *
+ * `claim` is the name of the header parameter or claim that failed its check, such as `"htu"`.
+ *
+ * | reason | cause |
+ * |---|---|
+ * | `Missing` | the request has no `DPoP` header |
+ * | `Malformed` | the proof cannot be parsed, or the request has several proofs |
+ * | `Algorithm` | the signature algorithm is not accepted |
+ * | `Key` | the public key of the proof is not accepted |
+ * | `Signature` | the signature is invalid |
+ * | `Claim` | a header parameter or a claim is missing or not accepted |
+ * | `Expired` | the proof is too old |
+ * | `Replayed` | the proof was used before |
+ * | `Unspecified` | a typed client received the error |
+ *
+ * **Example** (Reading the response)
+ *
+ * ```ts import.meta.vitest
+ * import { Challenge, SecurityError } from "effect-oauth2"
+ *
+ * const error = new SecurityError.InvalidDpopProof({ reason: "Claim", claim: "htu" })
+ * const settings = { responses: "rfc6750", realm: "api", scopes: [], renderers: {}, algs: ["ES256"] } as const
+ *
+ * Challenge.answer(error, settings).headers["www-authenticate"] // => 'DPoP error="invalid_dpop_proof", algs="ES256"'
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidDpopProof extends Data.TaggedError("InvalidDpopProof")<
+  Received & {
+    readonly reason:
+      "Missing" | "Malformed" | "Algorithm" | "Key" | "Signature" | "Claim" | "Expired" | "Replayed" | "Unspecified"
+    readonly claim?: string
+  }
+> {
+  override readonly [ErrorReporter.ignore] = true
+  override get message(): string {
+    return `The DPoP proof was refused: ${this.reason}${Object.hasOwn(this, "claim") ? ` (${this.claim})` : ""}`
+  }
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
+    return respond(this)
+  }
+}
+
+/**
+ * The DPoP proof has no nonce of this server, or an old nonce (RFC 9449 §9).
+ *
+ * **Details**
+ *
+ * The response has the nonce in the header `DPoP-Nonce`. The client sends the request again with a proof that contains
+ * the nonce.
+ *
+ * **Example** (Reading the response)
+ *
+ * ```ts import.meta.vitest
+ * import { Challenge, SecurityError } from "effect-oauth2"
+ *
+ * const error = new SecurityError.UseDpopNonce({ reason: "Missing", nonce: "eyJ7S_zG" })
+ * const settings = { responses: "rfc6750", realm: "api", scopes: [], renderers: {} } as const
+ *
+ * Challenge.answer(error, settings).headers["dpop-nonce"] // => "eyJ7S_zG"
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UseDpopNonce extends Data.TaggedError("UseDpopNonce")<
+  Received & {
+    readonly reason: "Missing" | "Unknown" | "Unspecified"
+    /** The nonce for the next proof. */
+    readonly nonce?: string
+  }
+> {
+  override readonly [ErrorReporter.ignore] = true
+  override get message(): string {
+    switch (this.reason) {
+      case "Missing":
+        return "The DPoP proof has no nonce"
+      case "Unknown":
+        return "The nonce of the DPoP proof is not a current nonce of this server"
+      case "Unspecified":
+        return "The DPoP proof needs a nonce of the server"
+    }
+  }
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
+    return respond(this)
+  }
+}
+
+/**
+ * The token is valid, but the user must authenticate again, or in a stronger way (RFC 9470 §3).
+ *
+ * **Details**
+ *
+ * The client sends the user to the authorization server again, with the values of the challenge. A refresh does not
+ * help, because a refreshed token keeps the time and the class of the old authentication.
+ *
+ * | field | value |
+ * |---|---|
+ * | `reason` | `TooWeak`, `TooOld`, or `TooWeakAndTooOld`. `Unspecified` if a typed client received the error |
+ * | `acrValues` | the accepted values of `acr`, in order of preference. Empty if every value is accepted |
+ * | `maxAge` | the maximum time since the authentication, in whole seconds |
+ * | `required` | the scopes that the client should request |
+ * | `missing` | the required scopes that the token lacks. If it is empty, the challenge names no scopes |
+ *
+ * **Example** (Reading the response)
+ *
+ * ```ts import.meta.vitest
+ * import { Duration } from "effect"
+ * import { Challenge, SecurityError } from "effect-oauth2"
+ *
+ * const error = new SecurityError.InsufficientUserAuthentication({
+ *   reason: "TooOld",
+ *   acrValues: [],
+ *   maxAge: Duration.minutes(5),
+ *   required: [],
+ *   missing: []
+ * })
+ * const settings = { responses: "rfc6750", realm: "api", scopes: [], renderers: {} } as const
+ *
+ * const { headers, status } = Challenge.answer(error, settings)
+ *
+ * status // => 401
+ * headers["www-authenticate"] // => 'Bearer error="insufficient_user_authentication", max_age="300"'
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InsufficientUserAuthentication extends Data.TaggedError("InsufficientUserAuthentication")<
+  Received & {
+    readonly reason: "TooWeak" | "TooOld" | "TooWeakAndTooOld" | "Unspecified"
+    readonly acrValues: ReadonlyArray<string>
+    readonly maxAge?: Duration.Duration
+    readonly required: ReadonlyArray<string>
+    readonly missing: ReadonlyArray<string>
+  }
+> {
+  override readonly [ErrorReporter.ignore] = true
+  override get message(): string {
+    switch (this.reason) {
+      case "TooWeak":
+        return "The user authenticated with a class (acr) that is not accepted"
+      case "TooOld":
+        return "The user authenticated too long ago (auth_time)"
+      case "TooWeakAndTooOld":
+        return "The user authenticated with a class (acr) that is not accepted, and too long ago (auth_time)"
+      case "Unspecified":
+        return "The authentication of the user is too weak or too old"
+    }
+  }
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
+    return respond(this)
+  }
+}
+
+/**
  * The token could not be verified, because the authorization server is unreachable or sent an invalid response.
  *
  * **Details**
@@ -280,9 +444,25 @@ export class AuthorizationServerUnavailable extends Data.TaggedError("Authorizat
  * @since 0.1.0
  */
 export type SecurityError =
-  NotAuthenticated | InvalidRequest | InvalidToken | InsufficientScope | AuthorizationServerUnavailable
+  | NotAuthenticated
+  | InvalidRequest
+  | InvalidToken
+  | InvalidDpopProof
+  | UseDpopNonce
+  | InsufficientScope
+  | InsufficientUserAuthentication
+  | AuthorizationServerUnavailable
 
-const classes = [NotAuthenticated, InvalidRequest, InvalidToken, InsufficientScope, AuthorizationServerUnavailable]
+const classes = [
+  NotAuthenticated,
+  InvalidRequest,
+  InvalidToken,
+  InvalidDpopProof,
+  UseDpopNonce,
+  InsufficientScope,
+  InsufficientUserAuthentication,
+  AuthorizationServerUnavailable
+]
 
 /**
  * Returns `true` if a value is a `SecurityError`.

@@ -3,10 +3,13 @@ import * as Duration from "effect/Duration"
 import {
   AuthorizationServerUnavailable,
   InsufficientScope,
+  InsufficientUserAuthentication,
+  InvalidDpopProof,
   InvalidRequest,
   InvalidToken,
   NotAuthenticated,
-  type SecurityError
+  type SecurityError,
+  UseDpopNonce
 } from "./SecurityError.ts"
 
 export const exampleErrors: {
@@ -15,7 +18,15 @@ export const exampleErrors: {
   NotAuthenticated: new NotAuthenticated({ reason: "Unspecified" }),
   InvalidRequest: new InvalidRequest({ reason: "Unspecified" }),
   InvalidToken: new InvalidToken({ reason: "Unspecified" }),
+  InvalidDpopProof: new InvalidDpopProof({ reason: "Unspecified" }),
+  UseDpopNonce: new UseDpopNonce({ reason: "Unspecified", nonce: "nonce" }),
   InsufficientScope: new InsufficientScope({ required: [], missing: [] }),
+  InsufficientUserAuthentication: new InsufficientUserAuthentication({
+    reason: "Unspecified",
+    acrValues: [],
+    required: [],
+    missing: []
+  }),
   AuthorizationServerUnavailable: new AuthorizationServerUnavailable({
     reason: "Unspecified",
     retryAfter: Duration.seconds(1)

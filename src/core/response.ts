@@ -80,7 +80,8 @@ export const respond = (error: ErrorFields): Effect.Effect<HttpServerResponse.Ht
   if (isFromUpstream(error)) return Effect.die(uncaughtUpstreamError)
   const how = responseOf(error) ?? withoutScheme
   if (how.response !== undefined) return how.response
-  const { challenges, settings } = how
+  const { settings } = how
+  const challenges = how.challenges.length > 0 ? how.challenges : answer(error, settings).challenges
   if (challenges.length <= 1) {
     const response = rendered(error, settings, standard(error, settings, {}))
     if (how !== withoutScheme) how.response = response

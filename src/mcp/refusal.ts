@@ -34,7 +34,10 @@ const codes: Readonly<Record<SecurityError["_tag"], number>> = {
   NotAuthenticated: -32001,
   InvalidRequest: -32001,
   InvalidToken: -32001,
+  InvalidDpopProof: -32001,
+  UseDpopNonce: -32001,
   InsufficientScope: -32003,
+  InsufficientUserAuthentication: -32003,
   AuthorizationServerUnavailable: -32004
 }
 

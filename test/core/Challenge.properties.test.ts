@@ -1,9 +1,11 @@
 /** Properties of challenges, for generated realms and scopes. */
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Schema } from "effect"
-import { Challenge } from "effect-oauth2"
+import { Arbitrary, Duration, Schema } from "effect"
+import { Challenge, SecurityError } from "effect-oauth2"
 import { parseChallenge } from "../support/parseChallenge.ts"
 import { settings, variants } from "../support/errorTable.ts"
+
+const dpopErrors: ReadonlySet<string> = new Set(["InvalidDpopProof", "UseDpopNonce"])
 
 describe("Challenge", () => {
   describe("properties", () => {
@@ -59,7 +61,7 @@ describe("Challenge", () => {
             const field = Challenge.answer(error, settings({ responses, realm, scopes })).headers["www-authenticate"]
             if (field === undefined) continue
             const { params, scheme } = parseChallenge(field)
-            assert.strictEqual(scheme, "Bearer")
+            assert.strictEqual(scheme, dpopErrors.has(error._tag) ? "DPoP" : "Bearer")
             const found = new Map(params)
             if (found.has("realm")) assert.strictEqual(found.get("realm"), realm)
             if (found.has("scope")) assert.strictEqual(found.get("scope"), scopes.join(" "))
@@ -67,12 +69,52 @@ describe("Challenge", () => {
             const namesScopes =
               error._tag === "InvalidToken" ||
               error._tag === "InsufficientScope" ||
+              error._tag === "InsufficientUserAuthentication" ||
               (error._tag === "NotAuthenticated" && responses === "rfc6750")
             assert.strictEqual(found.has("scope"), namesScopes && scopes.length > 0)
           }
         }
       },
       options
+    )
+
+    it.prop(
+      "composes schemes, errors and parameters, from which a parser reads each value once",
+      { realm: printable, scopes, acrValues: scopes, age: int(1, 100_000_000), algs: scopes, metadata: scopeToken },
+      ({ acrValues, age, algs, metadata, realm, scopes }) => {
+        const stepUp = new SecurityError.InsufficientUserAuthentication({
+          reason: "TooOld",
+          acrValues,
+          maxAge: Duration.seconds(age),
+          required: scopes,
+          missing: scopes
+        })
+        for (const error of [...variants, stepUp]) {
+          for (const responses of ["fastapi", "rfc6750"] as const) {
+            for (const authScheme of ["Bearer", "DPoP"] as const) {
+              const otherSchemes = authScheme === "Bearer" ? (["DPoP"] as const) : (["Bearer"] as const)
+              const form = { responses, realm, scopes, authScheme, otherSchemes, algs, resourceMetadata: metadata }
+              const challenges = Challenge.answer(error, settings(form)).challenges.map(parseChallenge)
+              const names = challenges.map(({ scheme }) => scheme)
+              assert.deepStrictEqual(names, Array.from(new Set(names)))
+              for (const [index, { params, scheme }] of challenges.entries()) {
+                const found = new Map(params)
+                assert.strictEqual(found.get("resource_metadata"), metadata)
+                assert.strictEqual(found.get("algs"), scheme === "DPoP" && algs.length > 0 ? algs.join(" ") : undefined)
+                if (found.has("realm")) assert.strictEqual(found.get("realm"), realm)
+                if (found.has("scope")) assert.strictEqual(found.get("scope"), scopes.join(" "))
+                const isSeveral = error._tag === "InvalidRequest" && error.reason === "SeveralCredentials"
+                if (index > 0 && !isSeveral) assert.isFalse(found.has("error"))
+                if (error !== stepUp) continue
+                assert.strictEqual(found.get("error"), "insufficient_user_authentication")
+                assert.strictEqual(found.get("max_age"), String(age))
+                assert.strictEqual(found.get("acr_values"), acrValues.length === 0 ? undefined : acrValues.join(" "))
+              }
+            }
+          }
+        }
+      },
+      { arbitrary: { ...options.arbitrary, runs: 200 } }
     )
 
     it.prop(

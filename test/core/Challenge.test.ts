@@ -2,7 +2,8 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, ErrorReporter, Layer, Logger } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { get as httpGet } from "node:http"
 import { BearerToken, Challenge, OAuth2, SecurityError, SecurityScopes } from "effect-oauth2"
 import { parseChallenge } from "../support/parseChallenge.ts"
 import {
@@ -27,7 +28,7 @@ import {
 } from "../support/errorTable.ts"
 
 /** For each error, the `Authorization` header that makes a guard fail with this error. */
-const credentials: { readonly [K in Tag]: string | undefined } = {
+const credentials: { readonly [K in Tag]?: string | undefined } = {
   NotAuthenticated: undefined,
   InvalidRequest: "Bearer a b",
   InvalidToken: "Bearer rejected",
@@ -46,7 +47,8 @@ describe("Challenge", () => {
         assert.strictEqual(status, row.status)
         assert.deepStrictEqual(headers, {
           ...(row.challenge === undefined ? undefined : { "www-authenticate": row.challenge }),
-          ...(row.retryAfter === undefined ? undefined : { "retry-after": row.retryAfter })
+          ...(row.retryAfter === undefined ? undefined : { "retry-after": row.retryAfter }),
+          ...(row.nonce === undefined ? undefined : { "dpop-nonce": row.nonce, "cache-control": "no-store" })
         })
         assert.strictEqual(JSON.stringify(body), row.body)
       })
@@ -75,7 +77,7 @@ describe("Challenge", () => {
           assert.strictEqual(answers.get(error._tag) ?? printed, printed)
           answers.set(error._tag, printed)
         }
-        assert.strictEqual(answers.size, 5)
+        assert.strictEqual(answers.size, 8)
       }
     })
 
@@ -95,6 +97,158 @@ describe("Challenge", () => {
         assert.strictEqual(challenge("fastapi"), "Bearer")
         assert.strictEqual(challenge("rfc6750"), 'Bearer error="insufficient_scope"')
       }
+    })
+
+    describe("with several schemes (RFC 9449 §7.1, §7.2)", () => {
+      const both = (used: Challenge.AuthScheme | undefined) => ({
+        authScheme: used ?? "Bearer",
+        otherSchemes: used === "DPoP" ? (["Bearer"] as const) : (["DPoP"] as const),
+        algs: ["ES256", "PS256"],
+        scopes: ["a"]
+      })
+      const stepUp = 'error="insufficient_user_authentication", acr_values="phr mfa", max_age="300", scope="a"'
+      const dpop = 'algs="ES256 PS256"'
+      const rows: ReadonlyArray<
+        readonly [
+          title: string,
+          error: SecurityError.SecurityError,
+          used: Challenge.AuthScheme | undefined,
+          fastapi: ReadonlyArray<string>,
+          rfc6750: ReadonlyArray<string>
+        ]
+      > = [
+        [
+          "no credentials",
+          errors.NotAuthenticated,
+          undefined,
+          ["Bearer", `DPoP ${dpop}`],
+          ['Bearer realm="api", scope="a"', `DPoP realm="api", scope="a", ${dpop}`]
+        ],
+        [
+          "a bad bearer token",
+          errors.InvalidToken,
+          "Bearer",
+          ['Bearer scope="a"', `DPoP ${dpop}`],
+          ['Bearer error="invalid_token", scope="a"', `DPoP realm="api", ${dpop}`]
+        ],
+        [
+          "a bad token with a proof",
+          errors.InvalidToken,
+          "DPoP",
+          [`DPoP error="invalid_token", scope="a", ${dpop}`, "Bearer"],
+          [`DPoP error="invalid_token", scope="a", ${dpop}`, 'Bearer realm="api"']
+        ],
+        [
+          "malformed credentials",
+          new SecurityError.InvalidRequest({ reason: "Malformed" }),
+          "Bearer",
+          ["Bearer", `DPoP ${dpop}`],
+          ['Bearer error="invalid_request"', `DPoP realm="api", ${dpop}`]
+        ],
+        [
+          "credentials of both schemes",
+          errors.InvalidRequest,
+          "Bearer",
+          ["Bearer", `DPoP error="invalid_request", ${dpop}`],
+          ['Bearer error="invalid_request"', `DPoP error="invalid_request", ${dpop}`]
+        ],
+        ...(["Bearer", "DPoP"] as const).flatMap((used) => [
+          [
+            `a bad proof, with ${used}`,
+            errors.InvalidDpopProof,
+            used,
+            [`DPoP error="invalid_dpop_proof", ${dpop}`],
+            [`DPoP error="invalid_dpop_proof", ${dpop}`]
+          ] as const,
+          [
+            `a proof without a nonce, with ${used}`,
+            errors.UseDpopNonce,
+            used,
+            [`DPoP error="use_dpop_nonce", ${dpop}`],
+            [`DPoP error="use_dpop_nonce", ${dpop}`]
+          ] as const
+        ]),
+        [
+          "a bearer token without the scope",
+          errors.InsufficientScope,
+          "Bearer",
+          ['Bearer scope="a"'],
+          ['Bearer error="insufficient_scope", scope="a"']
+        ],
+        [
+          "a bound token without the scope",
+          errors.InsufficientScope,
+          "DPoP",
+          [`DPoP error="insufficient_scope", scope="a", ${dpop}`],
+          [`DPoP error="insufficient_scope", scope="a", ${dpop}`]
+        ],
+        [
+          "a bearer token of an old login",
+          errors.InsufficientUserAuthentication,
+          "Bearer",
+          [`Bearer ${stepUp}`],
+          [`Bearer ${stepUp}`]
+        ],
+        [
+          "a bound token of an old login",
+          errors.InsufficientUserAuthentication,
+          "DPoP",
+          [`DPoP ${stepUp}, ${dpop}`],
+          [`DPoP ${stepUp}, ${dpop}`]
+        ],
+        ["an outage", errors.AuthorizationServerUnavailable, "DPoP", [], []]
+      ]
+      for (const [title, error, used, fastapi, rfc6750] of rows) {
+        it(`names the schemes in order, with the error on the scheme that was used: ${title}`, () => {
+          for (const [responses, expected] of [
+            ["fastapi", fastapi],
+            ["rfc6750", rfc6750]
+          ] as const) {
+            const { challenges, headers } = Challenge.answer(error, settings({ responses, ...both(used) }))
+            assert.deepStrictEqual(challenges, expected)
+            assert.strictEqual(headers["www-authenticate"] ?? "", expected.join(", "))
+            const metadata = Challenge.answer(
+              error,
+              settings({ responses, ...both(used), resourceMetadata: "https://api.example.com/m" })
+            )
+            assert.deepStrictEqual(
+              metadata.challenges.map((field) => parseChallenge(field).params.at(-1)),
+              expected.map(() => ["resource_metadata", "https://api.example.com/m"] as const)
+            )
+          }
+        })
+      }
+
+      it.effect("sends each challenge in its own header", () =>
+        Effect.gen(function* () {
+          const error = Challenge.within(errors.InvalidToken, settings({ responses: "rfc6750", ...both("Bearer") }))
+          const routes = HttpRouter.add("GET", "/", Effect.fail(error))
+          const sent = yield* Effect.gen(function* () {
+            const server = yield* HttpServer.HttpServer
+            const { port } = server.address as { readonly port: number }
+            return yield* Effect.promise(
+              () =>
+                new Promise<ReadonlyArray<string>>((resolve, reject) => {
+                  httpGet(`http://127.0.0.1:${port}/`, (response) => {
+                    response.resume()
+                    resolve(response.headersDistinct["www-authenticate"] ?? [])
+                  }).on("error", reject)
+                })
+            )
+          }).pipe(Effect.provide(served(routes)))
+          assert.deepStrictEqual(sent, [
+            'Bearer error="invalid_token", scope="a"',
+            'DPoP realm="api", algs="ES256 PS256"'
+          ])
+        })
+      )
+
+      it("sends no nonce that a header cannot carry unchanged (RFC 9449 §8.1)", () => {
+        for (const nonce of ["", "a b", 'a"', "a\\b", "a\r\nX-Injected: 1", "é"]) {
+          const { headers } = Challenge.answer(new SecurityError.UseDpopNonce({ reason: "Missing", nonce }), settings())
+          assert.deepStrictEqual(Object.keys(headers), ["www-authenticate"])
+        }
+      })
     })
 
     for (const [retryAfter, seconds] of [
@@ -133,7 +287,7 @@ describe("Challenge", () => {
 
     it.effect("a guard sends the response of the table for each error", () =>
       Effect.gen(function* () {
-        for (const row of table) {
+        for (const row of table.filter(({ tag }) => Object.hasOwn(credentials, tag))) {
           const path = `/${row.responses}/${row.scopes.join("-")}`
           const answered = yield* get(path, credentials[row.tag])
           assert.deepStrictEqual(without(answered, "headers"), expected(row), `${row.tag} at ${path}`)
@@ -215,6 +369,7 @@ describe("Challenge", () => {
       Effect.gen(function* () {
         for (const row of table.filter((row) => row.responses === "rfc6750" && row.scopes.length === 2)) {
           // The BearerToken layer has no scheme, so its errors get FastAPI's response.
+          if (!Object.hasOwn(credentials, row.tag)) continue
           if (row.tag === "NotAuthenticated" || row.tag === "InvalidRequest") continue
           assert.deepStrictEqual(without(yield* get("/", credentials[row.tag]), "headers"), expected(row), row.tag)
         }

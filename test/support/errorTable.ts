@@ -11,7 +11,16 @@ export const errors = {
   NotAuthenticated: new SecurityError.NotAuthenticated({ reason: "NoCredentials" }),
   InvalidRequest: new SecurityError.InvalidRequest({ reason: "SeveralCredentials" }),
   InvalidToken: new SecurityError.InvalidToken({ reason: "Claim", claim: secret }),
+  InvalidDpopProof: new SecurityError.InvalidDpopProof({ reason: "Claim", claim: secret }),
+  UseDpopNonce: new SecurityError.UseDpopNonce({ reason: "Missing", nonce: "n-1" }),
   InsufficientScope: new SecurityError.InsufficientScope({ required: [secret], missing: [secret] }),
+  InsufficientUserAuthentication: new SecurityError.InsufficientUserAuthentication({
+    reason: "TooWeakAndTooOld",
+    acrValues: ["phr", "mfa"],
+    maxAge: Duration.minutes(5),
+    required: [secret],
+    missing: [secret]
+  }),
   AuthorizationServerUnavailable: new SecurityError.AuthorizationServerUnavailable({
     issuer: `https://${secret}.example.com`,
     reason: "Timeout",
@@ -31,7 +40,24 @@ export const variants: ReadonlyArray<SecurityError.SecurityError> = [
       new SecurityError.InvalidToken({ reason, claim: `${secret}"\r\nX-Injected: 1` })
     ]
   ),
+  ...(
+    ["Missing", "Malformed", "Algorithm", "Key", "Signature", "Claim", "Expired", "Replayed", "Unspecified"] as const
+  ).flatMap((reason) => [
+    new SecurityError.InvalidDpopProof({ reason }),
+    new SecurityError.InvalidDpopProof({ reason, claim: `${secret}"\r\nX-Injected: 1` })
+  ]),
+  ...(["Missing", "Unknown"] as const).map((reason) => new SecurityError.UseDpopNonce({ reason, nonce: "n-1" })),
   new SecurityError.InsufficientScope({ required: [secret, "b"], missing: [`${secret}\r\n`] }),
+  ...(["TooWeak", "TooOld", "TooWeakAndTooOld"] as const).map(
+    (reason) =>
+      new SecurityError.InsufficientUserAuthentication({
+        reason,
+        acrValues: ["phr", "mfa"],
+        maxAge: Duration.minutes(5),
+        required: [secret],
+        missing: [`${secret}\r\n`]
+      })
+  ),
   ...(["Unreachable", "Timeout", "BadResponse", "IssuerMismatch"] as const).map(
     (reason) =>
       new SecurityError.AuthorizationServerUnavailable({
@@ -49,6 +75,7 @@ interface Row {
   readonly status: number
   readonly challenge: string | undefined
   readonly retryAfter?: string
+  readonly nonce?: string
   readonly body: string
 }
 
@@ -56,6 +83,9 @@ export const notAuthenticated = '{"detail":"Not authenticated"}'
 const malformed = '{"detail":"Malformed credentials"}'
 export const notValidated = '{"detail":"Could not validate credentials"}'
 export const notEnough = '{"detail":"Not enough permissions"}'
+const badProof = '{"detail":"Invalid DPoP proof"}'
+const noNonce = '{"detail":"DPoP nonce required"}'
+const tooWeak = '{"detail":"Authentication too weak or too old"}'
 export const unavailable = '{"detail":"Authorization server unavailable"}'
 
 /** The table in the first comment of `Challenge.ts`, with the realm `the "realm"`. */
@@ -76,6 +106,15 @@ export const table: ReadonlyArray<Row> = [
   row("InsufficientScope", "fastapi", ["a", "b"], 401, 'Bearer scope="a b"', notEnough),
   row("InsufficientScope", "rfc6750", ["a"], 403, 'Bearer error="insufficient_scope", scope="a"', notEnough),
   row("InsufficientScope", "rfc6750", ["a", "b"], 403, 'Bearer error="insufficient_scope", scope="a b"', notEnough),
+  ...(["fastapi", "rfc6750"] as const).flatMap((responses) => {
+    const stepUp = 'Bearer error="insufficient_user_authentication", acr_values="phr mfa", max_age="300"'
+    return [
+      row("InvalidDpopProof", responses, ["a"], 401, 'DPoP error="invalid_dpop_proof"', badProof),
+      { ...row("UseDpopNonce", responses, ["a"], 401, 'DPoP error="use_dpop_nonce"', noNonce), nonce: "n-1" },
+      row("InsufficientUserAuthentication", responses, [], 401, stepUp, tooWeak),
+      row("InsufficientUserAuthentication", responses, ["a", "b"], 401, `${stepUp}, scope="a b"`, tooWeak)
+    ]
+  }),
   ...(["fastapi", "rfc6750"] as const).flatMap((responses) =>
     [[], ["a", "b"]].map((scopes) => ({
       ...row("AuthorizationServerUnavailable", responses, scopes, 503, undefined, unavailable),

@@ -122,11 +122,14 @@ export const failureOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Effec
   return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
 }
 
-// InsufficientScope comes first, because one scheme has verified the token. AuthorizationServerUnavailable comes before
-// the other errors, because an outage must not refuse a token that may be valid.
+// The first two come first, because one scheme has verified the token. AuthorizationServerUnavailable comes before the
+// other errors, because an outage must not refuse a token that may be valid.
 const precedence: ReadonlyArray<SecurityError["_tag"]> = [
+  "InsufficientUserAuthentication",
   "InsufficientScope",
   "AuthorizationServerUnavailable",
+  "UseDpopNonce",
+  "InvalidDpopProof",
   "InvalidToken",
   "InvalidRequest",
   "NotAuthenticated"
@@ -143,8 +146,11 @@ const isOutage = ({ error }: Refusal): boolean => error._tag === "AuthorizationS
 const bestError = (refusals: ReadonlyArray<Refusal>): SecurityError => {
   const { error, settings } = best(refusals)
   if (error._tag === "AuthorizationServerUnavailable") return Challenge.within(error, settings)
-  const challenges = refusals.flatMap(
-    ({ error, settings }) => Challenge.answer(error, settings).headers["www-authenticate"] ?? []
-  )
+  // A client that read another scheme's challenge first would not step up, but change the scheme.
+  const named =
+    error._tag === "InsufficientUserAuthentication"
+      ? refusals.filter((refusal) => refusal.error._tag === error._tag)
+      : refusals
+  const challenges = named.flatMap(({ error, settings }) => Challenge.answer(error, settings).challenges)
   return Challenge.within(error, settings, Array.from(new Set(challenges)))
 }

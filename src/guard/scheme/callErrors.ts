@@ -60,7 +60,10 @@ const make = (): Schema.Codec<SecurityError, unknown> =>
       "NotAuthenticated",
       "InvalidRequest",
       "InvalidToken",
+      "InvalidDpopProof",
+      "UseDpopNonce",
       "InsufficientScope",
+      "InsufficientUserAuthentication",
       "AuthorizationServerUnavailable"
     ]),
     detail: Schema.String,

@@ -9,11 +9,14 @@ import * as response from "../../core/response.ts"
 import {
   AuthorizationServerUnavailable,
   InsufficientScope,
+  InsufficientUserAuthentication,
+  InvalidDpopProof,
   InvalidRequest,
   InvalidToken,
   isSecurityError,
   NotAuthenticated,
-  type SecurityError
+  type SecurityError,
+  UseDpopNonce
 } from "../../core/SecurityError.ts"
 import { exampleErrors } from "../../core/exampleErrors.ts"
 import { own } from "../../core/lib/ownProperties.ts"
@@ -28,7 +31,10 @@ export type ErrorSchemas = readonly [
   ErrorSchemasByTag["NotAuthenticated"],
   ErrorSchemasByTag["InvalidRequest"],
   ErrorSchemasByTag["InvalidToken"],
+  ErrorSchemasByTag["InvalidDpopProof"],
+  ErrorSchemasByTag["UseDpopNonce"],
   ErrorSchemasByTag["InsufficientScope"],
+  ErrorSchemasByTag["InsufficientUserAuthentication"],
   ErrorSchemasByTag["AuthorizationServerUnavailable"]
 ]
 
@@ -87,7 +93,14 @@ export const make = (settings: Challenge.Settings): ErrorSchemasByTag => {
     NotAuthenticated: declare(exampleErrors.NotAuthenticated, "www-authenticate", received.NotAuthenticated),
     InvalidRequest: declare(exampleErrors.InvalidRequest, "www-authenticate", received.InvalidRequest),
     InvalidToken: declare(exampleErrors.InvalidToken, "www-authenticate", received.InvalidToken),
+    InvalidDpopProof: declare(exampleErrors.InvalidDpopProof, "www-authenticate", received.InvalidDpopProof),
+    UseDpopNonce: declare(exampleErrors.UseDpopNonce, "www-authenticate", received.UseDpopNonce),
     InsufficientScope: declare(exampleErrors.InsufficientScope, "www-authenticate", received.InsufficientScope),
+    InsufficientUserAuthentication: declare(
+      exampleErrors.InsufficientUserAuthentication,
+      "www-authenticate",
+      received.InsufficientUserAuthentication
+    ),
     AuthorizationServerUnavailable: declare(
       exampleErrors.AuthorizationServerUnavailable,
       "retry-after",
@@ -101,14 +114,38 @@ export const received = {
   NotAuthenticated: (challenge: string) => new NotAuthenticated({ reason: "Unspecified", challenge }),
   InvalidRequest: (challenge: string) => new InvalidRequest({ reason: "Unspecified", challenge }),
   InvalidToken: (challenge: string) => new InvalidToken({ reason: "Unspecified", challenge }),
+  InvalidDpopProof: (challenge: string) => new InvalidDpopProof({ reason: "Unspecified", challenge }),
+  UseDpopNonce: (challenge: string) => new UseDpopNonce({ reason: "Unspecified", challenge }),
   InsufficientScope: (challenge: string) =>
     new InsufficientScope({ required: scopesOf(challenge), missing: [], challenge }),
+  InsufficientUserAuthentication: (challenge: string) => {
+    const params = stepUpOf(challenge)
+    const seconds = valueOf(params, "max_age") ?? ""
+    return new InsufficientUserAuthentication({
+      reason: "Unspecified",
+      acrValues: valueOf(params, "acr_values")?.split(" ") ?? [],
+      ...(isSeconds(seconds) ? { maxAge: Duration.seconds(Number(seconds)) } : {}),
+      required: valueOf(params, "scope")?.split(" ") ?? [],
+      missing: [],
+      challenge
+    })
+  },
   AuthorizationServerUnavailable: (seconds: string) =>
     new AuthorizationServerUnavailable({
       reason: "Unspecified",
-      retryAfter: Duration.seconds(/^\d{1,10}$/.test(seconds) ? Number(seconds) : 1)
+      retryAfter: Duration.seconds(isSeconds(seconds) ? Number(seconds) : 1)
     })
 }
+
+const isSeconds = (value: string): boolean => /^\d{1,10}$/.test(value)
+
+// If several schemes sent challenges, use the parameters that follow this error. The next challenge begins with the name
+// of its scheme, which no `=` follows.
+const stepUpOf = (challenge: string): string =>
+  /error="insufficient_user_authentication"((?:, [a-z_]+="[^"]*")*)/.exec(challenge)?.[1] ?? ""
+
+const valueOf = (params: string, name: string): string | undefined =>
+  new RegExp(`, ${name}="([^"]*)"`).exec(params)?.[1]
 
 // If several schemes sent challenges, use the insufficient_scope challenge. A scope contains neither quotation marks
 // nor backslashes (RFC 6750 §3), so the parameter ends at the next quotation mark.
