@@ -21,8 +21,8 @@ const wings: Readonly<Record<string, Wing>> = {
   core: { uses: [], steps: ["lib", "effect"] },
   stores: { uses: ["core"], steps: [] },
   verifier: {
-    uses: ["core"],
-    steps: ["authorizationServer", "claims", "cache", "report", "keys", "jwt", "introspection", "request"]
+    uses: ["core", "stores"],
+    steps: ["authorizationServer", "claims", "cache", "report", "keys", "jwt", "introspection", "dpop", "request"]
   },
   guard: { uses: ["core", "verifier"], steps: ["scheme", "requirement", "decision", "middleware"] },
   openApi: { uses: ["core", "guard"], steps: [] },
@@ -44,6 +44,7 @@ const vocabulary = [
   "core/RequestIsolation.ts",
   "core/SecurityError.ts",
   "core/SecurityScopes.ts",
+  "verifier/Dpop.ts",
   "verifier/TokenVerifier.ts"
 ]
 

@@ -8,8 +8,11 @@
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
+import type { Confirmation } from "./confirmation.ts"
 import * as scope from "./scope.ts"
 import { ownProperties } from "./lib/ownProperties.ts"
+
+export type { Confirmation } from "./confirmation.ts"
 
 /**
  * A verified access token. The names in parentheses are claims of the JWT profile for access tokens (RFC 9068 §2.2).
@@ -39,6 +42,11 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
   readonly issuedAt: Option.Option<DateTime.Utc>
   /** The identifier of the token (`jti`). */
   readonly tokenId: Option.Option<string>
+  /**
+   * The key to which the token is bound (`cnf`). Absent if the token is not bound. In a handler, the client of the
+   * request has proven that it holds the key.
+   */
+  readonly confirmation?: Confirmation
   /**
    * All signed claims, or the decoded value if the scheme has a claims schema. The claims of `JwtVerifier` are an
    * object without a prototype.
@@ -105,6 +113,8 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
     readonly issuedAt?: DateTime.Utc
     /** The identifier of the token (`jti`). Default: `None`. */
     readonly tokenId?: string
+    /** The key to which the token is bound (`cnf`). Default: none, so the token is not bound. */
+    readonly confirmation?: Confirmation
     /** Further claims for checks and handlers. Default: none. */
     readonly claims?: Readonly<Record<string, unknown>>
   }): VerifiedToken {
@@ -119,6 +129,7 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
       expiresAt,
       issuedAt: Option.fromUndefinedOr(own.issuedAt),
       tokenId: Option.fromUndefinedOr(own.tokenId),
+      ...(own.confirmation === undefined ? {} : { confirmation: own.confirmation }),
       claims: ownProperties(claims)
     }
   }

@@ -137,8 +137,6 @@ export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
  * | `Signature` | the signature is invalid (RFC 7515 §5.2) |
  * | `Claim` | a claim is missing or not accepted (RFC 9068 §2.2) |
  * | `Expired` | the token is expired |
- * | `Proof` | the DPoP proof of the token is missing or invalid (RFC 9449 §4.3). `claim` names the part that is wrong |
- * | `Nonce` | the DPoP proof has no current nonce of this server, which requires one (RFC 9449 §9) |
  * | `Rejected` | a verifier, or your own code, refused the token |
  * | `Unspecified` | a typed client received the error |
  *
@@ -160,16 +158,7 @@ export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
 export class InvalidToken extends Data.TaggedError("InvalidToken")<
   Received & {
     readonly reason:
-      | "Malformed"
-      | "Algorithm"
-      | "UnknownKey"
-      | "Signature"
-      | "Claim"
-      | "Expired"
-      | "Proof"
-      | "Nonce"
-      | "Rejected"
-      | "Unspecified"
+      "Malformed" | "Algorithm" | "UnknownKey" | "Signature" | "Claim" | "Expired" | "Rejected" | "Unspecified"
     readonly claim?: string
   }
 > {

@@ -34,6 +34,7 @@ import * as schemeLayers from "./layers.ts"
 import * as layerClient from "./layerClient.ts"
 import { assertScopeTokens } from "../core/scope.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
+import { supportOf } from "../verifier/dpop/registered.ts"
 import { make as makeRequirement } from "../guard/middleware/securityRequirement.ts"
 import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
@@ -159,6 +160,23 @@ const assertOwnChecks = (where: string, method: string, { expression: self, sche
   )
 }
 
+/** Returns the support for bound tokens. */
+const dpopOf = (
+  where: string,
+  { dpop, senderConstrained }: { readonly dpop?: unknown; readonly senderConstrained?: unknown }
+): schemes.SchemeDpop | undefined => {
+  if (senderConstrained !== undefined && senderConstrained !== "accepted" && senderConstrained !== "required") {
+    throw new TypeError(`${where}: senderConstrained must be "accepted" or "required".`)
+  }
+  if (dpop === undefined) {
+    if (senderConstrained === undefined) return
+    throw new TypeError(`${where}: senderConstrained needs the option dpop: Dpop.make({ … }).`)
+  }
+  const support = supportOf(dpop)
+  if (support === undefined) throw new TypeError(`${where}: dpop must be the result of Dpop.make.`)
+  return { ...support, isRequired: senderConstrained === "required" }
+}
+
 /** Creates a scheme. Error messages begin with `constructor`, the name of the called function. */
 export const make = <
   const Name extends string,
@@ -177,7 +195,8 @@ export const make = <
     throw new TypeError(`${where}: scopes must be an object that maps each scope to a description.`)
   }
   const names = Object.keys(options.scopes)
-  const { realm = name, renderers = {}, resource, responses = "fastapi" } = options
+  const dpop = dpopOf(where, options)
+  const { realm = name, renderers = {}, resource, responses = dpop === undefined ? "fastapi" : "rfc6750" } = options
   const { authScheme = "Bearer", definition, flows = {}, lateFlows, openIdConnectUrl, source } = ownProperties(kind)
   const flowsOf = new FlowsOf(where, names, flows, lateFlows)
   install()
@@ -204,11 +223,14 @@ export const make = <
   const form = ownProperties({
     responses,
     realm,
-    authScheme,
+    authScheme: dpop?.isRequired === true ? "DPoP" : authScheme,
+    ...(dpop === undefined ? {} : { algs: Object.freeze([...dpop.algorithms]) }),
+    ...(dpop?.isRequired === false ? { otherSchemes: Object.freeze(["DPoP"] as const) } : {}),
     ...(resource === undefined ? {} : { resourceMetadata: resourceIdentifier.metadataUrl(resource) })
   })
   const scheme = schemes.make(name, {
     source,
+    dpop,
     definition: securitySchemeObject.make(
       ownProperties({ ...options, flows: () => flowsOf.current, openIdConnectUrl, definition })
     ),
@@ -249,6 +271,11 @@ export const make = <
       lookups: []
     })
     assertOwnChecks(where, method, part)
+    if (dpop === undefined && expression.mentionsConstraint(given)) {
+      throw new TypeError(
+        `${where}: ${method} was given Requirement.senderConstrained, but the scheme accepts no bound tokens. Set the option dpop: Dpop.make({ … }).`
+      )
+    }
     return [[part]]
   }
 
@@ -257,6 +284,7 @@ export const make = <
     scopes: options.scopes,
     description: options.description,
     resource,
+    dpop: dpop && Object.freeze({ algorithms: dpop.algorithms, isRequired: dpop.isRequired }),
     get flows() {
       return flowsOf.current
     },

@@ -1,6 +1,7 @@
 /** Defines the options that all constructors of schemes have in common. */
 import type * as Schema from "effect/Schema"
 import type * as Challenge from "../core/Challenge.ts"
+import type { Dpop } from "../verifier/Dpop.ts"
 import type { UnknownClaims } from "./oauth2Scheme.ts"
 
 /**
@@ -51,7 +52,17 @@ export interface Options<
    * instance, they are decoded for each request. Default: any claims, not decoded.
    */
   readonly claims?: Schema.Decoder<Claims>
-  /** The style of error responses (see `Challenge`). Default: `"fastapi"`. */
+  /**
+   * Support for tokens that are bound to a key of the client (RFC 9449): the result of `Dpop.make`. Default: none, so
+   * bound tokens are refused.
+   */
+  readonly dpop?: Dpop
+  /**
+   * Whether tokens must be bound to a key. `"accepted"` accepts bearer tokens, too. `Requirement.senderConstrained`
+   * requires a bound token for single routes. Default: `"accepted"` with `dpop`.
+   */
+  readonly senderConstrained?: "accepted" | "required"
+  /** The style of error responses (see `Challenge`). Default: `"fastapi"`, or `"rfc6750"` with `dpop`. */
   readonly responses?: Challenge.Responses
   /** The `realm` of challenges, in printable ASCII characters (RFC 9110 §11.5). Default: the scheme's name. */
   readonly realm?: string

@@ -1,5 +1,6 @@
 /** Reads the `Authorization` header of a request, and avoids Effect's copy of all headers if possible. */
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { hasOwnOrOfClass } from "../lib/ownProperties.ts"
 
 /** Returns the value of the `Authorization` header. If there are several, Node returns the first. */
 export const authorizationOf = (request: HttpServerRequest): string | undefined => {
@@ -115,13 +116,4 @@ export const rawFields = (source: object): ReadonlyArray<unknown> | undefined =>
  * and an HTTP/2 request inherits a getter from its class. Checks `Object.prototype` first, because it is hardly ever
  * polluted: this takes 90 ns less per request.
  */
-const isInherited = (of: object, name: string): boolean => name in Object.prototype && !isOwned(of, name)
-
-const isOwned = (of: object, name: string): boolean => {
-  let owner: object | null = of
-  while (owner !== null && owner !== Object.prototype) {
-    if (Object.hasOwn(owner, name)) return true
-    owner = Object.getPrototypeOf(owner) as object | null
-  }
-  return false
-}
+const isInherited = (of: object, name: string): boolean => name in Object.prototype && !hasOwnOrOfClass(of, name)

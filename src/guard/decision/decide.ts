@@ -14,11 +14,11 @@ import { constant } from "../../core/constantErrors.ts"
 import { connectionOf } from "../../core/message.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
-import { Authenticator } from "../../verifier/request/authenticator.ts"
+import { Authenticator, DpopCredential } from "../../verifier/request/authenticator.ts"
 import type { Check } from "../requirement/expression.ts"
 import { type PolicyClause, holds, type Part, type RequirementPolicy, settingsOf } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
-import { decisiveOf, failureOf, insufficient, missingScopes, refuse } from "../requirement/refuse.ts"
+import { decisiveOf, failureOf, unsatisfied, missingScopes, refuse } from "../requirement/refuse.ts"
 import type { Reporter } from "../scheme/decisionLog.ts"
 import * as Origin from "../scheme/origin.ts"
 import { type Authentication, Proof, type Scheme } from "../scheme/scheme.ts"
@@ -205,7 +205,9 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
   }
   const { reporter } = authentication
   const outer = outerOf(self, scheme)
-  const { token, verified } = authentication.authenticator.credentialOf(request, fiber)
+  const credential = authentication.authenticator.credentialOf(request, fiber)
+  const { token, verified } = credential
+  const isDpop = credential instanceof DpopCredential
   return Effect.matchCauseEffectEager(verified, {
     onFailure: (cause) => {
       const error = Option.getOrUndefined(Cause.findErrorOption(cause))
@@ -214,12 +216,12 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
       return Exit.succeed(
         part.optional && error._tag === "NotAuthenticated"
           ? new Accepted(part, undefined, undefined, reporter)
-          : new Refused(part, refuse(part, outer, error), undefined, reporter)
+          : new Refused(part, refuse(part, outer, error, isDpop), undefined, reporter)
       )
     },
     onSuccess: (accessToken) => {
       if (self.connection !== undefined && isOfAnother(accessToken, self.connection, scheme, fiber)) {
-        return Exit.succeed(new Refused(part, refuse(part, outer, ofAnother), accessToken, reporter))
+        return Exit.succeed(new Refused(part, refuse(part, outer, ofAnother, isDpop), accessToken, reporter))
       }
       const failed: Array<Check> = []
       const holding = holds(part, outer, accessToken, failed)
@@ -234,7 +236,7 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
           ? new Accepted(part, token, accessToken, reporter)
           : new Refused(
               part,
-              refuse(part, outer, insufficient(part, outer, accessToken, failed)),
+              refuse(part, outer, unsatisfied(part, outer, accessToken, failed), isDpop),
               accessToken,
               reporter
             )

@@ -4,11 +4,12 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { confirmationOf } from "../../core/confirmation.ts"
 import { no, yes } from "../../core/lib/exit.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
 /** A requirement as data. */
-export type Expression = Scope | Template | All | Any | Check
+export type Expression = Scope | Template | All | Any | Check | SenderConstrained
 
 export interface Scope {
   readonly _tag: "Scope"
@@ -53,6 +54,13 @@ export interface Check {
   readonly isDeferred: boolean
 }
 
+/** Holds if the token is bound to a key of the client. The authenticator has verified the proof of the key. */
+export interface SenderConstrained {
+  readonly _tag: "SenderConstrained"
+}
+
+export const senderConstrained: SenderConstrained = { _tag: "SenderConstrained" }
+
 /** Creates a scope without placeholders. */
 export const scopeNamed = (scope: string): Scope => ({ _tag: "Scope", scope, template: undefined })
 
@@ -84,6 +92,7 @@ const scopesOf = (
     case "Template":
       return [self.scope]
     case "Check":
+    case "SenderConstrained":
       return []
     case "All":
       return concat(self.of.map((part) => scopesOf(part, ofAny)))
@@ -95,11 +104,30 @@ const scopesOf = (
 /** Returns every mentioned scope once, in order. */
 export const mentioned = (self: Expression): ReadonlyArray<string> => scopesOf(self, (of) => concat(of.map(mentioned)))
 
+/** Returns `true` if only a token that is bound to a key satisfies the expression. */
+export const needsConstraint = (self: Expression): boolean => {
+  switch (self._tag) {
+    case "SenderConstrained":
+      return true
+    case "All":
+      return self.of.some(needsConstraint)
+    case "Any":
+      return self.of.every(needsConstraint)
+    default:
+      return false
+  }
+}
+
+/** Returns `true` if the expression, or a part of it, needs a token that is bound to a key. */
+export const mentionsConstraint = (self: Expression): boolean =>
+  leaves(self).some((leaf) => leaf._tag === "SenderConstrained")
+
 /** Returns `true` if the expression can refuse a valid token. */
 export const decides = (self: Expression): boolean =>
   self._tag === "Scope" ||
   self._tag === "Template" ||
   self._tag === "Check" ||
+  self._tag === "SenderConstrained" ||
   (self._tag === "All" ? self.of.some(decides) : self.of.every(decides))
 
 /** Returns `true` if the expression has no alternatives at any depth. */
@@ -113,6 +141,7 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
     case "Template":
       return any(f(self.scope).map(scopeNamed))
     case "Check":
+    case "SenderConstrained":
       return self
     default:
       return { _tag: self._tag, of: self.of.map((part) => mapScopes(part, f)) }
@@ -123,7 +152,7 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
 export const mapLeaves = (self: Expression, f: (leaf: Leaf) => Expression): Expression =>
   isLeaf(self) ? f(self) : { _tag: self._tag, of: self.of.map((part) => mapLeaves(part, f)) }
 
-type Leaf = Scope | Template | Check
+type Leaf = Scope | Template | Check | SenderConstrained
 
 const isLeaf = (self: Expression): self is Leaf => self._tag !== "All" && self._tag !== "Any"
 
@@ -144,6 +173,7 @@ export const without = (self: Expression, failed: ReadonlyArray<Check>): Express
   switch (self._tag) {
     case "Scope":
     case "Template":
+    case "SenderConstrained":
       return self
     case "Check":
       return failed.includes(self) ? undefined : self
@@ -165,6 +195,7 @@ export const hasScopes = (self: Expression, holds: (scope: string) => boolean): 
     case "Template":
       return holds(self.scope)
     case "Check":
+    case "SenderConstrained":
       return true
     case "All":
       return self.of.every((part) => hasScopes(part, holds))
@@ -202,6 +233,7 @@ export const alternatives = (self: Expression): ReadonlyArray<ReadonlyArray<stri
     case "Template":
       return [[self.scope]]
     case "Check":
+    case "SenderConstrained":
       return [[]]
     case "Any": {
       const parts = self.of.map(alternatives)
@@ -253,6 +285,8 @@ export const decide = (
     case "Template":
       // The guard fills templates before it decides.
       return no
+    case "SenderConstrained":
+      return confirmationOf(token) === undefined ? no : yes
     case "Check":
       if (self.isDeferred) return yes
       // The check counts as failed until it returns `true`, so that it is known if it fails with an error.

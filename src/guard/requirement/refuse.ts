@@ -1,17 +1,34 @@
 /** Creates the refusals of a policy. Refusals that are equal for many requests are created once. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { usesDpop } from "../../core/authorizationHeader.ts"
+import { confirmationOf } from "../../core/confirmation.ts"
 import * as Challenge from "../../core/Challenge.ts"
-import { InsufficientScope, type SecurityError } from "../../core/SecurityError.ts"
+import { InsufficientScope, InvalidToken, type SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
 import * as expression from "./expression.ts"
-import { scopesToRequest, holds, type Part, settingsOf } from "./policy.ts"
+import { formOf, scopesToRequest, holds, type Part, settingsOf, withProof } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import * as scope from "../../core/scope.ts"
 import type { Scheme } from "../scheme/scheme.ts"
+
+const notBound = constant(new InvalidToken({ reason: "Claim", claim: "cnf" }))
+
+/** Creates the error of a token that does not satisfy the part. No scope helps a token that needs a key. */
+export const unsatisfied = (
+  part: Part,
+  outer: ReadonlyArray<string>,
+  token: VerifiedToken,
+  failed: ReadonlyArray<expression.Check>
+): InsufficientScope | InvalidToken =>
+  expression.needsConstraint(part.expression) && confirmationOf(token) === undefined
+    ? notBound
+    : insufficient(part, outer, token, failed)
 
 /** Creates the error that names the required scopes, the missing scopes and the failed checks. */
 export const insufficient = (
@@ -63,19 +80,22 @@ const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<str
   return error
 }
 
-export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => {
+/** `isDpop`: the request used the scheme `DPoP`, so the challenge of that scheme has the error. */
+export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError, isDpop: boolean): Refusal => {
+  const used = (settings: Challenge.Settings) => (isDpop ? withProof(settings) : settings)
   // The scopes to request may depend on the checks that failed.
   if (outer.length > 0)
     return new Refusal(
       error,
-      error._tag === "InsufficientScope" ? part.scheme.settings(error.required) : settingsOf(part, outer)
+      used(error._tag === "InsufficientScope" ? formOf(part, error.required) : settingsOf(part, outer))
     )
   if (error._tag === "InsufficientScope" && error.required !== part.settings.scopes)
-    return new Refusal(error, part.scheme.settings(error.required))
-  const cached = part.refusals.get(error)
+    return new Refusal(error, used(formOf(part, error.required)))
+  const refusals = isDpop ? part.refusalsOfProofs : part.refusals
+  const cached = refusals.get(error)
   if (cached !== undefined) return cached
-  const refusal = new Refusal(error, part.settings)
-  if (isConstant(error)) part.refusals.set(error, refusal)
+  const refusal = new Refusal(error, used(part.settings))
+  if (isConstant(error)) refusals.set(error, refusal)
   return refusal
 }
 
@@ -87,7 +107,12 @@ export const failWith = <E extends SecurityError>(scheme: Scheme, error: E): Eff
   Effect.flatMap(SecurityScopes, (required) => {
     const own = error._tag === "InsufficientScope" ? error.required : []
     const scopes = scope.union(requiredScopes.ofScheme(required, scheme), own)
-    return Effect.fail(Challenge.within(error, scheme.settings(scheme.implication.minimal(scopes))))
+    const settings = scheme.settings(scheme.implication.minimal(scopes))
+    return Effect.withFiber(({ context }) => {
+      const request = scheme.dpop && Context.getOrUndefined(context, HttpServerRequest)
+      const isDpop = request !== undefined && usesDpop(request)
+      return Effect.fail(Challenge.within(error, isDpop ? withProof(settings) : settings))
+    })
   })
 
 /**
@@ -98,10 +123,10 @@ export const decide = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken
-): Effect.Effect<InsufficientScope | undefined> => {
+): Effect.Effect<InsufficientScope | InvalidToken | undefined> => {
   const failed: Array<expression.Check> = []
   return Effect.mapEager(holds(part, outer, token, failed), (holds) =>
-    holds ? undefined : insufficient(part, outer, token, failed)
+    holds ? undefined : unsatisfied(part, outer, token, failed)
   )
 }
 

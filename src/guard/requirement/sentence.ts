@@ -51,6 +51,8 @@ const ofExpression = (self: Expression): string | undefined => {
       return code(self.scope)
     case "Check":
       return otherCondition
+    case "SenderConstrained":
+      return "a token that is bound to a key"
     case "All":
       return joined(
         self.of.flatMap((part) => nested(part, "All") ?? []),

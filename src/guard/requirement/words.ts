@@ -21,6 +21,8 @@ const ofExpression = (self: Expression): string | undefined => {
       return JSON.stringify(self.scope)
     case "Check":
       return `the check ${JSON.stringify(self.name)}`
+    case "SenderConstrained":
+      return "a key that the client holds"
     case "All": {
       const parts = self.of.flatMap((part) => (ofExpression(part) === undefined ? [] : [nested(part)]))
       return parts.length === 0 ? undefined : parts.join(" and ")

@@ -1,47 +1,28 @@
-/** The errors of DPoP proofs. Created once, because anyone can send invalid proofs. */
-import * as Duration from "effect/Duration"
+/** The errors of proofs. Created once, because anyone can send invalid proofs. */
 import { constant } from "../../core/constantErrors.ts"
-import { AuthorizationServerUnavailable, InvalidToken } from "../../core/SecurityError.ts"
+import { InvalidDpopProof, InvalidToken } from "../../core/SecurityError.ts"
 
-/** The part of a proof that can be wrong: the header field, a header parameter, a claim, or the signature. */
-export type Part =
-  | "DPoP"
-  | "typ"
-  | "alg"
-  | "jwk"
-  | "crit"
-  | "jti"
-  | "htm"
-  | "htu"
-  | "iat"
-  | "exp"
-  | "nbf"
-  | "ath"
-  | "signature"
+const of = (reason: InvalidDpopProof["reason"], claim?: string): InvalidDpopProof =>
+  constant(new InvalidDpopProof(claim === undefined ? { reason } : { reason, claim }))
 
-const of = (claim: Part): InvalidToken => constant(new InvalidToken({ reason: "Proof", claim }))
+export const proofErrors = {
+  missing: of("Missing"),
+  malformed: of("Malformed"),
+  typ: of("Claim", "typ"),
+  alg: of("Algorithm", "alg"),
+  crit: of("Claim", "crit"),
+  jwk: of("Key", "jwk"),
+  jti: of("Claim", "jti"),
+  htm: of("Claim", "htm"),
+  htu: of("Claim", "htu"),
+  iat: of("Claim", "iat"),
+  exp: of("Claim", "exp"),
+  nbf: of("Claim", "nbf"),
+  ath: of("Claim", "ath"),
+  signature: of("Signature"),
+  expired: of("Expired", "iat"),
+  replayed: of("Replayed", "jti")
+} as const
 
-export const proofErrors: Readonly<Record<Part, InvalidToken>> = {
-  DPoP: of("DPoP"),
-  typ: of("typ"),
-  alg: of("alg"),
-  jwk: of("jwk"),
-  crit: of("crit"),
-  jti: of("jti"),
-  htm: of("htm"),
-  htu: of("htu"),
-  iat: of("iat"),
-  exp: of("exp"),
-  nbf: of("nbf"),
-  ath: of("ath"),
-  signature: of("signature")
-}
-
-export const nonceRequired: InvalidToken = constant(new InvalidToken({ reason: "Nonce" }))
-
-/** The token and the proof do not belong together: another key, or a token without a key. */
+/** The token is bound to another key, or to none, or in a way that the library does not verify. */
 export const wrongBinding: InvalidToken = constant(new InvalidToken({ reason: "Claim", claim: "cnf" }))
-
-export const storeUnavailable: AuthorizationServerUnavailable = constant(
-  new AuthorizationServerUnavailable({ reason: "ReplayStore", retryAfter: Duration.seconds(1) })
-)

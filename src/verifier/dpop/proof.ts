@@ -1,6 +1,6 @@
 /** Reads a proof, and runs the checks that need neither a key nor a clock (RFC 9449 §4.3). */
 import * as base64url from "jose/base64url"
-import type { InvalidToken } from "../../core/SecurityError.ts"
+import type { InvalidDpopProof } from "../../core/SecurityError.ts"
 import { split } from "../jwt/compact.ts"
 import { type Claims, parseObject } from "../claims/strictJson.ts"
 import { proofErrors } from "./failures.ts"
@@ -38,9 +38,9 @@ const maxIdLength = 256
 
 const maxMarks = 128
 
-export const read = (field: string): ProofText | InvalidToken => {
+export const read = (field: string): ProofText | InvalidDpopProof => {
   const segments = field.length > maxLength ? undefined : split(field)
-  return segments === undefined ? proofErrors.DPoP : { text: field, ...segments }
+  return segments === undefined ? proofErrors.malformed : { text: field, ...segments }
 }
 
 // A JavaScript `Date` cannot represent more seconds.
@@ -49,9 +49,9 @@ const isTime = (value: unknown): value is number => typeof value === "number" &&
 const isText = (value: unknown): value is string => typeof value === "string" && value !== ""
 
 /** Checks the claims, except for `ath`, the times and the nonce. */
-export const readClaims = ({ payload }: ProofText, { method, uris }: ProofTarget): ProofClaims | InvalidToken => {
+export const readClaims = ({ payload }: ProofText, { method, uris }: ProofTarget): ProofClaims | InvalidDpopProof => {
   const claims = parseObject(base64url.decode(payload), maxMarks)
-  if (claims === undefined) return proofErrors.DPoP
+  if (claims === undefined) return proofErrors.malformed
   const { ath, htm, htu, iat, jti } = claims
   if (!isText(jti) || jti.length > maxIdLength) return proofErrors.jti
   if (!isText(htm)) return proofErrors.htm

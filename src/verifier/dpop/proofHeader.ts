@@ -1,7 +1,7 @@
 /** Reads the JOSE header of a proof, and its public key (RFC 9449 §4.2 and §4.3). */
 import * as Effect from "effect/Effect"
 import * as base64url from "jose/base64url"
-import type { InvalidToken } from "../../core/SecurityError.ts"
+import type { InvalidDpopProof } from "../../core/SecurityError.ts"
 import { parseObject } from "../claims/strictJson.ts"
 import { type PublicKey, privateMembers, readJwk } from "../keys/jwk.ts"
 import { importFor } from "../keys/keys.ts"
@@ -26,9 +26,9 @@ export interface ProofKey {
 const maxMarks = 128
 
 /** Checks the header. `algorithms` lists the accepted algorithms. */
-export const read = (encoded: string, algorithms: ReadonlySet<string>): ProofHeader | InvalidToken => {
+export const read = (encoded: string, algorithms: ReadonlySet<string>): ProofHeader | InvalidDpopProof => {
   const header = parseObject(base64url.decode(encoded), maxMarks)
-  if (header === undefined) return proofErrors.DPoP
+  if (header === undefined) return proofErrors.malformed
   const { alg, jwk, typ } = header
   if (typeof typ !== "string" || typ.toLowerCase().replace(/^application\//, "") !== "dpop+jwt") return proofErrors.typ
   if (typeof alg !== "string" || !algorithms.has(alg)) return proofErrors.alg
@@ -46,7 +46,7 @@ export const thumbprintInput = ({ crv, e, kty, n, x, y }: PublicKey): string =>
   JSON.stringify(kty === "RSA" ? { e, kty, n } : kty === "EC" ? { crv, kty, x, y } : { crv, kty, x })
 
 /** Imports the key, and computes its thumbprint. */
-export const importKey = ({ alg, key }: ProofHeader, sha256: Sha256): Effect.Effect<ProofKey, InvalidToken> =>
+export const importKey = ({ alg, key }: ProofHeader, sha256: Sha256): Effect.Effect<ProofKey, InvalidDpopProof> =>
   Effect.flatMap(importFor(key, alg), (imported) =>
     imported === undefined
       ? Effect.fail(proofErrors.jwk)
