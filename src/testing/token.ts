@@ -23,7 +23,7 @@ export type Claims = Readonly<Record<string, unknown>>
 
 export const shapeOf = (
   provider: ProviderName | undefined,
-  { audience, scopes, subject = "demo" }: MintOptions,
+  { audience, boundTo, scopes, subject = "demo" }: MintOptions,
   defaults: Defaults
 ): shapes.Shape | undefined =>
   provider &&
@@ -34,6 +34,7 @@ export const shapeOf = (
     client: clientId,
     tokenId: defaults.tokenId,
     scopes,
+    isBound: boundTo !== undefined,
     issuedAt: secondsOf(defaults)
   })
 
@@ -76,6 +77,7 @@ export const claims = (options: MintOptions, defaults: Defaults, shape?: shapes.
     ...(shape?.claims ?? { sub: options.subject ?? "demo", ...profileClaims, ...scope }),
     iat: issuedAt,
     exp: issuedAt + defaults.lifetime / 1000,
+    ...(options.boundTo === undefined ? {} : { cnf: { jkt: options.boundTo.jkt } }),
     ...options.claims
   }
   return Object.fromEntries(Object.entries(all).filter(([name]) => options.without?.includes(name) !== true))
