@@ -9,7 +9,7 @@ import { type Answer, appOf, boundClient, codeOf, headersOf, schemeOf, sendTo, u
 type Bound = Effect.Success<ReturnType<typeof boundClient>>
 
 /** Changes the headers of a valid request. */
-type Change = (bound: Bound) => Effect.Effect<HeadersInit>
+type Change = (bound: Bound) => Effect.Effect<HeadersInit, never, TestIssuer>
 
 const changed =
   (options: Partial<ProofOptions> | ((bound: Bound) => Partial<ProofOptions>)): Change =>
