@@ -7,8 +7,11 @@
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
+import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Confirmation } from "./confirmation.ts"
+import type * as Schema from "effect/Schema"
+import * as authorizationDetails from "./authorizationDetails.ts"
 import * as scope from "./scope.ts"
 import { ownProperties } from "./lib/ownProperties.ts"
 
@@ -42,6 +45,20 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
   readonly issuedAt: Option.Option<DateTime.Utc>
   /** The identifier of the token (`jti`). */
   readonly tokenId: Option.Option<string>
+  /** The class of the user's authentication (`acr`). `None` if the claim is absent or not a string. */
+  readonly acr: Option.Option<string>
+  /**
+   * When the user authenticated (`auth_time`). `None` if the claim is absent or not a number. A refreshed token keeps
+   * the time, so it is not `issuedAt`.
+   */
+  readonly authenticatedAt: Option.Option<DateTime.Utc>
+  /** The methods of the user's authentication (`amr`). Empty if the claim is absent or not an array of strings. */
+  readonly amr: ReadonlyArray<string>
+  /**
+   * The objects of `authorization_details` that have a type (RFC 9396 §2). Each is a grant of its own. Read them with
+   * `AccessToken.authorizationDetails` or `Requirement.authorizationDetails`.
+   */
+  readonly authorizationDetails: ReadonlyArray<AuthorizationDetail>
   /**
    * The key to which the token is bound (`cnf`). Absent if the token is not bound. In a handler, the client of the
    * request has proven that it holds the key.
@@ -52,6 +69,17 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
    * object without a prototype.
    */
   readonly claims: Claims
+}
+
+/**
+ * Object of `authorization_details`, before a schema has decoded its members (RFC 9396 §2).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AuthorizationDetail extends Readonly<Record<string, unknown>> {
+  /** The type of the object, which defines its other members. */
+  readonly type: string
 }
 
 /**
@@ -115,11 +143,19 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
     readonly tokenId?: string
     /** The key to which the token is bound (`cnf`). Default: none, so the token is not bound. */
     readonly confirmation?: Confirmation
+    /** The class of the user's authentication (`acr`). Default: `None`. */
+    readonly acr?: string
+    /** When the user authenticated (`auth_time`). Default: `None`. */
+    readonly authenticatedAt?: DateTime.Utc
+    /** The methods of the user's authentication (`amr`). Default: empty. */
+    readonly amr?: ReadonlyArray<string>
+    /** The authorization details (RFC 9396). Default: empty. */
+    readonly authorizationDetails?: ReadonlyArray<AuthorizationDetail>
     /** Further claims for checks and handlers. Default: none. */
     readonly claims?: Readonly<Record<string, unknown>>
   }): VerifiedToken {
     const own = ownProperties(options)
-    const { audience = [], claims = {}, expiresAt, issuer, scopes, subject } = own
+    const { amr = [], audience = [], authorizationDetails = [], claims = {}, expiresAt, issuer, scopes, subject } = own
     return {
       subject,
       clientId: Option.fromUndefinedOr(own.clientId),
@@ -130,8 +166,61 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
       issuedAt: Option.fromUndefinedOr(own.issuedAt),
       tokenId: Option.fromUndefinedOr(own.tokenId),
       ...(own.confirmation === undefined ? {} : { confirmation: own.confirmation }),
+      acr: Option.fromUndefinedOr(own.acr),
+      authenticatedAt: Option.fromUndefinedOr(own.authenticatedAt),
+      amr,
+      authorizationDetails,
       claims: ownProperties(claims)
     }
+  }
+
+  /**
+   * Returns the authorization details of one type, decoded with the schema of the type (RFC 9396 §2).
+   *
+   * **Details**
+   *
+   * The schema decodes the members other than `type` and `locations`. An object grants nothing, and is left out, if:
+   *
+   * - it has another type, or members that the schema does not accept or does not know
+   * - it has `locations`, and none of them is in the `locations` option
+   *
+   * **Gotchas**
+   *
+   * Each object is a grant of its own. Do not combine the members of two objects.
+   *
+   * **Example** (Listing the accounts that a token may read)
+   *
+   * ```ts import.meta.vitest
+   * import { DateTime, Effect, Schema } from "effect"
+   * import { AccessToken } from "effect-oauth2"
+   *
+   * const token = AccessToken.make({
+   *   subject: "demo",
+   *   scopes: [],
+   *   issuer: "https://idp.example.com",
+   *   expiresAt: DateTime.makeUnsafe("2100-01-01T00:00:00Z"),
+   *   authorizationDetails: [
+   *     { type: "account", actions: ["read"], identifier: "A-1" },
+   *     { type: "account", actions: ["read"], unknown: true },
+   *     { type: "payment" }
+   *   ]
+   * })
+   * const Account = Schema.Struct({ actions: Schema.Array(Schema.String), identifier: Schema.String })
+   *
+   * const accounts = Effect.runSync(AccessToken.authorizationDetails(token, "account", Account))
+   *
+   * accounts.map(({ identifier }) => identifier) // => ["A-1"]
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static authorizationDetails<A>(
+    token: Pick<VerifiedToken, "authorizationDetails">,
+    type: string,
+    schema: Schema.Decoder<A>,
+    options?: authorizationDetails.Options
+  ): Effect.Effect<ReadonlyArray<A>> {
+    return authorizationDetails.ofType(type, schema, options)(token.authorizationDetails)
   }
 }
 

@@ -1,6 +1,7 @@
 /** Converts a security error to the response of an MCP server: status and challenge for HTTP, and a JSON-RPC error. */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpEffect from "effect/http/HttpEffect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -81,8 +82,11 @@ const refusals = new WeakMap<object, Array<Refusal>>()
 
 /** Returns one answer to all refusals of a response, with the scopes of all messages. */
 const answerTo = (refusals: ReadonlyArray<Refusal>): Challenge.Answer => {
-  // A missing scope comes first, because the token itself is valid.
-  const first = refusals.find(({ error }) => error._tag === "InsufficientScope") ?? refusals[0]
+  // A missing authentication or scope comes first, because the token itself is valid.
+  const first =
+    refusals.find(({ error }) => error._tag === "InsufficientUserAuthentication") ??
+    refusals.find(({ error }) => error._tag === "InsufficientScope") ??
+    refusals[0]
   if (first === undefined) throw new Error("A refused message has no refusal. This is a bug in effect-oauth2.")
   const scopes = refusals
     .filter(({ error }) => error._tag === first.error._tag)
@@ -115,8 +119,10 @@ export const fail = (error: SecurityError): Effect.Effect<never, Refused> =>
       } else earlier.push(refusal)
     }
     const { body, headers } = Challenge.answer(error, settings)
-    const scopes =
-      error._tag === "InsufficientScope" && settings.scopes.length > 0 ? settings.scopes.join(" ") : undefined
+    const isStepUp = error._tag === "InsufficientUserAuthentication"
+    const namesScopes = error._tag === "InsufficientScope" || (isStepUp && error.missing.length > 0)
+    const scopes = namesScopes && settings.scopes.length > 0 ? settings.scopes.join(" ") : undefined
+    const maxAge = isStepUp && Object.hasOwn(error, "maxAge") ? error.maxAge : undefined
     const resourceMetadata = own(settings, "resourceMetadata")
     const challenge = headers["www-authenticate"]
     return Effect.fail(
@@ -126,6 +132,8 @@ export const fail = (error: SecurityError): Effect.Effect<never, Refused> =>
         data: {
           ...(challenge === undefined ? {} : { challenge }),
           ...(scopes === undefined ? {} : { scope: scopes }),
+          ...(isStepUp && error.acrValues.length > 0 ? { acr_values: error.acrValues.join(" ") } : {}),
+          ...(maxAge === undefined ? {} : { max_age: Math.floor(Duration.toSeconds(maxAge)) }),
           ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata })
         }
       })

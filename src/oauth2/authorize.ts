@@ -69,7 +69,7 @@ export const make = (scheme: Scheme) => {
     return Effect.matchEffect(verified, {
       onFailure: (error) => refuse(error, undefined),
       onSuccess: (token) =>
-        Effect.flatMap(decide(bare, required, token), (error): Effect.Effect<VerifiedToken, SecurityError> =>
+        Effect.flatMap(decide(bare, required, token, fiber), (error): Effect.Effect<VerifiedToken, SecurityError> =>
           error === undefined ? Effect.as(granted(token, settings.scopes, fiber), token) : refuse(error, token)
         )
     })

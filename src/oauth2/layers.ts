@@ -13,6 +13,8 @@ import { Authenticator, TestAuthenticator } from "../verifier/request/authentica
 import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts"
 import { DecisionLog, Reporter } from "../guard/scheme/decisionLog.ts"
 import * as origin from "../guard/scheme/origin.ts"
+import * as expression from "../guard/requirement/expression.ts"
+import { type Item, ofItem } from "../guard/requirement/item.ts"
 import { type Authentication, Proof, type Scheme } from "../guard/scheme/scheme.ts"
 import { Memo } from "../core/lib/memo.ts"
 import { frozenSuccess } from "../core/lib/exit.ts"
@@ -22,8 +24,17 @@ import { ownProperties } from "../core/lib/ownProperties.ts"
 
 /** Copies the claims, so that the library does not freeze an object of the test. */
 const testToken = (token: TestToken<string>): VerifiedToken => {
-  const { claims = {}, confirmation, scopes = [], subject = "demo" } = ownProperties(token)
+  const {
+    authorizationDetails = [],
+    claims = {},
+    confirmation,
+    scopes = [],
+    subject = "demo",
+    ...rest
+  } = ownProperties(token)
   return AccessToken.make({
+    ...rest,
+    authorizationDetails: copyOfData(authorizationDetails),
     subject,
     scopes,
     ...(confirmation === undefined ? {} : { confirmation: copyOfData(confirmation) }),
@@ -71,10 +82,13 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
       )
     )
 
-  const proofOf = (verified: VerifiedToken) =>
+  const proofOf = (verified: VerifiedToken, authentications: ReadonlySet<string>) =>
     Layer.merge(
       Layer.succeed(AccessToken, verified),
-      Layer.succeed(scheme.proof, new Proof(scheme, origin.of(undefined), verified, verified.scopes))
+      Layer.succeed(
+        scheme.proof,
+        new Proof(scheme, origin.of(undefined), verified, verified.scopes, undefined, undefined, authentications)
+      )
     )
 
   const decodeGiven = testClaims(claims, `layerTest or layerTestGranted of ${JSON.stringify(scheme.name)}`)
@@ -108,8 +122,11 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
     )
   }
 
-  const layerTestGranted = (token: TestToken<string>) =>
-    Layer.unwrap(Effect.map(given(token), ({ token }) => proofOf(token)))
+  const layerTestGranted = (token: TestToken<string>, ...authentications: ReadonlyArray<Item>) => {
+    const proven = authentications.flatMap((item) => expression.authentications(ofItem(item)))
+    const names = new Set(proven.flatMap(expression.authenticationNames))
+    return Layer.unwrap(Effect.map(given(token), ({ token }) => proofOf(token, names)))
+  }
 
   const layer = <E, R>(verifier: Layer.Layer<TokenVerifier, E, R>) =>
     // Only the scheme's own layer is not memoized. Schemes that get the same verifier layer share one verifier.

@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import { isReadonlyObject } from "effect/Predicate"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
@@ -17,7 +18,7 @@ import type { Options } from "./options.ts"
 import type { Item } from "../guard/requirement/item.ts"
 import * as requirements from "../guard/requirement/item.ts"
 import { SecurityScopes } from "../core/SecurityScopes.ts"
-import { ownProperties } from "../core/lib/ownProperties.ts"
+import { own, ownProperties } from "../core/lib/ownProperties.ts"
 import * as authorize from "./authorize.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as errorSchemas from "../guard/scheme/errorSchemas.ts"
@@ -176,6 +177,10 @@ const dpopOf = (
   if (support === undefined) throw new TypeError(`${where}: dpop must be the result of Dpop.make.`)
   return { ...support, isRequired: senderConstrained === "required" }
 }
+/** In the client-credentials flow, the subject is the client (RFC 9068 §2.2). */
+const isMachineByClaims = ({ claims, clientId, subject }: VerifiedToken): boolean =>
+  Option.exists(clientId, (client) => subject === client || subject === `${client}@clients`) ||
+  own(claims, "idtyp") === "app"
 
 /** Creates a scheme. Error messages begin with `constructor`, the name of the called function. */
 export const make = <
@@ -196,7 +201,13 @@ export const make = <
   }
   const names = Object.keys(options.scopes)
   const dpop = dpopOf(where, options)
-  const { realm = name, renderers = {}, resource, responses = dpop === undefined ? "fastapi" : "rfc6750" } = options
+  const {
+    isMachine = isMachineByClaims,
+    realm = name,
+    renderers = {},
+    resource,
+    responses = dpop === undefined ? "fastapi" : "rfc6750"
+  } = ownProperties(options)
   const { authScheme = "Bearer", definition, flows = {}, lateFlows, openIdConnectUrl, source } = ownProperties(kind)
   const flowsOf = new FlowsOf(where, names, flows, lateFlows)
   install()
@@ -211,6 +222,7 @@ export const make = <
   if (options.wildcards !== undefined && typeof options.wildcards !== "boolean") {
     throw new TypeError(`${where}: wildcards must be true or false.`)
   }
+  if (typeof isMachine !== "function") throw new TypeError(`${where}: isMachine must be a function of a token.`)
   assertFlows(where, flows, names)
   assertUrls(where, {
     // A scheme without flows needs the URL of OpenID Connect Discovery.
@@ -231,6 +243,7 @@ export const make = <
   const scheme = schemes.make(name, {
     source,
     dpop,
+    isMachine: (token) => isMachine(token) === true,
     definition: securitySchemeObject.make(
       ownProperties({ ...options, flows: () => flowsOf.current, openIdConnectUrl, definition })
     ),
@@ -308,7 +321,7 @@ export const make = <
         )
       }
     },
-    granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
+    granted: (...items: ReadonlyArray<Item>) => proof.all(scheme, items.map(requirements.ofItem)),
     grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
     token: proof.all(scheme, []),
     expiry: proof.expiry(scheme),

@@ -1,4 +1,5 @@
 /** Defines the public type of a security scheme. */
+import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
@@ -7,7 +8,7 @@ import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
-import type { AccessToken, OptionalAccessToken, VerifiedToken } from "../core/AccessToken.ts"
+import type { AccessToken, AuthorizationDetail, OptionalAccessToken, VerifiedToken } from "../core/AccessToken.ts"
 import type { Confirmation } from "../core/confirmation.ts"
 import type { BearerToken } from "../core/BearerToken.ts"
 import type { Clause, Item, Requirement } from "../guard/requirement/item.ts"
@@ -51,6 +52,14 @@ export interface TestToken<Scope extends string> {
   readonly subject?: string
   /** The granted scopes. The scheme must declare them. Default: none. */
   readonly scopes?: ReadonlyArray<Scope>
+  /** The class of the user's authentication (`acr`). Default: none. */
+  readonly acr?: string
+  /** When the user authenticated (`auth_time`). Default: none. */
+  readonly authenticatedAt?: DateTime.Utc
+  /** The methods of the user's authentication (`amr`). Default: none. */
+  readonly amr?: ReadonlyArray<string>
+  /** The authorization details (RFC 9396). Default: none. */
+  readonly authorizationDetails?: ReadonlyArray<AuthorizationDetail>
   /** The claims as the issuer encodes them. The scheme's `claims` schema decodes them. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>
   /** The key to which the token is bound, as if the client had proven it. Default: none. */
@@ -176,7 +185,8 @@ export interface OAuth2Scheme<
    *
    * **When to use**
    *
-   * Use in domain code that must run only for callers with certain scopes, at any distance from the route.
+   * Use in domain code that must run only for callers with certain scopes, at any distance from the route. To require
+   * the user's authentication, pass `Requirement.acr` or `Requirement.authenticatedWithin`.
    *
    * **Details**
    *
@@ -200,7 +210,9 @@ export interface OAuth2Scheme<
    * })
    * ```
    */
-  readonly granted: <const Scopes extends readonly [Scope, ...ReadonlyArray<Scope>]>(
+  readonly granted: <
+    const Scopes extends readonly [Scope | AuthenticationItem, ...ReadonlyArray<Scope | AuthenticationItem>]
+  >(
     ...scopes: Scopes
   ) => Effect.Effect<VerifiedToken<Claims>, never, GrantOfEach<Name, Implies, Scopes[number]>>
 
@@ -771,6 +783,11 @@ export interface OAuth2Scheme<
   /**
    * Layer for tests of domain code without HTTP that proves the scopes of the given token.
    *
+   * **Details**
+   *
+   * To prove the user's authentication, pass the requirements after the token, such as `Requirement.acr("mfa")`. They
+   * are proven whatever the token says.
+   *
    * **Gotchas**
    *
    * HTTP requests do not accept this proof.
@@ -791,9 +808,18 @@ export interface OAuth2Scheme<
    * Effect.runSync(Effect.provide(owner, auth.layerTestGranted({ subject: "demo", scopes: ["items:write"] }))) // => "demo"
    * ```
    */
-  readonly layerTestGranted: <const S extends Scope | WildcardOf<Implies> = never>(
-    token: TestToken<S>
-  ) => Layer.Layer<AccessToken | Verified<Name> | (S extends string ? Granted<Name, S> : never)>
+  readonly layerTestGranted: <
+    const S extends Scope | WildcardOf<Implies> = never,
+    const Authentications extends ReadonlyArray<AuthenticationItem> = readonly []
+  >(
+    token: TestToken<S>,
+    ...authentications: Authentications
+  ) => Layer.Layer<
+    | AccessToken
+    | Verified<Name>
+    | (S extends string ? Granted<Name, S> : never)
+    | Grants<Name, Item.AllOf<Authentications>>
+  >
 }
 
 // TemplateOf<"read:{org}" | "me"> -> "read:{org}"
@@ -819,11 +845,24 @@ export type SchemeOf<
   LayerError = never
 > = OAuth2Scheme<Name, Requirable<Scope, Wildcards>, WithWildcards<Implies, Scope, Wildcards>, Claims, LayerError>
 
+/** `Requirement.acr`, `Requirement.authenticatedWithin`, or a combination of them. */
+type AuthenticationItem = Requirement<never, never, never, never, never>
+
 // GrantOfEach<"OAuth2", {}, "a" | "b"> -> NeedsGrant<"OAuth2", "a"> | NeedsGrant<"OAuth2", "b">. A scope of type
 // `string` -> NeedsGrant<"OAuth2", never>
-type GrantOfEach<Name extends string, Implies, Scope extends string> = Scope extends string
+type GrantOfEach<Name extends string, Implies, Scope> = Scope extends string
   ? NeedsGrant<Name, IsLiteral<Scope> extends true ? ImpliedBy<Implies, Scope> : never>
-  : never
+  : Scope extends Requirement<never, infer Proves, never, never, never>
+    ? GrantOfClauses<Name, Proves>
+    : never
+
+// GrantOfClauses<"OAuth2", Clause<"acr a" | "acr b"> | Clause<"c">> -> NeedsGrant<"OAuth2", "acr a" | "acr b"> |
+// NeedsGrant<"OAuth2", "c">. Without clauses -> NeedsGrant<"OAuth2", never>
+type GrantOfClauses<Name extends string, Proves> = [Proves] extends [never]
+  ? NeedsGrant<Name, never>
+  : Proves extends Clause<infer Scope>
+    ? NeedsGrant<Name, Scope>
+    : never
 
 // GrantOfAny<"OAuth2", {}, ["a", "b"]> -> NeedsGrant<"OAuth2", "a" | "b">. A list of type Array<"a" | "b"> -> the result
 // of GrantOfEach

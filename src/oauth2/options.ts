@@ -1,5 +1,6 @@
 /** Defines the options that all constructors of schemes have in common. */
 import type * as Schema from "effect/Schema"
+import type { VerifiedToken } from "../core/AccessToken.ts"
 import type * as Challenge from "../core/Challenge.ts"
 import type { Dpop } from "../verifier/Dpop.ts"
 import type { UnknownClaims } from "./oauth2Scheme.ts"
@@ -62,6 +63,15 @@ export interface Options<
    * requires a bound token for single routes. Default: `"accepted"` with `dpop`.
    */
   readonly senderConstrained?: "accepted" | "required"
+  /**
+   * Returns `true` for a token that no user has, such as a token of the client-credentials flow. If such a token does
+   * not satisfy `Requirement.acr` or `Requirement.authenticatedWithin`, it is refused with `InsufficientScope`, because
+   * the client would ask for a user in vain.
+   *
+   * Default: the subject is the client (RFC 9068 §2.2), as Auth0 writes it, too, or the claim `idtyp` is `"app"`
+   * (Microsoft Entra ID).
+   */
+  readonly isMachine?: (token: VerifiedToken) => boolean
   /** The style of error responses (see `Challenge`). Default: `"fastapi"`, or `"rfc6750"` with `dpop`. */
   readonly responses?: Challenge.Responses
   /** The `realm` of challenges, in printable ASCII characters (RFC 9110 §11.5). Default: the scheme's name. */

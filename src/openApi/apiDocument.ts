@@ -10,6 +10,7 @@ import type { Scheme } from "../guard/scheme/scheme.ts"
 import * as openApiDocument from "./document.ts"
 import { DescribeRequirements, sentenceOf } from "./requirementDescription.ts"
 import * as refusalResponses from "./refusalResponses.ts"
+import * as stepUp from "./stepUp.ts"
 import { declare, ofPolicy } from "./securityRequirements.ts"
 
 /**
@@ -72,6 +73,7 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
         path: endpoint.path,
         security: ofPolicy(policy),
         sentence: sentenceOf(policy, Context.get(mergedAnnotations, DescribeRequirements)),
+        extensions: stepUp.of(policy),
         refusals: refusalResponses.of(policy),
         rendered: refusalResponses.renderedStatuses(policy),
         declared: detailsOf(errors),

@@ -57,6 +57,8 @@ export interface SecuredOperation {
   readonly security: Security
   /** Sentence about the requirement, for the description. */
   readonly sentence: string | undefined
+  /** Extensions of the operation. */
+  readonly extensions: Json
   readonly refusals: Json
   /** Statuses of refusals with a custom renderer. */
   readonly rendered: ReadonlySet<string>
@@ -121,7 +123,12 @@ const secured = (operation: Json, endpoint: SecuredOperation): Json => {
     }
   }
   return requirementDescription.add(
-    { ...operation, security: withExistingSecurity(operation["security"], security), responses },
+    {
+      ...operation,
+      ...endpoint.extensions,
+      security: withExistingSecurity(operation["security"], security),
+      responses
+    },
     endpoint.sentence
   )
 }
@@ -143,6 +150,8 @@ interface Operation {
   readonly security: Security
   /** Sentence about the requirement, for the description. */
   readonly sentence: string | undefined
+  /** Extensions of the operation. */
+  readonly extensions: Json
   readonly refusals: Json
 }
 
@@ -195,7 +204,7 @@ export const add = (
     ids.add(id)
   }
   const idOf = operationIds.allocate(ids)
-  for (const { method, operation, parameters, path, refusals, security, sentence } of options.operations) {
+  for (const { extensions, method, operation, parameters, path, refusals, security, sentence } of options.operations) {
     const same = templates.get(pathTemplate.normalize(path)) ?? path
     const item = paths.get(same) ?? {}
     const where = `${method.toUpperCase()} ${path}`
@@ -215,6 +224,7 @@ export const add = (
       [method]: {
         operationId: operationId ?? idOf(method, path),
         ...requirementDescription.add(rest, sentence),
+        ...extensions,
         parameters: withPath(parameters, Array.isArray(own) ? own : []),
         security,
         responses: responsesOf.withClientErrors({

@@ -14,6 +14,7 @@ import * as pathTemplate from "./pathTemplate.ts"
 import * as routeSchemas from "./routeSchemas.ts"
 import * as refusalResponses from "./refusalResponses.ts"
 import { sentenceOf } from "./requirementDescription.ts"
+import * as stepUp from "./stepUp.ts"
 import { declare, ofPolicy } from "./securityRequirements.ts"
 
 /** Creates a layer that adds fields to the operations of its routes. `undefined` leaves the routes out of documents. */
@@ -130,6 +131,7 @@ export const add = (
       operation,
       security: policy.length === 0 ? [] : ofPolicy(policy),
       sentence: sentenceOf(policy, describeRequirements),
+      extensions: stepUp.of(policy),
       refusals: refusalResponses.of(policy)
     }
   })

@@ -34,8 +34,11 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
   const nextDefaults = Effect.fnUntraced(function* (options: MintOptions) {
     const lifetime = yield* states.millis("lifetime", options.lifetime ?? "10 minutes")
     const now = yield* Clock.currentTimeMillis
+    const { authenticatedAgo } = options
+    const ago = authenticatedAgo === undefined ? undefined : yield* states.millis("authenticatedAgo", authenticatedAgo)
+    const authTime = ago === undefined ? undefined : Math.floor((now - ago) / 1000)
     const { tokens } = yield* Ref.updateAndGet(ref, (state) => ({ ...state, tokens: state.tokens + 1 }))
-    return { issuer: identifier, audience, now, lifetime, tokenId: `token-${tokens}` }
+    return { issuer: identifier, audience, now, lifetime, tokenId: `token-${tokens}`, authTime }
   })
 
   /** Access tokens that introspection reports as active until they expire, with their claims. */

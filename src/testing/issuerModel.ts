@@ -233,6 +233,17 @@ export interface MintOptions {
   readonly audience?: string | ReadonlyArray<string>
   /** Time from `iat` to `exp`. Must be finite. A negative lifetime mints an expired token. Default: 10 minutes. */
   readonly lifetime?: Duration.Input
+  /** `acr` claim: the class of the user's authentication. Default: no `acr` claim. */
+  readonly acr?: string
+  /** `amr` claim: the methods of the user's authentication. Default: no `amr` claim. */
+  readonly amr?: ReadonlyArray<string>
+  /**
+   * Time since the user authenticated, which `auth_time` states. A negative time is in the future. Must be finite.
+   * Default: no `auth_time` claim.
+   */
+  readonly authenticatedAgo?: Duration.Input
+  /** `authorization_details` claim (RFC 9396). Any JSON is allowed. Default: no such claim. */
+  readonly authorizationDetails?: unknown
   /** Kind of token. Default: `"at+jwt"`, or an access token of the issuer's `provider`. */
   readonly profile?: Profile
   /** The client whose key the token is bound to (`cnf.jkt`, RFC 9449 §6.1). Default: none, so it is a bearer token. */

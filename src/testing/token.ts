@@ -17,6 +17,8 @@ interface Defaults {
   /** Milliseconds. */
   readonly lifetime: number
   readonly tokenId: string
+  /** Seconds since 1970. `undefined` if the token does not say when the user authenticated. */
+  readonly authTime: number | undefined
 }
 
 export type Claims = Readonly<Record<string, unknown>>
@@ -62,6 +64,17 @@ const header = (options: MintOptions, key: SigningKey, shape: shapes.Shape | und
   ...options.header
 })
 
+/** Returns the claims about the user's authentication and its details (RFC 9068 §2.2.1, RFC 9396 §9.1). */
+const authenticationOf = (options: MintOptions, { authTime }: Defaults): Claims =>
+  Object.fromEntries(
+    Object.entries({
+      acr: options.acr,
+      amr: options.amr,
+      auth_time: authTime,
+      authorization_details: options.authorizationDetails
+    }).filter(([, value]) => value !== undefined)
+  )
+
 // NumericDate is in seconds (RFC 7519 §2).
 const secondsOf = ({ now }: Defaults): number => Math.floor(now / 1000)
 
@@ -75,6 +88,7 @@ export const claims = (options: MintOptions, defaults: Defaults, shape?: shapes.
   const all = {
     iss: defaults.issuer,
     ...(shape?.claims ?? { sub: options.subject ?? "demo", ...profileClaims, ...scope }),
+    ...authenticationOf(options, defaults),
     iat: issuedAt,
     exp: issuedAt + defaults.lifetime / 1000,
     ...(options.boundTo === undefined ? {} : { cnf: { jkt: options.boundTo.jkt } }),

@@ -352,8 +352,13 @@ describe("an invalidated token of a wrapped verifier", () => {
 describe("a token of a custom class", () => {
   it.effect("has the values of its getters", () =>
     Effect.gen(function* () {
-      const { audience, claims, clientId, issuedAt, issuer, scopes, tokenId } = verified("x", ["a"])
+      const given = verified("x", ["a"])
+      const { audience, claims, clientId, issuedAt, issuer, scopes, tokenId } = given
       class Session implements VerifiedToken {
+        readonly acr = given.acr
+        readonly amr = given.amr
+        readonly authenticatedAt = given.authenticatedAt
+        readonly authorizationDetails = given.authorizationDetails
         readonly audience = audience
         readonly claims = claims
         readonly clientId = clientId

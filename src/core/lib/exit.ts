@@ -33,6 +33,9 @@ export const frozenSuccess = <A>(value: A): Exit.Success<A> =>
 export const yes: Exit.Success<boolean> = frozenSuccess(true)
 export const no: Exit.Success<boolean> = frozenSuccess(false)
 
+/** The decision that only the user's authentication is missing. */
+export const stepUp: Exit.Success<"StepUp"> = frozenSuccess("StepUp")
+
 /** Returns a failure that many requests get. It is frozen with its cause and its error. */
 export const frozenFailure = <E>(error: E): Exit.Exit<never, E> => {
   const exit = Exit.fail(error)

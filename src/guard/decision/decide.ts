@@ -9,14 +9,20 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken, type SecurityError } from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
-import { no, yes } from "../../core/lib/exit.ts"
 import { constant } from "../../core/constantErrors.ts"
 import { connectionOf } from "../../core/message.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { Authenticator, DpopCredential } from "../../verifier/request/authenticator.ts"
-import type { Check } from "../requirement/expression.ts"
-import { type PolicyClause, holds, type Part, type RequirementPolicy, settingsOf } from "../requirement/policy.ts"
+import { Findings, immediate, nameOf } from "../requirement/expression.ts"
+import {
+  type PolicyClause,
+  holds,
+  nowOf,
+  type Part,
+  type RequirementPolicy,
+  settingsOf
+} from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
 import { decisiveOf, failureOf, unsatisfied, missingScopes, refuse } from "../requirement/refuse.ts"
 import type { Reporter } from "../scheme/decisionLog.ts"
@@ -75,17 +81,21 @@ export class Accepted {
   readonly token: Redacted.Redacted | undefined
   readonly accessToken: VerifiedToken | undefined
   readonly reporter: Reporter
+  /** The names of the authentications that the token has. */
+  readonly authentications: ReadonlyArray<string>
 
   constructor(
     part: Part,
     token: Redacted.Redacted | undefined,
     accessToken: VerifiedToken | undefined,
-    reporter: Reporter
+    reporter: Reporter,
+    authentications: ReadonlyArray<string>
   ) {
     this.part = part
     this.token = token
     this.accessToken = accessToken
     this.reporter = reporter
+    this.authentications = authentications
   }
 }
 
@@ -215,7 +225,7 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
       if (error === undefined) return Exit.failCause(cause as Cause.Cause<never>)
       return Exit.succeed(
         part.optional && error._tag === "NotAuthenticated"
-          ? new Accepted(part, undefined, undefined, reporter)
+          ? new Accepted(part, undefined, undefined, reporter, [])
           : new Refused(part, refuse(part, outer, error, isDpop), undefined, reporter)
       )
     },
@@ -223,20 +233,25 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
       if (self.connection !== undefined && isOfAnother(accessToken, self.connection, scheme, fiber)) {
         return Exit.succeed(new Refused(part, refuse(part, outer, ofAnother, isDpop), accessToken, reporter))
       }
-      const failed: Array<Check> = []
-      const holding = holds(part, outer, accessToken, failed)
+      const findings = part.scopes === undefined ? new Findings() : nothingFound
+      const { failed } = findings
+      const holding = holds(part, outer, accessToken, findings, fiber)
       // Without a check, the decision is available now.
       // Safe cast: the types of the public API hold the errors of checks.
       const checked =
-        holding === yes || holding === no
-          ? holding
-          : (Effect.tapError(holding, reportCheckError(self, part, accessToken, failed, reporter)) as typeof holding)
-      return Effect.mapEager(checked, (holds) =>
-        holds
-          ? new Accepted(part, token, accessToken, reporter)
+        immediate(holding) ??
+        (Effect.tapError(holding, reportCheckError(self, part, accessToken, failed, reporter)) as typeof holding)
+      return Effect.mapEager(checked, (outcome) =>
+        outcome === true
+          ? new Accepted(part, token, accessToken, reporter, findings.authentications)
           : new Refused(
               part,
-              refuse(part, outer, unsatisfied(part, outer, accessToken, failed), isDpop),
+              refuse(
+                part,
+                outer,
+                unsatisfied(part, outer, accessToken, outcome, findings, () => nowOf(fiber)),
+                isDpop
+              ),
               accessToken,
               reporter
             )
@@ -251,7 +266,7 @@ const reportCheckError =
     self: GuardedRequest,
     part: Part,
     token: VerifiedToken,
-    failed: ReadonlyArray<Check>,
+    failed: Findings["failed"],
     reporter: Reporter
   ): ((error: unknown) => Effect.Effect<void>) =>
   (error) => {
@@ -259,10 +274,15 @@ const reportCheckError =
     const details = () => ({
       required: settingsOf(part, outer).scopes,
       missing: missingScopes(part, outer, token),
-      failedChecks: failed.map(({ name }) => name)
+      failedChecks: failed.map(nameOf)
     })
     return report.refused(reporter, self.guard.decider, error, token, details, self.fiber) ?? Effect.void
   }
+
+// Shared by decisions that look only at scopes, which find out nothing.
+const nothingFound = new Findings()
+Object.freeze(nothingFound.failed)
+Object.freeze(nothingFound.authentications)
 
 const ofAnother = constant(new InvalidToken({ reason: "Rejected" }))
 

@@ -6,9 +6,11 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { confirmationOf } from "../../core/confirmation.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
 import { failWith } from "../requirement/refuse.ts"
+import { authenticationNames, type Expression, scopeNamed } from "../requirement/expression.ts"
 import { isProven } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof, type Scheme } from "../scheme/scheme.ts"
@@ -33,27 +35,64 @@ const current = (context: Context.Context<never>, scheme: Scheme): Proof | strin
 /** Runs `use` with the proof. Without a proof, logs the reason and dies. */
 const withProof = <A>(
   scheme: Scheme,
-  scopes: ReadonlyArray<string>,
-  use: (proof: Proof, has: (scope: string) => boolean) => A | undefined
+  needed: ReadonlyArray<Expression>,
+  use: (proof: Proof, has: (needed: Expression) => boolean) => A | undefined
 ): Effect.Effect<A> =>
   Effect.withFiber((fiber) => {
     const proof = current(fiber.context, scheme)
-    const result =
-      typeof proof === "string" ? undefined : use(proof, (scope) => isProven(scheme.implication, proof.scopes, scope))
+    const result = typeof proof === "string" ? undefined : use(proof, (needed) => has(proof, needed))
     if (result !== undefined) return Effect.succeed(result)
-    const needed = scopes.length === 0 ? "a token" : scopes.map((scope) => JSON.stringify(scope)).join(", ")
+    const names = needed.length === 0 ? "a token" : needed.map(nameOf).join(", ")
     const why = typeof proof === "string" ? proof : "its requirements do not include the scope"
     const defect = new NotProven(
-      `A handler relies on ${needed} of the scheme ${JSON.stringify(scheme.name)}, which its route or endpoint has not proven: ${why}. Add a requirement of the scheme to the route or endpoint.`
+      `A handler relies on ${names} of the scheme ${JSON.stringify(scheme.name)}, which its route or endpoint has not proven: ${why}. Add a requirement of the scheme to the route or endpoint.`
     )
     return Effect.andThen(Effect.logError(defect.message), Effect.die(defect))
   })
 
-export const all = (scheme: Scheme, scopes: ReadonlyArray<string>): Effect.Effect<VerifiedToken> =>
-  withProof(scheme, scopes, (proof, has) => (scopes.every(has) ? proof.token : undefined))
+/** Returns `true` if a proof contains what is needed. No proof contains a check. */
+const has = (proof: Proof, needed: Expression): boolean => {
+  switch (needed._tag) {
+    case "Scope":
+      return isProven(proof.scheme.implication, proof.scopes, needed.scope)
+    case "Authentication":
+      return authenticationNames(needed).some((name) => proof.authentications.has(name))
+    case "SenderConstrained":
+      return confirmationOf(proof.token) !== undefined
+    case "All":
+      // Without members, the proof would contain nothing.
+      return needed.of.length > 0 && needed.of.every((one) => has(proof, one))
+    case "Any":
+      return needed.of.some((one) => has(proof, one))
+    default:
+      return false
+  }
+}
+
+const nameOf = (needed: Expression): string => {
+  switch (needed._tag) {
+    case "All":
+    case "Any":
+      if (needed.of.length === 0) return "a requirement without conditions"
+      return needed.of.map(nameOf).join(needed._tag === "All" ? ", " : " or ")
+    case "Authentication":
+      return authenticationNames(needed)
+        .map((name) => JSON.stringify(name))
+        .join(" or ")
+    case "SenderConstrained":
+      return "a key that the client holds"
+    case "Check":
+      return `the check ${JSON.stringify(needed.name)}`
+    default:
+      return JSON.stringify(needed.scope)
+  }
+}
+
+export const all = (scheme: Scheme, needed: ReadonlyArray<Expression>): Effect.Effect<VerifiedToken> =>
+  withProof(scheme, needed, (proof, has) => (needed.every(has) ? proof.token : undefined))
 
 export const any = <Scope extends string>(scheme: Scheme, scopes: ReadonlyArray<Scope>): Effect.Effect<Scope> =>
-  withProof(scheme, scopes, (_, has) => scopes.find(has))
+  withProof(scheme, scopes.map(scopeNamed), (_, has) => scopes.find((scope) => has(scopeNamed(scope))))
 
 /** Fails when the token of the proof expires or is invalidated. */
 export const expiry = (scheme: Scheme): Effect.Effect<never, InvalidToken> =>

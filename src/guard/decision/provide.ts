@@ -11,7 +11,7 @@ import * as expression from "../requirement/expression.ts"
 import { type Part, provenName } from "../requirement/policy.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
-import { noneFilled, Proof, type Scheme } from "../scheme/scheme.ts"
+import { noAuthentications, noneFilled, Proof, type Scheme } from "../scheme/scheme.ts"
 import type { Accepted, GuardedRequest, Handler } from "./decide.ts"
 import { DecidedPolicies } from "./place.ts"
 import { adopt } from "./report.ts"
@@ -50,7 +50,7 @@ const contextFor = (
   let required = before
   let optional = anonymous
   let result = Context.addUnsafe<never, never, Origin.Stamp>(context, Origin.LastStamp.key, new Origin.Stamp(origin))
-  for (const { accessToken, part, token } of accepted) {
+  for (const { accessToken, authentications, part, token } of accepted) {
     const { scheme } = part
     required =
       required === requiredScopes.none
@@ -65,7 +65,9 @@ const contextFor = (
       const earlier = Proof.find(result, scheme, origin) ?? proofOfConnection(result, scheme, origin)
       const all = earlier === undefined ? scopes : new Set([...stillProven(earlier, accessToken), ...scopes])
       const filled = filledBy(part, scopes, earlier)
-      result = addInPlace(result, scheme.proof.key, new Proof(scheme, origin, accessToken, all, token, filled))
+      const authenticated = authenticatedBy(authentications, accessToken, earlier)
+      const proof = new Proof(scheme, origin, accessToken, all, token, filled, authenticated)
+      result = addInPlace(result, scheme.proof.key, proof)
     }
     optional = Option.some(accessToken)
     result = addInPlace(result, AccessToken.key, accessToken)
@@ -98,6 +100,27 @@ const proven = (part: Part, token: VerifiedToken): ReadonlySet<string> =>
       .filter(({ scope }) => satisfies(part.scheme.implication, token.scopes, scope))
       .map(provenName)
   )
+
+/**
+ * Adds the authentications of a part to those of an earlier proof. These stay proven if the token still reports the same
+ * authentication.
+ */
+const authenticatedBy = (
+  own: ReadonlyArray<string>,
+  token: VerifiedToken,
+  earlier: Proof | undefined
+): ReadonlySet<string> => {
+  const before = earlier?.authentications ?? noAuthentications
+  if (own.length === 0 && before.size === 0) return noAuthentications
+  const isSame = earlier !== undefined && authenticationOf(earlier.token) === authenticationOf(token)
+  return new Set([...(isSame ? before : []), ...own])
+}
+
+const authenticationOf = ({ acr, authenticatedAt }: VerifiedToken): string =>
+  JSON.stringify([
+    Option.getOrNull(acr),
+    Option.getOrNull(Option.map(authenticatedAt, ({ epochMilliseconds }) => epochMilliseconds))
+  ])
 
 /** Adds the scopes that the request has computed for a part to those of an earlier proof. */
 const filledBy = (part: Part, proven: ReadonlySet<string>, earlier: Proof | undefined): Proof["filled"] => {

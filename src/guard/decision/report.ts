@@ -80,7 +80,7 @@ export const detailsOf =
     const isInsufficient = error._tag === "InsufficientScope"
     return {
       required: required(),
-      missing: isInsufficient ? error.missing : [],
+      missing: isInsufficient || error._tag === "InsufficientUserAuthentication" ? error.missing : [],
       failedChecks: isInsufficient && Object.hasOwn(error, "checks") ? (error.checks ?? []) : []
     }
   }

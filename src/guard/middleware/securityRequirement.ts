@@ -59,6 +59,9 @@ export interface Authentication<in out Name extends string> {
  *
  * A requirement provides the proof. `auth.granted` needs it. A proof of `"a"` is also a proof of `"a" | "b"`.
  *
+ * `Requirement.acr("mfa")` proves `"acr mfa"`, and `Requirement.authenticatedWithin("5 minutes")` proves
+ * `"authenticated within 5 minutes"`.
+ *
  * **Example** (Requiring a proof from callers of a service)
  *
  * ```ts
@@ -201,7 +204,9 @@ export type NeedsGrant<Name extends string, Scope extends string> = [Scope] exte
 
 export type GrantSentence<Name extends string, Scope extends string> = [Scope] extends [never]
   ? `A handler needs a scope of the scheme \`${Name}\`, but the types do not know which. Write the scope as a literal.`
-  : `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`
+  : [Scope] extends [`${string} ${string}`]
+    ? `A handler needs the authentication \`${Listed<Scope>}\` of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`
+    : `A handler needs ${IsUnion<Scope> extends true ? "one of the scopes" : "the scope"} \`${Listed<Scope>}\` of the scheme \`${Name}\`, but no requirement around it proves this. Use auth.require.`
 
 // NeedsToken<"OAuth2"> -> Missing<"A handler needs a token of the scheme `OAuth2`, …"> & Verified<"OAuth2">
 export type NeedsToken<Name extends string> = Name extends string

@@ -2,14 +2,15 @@
  * Represents requirements as data, and derives the decision, the challenge and the OpenAPI alternatives from the data.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { confirmationOf } from "../../core/confirmation.ts"
-import { no, yes } from "../../core/lib/exit.ts"
+import { no, stepUp, yes } from "../../core/lib/exit.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
 /** A requirement as data. */
-export type Expression = Scope | Template | All | Any | Check | SenderConstrained
+export type Expression = Scope | Template | All | Any | Check | Authentication | SenderConstrained
 
 export interface Scope {
   readonly _tag: "Scope"
@@ -44,6 +45,8 @@ export interface Check {
   readonly name: string
   // The type of the requirement that contains this expression has the services and errors.
   readonly holds: (token: VerifiedToken) => Effect.Effect<boolean, never>
+  /** What documents say about the check. `undefined` if the check stays on the server. */
+  readonly publicName: string | undefined
   readonly error: Schema.Top | undefined
   /** The scheme whose claims the check reads. `undefined` if the check works with every scheme. */
   readonly scheme: schemes.Scheme | undefined
@@ -52,6 +55,42 @@ export interface Check {
    * because an inherited value would skip the check.
    */
   readonly isDeferred: boolean
+}
+
+/** A condition on the user's authentication (RFC 9470). Either `acrValues` or `maxAge` is set. */
+export interface Authentication {
+  readonly _tag: "Authentication"
+  /** The accepted values of `acr`, in order of preference. */
+  readonly acrValues: ReadonlyArray<string> | undefined
+  /** The maximum time since the authentication, in milliseconds. */
+  readonly maxAge: number | undefined
+  /** How much the clocks of the issuer and of the API may differ, in milliseconds. */
+  readonly clockTolerance: number
+  /** The maximum time in words, such as `5 minutes`. */
+  readonly words: string
+  /** `true` if an inner guard decides. This is always an own property, because an inherited value would skip it. */
+  readonly isDeferred: boolean
+}
+
+/**
+ * Returns the names under which a proof holds an authentication. A name contains a space, so it is no scope. A proof
+ * holds the class that the token has, and the time as the requirement states it.
+ */
+export const authenticationNames = ({ acrValues, words }: Authentication): ReadonlyArray<string> =>
+  acrValues === undefined ? [`authenticated within ${words}`] : acrValues.map((value) => `acr ${value}`)
+
+/** Returns the name of a condition that a token does not satisfy, for logs. */
+export const nameOf = (self: Check | Authentication): string =>
+  self._tag === "Check" ? self.name : authenticationNames(self).join(" or ")
+
+/** Returns `true` if the user's authentication satisfies the condition. `iat` never stands for `auth_time`. */
+export const isAuthenticated = (self: Authentication, token: VerifiedToken, now: number): boolean => {
+  const { acrValues, clockTolerance, maxAge = Infinity } = self
+  if (acrValues !== undefined) return Option.isSome(token.acr) && acrValues.includes(token.acr.value)
+  if (Option.isNone(token.authenticatedAt)) return false
+  const age = now - token.authenticatedAt.value.epochMilliseconds
+  // A time in the future is not a time of authentication.
+  return age <= maxAge + clockTolerance && age >= -clockTolerance
 }
 
 /** Holds if the token is bound to a key of the client. The authenticator has verified the proof of the key. */
@@ -69,6 +108,7 @@ export const constantCheck = (name: string, passes: boolean): Check => ({
   _tag: "Check",
   name,
   holds: () => (passes ? yes : no),
+  publicName: undefined,
   error: undefined,
   scheme: undefined,
   isDeferred: false
@@ -92,6 +132,7 @@ const scopesOf = (
     case "Template":
       return [self.scope]
     case "Check":
+    case "Authentication":
     case "SenderConstrained":
       return []
     case "All":
@@ -127,6 +168,7 @@ export const decides = (self: Expression): boolean =>
   self._tag === "Scope" ||
   self._tag === "Template" ||
   self._tag === "Check" ||
+  self._tag === "Authentication" ||
   self._tag === "SenderConstrained" ||
   (self._tag === "All" ? self.of.some(decides) : self.of.every(decides))
 
@@ -141,6 +183,7 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
     case "Template":
       return any(f(self.scope).map(scopeNamed))
     case "Check":
+    case "Authentication":
     case "SenderConstrained":
       return self
     default:
@@ -152,7 +195,7 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
 export const mapLeaves = (self: Expression, f: (leaf: Leaf) => Expression): Expression =>
   isLeaf(self) ? f(self) : { _tag: self._tag, of: self.of.map((part) => mapLeaves(part, f)) }
 
-type Leaf = Scope | Template | Check | SenderConstrained
+type Leaf = Scope | Template | Check | Authentication | SenderConstrained
 
 const isLeaf = (self: Expression): self is Leaf => self._tag !== "All" && self._tag !== "Any"
 
@@ -161,6 +204,50 @@ const leaves = (self: Expression): ReadonlyArray<Leaf> => (isLeaf(self) ? [self]
 /** Returns the checks, in order. */
 export const checks = (self: Expression): ReadonlyArray<Check> => leaves(self).filter((leaf) => leaf._tag === "Check")
 
+/** Returns the conditions on the user's authentication, in order. */
+export const authentications = (self: Expression): ReadonlyArray<Authentication> =>
+  leaves(self).filter((leaf) => leaf._tag === "Authentication")
+
+/**
+ * Returns the parts that hold together for a client that chooses one alternative: the first that `prefers` accepts, or
+ * else the first.
+ */
+export const chosen = (self: Expression, prefers: (part: Expression) => boolean): ReadonlyArray<Leaf> => {
+  switch (self._tag) {
+    case "All":
+      return self.of.flatMap((part) => chosen(part, prefers))
+    case "Any": {
+      const part = self.of.find(prefers) ?? self.of[0]
+      return part === undefined ? [] : chosen(part, prefers)
+    }
+    default:
+      return [self]
+  }
+}
+
+/** The authentication that a client should request. */
+export interface AuthenticationRequest {
+  readonly acrValues: ReadonlyArray<string>
+  /** Milliseconds. */
+  readonly maxAge: number | undefined
+}
+
+/**
+ * Combines conditions that must hold together. Returns `undefined` if no token can satisfy all of them, because a token
+ * has one value of `acr`.
+ */
+export const authenticationRequest = (of: ReadonlyArray<Authentication>): AuthenticationRequest | undefined => {
+  const [first, ...others] = of.flatMap(({ acrValues }) => (acrValues === undefined ? [] : [acrValues]))
+  const acrValues = (first ?? []).filter((value) => others.every((values) => values.includes(value)))
+  if (first !== undefined && acrValues.length === 0) return
+  const ages = of.flatMap(({ maxAge }) => maxAge ?? [])
+  return { acrValues, maxAge: ages.length === 0 ? undefined : Math.min(...ages) }
+}
+
+/** Returns the conditions on the authentication that hold together in every alternative. */
+export const necessaryAuthentications = (self: Expression): ReadonlyArray<Authentication> =>
+  self._tag === "All" ? self.of.flatMap(necessaryAuthentications) : self._tag === "Authentication" ? [self] : []
+
 /** Returns the scopes that a request must compute. */
 export const templates = (self: Expression): ReadonlyArray<Template> =>
   leaves(self).filter((leaf) => leaf._tag === "Template")
@@ -168,14 +255,15 @@ export const templates = (self: Expression): ReadonlyArray<Template> =>
 /** Returns the scopes, including those that a request has computed. */
 export const scopes = (self: Expression): ReadonlyArray<Scope> => leaves(self).filter((leaf) => leaf._tag === "Scope")
 
-/** Returns the alternatives that need none of these checks. Returns `undefined` if there is none. */
-export const without = (self: Expression, failed: ReadonlyArray<Check>): Expression | undefined => {
+/** Returns the alternatives that need none of these conditions. Returns `undefined` if there is none. */
+export const without = (self: Expression, failed: ReadonlyArray<Check | Authentication>): Expression | undefined => {
   switch (self._tag) {
     case "Scope":
     case "Template":
     case "SenderConstrained":
       return self
     case "Check":
+    case "Authentication":
       return failed.includes(self) ? undefined : self
     case "All": {
       const parts = self.of.map((part) => without(part, failed))
@@ -195,6 +283,7 @@ export const hasScopes = (self: Expression, holds: (scope: string) => boolean): 
     case "Template":
       return holds(self.scope)
     case "Check":
+    case "Authentication":
     case "SenderConstrained":
       return true
     case "All":
@@ -233,6 +322,7 @@ export const alternatives = (self: Expression): ReadonlyArray<ReadonlyArray<stri
     case "Template":
       return [[self.scope]]
     case "Check":
+    case "Authentication":
     case "SenderConstrained":
       return [[]]
     case "Any": {
@@ -269,57 +359,106 @@ export const minimal = <A>(
     )
   )
 
+/** Whether a token satisfies an expression. `"StepUp"`: it would, if the user authenticated again. */
+export type Outcome = boolean | "StepUp"
+
+/** What a decision finds out about a token. */
+export class Findings {
+  /** The conditions that the token does not satisfy, and that a new authentication would not change. */
+  readonly failed: Array<Check | Authentication> = []
+  /** The names of the authentications that the token has. */
+  readonly authentications: Array<string> = []
+}
+
+/** What a decision needs. */
+export interface Facts {
+  readonly holds: (scope: string) => boolean
+  readonly token: VerifiedToken
+  /** Returns the time in milliseconds. A check may take time. */
+  readonly now: () => number
+  /** Returns `true` if no user can authenticate for the token. */
+  readonly isMachine: (token: VerifiedToken) => boolean
+  readonly findings: Findings
+}
+
 /**
- * Decides whether a token satisfies the expression. Runs the parts in order and stops early. Adds the failed checks to
- * `failed`. Without a check, the decision is available now.
+ * Decides whether a token satisfies the expression. Runs the parts in order and stops early. If only an authentication
+ * is missing, the other parts still run, so that a user who fails a check is not asked to authenticate. Without a check,
+ * the decision is available now.
  */
-export const decide = (
-  self: Expression,
-  holds: (scope: string) => boolean,
-  token: VerifiedToken,
-  failed: Array<Check>
-): Effect.Effect<boolean> => {
+export const decide = (self: Expression, facts: Facts): Effect.Effect<Outcome> => {
   switch (self._tag) {
     case "Scope":
-      return holds(self.scope) ? yes : no
+      return facts.holds(self.scope) ? yes : no
     case "Template":
       // The guard fills templates before it decides.
       return no
-    case "SenderConstrained":
-      return confirmationOf(token) === undefined ? no : yes
-    case "Check":
+    case "Check": {
       if (self.isDeferred) return yes
+      const { failed } = facts.findings
       // The check counts as failed until it returns `true`, so that it is known if it fails with an error.
       failed.push(self)
       // Only `true` passes: a check may return an unvalidated claim, such as the string "false".
-      return Effect.map(self.holds(token), (result: unknown) => {
+      return Effect.map(self.holds(facts.token), (result: unknown) => {
         if (result === true) failed.splice(failed.lastIndexOf(self), 1)
         return result === true
       })
+    }
+    case "SenderConstrained":
+      return confirmationOf(facts.token) === undefined ? no : yes
+    case "Authentication":
+      return self.isDeferred ? yes : decideAuthentication(self, facts)
     case "All":
-      return sequence(self.of, 0, false, (part) => decide(part, holds, token, failed))
+      return sequence(self.of, 0, false, yes, facts)
     case "Any":
-      return sequence(self.of, 0, true, (part) => decide(part, holds, token, failed))
+      return sequence(self.of, 0, true, no, facts)
   }
 }
 
-// Stops at the first decisive part: `false` for All, `true` for Any.
+const decideAuthentication = (self: Authentication, facts: Facts): Effect.Effect<Outcome> => {
+  const { findings, isMachine, now, token } = facts
+  if (isAuthenticated(self, token, now())) {
+    const acr = Option.getOrUndefined(token.acr)
+    const names = authenticationNames(self)
+    findings.authentications.push(...(self.acrValues === undefined ? names : [`acr ${acr}`]))
+    return yes
+  }
+  if (!isMachine(token)) return stepUp
+  findings.failed.push(self)
+  return no
+}
+
+type Immediate = typeof yes | typeof stepUp
+
+/** Returns the outcome if it is available now. */
+export const immediate = (self: Effect.Effect<Outcome>): Immediate | undefined =>
+  // Safe cast: the effect is one of these exits.
+  self === yes || self === no || self === stepUp ? (self as Immediate) : undefined
+
+// Stops at the first decisive part: `false` for All, `true` for Any. `soFar` is the outcome without a decisive part.
 const sequence = (
   of: ReadonlyArray<Expression>,
   from: number,
   decisive: boolean,
-  decide: (part: Expression) => Effect.Effect<boolean>
-): Effect.Effect<boolean> => {
+  soFar: Immediate,
+  facts: Facts
+): Effect.Effect<Outcome> => {
+  let outcome = soFar
   for (let i = from; i < of.length; i++) {
     const part = of[i]
     if (part === undefined) continue
-    const result = decide(part)
-    if (result !== yes && result !== no) {
-      return Effect.flatMap(result, (result) =>
-        result === decisive ? Effect.succeed(decisive) : sequence(of, i + 1, decisive, decide)
+    const decided = decide(part, facts)
+    const result = immediate(decided)
+    if (result === undefined) {
+      const before = outcome
+      return Effect.flatMap(decided, (result) =>
+        result === decisive
+          ? Effect.succeed<Outcome>(decisive)
+          : sequence(of, i + 1, decisive, result === "StepUp" ? stepUp : before, facts)
       )
     }
-    if ((result === yes) === decisive) return result
+    if (result === stepUp) outcome = stepUp
+    else if ((result === yes) === decisive) return result
   }
-  return decisive ? no : yes
+  return outcome
 }

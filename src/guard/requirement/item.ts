@@ -5,7 +5,7 @@ import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { IsLiteral, IsUnion } from "../../core/lib/types.ts"
 import type * as schemes from "../scheme/scheme.ts"
-import { type Check, type Expression, scopeNamed } from "./expression.ts"
+import { type Authentication, type Check, type Expression, scopeNamed } from "./expression.ts"
 
 /**
  * Type-level fact that a token has at least one of the scopes `Scope`. A requirement proves every clause of a union.
@@ -111,6 +111,16 @@ export declare namespace Item {
       ? Join<Proves<First>, AnyOfThese<Rest>>
       : never
 
+  /** The clause of `Requirement.acr`. The name of an authentication contains a space, so it is no scope. */
+  export type AcrOf<Values extends ReadonlyArray<string>> = number extends Values["length"]
+    ? never
+    : AreLiterals<Values[number]> extends true
+      ? Clause<`acr ${Values[number]}`>
+      : never
+
+  /** The clause of `Requirement.authenticatedWithin`. A duration that is no literal text proves nothing. */
+  export type RecentOf<D> = IsLiteral<D> extends true ? Clause<`authenticated within ${D & string}`> : never
+
   // Join<Clause<"a"> | Clause<"b">, Clause<"c">> -> Clause<"a" | "c"> | Clause<"b" | "c">
   type Join<Left, Right> =
     Left extends Clause<infer L> ? (Right extends Clause<infer R> ? Clause<L | R> : never) : never
@@ -135,16 +145,24 @@ export const check = <E, R, Scheme extends string>(
   name: string,
   holds: (token: never) => Effect.Effect<boolean, E, R>,
   options: { readonly error: Schema.Top } | undefined,
-  scheme: schemes.Scheme | undefined
+  scheme: schemes.Scheme | undefined,
+  publicName?: string
 ): Requirement<never, never, E, R, Scheme> =>
   wrap({
     _tag: "Check",
     name,
     holds: holds as unknown as Check["holds"],
+    publicName,
     error: options && ownProperties(options).error,
     scheme,
     isDeferred: false
   })
+
+/** Creates a condition on the user's authentication. */
+export const authentication = <Proves>(
+  options: Pick<Authentication, "acrValues" | "maxAge" | "words"> & { readonly clockTolerance?: number }
+): Requirement<never, Proves, never, never, never> =>
+  wrap(ownProperties({ clockTolerance: 0, ...options, _tag: "Authentication" as const, isDeferred: false }))
 
 /** Creates a scope that each request computes. Safe cast: the requirement's type holds the services. */
 export const scopeOf = (template: string, values: Effect.Effect<unknown>): Requirement<string, never> =>
@@ -155,7 +173,7 @@ export const ofItem = (item: Item<string, string>): Expression => {
   const expression = expressions.get(item)
   if (expression === undefined)
     throw new TypeError(
-      "A value is neither a scope nor a requirement. Pass a string, or make a requirement with Requirement.all, Requirement.any, Requirement.check or auth.check."
+      "A value is neither a scope nor a requirement. Pass a string, or make a requirement with a function of Requirement, or with auth.check."
     )
   return expression
 }

@@ -1,4 +1,5 @@
 /** Represents what a route or an endpoint requires of a request: expressions, each with its scheme. */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
@@ -6,6 +7,7 @@ import * as Scope from "effect/Scope"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { InsufficientScope, SecurityError } from "../../core/SecurityError.ts"
+import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { own } from "../../core/lib/ownProperties.ts"
 import { no, yes } from "../../core/lib/exit.ts"
 import * as expression from "./expression.ts"
@@ -41,7 +43,7 @@ export interface Part {
   readonly isTemplate: boolean
   /** The scopes that every accepted token has. `undefined` if they depend on the token. */
   readonly proves: ReadonlySet<string> | undefined
-  /** The required scopes. `undefined` if the expression has alternatives or checks. */
+  /** The required scopes. `undefined` if the expression has alternatives, checks or conditions on the authentication. */
   readonly scopes: ReadonlyArray<string> | undefined
   /** The errors created so far, by their missing scopes. */
   readonly insufficient: Map<string, InsufficientScope>
@@ -51,7 +53,22 @@ export interface Part {
   readonly refusalsOfProofs: Map<SecurityError, Refusal>
 }
 
-export const part = (options: Pick<Part, "scheme" | "expression" | "optional" | "lookups">): Part => ({
+export const part = (options: Pick<Part, "scheme" | "expression" | "optional" | "lookups">): Part => {
+  assertSatisfiable(options)
+  return partOf(options)
+}
+
+/** Throws if no token can satisfy a part, because its requirements accept different values of `acr`. */
+const assertSatisfiable = ({ expression: self, scheme }: Pick<Part, "scheme" | "expression">): void => {
+  const all = expression.necessaryAuthentications(self)
+  if (expression.authenticationRequest(all) !== undefined) return
+  const lists = all.flatMap(({ acrValues }) => (acrValues === undefined ? [] : [JSON.stringify(acrValues)]))
+  throw new TypeError(
+    `Requirements of the scheme ${JSON.stringify(scheme.name)} accept different acr values, ${lists.join(" and ")}, so no token could satisfy all of them. A token has one acr value. Use values that all requirements have in common.`
+  )
+}
+
+const partOf = (options: Pick<Part, "scheme" | "expression" | "optional" | "lookups">): Part => ({
   ...options,
   required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
   settings: formOf(options, scopesToRequest(options, [])),
@@ -62,6 +79,7 @@ export const part = (options: Pick<Part, "scheme" | "expression" | "optional" | 
   scopes:
     expression.isConjunction(options.expression) &&
     expression.checks(options.expression).length === 0 &&
+    expression.authentications(options.expression).length === 0 &&
     !expression.mentionsConstraint(options.expression)
       ? expression.mentioned(options.expression)
       : undefined,
@@ -126,23 +144,30 @@ export const withProof = (settings: Challenge.Settings): Challenge.Settings =>
   own(settings, "authScheme") === "DPoP" ? settings : { ...settings, authScheme: "DPoP", otherSchemes: ["Bearer"] }
 
 /**
- * Returns `true` if a token satisfies the part and has the `outer` scopes. Adds the failed checks to `failed`.
+ * Decides whether a token satisfies the part and has the `outer` scopes. Adds what the decision finds out to
+ * `findings`.
  */
 export const holds = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
-  failed: Array<expression.Check>
-): Effect.Effect<boolean> => {
+  findings: expression.Findings,
+  fiber: CallingFiber
+): Effect.Effect<expression.Outcome> => {
   const { implication } = part.scheme
   const has = (name: string) => satisfies(implication, token.scopes, name)
   if (outer.length > 0 && !outer.every(has)) return no
-  if (part.scopes === undefined) return expression.decide(part.expression, has, token, failed)
+  if (part.scopes === undefined) {
+    const facts = { holds: has, token, now: () => nowOf(fiber), isMachine: part.scheme.isMachine, findings }
+    return expression.decide(part.expression, facts)
+  }
   for (const name of part.scopes) {
     if (!token.scopes.has(name) && !has(name)) return no
   }
   return yes
 }
+
+export const nowOf = (fiber: CallingFiber): number => fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
 
 /** Code of the user that runs for a request, and that may fail with errors of a schema. */
 type Custom = expression.Check | Lookup
@@ -179,13 +204,16 @@ export const bindToRoute = (policy: RequirementPolicy, services: Context.Context
   )
 }
 
-/** Leaves everything that runs user code to an inner guard. The other scopes stay. */
+/**
+ * Leaves everything that runs user code to an inner guard, and the user's authentication, which is decided after the
+ * checks. The other scopes stay.
+ */
 export const deferCustom = (policy: RequirementPolicy): RequirementPolicy =>
-  runsUserCode(policy)
+  runsUserCode(policy) || asksForAuthentication(policy)
     ? map(
         policy,
         (leaf) => {
-          if (leaf._tag === "Check") return { ...leaf, isDeferred: true }
+          if (leaf._tag === "Check" || leaf._tag === "Authentication") return { ...leaf, isDeferred: true }
           return leaf._tag === "Template" && leaf.values !== undefined
             ? expression.constantCheck(leaf.scope, true)
             : leaf
@@ -210,6 +238,7 @@ export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
   ...(part.scheme.dpop === undefined ? [] : (["InvalidDpopProof"] as const)),
   ...(part.scheme.dpop?.nonces === true ? (["UseDpopNonce"] as const) : []),
   ...(expression.decides(part.expression) ? (["InsufficientScope"] as const) : []),
+  ...(expression.authentications(part.expression).length > 0 ? (["InsufficientUserAuthentication"] as const) : []),
   "AuthorizationServerUnavailable"
 ]
 
@@ -224,12 +253,19 @@ export const runsUserCode = (policy: RequirementPolicy): boolean =>
     clause.some(({ expression: self }) => expression.templates(self).some(({ values }) => values !== undefined))
   )
 
+/** Returns `true` if a policy has conditions on the user's authentication. */
+const asksForAuthentication = (policy: RequirementPolicy): boolean =>
+  policy.some((clause) => clause.some((part) => expression.authentications(part.expression).length > 0))
+
 /** Describes a policy in messages: `"a", "b" of the scheme "OAuth2"`. */
 export const describe = (policy: RequirementPolicy): string =>
   policy.map((clause) => clause.map(describePart).join(" or ")).join(" and ")
 
 const describePart = ({ expression: self, optional, scheme }: Part): string => {
-  const names = [...expression.mentioned(self), ...expression.checks(self).map(({ name }) => name)]
+  const names = [
+    ...expression.mentioned(self),
+    ...[...expression.checks(self), ...expression.authentications(self)].map(expression.nameOf)
+  ]
   const needed = names.length === 0 ? "a token" : names.map((name) => JSON.stringify(name)).join(", ")
   return `${needed} of the scheme ${JSON.stringify(scheme.name)}${optional ? ", optionally" : ""}`
 }

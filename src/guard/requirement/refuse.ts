@@ -1,16 +1,23 @@
 /** Creates the refusals of a policy. Refusals that are equal for many requests are created once. */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { usesDpop } from "../../core/authorizationHeader.ts"
 import { confirmationOf } from "../../core/confirmation.ts"
 import * as Challenge from "../../core/Challenge.ts"
-import { InsufficientScope, InvalidToken, type SecurityError } from "../../core/SecurityError.ts"
+import {
+  InsufficientScope,
+  InsufficientUserAuthentication,
+  InvalidToken,
+  type SecurityError
+} from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
 import * as expression from "./expression.ts"
-import { formOf, scopesToRequest, holds, type Part, settingsOf, withProof } from "./policy.ts"
+import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
+import { formOf, scopesToRequest, holds, nowOf, type Part, settingsOf, withProof } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
@@ -21,26 +28,86 @@ const notBound = constant(new InvalidToken({ reason: "Claim", claim: "cnf" }))
 
 /** Creates the error of a token that does not satisfy the part. No scope helps a token that needs a key. */
 export const unsatisfied = (
-  part: Part,
-  outer: ReadonlyArray<string>,
-  token: VerifiedToken,
-  failed: ReadonlyArray<expression.Check>
-): InsufficientScope | InvalidToken =>
+  ...[part, outer, token, ...more]: Parameters<typeof insufficient>
+): InsufficientScope | InsufficientUserAuthentication | InvalidToken =>
   expression.needsConstraint(part.expression) && confirmationOf(token) === undefined
     ? notBound
-    : insufficient(part, outer, token, failed)
+    : insufficient(part, outer, token, ...more)
 
-/** Creates the error that names the required scopes, the missing scopes and the failed checks. */
+/** Creates the error for a verified token that does not satisfy a part. */
 export const insufficient = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
-  failed: ReadonlyArray<expression.Check>
-): InsufficientScope => {
+  outcome: false | "StepUp",
+  { failed }: expression.Findings,
+  now: () => number
+): InsufficientScope | InsufficientUserAuthentication => {
+  const { expression: self } = part
+  if (outcome === "StepUp") {
+    const has = hasOf(part, token)
+    // The alternatives that only an authentication keeps from holding.
+    const prefers = (one: expression.Expression) =>
+      expression.hasScopes(one, has) && expression.without(one, failed) !== undefined
+    const required = requiredBy(part, outer, expression.chosen(self, prefers))
+    const error = stepUpFor(part, token, expression.chosen(self, prefers), required, now)
+    if (error !== undefined) return error
+  }
   const { scopes: required } = settingsOf(part, outer)
   const missing = missingScopes(part, outer, token)
-  if (failed.length > 0) return failedChecks(part, outer, token, failed, { required, missing })
+  if (failed.length > 0) return failedChecks(part, outer, token, failed, { required, missing }, now)
+  // One trip to the authorization server cures both.
+  const stepUp = stepUpFor(part, token, expression.chosen(self, isWithoutChecks), required, now)
+  if (stepUp !== undefined) return stepUp
   return outer.length === 0 ? constantOf(part, missing) : new InsufficientScope({ required, missing })
+}
+
+const hasOf =
+  ({ scheme }: Part, token: VerifiedToken) =>
+  (name: string): boolean =>
+    satisfies(scheme.implication, token.scopes, name)
+
+// Like `expression.scopesToRequest`, so that the challenge names the scopes and the authentication of one alternative.
+const isWithoutChecks = (one: expression.Expression): boolean => expression.checks(one).length === 0
+
+const requiredBy = (
+  { scheme }: Part,
+  outer: ReadonlyArray<string>,
+  chosen: ReturnType<typeof expression.chosen>
+): ReadonlyArray<string> =>
+  scheme.implication.minimal(
+    scope.union(
+      outer,
+      chosen.flatMap((leaf) => expression.mentioned(leaf))
+    )
+  )
+
+/**
+ * Creates the error that asks for an authentication. Returns `undefined` if the token has the authentication, or if no
+ * user can authenticate for the token.
+ */
+const stepUpFor = (
+  part: Part,
+  token: VerifiedToken,
+  chosen: ReturnType<typeof expression.chosen>,
+  required: ReadonlyArray<string>,
+  now: () => number
+): InsufficientUserAuthentication | undefined => {
+  const asked = chosen.filter((leaf) => leaf._tag === "Authentication")
+  if (asked.length === 0) return
+  const time = now()
+  const lacking = asked.filter((leaf) => !expression.isAuthenticated(leaf, token, time))
+  if (lacking.length === 0 || part.scheme.isMachine(token)) return
+  const request = expression.authenticationRequest(asked) ?? { acrValues: [], maxAge: undefined }
+  const isTooWeak = lacking.some(({ acrValues }) => acrValues !== undefined)
+  const isTooOld = lacking.some(({ maxAge }) => maxAge !== undefined)
+  return new InsufficientUserAuthentication({
+    reason: isTooWeak ? (isTooOld ? "TooWeakAndTooOld" : "TooWeak") : "TooOld",
+    acrValues: request.acrValues,
+    ...(request.maxAge === undefined ? {} : { maxAge: Duration.millis(request.maxAge) }),
+    required,
+    missing: required.filter((name) => !hasOf(part, token)(name))
+  })
 }
 
 /**
@@ -51,17 +118,21 @@ const failedChecks = (
   part: Part,
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
-  failed: ReadonlyArray<expression.Check>,
-  usual: { readonly required: ReadonlyArray<string>; readonly missing: ReadonlyArray<string> }
-): InsufficientScope => {
+  failed: expression.Findings["failed"],
+  usual: { readonly required: ReadonlyArray<string>; readonly missing: ReadonlyArray<string> },
+  now: () => number
+): InsufficientScope | InsufficientUserAuthentication => {
   const { expression: self, scheme } = part
-  const checks = Array.from(new Set(failed.map(({ name }) => name)))
-  const has = (name: string) => satisfies(scheme.implication, token.scopes, name)
+  const checks = Array.from(new Set(failed.map(expression.nameOf)))
+  const has = hasOf(part, token)
   if (!expression.hasScopes(self, has)) return new InsufficientScope({ ...usual, checks })
   const others = expression.without(self, failed)
   if (others === undefined) return new InsufficientScope({ required: usual.required, missing: [], checks })
   const required = scopesToRequest({ scheme, expression: others }, outer)
-  return new InsufficientScope({ required, missing: required.filter((name) => !has(name)), checks })
+  return (
+    stepUpFor(part, token, expression.chosen(others, isWithoutChecks), required, now) ??
+    new InsufficientScope({ required, missing: required.filter((name) => !has(name)), checks })
+  )
 }
 
 /** Returns the scopes to request that the token lacks. */
@@ -83,6 +154,7 @@ const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<str
 /** `isDpop`: the request used the scheme `DPoP`, so the challenge of that scheme has the error. */
 export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError, isDpop: boolean): Refusal => {
   const used = (settings: Challenge.Settings) => (isDpop ? withProof(settings) : settings)
+  if (error._tag === "InsufficientUserAuthentication") return new Refusal(error, used(formOf(part, error.required)))
   // The scopes to request may depend on the checks that failed.
   if (outer.length > 0)
     return new Refusal(
@@ -105,7 +177,8 @@ export const refuse = (part: Part, outer: ReadonlyArray<string>, error: Security
  */
 export const failWith = <E extends SecurityError>(scheme: Scheme, error: E): Effect.Effect<never, E> =>
   Effect.flatMap(SecurityScopes, (required) => {
-    const own = error._tag === "InsufficientScope" ? error.required : []
+    const own =
+      error._tag === "InsufficientScope" || error._tag === "InsufficientUserAuthentication" ? error.required : []
     const scopes = scope.union(requiredScopes.ofScheme(required, scheme), own)
     const settings = scheme.settings(scheme.implication.minimal(scopes))
     return Effect.withFiber(({ context }) => {
@@ -122,11 +195,12 @@ export const failWith = <E extends SecurityError>(scheme: Scheme, error: E): Eff
 export const decide = (
   part: Part,
   outer: ReadonlyArray<string>,
-  token: VerifiedToken
-): Effect.Effect<InsufficientScope | InvalidToken | undefined> => {
-  const failed: Array<expression.Check> = []
-  return Effect.mapEager(holds(part, outer, token, failed), (holds) =>
-    holds ? undefined : unsatisfied(part, outer, token, failed)
+  token: VerifiedToken,
+  fiber: CallingFiber
+): Effect.Effect<InsufficientScope | InsufficientUserAuthentication | InvalidToken | undefined> => {
+  const findings = new expression.Findings()
+  return Effect.mapEager(holds(part, outer, token, findings, fiber), (outcome) =>
+    outcome === true ? undefined : unsatisfied(part, outer, token, outcome, findings, () => nowOf(fiber))
   )
 }
 

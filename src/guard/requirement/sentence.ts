@@ -1,5 +1,5 @@
 /** Describes a policy in sentences, for people who read a document. Writes names as code of CommonMark. */
-import type { Expression } from "./expression.ts"
+import type { Authentication, Expression } from "./expression.ts"
 import type { Part, PolicyClause, RequirementPolicy } from "./policy.ts"
 
 /** Returns sentences such as "Requires `items:read` and `items:write`." Returns `undefined` for an empty policy. */
@@ -50,7 +50,11 @@ const ofExpression = (self: Expression): string | undefined => {
     case "Template":
       return code(self.scope)
     case "Check":
-      return otherCondition
+      return self.publicName === undefined
+        ? otherCondition
+        : `authorization details of the type ${code(self.publicName)}`
+    case "Authentication":
+      return authentication(self)
     case "SenderConstrained":
       return "a token that is bound to a key"
     case "All":
@@ -68,6 +72,15 @@ const ofExpression = (self: Expression): string | undefined => {
           )
     }
   }
+}
+
+/** Returns words without "and" and "or", so that they need no brackets. */
+const authentication = ({ acrValues, words }: Authentication): string => {
+  if (acrValues === undefined) return `an authentication within the last ${words}`
+  const values = acrValues.map(code).join(", ")
+  return acrValues.length === 1
+    ? `an authentication of the class ${values}`
+    : `an authentication of a class among ${values}`
 }
 
 /** Puts alternatives inside a conjunction into brackets, and a conjunction inside alternatives. */

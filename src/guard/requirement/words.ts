@@ -23,6 +23,10 @@ const ofExpression = (self: Expression): string | undefined => {
       return `the check ${JSON.stringify(self.name)}`
     case "SenderConstrained":
       return "a key that the client holds"
+    case "Authentication":
+      return self.acrValues === undefined
+        ? `an authentication within ${self.words}`
+        : `the acr ${self.acrValues.map((value) => JSON.stringify(value)).join(", ")}`
     case "All": {
       const parts = self.of.flatMap((part) => (ofExpression(part) === undefined ? [] : [nested(part)]))
       return parts.length === 0 ? undefined : parts.join(" and ")

@@ -32,6 +32,8 @@ export interface Scheme {
   readonly source: CredentialSource | undefined
   /** Support for tokens that are bound to a key. `undefined`: such tokens are refused. */
   readonly dpop: SchemeDpop | undefined
+  /** Returns `true` if no user can authenticate for a token. */
+  readonly isMachine: (token: VerifiedToken) => boolean
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
   /** The schemas with which an `HttpApi` declares the scheme's errors. */
   readonly errors: ErrorSchemasByTag
@@ -54,6 +56,9 @@ export interface Authentication {
   readonly reporter: Reporter
 }
 
+/** The authentications of a request whose requirements do not ask for any. */
+export const noAuthentications: ReadonlySet<string> = new Set()
+
 /** What a request without templates has computed. */
 export const noneFilled: ReadonlyMap<string, ReadonlyArray<string>> = new Map()
 
@@ -71,6 +76,8 @@ export class Proof {
   readonly scopes: ReadonlySet<string>
   /** The scopes that the request has computed, by their templates. */
   readonly filled: ReadonlyMap<string, ReadonlyArray<string>>
+  /** The names of the user's authentications that a requirement has accepted. */
+  readonly authentications: ReadonlySet<string>
   /** The token as the client sent it. `undefined` in a test without a request. */
   readonly credential: Redacted.Redacted | undefined
   /** The number of invalidations before the proof. */
@@ -82,7 +89,8 @@ export class Proof {
     token: VerifiedToken,
     scopes: ReadonlySet<string>,
     credential?: Redacted.Redacted,
-    filled: ReadonlyMap<string, ReadonlyArray<string>> = noneFilled
+    filled: ReadonlyMap<string, ReadonlyArray<string>> = noneFilled,
+    authentications: ReadonlySet<string> = noAuthentications
   ) {
     this.scheme = scheme
     this.origin = origin
@@ -90,6 +98,7 @@ export class Proof {
     this.scopes = scopes
     this.filled = filled
     this.credential = credential
+    this.authentications = authentications
   }
 
   /** Returns the proof in the context, if it is for this request. */
@@ -117,7 +126,7 @@ export class Proof {
 
 export const make = (
   name: string,
-  options: Pick<Scheme, "definition" | "dpop" | "implication" | "source" | "settings" | "errors">
+  options: Pick<Scheme, "definition" | "dpop" | "implication" | "source" | "isMachine" | "settings" | "errors">
 ): Scheme => ({
   name,
   ...options,

@@ -54,6 +54,11 @@ const copyOfToken = (token: VerifiedToken): VerifiedToken => {
     expiresAt: copyOfDateTime(token.expiresAt),
     issuedAt: copyOfOption(token.issuedAt, copyOfDateTime),
     tokenId: copyOfOption(token.tokenId, copyOfData),
+    // A verifier in JavaScript may not know these properties. They then satisfy no requirement.
+    acr: copyOfOption(token.acr ?? Option.none(), copyOfData),
+    authenticatedAt: copyOfOption(token.authenticatedAt ?? Option.none(), copyOfDateTime),
+    amr: Array.from(token.amr ?? []),
+    authorizationDetails: copyOfData(token.authorizationDetails ?? []),
     scopes: GrantedScopes.is(token.scopes) ? token.scopes : fromClaim(Array.from(token.scopes)),
     audience: Array.from(token.audience),
     ...(confirmation === undefined ? {} : { confirmation: copyOfData(confirmation) }),

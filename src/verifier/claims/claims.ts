@@ -2,6 +2,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import * as authorizationDetails from "../../core/authorizationDetails.ts"
 import * as confirmation from "../../core/confirmation.ts"
 import { constant } from "../../core/constantErrors.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
@@ -30,6 +31,11 @@ export const read = (claims: Claims, policy: CheckedPolicy, now: number): Verifi
     issuedAt: instant(claims["iat"]),
     tokenId: Option.fromUndefinedOr(text(claims, "jti")),
     ...(bound === undefined ? {} : { confirmation: bound }),
+    // A malformed claim counts as absent, so it satisfies no requirement (RFC 9470 §6).
+    acr: Option.fromUndefinedOr(text(claims, "acr")),
+    authenticatedAt: instant(claims["auth_time"]),
+    amr: namesIn(claims["amr"]),
+    authorizationDetails: authorizationDetails.fromClaim(claims["authorization_details"]),
     claims
   }
 }
@@ -119,6 +125,11 @@ const hasAudience = (value: unknown, audience: ReadonlySet<string>): boolean =>
     : isString(value) && audience.has(value)
 
 const isString = (value: unknown): value is string => typeof value === "string"
+
+const noNames: ReadonlyArray<string> = Object.freeze([])
+
+const namesIn = (value: unknown): ReadonlyArray<string> =>
+  Array.isArray(value) && value.every(isString) ? value : noNames
 
 const text = (claims: Claims, name: string): string | undefined => {
   const value = claims[name]

@@ -57,6 +57,10 @@ const Verifier = TokenVerifier.layer({
       expiresAt: DateTime.makeUnsafe((payload.exp ?? 0) * 1000),
       issuedAt: Option.none(),
       tokenId: Option.none(),
+      acr: Option.none(),
+      authenticatedAt: Option.none(),
+      amr: [],
+      authorizationDetails: [],
       claims: payload
     }
   })
