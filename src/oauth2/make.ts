@@ -161,6 +161,16 @@ const assertOwnChecks = (where: string, method: string, { expression: self, sche
   )
 }
 
+/** Adds the support for bound tokens to the description, because a scheme of type oauth2 has no field for it. */
+const descriptionOf = (
+  own: string | undefined,
+  dpop: schemes.SchemeDpop | undefined
+): { readonly description?: string } => {
+  if (dpop === undefined) return {}
+  const sentence = `Tokens ${dpop.isRequired ? "must" : "may"} be bound to a key of the client (DPoP, RFC 9449).`
+  return { description: own === undefined ? sentence : `${own}\n\n${sentence}` }
+}
+
 /** Returns the support for bound tokens. */
 const dpopOf = (
   where: string,
@@ -245,7 +255,15 @@ export const make = <
     dpop,
     isMachine: (token) => isMachine(token) === true,
     definition: securitySchemeObject.make(
-      ownProperties({ ...options, flows: () => flowsOf.current, openIdConnectUrl, definition })
+      ownProperties({
+        ...options,
+        ...descriptionOf(options.description, dpop),
+        flows: () => flowsOf.current,
+        openIdConnectUrl,
+        // No bearer token helps a client of such a scheme.
+        definition:
+          definition !== undefined && dpop?.isRequired === true ? { type: "http", scheme: "DPoP" } : definition
+      })
     ),
     implication: implication.make(where, names, options.implies ?? {}, options.wildcards ?? false),
     // Frozen, because the errors of many requests share the list.
