@@ -7,6 +7,7 @@ import {
   HttpClientResponse,
   HttpEffect,
   HttpRouter,
+  HttpServer,
   HttpServerResponse
 } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiClient, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
@@ -200,7 +201,7 @@ describe("a scheme with dpop", () => {
         return HttpServerResponse.text([one, two, three].map(({ confirmation }) => confirmation?.jkt).join(" "))
       }).pipe(Effect.provide(auth.layerRequest))
       const app = yield* HttpRouter.toHttpEffect(
-        HttpRouter.add("GET", "/items", handler).pipe(Layer.provide(auth.layer(Verifier)))
+        HttpRouter.add("GET", "/items", handler).pipe(HttpRouter.provideRequest(auth.layer(Verifier)))
       )
       const handle = HttpEffect.toWebHandlerWith(yield* Effect.context<never>())(app as never)
       const bound = yield* boundClient()
@@ -406,7 +407,7 @@ describe("an HttpApi with bound tokens", () => {
       assert.include((bad as { readonly challenge?: string }).challenge ?? "", 'error="invalid_dpop_proof"')
       const missing = yield* Effect.flip(call({ authorization: "" }))
       assert.strictEqual(missing._tag, "NotAuthenticated")
-    }).pipe(run)
+    }).pipe(run, Effect.provide(HttpServer.layerServices))
   )
 
   it("documents the header of the proof, the kind of tokens and the nonce", () => {
@@ -461,7 +462,9 @@ describe("an HttpApi with bound tokens", () => {
           HttpRouter.add("GET", "/items", ok).pipe(auth.require("read")),
           HttpRouter.add("GET", "/bound", ok).pipe(auth.require("read", Requirement.senderConstrained))
         ).pipe(
-          OpenApiSecurity.documented({ info: { title: "Items", version: "1" }, path: "/openapi.json" }),
+          OpenApiSecurity.documented({ info: { title: "Items", version: "1" } }, (document) =>
+            HttpRouter.add("GET", "/openapi.json", HttpServerResponse.jsonUnsafe(document))
+          ),
           Layer.provide(auth.layer(Verifier))
         )
       )
