@@ -96,6 +96,21 @@ export interface Dpop {
 /**
  * Service that makes and checks nonces. Default: nonces of a secret that exists only in this process.
  *
+ * **Example** (Reading the nonce for the next proof)
+ *
+ * ```ts import.meta.vitest
+ * import { Effect, Redacted } from "effect"
+ * import { Dpop } from "effect-oauth2"
+ *
+ * const nonce = Effect.flatMap(Dpop.Nonces, ({ issue }) => issue)
+ * const secret = Redacted.make("a secret that all processes of the API have")
+ *
+ * const text = await Effect.runPromise(Effect.provide(nonce, Dpop.layerNonces({ secrets: [secret] })))
+ *
+ * text.length // => 43
+ * ```
+ *
+ * @see {@link layerNonces} for several processes
  * @category services
  * @since 0.2.0
  */
