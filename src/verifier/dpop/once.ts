@@ -7,11 +7,29 @@ interface Run {
   readonly owner: object
   readonly key: string
   exit: Exit.Exit<unknown, unknown> | undefined
-  readonly done: Deferred.Deferred<unknown, unknown>
+  /** Created when a second requirement waits for the outcome. */
+  waiting: Deferred.Deferred<unknown, unknown> | undefined
 }
 
-// The source of a request is the same for all its copies (`modify`), and for all messages of its connection.
-const runs = new WeakMap<object, Array<Run>>()
+// A subclass defines its private fields on the target itself.
+const ReturnOverride = function (target: object) {
+  return target
+} as unknown as new (target: object) => object
+
+/**
+ * The runs of a request, in a private field of its source. The source is the same for all copies of the request
+ * (`modify`), and for all messages of its connection. A `WeakMap` with one key per request would cost the garbage
+ * collector more than the checks.
+ */
+class Runs extends ReturnOverride {
+  readonly #runs: Array<Run> = []
+
+  static of(source: object): Array<Run> {
+    // Safe cast: the constructor returns the source, which then has the field.
+    const owner = #runs in source ? source : (new Runs(source) as Runs)
+    return owner.#runs
+  }
+}
 
 /**
  * Runs an effect for the source of a request. Later calls with the same owner and key get the same outcome. A proof
@@ -23,19 +41,19 @@ export const oncePerSource = <A, E>(
   key: string,
   effect: Effect.Effect<A, E>
 ): Effect.Effect<A, E> => {
-  const ofSource = runs.get(source) ?? []
+  const ofSource = Runs.of(source)
   const found = ofSource.find((run) => run.owner === owner && run.key === key)
   // Safe casts: the owner decides what it runs under a key, so the types are those of this call.
-  if (found !== undefined) return (found.exit ?? Deferred.await(found.done)) as Effect.Effect<A, E>
-  const run: Run = { owner, key, exit: undefined, done: Deferred.makeUnsafe() }
+  if (found !== undefined)
+    return (found.exit ?? Deferred.await((found.waiting ??= Deferred.makeUnsafe()))) as Effect.Effect<A, E>
+  const run: Run = { owner, key, exit: undefined, waiting: undefined }
   ofSource.push(run)
-  runs.set(source, ofSource)
   return Effect.onExit(effect, (exit) =>
     Effect.sync(() => {
       run.exit = exit
       // After an interruption, the next requirement of the request tries again.
       if (Exit.hasInterrupts(exit)) ofSource.splice(ofSource.indexOf(run), 1)
-      Deferred.doneUnsafe(run.done, exit)
+      if (run.waiting !== undefined) Deferred.doneUnsafe(run.waiting, exit)
     })
   )
 }
