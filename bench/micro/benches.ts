@@ -3,7 +3,7 @@ import { Effect, Layer, Redacted, Schema } from "effect"
 import { McpProtocol, McpServer, Tool, Toolkit } from "effect/ai"
 import { FetchHttpClient, HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { bench, group, run } from "mitata"
-import { createPublicKey, type JsonWebKey, verify as verifyWithCallback } from "node:crypto"
+import { createPublicKey, verify as verifyWithCallback } from "node:crypto"
 import { promisify } from "node:util"
 import { BearerToken, Challenge, Dpop, JwtVerifier, OAuth2, SecurityError, TokenVerifier } from "../../src/index.ts"
 import * as Mcp from "../../src/mcp/Mcp.ts"
@@ -193,7 +193,7 @@ const program = Effect.gen(function* () {
 const signatureVerification = (proof: string, { key }: DpopClient) =>
   Effect.promise(async () => {
     const { alg: _alg, kid: _kid, use: _use, ...jwk } = key.jwk
-    const publicKey = createPublicKey({ key: jwk as JsonWebKey, format: "jwk" })
+    const publicKey = createPublicKey({ key: jwk, format: "jwk" })
     const end = proof.lastIndexOf(".")
     const input = Buffer.from(proof.slice(0, end), "latin1")
     const signature = Buffer.from(proof.slice(end + 1), "base64url")

@@ -105,9 +105,9 @@ describe("the challenges of a scheme that", () => {
       )
       const bound = yield* boundClient()
       for (let i = 0; i < 3; i++) {
-        const answer = yield* sendTo(app as never, { authorization: `Bearer ${bound.token}` })
+        const answer = yield* sendTo(app, { authorization: `Bearer ${bound.token}` })
         assert.deepStrictEqual(answer.challenges, ['Bearer error="invalid_token", scope="read"'])
-        assert.deepStrictEqual((yield* sendTo(app as never, yield* headersOf(bound))).challenges, [
+        assert.deepStrictEqual((yield* sendTo(app, yield* headersOf(bound))).challenges, [
           'Bearer realm="Api", scope="read"'
         ])
       }
@@ -157,7 +157,7 @@ describe("Requirement.senderConstrained", () => {
           const headers = isBound
             ? yield* client.headers({ url: `https://api.test${path}`, token })
             : { authorization: `Bearer ${token}` }
-          return (yield* sendTo(app as never, { ...headers }, path)).status
+          return (yield* sendTo(app, { ...headers }, path)).status
         })
       assert.strictEqual(yield* statusAt("/any", ["write"], false), 200)
       assert.strictEqual(yield* statusAt("/any", ["read"], true), 200)
@@ -257,13 +257,13 @@ describe("a scheme with dpop", () => {
       const cnf = { jkt: client.jkt }
       for (const extra of [{ claims: { cnf } }, { confirmation: cnf }]) {
         const app = yield* served(extra)
-        assert.strictEqual((yield* sendTo(app as never, { authorization: "Bearer x" })).status, 401)
-        assert.strictEqual((yield* sendTo(app as never, yield* headersOf({ client, token: "x" }))).status, 200)
+        assert.strictEqual((yield* sendTo(app, { authorization: "Bearer x" })).status, 401)
+        assert.strictEqual((yield* sendTo(app, yield* headersOf({ client, token: "x" }))).status, 200)
       }
       for (const extra of [{ claims: { cnf: null } }, { confirmation: {} }, { confirmation: { jkt: 1 } }]) {
         const app = yield* served(extra)
-        assert.strictEqual((yield* sendTo(app as never, { authorization: "Bearer x" })).status, 401)
-        assert.strictEqual((yield* sendTo(app as never, yield* headersOf({ client, token: "x" }))).status, 401)
+        assert.strictEqual((yield* sendTo(app, { authorization: "Bearer x" })).status, 401)
+        assert.strictEqual((yield* sendTo(app, yield* headersOf({ client, token: "x" }))).status, 401)
       }
     }).pipe(run)
   )
@@ -310,12 +310,10 @@ describe("bound tokens", () => {
       const mint = (claims: Readonly<Record<string, unknown>>) =>
         TestIssuer.use(({ mintOpaque }) => mintOpaque({ scopes: ["read"], boundTo: client, claims }))
       const code = (token: string) =>
-        Effect.flatMap(headersOf({ client, token }), (headers) =>
-          Effect.map(sendTo(app as never, { ...headers }), codeOf)
-        )
+        Effect.flatMap(headersOf({ client, token }), (headers) => Effect.map(sendTo(app, { ...headers }), codeOf))
       const token = yield* mint({})
       assert.strictEqual(yield* code(token), "200")
-      assert.strictEqual(codeOf(yield* sendTo(app as never, { authorization: `Bearer ${token}` })), "invalid_token")
+      assert.strictEqual(codeOf(yield* sendTo(app, { authorization: `Bearer ${token}` })), "invalid_token")
       assert.strictEqual(yield* code(yield* mint({ token_type: "dpop" })), "200")
       assert.strictEqual(yield* code(yield* mint({ token_type: "Bearer" })), "200")
       assert.strictEqual(yield* code(yield* mint({ token_type: "MAC" })), "invalid_token")
@@ -324,7 +322,7 @@ describe("bound tokens", () => {
       const unbound = yield* TestIssuer.use(({ mintOpaque }) =>
         mintOpaque({ scopes: ["read"], claims: { token_type: "DPoP" } })
       )
-      assert.strictEqual(codeOf(yield* sendTo(app as never, { authorization: `Bearer ${unbound}` })), "invalid_token")
+      assert.strictEqual(codeOf(yield* sendTo(app, { authorization: `Bearer ${unbound}` })), "invalid_token")
     }).pipe(run)
   )
 
@@ -336,12 +334,12 @@ describe("bound tokens", () => {
       const issuer = yield* TestIssuer
       const token = yield* issuer.mint({ scopes: ["read"], boundTo: client })
       assert.include(atob(token.split(".")[1] ?? ""), '"typ":"DPoP"')
-      assert.strictEqual(codeOf(yield* sendTo(app as never, yield* headersOf({ client, token }))), "200")
-      assert.strictEqual(codeOf(yield* sendTo(app as never, { authorization: `Bearer ${token}` })), "invalid_token")
+      assert.strictEqual(codeOf(yield* sendTo(app, yield* headersOf({ client, token }))), "200")
+      assert.strictEqual(codeOf(yield* sendTo(app, { authorization: `Bearer ${token}` })), "invalid_token")
       const unbound = yield* issuer.mint({ scopes: ["read"], claims: { typ: "DPoP" } })
-      assert.strictEqual(codeOf(yield* sendTo(app as never, { authorization: `Bearer ${unbound}` })), "invalid_token")
+      assert.strictEqual(codeOf(yield* sendTo(app, { authorization: `Bearer ${unbound}` })), "invalid_token")
       const bearer = yield* issuer.mint({ scopes: ["read"] })
-      assert.strictEqual(codeOf(yield* sendTo(app as never, { authorization: `Bearer ${bearer}` })), "200")
+      assert.strictEqual(codeOf(yield* sendTo(app, { authorization: `Bearer ${bearer}` })), "200")
     }).pipe(
       Effect.provide(
         TestIssuer.layer({

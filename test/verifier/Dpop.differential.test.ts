@@ -12,13 +12,8 @@ interface Proven {
   readonly keys: dpop.KeyPair
 }
 
-const make = (
-  keys: dpop.KeyPair,
-  token: string,
-  method = "GET",
-  htu = url,
-  additional?: Record<string, never | string>
-) => Effect.promise(() => dpop.generateProof(keys, htu, method, undefined, token, additional))
+const make = (keys: dpop.KeyPair, token: string, method = "GET", htu = url, additional?: Record<string, string>) =>
+  Effect.promise(() => dpop.generateProof(keys, htu, method, undefined, token, additional))
 
 const encode = (value: unknown) =>
   btoa(JSON.stringify(value)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
@@ -56,6 +51,9 @@ const withProof =
 const payload = (change: (payload: Json) => unknown) => withProof((proven) => resigned(proven, { payload: change }))
 const header = (change: (header: Json) => unknown) => withProof((proven) => resigned(proven, { header: change }))
 
+const leavingOut = (name: string) => (of: Json) =>
+  Object.fromEntries(Object.entries(of).filter(([other]) => other !== name))
+
 const cases: Readonly<Record<string, Case>> = {
   "a proof of the client": withProof(({ proof }) => Effect.succeed(proof)),
   "a proof that was signed again": payload((of) => of),
@@ -70,19 +68,19 @@ const cases: Readonly<Record<string, Case>> = {
     resigned(proven, { payload: (of) => ({ ...of, htu: "https://API.TEST:443/items" }) })
   ),
   "another token": withProof(({ keys }) => make(keys, "other")),
-  "no ath": payload(({ ath: _, ...of }) => of),
-  "no jti": payload(({ jti: _, ...of }) => of),
+  "no ath": payload(leavingOut("ath")),
+  "no jti": payload(leavingOut("jti")),
   "a jti that is a number": payload((of) => ({ ...of, jti: 1 })),
-  "no iat": payload(({ iat: _, ...of }) => of),
+  "no iat": payload(leavingOut("iat")),
   "an iat that is a text": payload((of) => ({ ...of, iat: String(of["iat"]) })),
   "an iat an hour ago": payload((of) => ({ ...of, iat: seconds() - 3600 })),
   "an iat in an hour": payload((of) => ({ ...of, iat: seconds() + 3600 })),
-  "no htm": payload(({ htm: _, ...of }) => of),
-  "no htu": payload(({ htu: _, ...of }) => of),
+  "no htm": payload(leavingOut("htm")),
+  "no htu": payload(leavingOut("htu")),
   "an htu that is no URL": payload((of) => ({ ...of, htu: "items" })),
-  "no typ": header(({ typ: _, ...of }) => of),
+  "no typ": header(leavingOut("typ")),
   "another typ": header((of) => ({ ...of, typ: "jwt" })),
-  "no jwk": header(({ jwk: _, ...of }) => of),
+  "no jwk": header(leavingOut("jwk")),
   "a private jwk": header((of) => ({ ...of, jwk: { ...(of["jwk"] as Json), d: "AAAA" } })),
   "alg none": header((of) => ({ ...of, alg: "none" })),
   "alg HS256": header((of) => ({ ...of, alg: "HS256" })),

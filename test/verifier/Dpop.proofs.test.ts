@@ -26,7 +26,7 @@ const withFields =
   (bound) =>
     Effect.map(headersOf(bound), change)
 
-const privateJwk = async ({ key }: DpopClient) => jose.exportJWK(key.privateKey as CryptoKey)
+const privateJwk = async ({ key }: DpopClient) => jose.exportJWK(key.privateKey)
 
 const mustPass: ReadonlyArray<readonly [name: string, change: Change]> = [
   ["a valid proof", changed({})],

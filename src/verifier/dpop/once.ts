@@ -25,8 +25,8 @@ class Runs extends ReturnOverride {
   readonly #runs: Array<Run> = []
 
   static of(source: object): Array<Run> {
-    // Safe cast: the constructor returns the source, which then has the field.
-    const owner = #runs in source ? source : (new Runs(source) as Runs)
+    // The constructor returns the source, which then has the field.
+    const owner = #runs in source ? source : new Runs(source)
     return owner.#runs
   }
 }
