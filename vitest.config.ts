@@ -44,6 +44,7 @@ export default defineConfig({
           name: "jose",
           include: [
             "test/verifier/JwtVerifier*.test.ts",
+            "test/verifier/Dpop*.test.ts",
             "test/verifier/Provider.test.ts",
             "test/attacks/*.test.ts",
             "test/conformance/recorded.test.ts",

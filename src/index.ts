@@ -3,10 +3,11 @@
  *
  * @since 0.1.0
  */
-export { AccessToken, OptionalAccessToken, type VerifiedToken } from "./core/AccessToken.ts"
+export { AccessToken, type Confirmation, OptionalAccessToken, type VerifiedToken } from "./core/AccessToken.ts"
 export { BearerToken } from "./core/BearerToken.ts"
 export * as Challenge from "./core/Challenge.ts"
 export { type Decision, DecisionLog } from "./guard/DecisionLog.ts"
+export * as Dpop from "./verifier/Dpop.ts"
 export * as JwtVerifier from "./verifier/JwtVerifier.ts"
 export * as KeySet from "./verifier/KeySet.ts"
 export * as OAuth2 from "./oauth2/OAuth2.ts"

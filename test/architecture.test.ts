@@ -19,9 +19,21 @@ interface Wing {
 
 const wings: Readonly<Record<string, Wing>> = {
   core: { uses: [], steps: ["lib", "effect"] },
+  stores: { uses: ["core"], steps: [] },
   verifier: {
-    uses: ["core"],
-    steps: ["authorizationServer", "claims", "cache", "report", "keys", "jwt", "ticket", "introspection", "request"]
+    uses: ["core", "stores"],
+    steps: [
+      "authorizationServer",
+      "claims",
+      "cache",
+      "report",
+      "keys",
+      "jwt",
+      "ticket",
+      "introspection",
+      "dpop",
+      "request"
+    ]
   },
   guard: { uses: ["core", "verifier"], steps: ["scheme", "requirement", "decision", "middleware"] },
   openApi: { uses: ["core", "guard"], steps: [] },
@@ -47,6 +59,7 @@ const vocabulary = [
   "core/RequestIsolation.ts",
   "core/SecurityError.ts",
   "core/SecurityScopes.ts",
+  "verifier/Dpop.ts",
   "verifier/TokenVerifier.ts"
 ]
 

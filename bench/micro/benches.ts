@@ -3,8 +3,12 @@ import { Effect, Layer, Redacted, Schema } from "effect"
 import { McpProtocol, McpServer, Tool, Toolkit } from "effect/ai"
 import { FetchHttpClient, HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { bench, group, run } from "mitata"
-import { BearerToken, Challenge, JwtVerifier, OAuth2, SecurityError, TokenVerifier } from "../../src/index.ts"
+import { createPublicKey, verify as verifyWithCallback } from "node:crypto"
+import { promisify } from "node:util"
+import { BearerToken, Challenge, Dpop, JwtVerifier, OAuth2, SecurityError, TokenVerifier } from "../../src/index.ts"
 import * as Mcp from "../../src/mcp/Mcp.ts"
+import { ReplayStore } from "../../src/stores/ReplayStore.ts"
+import { type DpopClient, makeDpopClient, TestIssuer } from "../../src/testing/index.ts"
 import { audience, serveIssuer } from "../harness/issuer.ts"
 import { minting } from "../harness/tokens.ts"
 import { fromContext } from "../../test/support/contextVerifier.ts"
@@ -16,6 +20,12 @@ const auth = OAuth2.clientCredentials("OAuth2", {
   tokenUrl: `${minter.issuer}/token`,
   scopes: { "items:read": "Read your items" }
 })
+
+const dpopAuth = OAuth2.bearer("Dpop", {
+  scopes: { "items:read": "Read your items" },
+  dpop: Dpop.make({ origin: "https://api.test", maxAge: "10 minutes", clockTolerance: "60 seconds" })
+})
+const BoundVerifier = JwtVerifier.layer({ issuer: "https://issuer.test", audience: "https://api.test" })
 
 const Open = HttpRouter.add(
   "GET",
@@ -91,6 +101,33 @@ const program = Effect.gen(function* () {
     yield* HttpRouter.toHttpEffect(Guarded.pipe(Layer.provide(auth.layer(fromContext))))
   )
 
+  const proven = HttpEffect.toWebHandler(
+    yield* HttpRouter.toHttpEffect(
+      Open.pipe(
+        dpopAuth.require("items:read"),
+        Layer.provide(dpopAuth.layer(BoundVerifier)),
+        // The proofs are used again and again, and the store in memory takes less than 1 µs.
+        Layer.provide(Layer.succeed(ReplayStore, { addOnce: () => Effect.succeed(true) }))
+      )
+    )
+  )
+  const client = yield* makeDpopClient()
+  const issuer = yield* TestIssuer
+  const boundToken = yield* issuer.mint({ scopes: ["items:read"], boundTo: client, lifetime: "1 day" })
+  const requestsFor = (url: string) =>
+    Effect.forEach(Array.from({ length: 500 }), () =>
+      Effect.map(
+        client.headers({ url, token: boundToken, claims: { iat: Math.floor(Date.now() / 1000) + 60 } }),
+        (headers) => new Request("http://localhost/items", { headers: { ...headers } })
+      )
+    )
+  const proofs = yield* requestsFor("https://api.test/items")
+  const misplaced = yield* requestsFor("https://api.test/other")
+  const withoutProof = new Request("http://localhost/items", { headers: { authorization: `DPoP ${boundToken}` } })
+  const bearerToken = yield* issuer.mint({ scopes: ["items:read"], lifetime: "1 day" })
+  const boundBearer = new Request("http://localhost/items", { headers: { authorization: `Bearer ${bearerToken}` } })
+  const verifySignature = yield* signatureVerification(proofs[0]?.headers.get("dpop") ?? "", client)
+
   const openMcp = HttpEffect.toWebHandler(yield* HttpRouter.toHttpEffect(OpenMcp))
   const guardedMcp = HttpEffect.toWebHandler(
     yield* HttpRouter.toHttpEffect(GuardedMcp.pipe(Layer.provide(auth.layer(fromContext))))
@@ -114,6 +151,11 @@ const program = Effect.gen(function* () {
   yield* Effect.promise(() => assertStatus(guarded, good, 200))
   yield* Effect.promise(() => assertStatus(guarded, garbage, 401))
 
+  yield* Effect.promise(() => assertStatus(proven, proofs[0] ?? good, 200))
+  yield* Effect.promise(() => assertStatus(proven, boundBearer, 200))
+  yield* Effect.promise(() => assertStatus(proven, misplaced[0] ?? good, 401))
+  yield* Effect.promise(() => assertStatus(proven, withoutProof, 401))
+
   yield* Effect.promise(() => assertStatus(openMcp, toolCall(bearer), 200))
   yield* Effect.promise(() => assertStatus(guardedMcp, toolCall(bearer), 200))
   yield* Effect.promise(() => assertStatus(guardedMcp, toolCall("Bearer garbage.garbage.garbage"), 401))
@@ -131,6 +173,15 @@ const program = Effect.gen(function* () {
     bench("protected, cached token", () => guarded(good))
     bench("protected, malformed token", () => guarded(garbage))
   })
+  group("bound tokens", () => {
+    let i = 0
+    const next = (requests: ReadonlyArray<Request>) => requests[i++ % requests.length] ?? good
+    bench("verification of one ES256 signature", () => verifySignature())
+    bench("bearer token, cached", () => proven(boundBearer))
+    bench("bound token, cached, with a proof", () => proven(next(proofs)))
+    bench("bound token, with a proof for another URL", () => proven(next(misplaced)))
+    bench("bound token without a proof", () => proven(withoutProof))
+  })
   group("calls of an MCP tool", () => {
     bench("open", () => openMcp(toolCall(bearer)))
     bench("protected endpoint and tool, cached token", () => guardedMcp(toolCall(bearer)))
@@ -138,11 +189,29 @@ const program = Effect.gen(function* () {
   yield* Effect.promise(() => run({ colors: process.stdout.isTTY }))
 })
 
+/** Returns a function that verifies the signature of a proof as the library does, in Node's thread pool. */
+const signatureVerification = (proof: string, { key }: DpopClient) =>
+  Effect.promise(async () => {
+    const { alg: _alg, kid: _kid, use: _use, ...jwk } = key.jwk
+    const publicKey = createPublicKey({ key: jwk, format: "jwk" })
+    const end = proof.lastIndexOf(".")
+    const input = Buffer.from(proof.slice(0, end), "latin1")
+    const signature = Buffer.from(proof.slice(end + 1), "base64url")
+    const verifyOnce = promisify(verifyWithCallback)
+    return () => verifyOnce("sha256", input, { key: publicKey, dsaEncoding: "ieee-p1363" }, signature)
+  })
+
 /** Throws if a handler does not respond with the expected status. */
 const assertStatus = async (handler: (request: Request) => Promise<Response>, request: Request, status: number) => {
   const response = await handler(request)
   if (response.status !== status) throw new Error(`The handler responded with ${response.status} instead of ${status}.`)
 }
 
-await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Verifier)))
+await Effect.runPromise(
+  program.pipe(
+    Effect.scoped,
+    Effect.provide(Verifier),
+    Effect.provide(TestIssuer.layer({ issuer: "https://issuer.test", audience: "https://api.test", keys: ["ES256"] }))
+  )
+)
 close()

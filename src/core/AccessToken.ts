@@ -9,10 +9,13 @@ import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { Confirmation } from "./confirmation.ts"
 import type * as Schema from "effect/Schema"
 import * as authorizationDetails from "./authorizationDetails.ts"
 import * as scope from "./scope.ts"
 import { ownProperties } from "./lib/ownProperties.ts"
+
+export type { Confirmation } from "./confirmation.ts"
 
 /**
  * A verified access token. The names in parentheses are claims of the JWT profile for access tokens (RFC 9068 §2.2).
@@ -56,6 +59,11 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
    * `AccessToken.authorizationDetails` or `Requirement.authorizationDetails`.
    */
   readonly authorizationDetails: ReadonlyArray<AuthorizationDetail>
+  /**
+   * The key to which the token is bound (`cnf`). Absent if the token is not bound. In a handler, the client of the
+   * request has proven that it holds the key.
+   */
+  readonly confirmation?: Confirmation
   /**
    * All signed claims, or the decoded value if the scheme has a claims schema. The claims of `JwtVerifier` are an
    * object without a prototype.
@@ -133,6 +141,8 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
     readonly issuedAt?: DateTime.Utc
     /** The identifier of the token (`jti`). Default: `None`. */
     readonly tokenId?: string
+    /** The key to which the token is bound (`cnf`). Default: none, so the token is not bound. */
+    readonly confirmation?: Confirmation
     /** The class of the user's authentication (`acr`). Default: `None`. */
     readonly acr?: string
     /** When the user authenticated (`auth_time`). Default: `None`. */
@@ -155,6 +165,7 @@ export class AccessToken extends Context.Service<AccessToken, VerifiedToken>()("
       expiresAt,
       issuedAt: Option.fromUndefinedOr(own.issuedAt),
       tokenId: Option.fromUndefinedOr(own.tokenId),
+      ...(own.confirmation === undefined ? {} : { confirmation: own.confirmation }),
       acr: Option.fromUndefinedOr(own.acr),
       authenticatedAt: Option.fromUndefinedOr(own.authenticatedAt),
       amr,

@@ -409,8 +409,11 @@ export class InsufficientUserAuthentication extends Data.TaggedError("Insufficie
 export class AuthorizationServerUnavailable extends Data.TaggedError("AuthorizationServerUnavailable")<{
   /** The issuer whose authorization server is unavailable. */
   readonly issuer?: string
-  /** The cause. `IssuerMismatch` means that the metadata names another issuer (RFC 8414 §3.3). */
-  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "Unspecified"
+  /**
+   * The cause. `IssuerMismatch` means that the metadata names another issuer (RFC 8414 §3.3). `ReplayStore` means that
+   * the store of used DPoP proofs is unavailable.
+   */
+  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "StoreUnavailable" | "Unspecified"
   /** The time until a retry makes sense. `Retry-After` has whole seconds: rounded up, at least 1. */
   readonly retryAfter: Duration.Duration
 }> {

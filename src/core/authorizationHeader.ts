@@ -25,7 +25,7 @@ const trim = (value: string, from: number): string => {
 }
 
 export const noCredentials = constant(new NotAuthenticated({ reason: "NoCredentials" }))
-const otherScheme = constant(new NotAuthenticated({ reason: "OtherScheme" }))
+export const otherScheme = constant(new NotAuthenticated({ reason: "OtherScheme" }))
 export const malformed = constant(new InvalidRequest({ reason: "Malformed" }))
 export const tooLong = constant(new InvalidRequest({ reason: "TooLong" }))
 export const severalCredentials = constant(new InvalidRequest({ reason: "SeveralCredentials" }))
@@ -34,6 +34,9 @@ type CredentialError = NotAuthenticated | InvalidRequest
 
 /** The usual text before the token in the header. */
 export const prefix = "Bearer "
+
+/** The usual text before a token that is bound to a key (RFC 9449 §7.1). */
+export const boundPrefix = "DPoP "
 
 /**
  * Returns the text after the scheme, which may not be a token, or the reason why there is none. `usual` is the scheme
@@ -48,6 +51,10 @@ export const parse = (value: string, usual: string = prefix): string | Credentia
   return space === -1 ? "" : trim(value, space + 1)
 }
 
+/** Returns `true` if the credentials of a request have the scheme `DPoP`. */
+export const usesDpop = (request: HttpServerRequest): boolean =>
+  typeof parse(authorizationOf(request) ?? "", boundPrefix) === "string"
+
 /** Returns the value of the only `Authorization` header of a request, or the reason why it is refused. */
 export const presented = (request: HttpServerRequest, maxLength: number): string | CredentialError => {
   const value = authorizationOf(request)
@@ -61,9 +68,25 @@ export const presented = (request: HttpServerRequest, maxLength: number): string
 export const isToken = (presented: string): boolean =>
   !notToken68.test(presented) && (presented.includes("=") ? padding.test(presented) : presented !== "")
 
+/**
+ * Returns the reason why a text is not a token. A web-standard `Request` joins several `Authorization` headers with a
+ * comma.
+ */
+export const malformedOf = (presented: string): InvalidRequest =>
+  /,\s*(?:bearer|dpop)\s/i.test(presented) ? severalCredentials : malformed
+
 /** Returns the bearer token of a request, or the reason why there is none. */
 export const fromRequest = (request: HttpServerRequest, maxLength: number): string | CredentialError =>
   tokenIn(presented(request, maxLength))
+
+/** Returns the token of a request, which is a bearer token or a token with the scheme `DPoP`. */
+export const fromRequestWithProof = (request: HttpServerRequest, maxLength: number): string | CredentialError => {
+  const value = presented(request, maxLength)
+  if (typeof value !== "string") return value
+  const bound = parse(value, boundPrefix)
+  if (typeof bound !== "string") return tokenIn(value)
+  return isToken(bound) ? bound : malformedOf(bound)
+}
 
 /** Returns the bearer token in headers that are not those of a request, or the reason why there is none. */
 export const fromHeaders = (

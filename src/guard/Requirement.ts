@@ -321,6 +321,42 @@ const someAllowed = <A, R>(
   )
 }
 
+/**
+ * Requirement that holds if the token is bound to a key of the client (RFC 9449), and the client has proven that it
+ * holds the key.
+ *
+ * **When to use**
+ *
+ * Use for routes where a stolen token would do much harm, in a scheme that also accepts bearer tokens.
+ *
+ * **Details**
+ *
+ * Another token is refused with `InvalidToken`, and the challenge names only the scheme `DPoP`. The scheme needs the
+ * option `dpop`. Otherwise, `auth.require` throws a `TypeError`.
+ *
+ * **Example** (Requiring a bound token for payments)
+ *
+ * ```ts
+ * import { Dpop, OAuth2, Requirement } from "effect-oauth2"
+ *
+ * const auth = OAuth2.authorizationCode("OAuth2", {
+ *   authorizationUrl: "https://idp.example.com/authorize",
+ *   tokenUrl: "https://idp.example.com/token",
+ *   scopes: { pay: "Make payments" },
+ *   dpop: Dpop.make({ origin: "https://api.example.com" })
+ * })
+ *
+ * export const payment = auth.require("pay", Requirement.senderConstrained)
+ * ```
+ *
+ * @see {@link all} to combine it with other requirements
+ * @category requirements
+ * @since 0.2.0
+ */
+export const senderConstrained: Requirement<never, never, never, never> = requirements.wrap(
+  expression.senderConstrained
+)
+
 const assertScopes = (where: string, items: ReadonlyArray<Item<string, string>>): void =>
   assertScopeTokens(
     where,

@@ -4,12 +4,12 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { AccessToken, type VerifiedToken } from "../core/AccessToken.ts"
-import { redact } from "../core/authorizationHeader.ts"
+import { fromRequestWithProof, redact } from "../core/authorizationHeader.ts"
 import { BearerToken } from "../core/BearerToken.ts"
 import * as Challenge from "../core/Challenge.ts"
 import type { SecurityError } from "../core/SecurityError.ts"
 import { SecurityScopes } from "../core/SecurityScopes.ts"
-import type { Credential } from "../verifier/request/authenticator.ts"
+import { type Credential, DpopCredential } from "../verifier/request/authenticator.ts"
 import * as policies from "../guard/requirement/policy.ts"
 import * as expression from "../guard/requirement/expression.ts"
 import { decide } from "../guard/requirement/refuse.ts"
@@ -21,18 +21,19 @@ import * as requiredScopes from "../core/requiredScopes.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
 /** Provides the credential of the request, unverified. */
-const layerCredential = ({ source }: Scheme): typeof BearerToken.layer =>
-  source === undefined
-    ? BearerToken.layer
-    : Layer.fresh(
-        Layer.effect(
-          BearerToken,
-          Effect.flatMap(Effect.all([HttpServerRequest, BearerToken.MaxLength]), ([request, maxLength]) => {
-            const credential = source.read(request, maxLength)
-            return typeof credential === "string" ? Effect.succeed(redact(credential)) : Effect.fail(credential)
-          })
-        )
-      )
+const layerCredential = ({ dpop, source }: Scheme): typeof BearerToken.layer => {
+  if (source === undefined && dpop === undefined) return BearerToken.layer
+  const read = source === undefined ? fromRequestWithProof : source.read
+  return Layer.fresh(
+    Layer.effect(
+      BearerToken,
+      Effect.flatMap(Effect.all([HttpServerRequest, BearerToken.MaxLength]), ([request, maxLength]) => {
+        const credential = read(request, maxLength)
+        return typeof credential === "string" ? Effect.succeed(redact(credential)) : Effect.fail(credential)
+      })
+    )
+  )
+}
 
 const decider: report.Decider = { decidedBy: "authorize", endpoint: undefined, log: undefined }
 
@@ -52,11 +53,13 @@ export const make = (scheme: Scheme) => {
   }
 
   const verify = (
-    verified: Credential["verified"],
+    credential: Credential,
     required: ReadonlyArray<string>,
     fiber: CallingFiber
   ): Effect.Effect<VerifiedToken, SecurityError> => {
-    const settings = policies.settingsOf(bare, required)
+    const { verified } = credential
+    const usual = policies.settingsOf(bare, required)
+    const settings = credential instanceof DpopCredential ? policies.withProof(usual) : usual
     const refuse = (error: SecurityError, token: VerifiedToken | undefined) => {
       const details = report.detailsOf(error, () => settings.scopes)
       const reporter = report.reporterOf(scheme, fiber.context)
@@ -89,10 +92,10 @@ export const make = (scheme: Scheme) => {
     Effect.all([authentication, HttpServerRequest, required]),
     ([{ authenticator }, request, required]) =>
       Effect.withFiber((fiber) => {
-        const { verified } = authenticator.credentialOf(request, fiber)
-        return errorOf(verified)?._tag === "NotAuthenticated"
+        const credential = authenticator.credentialOf(request, fiber)
+        return errorOf(credential.verified)?._tag === "NotAuthenticated"
           ? Effect.as(granted(undefined, required, fiber), Option.none())
-          : Effect.map(verify(verified, required, fiber), Option.some)
+          : Effect.map(verify(credential, required, fiber), Option.some)
       })
   )
 

@@ -2,6 +2,7 @@
 import * as credentialSource from "../core/credentialSource.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { Implications } from "../guard/scheme/implication.ts"
+import type { Dpop } from "../verifier/Dpop.ts"
 import { make as scheme } from "./make.ts"
 import type { SchemeOf, UnknownClaims } from "./oauth2Scheme.ts"
 import type { Options, RequiredOptions } from "./options.ts"
@@ -13,7 +14,10 @@ type CredentialOptions<
   Implies,
   Claims extends object,
   Wildcards extends boolean
-> = Omit<Options<Scopes, Implies, Claims, Wildcards>, "scopes" | "oauth2MetadataUrl" | "resource"> & {
+> = Omit<
+  Options<Scopes, Implies, Claims, Wildcards>,
+  "scopes" | "oauth2MetadataUrl" | "resource" | "dpop" | "senderConstrained"
+> & {
   /** The scope names, each with a description for users. Default: none. */
   readonly scopes?: Scopes
 }
@@ -204,6 +208,13 @@ export const bearer: CredentialConstructor<{
    * challenge then names the URL of the API's metadata, which `ResourceMetadata.layer` serves. Default: none.
    */
   readonly resource?: string
+  /**
+   * Support for tokens that are bound to a key of the client (RFC 9449): the result of `Dpop.make`. Default: none, so
+   * bound tokens are refused.
+   */
+  readonly dpop?: Dpop
+  /** Whether tokens must be bound to a key. `"accepted"` accepts bearer tokens, too. Default: `"accepted"` with `dpop`. */
+  readonly senderConstrained?: "accepted" | "required"
 }> = (name, options) => {
   const own = withScopes(options)
   return scheme("OAuth2.bearer", name, own, {

@@ -8,6 +8,7 @@ import { AccessToken, type VerifiedToken } from "../core/AccessToken.ts"
 import type { TestToken } from "./oauth2Scheme.ts"
 import { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import * as authentication from "../guard/middleware/authentication.ts"
+import type { ProofChecker } from "../verifier/dpop/checker.ts"
 import { Authenticator, TestAuthenticator } from "../verifier/request/authenticator.ts"
 import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts"
 import { DecisionLog, Reporter } from "../guard/scheme/decisionLog.ts"
@@ -23,12 +24,20 @@ import { ownProperties } from "../core/lib/ownProperties.ts"
 
 /** Copies the claims, so that the library does not freeze an object of the test. */
 const testToken = (token: TestToken<string>): VerifiedToken => {
-  const { authorizationDetails = [], claims = {}, scopes = [], subject = "demo", ...rest } = ownProperties(token)
+  const {
+    authorizationDetails = [],
+    claims = {},
+    confirmation,
+    scopes = [],
+    subject = "demo",
+    ...rest
+  } = ownProperties(token)
   return AccessToken.make({
     ...rest,
     authorizationDetails: copyOfData(authorizationDetails),
     subject,
     scopes,
+    ...(confirmation === undefined ? {} : { confirmation: copyOfData(confirmation) }),
     claims: copyOfData(claims),
     issuer: "test",
     expiresAt: DateTime.makeUnsafe(8.64e15)
@@ -55,11 +64,20 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
    * Returns one `Authentication` for each verifier, so that guards recognize a shared verifier. Its reports go to the
    * log and the metrics around the layer.
    */
-  const authenticationBy = (verifier: TokenVerifier["Service"], context: Context.Context<never>): Authentication =>
-    authentications.get([verifier, ...recordersIn(context)], () =>
+  const authenticationBy = (
+    verifier: TokenVerifier["Service"],
+    checker: ProofChecker | undefined,
+    context: Context.Context<never>
+  ): Authentication =>
+    authentications.get([verifier, ...(checker === undefined ? [] : [checker]), ...recordersIn(context)], () =>
       authentication.make(
         scheme,
-        new Authenticator(verifier, decode, scheme.source),
+        new Authenticator(
+          verifier,
+          decode,
+          scheme.source,
+          checker && { checker, isRequired: scheme.dpop?.isRequired === true }
+        ),
         new Reporter(scheme.name, context)
       )
     )
@@ -113,7 +131,15 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
   const layer = <E, R>(verifier: Layer.Layer<TokenVerifier, E, R>) =>
     // Only the scheme's own layer is not memoized. Schemes that get the same verifier layer share one verifier.
     Layer.provide(
-      layerOf(Effect.andThen(resolved, Effect.zipWith(TokenVerifier, Effect.context<never>(), authenticationBy))),
+      layerOf(
+        Effect.andThen(
+          resolved,
+          Effect.map(
+            Effect.all([TokenVerifier, scheme.dpop?.checker ?? Effect.undefined, Effect.context<never>()]),
+            ([verifier, checker, context]) => authenticationBy(verifier, checker, context)
+          )
+        )
+      ),
       verifier
     )
 

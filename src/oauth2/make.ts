@@ -35,6 +35,7 @@ import * as schemeLayers from "./layers.ts"
 import * as layerClient from "./layerClient.ts"
 import { assertScopeTokens } from "../core/scope.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
+import { supportOf } from "../verifier/dpop/registered.ts"
 import { make as makeRequirement } from "../guard/middleware/securityRequirement.ts"
 import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
@@ -163,6 +164,32 @@ const assertOwnChecks = (where: string, method: string, { expression: self, sche
   )
 }
 
+/** Adds the support for bound tokens to the description, because a scheme of type oauth2 has no field for it. */
+const descriptionOf = (
+  own: string | undefined,
+  dpop: schemes.SchemeDpop | undefined
+): { readonly description?: string } => {
+  if (dpop === undefined) return {}
+  const sentence = `Tokens ${dpop.isRequired ? "must" : "may"} be bound to a key of the client (DPoP, RFC 9449).`
+  return { description: own === undefined ? sentence : `${own}\n\n${sentence}` }
+}
+
+/** Returns the support for bound tokens. */
+const dpopOf = (
+  where: string,
+  { dpop, senderConstrained }: { readonly dpop?: unknown; readonly senderConstrained?: unknown }
+): schemes.SchemeDpop | undefined => {
+  if (senderConstrained !== undefined && senderConstrained !== "accepted" && senderConstrained !== "required") {
+    throw new TypeError(`${where}: senderConstrained must be "accepted" or "required".`)
+  }
+  if (dpop === undefined) {
+    if (senderConstrained === undefined) return
+    throw new TypeError(`${where}: senderConstrained needs the option dpop: Dpop.make({ … }).`)
+  }
+  const support = supportOf(dpop)
+  if (support === undefined) throw new TypeError(`${where}: dpop must be the result of Dpop.make.`)
+  return { ...support, isRequired: senderConstrained === "required" }
+}
 /** In the client-credentials flow, the subject is the client (RFC 9068 §2.2). */
 const isMachineByClaims = ({ claims, clientId, subject }: VerifiedToken): boolean =>
   Option.exists(clientId, (client) => subject === client || subject === `${client}@clients`) ||
@@ -186,12 +213,13 @@ export const make = <
     throw new TypeError(`${where}: scopes must be an object that maps each scope to a description.`)
   }
   const names = Object.keys(options.scopes)
+  const dpop = dpopOf(where, options)
   const {
     isMachine = isMachineByClaims,
     realm = name,
     renderers = {},
     resource,
-    responses = "fastapi"
+    responses = dpop === undefined ? "fastapi" : "rfc6750"
   } = ownProperties(options)
   const { authScheme = "Bearer", definition, flows = {}, lateFlows, openIdConnectUrl, source } = ownProperties(kind)
   const flowsOf = new FlowsOf(where, names, flows, lateFlows)
@@ -220,18 +248,29 @@ export const make = <
   const form = ownProperties({
     responses,
     realm,
-    authScheme,
+    authScheme: dpop?.isRequired === true ? "DPoP" : authScheme,
+    ...(dpop === undefined ? {} : { algs: Object.freeze([...dpop.algorithms]) }),
+    ...(dpop?.isRequired === false ? { otherSchemes: Object.freeze(["DPoP"] as const) } : {}),
     ...(resource === undefined ? {} : { resourceMetadata: resourceIdentifier.metadataUrl(resource) })
   })
   const scheme = schemes.make(name, {
     source,
+    dpop,
     isMachine: (token) => {
       // Only `true` counts: a function of a JavaScript program may return another value, such as a promise.
       const result: unknown = isMachine(token)
       return result === true
     },
     definition: securitySchemeObject.make(
-      ownProperties({ ...options, flows: () => flowsOf.current, openIdConnectUrl, definition })
+      ownProperties({
+        ...options,
+        ...descriptionOf(options.description, dpop),
+        flows: () => flowsOf.current,
+        openIdConnectUrl,
+        // No bearer token helps a client of such a scheme.
+        definition:
+          definition !== undefined && dpop?.isRequired === true ? { type: "http", scheme: "DPoP" } : definition
+      })
     ),
     implication: implication.make(where, names, options.implies ?? {}, options.wildcards ?? false),
     // Frozen, because the errors of many requests share the list.
@@ -270,6 +309,11 @@ export const make = <
       lookups: []
     })
     assertOwnChecks(where, method, part)
+    if (dpop === undefined && expression.mentionsConstraint(given)) {
+      throw new TypeError(
+        `${where}: ${method} was given Requirement.senderConstrained, but the scheme accepts no bound tokens. Set the option dpop: Dpop.make({ … }).`
+      )
+    }
     return [[part]]
   }
 
@@ -278,6 +322,7 @@ export const make = <
     scopes: options.scopes,
     description: options.description,
     resource,
+    dpop: dpop && Object.freeze({ algorithms: dpop.algorithms, isRequired: dpop.isRequired }),
     get flows() {
       return flowsOf.current
     },

@@ -9,6 +9,7 @@ import type * as Redacted from "effect/Redacted"
 import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
 import type { AccessToken, AuthorizationDetail, OptionalAccessToken, VerifiedToken } from "../core/AccessToken.ts"
+import type { Confirmation } from "../core/confirmation.ts"
 import type { BearerToken } from "../core/BearerToken.ts"
 import type { Clause, Item, Requirement } from "../guard/requirement/item.ts"
 import type { InvalidToken, SecurityError } from "../core/SecurityError.ts"
@@ -61,6 +62,21 @@ export interface TestToken<Scope extends string> {
   readonly authorizationDetails?: ReadonlyArray<AuthorizationDetail>
   /** The claims as the issuer encodes them. The scheme's `claims` schema decodes them. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>
+  /** The key to which the token is bound, as if the client had proven it. Default: none. */
+  readonly confirmation?: Confirmation
+}
+
+/**
+ * Support of a scheme for tokens that are bound to a key (DPoP), for metadata.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface DpopSupport {
+  /** The accepted algorithms of proofs. */
+  readonly algorithms: ReadonlyArray<string>
+  /** Whether the scheme accepts only bound tokens. */
+  readonly isRequired: boolean
 }
 
 /**
@@ -87,6 +103,8 @@ export interface OAuth2Scheme<
   readonly description: string | undefined
   /** The identifier of the API as a protected resource, unchanged (RFC 9728 §1.2). */
   readonly resource: string | undefined
+  /** The support for tokens that are bound to a key (RFC 9449). `undefined` if the scheme refuses such tokens. */
+  readonly dpop: DpopSupport | undefined
 
   /**
    * Requires a valid token that satisfies all of the given scopes and requirements.

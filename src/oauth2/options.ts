@@ -2,6 +2,7 @@
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../core/AccessToken.ts"
 import type * as Challenge from "../core/Challenge.ts"
+import type { Dpop } from "../verifier/Dpop.ts"
 import type { UnknownClaims } from "./oauth2Scheme.ts"
 
 /**
@@ -53,6 +54,16 @@ export interface Options<
    */
   readonly claims?: Schema.Decoder<Claims>
   /**
+   * Support for tokens that are bound to a key of the client (RFC 9449): the result of `Dpop.make`. Default: none, so
+   * bound tokens are refused.
+   */
+  readonly dpop?: Dpop
+  /**
+   * Whether tokens must be bound to a key. `"accepted"` accepts bearer tokens, too. `Requirement.senderConstrained`
+   * requires a bound token for single routes. Default: `"accepted"` with `dpop`.
+   */
+  readonly senderConstrained?: "accepted" | "required"
+  /**
    * Returns `true` for a token that no user has, such as a token of the client-credentials flow. If such a token does
    * not satisfy `Requirement.acr` or `Requirement.authenticatedWithin`, it is refused with `InsufficientScope`, because
    * the client would ask for a user in vain.
@@ -61,7 +72,7 @@ export interface Options<
    * (Microsoft Entra ID).
    */
   readonly isMachine?: (token: VerifiedToken) => boolean
-  /** The style of error responses (see `Challenge`). Default: `"fastapi"`. */
+  /** The style of error responses (see `Challenge`). Default: `"fastapi"`, or `"rfc6750"` with `dpop`. */
   readonly responses?: Challenge.Responses
   /** The `realm` of challenges, in printable ASCII characters (RFC 9110 §11.5). Default: the scheme's name. */
   readonly realm?: string

@@ -9,6 +9,7 @@ import { detailOf, isOurs } from "../guard/scheme/errorSchemas.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 import * as openApiDocument from "./document.ts"
 import { DescribeRequirements, sentenceOf } from "./requirementDescription.ts"
+import * as proofParameter from "./proofParameter.ts"
 import * as refusalResponses from "./refusalResponses.ts"
 import * as stepUp from "./stepUp.ts"
 import { declare, ofPolicy } from "./securityRequirements.ts"
@@ -74,6 +75,7 @@ export const openApi = <Id extends string, Groups extends HttpApiGroup.Constrain
         security: ofPolicy(policy),
         sentence: sentenceOf(policy, Context.get(mergedAnnotations, DescribeRequirements)),
         extensions: stepUp.of(policy),
+        added: proofParameter.of(policy),
         refusals: refusalResponses.of(policy),
         rendered: refusalResponses.renderedStatuses(policy),
         declared: detailsOf(errors),

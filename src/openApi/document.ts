@@ -5,6 +5,7 @@ import { field, type Json, mapValues, membersOf } from "../core/lib/json.ts"
 import { own as ownMember, ownProperties } from "../core/lib/ownProperties.ts"
 import * as operationIds from "./operationIds.ts"
 import * as pathTemplate from "./pathTemplate.ts"
+import * as proofParameter from "./proofParameter.ts"
 import * as requirementDescription from "./requirementDescription.ts"
 import * as refusalResponses from "./refusalResponses.ts"
 import * as responsesOf from "./responses.ts"
@@ -59,6 +60,8 @@ export interface SecuredOperation {
   readonly sentence: string | undefined
   /** Extensions of the operation. */
   readonly extensions: Json
+  /** Parameters that the requirement needs, such as the header of a proof. */
+  readonly added: ReadonlyArray<Json>
   readonly refusals: Json
   /** Statuses of refusals with a custom renderer. */
   readonly rendered: ReadonlySet<string>
@@ -104,7 +107,7 @@ const withOperation = (item: unknown, endpoint: SecuredOperation): Json | undefi
 }
 
 const secured = (operation: Json, endpoint: SecuredOperation): Json => {
-  const { declared, others, refusals, rendered, security } = endpoint
+  const { added, declared, others, refusals, rendered, security } = endpoint
   const before = membersOf(operation["responses"])
   const responses: Record<string, unknown> = {}
   for (const status of new Set([...Object.keys(before), ...Object.keys(refusals)])) {
@@ -125,6 +128,7 @@ const secured = (operation: Json, endpoint: SecuredOperation): Json => {
   return requirementDescription.add(
     {
       ...operation,
+      ...(added.length === 0 ? {} : { parameters: proofParameter.add(operation["parameters"], added) }),
       ...endpoint.extensions,
       security: withExistingSecurity(operation["security"], security),
       responses
@@ -152,6 +156,8 @@ interface Operation {
   readonly sentence: string | undefined
   /** Extensions of the operation. */
   readonly extensions: Json
+  /** Parameters that the requirement needs, such as the header of a proof. */
+  readonly added: ReadonlyArray<Json>
   readonly refusals: Json
 }
 
@@ -204,7 +210,17 @@ export const add = (
     ids.add(id)
   }
   const idOf = operationIds.allocate(ids)
-  for (const { extensions, method, operation, parameters, path, refusals, security, sentence } of options.operations) {
+  for (const {
+    added,
+    extensions,
+    method,
+    operation,
+    parameters,
+    path,
+    refusals,
+    security,
+    sentence
+  } of options.operations) {
     const same = templates.get(pathTemplate.normalize(path)) ?? path
     const item = paths.get(same) ?? {}
     const where = `${method.toUpperCase()} ${path}`
@@ -225,7 +241,7 @@ export const add = (
         operationId: operationId ?? idOf(method, path),
         ...requirementDescription.add(rest, sentence),
         ...extensions,
-        parameters: withPath(parameters, Array.isArray(own) ? own : []),
+        parameters: proofParameter.add(withPath(parameters, Array.isArray(own) ? own : []), added),
         security,
         responses: responsesOf.withClientErrors({
           ...given,

@@ -12,6 +12,7 @@ import type { Scheme } from "../guard/scheme/scheme.ts"
 import * as openApiDocument from "./document.ts"
 import * as pathTemplate from "./pathTemplate.ts"
 import * as routeSchemas from "./routeSchemas.ts"
+import * as proofParameter from "./proofParameter.ts"
 import * as refusalResponses from "./refusalResponses.ts"
 import { sentenceOf } from "./requirementDescription.ts"
 import * as stepUp from "./stepUp.ts"
@@ -139,6 +140,7 @@ export const add = (
       security: policy.length === 0 ? [] : ofPolicy(policy),
       sentence: sentenceOf(policy, describeRequirements),
       extensions: stepUp.of(policy),
+      added: proofParameter.of(policy),
       refusals: refusalResponses.of(policy)
     }
   })

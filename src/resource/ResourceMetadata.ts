@@ -59,6 +59,8 @@ export interface Scheme {
   readonly name: string
   readonly scopes: Readonly<Record<string, string>>
   readonly resource: string | undefined
+  /** The support for bound tokens, for `dpop_signing_alg_values_supported` and `dpop_bound_access_tokens_required`. */
+  readonly dpop?: { readonly algorithms: ReadonlyArray<string>; readonly isRequired: boolean } | undefined
 }
 
 /**
@@ -94,7 +96,7 @@ export interface Options {
   /** The URL of the terms of service. Default: none. */
   readonly termsOfService?: string
   /**
-   * Other members of the document, such as `"resource_name#it"` or `dpop_signing_alg_values_supported`. Members without
+   * Other members of the document, such as `"resource_name#it"` or `resource_signing_alg_values_supported`. Members without
    * a value are left out. Default: none.
    */
   readonly members?: Readonly<Record<string, unknown>>

@@ -1,7 +1,7 @@
 /** Validates the options of the metadata, and creates the document (RFC 9728 §2). */
 import * as Effect from "effect/Effect"
 import type { Json } from "../core/lib/json.ts"
-import { ownProperties } from "../core/lib/ownProperties.ts"
+import { own, ownProperties } from "../core/lib/ownProperties.ts"
 import { refuseOption } from "../core/refuseOption.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
 import { isScopeToken } from "../core/scope.ts"
@@ -14,6 +14,7 @@ export interface Description {
     readonly name: string
     readonly scopes: Readonly<Record<string, string>>
     readonly resource: string | undefined
+    readonly dpop?: { readonly algorithms: ReadonlyArray<string>; readonly isRequired: boolean } | undefined
   }
   readonly resource?: string
   readonly authorizationServers: ReadonlyArray<string>
@@ -88,6 +89,17 @@ const scopesOf = ({ scheme, scopes }: Description): Effect.Effect<ReadonlyArray<
     : refuseOption("scopes", "must be a list of scope tokens (RFC 6749 §3.3)")
 }
 
+/** Returns the members about tokens that are bound to a key (RFC 9728 §2). */
+const dpopOf = ({ scheme }: Description): Json => {
+  const dpop = scheme && own(scheme, "dpop")
+  return typeof dpop !== "object" || dpop === null
+    ? {}
+    : {
+        dpop_signing_alg_values_supported: own(dpop, "algorithms"),
+        dpop_bound_access_tokens_required: own(dpop, "isRequired") === true ? true : undefined
+      }
+}
+
 const isEmpty = (value: unknown): boolean => value === undefined || (Array.isArray(value) && value.length === 0)
 
 /** Returns the members that have a value. RFC 9728 §3.2 forbids members without one. */
@@ -125,6 +137,7 @@ export const make = Effect.fnUntraced(function* (options: Description) {
       resource_documentation: options.documentation,
       resource_policy_uri: options.policy,
       resource_tos_uri: options.termsOfService,
+      ...dpopOf(options),
       ...members
     })
   }

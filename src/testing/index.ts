@@ -17,6 +17,7 @@
  *
  * @since 0.1.0
  */
+export { type DpopClient, makeDpopClient, type ProofOptions } from "./DpopClient.ts"
 export type {
   AuthorizationServerOptions,
   LogoutTokenOptions,

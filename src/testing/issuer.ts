@@ -56,7 +56,7 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
     const jwt = yield* token.sign(options, claims, key, shape)
     // Introspection reports ID tokens (RFC 7662 §1), foreign keys and changed headers as inactive.
     const isOwn = (yield* state).keys.includes(key) && options.header === undefined
-    if (isOwn && options.profile !== "id-token") minted.set(jwt, { token_type: "Bearer", ...claims })
+    if (isOwn && options.profile !== "id-token") minted.set(jwt, { token_type: tokenType(options), ...claims })
     return jwt
   })
 
@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
       const opaque = `opaque-${++opaqueTokens}`
       minted.set(
         opaque,
-        token.claims(ownProperties({ ...options, claims: { token_type: "Bearer", ...claims } }), defaults)
+        token.claims(ownProperties({ ...options, claims: { token_type: tokenType(options), ...claims } }), defaults)
       )
       return opaque
     }),
@@ -148,6 +148,9 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
 
   return { issuer, client }
 })
+
+// RFC 9449 §6.2
+const tokenType = ({ boundTo }: { readonly boundTo?: object }): string => (boundTo === undefined ? "Bearer" : "DPoP")
 
 type ReceivedRequest = Omit<IssuerRequest, "time">
 

@@ -254,6 +254,8 @@ export interface MintOptions {
   readonly authorizationDetails?: unknown
   /** Kind of token. Default: `"at+jwt"`, or an access token of the issuer's `provider`. */
   readonly profile?: Profile
+  /** The client whose key the token is bound to (`cnf.jkt`, RFC 9449 §6.1). Default: none, so it is a bearer token. */
+  readonly boundTo?: { readonly jkt: string }
   /** Claims that replace or extend all other claims. Any JSON is allowed. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>
   /** Names of claims to leave out, also if `claims` has them. Default: none. */

@@ -9,6 +9,7 @@ export interface Facts {
   readonly client: string
   readonly tokenId: string
   readonly scopes: ReadonlyArray<string> | undefined
+  readonly isBound: boolean
   /** Seconds since 1970. */
   readonly issuedAt: number
 }
@@ -190,7 +191,7 @@ const shapes: Readonly<Record<ProviderName, (facts: Facts) => Shape>> = {
       sub: facts.subject,
       aud: facts.audience,
       jti: facts.tokenId,
-      typ: "Bearer",
+      typ: facts.isBound ? "DPoP" : "Bearer",
       azp: facts.client,
       sid: id,
       acr: "1",

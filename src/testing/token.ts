@@ -25,7 +25,7 @@ export type Claims = Readonly<Record<string, unknown>>
 
 export const shapeOf = (
   provider: ProviderName | undefined,
-  { audience, scopes, subject = "demo" }: MintOptions,
+  { audience, boundTo, scopes, subject = "demo" }: MintOptions,
   defaults: Defaults
 ): shapes.Shape | undefined =>
   provider &&
@@ -36,6 +36,7 @@ export const shapeOf = (
     client: clientId,
     tokenId: defaults.tokenId,
     scopes,
+    isBound: boundTo !== undefined,
     issuedAt: secondsOf(defaults)
   })
 
@@ -90,6 +91,7 @@ export const claims = (options: MintOptions, defaults: Defaults, shape?: shapes.
     ...authenticationOf(options, defaults),
     iat: issuedAt,
     exp: issuedAt + defaults.lifetime / 1000,
+    ...(options.boundTo === undefined ? {} : { cnf: { jkt: options.boundTo.jkt } }),
     ...options.claims
   }
   return Object.fromEntries(Object.entries(all).filter(([name]) => options.without?.includes(name) !== true))

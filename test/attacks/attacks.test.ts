@@ -1,13 +1,15 @@
 // Runs every attack, and writes docs/attacks.md if UPDATE_DOCS is set.
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { TestIssuer } from "effect-oauth2/testing"
+import { makeDpopClient, TestIssuer } from "effect-oauth2/testing"
 import { readFileSync, writeFileSync } from "node:fs"
 import * as Arena from "./Arena.ts"
 import * as calls from "./calls.ts"
 import { attacks } from "./cases.ts"
 import { classes } from "./classes.ts"
+import { values } from "../conformance/Wire.ts"
 import * as issuers from "./issuers.ts"
+import * as proofs from "./proofs.ts"
 
 const table = new URL("../../docs/attacks.md", import.meta.url)
 const passed = new Map<number, number>()
@@ -84,6 +86,63 @@ layer(Arena.layer, { timeout: 30_000, excludeTestServices: true })("an app under
   )
 })
 
+layer(proofs.layer, { timeout: 30_000, excludeTestServices: true })("an app with bound tokens under attack", (it) => {
+  const scheme = (path: string) => (path === "/bound" ? "only bound tokens" : "both kinds of tokens")
+
+  /** Returns the status and the codes of the errors in the challenges. */
+  const send = (path: string, lines: ReadonlyArray<string>) =>
+    Effect.map(Arena.sendRaw(path, lines), (response) => ({
+      response,
+      status: response.status,
+      errors: new Set(
+        values(response, "www-authenticate").flatMap((challenge) => /error="([^"]+)"/.exec(challenge)?.[1] ?? [])
+      )
+    }))
+
+  const stolenAt = (path: string) =>
+    Effect.gen(function* () {
+      const issuer = yield* TestIssuer
+      const client = yield* makeDpopClient()
+      const token = yield* issuer.mint({ scopes: ["read"], subject: "good", boundTo: client })
+      return { issuer, client, token, url: `https://api.test${path}` }
+    })
+
+  for (const { error, lines, name } of proofs.proofAttacks) {
+    it.effect(`responds with ${error} to attack 20 (${classes[20]?.name}): ${name}`, () =>
+      Effect.gen(function* () {
+        for (const path of proofs.paths) {
+          const stolen = yield* stolenAt(path)
+          const sent = yield* lines(stolen)
+          const { errors, response, status } = yield* send(path, sent)
+          assert.strictEqual(status, error === "invalid_request" ? 400 : 401, scheme(path))
+          assert.deepStrictEqual([...errors], [error], scheme(path))
+          const whole = JSON.stringify(response)
+          for (const secret of secretsOf(sent)) if (secret.length > 24) assert.notInclude(whole, secret)
+          // The client itself is still accepted.
+          const good = yield* send(path, yield* proofs.valid(stolen))
+          assert.deepStrictEqual([good.status, good.response.body.includes("good")], [200, true])
+        }
+        passed.set(20, (passed.get(20) ?? 0) + 1)
+      })
+    )
+  }
+
+  it.effect(
+    "responds with invalid_dpop_proof to attack 20 (sender-constrained tokens): a request that is sent again",
+    () =>
+      Effect.gen(function* () {
+        for (const path of proofs.paths) {
+          const lines = yield* proofs.valid(yield* stolenAt(path))
+          assert.strictEqual((yield* send(path, lines)).status, 200)
+          for (let i = 0; i < 3; i++) {
+            assert.deepStrictEqual([...(yield* send(path, lines)).errors], ["invalid_dpop_proof"])
+          }
+        }
+        passed.set(20, (passed.get(20) ?? 0) + 1)
+      })
+  )
+})
+
 describe("an app whose issuer or cache is under attack", () => {
   for (const scenario of issuers.scenarios) {
     it.effect(`resists attack ${scenario.class} (${classes[scenario.class]?.name}): ${scenario.name}`, () =>
@@ -130,8 +189,10 @@ describe("the table of attacks", () => {
     const rows = Object.entries(classes).map(([n, { expected, file, name }]) => {
       const all = cases[file].filter((attack) => attack.class === Number(n)).length
       assert.isAbove(all, 0, name)
-      const result = passed.get(Number(n)) === all ? "passed" : "FAILED"
-      return `| ${n} | ${name} | ${expected} | [${all}](../test/attacks/${file}) | ${result} |`
+      const ofProofs = Number(n) === 20 ? proofs.proofAttacks.length + 1 : 0
+      const more = ofProofs === 0 ? "" : `, [${ofProofs}](../test/attacks/proofs.ts)`
+      const result = passed.get(Number(n)) === all + ofProofs ? "passed" : "FAILED"
+      return `| ${n} | ${name} | ${expected} | [${all}](../test/attacks/${file})${more} | ${result} |`
     })
     const text = [
       "# Attacks",

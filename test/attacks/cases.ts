@@ -558,7 +558,7 @@ export const attacks: ReadonlyArray<Attack> = [
     minted({ claims: { cnf: { "x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2" } } })
   ),
   attack(20, "a token bound in an unknown way", "401t", minted({ claims: { cnf: { new: 1 } } })),
-  attack(20, "a token with the scheme DPoP, which is not supported", "401n", (issuer) =>
+  attack(20, "a token with the scheme DPoP, which the scheme does not accept", "401n", (issuer) =>
     Effect.map(issuer.mint({ scopes: ["read"] }), (token) => [`Authorization: DPoP ${token}`])
   ),
   ...(

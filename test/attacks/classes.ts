@@ -45,7 +45,11 @@ export const classes: Readonly<Record<number, AttackClass>> = {
     `${invalid} or 400 \`invalid_request\`. Another valid signature of the same token gets 200`
   ),
   19: of("cases.ts", "encrypted tokens and other serializations", `${invalid}, or 400 \`invalid_request\``),
-  20: of("cases.ts", "sender-constrained tokens", `${invalid}, or 401 without error for the scheme DPoP`),
+  20: of(
+    "cases.ts",
+    "sender-constrained tokens",
+    `${invalid}, or 401 without error for the scheme DPoP. With DPoP: \`invalid_dpop_proof\` or ${invalid}; 400 for both schemes at once`
+  ),
   21: of("cases.ts", "missing or malformed scopes", "403 `insufficient_scope`"),
   22: of("cases.ts", "headers that name another host", `401 without error, or ${invalid}`),
   23: of(

@@ -110,6 +110,7 @@ const decide = (part: Part, outer: ReadonlyArray<string>, token: VerifiedToken) 
   Effect.withFiber((fiber) =>
     Effect.map(refuse.decide(part, outer, token, fiber), (error) => {
       assert(error?._tag !== "InsufficientUserAuthentication")
+      assert(error?._tag !== "InvalidToken")
       return error
     })
   )

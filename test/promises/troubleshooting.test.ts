@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause as EffectCause, Effect, Layer, Logger, Metric, Redacted, References } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import { JwtVerifier, KeySet, OAuth2 } from "effect-oauth2"
-import { TestIssuer } from "effect-oauth2/testing"
+import { Dpop, JwtVerifier, KeySet, OAuth2 } from "effect-oauth2"
+import { makeDpopClient, TestIssuer } from "effect-oauth2/testing"
 import { readFileSync, writeFileSync } from "node:fs"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { countsByOutcome } from "../support/countsByOutcome.ts"
@@ -37,8 +37,12 @@ const verifierOf = ({ allowed, issuers, options = {}, secret }: Cause) =>
           )
         : JwtVerifier.layerSecret({ issuer, audience, algorithm: "HS256", secret: Redacted.make(secret) })
 
-const requestWith = ({ several }: Pick<Cause, "several">, authorization: string) => {
-  const request = new Request("http://localhost/", { headers: { authorization } })
+const requestWith = (
+  { several }: Pick<Cause, "several">,
+  authorization: string,
+  more: Readonly<Record<string, string>> = {}
+) => {
+  const request = new Request("http://localhost/", { headers: { authorization, ...more } })
   if (several !== true) return HttpServerRequest.fromWeb(request)
   // Only Node's requests show that there are several headers. Node's `headers` has the first of them.
   const rawHeaders = ["Authorization", authorization, "Authorization", authorization]
@@ -69,14 +73,27 @@ const sendTwice = (cause: Cause) =>
     yield* TestClock.setTime(1_000_000)
     const { mint, respond } = yield* TestIssuer
     for (const [endpoint, answer] of cause.answers ?? []) yield* respond(endpoint, answer)
-    const route = HttpRouter.add("GET", "/", HttpServerResponse.empty()).pipe(auth.require(...(cause.requires ?? [])))
-    const app = yield* HttpRouter.toHttpEffect(route.pipe(Layer.provide(auth.layer(verifierOf(cause)))))
+    const bound = OAuth2.bearer("Dpop", { dpop: Dpop.make(cause.dpop ?? {}) })
+    const route = HttpRouter.add("GET", "/", HttpServerResponse.empty())
+    const guarded =
+      cause.dpop === undefined
+        ? route.pipe(auth.require(...(cause.requires ?? [])), Layer.provide(auth.layer(verifierOf(cause))))
+        : route.pipe(bound.require(), Layer.provide(bound.layer(verifierOf(cause))))
+    const app = yield* HttpRouter.toHttpEffect(guarded)
+    const client = yield* makeDpopClient()
     const statuses: Array<number> = []
     for (const subject of ["alice", "bob"]) {
       const token = cause.token ?? (yield* mint({ subject, scopes: ["read"], ...cause.mint, ...signedWith(cause) }))
       const response = yield* app.pipe(
         Effect.catch((error) => HttpServerRespondable.toResponse(error)),
-        Effect.provideService(HttpServerRequest.HttpServerRequest, requestWith(cause, `Bearer ${token}`))
+        Effect.provideService(
+          HttpServerRequest.HttpServerRequest,
+          bound === undefined
+            ? requestWith(cause, `Bearer ${token}`)
+            : requestWith(cause, `DPoP ${token}`, {
+                dpop: yield* client.proof({ url: "https://other.test/", token })
+              })
+        )
       )
       statuses.push(response.status)
     }

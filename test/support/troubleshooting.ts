@@ -1,6 +1,6 @@
 /** Mistakes of configuration and of clients, the message that each of them causes, and what to do. */
 import type { JwtVerifier } from "effect-oauth2"
-import { Provider, Requirement } from "effect-oauth2"
+import { type Dpop, Provider, Requirement } from "effect-oauth2"
 import type { IssuerResponse, Endpoint, MintOptions } from "effect-oauth2/testing"
 
 export interface Cause {
@@ -10,6 +10,8 @@ export interface Cause {
   readonly outcome?: string
   /** What to do, in addition to the message. */
   readonly fix: string
+  /** Options of a scheme with DPoP. The request then has a proof for another URL. */
+  readonly dpop?: Dpop.Options
   readonly options?: Partial<JwtVerifier.Options>
   readonly mint?: MintOptions
   /** Signs with a key that the issuer does not publish. */
@@ -239,8 +241,26 @@ export const causes: ReadonlyArray<Cause> = [
   {
     status: 401,
     symptom: "The token is bound to a key",
-    mint: { claims: { cnf: { jkt: "x" } } },
-    fix: "Switch off DPoP and mutual TLS for this API at the issuer."
+    mint: { claims: { cnf: { jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } } },
+    fix: "Set the option `dpop` of the scheme (see [Bound tokens](guides/dpop.md)), or switch off DPoP for this API at the issuer."
+  },
+  {
+    status: 401,
+    symptom: "The token is bound to a certificate, or in another way",
+    mint: { claims: { cnf: { "x5t#S256": "x" } } },
+    fix: "Switch off mutual TLS for this API at the issuer."
+  },
+  {
+    status: 401,
+    symptom: "The URL in a DPoP proof is not the URL of the request",
+    dpop: {},
+    fix: "Behind a proxy, set the option `origin` of `Dpop.make`."
+  },
+  {
+    status: 401,
+    symptom: "The URL in a DPoP proof is not below the origin option",
+    dpop: { origin: "https://api.test" },
+    fix: "Set the option `origin` of `Dpop.make` to the URL that clients use."
   },
   {
     status: 401,

@@ -36,7 +36,12 @@ describe("JwtVerifier", () => {
     > = [
       ["no sub", { without: ["sub"] }, {}, ["it has no sub", "Set the subjectClaims option"]],
       ["no client_id", { without: ["client_id"] }, {}, ["its client_id claim is missing", "RFC 9068 §2.2"]],
-      ["a key binding", { claims: { cnf: { jkt: "x" } } }, {}, ["it is bound to a key (cnf)", "bearer tokens"]],
+      [
+        "a key binding",
+        { claims: { cnf: { jkt: "x" } } },
+        {},
+        ["it is bound in a way that this library does not verify (cnf)", "DPoP key"]
+      ],
       [
         "a future iat",
         { claims: { iat: 1009 } },

@@ -1,5 +1,6 @@
 /** Reads the `Authorization` header of a request, and avoids Effect's copy of all headers if possible. */
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import { hasOwnOrOfClass } from "../lib/ownProperties.ts"
 
 /** Returns the value of the `Authorization` header. If there are several, Node returns the first. */
 export const authorizationOf = (request: HttpServerRequest): string | undefined => {
@@ -14,6 +15,16 @@ export const fieldOf = (request: HttpServerRequest, name: string): string | unde
   const { headers } = request
   const value: unknown = isInherited(headers, name) ? undefined : headers[name]
   return typeof value === "string" ? value : undefined
+}
+
+/**
+ * Returns the request target as it was received: a path, or an absolute URL. Node's adapter puts the `Host` header into
+ * `originalUrl`, and a router removes its prefix from `url`, so the target is read from the source.
+ */
+export const targetOf = (request: HttpServerRequest): string => {
+  const { source } = request
+  const url: unknown = "url" in source && !isInherited(source, "url") ? source.url : undefined
+  return typeof url === "string" ? url : request.originalUrl
 }
 
 /** Returns how often a Node request has a header, whose `name` is in lower case. Returns 0 for other sources. */
@@ -105,13 +116,4 @@ export const rawFields = (source: object): ReadonlyArray<unknown> | undefined =>
  * and an HTTP/2 request inherits a getter from its class. Checks `Object.prototype` first, because it is hardly ever
  * polluted: this takes 90 ns less per request.
  */
-const isInherited = (of: object, name: string): boolean => name in Object.prototype && !isOwned(of, name)
-
-const isOwned = (of: object, name: string): boolean => {
-  let owner: object | null = of
-  while (owner !== null && owner !== Object.prototype) {
-    if (Object.hasOwn(owner, name)) return true
-    owner = Object.getPrototypeOf(owner) as object | null
-  }
-  return false
-}
+const isInherited = (of: object, name: string): boolean => name in Object.prototype && !hasOwnOrOfClass(of, name)

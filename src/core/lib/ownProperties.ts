@@ -17,3 +17,16 @@ export const own = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null && Object.hasOwn(value, name)
     ? (value as Readonly<Record<string, unknown>>)[name]
     : undefined
+
+/**
+ * Returns `true` if an object has a member, itself or from its class. A member of `Object.prototype` does not count.
+ */
+export const hasOwnOrOfClass = (of: object, name: string): boolean => {
+  if (!(name in Object.prototype)) return name in of
+  let owner: object | null = of
+  while (owner !== null && owner !== Object.prototype) {
+    if (Object.hasOwn(owner, name)) return true
+    owner = Object.getPrototypeOf(owner) as object | null
+  }
+  return false
+}

@@ -13,7 +13,7 @@ import { constant } from "../../core/constantErrors.ts"
 import { connectionOf } from "../../core/message.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
-import { Authenticator } from "../../verifier/request/authenticator.ts"
+import { Authenticator, DpopCredential } from "../../verifier/request/authenticator.ts"
 import { Findings, immediate, nameOf } from "../requirement/expression.ts"
 import {
   type PolicyClause,
@@ -24,7 +24,7 @@ import {
   settingsOf
 } from "../requirement/policy.ts"
 import { Refusal } from "../requirement/refusal.ts"
-import { decisiveOf, failureOf, insufficient, missingScopes, refuse } from "../requirement/refuse.ts"
+import { decisiveOf, failureOf, unsatisfied, missingScopes, refuse } from "../requirement/refuse.ts"
 import type { Reporter } from "../scheme/decisionLog.ts"
 import * as Origin from "../scheme/origin.ts"
 import { type Authentication, Proof, type Scheme } from "../scheme/scheme.ts"
@@ -219,7 +219,9 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
   }
   const { reporter } = authentication
   const outer = outerOf(self, scheme)
-  const { token, verified } = authentication.authenticator.credentialOf(request, fiber)
+  const credential = authentication.authenticator.credentialOf(request, fiber)
+  const { token, verified } = credential
+  const isDpop = credential instanceof DpopCredential
   return Effect.matchCauseEffectEager(verified, {
     onFailure: (cause) => {
       const error = Option.getOrUndefined(Cause.findErrorOption(cause))
@@ -228,12 +230,12 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
       return Exit.succeed(
         part.optional && error._tag === "NotAuthenticated"
           ? new Accepted(part, undefined, undefined, reporter, [])
-          : new Refused(part, refuse(part, outer, error), undefined, reporter)
+          : new Refused(part, refuse(part, outer, error, isDpop), undefined, reporter)
       )
     },
     onSuccess: (accessToken) => {
       if (self.connection !== undefined && isOfAnother(accessToken, self.connection, scheme, fiber)) {
-        return Exit.succeed(new Refused(part, refuse(part, outer, ofAnother), accessToken, reporter))
+        return Exit.succeed(new Refused(part, refuse(part, outer, ofAnother, isDpop), accessToken, reporter))
       }
       const findings = part.scopes === undefined ? new Findings() : nothingFound
       const { failed } = findings
@@ -251,7 +253,8 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
               refuse(
                 part,
                 outer,
-                insufficient(part, outer, accessToken, outcome, findings, () => nowOf(fiber))
+                unsatisfied(part, outer, accessToken, outcome, findings, () => nowOf(fiber)),
+                isDpop
               ),
               accessToken,
               reporter

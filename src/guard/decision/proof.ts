@@ -6,6 +6,7 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { confirmationOf } from "../../core/confirmation.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
 import { failWith } from "../requirement/refuse.ts"
@@ -56,6 +57,8 @@ const has = (proof: Proof, needed: Expression): boolean => {
       return isProven(proof.scheme.implication, proof.scopes, needed.scope)
     case "Authentication":
       return authenticationNames(needed).some((name) => proof.authentications.has(name))
+    case "SenderConstrained":
+      return confirmationOf(proof.token) !== undefined
     case "All":
       // Without members, the proof would contain nothing.
       return needed.of.length > 0 && needed.of.every((one) => has(proof, one))
@@ -76,6 +79,8 @@ const nameOf = (needed: Expression): string => {
       return authenticationNames(needed)
         .map((name) => JSON.stringify(name))
         .join(" or ")
+    case "SenderConstrained":
+      return "a key that the client holds"
     case "Check":
       return `the check ${JSON.stringify(needed.name)}`
     default:

@@ -5,11 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { confirmationOf } from "../../core/confirmation.ts"
 import { no, stepUp, yes } from "../../core/lib/exit.ts"
 import type * as schemes from "../scheme/scheme.ts"
 
 /** A requirement as data. */
-export type Expression = Scope | Template | All | Any | Check | Authentication
+export type Expression = Scope | Template | All | Any | Check | Authentication | SenderConstrained
 
 export interface Scope {
   readonly _tag: "Scope"
@@ -92,6 +93,13 @@ export const isAuthenticated = (self: Authentication, token: VerifiedToken, now:
   return age <= maxAge + clockTolerance && age >= -clockTolerance
 }
 
+/** Holds if the token is bound to a key of the client. The authenticator has verified the proof of the key. */
+export interface SenderConstrained {
+  readonly _tag: "SenderConstrained"
+}
+
+export const senderConstrained: SenderConstrained = { _tag: "SenderConstrained" }
+
 /** Creates a scope without placeholders. */
 export const scopeNamed = (scope: string): Scope => ({ _tag: "Scope", scope, template: undefined })
 
@@ -125,6 +133,7 @@ const scopesOf = (
       return [self.scope]
     case "Check":
     case "Authentication":
+    case "SenderConstrained":
       return []
     case "All":
       return concat(self.of.map((part) => scopesOf(part, ofAny)))
@@ -136,12 +145,31 @@ const scopesOf = (
 /** Returns every mentioned scope once, in order. */
 export const mentioned = (self: Expression): ReadonlyArray<string> => scopesOf(self, (of) => concat(of.map(mentioned)))
 
+/** Returns `true` if only a token that is bound to a key satisfies the expression. */
+export const needsConstraint = (self: Expression): boolean => {
+  switch (self._tag) {
+    case "SenderConstrained":
+      return true
+    case "All":
+      return self.of.some(needsConstraint)
+    case "Any":
+      return self.of.every(needsConstraint)
+    default:
+      return false
+  }
+}
+
+/** Returns `true` if the expression, or a part of it, needs a token that is bound to a key. */
+export const mentionsConstraint = (self: Expression): boolean =>
+  leaves(self).some((leaf) => leaf._tag === "SenderConstrained")
+
 /** Returns `true` if the expression can refuse a valid token. */
 export const decides = (self: Expression): boolean =>
   self._tag === "Scope" ||
   self._tag === "Template" ||
   self._tag === "Check" ||
   self._tag === "Authentication" ||
+  self._tag === "SenderConstrained" ||
   (self._tag === "All" ? self.of.some(decides) : self.of.every(decides))
 
 /** Returns `true` if the expression has no alternatives at any depth. */
@@ -156,6 +184,7 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
       return any(f(self.scope).map(scopeNamed))
     case "Check":
     case "Authentication":
+    case "SenderConstrained":
       return self
     default:
       return { _tag: self._tag, of: self.of.map((part) => mapScopes(part, f)) }
@@ -166,7 +195,7 @@ export const mapScopes = (self: Expression, f: (scope: string) => ReadonlyArray<
 export const mapLeaves = (self: Expression, f: (leaf: Leaf) => Expression): Expression =>
   isLeaf(self) ? f(self) : { _tag: self._tag, of: self.of.map((part) => mapLeaves(part, f)) }
 
-type Leaf = Scope | Template | Check | Authentication
+type Leaf = Scope | Template | Check | Authentication | SenderConstrained
 
 const isLeaf = (self: Expression): self is Leaf => self._tag !== "All" && self._tag !== "Any"
 
@@ -231,6 +260,7 @@ export const without = (self: Expression, failed: ReadonlyArray<Check | Authenti
   switch (self._tag) {
     case "Scope":
     case "Template":
+    case "SenderConstrained":
       return self
     case "Check":
     case "Authentication":
@@ -254,6 +284,7 @@ export const hasScopes = (self: Expression, holds: (scope: string) => boolean): 
       return holds(self.scope)
     case "Check":
     case "Authentication":
+    case "SenderConstrained":
       return true
     case "All":
       return self.of.every((part) => hasScopes(part, holds))
@@ -292,6 +323,7 @@ export const alternatives = (self: Expression): ReadonlyArray<ReadonlyArray<stri
       return [[self.scope]]
     case "Check":
     case "Authentication":
+    case "SenderConstrained":
       return [[]]
     case "Any": {
       const parts = self.of.map(alternatives)
@@ -372,6 +404,8 @@ export const decide = (self: Expression, facts: Facts): Effect.Effect<Outcome> =
         return result === true
       })
     }
+    case "SenderConstrained":
+      return confirmationOf(facts.token) === undefined ? no : yes
     case "Authentication":
       return self.isDeferred ? yes : decideAuthentication(self, facts)
     case "All":

@@ -8,6 +8,7 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { InsufficientScope, SecurityError } from "../../core/SecurityError.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
+import { own } from "../../core/lib/ownProperties.ts"
 import { no, yes } from "../../core/lib/exit.ts"
 import * as expression from "./expression.ts"
 import { responding } from "./ownErrors.ts"
@@ -48,6 +49,8 @@ export interface Part {
   readonly insufficient: Map<string, InsufficientScope>
   /** The refusals created so far for constant errors, if no outer guard requires scopes. */
   readonly refusals: Map<SecurityError, Refusal>
+  /** The same for requests with the scheme `DPoP`, whose challenge names the error. */
+  readonly refusalsOfProofs: Map<SecurityError, Refusal>
 }
 
 export const part = (options: Pick<Part, "scheme" | "expression" | "optional" | "lookups">): Part => {
@@ -68,7 +71,7 @@ const assertSatisfiable = ({ expression: self, scheme }: Pick<Part, "scheme" | "
 const partOf = (options: Pick<Part, "scheme" | "expression" | "optional" | "lookups">): Part => ({
   ...options,
   required: requiredScopes.extend(requiredScopes.none, expression.necessary(options.expression), options.scheme),
-  settings: options.scheme.settings(scopesToRequest(options, [])),
+  settings: formOf(options, scopesToRequest(options, [])),
   isTemplate: expression.templates(options.expression).length > 0,
   proves: expression.isConjunction(options.expression)
     ? scope.setOf(expression.scopes(options.expression).map(provenName))
@@ -76,11 +79,13 @@ const partOf = (options: Pick<Part, "scheme" | "expression" | "optional" | "look
   scopes:
     expression.isConjunction(options.expression) &&
     expression.checks(options.expression).length === 0 &&
-    expression.authentications(options.expression).length === 0
+    expression.authentications(options.expression).length === 0 &&
+    !expression.mentionsConstraint(options.expression)
       ? expression.mentioned(options.expression)
       : undefined,
   insufficient: new Map(),
-  refusals: new Map()
+  refusals: new Map(),
+  refusalsOfProofs: new Map()
 })
 
 /** The name under which a proof holds a scope: `read:{org}` for the scope `read:acme` that a request has computed. */
@@ -121,7 +126,22 @@ export const scopesToRequest = (
 
 /** Returns the challenge settings of a part, including the scopes that outer guards require. */
 export const settingsOf = (part: Part, outer: ReadonlyArray<string>): Challenge.Settings =>
-  outer.length === 0 ? part.settings : part.scheme.settings(scopesToRequest(part, outer))
+  outer.length === 0 ? part.settings : formOf(part, scopesToRequest(part, outer))
+
+/** Returns the challenge settings for the given scopes. If only a bound token helps, the challenge is that of DPoP. */
+export const formOf = (
+  { expression: self, scheme }: Pick<Part, "scheme" | "expression">,
+  scopes: ReadonlyArray<string>
+): Challenge.Settings => {
+  const settings = scheme.settings(scopes)
+  return scheme.dpop !== undefined && expression.needsConstraint(self)
+    ? { ...settings, authScheme: "DPoP", otherSchemes: [] }
+    : settings
+}
+
+/** Returns the challenge settings for a request with the scheme `DPoP`. */
+export const withProof = (settings: Challenge.Settings): Challenge.Settings =>
+  own(settings, "authScheme") === "DPoP" ? settings : { ...settings, authScheme: "DPoP", otherSchemes: ["Bearer"] }
 
 /**
  * Decides whether a token satisfies the part and has the `outer` scopes. Adds what the decision finds out to
@@ -215,6 +235,8 @@ export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
   ...(part.optional ? [] : (["NotAuthenticated"] as const)),
   "InvalidRequest",
   "InvalidToken",
+  ...(part.scheme.dpop === undefined ? [] : (["InvalidDpopProof"] as const)),
+  ...(part.scheme.dpop?.nonces === true ? (["UseDpopNonce"] as const) : []),
   ...(expression.decides(part.expression) ? (["InsufficientScope"] as const) : []),
   ...(expression.authentications(part.expression).length > 0 ? (["InsufficientUserAuthentication"] as const) : []),
   "AuthorizationServerUnavailable"

@@ -1,19 +1,38 @@
 /** Creates the refusals of a policy. Refusals that are equal for many requests are created once. */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { usesDpop } from "../../core/authorizationHeader.ts"
+import { confirmationOf } from "../../core/confirmation.ts"
 import * as Challenge from "../../core/Challenge.ts"
-import { InsufficientScope, InsufficientUserAuthentication, type SecurityError } from "../../core/SecurityError.ts"
+import {
+  InsufficientScope,
+  InsufficientUserAuthentication,
+  InvalidToken,
+  type SecurityError
+} from "../../core/SecurityError.ts"
 import { SecurityScopes } from "../../core/SecurityScopes.ts"
 import { constant, isConstant } from "../../core/constantErrors.ts"
 import * as expression from "./expression.ts"
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
-import { scopesToRequest, holds, nowOf, type Part, settingsOf } from "./policy.ts"
+import { formOf, scopesToRequest, holds, nowOf, type Part, settingsOf, withProof } from "./policy.ts"
 import { Refusal } from "./refusal.ts"
 import { satisfies } from "../scheme/implication.ts"
 import * as requiredScopes from "../../core/requiredScopes.ts"
 import * as scope from "../../core/scope.ts"
 import type { Scheme } from "../scheme/scheme.ts"
+
+const notBound = constant(new InvalidToken({ reason: "Claim", claim: "cnf" }))
+
+/** Creates the error of a token that does not satisfy the part. No scope helps a token that needs a key. */
+export const unsatisfied = (
+  ...[part, outer, token, ...more]: Parameters<typeof insufficient>
+): InsufficientScope | InsufficientUserAuthentication | InvalidToken =>
+  expression.needsConstraint(part.expression) && confirmationOf(token) === undefined
+    ? notBound
+    : insufficient(part, outer, token, ...more)
 
 /** Creates the error for a verified token that does not satisfy a part. */
 export const insufficient = (
@@ -132,20 +151,23 @@ const constantOf = ({ insufficient, settings }: Part, missing: ReadonlyArray<str
   return error
 }
 
-export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError): Refusal => {
-  if (error._tag === "InsufficientUserAuthentication") return new Refusal(error, part.scheme.settings(error.required))
+/** `isDpop`: the request used the scheme `DPoP`, so the challenge of that scheme has the error. */
+export const refuse = (part: Part, outer: ReadonlyArray<string>, error: SecurityError, isDpop: boolean): Refusal => {
+  const used = (settings: Challenge.Settings) => (isDpop ? withProof(settings) : settings)
+  if (error._tag === "InsufficientUserAuthentication") return new Refusal(error, used(formOf(part, error.required)))
   // The scopes to request may depend on the checks that failed.
   if (outer.length > 0)
     return new Refusal(
       error,
-      error._tag === "InsufficientScope" ? part.scheme.settings(error.required) : settingsOf(part, outer)
+      used(error._tag === "InsufficientScope" ? formOf(part, error.required) : settingsOf(part, outer))
     )
   if (error._tag === "InsufficientScope" && error.required !== part.settings.scopes)
-    return new Refusal(error, part.scheme.settings(error.required))
-  const cached = part.refusals.get(error)
+    return new Refusal(error, used(formOf(part, error.required)))
+  const refusals = isDpop ? part.refusalsOfProofs : part.refusals
+  const cached = refusals.get(error)
   if (cached !== undefined) return cached
-  const refusal = new Refusal(error, part.settings)
-  if (isConstant(error)) part.refusals.set(error, refusal)
+  const refusal = new Refusal(error, used(part.settings))
+  if (isConstant(error)) refusals.set(error, refusal)
   return refusal
 }
 
@@ -158,7 +180,12 @@ export const failWith = <E extends SecurityError>(scheme: Scheme, error: E): Eff
     const own =
       error._tag === "InsufficientScope" || error._tag === "InsufficientUserAuthentication" ? error.required : []
     const scopes = scope.union(requiredScopes.ofScheme(required, scheme), own)
-    return Effect.fail(Challenge.within(error, scheme.settings(scheme.implication.minimal(scopes))))
+    const settings = scheme.settings(scheme.implication.minimal(scopes))
+    return Effect.withFiber(({ context }) => {
+      const request = scheme.dpop && Context.getOrUndefined(context, HttpServerRequest)
+      const isDpop = request !== undefined && usesDpop(request)
+      return Effect.fail(Challenge.within(error, isDpop ? withProof(settings) : settings))
+    })
   })
 
 /**
@@ -170,10 +197,10 @@ export const decide = (
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
   fiber: CallingFiber
-): Effect.Effect<InsufficientScope | InsufficientUserAuthentication | undefined> => {
+): Effect.Effect<InsufficientScope | InsufficientUserAuthentication | InvalidToken | undefined> => {
   const findings = new expression.Findings()
   return Effect.mapEager(holds(part, outer, token, findings, fiber), (outcome) =>
-    outcome === true ? undefined : insufficient(part, outer, token, outcome, findings, () => nowOf(fiber))
+    outcome === true ? undefined : unsatisfied(part, outer, token, outcome, findings, () => nowOf(fiber))
   )
 }
 

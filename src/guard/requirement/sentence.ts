@@ -55,6 +55,8 @@ const ofExpression = (self: Expression): string | undefined => {
         : `authorization details of the type ${code(self.publicName)}`
     case "Authentication":
       return authentication(self)
+    case "SenderConstrained":
+      return "a token that is bound to a key"
     case "All":
       return joined(
         self.of.flatMap((part) => nested(part, "All") ?? []),

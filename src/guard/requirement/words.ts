@@ -21,6 +21,8 @@ const ofExpression = (self: Expression): string | undefined => {
       return JSON.stringify(self.scope)
     case "Check":
       return `the check ${JSON.stringify(self.name)}`
+    case "SenderConstrained":
+      return "a key that the client holds"
     case "Authentication":
       return self.acrValues === undefined
         ? `an authentication within ${self.words}`

@@ -11,9 +11,16 @@ import type { Call } from "../../core/effect/rpc.ts"
 import type { Definition } from "./securitySchemeObject.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
+import type { DpopSupport } from "../../verifier/dpop/registered.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
 import * as Origin from "./origin.ts"
+
+/** The support of a scheme for tokens that are bound to a key (DPoP). */
+export interface SchemeDpop extends DpopSupport {
+  /** `true` if the scheme accepts only bound tokens. */
+  readonly isRequired: boolean
+}
 
 /** A security scheme as guards use it. */
 export interface Scheme {
@@ -23,6 +30,8 @@ export interface Scheme {
   readonly implication: Implication
   /** The place of the credential in a request. `undefined`: a bearer token in the `Authorization` header. */
   readonly source: CredentialSource | undefined
+  /** Support for tokens that are bound to a key. `undefined`: such tokens are refused. */
+  readonly dpop: SchemeDpop | undefined
   /** Returns `true` if no user can authenticate for a token. */
   readonly isMachine: (token: VerifiedToken) => boolean
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
@@ -117,7 +126,7 @@ export class Proof {
 
 export const make = (
   name: string,
-  options: Pick<Scheme, "definition" | "implication" | "source" | "isMachine" | "settings" | "errors">
+  options: Pick<Scheme, "definition" | "dpop" | "implication" | "source" | "isMachine" | "settings" | "errors">
 ): Scheme => ({
   name,
   ...options,

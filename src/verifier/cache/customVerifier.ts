@@ -4,9 +4,11 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { type Confirmation, confirmationOf } from "../../core/confirmation.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { failConstant } from "../../core/constantErrors.ts"
 import { isData, isDateTime } from "../../core/lib/freeze.ts"
+import { own } from "../../core/lib/ownProperties.ts"
 import { GrantedScopes } from "../../core/lib/grantedScopes.ts"
 import { fromClaim } from "../../core/scope.ts"
 import { frozen, type FrozenToken, type Rejection } from "./verified.ts"
@@ -34,23 +36,35 @@ const frozenCopyOf = (token: VerifiedToken): FrozenToken => {
   }
 }
 
+/**
+ * Returns the key to which the token of a custom verifier is bound. Without a `confirmation`, the claim `cnf` counts, so
+ * that a verifier which copies the claims of a bound token does not make a bearer token of it.
+ */
+const boundTo = (token: VerifiedToken): Confirmation | undefined =>
+  // Safe cast: a binding that has another form never matches a key.
+  confirmationOf(token) ?? (own(token.claims, "cnf") as Confirmation | undefined)
+
 // Reads each property by its name, because the token may be an instance of a class with getters.
-const copyOfToken = (token: VerifiedToken): VerifiedToken => ({
-  subject: token.subject,
-  clientId: copyOfOption(token.clientId, copyOfData),
-  issuer: token.issuer,
-  expiresAt: copyOfDateTime(token.expiresAt),
-  issuedAt: copyOfOption(token.issuedAt, copyOfDateTime),
-  tokenId: copyOfOption(token.tokenId, copyOfData),
-  // A verifier in JavaScript may not know these properties. They then satisfy no requirement.
-  acr: copyOfOption(token.acr ?? Option.none(), copyOfData),
-  authenticatedAt: copyOfOption(token.authenticatedAt ?? Option.none(), copyOfDateTime),
-  amr: Array.from(token.amr ?? []),
-  authorizationDetails: copyOfData(token.authorizationDetails ?? []),
-  scopes: GrantedScopes.is(token.scopes) ? token.scopes : fromClaim(Array.from(token.scopes)),
-  audience: Array.from(token.audience),
-  claims: copyOfData(token.claims)
-})
+const copyOfToken = (token: VerifiedToken): VerifiedToken => {
+  const confirmation = boundTo(token)
+  return {
+    subject: token.subject,
+    clientId: copyOfOption(token.clientId, copyOfData),
+    issuer: token.issuer,
+    expiresAt: copyOfDateTime(token.expiresAt),
+    issuedAt: copyOfOption(token.issuedAt, copyOfDateTime),
+    tokenId: copyOfOption(token.tokenId, copyOfData),
+    // A verifier in JavaScript may not know these properties. They then satisfy no requirement.
+    acr: copyOfOption(token.acr ?? Option.none(), copyOfData),
+    authenticatedAt: copyOfOption(token.authenticatedAt ?? Option.none(), copyOfDateTime),
+    amr: Array.from(token.amr ?? []),
+    authorizationDetails: copyOfData(token.authorizationDetails ?? []),
+    scopes: GrantedScopes.is(token.scopes) ? token.scopes : fromClaim(Array.from(token.scopes)),
+    audience: Array.from(token.audience),
+    ...(confirmation === undefined ? {} : { confirmation: copyOfData(confirmation) }),
+    claims: copyOfData(token.claims)
+  }
+}
 
 const copyOfOption = <A>(option: Option.Option<A>, copyOfValue: (value: A) => A): Option.Option<A> =>
   Option.isSome(option) ? Option.some(copyOfValue(option.value)) : Option.none()

@@ -5,6 +5,9 @@ import type * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { redact } from "../../core/authorizationHeader.ts"
+import { confirmationOf } from "../../core/confirmation.ts"
+import { failConstant } from "../../core/constantErrors.ts"
+import { InvalidToken } from "../../core/SecurityError.ts"
 import * as invalidations from "./invalidations.ts"
 import { countInvalidation } from "./shared.ts"
 import { copyUnexpired } from "./customVerifier.ts"
@@ -43,12 +46,19 @@ export const directOf = ({ verify }: VerifierService): DirectVerifier =>
       Effect.mapEager(copyUnexpired(verify(redact(token)), fiber.getRef(Clock.Clock)), ({ token }) => token)
   }
 
+const bound = failConstant(new InvalidToken({ reason: "Claim", claim: "cnf" }))
+
+/** Refuses a token that is bound to a key. */
+const refuseBound = (token: VerifiedToken): Effect.Effect<VerifiedToken, InvalidToken> =>
+  confirmationOf(token) === undefined ? Effect.succeed(token) : bound
+
 /** Returns the service that calls a direct verifier. */
 export const toService = (direct: DirectVerifier, forget: (text: string) => void): VerifierService => {
   const verify: VerifierService["verify"] = (token) =>
     Effect.withFiber((fiber) => {
       const text = Redacted.value(token)
-      return direct.lookUp(text, fiber)?.verified ?? direct.verify(text, fiber)
+      // Without a request, nobody can prove that the client holds the key of a bound token.
+      return Effect.flatMapEager(direct.lookUp(text, fiber)?.verified ?? direct.verify(text, fiber), refuseBound)
     })
   const invalidate: VerifierService["invalidate"] = (token) =>
     Effect.sync(() => {

@@ -74,8 +74,8 @@ const explain = (
       ]
     case "cnf":
       return [
-        "it is bound to a key (cnf), and this library does not verify the proof of possession",
-        "Configure the issuer to issue bearer tokens for this API, without DPoP and without certificates."
+        "it is bound in a way that this library does not verify (cnf)",
+        "Configure the issuer to bind tokens for this API to a DPoP key (jkt), or not at all."
       ]
     default:
       return [

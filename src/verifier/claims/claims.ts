@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import * as authorizationDetails from "../../core/authorizationDetails.ts"
+import * as confirmation from "../../core/confirmation.ts"
 import { constant } from "../../core/constantErrors.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { type Claims, has, type CheckedPolicy } from "./policy.ts"
@@ -18,6 +19,7 @@ export const read = (claims: Claims, policy: CheckedPolicy, now: number): Verifi
     return claim === "exp" && isPast(claims, policy, now) ? expired : new InvalidToken({ reason: "Claim", claim })
   }
   const audience = claims[policy.audienceClaim]
+  const bound = confirmation.fromClaim(claims["cnf"])
   return {
     // `findInvalidClaim` checked the subject and `exp`.
     subject: subjectOf(claims, policy) ?? "",
@@ -28,6 +30,7 @@ export const read = (claims: Claims, policy: CheckedPolicy, now: number): Verifi
     scopes: policy.scopes.granted(claims),
     issuedAt: instant(claims["iat"]),
     tokenId: Option.fromUndefinedOr(text(claims, "jti")),
+    ...(bound === undefined ? {} : { confirmation: bound }),
     // A malformed claim counts as absent, so it satisfies no requirement (RFC 9470 §6).
     acr: Option.fromUndefinedOr(text(claims, "acr")),
     authenticatedAt: instant(claims["auth_time"]),
@@ -74,8 +77,8 @@ const findInvalidClaim = (claims: Claims, policy: CheckedPolicy, now: number): s
     return "iat"
   }
   if (subjectOf(claims, policy) === undefined) return "sub"
-  // A bearer request carries no proof of possession, so a token that is bound to a key is refused (RFC 9449 §7.2).
-  if (Object.hasOwn(claims, "cnf")) return "cnf"
+  // The authenticator verifies the proof of a key (RFC 9449 §7.2). Every other binding is refused.
+  if (Object.hasOwn(claims, "cnf") && confirmation.fromClaim(claims["cnf"]) === undefined) return "cnf"
   const missing = policy.requiredClaims.find(([name, value]) => !has(claims, name, value))
   return missing?.[0]
 }

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
 import * as duration from "../../core/duration.ts"
+import * as confirmation from "../../core/confirmation.ts"
 import { refuseOption } from "../../core/refuseOption.ts"
 import type { Policy as Options } from "./options.ts"
 import { otherClaims, type Profile } from "./profile.ts"
@@ -167,8 +168,15 @@ const pathsOf = (given: unknown): ReadonlyArray<ReadonlyArray<string>> | undefin
 
 const isExpected = (value: unknown): boolean => value === true || (typeof value === "string" && value !== "")
 
-/** Returns `true` if a token has the claim. The value `true` accepts any value except `null`. */
+/**
+ * Returns `true` if a token has the claim. The value `true` accepts any value except `null`. Keycloak marks an access
+ * token by the claim `typ`: `Bearer`, or `DPoP` if the token is bound to a key.
+ */
 export const has = (claims: Claims, name: string, value: string | true): boolean => {
   const found = claims[name]
-  return value === true ? found !== undefined && found !== null : found === value
+  if (value === true) return found !== undefined && found !== null
+  return found === value || (name === "typ" && value === "Bearer" && found === "DPoP" && isBound(claims))
 }
+
+/** Returns `true` if the claims bind the token to a key. */
+export const isBound = (claims: Claims): boolean => confirmation.fromClaim(claims["cnf"]) !== undefined

@@ -3,7 +3,7 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { constant } from "../../core/constantErrors.ts"
 import * as claims from "../claims/claims.ts"
-import { type Claims, has, type CheckedPolicy } from "../claims/policy.ts"
+import { type Claims, has, isBound, type CheckedPolicy } from "../claims/policy.ts"
 import { own, ownProperties } from "../../core/lib/ownProperties.ts"
 import type { Policy as Options } from "./options.ts"
 
@@ -59,6 +59,7 @@ const refusedKind = (answer: Claims, { accessTokenClaims, claims }: ResponsePoli
     const expected = accessTokenClaims !== undefined && own(accessTokenClaims, name)
     if (kind === undefined || expected === true) continue
     const allowed = typeof expected === "string" ? [expected.toLowerCase()] : defaults
+    if (typeof kind === "string" && isKindOfBound(name, kind) && isBound(answer)) continue
     if (typeof kind !== "string" || !allowed.includes(kind.toLowerCase())) return refused(name, claims, wrongKind(name))
   }
   const isMarked =
@@ -71,8 +72,12 @@ const refusedKind = (answer: Claims, { accessTokenClaims, claims }: ResponsePoli
   return isMarked ? undefined : refused("token_type", claims, wrongKind("token_type"))
 }
 
+/** RFC 9449 §6.2: the `token_type` of a bound token is `DPoP`. Keycloak also writes the claim `typ`. */
+const isKindOfBound = (name: string, kind: string): boolean =>
+  (name === "token_type" || name === "typ") && kind.toLowerCase() === "dpop"
+
 const wrongKind = (name: string): string =>
-  `Its ${name} does not mark an access token. Refresh tokens and tokens that are bound to a key are refused. If the token is an access token, set accessTokenClaims.`
+  `Its ${name} does not mark an access token. Refresh tokens are refused. If the token is an access token, set accessTokenClaims.`
 
 const subjectOf = (answer: Claims, { subjectClaims }: ResponsePolicy): unknown =>
   subjectClaims.map((name) => answer[name]).find((value) => value !== undefined)

@@ -46,16 +46,23 @@ const maxHeaderMarks = 128
  * exactly one spelling, but an ECDSA signature still has two valid values.
  */
 export const parse = (token: string): Compact | undefined => {
+  const segments = split(token)
+  if (segments === undefined) return
+  const header = headerOf(segments.header)
+  return header && { header, payload: segments.payload }
+}
+
+/** Splits a token into its header and its payload. All three segments are canonical, unpadded base64url. */
+export const split = (token: string): { readonly header: string; readonly payload: string } | undefined => {
   const first = token.indexOf(".")
   const second = token.indexOf(".", first + 1)
   if (first <= 0 || first > maxHeaderLength || second === -1 || token.indexOf(".", second + 1) !== -1) return
-  const encoded = token.slice(0, first)
+  const header = token.slice(0, first)
   const payload = token.slice(first + 1, second)
   const signature = token.slice(second + 1)
-  if (!endsCanonically(encoded) || !endsCanonically(payload) || !endsCanonically(signature)) return
-  if (!isBase64url(encoded) || !isBase64url(payload) || !isBase64url(signature)) return
-  const header = headerOf(encoded)
-  return header && { header, payload }
+  if (!endsCanonically(header) || !endsCanonically(payload) || !endsCanonically(signature)) return
+  if (!isBase64url(header) || !isBase64url(payload) || !isBase64url(signature)) return
+  return { header, payload }
 }
 
 // Avoids parsing the same header again: an issuer uses one header per key.

@@ -16,7 +16,7 @@ export type UnusableKey =
   | "TooMany" // the set has too many keys
 
 /** Public members of a key. WebCrypto never receives other members. */
-interface PublicKey {
+export interface PublicKey {
   readonly kty: string
   readonly crv?: string
   readonly n?: string
@@ -44,7 +44,7 @@ const algorithms: ReadonlyMap<string, KeyType> = new Map(Object.entries(asymmetr
 
 const members = ["kty", "kid", "alg", "use", "crv", "n", "e", "x", "y"] as const
 /** Private members (RFC 7518 §6.2.2, §6.3.2 and §6.4.1, RFC 8037 §2), and `priv` of AKP keys. */
-const privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"]
+export const privateMembers: ReadonlyArray<string> = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"]
 
 const emptyAsAbsent = (value: unknown): unknown => (Array.isArray(value) && value.length === 0 ? undefined : value)
 

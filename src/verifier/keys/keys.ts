@@ -1,7 +1,7 @@
 /** Imports the keys of a JWK Set, indexes the usable ones, and lists the refused ones. */
 import * as Effect from "effect/Effect"
 import { asymmetric, maxKidLength } from "./algorithms.ts"
-import { type Candidate, readJwk, type UnusableKey } from "./jwk.ts"
+import { type Candidate, type PublicKey, readJwk, type UnusableKey } from "./jwk.ts"
 import { freeze } from "../../core/lib/freeze.ts"
 
 /** Maximum number of keys that are read from a set. */
@@ -79,11 +79,15 @@ export const load = Effect.fnUntraced(function* (published: ReadonlyArray<unknow
 
 const importKey = ({ algorithms, key }: Candidate): Effect.Effect<Imported> =>
   Effect.forEach(algorithms, (alg) =>
-    Effect.tryPromise(() => import("./importJwk.ts").then(({ importJWK }) => importJWK({ ...key }, alg))).pipe(
-      Effect.map((imported) => (imported instanceof Uint8Array ? [] : [[alg, freezeKey(imported)] as const])),
-      Effect.orElseSucceed(() => [])
-    )
+    Effect.map(importFor(key, alg), (imported) => (imported === undefined ? [] : [[alg, imported] as const]))
   ).pipe(Effect.map((keys) => new Map(keys.flat())))
+
+/** Imports a public key for one algorithm. Returns `undefined` if the runtime refuses the key. */
+export const importFor = (key: PublicKey, algorithm: string): Effect.Effect<CryptoKey | undefined> =>
+  Effect.tryPromise(() => import("./importJwk.ts").then(({ importJWK }) => importJWK({ ...key }, algorithm))).pipe(
+    Effect.map((imported) => (imported instanceof Uint8Array ? undefined : freezeKey(imported))),
+    Effect.orElseSucceed(() => undefined)
+  )
 
 /** All callers of `KeySet.find` share the key, and jose reads its algorithm. A caller must not change it. */
 const freezeKey = (key: CryptoKey): CryptoKey => {

@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
+import { confirmationOf } from "../../core/confirmation.ts"
 import { BearerToken } from "../../core/BearerToken.ts"
 import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../../core/SecurityError.ts"
 import type { CredentialSource } from "../../core/credentialSource.ts"
@@ -13,10 +14,12 @@ import type { TokenVerifier } from "../TokenVerifier.ts"
 import * as authorizationHeader from "../../core/authorizationHeader.ts"
 import * as message from "../../core/message.ts"
 import { failConstant, failWith } from "../../core/constantErrors.ts"
-import { errorOf, frozenSuccess } from "../../core/lib/exit.ts"
+import { errorOf, exitOf, frozenSuccess } from "../../core/lib/exit.ts"
 import { type CallingFiber, directOf, type DirectVerifier, type Verification } from "../cache/directVerifier.ts"
 import { joining, Shared } from "../cache/shared.ts"
 import { frozen, type FrozenToken, isImmutable, type Rejection } from "../cache/verified.ts"
+import type { ProofChecker, ProofFailure } from "../dpop/checker.ts"
+import { give, isGiven } from "../report/advice.ts"
 import * as malformedCredentials from "./malformedCredentials.ts"
 import { recall, remember, Remembered } from "./requestMemory.ts"
 
@@ -34,7 +37,25 @@ const expiryOf = (exit: Exit.Exit<VerifiedToken, Rejection>, now: number): numbe
 type Decode<A> = (token: VerifiedToken) => Effect.Effect<A, InvalidToken>
 
 /** The credential of a request. If the request has no token, the verification fails with the reason. */
-export type Credential = Verification<NotAuthenticated | InvalidRequest | Rejection>
+export type Credential = Verification<NotAuthenticated | InvalidRequest | Rejection | ProofFailure>
+
+/** The credential of a request with the scheme `DPoP`, whose challenge names the error. */
+export class DpopCredential implements Credential {
+  readonly token: Redacted.Redacted | undefined
+  readonly verified: Credential["verified"]
+
+  constructor(token: Redacted.Redacted | undefined, verified: Credential["verified"]) {
+    this.token = token
+    this.verified = verified
+  }
+}
+
+/** What a scheme with DPoP needs. */
+export interface ProofOptions {
+  readonly checker: ProofChecker
+  /** `true` if the scheme accepts only bound tokens. */
+  readonly isRequired: boolean
+}
 
 const unauthenticated = (error: NotAuthenticated): Credential => ({ token: undefined, verified: failWith(error) })
 
@@ -46,16 +67,19 @@ export class Authenticator {
   readonly #verifier: DirectVerifier
   readonly #decode: Decode<FrozenToken> | undefined
   readonly #source: CredentialSource | undefined
+  readonly #dpop: ProofOptions | undefined
   readonly #decoded = new WeakMap<VerifiedToken, Exit.Success<VerifiedToken>>()
 
-  /** Without a `source`, the credential is a bearer token. */
+  /** Without a `source`, the credential is a bearer token. With `dpop`, it may be a bound token with its proof. */
   constructor(
     verifier: TokenVerifier["Service"],
     decode: Decode<VerifiedToken> | undefined,
-    source: CredentialSource | undefined
+    source: CredentialSource | undefined,
+    dpop: ProofOptions | undefined
   ) {
     this.#verifier = directOf(verifier)
     this.#source = source
+    this.#dpop = dpop
     this.#decode = decode && ((token) => Effect.map(decode(token), frozen))
   }
 
@@ -66,41 +90,104 @@ export class Authenticator {
   credentialOf(request: HttpServerRequest | undefined, fiber: CallingFiber): Credential {
     if (request === undefined) {
       const token = Context.getUnsafe(fiber.context, BearerToken)
-      return { token, verified: this.fromToken(token, fiber) }
+      return { token, verified: this.fromToken(token, fiber).verified }
     }
     const given = message.tokenOf(request)
     if (given !== undefined) {
       const token = authorizationHeader.redact(given)
-      return { token, verified: this.fromToken(token, fiber) }
+      return { token, verified: this.fromToken(token, fiber).verified }
     }
     const maxLength = fiber.getRef(BearerToken.MaxLength)
     if (this.#source !== undefined) {
       const credential = this.#source.read(request, maxLength)
-      if (typeof credential !== "string") return this.#refused(credential, fiber)
-      return this.#find(credential, this.#verifier.lookUp(credential, fiber), request, "own", fiber)
+      if (typeof credential !== "string") return this.#refused(credential, request, fiber)
+      return this.#unbound(this.#find(credential, this.#verifier.lookUp(credential, fiber), request, "own", fiber))
     }
     const header = authorizationHeader.presented(request, maxLength)
-    if (typeof header !== "string") return this.#refused(header, fiber)
-    const presented = this.#verifier.lookUpPresented(header, fiber)
+    if (typeof header !== "string") return this.#refused(header, request, fiber)
+    if (this.#dpop !== undefined) {
+      const bound = authorizationHeader.parse(header, authorizationHeader.boundPrefix)
+      if (typeof bound === "string") return this.#withProof(bound, this.#dpop, request, fiber)
+    }
+    const presented = this.#dpop?.isRequired === true ? undefined : this.#verifier.lookUpPresented(header, fiber)
     if (presented !== undefined && Exit.isExit(presented.verified))
-      return this.#decode === undefined ? presented : this.#decodeCached(presented, this.#decode)
+      return this.#unbound(this.#decode === undefined ? presented : this.#decodeCached(presented, this.#decode))
     const text = authorizationHeader.parse(header)
-    if (typeof text !== "string") return this.#refused(text, fiber)
-    if (!authorizationHeader.isToken(text)) return this.#refused(authorizationHeader.malformed, fiber)
-    return this.#find(text, presented ?? this.#verifier.lookUp(text, fiber), request, "own", fiber)
+    if (typeof text !== "string") return this.#refused(text, request, fiber)
+    if (!authorizationHeader.isToken(text)) {
+      const error = this.#dpop === undefined ? authorizationHeader.malformed : authorizationHeader.malformedOf(text)
+      return this.#refused(error, request, fiber)
+    }
+    if (this.#dpop?.isRequired === true) return new DpopCredential(undefined, notBound)
+    return this.#unbound(this.#find(text, presented ?? this.#verifier.lookUp(text, fiber), request, "own", fiber))
   }
 
-  /** Verifies a token that the program itself presents. Within a request, the token is verified once. */
-  fromToken(token: Redacted.Redacted, fiber: CallingFiber): Verification["verified"] {
+  /**
+   * Verifies a token that the program itself presents. Within a request, the token is verified once. A bound token is
+   * refused, unless it is the token of the request with its proof.
+   */
+  fromToken(token: Redacted.Redacted, fiber: CallingFiber): Credential {
     const text = Redacted.value(token)
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
-    return this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber).verified
+    if (this.#dpop !== undefined) {
+      const header = request && authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
+      if (typeof header === "string" && authorizationHeader.parse(header, authorizationHeader.boundPrefix) === text)
+        // Safe cast: the header is that of the request.
+        return this.#withProof(text, this.#dpop, request as HttpServerRequest, fiber)
+      if (this.#dpop.isRequired) return new DpopCredential(undefined, notBound)
+    }
+    return this.#unbound(this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber))
   }
 
-  #refused(error: NotAuthenticated | InvalidRequest, fiber: CallingFiber): Credential {
-    if (error._tag === "NotAuthenticated") return unauthenticated(error)
+  #refused(error: NotAuthenticated | InvalidRequest, request: HttpServerRequest, fiber: CallingFiber): Credential {
+    if (error._tag === "NotAuthenticated") {
+      this.#dpop?.checker.offerNonce(request, fiber)
+      return unauthenticated(error)
+    }
     const verified = malformedCredentials.refuse(error, this, this.#source, fiber.getRef(BearerToken.MaxLength), fiber)
     return { token: undefined, verified }
+  }
+
+  /** Verifies a token with the proof of the request. The verified token comes from the cache, and the proof does not. */
+  #withProof(text: string, { checker }: ProofOptions, request: HttpServerRequest, fiber: CallingFiber): DpopCredential {
+    checker.offerNonce(request, fiber)
+    if (!authorizationHeader.isToken(text)) {
+      return new DpopCredential(
+        undefined,
+        this.#refused(authorizationHeader.malformedOf(text), request, fiber).verified
+      )
+    }
+    const begun = checker.begin(request, text)
+    // A bad proof costs no verification of the token.
+    if (errorOf(begun) !== undefined) return new DpopCredential(undefined, Effect.andThen(begun, notBound))
+    const { token, verified } = this.#find(text, this.#verifier.lookUp(text, fiber), request, "own", fiber)
+    return new DpopCredential(
+      token ?? authorizationHeader.redact(text),
+      Effect.flatMapEager(begun, (proof) =>
+        Effect.flatMapEager(verified, (token) => checker.complete(proof, token, request))
+      )
+    )
+  }
+
+  /** Refuses a token that is bound to a key, because the request proves nothing about the key (RFC 9449 §7.2). */
+  #unbound(verification: Verification): Verification {
+    const exit = exitOf(verification.verified)
+    if (exit === undefined) {
+      return {
+        token: verification.token,
+        verified: Effect.flatMap(verification.verified, (token) =>
+          confirmationOf(token) === undefined ? Effect.succeed(token) : this.#refuseBound(token)
+        )
+      }
+    }
+    if (Exit.isFailure(exit) || confirmationOf(exit.value) === undefined) return verification
+    return { token: undefined, verified: this.#refuseBound(exit.value) }
+  }
+
+  #refuseBound({ issuer }: VerifiedToken): Effect.Effect<never, InvalidToken> {
+    if (this.#dpop !== undefined || isGiven(this, "bound")) return notBound
+    const advice = `A token of ${issuer} was refused, because it is bound to a key (cnf), and its scheme has no dpop option. Set dpop: Dpop.make({ … }), or configure the issuer to issue bearer tokens for this API.`
+    return Effect.andThen(give(advice, this, "bound"), notBound)
   }
 
   #find(
@@ -169,7 +256,7 @@ export class TestAuthenticator extends Authenticator {
   readonly #verified: Effect.Effect<VerifiedToken> | undefined
 
   constructor(verified: Effect.Effect<VerifiedToken> | undefined) {
-    super({ verify: () => verified ?? rejected, invalidate: () => Effect.void }, undefined, undefined)
+    super({ verify: () => verified ?? rejected, invalidate: () => Effect.void }, undefined, undefined, undefined)
     this.#verified = verified
   }
 
@@ -180,9 +267,12 @@ export class TestAuthenticator extends Authenticator {
       : { token: authorizationHeader.redact("test"), verified: this.#verified }
   }
 
-  override fromToken(): Verification["verified"] {
-    return this.#verified ?? rejected
+  override fromToken(token: Redacted.Redacted): Credential {
+    return { token, verified: this.#verified ?? rejected }
   }
 }
+
+/** The token and the scheme of the credential do not fit: a bound token as `Bearer`, or a token without a key. */
+const notBound = failConstant(new InvalidToken({ reason: "Claim", claim: "cnf" }))
 
 const rejected = failConstant(new InvalidToken({ reason: "Rejected" }))
