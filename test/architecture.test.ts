@@ -19,6 +19,7 @@ interface Wing {
 
 const wings: Readonly<Record<string, Wing>> = {
   core: { uses: [], steps: ["lib", "effect"] },
+  stores: { uses: ["core"], steps: [] },
   verifier: {
     uses: ["core"],
     steps: ["authorizationServer", "claims", "cache", "report", "keys", "jwt", "introspection", "request"]
