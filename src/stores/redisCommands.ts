@@ -23,6 +23,7 @@ export interface RedisCommands {
   readonly key: (kind: Kind, hash: string) => string
   readonly channel: (kind: Kind) => string
   readonly send: (command: string, ...args: ReadonlyArray<string>) => Effect.Effect<unknown, Redis.RedisError>
+  readonly eval: Redis.Redis["Service"]["eval"]
 }
 
 export const make = Effect.fnUntraced(function* ({
@@ -35,11 +36,22 @@ export const make = Effect.fnUntraced(function* ({
   return {
     key: (kind, hash) => `${prefix}:v1:${kind}:{${hash}}`,
     channel: (kind) => `${prefix}:v1:${kind}`,
-    // After a failover, an old connection may still lead to the demoted server. A new connection leads to the server
-    // that the address names now.
     send: (command, ...args) =>
-      Effect.catchIf(redis.send(command, ...args), isReadOnly, () =>
-        Effect.scoped(Effect.flatMap(redis.reserve, (connection) => connection.send(command, ...args)))
-      )
+      onPrimary(redis, redis.send(command, ...args), (connection) => connection.send(command, ...args)),
+    eval: (script) => {
+      const run = redis.eval(script)
+      return (...params) => onPrimary(redis, run(...params), (connection) => connection.eval(script)(...params))
+    }
   }
 })
+
+/**
+ * After a failover, an open connection may still lead to the demoted server, which is now a replica. A new connection
+ * leads to the server that the address names now.
+ */
+const onPrimary = <A>(
+  redis: Redis.Redis["Service"],
+  command: Effect.Effect<A, Redis.RedisError>,
+  again: (connection: Redis.Connection) => Effect.Effect<A, Redis.RedisError>
+): Effect.Effect<A, Redis.RedisError> =>
+  Effect.catchIf(command, isReadOnly, () => Effect.scoped(Effect.flatMap(redis.reserve, again)))
