@@ -40,7 +40,8 @@ export const make = Effect.fnUntraced(function* (
   /** When the last complete read of the list began, by the clock of the process. */
   let readAt = NaN
   let mark: string | undefined
-  let isComplete = false
+  /** The number of changes of the copy after the last complete read. */
+  let changes = -1
 
   const add = (entry: Entry, now: number): boolean => {
     const before = list.changes
@@ -60,22 +61,20 @@ export const make = Effect.fnUntraced(function* (
       }
       cursor = page.next
     } while (cursor !== undefined)
-    // A server that restarts without its data, or a replica that becomes the primary, loses entries. The processes
-    // still have them, and write them again.
-    let restored = 0
-    for (const entry of list.without(ids, now)) {
-      if (++restored > maxRestored) break
-      yield* commands.run(backend.write(entry))
-    }
+    // A server that restarts without its data, or a replica that becomes the primary, has lost entries. The processes
+    // still have them, and write them again. If this fails, the next poll tries again.
+    const lost = Array.from(list.without(ids, now)).slice(0, maxRestored)
+    yield* Effect.ignore(Effect.forEach(lost, (entry) => commands.run(backend.write(entry)), { discard: true }))
   })
 
   const poll = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const current = yield* commands.run(backend.mark)
-    // Read the mark before the list: an entry that is added in between changes the mark again.
-    if (!isComplete || current !== mark) yield* readAll(now)
+    // The mark is read before the list, because an entry that is added in between changes the mark again. If this copy
+    // has changed, the server must have the change, too: it may have lost the entry, and have the mark of before.
+    if (current === undefined || current !== mark || list.changes !== changes) yield* readAll(now)
     mark = current
-    isComplete = true
+    changes = list.changes
     readAt = now
     list.deleteExpired(now)
   })
