@@ -100,7 +100,7 @@ export class Commands {
     this.#isReported = true
     return Effect.andThen(
       Effect.logWarning(
-        "A shared store is unavailable. Requests that need the store get 503 until the store answers. Check the server."
+        "A shared store is unavailable. Check the server of the store, and the connection to the server."
       ).pipe(Effect.annotateLogs({ store: this.#store, reason })),
       failure
     )
