@@ -78,9 +78,12 @@ export default defineConfig({
       groups: [
         chunk("core", /\/src\/core\//),
         chunk("guard", /\/src\/(guard|oauth2|openApi)\//),
-        chunk("tokens", /\/src\/verifier\/(TokenVerifier|cache|request)/),
+        chunk("tokens", /\/src\/verifier\/(TokenVerifier|cache\/(?!revocable)|request)/),
         // Bundlers drop this chunk from an app that uses neither introspection nor tickets.
-        chunk("introspection", /\/src\/verifier\/(TokenIntrospection|introspection|SocketTicket|ticket)/),
+        chunk(
+          "introspection",
+          /\/src\/verifier\/(TokenIntrospection|introspection\/(?!sharedAnswers)|SocketTicket|ticket)/
+        ),
         chunk("claims", /\/src\/verifier\/(authorizationServer|claims|report)/),
         chunk("documentation", /\/src\/swaggerUi\//),
         chunk("client", /\/src\/client\/(protocol|cache|AuthorizedClient|Client|TokenSource)/),

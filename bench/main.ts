@@ -1,13 +1,14 @@
 /** Compares this library with other libraries, and with itself under growing load. Run it with `npm run bench`. */
 import { install } from "./install.ts"
 import { calls } from "./modes/calls.ts"
+import { fleet } from "./modes/fleet.ts"
 import { full } from "./modes/full.ts"
 import { growth } from "./modes/growth.ts"
 import { quick } from "./modes/quick.ts"
 import { refusals } from "./modes/refusals.ts"
 import { read } from "./options.ts"
 
-const modes = { full, quick, growth, refusals, calls }
+const modes = { full, quick, growth, refusals, calls, fleet }
 
 try {
   const settings = read(process.argv.slice(2))

@@ -410,8 +410,8 @@ export class AuthorizationServerUnavailable extends Data.TaggedError("Authorizat
   /** The issuer whose authorization server is unavailable. */
   readonly issuer?: string
   /**
-   * The cause. `IssuerMismatch` means that the metadata names another issuer (RFC 8414 §3.3). `ReplayStore` means that
-   * the store of used DPoP proofs is unavailable.
+   * The cause. `IssuerMismatch` means that the metadata names another issuer (RFC 8414 §3.3). `StoreUnavailable` means
+   * that a store of your fleet, such as that of `Revocations` or of used DPoP proofs, is unavailable.
    */
   readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "StoreUnavailable" | "Unspecified"
   /** The time until a retry makes sense. `Retry-After` has whole seconds: rounded up, at least 1. */
@@ -419,6 +419,9 @@ export class AuthorizationServerUnavailable extends Data.TaggedError("Authorizat
 }> {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
+    if (this.reason === "StoreUnavailable") {
+      return `A store that decides about tokens is unavailable (retry after ${Duration.format(this.retryAfter)})`
+    }
     return `The authorization server${Object.hasOwn(this, "issuer") ? ` ${this.issuer}` : ""} is unavailable: ${this.reason} (retry after ${Duration.format(this.retryAfter)})`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {

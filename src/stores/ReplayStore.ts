@@ -162,13 +162,15 @@ export class ReplayStore extends Context.Service<
       Effect.gen(function* () {
         const own = ownProperties(options)
         const { run } = yield* commands.make("ReplayStore", own)
-        const { key: keyOf, send } = yield* redisCommands.make(own)
+        const { key: keyOf, onPrimary } = yield* redisCommands.make(own)
         return ReplayStore.of({
           addOnce: (key, timeToLive) =>
             Effect.flatMap(hash.of(key), (hash) =>
               run(
                 Effect.map(
-                  send("SET", keyOf("jti", hash), "", "NX", "PX", String(wholeMillis(timeToLive))),
+                  onPrimary(({ send }) =>
+                    send("SET", keyOf("jti", hash), "", "NX", "PX", String(wholeMillis(timeToLive)))
+                  ),
                   (reply) => reply === "OK"
                 )
               )

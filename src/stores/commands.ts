@@ -25,7 +25,7 @@ const failures = Metric.counter("oauth2_store_failures_total", {
   incremental: true
 })
 
-const timedOut = Symbol("timedOut")
+const timedOut: unique symbol = Symbol("timedOut")
 
 /** Reads the texts of an error and of its causes. The text decides about the reason, and appears nowhere. */
 const textOf = (error: unknown, depth = 0): string => {
@@ -44,7 +44,7 @@ export const isReadOnly = (error: unknown): boolean => reasonOf(error) === "Read
 
 export class Commands {
   readonly #store: StoreUnavailable["store"]
-  readonly #timeout: Duration.Duration
+  readonly #timedOut: Effect.Effect<never, typeof timedOut>
   readonly #context: Context.Context<never>
   #opened: { readonly at: Instant; readonly reason: Reason } | undefined
   #isProbing = false
@@ -52,7 +52,8 @@ export class Commands {
 
   constructor(store: StoreUnavailable["store"], timeout: Duration.Duration, context: Context.Context<never>) {
     this.#store = store
-    this.#timeout = timeout
+    // After a pause of the process, its timers run before it reads its sockets. The answer may be there.
+    this.#timedOut = Effect.sleep(timeout).pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(Effect.fail(timedOut)))
     this.#context = context
   }
 
@@ -77,8 +78,7 @@ export class Commands {
   }
 
   #attempt<A>(command: Effect.Effect<A, unknown>, clock: Clock.Clock, isProbe: boolean) {
-    return command.pipe(
-      Effect.timeoutOrElse({ duration: this.#timeout, orElse: () => Effect.fail(timedOut) }),
+    return Effect.raceFirst(command, this.#timedOut).pipe(
       Effect.catchDefect(Effect.fail),
       Effect.matchEffect({
         onFailure: (error) => this.#failed(reasonOf(error), clock),
@@ -100,7 +100,7 @@ export class Commands {
     this.#isReported = true
     return Effect.andThen(
       Effect.logWarning(
-        "A shared store is unavailable. Requests that need the store get 503 until the store answers. Check the server."
+        "A shared store is unavailable. Check the server of the store, and the connection to the server."
       ).pipe(Effect.annotateLogs({ store: this.#store, reason })),
       failure
     )

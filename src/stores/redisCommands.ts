@@ -18,11 +18,23 @@ export interface RedisOptions {
 /** Kinds of keys. The version changes with the format of the values, so a fleet can run two versions at a time. */
 export type Kind = "jti" | "rev" | "intro"
 
+/** A connection. */
+export type Sender = Pick<Redis.Connection, "send">
+
 export interface RedisCommands {
   /** The braces are a hash tag, which selects the slot in a Redis Cluster. */
   readonly key: (kind: Kind, hash: string) => string
   readonly channel: (kind: Kind) => string
-  readonly send: (command: string, ...args: ReadonlyArray<string>) => Effect.Effect<unknown, Redis.RedisError>
+  /**
+   * Runs commands on one connection. The first command must be a write, or one that Redis counts as a write, because a
+   * replica refuses only writes. A demoted server would answer reads with old data.
+   *
+   * After a failover, an open connection may still lead to the demoted server. A new connection leads to the server that
+   * the address names now, so the commands run again on a new connection.
+   */
+  readonly onPrimary: <A>(
+    commands: (connection: Sender) => Effect.Effect<A, Redis.RedisError>
+  ) => Effect.Effect<A, Redis.RedisError>
 }
 
 export const make = Effect.fnUntraced(function* ({
@@ -35,11 +47,7 @@ export const make = Effect.fnUntraced(function* ({
   return {
     key: (kind, hash) => `${prefix}:v1:${kind}:{${hash}}`,
     channel: (kind) => `${prefix}:v1:${kind}`,
-    // After a failover, an old connection may still lead to the demoted server. A new connection leads to the server
-    // that the address names now.
-    send: (command, ...args) =>
-      Effect.catchIf(redis.send(command, ...args), isReadOnly, () =>
-        Effect.scoped(Effect.flatMap(redis.reserve, (connection) => connection.send(command, ...args)))
-      )
+    onPrimary: (commands) =>
+      Effect.catchIf(commands(redis), isReadOnly, () => Effect.scoped(Effect.flatMap(redis.reserve, commands)))
   }
 })
