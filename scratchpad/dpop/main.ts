@@ -7,7 +7,7 @@ import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { NetAddress } from "effect/net"
-import { AccessToken, Dpop, JwtVerifier, OAuth2, Requirement } from "effect-oauth2"
+import { Dpop, JwtVerifier, OAuth2, Requirement } from "effect-oauth2"
 import * as oauth from "oauth4webapi"
 import { randomBytes } from "node:crypto"
 import { createServer } from "node:http"
@@ -22,7 +22,7 @@ const auth = OAuth2.clientCredentials("Items", {
   dpop: Dpop.make({ nonces: true })
 })
 
-const subject = Effect.map(AccessToken, ({ confirmation, subject }) =>
+const subject = Effect.map(auth.token, ({ confirmation, subject }) =>
   HttpServerResponse.jsonUnsafe({ subject, key: confirmation?.jkt })
 )
 

@@ -5,7 +5,7 @@ import { hasOwnOrOfClass, own } from "./lib/ownProperties.ts"
  * Key to which a token is bound (RFC 7800). Only the holder of the key can use the token.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Confirmation {
   /** The SHA-256 thumbprint of the public key, in base64url (RFC 9449 §6.1). */

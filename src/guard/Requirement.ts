@@ -142,8 +142,7 @@ export const check = <R = never, Error extends Schema.Top = never>(
  * - The claim `acr` of the token must be one of the values. List them in your order of preference.
  * - Otherwise, the request is refused with `InsufficientUserAuthentication`: a 401 whose challenge has `acr_values`. If
  *   scopes are missing, too, the same challenge names them.
- * - The token, its scopes and the checks are decided first, so that a user who may not do it is not asked for a second
- *   factor.
+ * - The token, its scopes and the checks are decided first. A user who may not do it is not asked for a second factor.
  * - A token that no user has is refused with `InsufficientScope` (see the option `isMachine` of schemes).
  * - Handlers can demand the authentication with `auth.granted(Requirement.acr("mfa"))`.
  *
@@ -322,7 +321,7 @@ const someAllowed = <A, R>(
 }
 
 /**
- * Requirement that holds if the token is bound to a key of the client (RFC 9449), and the client has proven that it
+ * Requirement that holds if the token is bound to a key of the client (RFC 9449). The client has then proven that it
  * holds the key.
  *
  * **When to use**
@@ -351,7 +350,7 @@ const someAllowed = <A, R>(
  *
  * @see {@link all} to combine it with other requirements
  * @category requirements
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const senderConstrained: Requirement<never, never, never, never> = requirements.wrap(
   expression.senderConstrained

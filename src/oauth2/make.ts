@@ -184,7 +184,7 @@ const dpopOf = (
   }
   if (dpop === undefined) {
     if (senderConstrained === undefined) return
-    throw new TypeError(`${where}: senderConstrained needs the option dpop: Dpop.make({ … }).`)
+    throw new TypeError(`${where}: senderConstrained needs the option dpop. Add dpop: Dpop.make({ … }).`)
   }
   const support = supportOf(dpop)
   if (support === undefined) throw new TypeError(`${where}: dpop must be the result of Dpop.make.`)

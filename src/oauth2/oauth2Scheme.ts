@@ -70,7 +70,7 @@ export interface TestToken<Scope extends string> {
  * Support of a scheme for tokens that are bound to a key (DPoP), for metadata.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface DpopSupport {
   /** The accepted algorithms of proofs. */

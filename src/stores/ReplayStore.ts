@@ -16,7 +16,7 @@
  * Stores contain SHA-256 digests of the identifiers. If a store cannot answer, `addOnce` fails with `StoreUnavailable`
  * and accepts nothing. The counter `oauth2_store_failures_total` counts these failures by `store` and `reason`.
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -42,7 +42,7 @@ export { StoreUnavailable } from "./storeUnavailable.ts"
  * Options for an adapter that waits for a server.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export type CommandOptions = commands.CommandOptions
 
@@ -50,7 +50,7 @@ export type CommandOptions = commands.CommandOptions
  * Options for the keys in Redis.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export type RedisOptions = redisCommands.RedisOptions
 
@@ -70,7 +70,7 @@ export type RedisOptions = redisCommands.RedisOptions
  * ```
  *
  * @category services
- * @since 0.2.0
+ * @since 0.1.0
  */
 export class ReplayStore extends Context.Service<
   ReplayStore,
@@ -104,9 +104,14 @@ export class ReplayStore extends Context.Service<
    * export const Replays = ReplayStore.layerMemory({ capacity: 10_000 })
    * ```
    *
-   * @since 0.2.0
+   * @since 0.1.0
    */
-  static layerMemory(options: { readonly capacity?: number } = {}): Layer.Layer<ReplayStore, ConfigurationError> {
+  static layerMemory(
+    options: {
+      /** Maximum number of identifiers. Default: 100 000. */
+      readonly capacity?: number
+    } = {}
+  ): Layer.Layer<ReplayStore, ConfigurationError> {
     return Layer.effect(
       ReplayStore,
       Effect.gen(function* () {
@@ -152,7 +157,7 @@ export class ReplayStore extends Context.Service<
    * )
    * ```
    *
-   * @since 0.2.0
+   * @since 0.1.0
    */
   static layerRedis(
     options: RedisOptions & CommandOptions = {}
@@ -196,7 +201,7 @@ export class ReplayStore extends Context.Service<
    * export const Replays = ReplayStore.layerSql({ timeout: "500 millis" })
    * ```
    *
-   * @since 0.2.0
+   * @since 0.1.0
    */
   static layerSql(
     options: CommandOptions = {}

@@ -21,12 +21,17 @@ import type { StoreUnavailable } from "./storeUnavailable.ts"
  * The default of `issuedBefore` is now. `iat` has whole seconds, so a new token of the same second is refused, too.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export type Target =
   | { readonly token: Redacted.Redacted; readonly expiresAt: DateTime.Utc }
   | { readonly issuer: string; readonly tokenId: string; readonly expiresAt: DateTime.Utc }
-  | { readonly issuer: string; readonly subject: string; readonly issuedBefore?: DateTime.Utc }
+  | {
+      readonly issuer: string
+      readonly subject: string
+      /** The last time of issue that is revoked. Default: now. */
+      readonly issuedBefore?: DateTime.Utc
+    }
   | { readonly issuer: string; readonly sessionId: string }
 
 /** Service that remembers revocations. `Revocations` is its key. */

@@ -33,7 +33,7 @@ import * as Duration from "effect/Duration"
  * ```
  *
  * @category errors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{
   /** The kind of store. */

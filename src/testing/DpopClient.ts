@@ -12,7 +12,7 @@ import * as token from "./token.ts"
  * Options for a proof: the request, and the differences from a valid proof.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface ProofOptions {
   /** The URL of the request. The claim `htu` is this URL. */
@@ -37,16 +37,50 @@ export interface ProofOptions {
  * Client of a test, which has a key and makes proofs with it.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface DpopClient {
   /** The thumbprint of the key, for the option `boundTo` of `mint`, or the `confirmation` of `layerTest`. */
   readonly jkt: string
   /** The key. */
   readonly key: SigningKey
-  /** Makes a proof. Its `jti` is new, and its `iat` is the time of the `Clock`. */
+  /**
+   * Makes a proof. Its `jti` is new, and its `iat` is the time of the `Clock`.
+   *
+   * **Example** (Making a proof for another method)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { makeDpopClient } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const { proof } = yield* makeDpopClient()
+   *   return (yield* proof({ url: "https://api.example.com/items", method: "POST" })).split(".").length
+   * })
+   *
+   * await Effect.runPromise(program) // => 3
+   * ```
+   */
   readonly proof: (options: ProofOptions) => Effect.Effect<string>
-  /** Makes the headers of a request with a token and its proof. */
+  /**
+   * Makes the headers of a request with a token and its proof.
+   *
+   * **Example** (Sending a bound token)
+   *
+   * ```ts import.meta.vitest
+   * import { Effect } from "effect"
+   * import { makeDpopClient, TestIssuer } from "effect-oauth2/testing"
+   *
+   * const program = Effect.gen(function* () {
+   *   const client = yield* makeDpopClient()
+   *   const token = yield* TestIssuer.use(({ mint }) => mint({ boundTo: client }))
+   *   const headers = yield* client.headers({ url: "https://api.example.com/items", token })
+   *   return Object.keys(headers).join()
+   * })
+   *
+   * await Effect.runPromise(Effect.provide(program, TestIssuer.layer({ keys: ["ES256"] }))) // => "authorization,dpop"
+   * ```
+   */
   readonly headers: (
     options: ProofOptions & { readonly token: string }
   ) => Effect.Effect<{ readonly authorization: string; readonly dpop: string }>
@@ -73,7 +107,7 @@ let proofs = 0
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const makeDpopClient = (algorithm: Algorithm = "ES256"): Effect.Effect<DpopClient> =>
   Effect.gen(function* () {

@@ -27,7 +27,7 @@
  * The token cache works as for bearer tokens, and the proof is checked for every request. A bound token that is sent as
  * `Bearer` is refused, and so is a token without a key that is sent as `DPoP`.
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -56,7 +56,7 @@ import { type Algorithm, asymmetric, namesOf } from "./keys/algorithms.ts"
  * Options for the proofs that a scheme accepts.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Options {
   /**
@@ -84,7 +84,7 @@ export interface Options {
  * Support for DPoP, for the option `dpop` of a scheme.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Dpop {
   /** The accepted algorithms. */
@@ -112,7 +112,7 @@ export interface Dpop {
  *
  * @see {@link layerNonces} for several processes
  * @category services
- * @since 0.2.0
+ * @since 0.1.0
  */
 export class Nonces extends Context.Service<
   Nonces,
@@ -249,7 +249,7 @@ const defaultStep = 60_000
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const make = (options: Options = {}): Dpop => {
   const own = ownProperties(options)
@@ -329,7 +329,7 @@ const minSecretBytes = 32
  * ```
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layerNonces = (options: {
   /** One or two secrets of at least 32 bytes. The first one makes nonces, and both are accepted. */

@@ -46,7 +46,7 @@
  * )
  * ```
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -92,7 +92,7 @@ export { StoreUnavailable } from "../stores/storeUnavailable.ts"
  * ```
  *
  * @category services
- * @since 0.2.0
+ * @since 0.1.0
  */
 export class Revocations extends Context.Service<Revocations, RevocationsService>()("effect-oauth2/Revocations") {}
 
@@ -108,11 +108,13 @@ export class Revocations extends Context.Service<Revocations, RevocationsService
  *
  * ```ts
  * import { Effect } from "effect"
- * import { AccessToken, BearerToken } from "effect-oauth2"
+ * import { BearerToken, OAuth2 } from "effect-oauth2"
  * import * as Revocations from "effect-oauth2/Revocations"
  *
+ * const auth = OAuth2.bearer("Items", {})
+ *
  * export const logOut = Effect.gen(function* () {
- *   const { expiresAt } = yield* AccessToken
+ *   const { expiresAt } = yield* auth.token
  *   yield* Revocations.revoke({ token: yield* BearerToken, expiresAt })
  * })
  * ```
@@ -126,7 +128,7 @@ export class Revocations extends Context.Service<Revocations, RevocationsService
  * ```
  *
  * @category revoking
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const revoke = (target: Target): Effect.Effect<void, StoreUnavailable, Revocations> =>
   Effect.flatMap(Revocations, (revocations) => revocations.revoke(target))
@@ -160,7 +162,7 @@ export const revoke = (target: Target): Effect.Effect<void, StoreUnavailable, Re
  * ```
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const enforce = <E, R>(
   verifier: Layer.Layer<TokenVerifier, E, R>
@@ -188,10 +190,13 @@ export const enforce = <E, R>(
  * ```
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layerMemory = (
-  options: RevocationOptions & { readonly capacity?: number } = {}
+  options: RevocationOptions & {
+    /** Maximum number of revocations. If the list is longer, requests get 503. Default: 100 000. */
+    readonly capacity?: number
+  } = {}
 ): Layer.Layer<Revocations, ConfigurationError> =>
   Layer.effect(
     Revocations,
@@ -231,7 +236,7 @@ export const layerMemory = (
  * ```
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layerRedis = (
   options: SharedOptions & RedisOptions & commands.CommandOptions = {}
@@ -262,7 +267,7 @@ export const layerRedis = (
  * ```
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layerSql = (
   options: SharedOptions & commands.CommandOptions = {}

@@ -3,8 +3,8 @@
  *
  * **When to use**
  *
- * Use instead of `TokenIntrospection` if several processes verify the same opaque tokens, and the introspection
- * requests of all processes are too many for your authorization server.
+ * Use instead of `TokenIntrospection` if several processes verify the same opaque tokens. They then ask the
+ * authorization server once for each token, and not once each.
  *
  * **Details**
  *
@@ -21,10 +21,10 @@
  * | `TokenVerifier.invalidate` | removes the response. With `Revocations.enforce`, all processes ask again |
  * | verifiers with another issuer, audience or endpoint | share no responses |
  *
- * The store contains the responses, which name users and scopes, but no tokens. Whoever can write to the store can make
- * your APIs accept any token with a known text.
+ * The store contains the responses, which name users and scopes, but no tokens. A client that can write to the store can
+ * make your APIs accept any token with a known text.
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -49,7 +49,7 @@ import { TokenVerifier } from "./TokenVerifier.ts"
  * Options of the shared responses.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface SharingOptions extends commands.CommandOptions {
   /**
@@ -106,7 +106,7 @@ const notRemoved =
  * ```
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layer = (
   options: Policy & (ClientSecret | OtherCredentials) & TokenCaching & SharingOptions

@@ -36,6 +36,18 @@ const fixes: Readonly<Record<string, string>> = {
   "The credentials are longer than": "Request fewer scopes or roles, or raise `BearerToken.MaxLength`.",
   "The request has several credentials": "Only the client, or only the proxy, may send the header.",
   "A page of another site has sent": "If the page is yours, add its origin to `trustedOrigins`.",
+  "The DPoP proof has no nonce": "The client must send the nonce of the `DPoP-Nonce` header. Its library usually does.",
+  "The nonce of the DPoP proof": "The client must send the newest nonce of the `DPoP-Nonce` header.",
+  "The DPoP proof needs a nonce":
+    "The client must send the nonce of the `DPoP-Nonce` header. Its library usually does.",
+  "The DPoP proof was refused": "Read the reason after the colon. [Bound tokens](../guides/dpop.md) lists the reasons.",
+  "The user authenticated":
+    "The client must start a new login with the `acr_values` and the `max_age` of the challenge.",
+  "The authentication of the user": "The client must start a new login with the values of the challenge.",
+  "Authentication too weak": "The client must start a new login with the values of the challenge.",
+  "A store that decides about tokens": "Check the server of the store. The log has the cause.",
+  "A shared store is available again": "Do nothing. The outage has ended.",
+  "Tokens … be bound to a key": "This is a sentence of the OpenAPI document.",
   "The access token was refused":
     "Read the reason after the colon. [Troubleshooting](../troubleshooting.md) lists the reasons.",
   "The access token lacks a required scope":

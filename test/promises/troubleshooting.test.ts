@@ -73,10 +73,10 @@ const sendTwice = (cause: Cause) =>
     yield* TestClock.setTime(1_000_000)
     const { mint, respond } = yield* TestIssuer
     for (const [endpoint, answer] of cause.answers ?? []) yield* respond(endpoint, answer)
-    const bound = OAuth2.bearer("Dpop", { dpop: Dpop.make(cause.dpop ?? {}) })
+    const bound = cause.dpop && OAuth2.bearer("Dpop", { dpop: Dpop.make(cause.dpop) })
     const route = HttpRouter.add("GET", "/", HttpServerResponse.empty())
     const guarded =
-      cause.dpop === undefined
+      bound === undefined
         ? route.pipe(auth.require(...(cause.requires ?? [])), Layer.provide(auth.layer(verifierOf(cause))))
         : route.pipe(bound.require(), Layer.provide(bound.layer(verifierOf(cause))))
     const app = yield* HttpRouter.toHttpEffect(guarded)
