@@ -7,7 +7,7 @@ import type { Program } from "../sizes/measure.ts"
 const everyEntryPoint: Loads = {
   // The entry points of the package and of Signatures, and the eight chunks of rolldown.config.js. The documentation page
   // is one of them, because its layer must not wait for an import.
-  "effect-oauth2": { modules: 10, bytes: 410_000 },
+  "effect-oauth2": { modules: 14, bytes: 470_000 },
   effect: { modules: 220, bytes: 4_500_000 },
   jose: { modules: 9, bytes: 30_000 }
 }
@@ -20,7 +20,7 @@ const exceptions: Readonly<Record<string, Loads>> = {
   // The test issuer signs tokens.
   "effect-oauth2/testing": {
     ...everyEntryPoint,
-    "effect-oauth2": { modules: 3, bytes: 110_000 },
+    "effect-oauth2": { modules: 3, bytes: 122_000 },
     jose: { modules: 46, bytes: 130_000 }
   },
   "effect-oauth2/ReplayStore": fleet,
@@ -56,6 +56,6 @@ export const typeBudget: TypeCost = { Instantiations: 76_500, Types: 7_400 }
  * 9 kB more of Effect in the client than rolldown does.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 50_000, ownAndJose: 33_000 },
-  handler: { added: 79_000, ownAndJose: 55_500 }
+  client: { added: 53_000, ownAndJose: 35_000 },
+  handler: { added: 81_000, ownAndJose: 57_500 }
 }
