@@ -48,8 +48,7 @@ const start = async (register: (issuer: string) => Promise<ReadonlyArray<Registr
     enabledJWA: { idTokenSigningAlgValues: ["ES256"] },
     findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     // The default refuses to send requests to this machine.
-    fetch: (url, { body, headers, method, redirect, signal }) =>
-      fetch(url, { body, headers, method, redirect, signal } as RequestInit),
+    fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined } as RequestInit),
     // As servers do that write the session into access tokens.
     extraTokenClaims: (_, token) => ("sessionUid" in token ? { sid: token.sessionUid } : undefined),
     features: {
