@@ -71,8 +71,8 @@ export default defineConfig({
       groups: [
         chunk("core", /\/src\/core\//),
         chunk("guard", /\/src\/(guard|oauth2|openApi)\//),
-        chunk("tokens", /\/src\/verifier\/(TokenVerifier|cache|request)/),
-        chunk("introspection", /\/src\/verifier\/(TokenIntrospection|introspection)/),
+        chunk("tokens", /\/src\/verifier\/(TokenVerifier|cache\/(?!revocable)|request)/),
+        chunk("introspection", /\/src\/verifier\/(TokenIntrospection|introspection\/(?!sharedAnswers))/),
         chunk("claims", /\/src\/verifier\/(authorizationServer|claims|report)/),
         chunk("documentation", /\/src\/swaggerUi\//),
         chunk("client", /\/src\/client\/(protocol|cache|AuthorizedClient|Client|TokenSource)/),

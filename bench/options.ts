@@ -3,6 +3,18 @@ import { parseArgs } from "node:util"
 import { type Algorithm, algorithms } from "./harness/issuer.ts"
 import { type Scenario, scenarioNames } from "./harness/scenarios.ts"
 import { type Name, names } from "./harness/servers.ts"
+import type { Fleet } from "./servers/child.ts"
+
+export const fleetKinds: Readonly<Record<Fleet["kind"], string>> = {
+  jwt: "JWT, no revocations",
+  "jwt-copy": "JWT, local copy of the revocations",
+  "jwt-lookup": "JWT, a lookup of the revocations per request",
+  "introspection-local": "introspection, cached in each process",
+  "introspection-shared": "introspection, cached in each process and in Redis",
+  "introspection-uncached": "introspection, no cache"
+}
+
+const kindNames = Object.keys(fleetKinds) as ReadonlyArray<Fleet["kind"]>
 
 export const parts = [
   "routes-router",
@@ -19,7 +31,7 @@ export const parts = [
 export type Part = (typeof parts)[number]
 
 export interface Settings {
-  readonly mode: "full" | "quick" | "growth" | "refusals"
+  readonly mode: "full" | "quick" | "growth" | "refusals" | "fleet"
   readonly connections: number
   readonly rounds: number | undefined
   /** Duration of each run. */
@@ -32,17 +44,21 @@ export interface Settings {
   readonly parts: ReadonlyArray<Part>
   readonly soakSeconds: number
   readonly tokens: number
+  /** Servers of `--fleet`. */
+  readonly kinds: ReadonlyArray<Fleet["kind"]>
 }
 
 const usage = `npm run bench                  measure everything, and update docs/performance.md
 npm run bench -- --quick       measure the main rows in less than a minute
 npm run bench -- --refusals    measure tokens that are refused after their signature is checked
+npm run bench -- --fleet       measure three processes that share revocations and introspection over Redis
 npm run bench -- --growth      measure the growth with routes, scopes, keys, connections, tokens and time
 
   --rows=${scenarioNames.join(",")}
   --servers=${names.join(",")}
   --algorithms=${algorithms.join(",")}
   --rounds=N --seconds=S --connections=N
+  --kinds=${kindNames.join(",")}  (only with --fleet)
   --parts=${parts.join(",")} --tokens=N --soak-seconds=S  (only with --growth)`
 
 const chosen = <A extends string>(
@@ -75,7 +91,7 @@ export const read = (args: ReadonlyArray<string>): Settings => {
   }
 }
 
-const modes = ["quick", "growth", "refusals"] as const
+const modes = ["quick", "growth", "refusals", "fleet"] as const
 
 const parse = (args: ReadonlyArray<string>): Settings => {
   const { values } = parseArgs({
@@ -84,6 +100,7 @@ const parse = (args: ReadonlyArray<string>): Settings => {
       quick: { type: "boolean" },
       growth: { type: "boolean" },
       refusals: { type: "boolean" },
+      fleet: { type: "boolean" },
       rows: { type: "string" },
       servers: { type: "string" },
       algorithms: { type: "string" },
@@ -92,7 +109,8 @@ const parse = (args: ReadonlyArray<string>): Settings => {
       connections: { type: "string" },
       parts: { type: "string" },
       tokens: { type: "string" },
-      "soak-seconds": { type: "string" }
+      "soak-seconds": { type: "string" },
+      kinds: { type: "string" }
     }
   })
   return {
@@ -106,6 +124,7 @@ const parse = (args: ReadonlyArray<string>): Settings => {
     complete: values.rows === undefined && values.servers === undefined && values.algorithms === undefined,
     parts: chosen("parts", values.parts, parts),
     soakSeconds: number("soak-seconds", values["soak-seconds"]) ?? 300,
-    tokens: number("tokens", values.tokens) ?? 1_000_000
+    tokens: number("tokens", values.tokens) ?? 1_000_000,
+    kinds: chosen("kinds", values.kinds, kindNames)
   }
 }

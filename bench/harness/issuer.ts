@@ -20,6 +20,8 @@ export interface Minter {
 
 export interface Issuer {
   readonly minter: Minter
+  /** Returns the number of introspection requests so far. */
+  readonly introspections: () => number
   readonly close: () => void
 }
 
@@ -43,7 +45,20 @@ export const serveIssuer = async (algorithm: Algorithm, keys = 1): Promise<Issue
     alg: algorithm,
     use: "sig"
   }))
+  let introspections = 0
   const server = createServer((request, response) => {
+    if (request.url === "/introspect") {
+      introspections++
+      let body = ""
+      request.setEncoding("utf8").on("data", (text: string) => (body += text))
+      request.on("end", () => {
+        const payload = new URLSearchParams(body).get("token")?.split(".")[1] ?? ""
+        const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as object
+        response.writeHead(200, { "content-type": "application/json" })
+        response.end(JSON.stringify({ ...claims, active: true, token_type: "Bearer" }))
+      })
+      return
+    }
     const document = documents.get(request.url ?? "")
     response.writeHead(document === undefined ? 404 : 200, { "content-type": "application/json" })
     response.end(JSON.stringify(document ?? {}))
@@ -51,7 +66,10 @@ export const serveIssuer = async (algorithm: Algorithm, keys = 1): Promise<Issue
   await once(server.listen(0, "127.0.0.1"), "listening")
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const documents = new Map<string, object>([
-    ["/.well-known/openid-configuration", { issuer, jwks_uri: `${issuer}/jwks` }],
+    [
+      "/.well-known/openid-configuration",
+      { issuer, jwks_uri: `${issuer}/jwks`, introspection_endpoint: `${issuer}/introspect` }
+    ],
     ["/jwks", { keys: jwks }]
   ])
   const { kid, privateKey } = made.at(-1)!
@@ -59,5 +77,9 @@ export const serveIssuer = async (algorithm: Algorithm, keys = 1): Promise<Issue
     server.close()
     server.closeAllConnections()
   }
-  return { minter: { issuer, algorithm, kid, key: privateKey.export({ format: "jwk" }) }, close }
+  return {
+    minter: { issuer, algorithm, kid, key: privateKey.export({ format: "jwk" }) },
+    introspections: () => introspections,
+    close
+  }
 }

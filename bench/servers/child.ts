@@ -9,10 +9,19 @@ export interface Settings {
   readonly cache: boolean
   /** Verifies signatures with jose, if the server has another default. */
   readonly usesJose: boolean
+  /** What the server shares with other processes. */
+  readonly fleet?: Fleet
   /** Number of protected routes. */
   readonly routes: number
   /** Scopes that `/items` requires. */
   readonly scopes: ReadonlyArray<string>
+}
+
+/** A server of a fleet. */
+export interface Fleet {
+  readonly kind:
+    "jwt" | "jwt-copy" | "jwt-lookup" | "introspection-local" | "introspection-shared" | "introspection-uncached"
+  readonly redisPort: number
 }
 
 export interface Usage {

@@ -15,6 +15,12 @@ export const required = auth.require(...scopes)
 
 const policy = { issuer, audience, ...(cache ? {} : { cache: false as const }) }
 
+// Only the servers of a fleet load Redis.
+const verifier =
+  settings.fleet === undefined
+    ? JwtVerifier.layer(policy)
+    : (await import("./fleet.ts")).verifierOf(settings.fleet, policy)
+
 export const Authentication = auth
-  .layer(JwtVerifier.layer(policy))
+  .layer(verifier)
   .pipe(Layer.provide(usesJose ? Signatures.layerJose : Layer.empty), Layer.provide(FetchHttpClient.layer))

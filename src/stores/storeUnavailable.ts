@@ -18,6 +18,20 @@ import * as Duration from "effect/Duration"
  * | `Full` | the store in memory is at its `capacity` |
  * | `Stale` | the local copy of the store is older than its `maxAge` |
  *
+ * **Example** (Refusing a request if the store is unavailable)
+ *
+ * ```ts
+ * import { Duration, Effect } from "effect"
+ * import { HttpServerResponse } from "effect/http"
+ * import { ReplayStore } from "effect-oauth2/ReplayStore"
+ *
+ * export const use = (linkId: string) =>
+ *   Effect.flatMap(ReplayStore, (store) => store.addOnce(linkId, Duration.minutes(10))).pipe(
+ *     Effect.map((isNew) => HttpServerResponse.empty({ status: isNew ? 204 : 409 })),
+ *     Effect.catchTag("StoreUnavailable", () => Effect.succeed(HttpServerResponse.empty({ status: 503 })))
+ *   )
+ * ```
+ *
  * @category errors
  * @since 0.2.0
  */

@@ -12,6 +12,9 @@ const everyEntryPoint: Loads = {
   jose: { modules: 9, bytes: 30_000 }
 }
 
+/** The entry points of a fleet load the services for Redis and SQL of Effect. No other entry point loads these. */
+const fleet: Loads = { ...everyEntryPoint, effect: { modules: 235, bytes: 4_600_000 } }
+
 /** Entry points that need more of a package than the others. */
 const exceptions: Readonly<Record<string, Loads>> = {
   // The test issuer signs tokens.
@@ -20,6 +23,9 @@ const exceptions: Readonly<Record<string, Loads>> = {
     "effect-oauth2": { modules: 3, bytes: 110_000 },
     jose: { modules: 46, bytes: 130_000 }
   },
+  "effect-oauth2/ReplayStore": fleet,
+  "effect-oauth2/Revocations": fleet,
+  "effect-oauth2/SharedIntrospection": fleet,
   // The middleware of effect/ai loads its server, its protocols and effect/rpc.
   "effect-oauth2/Mcp": { ...everyEntryPoint, effect: { modules: 260, bytes: 5_200_000 } }
 }
