@@ -31,6 +31,7 @@ const wings: Readonly<Record<string, Wing>> = {
   resource: { uses: ["core", "guard"], steps: [] },
   mcp: { uses: ["core", "guard", "oauth2", "resource"], steps: [] },
   logout: { uses: ["core", "stores", "verifier", "guard"], steps: [] },
+  limit: { uses: ["core", "stores", "guard"], steps: [] },
   client: { uses: ["core", "verifier"], steps: ["protocol", "cache"] },
   testing: { uses: ["core", "verifier"], steps: ["lib", "authorizationServer"] }
 }
