@@ -38,7 +38,7 @@ const startApi = Effect.fnUntraced(function* (redisUrl: string, apiPort: number)
       })
   )
   return yield* Effect.callback<string>((resume) => {
-    child.on("message", (address) => resume(Effect.succeed(String(address))))
+    child.on("message", (address) => resume(Effect.succeed(address as string)))
     child.on("exit", (code) => resume(Effect.die(new Error(`A process of the API ended with code ${code}.`))))
   })
 })
