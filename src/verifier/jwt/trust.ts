@@ -12,7 +12,7 @@ import type { KeySelector } from "../keys/options.ts"
 import type { Trust } from "./verify.ts"
 
 /** The members of a `KeySet` that verifications use. */
-interface Keys {
+export interface Keys {
   readonly find: (
     header: KeySelector,
     mismatched?: ReadonlyArray<CryptoKey>
