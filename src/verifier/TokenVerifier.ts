@@ -42,7 +42,7 @@ import type { ConfigurationError } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import { refuseOption } from "../core/refuseOption.ts"
 
-export type { FormOptions } from "./cache/byForm.ts"
+export type { TokenFormOptions } from "./cache/byForm.ts"
 export type { TokenCacheOptions, TokenCaching } from "./cache/options.ts"
 
 const notCached =
@@ -237,7 +237,7 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    * @since 0.2.0
    */
   static layerByForm<E1, R1, E2, R2>(
-    options: byForm.FormOptions & {
+    options: byForm.TokenFormOptions & {
       /** Verifier of JWTs. */
       readonly jwt: Layer.Layer<TokenVerifier, E1, R1>
       /** Verifier of all other tokens. */

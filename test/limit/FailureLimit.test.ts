@@ -1,6 +1,6 @@
 /** Tests of `FailureLimit`: which requests count, which clients share a limit, and what an outage of the store does. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Metric, Option, Schema, type Scope } from "effect"
+import { Duration, Effect, Layer, Metric, Option, Schedule, Schema, type Scope } from "effect"
 import {
   HttpMiddleware,
   HttpRouter,
@@ -228,6 +228,33 @@ describe("FailureLimit.layer", () => {
       assert.deepStrictEqual(yield* statuses(second.send, "192.0.2.1", "x", "good"), [401, 429])
       assert.deepStrictEqual(yield* statuses(first.send, "192.0.2.1", "good", "x", "good"), [204, 401, 429])
       assert.deepStrictEqual(yield* statuses(first.send, "192.0.2.2", "good"), [204])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live.skipIf(redisServer.missing)("serves requests within the timeout while Redis is frozen or gone", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer.RedisServer.make
+      const { send } = yield* appOf(
+        FailureLimit.layer({ limit: 2, timeout: "100 millis" }).pipe(
+          Layer.provide(RateLimiter.layer),
+          Layer.provide(RateLimiter.layerStoreRedis()),
+          Layer.provide(redisServer.layerClient(server.port))
+        )
+      )
+      assert.deepStrictEqual(yield* statuses(send, "192.0.2.1", "x", "good"), [401, 204])
+      yield* server.freeze
+      const [time] = yield* Effect.timed(statuses(send, "192.0.2.2", "x", "x", "x", "good"))
+      // One time limit, because the commands of the next second fail at once.
+      assert.isBelow(Duration.toMillis(time), 900)
+      yield* server.thaw
+      yield* server.kill
+      assert.deepStrictEqual(yield* statuses(send, "192.0.2.3", "x", "x", "x", "good"), [401, 401, 401, 204])
+      yield* server.start
+      const recovered = yield* Effect.repeat(statuses(send, "192.0.2.4", "x", "good"), {
+        until: ([, status]) => status === 429,
+        schedule: Schedule.spaced("50 millis")
+      }).pipe(Effect.timeout("8 seconds"))
+      assert.deepStrictEqual(recovered, [401, 429])
     }).pipe(Effect.scoped)
   )
 

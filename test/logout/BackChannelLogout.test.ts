@@ -1,6 +1,6 @@
 /** Tests of `BackChannelLogout` with a `TestIssuer`: which logout tokens count, and what each response says. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Layer, type Scope } from "effect"
+import { DateTime, Duration, Effect, Layer, Schedule, type Scope } from "effect"
 import { HttpClient, HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { JwtVerifier, KeySet, OAuth2 } from "effect-oauth2"
@@ -10,6 +10,7 @@ import * as Revocations from "effect-oauth2/Revocations"
 import { type LogoutTokenOptions, TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
 import { authorizationServer } from "../support/authorizationServer.ts"
+import * as redisServer from "../support/redisServer.ts"
 
 const issuer = "https://issuer.test"
 const audience = "https://api.test"
@@ -320,6 +321,46 @@ describe("an outage", () => {
       assert.deepStrictEqual(statuses, [200, 503])
       assert.lengthOf(targets, 2)
     }))
+
+  it.live.skipIf(redisServer.missing)(
+    "of Redis gives 503 within the timeout, and the same token counts when Redis is back",
+    () =>
+      Effect.gen(function* () {
+        const { known } = yield* Effect.promise(() => keys)
+        const server = yield* redisServer.RedisServer.make
+        yield* Effect.gen(function* () {
+          const timeout = "100 millis"
+          const handler = yield* HttpRouter.toHttpEffect(
+            BackChannelLogout.layer({ issuer, clientId }).pipe(
+              Layer.provide(Layer.merge(Revocations.layerRedis({ timeout }), ReplayStore.layerRedis({ timeout }))),
+              Layer.provide(redisServer.layerClient(server.port))
+            )
+          )
+          const post = (token: string) =>
+            Effect.provideService(
+              handler,
+              HttpServerRequest.HttpServerRequest,
+              HttpServerRequest.fromWeb(formOf(`logout_token=${token}`))
+            ).pipe(Effect.map(({ status }) => status))
+          assert.strictEqual(yield* post(yield* mint()), 200)
+          const token = yield* mint()
+          yield* server.freeze
+          const [time, status] = yield* Effect.timed(post(token))
+          assert.strictEqual(status, 503)
+          assert.isBelow(Duration.toMillis(time), 900)
+          yield* server.thaw
+          yield* server.kill
+          assert.strictEqual(yield* post(token), 503)
+          yield* server.start
+          const final = yield* Effect.repeat(post(token), {
+            until: (status) => status !== 503,
+            schedule: Schedule.spaced("50 millis")
+          }).pipe(Effect.timeout("8 seconds"))
+          assert.strictEqual(final, 200)
+          assert.strictEqual(yield* post(token), 400)
+        }).pipe(Effect.provide(TestIssuer.layer({ issuer, audience, keys: [known] })))
+      }).pipe(Effect.scoped)
+  )
 
   test("of the issuer's keys gives 503 with Retry-After", () =>
     Effect.gen(function* () {

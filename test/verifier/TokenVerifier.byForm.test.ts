@@ -1,9 +1,10 @@
 /** Tests of `TokenVerifier.layerByForm`: which verifier decides about which token, and about tokens of attackers. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { DateTime, Effect, Layer, Redacted } from "effect"
 import { type HttpClient, HttpRouter, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import { type FormOptions, JwtVerifier, OAuth2, type SecurityError, TokenVerifier } from "effect-oauth2"
+import { type TokenFormOptions, JwtVerifier, OAuth2, type SecurityError, TokenVerifier } from "effect-oauth2"
+import * as Revocations from "effect-oauth2/Revocations"
 import { type MintOptions, TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
 import { authorizationServer } from "../support/authorizationServer.ts"
@@ -19,7 +20,7 @@ import {
 } from "../support/introspection.ts"
 import { serve } from "../support/web.ts"
 
-const layerOf = (options: FormOptions = {}, algorithms: ReadonlyArray<JwtVerifier.Algorithm> = ["ES256"]) =>
+const layerOf = (options: TokenFormOptions = {}, algorithms: ReadonlyArray<JwtVerifier.Algorithm> = ["ES256"]) =>
   TokenVerifier.layerByForm({
     jwt: JwtVerifier.layer({ issuer, audience, algorithms }),
     opaque: verifier(),
@@ -29,7 +30,7 @@ const layerOf = (options: FormOptions = {}, algorithms: ReadonlyArray<JwtVerifie
 const test = (
   name: string,
   body: Effect.Effect<void, unknown, TestIssuer | TokenVerifier>,
-  options: FormOptions = {}
+  options: TokenFormOptions = {}
 ) => it.effect(name, () => Effect.provide(body, layerOf(options).pipe(Layer.provideMerge(Issuer))))
 
 const mintJwt = (options: MintOptions = {}) =>
@@ -207,6 +208,25 @@ describe("TokenVerifier.layerByForm", () => {
       yield* TokenVerifier.invalidate(Redacted.make(token))
       assert.deepStrictEqual(yield* outcome(token), ["Rejected", 2])
     })
+  )
+
+  it.effect("gives Revocations.enforce both kinds of tokens, cached or not", () =>
+    Effect.gen(function* () {
+      const [jwt, opaque] = [yield* mintJwt({ subject: "alice" }), yield* mint({ subject: "bob" })]
+      assert.deepStrictEqual(yield* outcome(jwt), ["alice", 0])
+      assert.deepStrictEqual(yield* outcome(opaque), ["bob", 1])
+      const expiresAt = DateTime.makeUnsafe(3_600_000)
+      yield* Revocations.revoke({ issuer, subject: "alice" })
+      yield* Revocations.revoke({ token: Redacted.make(opaque), expiresAt })
+      assert.strictEqual((yield* outcome(jwt))[0], "Rejected")
+      assert.strictEqual((yield* outcome(opaque))[0], "Rejected")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* outcome(yield* mintJwt({ subject: "alice" })))[0], "alice")
+    }).pipe(
+      Effect.provide(
+        layerOf().pipe(Revocations.enforce, Layer.provideMerge(Revocations.layerMemory()), Layer.provideMerge(Issuer))
+      )
+    )
   )
 
   it.live("gives one challenge for both kinds of tokens", () =>

@@ -8,7 +8,7 @@ import { directOf, type DirectVerifier, toService } from "./directVerifier.ts"
 import type { VerifierService } from "./verified.ts"
 
 /** Options of `TokenVerifier.layerByForm` without its verifiers. */
-export interface FormOptions {
+export interface TokenFormOptions {
   /**
    * Issuers whose JWTs the `opaque` verifier verifies, such as an issuer whose revocations must count at once. The
    * unverified `iss` selects the verifier, and that verifier must check it.
@@ -67,7 +67,7 @@ const isOpaque = (token: string, opaqueIssuers: ReadonlySet<string>): boolean =>
 
 export const make = (
   verifiers: { readonly jwt: VerifierService; readonly opaque: VerifierService },
-  { opaqueIssuers = [], refusedJwts = "refuse" }: FormOptions
+  { opaqueIssuers = [], refusedJwts = "refuse" }: TokenFormOptions
 ): VerifierService => {
   const jwt = directOf(verifiers.jwt)
   const opaque = directOf(verifiers.opaque)
