@@ -27,6 +27,7 @@
  *   `HttpMiddleware.xForwardedHeaders` with `trustedProxies` around the router. Do not trust a header that clients can set.
  * - Users behind one address share its limit. Their valid tokens get 429, too.
  * - Requests without a remote address, such as those of a web handler, are not limited.
+ * - The typed client of an `HttpApi` does not decode the 429 response. It fails with the status of the response.
  * - The calls of a WebSocket count, but only a new request is refused.
  *
  * @since 0.2.0
