@@ -19,4 +19,9 @@ export { SecurityScopes } from "./core/SecurityScopes.ts"
 export * as Signatures from "./verifier/Signatures.ts"
 export * as SwaggerUi from "./swaggerUi/SwaggerUi.ts"
 export * as TokenIntrospection from "./verifier/TokenIntrospection.ts"
-export { type TokenFormOptions, type TokenCacheOptions, type TokenCaching, TokenVerifier } from "./verifier/TokenVerifier.ts"
+export {
+  type TokenFormOptions,
+  type TokenCacheOptions,
+  type TokenCaching,
+  TokenVerifier
+} from "./verifier/TokenVerifier.ts"

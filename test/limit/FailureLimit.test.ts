@@ -1,6 +1,7 @@
 /** Tests of `FailureLimit`: which requests count, which clients share a limit, and what an outage of the store does. */
+import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Metric, Option, Schedule, Schema, type Scope } from "effect"
+import { Context, Duration, Effect, Layer, Metric, Option, Schedule, Schema, type Scope } from "effect"
 import {
   HttpMiddleware,
   HttpRouter,
@@ -15,6 +16,7 @@ import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { OAuth2, OpenApiSecurity } from "effect-oauth2"
 import * as FailureLimit from "effect-oauth2/FailureLimit"
+import { createServer } from "node:http"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { assertValid, documentOf, route } from "../support/apiDocuments.ts"
 import * as redisServer from "../support/redisServer.ts"
@@ -211,6 +213,31 @@ describe("FailureLimit.layerMemory", () => {
       assert.include(String(exit), "FailureLimit runs inside a requirement")
     }))
 })
+
+it.live("FailureLimit reads the address of a client from its socket", () =>
+  Effect.gen(function* () {
+    const Route = HttpRouter.add("GET", "/", HttpServerResponse.empty()).pipe(
+      auth.require("a"),
+      Layer.provide(auth.layer(new Verifier({ good: ["a"] }).layer)),
+      Layer.provide(FailureLimit.layerMemory({ limit: 2 }))
+    )
+    const context = yield* Layer.build(
+      HttpRouter.serve(Route, { disableLogger: true, disableListenLog: true }).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+      )
+    )
+    const { address } = Context.get(context, HttpServer.HttpServer)
+    const statusOf = (token: string) =>
+      Effect.promise(async () => {
+        const response = await fetch(HttpServer.formatAddress(address), {
+          headers: { authorization: `Bearer ${token}` }
+        })
+        return response.status
+      })
+    const answers = yield* Effect.forEach(["x", "good", "y", "good"], statusOf)
+    assert.deepStrictEqual(answers, [401, 204, 401, 429])
+  }).pipe(Effect.scoped)
+)
 
 describe("FailureLimit.layer", () => {
   const limit = FailureLimit.layer({ limit: 2, timeout: "1 second" }).pipe(Layer.provide(RateLimiter.layer))

@@ -2,8 +2,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Redacted } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
+import { Persistence } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { type SecurityError, TokenIntrospection, TokenVerifier } from "effect-oauth2"
+import { ReplayStore } from "effect-oauth2/ReplayStore"
+import * as SharedIntrospection from "effect-oauth2/SharedIntrospection"
 import { type MintOptions, TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
 import {
@@ -243,6 +246,25 @@ describe("a signed introspection response", () => {
       const more = { responseAudience: "urn:api" }
       assert.deepStrictEqual(yield* outcome(signed({ audience: "urn:api" }), more), ["demo", ""])
       assert.strictEqual((yield* outcome(signed(), more))[0], "AuthorizationServerUnavailable BadResponse")
+    })
+  )
+
+  it.effect("is required by SharedIntrospection, too", () =>
+    Effect.gen(function* () {
+      const reasonWith = (answer: Effect.Effect<Answer, never, TestIssuer>) =>
+        verify("opaque").pipe(
+          Effect.map(({ subject }) => subject),
+          Effect.catch(({ reason }) => Effect.succeed(reason)),
+          Effect.provide(
+            SharedIntrospection.layer({ issuer, audience, clientId, clientSecret, signedResponses: true }).pipe(
+              Layer.provide(Layer.merge(Persistence.layerBackingMemory, ReplayStore.layerMemory())),
+              Layer.provide(answering(answer))
+            )
+          )
+        )
+      assert.strictEqual(yield* reasonWith(signed()), "demo")
+      const json = Effect.succeed({ text: JSON.stringify(good.body), contentType: "application/json" })
+      assert.strictEqual(yield* reasonWith(json), "BadResponse")
     })
   )
 
