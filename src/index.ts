@@ -21,4 +21,9 @@ export * as Signatures from "./verifier/Signatures.ts"
 export { SocketTicket, type SocketTicketOptions } from "./verifier/SocketTicket.ts"
 export * as SwaggerUi from "./swaggerUi/SwaggerUi.ts"
 export * as TokenIntrospection from "./verifier/TokenIntrospection.ts"
-export { type TokenCacheOptions, type TokenCaching, TokenVerifier } from "./verifier/TokenVerifier.ts"
+export {
+  type TokenFormOptions,
+  type TokenCacheOptions,
+  type TokenCaching,
+  TokenVerifier
+} from "./verifier/TokenVerifier.ts"

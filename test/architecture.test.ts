@@ -41,6 +41,8 @@ const wings: Readonly<Record<string, Wing>> = {
   swaggerUi: { uses: ["core", "openApi"], steps: [] },
   resource: { uses: ["core", "guard"], steps: [] },
   mcp: { uses: ["core", "guard", "oauth2", "resource"], steps: [] },
+  logout: { uses: ["core", "stores", "verifier", "guard"], steps: [] },
+  limit: { uses: ["core", "stores", "guard"], steps: [] },
   client: { uses: ["core", "verifier"], steps: ["protocol", "cache"] },
   testing: { uses: ["core", "verifier"], steps: ["lib", "authorizationServer"] }
 }

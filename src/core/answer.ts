@@ -260,5 +260,5 @@ export const answer = (error: ErrorFields, settings: Form): Answer => {
 
 // RFC 9110 §10.2.3: delay-seconds = 1*DIGIT. At least 1, so that clients do not retry at once. At most a signed 32-bit
 // number, so that clients can parse it.
-const delaySeconds = (delay: Duration.Duration): string =>
+export const delaySeconds = (delay: Duration.Duration): string =>
   String(Math.min(Math.max(Math.ceil(Duration.toSeconds(delay)), 1), 2_147_483_647))

@@ -5,13 +5,11 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
-import type * as Types from "effect/Types"
 import { toMillis } from "../core/duration.ts"
 import { refuseOption } from "../core/refuseOption.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
-import { registerMarker } from "../guard/middleware/placement.ts"
-import * as routeRecorder from "../guard/middleware/routeRecorder.ts"
+import { unlisted } from "../guard/middleware/unlisted.ts"
 import { type Description, make } from "./metadata.ts"
 
 interface Options extends Description {
@@ -45,15 +43,6 @@ const queryOf = (url: string): string => {
   const start = url.indexOf("?")
   return start === -1 ? "" : url.slice(start)
 }
-
-/** Marks the routes as public, and leaves them out of OpenAPI documents. */
-const unlisted = HttpRouter.middleware(
-  registerMarker((handler: Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>) => {
-    routeRecorder.notePublic()
-    routeRecorder.noteOperation(undefined)
-    return handler
-  })
-).layer
 
 export const layer = (options: Options): Layer.Layer<never, ConfigurationError, HttpRouter.HttpRouter> =>
   HttpRouter.use(

@@ -24,10 +24,11 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { TokenCaching } from "./cache/options.ts"
-import { type Algorithm, asymmetric, namesOf, secretBytes, type SymmetricAlgorithm } from "./keys/algorithms.ts"
+import { type Algorithm, secretBytes, type SymmetricAlgorithm } from "./keys/algorithms.ts"
 import type { CacheOptions } from "./keys/options.ts"
 import type { Policy } from "./claims/options.ts"
 import * as policies from "./claims/policy.ts"
+import * as trust from "./jwt/trust.ts"
 import * as verifier from "./jwt/verify.ts"
 import { refuseOption } from "../core/refuseOption.ts"
 import { requireHttpHosts, requireIssuer } from "../core/url.ts"
@@ -177,7 +178,7 @@ export const layerKeySet = (
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      return yield* verifier.make([yield* trust(options, yield* KeySet.KeySet)], ownProperties(options))
+      return yield* verifier.make([yield* trust.make(options, yield* KeySet.KeySet)], ownProperties(options))
     })
   )
 
@@ -240,7 +241,7 @@ export const layerIssuers = (
           // Not memoized, because each issuer needs its own key set.
           Effect.flatMap(withIssuerIndex(i, Layer.build(Layer.fresh(KeySet.layerDiscovery(options)))), (context) =>
             Effect.provideContext(
-              Effect.flatMap(KeySet.KeySet, (keySet) => withIssuerIndex(i, trust(options, keySet))),
+              Effect.flatMap(KeySet.KeySet, (keySet) => withIssuerIndex(i, trust.make(options, keySet))),
               context
             )
           )
@@ -331,14 +332,14 @@ export const layerAllowedIssuers = (
       const build = (issuer: string) => {
         const own = { ...rest, issuer, issuerAliases: [] }
         return Layer.build(Layer.fresh(KeySet.layerDiscovery(own))).pipe(
-          Effect.flatMap((keys) => trust(own, Context.get(keys, KeySet.KeySet))),
+          Effect.flatMap((keys) => trust.make(own, Context.get(keys, KeySet.KeySet))),
           Effect.provideContext(context)
         )
       }
       // Checks the options at start-up. A key set fetches nothing before its first lookup.
       const { policy } = yield* Effect.scoped(
         Effect.flatMap(Layer.build(Layer.fresh(KeySet.layerDiscovery({ ...rest, issuer: anyIssuer }))), (keys) =>
-          trust({ ...rest, issuer: anyIssuer }, Context.get(keys, KeySet.KeySet))
+          trust.make({ ...rest, issuer: anyIssuer }, Context.get(keys, KeySet.KeySet))
         )
       )
       const trusts = new Map<string, Effect.Effect<verifier.Trust>>()
@@ -486,28 +487,3 @@ const withIssuerIndex = <A, R>(index: number, self: Effect.Effect<A, Configurati
     const where = `issuers[${index}].`
     return new ConfigurationError({ setting: where + setting, message: where + message })
   })
-
-const allAlgorithms: ReadonlyArray<string> = Object.keys(asymmetric)
-
-const trust = Effect.fnUntraced(function* (
-  options: Options,
-  keySet: KeySet.KeySet["Service"]
-): Effect.fn.Return<verifier.Trust, ConfigurationError> {
-  const { algorithms = allAlgorithms } = ownProperties(options)
-  if (
-    !Array.isArray(algorithms) ||
-    algorithms.length === 0 ||
-    !algorithms.every((algorithm) => allAlgorithms.includes(algorithm))
-  ) {
-    return yield* refuseOption("algorithms", `must be some of ${allAlgorithms.join(", ")}`)
-  }
-  return {
-    policy: yield* policies.make(new Set(algorithms.flatMap(namesOf)), options),
-    keysOf: (header, mismatched = []) =>
-      keySet.find(
-        header,
-        mismatched.filter((key): key is CryptoKey => !(key instanceof Uint8Array))
-      ),
-    availableKeys: keySet.findFetched
-  }
-})

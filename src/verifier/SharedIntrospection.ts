@@ -26,6 +26,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -40,9 +41,10 @@ import * as commands from "../stores/commands.ts"
 import { ReplayStore } from "../stores/ReplayStore.ts"
 import type { TokenCaching } from "./cache/options.ts"
 import { directOf, toService } from "./cache/directVerifier.ts"
-import type { ClientSecret, OtherCredentials, Policy } from "./introspection/options.ts"
+import type { ClientKey, ClientSecret, OtherCredentials, Policy } from "./introspection/options.ts"
 import * as sharedAnswers from "./introspection/sharedAnswers.ts"
 import * as verifier from "./introspection/verify.ts"
+import * as KeySet from "./KeySet.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
 
 /**
@@ -109,7 +111,7 @@ const notRemoved =
  * @since 0.1.0
  */
 export const layer = (
-  options: Policy & (ClientSecret | OtherCredentials) & TokenCaching & SharingOptions
+  options: Policy & (ClientSecret | ClientKey | OtherCredentials) & TokenCaching & SharingOptions
 ): Layer.Layer<TokenVerifier, ConfigurationError, NeedsHttpClient | Persistence.BackingPersistence | ReplayStore> =>
   Layer.effect(
     TokenVerifier,
@@ -133,12 +135,13 @@ export const layer = (
           version,
           issuer,
           typeof audience === "string" ? [audience] : audience,
-          endpoint ?? "discovered"
+          endpoint ?? "discovered",
+          own.signedResponses === true
         ]),
         freshFor,
         context: yield* Effect.context<never>()
       }
-      const service = yield* verifier.make(own, sharedAnswers.make(sharing))
+      const service = yield* verifier.make(own, yield* signingKeysOf(own), sharedAnswers.make(sharing))
       // Remove the shared response first: a request in between would cache it again.
       return {
         ...toService(directOf(service), () => {}),
@@ -152,3 +155,16 @@ export const layer = (
       }
     })
   )
+
+/** Finds the keys of the issuer if its responses are signed. */
+const signingKeysOf = Effect.fnUntraced(function* ({
+  httpHosts,
+  issuer,
+  signedResponses = false
+}: Pick<Policy, "httpHosts" | "issuer" | "signedResponses">) {
+  if (typeof signedResponses !== "boolean") return yield* refuseOption("signedResponses", "must be true or false")
+  if (!signedResponses) return
+  const options = httpHosts === undefined ? { issuer } : { issuer, httpHosts }
+  // Not memoized, because each verifier needs the keys of its own issuer.
+  return Context.get(yield* Layer.build(Layer.fresh(KeySet.layerDiscovery(options))), KeySet.KeySet)
+})

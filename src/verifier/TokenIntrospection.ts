@@ -52,18 +52,21 @@
  * @since 0.1.0
  */
 import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { NeedsHttpClient } from "../core/missing.ts"
 import * as Layer from "effect/Layer"
 import type { TokenCaching } from "./cache/options.ts"
-import type { ClientSecret, OtherCredentials, Policy } from "./introspection/options.ts"
+import type { ClientKey, ClientSecret, OtherCredentials, Policy } from "./introspection/options.ts"
 import * as verifier from "./introspection/verify.ts"
+import { refuseOption } from "../core/refuseOption.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
+import * as KeySet from "./KeySet.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
 import { nameMissingVariable } from "./report/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
-export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./introspection/options.ts"
+export type { ClientKey, ClientSecret, Credentials, OtherCredentials, Policy } from "./introspection/options.ts"
 
 /**
  * Creates a `TokenVerifier` that sends an introspection request for each uncached token.
@@ -102,14 +105,49 @@ export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./intr
  * )
  * ```
  *
+ * **Example** (Authenticating with a private key, and verifying signed responses)
+ *
+ * ```ts
+ * import { TokenIntrospection } from "effect-oauth2"
+ *
+ * export const verifierWith = (clientKey: CryptoKey) =>
+ *   TokenIntrospection.layer({
+ *     issuer: "https://idp.example.com",
+ *     audience: "https://api.example.com",
+ *     clientId: "items-api",
+ *     clientKey,
+ *     clientKeyId: "2026-11",
+ *     signedResponses: true
+ *   })
+ * ```
+ *
  * @see {@link layerConfig} for options from Effect's `Config`
  * @category layers
  * @since 0.1.0
  */
 export const layer = (
-  options: Policy & (ClientSecret | OtherCredentials) & TokenCaching
+  options: Policy & (ClientSecret | ClientKey | OtherCredentials) & TokenCaching
 ): Layer.Layer<TokenVerifier, ConfigurationError, NeedsHttpClient> =>
-  Layer.effect(TokenVerifier, verifier.make(ownProperties(options)))
+  Layer.effect(
+    TokenVerifier,
+    Effect.gen(function* () {
+      const own = ownProperties(options)
+      return yield* verifier.make(own, yield* signingKeysOf(own))
+    })
+  )
+
+/** Finds the keys of the issuer if its responses are signed. */
+const signingKeysOf = Effect.fnUntraced(function* ({
+  httpHosts,
+  issuer,
+  signedResponses = false
+}: Pick<Policy, "httpHosts" | "issuer" | "signedResponses">) {
+  if (typeof signedResponses !== "boolean") return yield* refuseOption("signedResponses", "must be true or false")
+  if (!signedResponses) return
+  const options = httpHosts === undefined ? { issuer } : { issuer, httpHosts }
+  // Not memoized, because each verifier needs the keys of its own issuer.
+  return Context.get(yield* Layer.build(Layer.fresh(KeySet.layerDiscovery(options))), KeySet.KeySet)
+})
 
 /**
  * Creates a `TokenVerifier` like `layer`, with every option from Effect's `Config`. A missing option fails with a

@@ -3,8 +3,8 @@
  *
  * **When to use**
  *
- * Use `JwtVerifier` for JWTs and `TokenIntrospection` for opaque tokens. Use `TokenVerifier.layer` for a custom
- * verifier.
+ * Use `JwtVerifier` for JWTs and `TokenIntrospection` for opaque tokens. Use `TokenVerifier.layerByForm` for both. Use
+ * `TokenVerifier.layer` for a custom verifier.
  *
  * **Details**
  *
@@ -31,6 +31,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { redact } from "../core/authorizationHeader.ts"
+import * as byForm from "./cache/byForm.ts"
 import * as cachedVerifier from "./cache/cachedVerifier.ts"
 import type { TokenCaching } from "./cache/options.ts"
 import * as invalidations from "./cache/invalidations.ts"
@@ -39,7 +40,9 @@ import { copyUnexpired } from "./cache/customVerifier.ts"
 import { alwaysValid, isImmutable, type VerifierService, type Verify } from "./cache/verified.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
+import { refuseOption } from "../core/refuseOption.ts"
 
+export type { TokenFormOptions } from "./cache/byForm.ts"
 export type { TokenCacheOptions, TokenCaching } from "./cache/options.ts"
 
 const notCached =
@@ -181,6 +184,86 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    */
   static layer(options: TokenCaching & { readonly verify: Verify }): Layer.Layer<TokenVerifier, ConfigurationError> {
     return Layer.effect(TokenVerifier, TokenVerifier.make(options))
+  }
+
+  /**
+   * Layer with a verifier that chooses between two verifiers by the form of each token: one for JWTs, one for opaque
+   * tokens. A scheme with this verifier has one challenge for both.
+   *
+   * **When to use**
+   *
+   * Use if clients send JWTs and opaque tokens to the same routes, for example during a migration. For the JWTs of
+   * several issuers, use `JwtVerifier.layerIssuers` as the `jwt` verifier.
+   *
+   * **Details**
+   *
+   * | token | verifier |
+   * |---|---|
+   * | begins with a header in JSON that has `alg`, and a dot, also if the rest is damaged | `jwt` |
+   * | a JWT whose unverified `iss` is one of `opaqueIssuers` | `opaque` |
+   * | an encrypted JWT (five parts, and `enc` in the header) | `opaque` |
+   * | every other token, with or without dots | `opaque` |
+   *
+   * A JWT that is refused is never sent to the authorization server, unless you set `refusedJwts: "opaque"`. An
+   * invalid option fails the layer with a `ConfigurationError`.
+   *
+   * **Gotchas**
+   *
+   * - Both verifiers can grant every scope of a scheme. If the two kinds of tokens need different permissions, use two
+   *   schemes.
+   * - If your authorization server issues opaque tokens in the form of a JWT, name its issuer in `opaqueIssuers`.
+   *
+   * **Example** (Accepting JWTs and opaque tokens)
+   *
+   * ```ts
+   * import { Layer, Redacted } from "effect"
+   * import { FetchHttpClient } from "effect/http"
+   * import { JwtVerifier, TokenIntrospection, TokenVerifier } from "effect-oauth2"
+   *
+   * const issuer = "https://idp.example.com"
+   * const audience = "https://api.example.com"
+   *
+   * export const Verifier = TokenVerifier.layerByForm({
+   *   jwt: JwtVerifier.layer({ issuer, audience }),
+   *   opaque: TokenIntrospection.layer({
+   *     issuer,
+   *     audience,
+   *     clientId: "items-api",
+   *     clientSecret: Redacted.make("the API's own secret")
+   *   })
+   * }).pipe(Layer.provide(FetchHttpClient.layer))
+   * ```
+   *
+   * @since 0.2.0
+   */
+  static layerByForm<E1, R1, E2, R2>(
+    options: byForm.TokenFormOptions & {
+      /** Verifier of JWTs. */
+      readonly jwt: Layer.Layer<TokenVerifier, E1, R1>
+      /** Verifier of all other tokens. */
+      readonly opaque: Layer.Layer<TokenVerifier, E2, R2>
+    }
+  ): Layer.Layer<TokenVerifier, ConfigurationError | E1 | E2, R1 | R2> {
+    return Layer.effect(
+      TokenVerifier,
+      Effect.gen(function* () {
+        const { jwt, opaque, ...form } = ownProperties(options)
+        const { opaqueIssuers = [], refusedJwts = "refuse" } = form
+        if (!Array.isArray(opaqueIssuers) || !opaqueIssuers.every((issuer) => typeof issuer === "string")) {
+          return yield* refuseOption("opaqueIssuers", "must be a list of iss values")
+        }
+        if (refusedJwts !== "refuse" && refusedJwts !== "opaque") {
+          return yield* refuseOption("refusedJwts", 'must be "refuse" or "opaque"')
+        }
+        return byForm.make(
+          {
+            jwt: Context.get(yield* Layer.build(jwt), TokenVerifier),
+            opaque: Context.get(yield* Layer.build(opaque), TokenVerifier)
+          },
+          form
+        )
+      })
+    )
   }
 
   /**

@@ -12,9 +12,11 @@ import { Tokens } from "../../scratchpad/fastapi-tutorial/Tokens.ts"
 import { App as Tutorial } from "../../scratchpad/fastapi-tutorial/Tutorial.ts"
 import { cases } from "../conformance/Case.ts"
 import { freePort } from "../support/program.ts"
+import * as redisServer from "../support/redisServer.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 const scratchpad = join(root, "scratchpad")
+const main = join(scratchpad, "main.ts")
 
 /** The command of each folder, in the table of the README. */
 const commands: Readonly<Record<string, string>> = Object.fromEntries(
@@ -38,15 +40,19 @@ const freePorts = Effect.map(
 )
 
 /** Runs a program on free ports until it ends. */
-const run = async (program: string, args: ReadonlyArray<string>): Promise<Run> => {
+const run = async (
+  program: string,
+  args: ReadonlyArray<string>,
+  more: Readonly<Record<string, string>> = {}
+): Promise<Run> => {
   const env = await Effect.runPromise(freePorts)
   // npm needs these variables. The variables of Vitest would reach the example that runs Vitest.
-  const { HOME, LOCALAPPDATA, PATH, SystemRoot } = process.env
+  const { HOME, LOCALAPPDATA, PATH, REDIS_SERVER, SystemRoot } = process.env
   const child = spawn(program, args, {
     cwd: root,
     // npm is a script on Windows.
     shell: process.platform === "win32",
-    env: { HOME, LOCALAPPDATA, PATH, SystemRoot, NO_COLOR: "1", ...env },
+    env: { HOME, LOCALAPPDATA, PATH, REDIS_SERVER, SystemRoot, NO_COLOR: "1", ...env, ...more },
     stdio: ["ignore", "pipe", "pipe"]
   })
   const output = { stdout: "", stderr: "" }
@@ -126,6 +132,16 @@ const exchanges: Readonly<Record<string, ReadonlyArray<string>>> = {
     `GET /items 401 ${invalid}, scope="items:read"`,
     `GET /items 401 ${invalid}, scope="items:read"`
   ],
+  fleet: [
+    "POST /token 200",
+    "GET /items 200",
+    "GET /items 200",
+    "GET /items 200",
+    "POST /logout 204",
+    `GET /items 401 ${invalid}, scope="items:read"`,
+    `GET /items 401 ${invalid}, scope="items:read"`,
+    `GET /items 401 ${invalid}, scope="items:read"`
+  ],
   "web-handler": [
     "GET /health 200",
     `GET /users/me 401 ${realm} scope="me"`,
@@ -193,6 +209,7 @@ const lines: Readonly<Record<string, ReadonlyArray<string>>> = {
     "  oauth2_token_verifications_total outcome=Accepted = 2",
     "Tokens in the received text: 0"
   ],
+  fleet: ["# Figures", "  introspection requests of the fleet for 300 requests: 1"],
   rpc: [
     "a visitor adds: InsufficientScope",
     "with a new token on the same socket: demo added a pen",
@@ -205,7 +222,8 @@ const lines: Readonly<Record<string, ReadonlyArray<string>>> = {
 }
 
 const needsSdk = (folder: string) => folder === "mcp-server" && clients.missing().length > 0
-const runnable = Object.keys(exchanges).filter((folder) => !needsSdk(folder))
+const needsRedis = (folder: string) => folder === "fleet" && redisServer.missing
+const runnable = Object.keys(exchanges).filter((folder) => !needsSdk(folder) && !needsRedis(folder))
 
 const assertLines = (stdout: string, expected: ReadonlyArray<string>) => {
   const printed = stdout.split("\n").map((line) => line.trim())
@@ -252,8 +270,26 @@ describe("the command of an example", { concurrent: true, timeout: 300_000 }, ()
       assert.deepStrictEqual(exchangesIn(stdout), exchanges[folder])
       assertLines(stdout, lines[folder] ?? [])
       assert.notMatch(stdout, /eyJ[\w-]{20}/)
+      if (folder !== "fleet") return
+      // A subscription delivers within milliseconds. Without it, the local copies are 2.5 seconds old.
+      const times = Array.from(stdout.matchAll(/process refused the token: (\d+) ms$/gm), ([, time]) => Number(time))
+      assert.lengthOf(times, 2, stdout)
+      for (const time of times) assert.isBelow(time, 10_000)
     })
   }
+
+  it("says what is missing without redis-server: fleet", async () => {
+    const { code, stderr, stdout } = await run(
+      process.execPath,
+      ["--conditions=@effect-oauth2/source", main, "fleet"],
+      {
+        REDIS_SERVER: join(scratchpad, "absent")
+      }
+    )
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /^The example needs redis-server\. Install Redis/)
+    assert.notInclude(stdout, "curl")
+  })
 
   it("prints whole tokens with --serve, and serves until it is stopped", async () => {
     const env = await Effect.runPromise(freePorts)

@@ -379,7 +379,7 @@ describe("TokenIntrospection", () => {
           })
         )
         const refused = (status: number) =>
-          `Warn An introspection request to the authorization server failed. The request for the introspection response at ${issuer}/introspect got status ${status}. The server refused the request. Check clientId, clientSecret and authMethod, and whether this client may introspect tokens. If only some tokens cause it, the server responds so to tokens that it does not know, instead of { "active": false } (RFC 7662 §2.2). {"issuer":"${issuer}","reason":${status},"document":"introspection response","url":"${issuer}/introspect","status":${status}}`
+          `Warn An introspection request to the authorization server failed. The request for the introspection response at ${issuer}/introspect got status ${status}. The server refused the request. Check clientId, clientSecret or clientKey, and authMethod, and whether this client may introspect tokens. If only some tokens cause it, the server responds so to tokens that it does not know, instead of { "active": false } (RFC 7662 §2.2). {"issuer":"${issuer}","reason":${status},"document":"introspection response","url":"${issuer}/introspect","status":${status}}`
         assert.deepStrictEqual(lines, [
           refused(401),
           refused(403),

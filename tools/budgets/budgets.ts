@@ -23,6 +23,9 @@ const exceptions: Readonly<Record<string, Loads>> = {
     "effect-oauth2": { modules: 3, bytes: 122_000 },
     jose: { modules: 46, bytes: 130_000 }
   },
+  // Its route needs the router, the stores and the verifier.
+  "effect-oauth2/BackChannelLogout": { ...fleet, "effect-oauth2": { modules: 11, bytes: 410_000 } },
+  "effect-oauth2/FailureLimit": fleet,
   "effect-oauth2/ReplayStore": fleet,
   "effect-oauth2/Revocations": fleet,
   "effect-oauth2/SharedIntrospection": fleet,
@@ -53,9 +56,10 @@ export const typeBudget: TypeCost = { Instantiations: 76_500, Types: 7_400 }
  * claims and explain refusals, 2.6 kB cache tokens. Less than 40 kB would need a handler without the advice in the log
  * (2 kB) and without `node:crypto` (0.8 kB). The handler adds 21 kB of Effect: its `HttpClient` (7 kB), and `HttpApiEndpoint`, `HttpApiMiddleware` and
  * `HttpApiSchema` with their parts of `Schema`, because a requirement protects both routes and endpoints. esbuild keeps
- * 9 kB more of Effect in the client than rolldown does.
+ * 9 kB more of Effect in the client than rolldown does. The client contains `TokenVerifier.layerByForm` (0.6 kB), because
+ * bundlers keep the static members of a class.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 53_000, ownAndJose: 35_000 },
-  handler: { added: 81_000, ownAndJose: 57_500 }
+  client: { added: 55_000, ownAndJose: 36_500 },
+  handler: { added: 82_000, ownAndJose: 58_500 }
 }

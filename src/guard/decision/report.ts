@@ -10,6 +10,7 @@ import { isSecurityError, type SecurityError } from "../../core/SecurityError.ts
 import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
 import { type Decision, type Facts, logIn, report, Reporter } from "../scheme/decisionLog.ts"
 import { failWith } from "../requirement/refuse.ts"
+import { noteRefusal } from "../scheme/failedAttempts.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof, type Scheme } from "../scheme/scheme.ts"
 
@@ -66,11 +67,13 @@ export const refused = (
 ): Effect.Effect<void> | undefined => {
   const reason = reasonOf(error)
   reporter.count("Refused", reason)
+  const noted = noteRefusal(reason, fiber)
   const log = logOf(reporter, decider, fiber)
-  if (log === undefined && !isTraced(fiber)) return
+  if (log === undefined && !isTraced(fiber)) return noted
   const { decidedBy, endpoint } = decider
   const facts = { outcome: "Refused", reason, detail: detailOf(error), decidedBy, endpoint, token } as const
-  return report(reporter, log, { ...facts, ...details() }, fiber)
+  const reported = report(reporter, log, { ...facts, ...details() }, fiber)
+  return noted === undefined ? reported : Effect.andThen(noted, reported)
 }
 
 /** Returns the details of the refusal with a `SecurityError`. */

@@ -6,7 +6,7 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type Group, groupsIn, hasOnlyGroups } from "../../core/effect/routeContext.ts"
-import type { Json } from "../../core/lib/json.ts"
+import { field, type Json, membersOf } from "../../core/lib/json.ts"
 import type { RequirementPolicy } from "../requirement/policy.ts"
 
 /** A route with everything that wraps it. */
@@ -49,11 +49,21 @@ export const notePublic = (): void => {
   if (current !== undefined) current.isPublic = true
 }
 
-/** Adds fields to the operation. The fields of the inner middleware win. */
+/** Adds fields to the operation, and responses to its responses. What the inner middleware adds wins. */
 export const noteOperation = (fields: Json | undefined): void => {
   if (current === undefined) return
-  current.operation =
-    fields === undefined || current.operation === undefined ? undefined : { ...fields, ...current.operation }
+  const inner = current.operation
+  if (fields === undefined || inner === undefined) {
+    current.operation = undefined
+    return
+  }
+  const [outerResponses, innerResponses] = [field(fields, "responses"), field(inner, "responses")]
+  current.operation = {
+    ...fields,
+    ...inner,
+    ...(outerResponses !== undefined &&
+      innerResponses !== undefined && { responses: { ...membersOf(outerResponses), ...membersOf(innerResponses) } })
+  }
 }
 
 const newNotes = (route: object): Notes => ({

@@ -2,7 +2,7 @@
 import { isReadonlyObject } from "effect/Predicate"
 import type { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 
-export type Unavailable = AuthorizationServerUnavailable["reason"]
+export type Unavailable = Exclude<AuthorizationServerUnavailable["reason"], "StoreUnavailable">
 
 /** The document that the library requested. */
 export type Document = "metadata" | "key set" | "introspection response"

@@ -20,6 +20,7 @@ import { Endpoint } from "./endpoint.ts"
 import { FailingTokens } from "./failingTokens.ts"
 import { type Problem, Reports } from "./reports.ts"
 import { RequestQueue, Ticket } from "./requestQueue.ts"
+import { mediaType, type ReadResponse } from "./signedResponse.ts"
 
 const timeLimit = Duration.seconds(5)
 
@@ -51,6 +52,8 @@ export const make = (options: {
   readonly isIsolated: boolean
   readonly endpoint: Effect.Effect<URL, Failure>
   readonly credentials: Effect.Effect<Credentials, unknown>
+  /** Reads signed responses. `undefined` if the server responds with JSON. */
+  readonly readSigned: ReadResponse | undefined
 }) => {
   const { issuer, reader } = options
   const unavailable = (reason: AuthorizationServerUnavailable["reason"], millis = coolDown) =>
@@ -67,8 +70,11 @@ export const make = (options: {
     Effect.andThen(reports.credentials(cause), Effect.fail<Problem>("Credentials"))
   )
 
+  const { readSigned: read = readJson } = options
+  const accept = options.readSigned === undefined ? "application/json" : mediaType
+
   const request = (url: URL, token: string, { headers, parameters }: RequestParts) =>
-    HttpClientRequest.post(url, { acceptJson: true, headers }).pipe(
+    HttpClientRequest.post(url, { accept, headers }).pipe(
       HttpClientRequest.bodyUrlParams({ token, token_type_hint: "access_token", ...parameters })
     )
 
@@ -76,7 +82,7 @@ export const make = (options: {
     Effect.all([endpoint.url, credentials]).pipe(
       Effect.flatMap(([url, credentials]) =>
         reader(request(url, token, credentials)).pipe(
-          Effect.map(({ text }) => parseText(text)),
+          Effect.flatMap(read),
           Effect.filterOrFail(isAnswer, () => new Failure("BadResponse", { detail: "it has no active member" })),
           Effect.mapError((failure) => failure.of("introspection response", url))
         )
@@ -188,6 +194,8 @@ const textOf = (value: unknown): string => {
   if (typeof text !== "string") throw new TypeError("credentials must contain only strings and redacted strings.")
   return text
 }
+
+const readJson: ReadResponse = ({ text }) => Effect.succeed(parseText(text))
 
 // The only required member of an introspection response (RFC 7662 §2.2).
 const isAnswer = (answer: Claims | undefined): answer is Claims => typeof answer?.["active"] === "boolean"

@@ -68,6 +68,22 @@ export interface Policy extends Pick<
    * be able to choose the identifier of a user as its own (RFC 9068 §5).
    */
   readonly subjectClaims?: readonly [string, ...ReadonlyArray<string>]
+  /**
+   * `true` requests signed responses, and accepts no others (RFC 9701). A signed response proves to your API, and to
+   * your records, what the authorization server said. The issuer must be a URL, because its keys are found by discovery.
+   *
+   * A response must have the media type `application/token-introspection+jwt`, the `typ` `token-introspection+jwt`, a
+   * signature by a key of the issuer, `iss`, `aud`, and an `iat` of the last minute. Any other response is an outage: the
+   * request gets 503. Encrypted responses are not supported.
+   *
+   * @default false
+   */
+  readonly signedResponses?: boolean
+  /**
+   * Value of `aud` in signed responses. It identifies your API at the authorization server.
+   * Default: the `clientId` option. With `credentials`, there is no default.
+   */
+  readonly responseAudience?: string
 }
 
 /**
@@ -88,11 +104,38 @@ export interface ClientSecret {
    * @default "client_secret_basic"
    */
   readonly authMethod?: "client_secret_basic" | "client_secret_post"
+  readonly clientKey?: never
+  readonly clientKeyId?: never
   readonly credentials?: never
 }
 
 /**
- * Custom credentials with which your API authenticates to the authorization server, instead of a `ClientSecret`.
+ * Client ID and private key with which your API authenticates to the authorization server (`private_key_jwt`, RFC 7523
+ * §2.2).
+ *
+ * Each introspection request has a new assertion: its `aud` is the issuer, it is valid for 60 seconds, and its `jti` is
+ * random. Effect's `Clock` gives the time.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface ClientKey {
+  readonly clientId: string
+  /**
+   * Private key with the usage `"sign"`. Its type gives the algorithm: RS256 to PS512, ES256, ES384, ES512 or EdDSA
+   * (Ed25519).
+   */
+  readonly clientKey: CryptoKey
+  /** `kid` of the key at the authorization server. @default none */
+  readonly clientKeyId?: string
+  readonly clientSecret?: never
+  readonly authMethod?: never
+  readonly credentials?: never
+}
+
+/**
+ * Custom credentials with which your API authenticates to the authorization server, instead of a `ClientSecret` or a
+ * `ClientKey`.
  *
  * @category models
  * @since 0.1.0
@@ -102,7 +145,7 @@ export interface OtherCredentials {
    * Effect that runs for each attempt of an introspection request. If it fails, verification fails with
    * `AuthorizationServerUnavailable`, and the log contains the error's name.
    *
-   * **Example** (Sending a signed assertion, RFC 7523 §2.2)
+   * **Example** (Sending an assertion that another service signs, RFC 7523 §2.2)
    *
    * ```ts
    * import { Effect } from "effect"
@@ -122,6 +165,8 @@ export interface OtherCredentials {
   readonly credentials: Effect.Effect<Credentials, unknown>
   readonly clientId?: never
   readonly clientSecret?: never
+  readonly clientKey?: never
+  readonly clientKeyId?: never
   readonly authMethod?: never
 }
 

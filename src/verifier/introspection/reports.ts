@@ -75,7 +75,7 @@ const adviceAbout = (problem: Problem): string => {
     case 400:
     case 401:
     case 403:
-      return `. ${text}. The server refused the request. Check clientId, clientSecret and authMethod, and whether this client may introspect tokens. If only some tokens cause it, the server responds so to tokens that it does not know, instead of { "active": false } (RFC 7662 §2.2).`
+      return `. ${text}. The server refused the request. Check clientId, clientSecret or clientKey, and authMethod, and whether this client may introspect tokens. If only some tokens cause it, the server responds so to tokens that it does not know, instead of { "active": false } (RFC 7662 §2.2).`
   }
   return reason === "BadResponse" ? `. ${text}. Check the endpoint option.` : `. ${text}.`
 }

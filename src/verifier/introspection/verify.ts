@@ -21,7 +21,9 @@ import { RequestIsolation } from "../../core/RequestIsolation.ts"
 import * as outcome from "../report/telemetry.ts"
 import { alwaysValid, frozen, type Rejection } from "../cache/verified.ts"
 import * as responses from "./introspectionResponse.ts"
-import type { ClientSecret, Credentials, OtherCredentials, Policy as Options } from "./options.ts"
+import * as clientAssertion from "./clientAssertion.ts"
+import type { ClientKey, ClientSecret, Credentials, OtherCredentials, Policy as Options } from "./options.ts"
+import * as signedResponse from "./signedResponse.ts"
 import * as introspectionRequest from "./introspectionRequest.ts"
 
 const maxBytes = 512 * 1024
@@ -60,7 +62,9 @@ const unshared: SharedAnswers = {
 }
 
 export const make = Effect.fnUntraced(function* (
-  options: Options & (ClientSecret | OtherCredentials) & TokenCaching,
+  options: Options & (ClientSecret | ClientKey | OtherCredentials) & TokenCaching,
+  /** The keys of the issuer. `undefined` unless the `signedResponses` option is `true`. */
+  keys: Parameters<typeof signedResponse.make>[1] | undefined,
   shared: SharedAnswers = unshared
 ): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, NeedsHttpClient> {
   const httpHosts = yield* requireHttpHosts(options.httpHosts)
@@ -82,7 +86,8 @@ export const make = Effect.fnUntraced(function* (
             httpHosts
           )
         : Effect.succeed(endpoint),
-    credentials: yield* credentialsOf(options)
+    credentials: yield* credentialsOf(options),
+    readSigned: keys === undefined ? undefined : yield* readSignedWith(options, keys, policy)
   })
   const verify = (text: string) =>
     Effect.flatMap(shared.find(text, introspect(text)), (answer) =>
@@ -137,18 +142,46 @@ const requireEndpoint = (value: string, httpHosts: HttpHosts) =>
     url.hash === "" ? Effect.succeed(url) : refuseOption("endpoint", "must not have a fragment.")
   )
 
+const readSignedWith = (
+  { clientId, issuer, responseAudience: audience = clientId }: Options & { readonly clientId?: string },
+  keys: Parameters<typeof signedResponse.make>[1],
+  { claims: { clockTolerance } }: responses.ResponsePolicy
+) =>
+  audience === undefined
+    ? refuseOption("responseAudience", "must be the aud of signed responses, because there is no clientId")
+    : signedResponse.make({ issuer, audience, clockTolerance }, keys)
+
 // JavaScript callers can pass options that contradict the types.
 const credentialsOf = (
-  options: Partial<ClientSecret> | OtherCredentials
+  options: { readonly issuer: string } & (Partial<ClientSecret> | ClientKey | OtherCredentials)
 ): Effect.Effect<Effect.Effect<Credentials, unknown>, ConfigurationError> => {
-  const { authMethod = "client_secret_basic", clientId, clientSecret, credentials } = options
+  const { authMethod = "client_secret_basic", clientId, clientKey, clientKeyId, clientSecret, credentials } = options
   if (credentials !== undefined) {
-    return Effect.isEffect(credentials) && clientId === undefined && clientSecret === undefined
+    return Effect.isEffect(credentials) &&
+      clientId === undefined &&
+      clientSecret === undefined &&
+      clientKey === undefined
       ? Effect.succeed(credentials)
-      : refuseOption("credentials", "must be an effect. Remove clientId and clientSecret if you pass credentials.")
+      : refuseOption(
+          "credentials",
+          "must be an effect. Remove clientId, clientSecret and clientKey if you pass credentials."
+        )
   }
   if (!isVisible(clientId)) {
     return refuseOption("clientId", `must be your API's client ID at the authorization server. ${visibleOnly}`)
+  }
+  if (clientKey !== undefined) {
+    const algorithm = clientAssertion.algorithmOf(clientKey)
+    if (algorithm === undefined || clientSecret !== undefined) {
+      return refuseOption(
+        "clientKey",
+        'must be a private CryptoKey of RSA, EC or Ed25519 with the usage "sign". Remove clientSecret if you pass clientKey.'
+      )
+    }
+    if (clientKeyId !== undefined && (typeof clientKeyId !== "string" || clientKeyId === "")) {
+      return refuseOption("clientKeyId", "must be the kid of the key at the authorization server")
+    }
+    return Effect.succeed(clientAssertion.make(options.issuer, clientId, clientKey, algorithm, clientKeyId))
   }
   const secret = Redacted.isRedacted(clientSecret) ? Redacted.value(clientSecret) : undefined
   if (!isVisible(secret)) return refuseOption("clientSecret", `must be Redacted. ${visibleOnly}`)

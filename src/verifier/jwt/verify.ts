@@ -124,7 +124,7 @@ const refuseAlgorithm = (alg: string, { policy }: Trust): Effect.Effect<never, I
 }
 
 /** Well-formed token, and the issuer that it claims to be from. */
-interface Presented {
+export interface Presented {
   readonly token: string
   readonly parsed: compact.Compact
   readonly trust: Trust
@@ -201,10 +201,23 @@ const trustOf = (parsed: compact.Compact, trusted: ReadonlyArray<Trust>): Trust 
   return trusted.find(({ policy }) => policy.issuerOf(unverified) !== undefined) ?? otherIssuer
 }
 
-const verifyPresented = (
+const verifyPresented = (presented: Presented, check: SignatureCheck): Effect.Effect<Verified, Rejection> =>
+  verifySigned(presented, check, accept)
+
+/** Reads the payload of a token whose signature is verified. */
+export type Accept<A> = (
+  payload: Uint8Array,
+  header: compact.Compact["header"],
+  policy: policies.CheckedPolicy,
+  validity: Validity
+) => Effect.Effect<A, InvalidToken>
+
+/** Verifies the signature of a token with the keys of its issuer, and accepts its payload. */
+export const verifySigned = <A>(
   { parsed, token, trust }: Presented,
-  check: SignatureCheck
-): Effect.Effect<Verified, Rejection> => {
+  check: SignatureCheck,
+  accept: Accept<A>
+): Effect.Effect<A, Rejection> => {
   const { keysOf, availableKeys } = trust
   const { alg, kid } = parsed.header
   const header = { alg, kid }
@@ -252,12 +265,7 @@ const verifyPresented = (
 }
 
 /** Validates signed claims. Only tokens with a valid signature can cause advice in the log. */
-const accept = (
-  payload: Uint8Array,
-  { typ }: compact.Compact["header"],
-  policy: policies.CheckedPolicy,
-  validity: Validity
-): Effect.Effect<Verified, InvalidToken> =>
+const accept: Accept<Verified> = (payload, { typ }, policy, validity) =>
   Effect.clockWith((clock) => {
     const verified = parseObject(payload)
     if (verified === undefined) return refuse(malformed, form.claimsAreMalformed, policy)
