@@ -85,7 +85,7 @@ export const make = Effect.fnUntraced(function* (given: Registration) {
     known === undefined
       ? readMetadata(reader, issuerUrl, issuer, httpHosts).pipe(
           Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new Failure("Timeout")) }),
-          Effect.mapError(({ reason }) => unavailable(reasonOf(reason))),
+          Effect.mapError(({ reason }) => unavailable(reason)),
           Effect.tap((metadata) =>
             Effect.sync(() => {
               known = metadata
@@ -264,10 +264,6 @@ const temporary: ReadonlySet<string> = new Set(["temporarily_unavailable", "serv
 
 const maxRetryAfter = 60_000
 
-/** A request to a server fails for none of the other two reasons. */
-const reasonOf = (reason: Failure["reason"]): TokenUnavailable["reason"] =>
-  reason === "Unspecified" || reason === "StoreUnavailable" ? "BadResponse" : reason
-
 const errorOf = (
   error: unknown,
   issuer: string,
@@ -278,7 +274,7 @@ const errorOf = (
     const asked = readRetryAfter(answered?.retryAfter, now) ?? 1000
     return new TokenUnavailable({ issuer, reason, retryAfter: Duration.millis(Math.min(asked, maxRetryAfter)) })
   }
-  if (error instanceof Failure) return unavailable(reasonOf(error.reason))
+  if (error instanceof Failure) return unavailable(error.reason)
   if (answered !== undefined && (answered.status >= 500 || answered.status === 429)) return unavailable("ServerError")
   const code = errorCodeOf(error)
   if (code !== undefined) {
