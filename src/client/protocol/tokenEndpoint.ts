@@ -85,7 +85,7 @@ export const make = Effect.fnUntraced(function* (given: Registration) {
     known === undefined
       ? readMetadata(reader, issuerUrl, issuer, httpHosts).pipe(
           Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new Failure("Timeout")) }),
-          Effect.mapError(({ reason }) => unavailable(reason)),
+          Effect.mapError(({ reason }) => unavailable(reason === "Unspecified" ? "BadResponse" : reason)),
           Effect.tap((metadata) =>
             Effect.sync(() => {
               known = metadata
@@ -274,7 +274,7 @@ const errorOf = (
     const asked = readRetryAfter(answered?.retryAfter, now) ?? 1000
     return new TokenUnavailable({ issuer, reason, retryAfter: Duration.millis(Math.min(asked, maxRetryAfter)) })
   }
-  if (error instanceof Failure) return unavailable(error.reason)
+  if (error instanceof Failure) return unavailable(error.reason === "Unspecified" ? "BadResponse" : error.reason)
   if (answered !== undefined && (answered.status >= 500 || answered.status === 429)) return unavailable("ServerError")
   const code = errorCodeOf(error)
   if (code !== undefined) {
