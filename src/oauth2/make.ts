@@ -283,6 +283,7 @@ export const make = <
     granted: (...scopes: ReadonlyArray<string>) => proof.all(scheme, scopes),
     grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
     token: proof.all(scheme, []),
+    credential: proof.credential(scheme),
     expiry: proof.expiry(scheme),
     optionalToken: proof.optional(scheme),
     check: (

@@ -25,6 +25,7 @@ import type {
   Verified
 } from "../guard/middleware/securityRequirement.ts"
 import type { IsLiteral, IsUnion } from "../core/lib/types.ts"
+import type { VerifiedCredential } from "../core/verifiedCredential.ts"
 import type { ErrorSchemasByTag } from "../guard/scheme/errorSchemas.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
 
@@ -242,6 +243,36 @@ export interface OAuth2Scheme<
    * ```
    */
   readonly token: Effect.Effect<VerifiedToken<Claims>, never, NeedsToken<Name>>
+
+  /**
+   * Returns the credential of the current request, after this scheme has verified it.
+   *
+   * **When to use**
+   *
+   * Use to exchange the user's token for a token of another API, with `TokenExchange` of `effect-oauth2/client`.
+   *
+   * **Gotchas**
+   *
+   * A token for your API is not for another API (RFC 6750 §5.2). Do not forward it. Dies in tests with `layerTest` or
+   * `layerTestGranted`, because no request has brought a credential.
+   *
+   * **Example** (Exchanging the token of a request)
+   *
+   * ```ts
+   * import { Redacted } from "effect"
+   * import { ClientAuthentication, TokenExchange } from "effect-oauth2/client"
+   * import { auth } from "./auth.ts"
+   *
+   * export const exchange = TokenExchange.make({
+   *   issuer: "https://idp.example.com",
+   *   clientId: "orders",
+   *   authentication: ClientAuthentication.secret(Redacted.make("the secret of orders")),
+   *   subject: auth.credential,
+   *   audience: "https://stock.example.com"
+   * })
+   * ```
+   */
+  readonly credential: Effect.Effect<VerifiedCredential, never, NeedsToken<Name>>
 
   /**
    * Fails with `InvalidToken` when the request's token expires, or when `TokenVerifier.invalidate` is called for it.

@@ -26,11 +26,16 @@ export const add = (text: string): void => {
   for (const listener of listeners.get(text) ?? []) listener()
 }
 
+/** Returns `true` if a token was invalidated after the first `since` invalidations. */
+export const isInvalidated = (text: string, since: number): boolean => {
+  const isForgotten = !last.has(text) && count - since > maxTokens
+  return isForgotten || (last.get(text) ?? 0) > since
+}
+
 /** Completes when a token is invalidated, or at once if that happened after the first `since` invalidations. */
 export const next = (text: string, since: number): Effect.Effect<void> =>
   Effect.callback((resume) => {
-    const isForgotten = !last.has(text) && count - since > maxTokens
-    if (isForgotten || (last.get(text) ?? 0) > since) return resume(Effect.void)
+    if (isInvalidated(text, since)) return resume(Effect.void)
     const listener = () => resume(Effect.void)
     const own = listeners.get(text) ?? new Set()
     listeners.set(text, own.add(listener))
