@@ -29,7 +29,7 @@ const wings: Readonly<Record<string, Wing>> = {
   swaggerUi: { uses: ["core", "openApi"], steps: [] },
   resource: { uses: ["core", "guard"], steps: [] },
   mcp: { uses: ["core", "guard", "oauth2", "resource"], steps: [] },
-  client: { uses: ["core", "verifier"], steps: ["protocol", "cache"] },
+  client: { uses: ["core", "verifier"], steps: ["protocol", "cache", "store"] },
   testing: { uses: ["core", "verifier"], steps: ["lib", "authorizationServer"] }
 }
 

@@ -9,6 +9,7 @@
  * | `TokenRefused` | the authorization server refuses the client or its request | correct the options |
  * | `ReauthenticationRequired` | the user's grant has ended | let the user sign in again |
  * | `ScopesRequired` | the API wants more scopes than the source may ask for | ask the user for consent, or raise the ceiling |
+ * | `TokenStoreError` | the store of the user's tokens does not work | repair the store |
  * | `StepUpRequired` | the API wants a more recent or stronger authentication | let the user sign in again, with these values |
  *
  * No error contains a token, a secret, or text that the server wrote freely.
@@ -42,8 +43,11 @@ import * as Duration from "effect/Duration"
 export class TokenUnavailable extends Data.TaggedError("TokenUnavailable")<{
   /** The issuer that was asked. */
   readonly issuer: string
-  /** The cause. `"ServerError"` is a status of 500 or more, 429, `temporarily_unavailable` or `server_error`. */
-  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "ServerError"
+  /**
+   * The cause. `"ServerError"` is a status of 500 or more, 429, `temporarily_unavailable` or `server_error`. `"Store"`
+   * means that the store of the grant does not work.
+   */
+  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "ServerError" | "Store"
   /** The time until a retry makes sense. */
   readonly retryAfter: Duration.Duration
 }> {
@@ -158,6 +162,31 @@ export class StepUpRequired extends Data.TaggedError("StepUpRequired")<{
 }> {
   override get message(): string {
     return "The API requires another authentication of the user."
+  }
+}
+
+/**
+ * The store of a grant does not work. The grant is unchanged, or the next request for a token writes it again.
+ *
+ * **Example** (Reading the operation)
+ *
+ * ```ts import.meta.vitest
+ * import { ClientError } from "effect-oauth2/client"
+ *
+ * new ClientError.TokenStoreError({ operation: "write", cause: undefined }).message // => "The token store failed: write"
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TokenStoreError extends Data.TaggedError("TokenStoreError")<{
+  /** The operation that failed. */
+  readonly operation: "read" | "write" | "remove" | "lock"
+  /** The error of the store. */
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    return `The token store failed: ${this.operation}`
   }
 }
 

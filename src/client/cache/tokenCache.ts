@@ -159,6 +159,10 @@ export const make = <Key>(options: {
 
   return {
     get,
+    /** Removes every token and every failure. Requests that are running go on. */
+    clear: Effect.sync(() => {
+      for (const entry of entries.values()) Object.assign(entry, { issued: undefined, failure: undefined, failures: 0 })
+    }),
     /** Removes a token, if no newer one has taken its place. */
     forget: (token: ClientToken): Effect.Effect<void> =>
       Effect.sync(() => {
