@@ -9,6 +9,7 @@
  * | `TokenRefused` | the authorization server refuses the client or its request | correct the options |
  * | `ReauthenticationRequired` | the user's grant has ended | let the user sign in again |
  * | `ScopesRequired` | the API wants more scopes than the source may ask for | ask the user for consent, or raise the ceiling |
+ * | `SignInFailed` | the user refused, or did not sign in in time | let the user try again |
  * | `TokenStoreError` | the store of the user's tokens does not work | repair the store |
  * | `StepUpRequired` | the API wants a more recent or stronger authentication | let the user sign in again, with these values |
  *
@@ -187,6 +188,46 @@ export class TokenStoreError extends Data.TaggedError("TokenStoreError")<{
 }> {
   override get message(): string {
     return `The token store failed: ${this.operation}`
+  }
+}
+
+/**
+ * The user did not sign in.
+ *
+ * **Details**
+ *
+ * | reason | meaning |
+ * |---|---|
+ * | `Denied` | the user refused |
+ * | `Expired` | the time limit has passed |
+ * | `Refused` | the authorization server refuses the request, with the code in `error` |
+ * | `BadResponse` | the response is not for this request: another issuer, or a parameter that occurs twice |
+ * | `NoPort` | every port of the options is in use |
+ *
+ * **Example** (Reading the reason)
+ *
+ * ```ts import.meta.vitest
+ * import { ClientError } from "effect-oauth2/client"
+ *
+ * const error = new ClientError.SignInFailed({ issuer: "https://idp.example.com", reason: "Denied" })
+ *
+ * error.message // => "The sign-in at https://idp.example.com failed: Denied"
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SignInFailed extends Data.TaggedError("SignInFailed")<{
+  /** The issuer where the user was to sign in. */
+  readonly issuer: string
+  /** The cause. */
+  readonly reason: "Denied" | "Expired" | "Refused" | "BadResponse" | "NoPort"
+  /** The error code of the response. */
+  readonly error?: string
+}> {
+  override get message(): string {
+    const code = this.error === undefined ? "" : ` (${this.error})`
+    return `The sign-in at ${this.issuer} failed: ${this.reason}${code}`
   }
 }
 
