@@ -17,7 +17,7 @@ const test = (name: string, body: Parameters<typeof testWith>[1], options: TestI
 type App = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest.HttpServerRequest>
 
 /** A machine whose ports are in memory, and a sign-in that waits for the browser. */
-const machine = Effect.gen(function* () {
+const machine = Effect.sync(() => {
   let app: App | undefined
   let isOpen = false
   const shown: Array<string> = []
