@@ -95,7 +95,7 @@ const noUrl =
   "auth.client: a DPoP proof contains the address of the API, which a typed client adds only afterwards. Set the baseUrl option of auth.client."
 
 /** Returns the scopes to ask for, or `undefined` if the wanted scopes are not new or exceed the ceiling. */
-export const widerScopes = (
+const widerScopes = (
   wanted: ReadonlyArray<string>,
   asked: ReadonlyArray<string>,
   ceiling: ReadonlySet<string>

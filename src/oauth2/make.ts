@@ -31,6 +31,7 @@ import * as requiredScopes from "../core/requiredScopes.ts"
 import type { SchemeOf } from "./oauth2Scheme.ts"
 import * as schemes from "../guard/scheme/scheme.ts"
 import * as schemeLayers from "./layers.ts"
+import * as client from "./client.ts"
 import * as layerClient from "./layerClient.ts"
 import { assertScopeTokens } from "../core/scope.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
@@ -300,6 +301,7 @@ export const make = <
     },
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims, flowsOf.resolved),
+    client: client.make(scheme),
     layerClient: layerClient.make(scheme),
     withScopes: (...scopes: ReadonlyArray<string>) => {
       assertRequirable("withScopes", scopes)

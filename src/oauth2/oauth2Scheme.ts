@@ -7,6 +7,7 @@ import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { AccessToken, OptionalAccessToken, VerifiedToken } from "../core/AccessToken.ts"
 import type { BearerToken } from "../core/BearerToken.ts"
 import type { Clause, Item, Requirement } from "../guard/requirement/item.ts"
@@ -25,6 +26,8 @@ import type {
   Verified
 } from "../guard/middleware/securityRequirement.ts"
 import type { IsLiteral, IsUnion } from "../core/lib/types.ts"
+import type { ClientTokens } from "../core/clientToken.ts"
+import type { ClientOptions } from "./client.ts"
 import type { VerifiedCredential } from "../core/verifiedCredential.ts"
 import type { ErrorSchemasByTag } from "../guard/scheme/errorSchemas.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
@@ -663,6 +666,72 @@ export interface OAuth2Scheme<
   readonly layer: <E, R>(
     verifier: Layer.Layer<TokenVerifier, E, R>
   ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E | LayerError, R>
+
+  /**
+   * Layer that gives typed clients a token of a source, with exactly the scopes of each endpoint or procedure.
+   *
+   * **When to use**
+   *
+   * Use for `HttpApiClient` and `RpcClient` of an api with requirements of this scheme. A client does not compile without
+   * the layer of each scheme. With `"anonymous"`, the client sends no token.
+   *
+   * **Details**
+   *
+   * | response | what happens |
+   * |---|---|
+   * | 401 with `invalid_token`, or with a challenge without an error | the token is forgotten, and the request is sent once more |
+   * | 401 `use_dpop_nonce` | the request is sent once more, with the nonce |
+   * | 401 `insufficient_user_authentication` (RFC 9470) | the call fails with `StepUpRequired` |
+   * | 403 `insufficient_scope`, within `ceiling` | the request is sent once more with a token that has these scopes, too |
+   * | 403 `insufficient_scope`, beyond `ceiling` | the call fails with `ScopesRequired` |
+   *
+   * Nested requirements cause one more request at most. A public endpoint gets no token, and neither does a call with its
+   * own `Authorization` header.
+   *
+   * **Gotchas**
+   *
+   * - Of `OAuth2.either`, the client uses the source of the first scheme.
+   * - The client asks for a scope with placeholders of the path. If a scope comes from `scopeOf`, name it in `ceiling`.
+   * - A call of `effect/rpc` is not sent again, because its client shows a middleware no response. It fails with the
+   *   error of the scheme. Call `forget` of the source, and repeat the call.
+   * - The layer ends with its scope. Provide it around the calls, and not only around `HttpApiClient.make`.
+   * - The responses must be those of `"rfc6750"`, because FastAPI's form has no `insufficient_scope`.
+   *
+   * **Example** (Calling a protected api from a worker)
+   *
+   * ```ts
+   * import { Effect, Layer, Redacted } from "effect"
+   * import { FetchHttpClient } from "effect/http"
+   * import { HttpApi, HttpApiClient, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+   * import { ClientAuthentication, ClientCredentials } from "effect-oauth2/client"
+   * import { auth } from "./auth.ts"
+   *
+   * const Api = HttpApi.make("api")
+   *   .add(HttpApiGroup.make("items").add(HttpApiEndpoint.get("list", "/items")))
+   *   .middleware(auth.require("items:read"))
+   *
+   * const Client = auth.client(
+   *   ClientCredentials.make({
+   *     issuer: "https://idp.example.com",
+   *     clientId: "worker",
+   *     authentication: ClientAuthentication.secret(Redacted.make("the worker's secret"))
+   *   })
+   * )
+   *
+   * export const list = Effect.gen(function* () {
+   *   const { items } = yield* HttpApiClient.make(Api, { baseUrl: "https://api.example.com" })
+   *   return yield* items.list()
+   * }).pipe(Effect.provide(Client.pipe(Layer.provideMerge(FetchHttpClient.layer))))
+   * ```
+   */
+  readonly client: <E = never, R = never>(
+    source: ClientTokens | Effect.Effect<ClientTokens, E, R> | "anonymous",
+    options?: ClientOptions
+  ) => Layer.Layer<
+    RpcMiddleware.ForClient<Authentication<Name>> | HttpApiMiddleware.ForClient<Authentication<Name>>,
+    E,
+    Exclude<R, Scope.Scope>
+  >
 
   /**
    * Creates the layer that sends a token with each request of a typed client, for `RpcClient` and `HttpApiClient`.

@@ -61,7 +61,7 @@ for (const [name, transport] of Object.entries(transports)) {
   )(`a requirement around the route of an RpcServer over ${name}`, (it) => {
     const client = (token: string) =>
       Effect.flatMap(Layer.build(Layer.fresh(transport({ authorization: `Bearer ${token}` }))), (context) =>
-        Effect.provide(RpcClient.make(Procedures), context)
+        Effect.provide(RpcClient.make(Procedures), [auth.client("anonymous"), Layer.succeedContext(context)])
       )
 
     it.effect("proves the scopes of the connection to handlers, whatever token a message claims", () =>

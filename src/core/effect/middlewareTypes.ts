@@ -1,3 +1,4 @@
+import type { RequestError } from "../clientErrors.ts"
 import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
 
@@ -5,13 +6,13 @@ import type * as Schema from "effect/Schema"
  * The types that `HttpApi` reads from the identifier of a middleware. Effect does not export the name of this property,
  * and a middleware whose identifier is an interface must declare it.
  */
-export interface MiddlewareTypes<Provides, Requires, Errors> {
+export interface MiddlewareTypes<Provides, Requires, Errors, ForClient extends boolean = false> {
   readonly "~effect/http-api/HttpApiMiddleware": {
     readonly provides: Provides
     readonly requires: Requires
     readonly error: Errors
-    readonly clientError: never
-    readonly requiredForClient: false
+    readonly clientError: RequestError
+    readonly requiredForClient: ForClient
   }
 }
 
@@ -21,15 +22,15 @@ export interface RpcMiddlewareTypes<Provides, Requires, Error extends Schema.Top
     readonly provides: Provides
     readonly requires: Requires
     readonly error: Error
-    readonly clientError: never
+    readonly clientError: RequestError
   }
 }
 
 /** The members that `effect/rpc` reads from the key of a middleware. */
-export interface RpcMiddlewareKey<Error extends Schema.Top> {
+export interface RpcMiddlewareKey<Error extends Schema.Top, ForClient extends boolean = false> {
   readonly "~effect/rpc/RpcMiddleware": RpcMiddleware.TypeId
   /** The schema of the errors, which `RpcClient` decodes. */
   readonly error: Error
-  readonly requiredForClient: false
-  readonly "~ClientError": never
+  readonly requiredForClient: ForClient
+  readonly "~ClientError": ForClient extends true ? RequestError : never
 }

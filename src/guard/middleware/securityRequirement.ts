@@ -130,7 +130,8 @@ export interface Requires<in out Name extends string, Provides, E, R>
     MiddlewareTypes<
       Provides | PublicMark,
       Exclude<R, HttpRouter.Provided>,
-      readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])]
+      readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])],
+      true
     > {}
 
 /**
@@ -160,7 +161,8 @@ export interface RpcRequirement<Name extends string, Provides, E = never, R = ne
       Name extends string ? Missing<SchemeSentence<Name>> & RpcRequires<Name, Provides, E, R> : never,
       RpcMiddleware.RpcMiddleware<Provides, SecurityError | E, R>
     >,
-    RpcMiddlewareKey<Schema.Codec<SecurityError | E, unknown>> {}
+    // A client of OAuth2.either would need a layer of both schemes in one, so the compiler does not ask for it.
+    RpcMiddlewareKey<Schema.Codec<SecurityError | E, unknown>, IsUnion<Name> extends true ? false : true> {}
 
 // AuthenticationsOf<"OAuth2"> -> never; AuthenticationsOf<"A" | "B"> -> NeedsAuthentication<"A" | "B">. `effect/rpc`
 // finds one scheme by its key. The guard finds the others in the context of the handlers.
