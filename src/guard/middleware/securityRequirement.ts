@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../../core/AccessToken.ts"
 import type { BearerToken } from "../../core/BearerToken.ts"
+import type { RequestError } from "../../core/clientErrors.ts"
 import type { MiddlewareTypes, RpcMiddlewareKey, RpcMiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
 import type { IsUnion, Listed } from "../../core/lib/types.ts"
 import type { Missing } from "../../core/missing.ts"
@@ -131,7 +132,8 @@ export interface Requires<in out Name extends string, Provides, E, R>
       Provides | PublicMark,
       Exclude<R, HttpRouter.Provided>,
       readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])],
-      true
+      true,
+      RequestError
     > {}
 
 /**
@@ -146,7 +148,8 @@ export interface RpcRequires<in out Name extends string, Provides, E, R>
     RpcMiddlewareTypes<
       Provides,
       Exclude<R, HttpServerRequest | Scope.Scope>,
-      Schema.Codec<SecurityError | E, unknown>
+      Schema.Codec<SecurityError | E, unknown>,
+      RequestError
     > {}
 
 /**
@@ -162,7 +165,11 @@ export interface RpcRequirement<Name extends string, Provides, E = never, R = ne
       RpcMiddleware.RpcMiddleware<Provides, SecurityError | E, R>
     >,
     // A client of OAuth2.either would need a layer of both schemes in one, so the compiler does not ask for it.
-    RpcMiddlewareKey<Schema.Codec<SecurityError | E, unknown>, IsUnion<Name> extends true ? false : true> {}
+    RpcMiddlewareKey<
+      Schema.Codec<SecurityError | E, unknown>,
+      IsUnion<Name> extends true ? false : true,
+      RequestError
+    > {}
 
 // AuthenticationsOf<"OAuth2"> -> never; AuthenticationsOf<"A" | "B"> -> NeedsAuthentication<"A" | "B">. `effect/rpc`
 // finds one scheme by its key. The guard finds the others in the context of the handlers.
