@@ -71,9 +71,7 @@ export const make =
     if (source === "anonymous")
       return Layer.succeedContext(provide(({ next, request }: Call) => next(request as never)))
     const made: Effect.Effect<ClientTokens, E, R> = Effect.isEffect(source) ? source : Effect.succeed(source)
-    return Layer.effectContext(
-      Effect.map(made, (tokens) => provide(middlewareOf(scheme, tokens, options)))
-    ) as Layer.Layer<never, E, Exclude<R, Scope.Scope>>
+    return Layer.effectContext(Effect.map(made, (tokens) => provide(middlewareOf(scheme, tokens, options))))
   }
 
 const middlewareOf = (scheme: Scheme, tokens: ClientTokens, options: ClientOptions): Middleware => {
