@@ -43,7 +43,7 @@ const wings: Readonly<Record<string, Wing>> = {
   mcp: { uses: ["core", "guard", "oauth2", "resource"], steps: [] },
   logout: { uses: ["core", "stores", "verifier", "guard"], steps: [] },
   limit: { uses: ["core", "stores", "guard"], steps: [] },
-  client: { uses: ["core", "verifier"], steps: ["protocol", "cache"] },
+  client: { uses: ["core", "verifier"], steps: ["protocol", "cache", "store"] },
   testing: { uses: ["core", "verifier"], steps: ["lib", "authorizationServer"] }
 }
 

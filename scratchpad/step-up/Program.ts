@@ -60,7 +60,7 @@ const client = (token: string) =>
   Effect.map(
     HttpApiClient.make(Api, { transformClient: HttpClient.mapRequest(HttpClientRequest.bearerToken(token)) }),
     ({ payments }) => payments
-  )
+  ).pipe(Effect.provide(auth.client("anonymous")))
 
 /** Tells `print` what the client does and receives. */
 export const program = (print: (line: string) => Effect.Effect<void>) =>

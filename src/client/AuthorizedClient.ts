@@ -30,18 +30,15 @@ import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
-import * as Stream from "effect/Stream"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import { httpClient, type NeedsHttpClient } from "../core/missing.ts"
 import { refuseOption } from "../core/refuseOption.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
+import * as sender from "../core/sendWithToken.ts"
 import { requireHttpHosts, requireSecureUrl } from "../core/url.ts"
-import { type RequestError, ScopesRequired, StepUpRequired } from "./ClientError.ts"
-import * as challenges from "./protocol/challenges.ts"
-import { type ClientToken, TokenSource } from "./TokenSource.ts"
+import type { RequestError } from "./ClientError.ts"
+import { TokenSource } from "./TokenSource.ts"
 
 /**
  * Options for `AuthorizedClient`.
@@ -107,14 +104,8 @@ export const make = (
     }
     if (origins.size === 0) return yield* refuseOption("origins", "must name the origins that may have the token")
     const source = yield* TokenSource
-    const ceiling = new Set(options.ceiling)
-    // Both are bounded by the number of origins in the options.
-    const widened = new Map<string, ReadonlyArray<string>>()
-    const nonces = new Map<string, string>()
-    const tokenFor = (origin: string) => {
-      const scopes = widened.get(origin) ?? options.scopes
-      return source.get(scopes === undefined ? {} : { scopes })
-    }
+    // The places are origins of the options, which bounds what the sender remembers.
+    const sendWithToken = sender.make(source, new Set(options.ceiling))
 
     const base = yield* httpClient
     const requestInit = {
@@ -123,63 +114,12 @@ export const make = (
     } as const
     const send = (request: HttpClientRequest.HttpClientRequest) => base.postprocess(Effect.succeed(request))
 
-    const sendWith = Effect.fnUntraced(function* (
-      request: HttpClientRequest.HttpClientRequest,
-      url: URL,
-      token: ClientToken
-    ) {
-      const headers = { authorization: `${token.type} ${Redacted.value(token.value)}` }
-      const proof = yield* token.proof?.({ method: request.method, url, nonce: nonces.get(url.origin) }) ?? noProof
-      const response = yield* send(
-        HttpClientRequest.setHeaders(request, proof === undefined ? headers : { ...headers, dpop: proof })
-      )
-      const nonce = response.headers["dpop-nonce"]
-      if (nonce !== undefined && nonce.length <= maxNonceLength) nonces.set(url.origin, nonce)
-      return response
-    })
-
-    const run = Effect.fnUntraced(function* (request: HttpClientRequest.HttpClientRequest) {
+    const run = (request: HttpClientRequest.HttpClientRequest) => {
       const url = Option.getOrUndefined(HttpClientRequest.toUrl(request))
-      if (url === undefined || !origins.has(url.origin) || Headers.has(request.headers, "authorization")) {
-        return yield* send(request)
-      }
-      const token = yield* tokenFor(url.origin)
-      const response = yield* sendWith(request, url, token)
-      const answer = yield* answerTo(response, token, nonces.has(url.origin))
-      if (answer === undefined) return response
-      const again = yield* nextTry(answer, token, url.origin)
-      if (again === undefined || !isReplayable(request)) return response
-      yield* discard(response)
-      const second = yield* sendWith(request, url, again.token)
-      // The wider token was accepted, so the next requests start with it.
-      if (again.scopes !== undefined && second.status !== 401 && second.status !== 403) {
-        widened.set(url.origin, again.scopes)
-      }
-      return second
-    })
-
-    /** Returns the token of the second try, or `undefined` if there is none. */
-    const nextTry = Effect.fnUntraced(function* (answer: Answer, token: ClientToken, origin: string) {
-      switch (answer._tag) {
-        case "Nonce":
-          return { token, scopes: undefined }
-        case "Refused": {
-          yield* source.forget(token)
-          const fresh = yield* tokenFor(origin)
-          // A source with one token has no other.
-          return fresh === token ? undefined : { token: fresh, scopes: undefined }
-        }
-        case "Scopes": {
-          const asked = widened.get(origin) ?? options.scopes ?? Array.from(token.scopes)
-          const isNew = answer.scopes.some((scope) => !asked.includes(scope))
-          if (!isNew || !answer.scopes.every((scope) => ceiling.has(scope) || asked.includes(scope))) {
-            return yield* Effect.fail(new ScopesRequired({ scopes: answer.scopes }))
-          }
-          const scopes = Array.from(new Set([...asked, ...answer.scopes]))
-          return { token: yield* source.get({ scopes }), scopes }
-        }
-      }
-    })
+      return url === undefined || !origins.has(url.origin) || Headers.has(request.headers, "authorization")
+        ? send(request)
+        : sendWithToken({ request, url, place: url.origin, scopes: options.scopes, send })
+    }
 
     return HttpClient.makeWith(
       (request: Effect.Effect<HttpClientRequest.HttpClientRequest, HttpClientError>) =>
@@ -190,60 +130,3 @@ export const make = (
       base.preprocess
     )
   })
-
-type Answer =
-  | { readonly _tag: "Refused" }
-  | { readonly _tag: "Nonce" }
-  | { readonly _tag: "Scopes"; readonly scopes: ReadonlyArray<string> }
-
-const noProof = Effect.undefined
-
-// The nonce of a server is kept, and sent with each proof.
-const maxNonceLength = 1024
-
-/** Reads what the API says about the token. `undefined` means that the token is not the cause. */
-const answerTo = (
-  { headers, status }: HttpClientResponse,
-  { type }: ClientToken,
-  hasNonce: boolean
-): Effect.Effect<Answer | undefined, StepUpRequired> => {
-  if (status !== 401 && status !== 403) return Effect.undefined
-  // A 401 of a proxy has a challenge of another scheme.
-  const challenge = challenges
-    .parse(headers["www-authenticate"] ?? "")
-    .find(({ scheme }) => scheme === type.toLowerCase())
-  if (challenge === undefined) return Effect.undefined
-  const { parameters } = challenge
-  const scopes = words(parameters.get("scope"))
-  switch (parameters.get("error")) {
-    case undefined:
-    case "invalid_token":
-      return status === 401 ? Effect.succeed<Answer>({ _tag: "Refused" }) : Effect.undefined
-    case "use_dpop_nonce":
-      return hasNonce ? Effect.succeed<Answer>({ _tag: "Nonce" }) : Effect.undefined
-    case "insufficient_scope":
-      return scopes.length > 0 ? Effect.succeed<Answer>({ _tag: "Scopes", scopes }) : Effect.undefined
-    case "insufficient_user_authentication": {
-      const maxAge = parameters.get("max_age") ?? ""
-      return Effect.fail(
-        new StepUpRequired({
-          acrValues: words(parameters.get("acr_values")),
-          maxAge: /^\d{1,10}$/.test(maxAge) ? Number(maxAge) : undefined,
-          scopes
-        })
-      )
-    }
-    default:
-      return Effect.undefined
-  }
-}
-
-const words = (value: string | undefined): ReadonlyArray<string> =>
-  value === undefined ? [] : value.split(" ").filter((word) => /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(word))
-
-/** A stream is used up by the first try. */
-const isReplayable = ({ body }: HttpClientRequest.HttpClientRequest): boolean =>
-  body._tag === "Empty" || body._tag === "Uint8Array" || body._tag === "FormData"
-
-/** Frees the connection of a response that is not read. */
-const discard = ({ stream }: HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 16)))

@@ -74,6 +74,7 @@ export type {
   Verified
 } from "../guard/middleware/securityRequirement.ts"
 export type { Missing } from "../core/missing.ts"
+export type { VerifiedCredential } from "../core/verifiedCredential.ts"
 export type { Implications, ImpliedBy, WildcardOf, Wildcards } from "../guard/scheme/implication.ts"
 export type { DpopSupport, Grants, OAuth2Scheme, TestToken } from "./oauth2Scheme.ts"
 export type { Options, RequiredOptions } from "./options.ts"

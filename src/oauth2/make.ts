@@ -32,6 +32,7 @@ import * as requiredScopes from "../core/requiredScopes.ts"
 import type { SchemeOf } from "./oauth2Scheme.ts"
 import * as schemes from "../guard/scheme/scheme.ts"
 import * as schemeLayers from "./layers.ts"
+import * as client from "./client.ts"
 import * as layerClient from "./layerClient.ts"
 import { assertScopeTokens } from "../core/scope.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
@@ -349,6 +350,7 @@ export const make = <
     granted: (...items: ReadonlyArray<Item>) => proof.all(scheme, items.map(requirements.ofItem)),
     grantedAny: (...scopes: ReadonlyArray<string>) => proof.any(scheme, scopes),
     token: proof.all(scheme, []),
+    credential: proof.credential(scheme),
     expiry: proof.expiry(scheme),
     optionalToken: proof.optional(scheme),
     check: (
@@ -365,6 +367,7 @@ export const make = <
     },
     ...authorize.make(scheme),
     ...schemeLayers.make(scheme, options.claims, flowsOf.resolved),
+    client: client.make(scheme),
     layerClient: layerClient.make(scheme),
     withScopes: (...scopes: ReadonlyArray<string>) => {
       assertRequirable("withScopes", scopes)

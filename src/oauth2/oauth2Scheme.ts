@@ -8,6 +8,7 @@ import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { AccessToken, AuthorizationDetail, OptionalAccessToken, VerifiedToken } from "../core/AccessToken.ts"
 import type { Confirmation } from "../core/confirmation.ts"
 import type { BearerToken } from "../core/BearerToken.ts"
@@ -27,6 +28,9 @@ import type {
   Verified
 } from "../guard/middleware/securityRequirement.ts"
 import type { IsLiteral, IsUnion } from "../core/lib/types.ts"
+import type { ClientTokens } from "../core/clientToken.ts"
+import type { ClientOptions } from "./client.ts"
+import type { VerifiedCredential } from "../core/verifiedCredential.ts"
 import type { ErrorSchemasByTag } from "../guard/scheme/errorSchemas.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
 
@@ -272,6 +276,36 @@ export interface OAuth2Scheme<
    * ```
    */
   readonly token: Effect.Effect<VerifiedToken<Claims>, never, NeedsToken<Name>>
+
+  /**
+   * Returns the credential of the current request, after this scheme has verified it.
+   *
+   * **When to use**
+   *
+   * Use to exchange the user's token for a token of another API, with `TokenExchange` of `effect-oauth2/client`.
+   *
+   * **Gotchas**
+   *
+   * A token for your API is not for another API (RFC 6750 §5.2). Do not forward it. Dies in tests with `layerTest` or
+   * `layerTestGranted`, because no request has brought a credential.
+   *
+   * **Example** (Exchanging the token of a request)
+   *
+   * ```ts
+   * import { Redacted } from "effect"
+   * import { ClientAuthentication, TokenExchange } from "effect-oauth2/client"
+   * import { auth } from "./auth.ts"
+   *
+   * export const exchange = TokenExchange.make({
+   *   issuer: "https://idp.example.com",
+   *   clientId: "orders",
+   *   authentication: ClientAuthentication.secret(Redacted.make("the secret of orders")),
+   *   subject: auth.credential,
+   *   audience: "https://stock.example.com"
+   * })
+   * ```
+   */
+  readonly credential: Effect.Effect<VerifiedCredential, never, NeedsToken<Name>>
 
   /**
    * Fails with `InvalidToken` when the request's token expires, or when `TokenVerifier.invalidate` is called for it.
@@ -662,6 +696,72 @@ export interface OAuth2Scheme<
   readonly layer: <E, R>(
     verifier: Layer.Layer<TokenVerifier, E, R>
   ) => Layer.Layer<Authentication<Name> | PublicEndpoint, E | LayerError, R | LayerServices>
+
+  /**
+   * Layer that gives typed clients a token of a source, with exactly the scopes of each endpoint or procedure.
+   *
+   * **When to use**
+   *
+   * Use for `HttpApiClient` and `RpcClient` of an api with requirements of this scheme. A client does not compile without
+   * the layer of each scheme. With `"anonymous"`, the client sends no token.
+   *
+   * **Details**
+   *
+   * | response | what happens |
+   * |---|---|
+   * | 401 with `invalid_token`, or with a challenge without an error | the token is forgotten, and the request is sent once more |
+   * | 401 `use_dpop_nonce` | the request is sent once more, with the nonce |
+   * | 401 `insufficient_user_authentication` (RFC 9470) | the call fails with `StepUpRequired` |
+   * | 403 `insufficient_scope`, within `ceiling` | the request is sent once more with a token that has these scopes, too |
+   * | 403 `insufficient_scope`, beyond `ceiling` | the call fails with `ScopesRequired` |
+   *
+   * Nested requirements cause one more request at most. A public endpoint gets no token, and neither does a call with its
+   * own `Authorization` header.
+   *
+   * **Gotchas**
+   *
+   * - Of `OAuth2.either`, the client uses the source of the first scheme.
+   * - The client asks for a scope with placeholders of the path. If a scope comes from `scopeOf`, name it in `ceiling`.
+   * - A call of `effect/rpc` is not sent again, because its client shows a middleware no response. It fails with the
+   *   error of the scheme. Call `forget` of the source, and repeat the call.
+   * - The layer ends with its scope. Provide it around the calls, and not only around `HttpApiClient.make`.
+   * - The responses must be those of `"rfc6750"`, because FastAPI's form has no `insufficient_scope`.
+   *
+   * **Example** (Calling a protected api from a worker)
+   *
+   * ```ts
+   * import { Effect, Layer, Redacted } from "effect"
+   * import { FetchHttpClient } from "effect/http"
+   * import { HttpApi, HttpApiClient, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+   * import { ClientAuthentication, ClientCredentials } from "effect-oauth2/client"
+   * import { auth } from "./auth.ts"
+   *
+   * const Api = HttpApi.make("api")
+   *   .add(HttpApiGroup.make("items").add(HttpApiEndpoint.get("list", "/items")))
+   *   .middleware(auth.require("items:read"))
+   *
+   * const Client = auth.client(
+   *   ClientCredentials.make({
+   *     issuer: "https://idp.example.com",
+   *     clientId: "worker",
+   *     authentication: ClientAuthentication.secret(Redacted.make("the worker's secret"))
+   *   })
+   * )
+   *
+   * export const list = Effect.gen(function* () {
+   *   const { items } = yield* HttpApiClient.make(Api, { baseUrl: "https://api.example.com" })
+   *   return yield* items.list()
+   * }).pipe(Effect.provide(Client.pipe(Layer.provideMerge(FetchHttpClient.layer))))
+   * ```
+   */
+  readonly client: <E = never, R = never>(
+    source: ClientTokens | Effect.Effect<ClientTokens, E, R> | "anonymous",
+    options?: ClientOptions
+  ) => Layer.Layer<
+    RpcMiddleware.ForClient<Authentication<Name>> | HttpApiMiddleware.ForClient<Authentication<Name>>,
+    E,
+    Exclude<R, Scope.Scope>
+  >
 
   /**
    * Creates the layer that sends a token with each request of a typed client, for `RpcClient` and `HttpApiClient`.

@@ -74,7 +74,7 @@ for (const { app, name, transport } of cases) {
   )(name, (it) => {
     const client = (token: string) =>
       Effect.flatMap(Layer.build(Layer.fresh(transport({ authorization: `Bearer ${token}` }))), (context) =>
-        Effect.provide(RpcClient.make(Procedures), context)
+        Effect.provide(RpcClient.make(Procedures), [auth.client("anonymous"), Layer.succeedContext(context)])
       )
 
     it.effect("proves the scopes of the connection to handlers, whatever token a message claims", () =>

@@ -162,9 +162,13 @@ const serverLayer = HttpRouter.serve(App, { disableLogger: true, disableListenLo
   Layer.provideMerge(verifierLayer)
 )
 
+const anonymous = Layer.merge(auth.client("anonymous"), keys.client("anonymous"))
+
 /** Returns a client that stays connected until the end of the test. */
 const connect = <E, R>(protocol: Layer.Layer<RpcClient.Protocol, E, R>) =>
-  Effect.flatMap(Layer.build(Layer.fresh(protocol)), (context) => Effect.provide(RpcClient.make(Procedures), context))
+  Effect.flatMap(Layer.build(Layer.fresh(protocol)), (context) =>
+    Effect.provide(RpcClient.make(Procedures), context).pipe(Effect.provide(anonymous))
+  )
 
 for (const [name, transport] of Object.entries(transports)) {
   layer(serverLayer)(`a requirement on a procedure over ${name}`, (it) => {
@@ -410,7 +414,11 @@ layer(serverLayer)("layerClient", (it) => {
     Effect.gen(function* () {
       const { Key } = yield* Effect.provide(
         RpcClient.make(Procedures),
-        Layer.merge(transports.HTTP(), keys.layerClient({ token: Effect.succeed(Redacted.make("robot")) }))
+        Layer.mergeAll(
+          transports.HTTP(),
+          auth.client("anonymous"),
+          keys.layerClient({ token: Effect.succeed(Redacted.make("robot")) })
+        )
       )
       assert.strictEqual(yield* Key(), "robot")
     })
@@ -432,7 +440,8 @@ describe("a requirement on a procedure without HTTP", () => {
     Effect.provide(
       RpcTest.makeClient(Procedures),
       Handlers.pipe(
-        Layer.provideMerge([Layer.succeed(Between, (effect) => effect), authentication, keys.layer(verifierLayer)])
+        Layer.provideMerge([Layer.succeed(Between, (effect) => effect), authentication, keys.layer(verifierLayer)]),
+        Layer.merge(anonymous)
       )
     )
 

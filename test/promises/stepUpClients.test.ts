@@ -61,7 +61,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
           transformClient: HttpClient.mapRequest(HttpClientRequest.bearerToken("alice~read"))
         })
         assert.deepStrictEqual(facts(yield* Effect.flip(items.pay())), received)
-      }).pipe(Effect.provide(served))
+      }).pipe(Effect.provide(scheme.client("anonymous")), Effect.provide(served))
     )
   })
 }
@@ -88,7 +88,10 @@ describe("a procedure", () => {
       it.effect(`sends the values to a client over ${name}`, () =>
         Effect.gen(function* () {
           const context = yield* Layer.build(Layer.fresh(transport()))
-          const { Pay } = yield* Effect.provide(RpcClient.make(Procedures), context)
+          const { Pay } = yield* RpcClient.make(Procedures).pipe(
+            Effect.provide(auth.client("anonymous")),
+            Effect.provide(context)
+          )
           assert.deepStrictEqual(facts(yield* Effect.flip(Pay(undefined, bearer("alice~read")))), received)
         })
       )

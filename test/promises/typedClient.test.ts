@@ -59,7 +59,8 @@ const serverOf = (responses: Challenge.Responses) => {
     users.layer(new Verifier({ none: [], a: ["a"], ab: ["a", "b"], suspended: ["a"] }).layer),
     partners.layer(new Verifier({ y: [] }).layer)
   )
-  return { Api, Items, Authentication }
+  const Anonymous = Layer.merge(users.client("anonymous"), partners.client("anonymous"))
+  return { Api, Items, Authentication, Anonymous }
 }
 
 type Server = ReturnType<typeof serverOf>
@@ -79,9 +80,11 @@ const authorization = (value: string | undefined) =>
   )
 
 const clientOf =
-  ({ Api }: Server) =>
+  ({ Anonymous, Api }: Server) =>
   (value?: string) =>
-    Effect.map(HttpApiClient.make(Api, { transformClient: authorization(value) }), ({ items }) => items)
+    Effect.map(HttpApiClient.make(Api, { transformClient: authorization(value) }), ({ items }) => items).pipe(
+      Effect.provide(Anonymous)
+    )
 
 for (const responses of ["fastapi", "rfc6750"] as const) {
   const server = serverOf(responses)
@@ -256,7 +259,7 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
 
     it.effect("receives the same errors in memory (HttpApiTest)", () =>
       Effect.gen(function* () {
-        const { items } = yield* HttpApiTest.groups(server.Api, ["items"])
+        const { items } = yield* HttpApiTest.groups(server.Api, ["items"]).pipe(Effect.provide(server.Anonymous))
         assert.strictEqual(yield* items.optional(), "anyone")
         const missing = yield* Effect.flip(items.both())
         assert.instanceOf(missing, SecurityError.NotAuthenticated)

@@ -119,7 +119,7 @@ layer(
 
   it.effect("reach a typed client of an HttpApi", () =>
     Effect.gen(function* () {
-      const { items } = yield* HttpApiClient.make(Api)
+      const { items } = yield* Effect.provide(HttpApiClient.make(Api), users.client("anonymous"))
       const error = yield* Effect.flip(items.list())
       assert.strictEqual(error._tag, "NotAuthenticated")
       assert.strictEqual("challenge" in error ? error.challenge : "", `Bearer realm="Users", scope="a", ${metadata}`)

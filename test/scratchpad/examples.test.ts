@@ -173,7 +173,8 @@ const exchanges: Readonly<Record<string, ReadonlyArray<string>>> = {
   "mcp-server": [],
   websocket: [],
   testing: [],
-  "domain-grants": []
+  "domain-grants": [],
+  cli: []
 }
 
 const of = (outcome: string, reason: string, client = "oauth2.client_id=test-client ") =>
@@ -218,7 +219,21 @@ const lines: Readonly<Record<string, ReadonlyArray<string>>> = {
   "mcp-server": ["The user grants mcp files:write.", 'list_files: ["a.txt"]'],
   websocket: ["closed: 4401 get a new token", "closed: 4408 send the token first"],
   testing: ["  Tests  7 passed (7)"],
-  "domain-grants": ["payroll deposits 1000", "the balance is 1000"]
+  "domain-grants": ["payroll deposits 1000", "the balance is 1000"],
+  cli: [
+    "$ items whoami",
+    "You are not signed in. Run: items login",
+    "$ items login",
+    "You are signed in.",
+    `The mode of the file is ${process.platform === "win32" ? "666" : "600"}.`,
+    "You are demo.",
+    "You are signed out.",
+    "You are not signed in. Run: items login",
+    "$ items login --device",
+    "You are signed in.",
+    "You are demo.",
+    "You are signed out."
+  ]
 }
 
 const needsSdk = (folder: string) => folder === "mcp-server" && clients.missing().length > 0

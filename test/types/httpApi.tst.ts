@@ -184,7 +184,8 @@ describe("a check's errors and services", () => {
       Extract<Effect.Error<ReturnType<Client["items"]["remove"]>>, { readonly _tag: "Suspended" }>
     >().type.toBe<Suspended>()
     expect<Effect.Services<ReturnType<Client["items"]["remove"]>>>().type.toBe<never>()
-    expect(HttpApiClient.make(Api)).type.toBe<Effect.Effect<Client, never, HttpClient>>()
+    const client = Effect.provide(HttpApiClient.make(Api), auth.client("anonymous"))
+    expect(client).type.toBe<Effect.Effect<Client, never, HttpClient>>()
     expect<HttpClientError>().type.toBeAssignableTo<Effect.Error<ReturnType<Client["items"]["remove"]>>>()
   })
 

@@ -4,6 +4,7 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiEndpoint } from "effect/http-api"
 import { Rpc, RpcClient, type RpcClientError, RpcGroup, type RpcSerialization, RpcServer } from "effect/rpc"
 import { AccessToken, OAuth2, OptionalAccessToken, Requirement, type SecurityError } from "effect-oauth2"
+import type { ClientError } from "effect-oauth2/client"
 import { describe, expect, test } from "tstyche"
 import { auth, fromContext, implying, type NeedsGrant, type NeedsScheme, partners } from "./support.ts"
 
@@ -79,7 +80,7 @@ describe("a procedure with a requirement", () => {
 
   test("needs the layer of the scheme, and nothing else", () => {
     expect<Extract<Layer.Services<typeof server>, OAuth2.Authentication<"OAuth2">>>().type.toBeAssignableTo<
-      OAuth2.Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))">
+      OAuth2.Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … }))), and in a client: Effect.provide(auth.client(source))">
     >()
     const complete = Layer.provide(server, auth.layer(fromContext))
     expect<Exclude<Layer.Services<typeof complete>, import("effect-oauth2").TokenVerifier>>().type.toBe<
@@ -90,7 +91,7 @@ describe("a procedure with a requirement", () => {
   test("gives the client the errors of the scheme and of the checks", () => {
     const error = Effect.flatMap(RpcClient.make(group), (client) => Effect.flip(client.Get()))
     expect<Effect.Success<typeof error>>().type.toBe<
-      SecurityError.SecurityError | TooOld | RpcClientError.RpcClientError
+      SecurityError.SecurityError | TooOld | RpcClientError.RpcClientError | ClientError.RequestError
     >()
   })
 

@@ -17,6 +17,8 @@ export interface Issued {
   readonly token: ClientToken
   /** Milliseconds since 1970. */
   readonly sentAt: number
+  /** Returns `false` once the token must not be used any more, for another reason than its age. */
+  readonly isCurrent?: () => boolean
 }
 
 interface Entry {
@@ -32,7 +34,7 @@ interface Entry {
 const maxEntries = 1000
 
 /** Pause after a refusal. The options are wrong, and only the authorization server can say when they are right. */
-const refusalPause = 30_000
+const defaultRefusalPause = 30_000
 const maxPause = 30_000
 
 export interface Lifetimes {
@@ -65,8 +67,10 @@ export const make = <Key>(options: {
   /** Text that covers every part of the key. */
   readonly textOf: (key: Key) => string
   readonly fetch: (key: Key, before: ClientToken | undefined) => Effect.Effect<Issued, TokenError>
+  /** Pause after a refusal, in milliseconds. Default: 30 seconds. */
+  readonly refusalPause?: number
 }) => {
-  const { fetch, lifetimes, scope, textOf } = options
+  const { fetch, lifetimes, refusalPause = defaultRefusalPause, scope, textOf } = options
   const entries = new Map<string, Entry>()
 
   const entryOf = (text: string): Entry => {
@@ -122,6 +126,7 @@ export const make = <Key>(options: {
     Effect.gen(function* () {
       const entry = entryOf(textOf(key))
       const now = yield* Clock.currentTimeMillis
+      if (entry.issued?.isCurrent?.() === false) entry.issued = undefined
       const { failure, issued } = entry
       const mayAsk = failure === undefined || failure.until <= now
       if (issued !== undefined) {
@@ -147,11 +152,17 @@ export const make = <Key>(options: {
         }
       }
       if (failure !== undefined && !mayAsk && entry.running === undefined) return yield* Effect.fail(failure.error)
-      return (yield* join(yield* start(entry, key))).token
+      const fetched = yield* join(yield* start(entry, key))
+      // The request may have begun before its subject ended.
+      return fetched.isCurrent?.() === false ? yield* get(key) : fetched.token
     })
 
   return {
     get,
+    /** Removes every token and every failure. Requests that are running go on. */
+    clear: Effect.sync(() => {
+      for (const entry of entries.values()) Object.assign(entry, { issued: undefined, failure: undefined, failures: 0 })
+    }),
     /** Removes a token, if no newer one has taken its place. */
     forget: (token: ClientToken): Effect.Effect<void> =>
       Effect.sync(() => {

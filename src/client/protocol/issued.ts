@@ -26,7 +26,7 @@ export const issuedOf = (
 }
 
 /** Makes proofs of possession (RFC 9449 §4.2). */
-const proofWith =
+export const proofWith =
   (keys: CryptoKeyPair, token: Redacted.Redacted) =>
   ({ method, nonce, url }: ProofRequest): Effect.Effect<string> =>
     Effect.flatMap(Clock.currentTimeMillis, (now) =>

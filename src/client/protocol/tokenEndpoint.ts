@@ -260,7 +260,7 @@ const forUser: ReadonlySet<string> = new Set([
   "expired_token"
 ])
 
-const temporary: ReadonlySet<string> = new Set(["temporarily_unavailable", "server_error", "slow_down"])
+const temporary: ReadonlySet<string> = new Set(["temporarily_unavailable", "server_error"])
 
 const maxRetryAfter = 60_000
 
@@ -283,12 +283,18 @@ const errorOf = (
     const claims = error instanceof oauth.ResponseBodyError ? error.cause["claims"] : undefined
     return new ReauthenticationRequired({ issuer, error: code, ...(typeof claims === "string" && { claims }) })
   }
+  if (error instanceof oauth.OperationProcessingError) return unavailable("BadResponse")
   return unavailable(answered === undefined || codeOf(error) !== undefined ? "Unreachable" : "BadResponse")
 }
 
+/** Returns the error code of a message of oauth4webapi, or `undefined` for another failure. */
+export const authorizationErrorOf = (error: unknown): string | undefined =>
+  error instanceof oauth.AuthorizationResponseError ? wordOf(error.error) : undefined
+
+const wordOf = (code: string): string => (/^[\w.-]{1,64}$/.test(code) ? code : "unknown_error")
+
 /** A code is a word of the server. Anything that does not look like one is not shown. */
 const errorCodeOf = (error: unknown): string | undefined => {
-  if (error instanceof oauth.ResponseBodyError)
-    return /^[\w.-]{1,64}$/.test(error.error) ? error.error : "unknown_error"
+  if (error instanceof oauth.ResponseBodyError) return wordOf(error.error)
   return error instanceof oauth.WWWAuthenticateChallengeError ? "invalid_client" : undefined
 }

@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { confirmationOf } from "../../core/confirmation.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
+import { VerifiedCredential } from "../../core/verifiedCredential.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
 import { failWith } from "../requirement/refuse.ts"
 import { authenticationNames, type Expression, scopeNamed } from "../requirement/expression.ts"
@@ -93,6 +94,20 @@ export const all = (scheme: Scheme, needed: ReadonlyArray<Expression>): Effect.E
 
 export const any = <Scope extends string>(scheme: Scheme, scopes: ReadonlyArray<Scope>): Effect.Effect<Scope> =>
   withProof(scheme, scopes.map(scopeNamed), (_, has) => scopes.find((scope) => has(scopeNamed(scope))))
+
+/** Returns the credential of the proof. A proof of `layerTestGranted` has none, because no request has brought it. */
+export const credential = (scheme: Scheme): Effect.Effect<VerifiedCredential> =>
+  Effect.flatten(
+    withProof(scheme, [], ({ credential, token }) =>
+      credential === undefined
+        ? Effect.die(
+            new NotProven(
+              `The token of the scheme ${JSON.stringify(scheme.name)} has no credential, because it is from a layer for tests. Send a request with a token of TestIssuer instead.`
+            )
+          )
+        : Effect.succeed(new VerifiedCredential(credential, token.expiresAt.epochMilliseconds))
+    )
+  )
 
 /** Fails when the token of the proof expires or is invalidated. */
 export const expiry = (scheme: Scheme): Effect.Effect<never, InvalidToken> =>

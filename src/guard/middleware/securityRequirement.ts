@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type { AccessToken, OptionalAccessToken } from "../../core/AccessToken.ts"
 import type { BearerToken } from "../../core/BearerToken.ts"
+import type { RequestError } from "../../core/clientErrors.ts"
 import type { MiddlewareTypes, RpcMiddlewareKey, RpcMiddlewareTypes } from "../../core/effect/middlewareTypes.ts"
 import type { IsUnion, Listed } from "../../core/lib/types.ts"
 import type { Missing } from "../../core/missing.ts"
@@ -133,7 +134,9 @@ export interface Requires<in out Name extends string, Provides, E, R>
     MiddlewareTypes<
       Provides | PublicMark,
       Exclude<R, HttpRouter.Provided>,
-      readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])]
+      readonly [...ErrorSchemas, ...([E] extends [never] ? [] : [Schema.Codec<E, unknown>])],
+      true,
+      RequestError
     > {}
 
 /**
@@ -148,7 +151,8 @@ export interface RpcRequires<in out Name extends string, Provides, E, R>
     RpcMiddlewareTypes<
       Provides,
       Exclude<R, HttpServerRequest | Scope.Scope>,
-      Schema.Codec<SecurityError | E, unknown>
+      Schema.Codec<SecurityError | E, unknown>,
+      RequestError
     > {}
 
 /**
@@ -163,7 +167,12 @@ export interface RpcRequirement<Name extends string, Provides, E = never, R = ne
       Name extends string ? Missing<SchemeSentence<Name>> & RpcRequires<Name, Provides, E, R> : never,
       RpcMiddleware.RpcMiddleware<Provides, SecurityError | E, R>
     >,
-    RpcMiddlewareKey<Schema.Codec<SecurityError | E, unknown>> {}
+    // A client of OAuth2.either would need a layer of both schemes in one, so the compiler does not ask for it.
+    RpcMiddlewareKey<
+      Schema.Codec<SecurityError | E, unknown>,
+      IsUnion<Name> extends true ? false : true,
+      RequestError
+    > {}
 
 // AuthenticationsOf<"OAuth2"> -> never; AuthenticationsOf<"A" | "B"> -> NeedsAuthentication<"A" | "B">. `effect/rpc`
 // finds one scheme by its key. The guard finds the others in the context of the handlers.
@@ -195,7 +204,7 @@ export type NeedsAuthentication<Name extends string> = Name extends string
   : never
 
 type SchemeSentence<Name extends string> =
-  `the layer of the scheme \`${Name}\`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))`
+  `the layer of the scheme \`${Name}\`: Layer.provide(auth.layer(JwtVerifier.layer({ … }))), and in a client: Effect.provide(auth.client(source))`
 
 // NeedsGrant<"OAuth2", "me"> -> Missing<"A handler needs the scope `me` …"> & Granted<"OAuth2", "me">
 export type NeedsGrant<Name extends string, Scope extends string> = [Scope] extends [never]

@@ -12,7 +12,7 @@ import {
   TokenVerifier
 } from "effect-oauth2"
 import { type SigningKey, TestIssuer } from "effect-oauth2/testing"
-import { Api, audience, handlerFor } from "./handler.ts"
+import { Api, audience, auth, handlerFor } from "./handler.ts"
 import type { WebHandler } from "./serve.ts"
 
 type Check = () => Promise<void>
@@ -190,7 +190,7 @@ export const callTyped = ({ fetch, origin }: Served, token: string): Promise<voi
   run(
     Effect.gen(function* () {
       const clientWith = (transformClient: (client: HttpClient.HttpClient) => HttpClient.HttpClient) =>
-        HttpApiClient.make(Api, { baseUrl: origin, transformClient })
+        Effect.provide(HttpApiClient.make(Api, { baseUrl: origin, transformClient }), auth.client("anonymous"))
       const stranger = yield* clientWith((client) => client)
       expect("without a token", (yield* Effect.flip(stranger.profiles.mine()))._tag, "NotAuthenticated")
       const user = yield* clientWith(HttpClient.mapRequest(HttpClientRequest.bearerToken(token)))

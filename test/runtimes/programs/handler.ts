@@ -6,7 +6,7 @@ import { JwtVerifier, OAuth2 } from "effect-oauth2"
 import type { WebHandler } from "./serve.ts"
 import { fromContext } from "../../support/contextVerifier.ts"
 
-const auth = OAuth2.authorizationCode("OAuth2", {
+export const auth = OAuth2.authorizationCode("OAuth2", {
   authorizationUrl: "https://idp.example.com/authorize",
   tokenUrl: "https://idp.example.com/token",
   scopes: { me: "Read your profile", admin: "Administer" },

@@ -3,7 +3,7 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import * as OAuth2 from "effect-oauth2/OAuth2"
 import * as Schema from "effect/Schema"
 
-const auth = OAuth2.authorizationCode("OAuth2", {
+export const auth = OAuth2.authorizationCode("OAuth2", {
   authorizationUrl: "https://idp.example.com/authorize",
   tokenUrl: "https://idp.example.com/token",
   scopes: { "items:read": "Read your items" }

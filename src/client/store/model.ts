@@ -1,0 +1,40 @@
+/** The port of a store for one grant. */
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type { TokenStoreError } from "../ClientError.ts"
+import type { StoredGrant } from "../protocol/grant.ts"
+
+/**
+ * A stored grant with its version. Each write makes another version.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface VersionedGrant {
+  readonly grant: StoredGrant
+  /** A text that no other write has. */
+  readonly version: string
+}
+
+/**
+ * The operations of a store for one grant.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Store {
+  /** Returns the grant, or `None` if the user is not signed in. */
+  readonly read: Effect.Effect<Option.Option<VersionedGrant>, TokenStoreError>
+  /**
+   * Replaces the grant if the stored version is still the expected one, and returns whether it was. `undefined` expects
+   * that no grant is stored. The write is atomic: a reader sees the old grant or the new one.
+   */
+  readonly write: (grant: StoredGrant, expected: string | undefined) => Effect.Effect<boolean, TokenStoreError>
+  /** Removes the grant. Succeeds if there is none. */
+  readonly remove: Effect.Effect<void, TokenStoreError>
+  /**
+   * Runs an effect while no other fiber and no other process that shares the store runs one. Waiting is interruptible. A
+   * lock of a process that has crashed ends after some time.
+   */
+  readonly withLock: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | TokenStoreError, R>
+}
