@@ -19,8 +19,9 @@ interface Wing {
 
 const wings: Readonly<Record<string, Wing>> = {
   core: { uses: [], steps: ["lib", "effect"] },
+  stores: { uses: ["core"], steps: [] },
   verifier: {
-    uses: ["core"],
+    uses: ["core", "stores"],
     steps: ["authorizationServer", "claims", "cache", "report", "keys", "jwt", "introspection", "request"]
   },
   guard: { uses: ["core", "verifier"], steps: ["scheme", "requirement", "decision", "middleware"] },

@@ -245,13 +245,19 @@ export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
 export class AuthorizationServerUnavailable extends Data.TaggedError("AuthorizationServerUnavailable")<{
   /** The issuer whose authorization server is unavailable. */
   readonly issuer?: string
-  /** The cause. `IssuerMismatch` means that the metadata names another issuer (RFC 8414 §3.3). */
-  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "Unspecified"
+  /**
+   * The cause. `IssuerMismatch` means that the metadata names another issuer (RFC 8414 §3.3). `StoreUnavailable` means
+   * that a store of your fleet, such as that of `Revocations`, is unavailable.
+   */
+  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "StoreUnavailable" | "Unspecified"
   /** The time until a retry makes sense. `Retry-After` has whole seconds: rounded up, at least 1. */
   readonly retryAfter: Duration.Duration
 }> {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
+    if (this.reason === "StoreUnavailable") {
+      return `A store that decides about tokens is unavailable (retry after ${Duration.format(this.retryAfter)})`
+    }
     return `The authorization server${Object.hasOwn(this, "issuer") ? ` ${this.issuer}` : ""} is unavailable: ${this.reason} (retry after ${Duration.format(this.retryAfter)})`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {

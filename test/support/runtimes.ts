@@ -2,11 +2,13 @@
 import * as clients from "../../clients/mcp.ts"
 import * as documents from "../../documents/tools.ts"
 import * as runtimes from "../../runtimes/install.ts"
+import * as redisServer from "./redisServer.ts"
 
 export const leftOut = (names: ReadonlyArray<string>, folder: string): string =>
   `The tests leave out ${names.join(", ")}. To run them, install these programs with: npm ci --prefix ${folder}\n`
 
 export default (): void => {
+  if (redisServer.missing) process.stderr.write(`The tests leave out Redis. ${redisServer.hint}\n`)
   for (const [folder, { missing }] of Object.entries({ clients, documents, runtimes })) {
     const names = missing()
     if (names.length > 0) process.stderr.write(leftOut(names, folder))

@@ -28,11 +28,20 @@ const inactive: RefusedResponse = { error: constant(new InvalidToken({ reason: "
 /** Lifetime of a token if the response has no `exp`, in seconds. */
 const defaultLifetime = 60
 
-/** `now` is in milliseconds. */
-export const read = (answer: Claims, policy: ResponsePolicy, now: number): VerifiedToken | RefusedResponse => {
+/** `now` and `answeredAt`, the time of the response, are in milliseconds. */
+export const read = (
+  answer: Claims,
+  policy: ResponsePolicy,
+  now: number,
+  answeredAt: number
+): VerifiedToken | RefusedResponse => {
   if (answer["active"] !== true) return inactive
   const present = withoutNull(answer)
-  return refusedKind(present, policy) ?? refusedSubject(present, policy) ?? readClaims(answer, present, policy, now)
+  return (
+    refusedKind(present, policy) ??
+    refusedSubject(present, policy) ??
+    readClaims(answer, present, policy, now, answeredAt)
+  )
 }
 
 /**
@@ -90,7 +99,8 @@ const readClaims = (
   answer: Claims,
   present: Claims,
   policy: ResponsePolicy,
-  now: number
+  now: number,
+  answeredAt: number
 ): VerifiedToken | RefusedResponse => {
   const { forbiddenClaims = ["at_hash", "c_hash", "s_hash", "events"] } = policy.claims
   const forbidden = forbiddenClaims.find((name) => Object.hasOwn(present, name))
@@ -105,7 +115,7 @@ const readClaims = (
   const token = claims.read(
     ownProperties({
       iss: policy.claims.issuer,
-      exp: Math.floor(now / 1000) + defaultLifetime,
+      exp: Math.floor(answeredAt / 1000) + defaultLifetime,
       ...present,
       sub: subjectOf(present, policy)
     }),

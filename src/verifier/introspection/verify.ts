@@ -11,6 +11,7 @@ import { constant } from "../../core/constantErrors.ts"
 import { isToken } from "../../core/authorizationHeader.ts"
 import * as claims from "../claims/claims.ts"
 import * as policies from "../claims/policy.ts"
+import type { Claims } from "../claims/policy.ts"
 import { refuseOption } from "../../core/refuseOption.ts"
 import { type HttpHosts, requireHttpHosts, requireIssuer, requireSecureUrl } from "../../core/url.ts"
 import { isGiven, refuse } from "../report/advice.ts"
@@ -18,7 +19,7 @@ import type { TokenCaching } from "../cache/options.ts"
 import * as cachedVerifier from "../cache/cachedVerifier.ts"
 import { RequestIsolation } from "../../core/RequestIsolation.ts"
 import * as outcome from "../report/telemetry.ts"
-import { alwaysValid, frozen } from "../cache/verified.ts"
+import { alwaysValid, frozen, type Rejection } from "../cache/verified.ts"
 import * as responses from "./introspectionResponse.ts"
 import type { ClientSecret, Credentials, OtherCredentials, Policy as Options } from "./options.ts"
 import * as introspectionRequest from "./introspectionRequest.ts"
@@ -34,8 +35,33 @@ const unexplained = Symbol("unexplained")
 const adviceOnLength = ({ issuer, maxTokenLength }: responses.ResponsePolicy["claims"]): string =>
   `A token for ${issuer} was refused, because it is longer than the maxTokenLength option allows. If tokens of the issuer are longer than ${maxTokenLength} characters, raise the option, and BearerToken.MaxLength for the whole Authorization header.`
 
+/** A positive or negative response, and the time when it was requested, in milliseconds since the epoch. */
+export interface Answer {
+  readonly response: Claims
+  readonly askedAt: number
+  /** The time from which the response must be requested again. */
+  readonly validUntil: number
+}
+
+/** Shares accepted responses with other processes. */
+export interface SharedAnswers {
+  readonly find: (token: string, ask: Effect.Effect<Claims, Rejection>) => Effect.Effect<Answer, Rejection>
+  /** Shares a response that the verifier has accepted. */
+  readonly add: (token: string, answer: Answer, expiresAt: number) => Effect.Effect<void>
+}
+
+const unshared: SharedAnswers = {
+  find: (_, ask) =>
+    Effect.clockWith((clock) => {
+      const askedAt = clock.currentTimeMillisUnsafe()
+      return Effect.map(ask, (response) => ({ response, askedAt, validUntil: Infinity }))
+    }),
+  add: () => Effect.void
+}
+
 export const make = Effect.fnUntraced(function* (
-  options: Options & (ClientSecret | OtherCredentials) & TokenCaching
+  options: Options & (ClientSecret | OtherCredentials) & TokenCaching,
+  shared: SharedAnswers = unshared
 ): Effect.fn.Return<TokenVerifier["Service"], ConfigurationError, NeedsHttpClient> {
   const httpHosts = yield* requireHttpHosts(options.httpHosts)
   const endpoint = options.endpoint === undefined ? undefined : yield* requireEndpoint(options.endpoint, httpHosts)
@@ -58,17 +84,18 @@ export const make = Effect.fnUntraced(function* (
         : Effect.succeed(endpoint),
     credentials: yield* credentialsOf(options)
   })
-  const verify = (token: string) =>
-    Effect.flatMap(introspect(token), (response) =>
+  const verify = (text: string) =>
+    Effect.flatMap(shared.find(text, introspect(text)), (answer) =>
       Effect.clockWith((clock) => {
-        const token = responses.read(response, policy, clock.currentTimeMillisUnsafe())
-        return responses.isRefused(token)
-          ? refuse(token.error, token.advice, policy)
-          : Effect.succeed({
-              ...frozen(token),
-              validUntil: claims.validUntil(token, policy.claims),
-              validity: alwaysValid
-            })
+        const now = clock.currentTimeMillisUnsafe()
+        const token = responses.read(answer.response, policy, now, Math.min(now, answer.askedAt))
+        if (responses.isRefused(token)) return refuse(token.error, token.advice, policy)
+        const verified = {
+          ...frozen(token),
+          validUntil: Math.min(answer.validUntil, claims.validUntil(token, policy.claims)),
+          validity: alwaysValid
+        }
+        return Effect.as(shared.add(text, answer, token.expiresAt.epochMilliseconds), verified)
       })
     )
   return yield* cachedVerifier.make({
