@@ -7,7 +7,10 @@ import { defineConfig } from "rolldown"
 // A public module has a PascalCase name and lies directly in a folder of src. The folder `testing` is one entry.
 const modules = globSync("src/*/[A-Z]*.ts").filter((path) => !path.startsWith("src/testing/"))
 // The modules of a folder with an index are entries below the entry of the folder.
-const nameOf = (path) => (path.startsWith("src/client/") ? `client/${basename(path, ".ts")}` : basename(path, ".ts"))
+const nameOf = (path) => {
+  const [, wing] = path.split("/")
+  return ["client", "login"].includes(wing) ? `${wing}/${basename(path, ".ts")}` : basename(path, ".ts")
+}
 const input = Object.fromEntries(modules.map((path) => [nameOf(path), path]))
 
 /** Types of functions. Their bodies do not run when a module is loaded. */
@@ -49,6 +52,7 @@ export default defineConfig({
   input: {
     index: "src/index.ts",
     "client/index": "src/client/index.ts",
+    "login/index": "src/login/index.ts",
     "testing/index": "src/testing/index.ts",
     ...input
   },
@@ -76,6 +80,7 @@ export default defineConfig({
         chunk("claims", /\/src\/verifier\/(authorizationServer|claims|report)/),
         chunk("documentation", /\/src\/swaggerUi\//),
         chunk("client", /\/src\/client\/(protocol|cache|AuthorizedClient|Client|TokenSource)/),
+        chunk("login", /\/src\/(login|stores)\//),
         chunk("jwt", /\/src\/verifier\/(JwtVerifier|KeySet|Provider|keys\/(?!importJwk)|jwt)/)
       ]
     },

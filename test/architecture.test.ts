@@ -31,6 +31,8 @@ const wings: Readonly<Record<string, Wing>> = {
   resource: { uses: ["core", "guard"], steps: [] },
   mcp: { uses: ["core", "guard", "oauth2", "resource"], steps: [] },
   client: { uses: ["core", "verifier"], steps: ["protocol", "cache"] },
+  stores: { uses: [], steps: [] },
+  login: { uses: ["core", "stores"], steps: ["sessions"] },
   testing: { uses: ["core", "verifier"], steps: ["lib", "authorizationServer"] }
 }
 
@@ -52,7 +54,7 @@ const vocabulary = [
 ]
 
 /** The wings that have an index of their own, which the index of the library does not export. */
-const joint = ["client", "testing"]
+const joint = ["client", "login", "testing"]
 
 const root = join(import.meta.dirname, "..")
 const read = (path: string): string => readFileSync(join(root, path), "utf8")

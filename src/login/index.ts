@@ -1,0 +1,14 @@
+/**
+ * Signs people in to a web app, and keeps their sessions.
+ *
+ * @since 0.2.0
+ */
+export {
+  type Session,
+  type SessionData,
+  type SessionOwner,
+  Sessions,
+  SignedOut,
+  StoreUnavailable,
+  type TimeoutOptions
+} from "./Sessions.ts"
