@@ -31,7 +31,6 @@ const wings: Readonly<Record<string, Wing>> = {
   resource: { uses: ["core", "guard"], steps: [] },
   mcp: { uses: ["core", "guard", "oauth2", "resource"], steps: [] },
   client: { uses: ["core", "verifier"], steps: ["protocol", "cache"] },
-  stores: { uses: [], steps: [] },
   login: { uses: ["core", "stores"], steps: ["sessions"] },
   testing: { uses: ["core", "verifier"], steps: ["lib", "authorizationServer"] }
 }

@@ -11,6 +11,13 @@
  * | `idleTimeout` | 1 day | the session ends without a request in this time |
  * | `absoluteTimeout` | 7 days | the session ends, however often it is used |
  *
+ * | layer | for | limits |
+ * |---|---|---|
+ * | `layerMemory` | one process, tests | sessions end with the process |
+ * | `layerRedis` | several processes | a Redis server with `noeviction` |
+ * | `layerSql` | several processes | clocks of the processes must agree |
+ * | `layerCookie` | apps without a store | 4096 bytes, no logout on the server, no refresh |
+ *
  * @since 0.2.0
  */
 import * as Context from "effect/Context"
@@ -18,15 +25,23 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import type * as Redis from "effect/persistence/Redis"
 import type * as Redacted from "effect/Redacted"
+import type * as SqlClient from "effect/sql/SqlClient"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import { refuseOption } from "../core/refuseOption.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
+import * as commands from "../stores/commands.ts"
+import type { RedisOptions } from "../stores/redisCommands.ts"
 import type { StoreUnavailable } from "../stores/storeUnavailable.ts"
+import * as cookie from "./sessions/cookie.ts"
+import * as keyRing from "./sessions/keyRing.ts"
 import * as memory from "./sessions/memory.ts"
 import type { Session, SessionData, SessionOwner, SignedOut } from "./sessions/model.ts"
 import { readTimeouts, type TimeoutOptions } from "./sessions/options.ts"
+import * as redis from "./sessions/redis.ts"
 import * as serverSide from "./sessions/serverSide.ts"
+import * as sql from "./sessions/sql.ts"
 
 export { StoreUnavailable } from "../stores/storeUnavailable.ts"
 export { type Session, type SessionData, type SessionOwner, SignedOut } from "./sessions/model.ts"
@@ -41,6 +56,20 @@ export type { TimeoutOptions } from "./sessions/options.ts"
 export interface MemoryOptions extends TimeoutOptions {
   /** Number of sessions. A full store ends the session that was not used for the longest time. Default: 50 000. */
   readonly capacity?: number
+}
+
+/**
+ * Options for `Sessions.layerCookie`.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface CookieOptions extends Pick<TimeoutOptions, "absoluteTimeout"> {
+  /**
+   * Secrets of at least 32 characters, such as the output of `openssl rand -base64 32`. The first one encrypts, and all
+   * of them decrypt. To replace a secret, add the new one in front, and remove the old one after `absoluteTimeout`.
+   */
+  readonly keys: ReadonlyArray<Redacted.Redacted>
 }
 
 /**
@@ -129,6 +158,134 @@ export class Sessions extends Context.Service<
           return yield* refuseOption("capacity", "must be a whole number of sessions between 1 and 10000000")
         }
         return Sessions.of(serverSide.make(memory.make(capacity), yield* readTimeouts(options)))
+      })
+    )
+  }
+
+  /**
+   * Layer with sessions in Redis, or in a server with the protocol of Redis, for several processes.
+   *
+   * **Details**
+   *
+   * | key | content |
+   * |---|---|
+   * | `<prefix>:v1:sess:{<digest>}` | one session, encrypted. It expires with the idle time-out |
+   * | `<prefix>:v1:owner:{<digest>}` | the sessions of a user, or of a session at the issuer, by their ends |
+   * | `<prefix>:v1:lock:{<digest>}` | a refresh in progress, for 10 seconds |
+   * | `<prefix>:v1:mark:{<digest>}`, `<prefix>:v1:once:{<digest>}` | logouts of the last 15 minutes, used identifiers |
+   *
+   * If Redis does not answer in time, requests with a session get 503, and browsers keep their cookies.
+   *
+   * **Gotchas**
+   *
+   * Set `maxmemory-policy noeviction`. Every other policy ends sessions without an error.
+   *
+   * **Example** (Sharing sessions over Redis)
+   *
+   * ```ts
+   * import { NodeRedis } from "@effect/platform-node"
+   * import { Layer } from "effect"
+   * import { Sessions } from "effect-oauth2/login"
+   *
+   * export const Store = Sessions.layerRedis({ prefix: "shop", idleTimeout: "8 hours" }).pipe(
+   *   Layer.provide(NodeRedis.layer({ url: "redis://127.0.0.1:6379", disableOfflineQueue: true }))
+   * )
+   * ```
+   *
+   * @since 0.2.0
+   */
+  static layerRedis(
+    given: TimeoutOptions & RedisOptions & commands.CommandOptions = {}
+  ): Layer.Layer<Sessions, ConfigurationError, Redis.Redis> {
+    return Layer.effect(
+      Sessions,
+      Effect.gen(function* () {
+        const options = ownProperties(given)
+        const timeouts = yield* readTimeouts(options)
+        const backend = yield* redis.make(yield* commands.make("SessionStore", options), options)
+        return Sessions.of(serverSide.make(backend, timeouts))
+      })
+    )
+  }
+
+  /**
+   * Layer with sessions in a database, for several processes. The layer creates the tables `effect_oauth2_sessions` and
+   * `effect_oauth2_session_entries`.
+   *
+   * **Details**
+   *
+   * Rows of ended sessions are deleted once a minute. The clock of each process decides about expiry, so clocks must
+   * agree. SQLite and PostgreSQL are supported.
+   *
+   * **Example** (Keeping sessions in a database)
+   *
+   * ```ts
+   * import { Sessions } from "effect-oauth2/login"
+   *
+   * // Provide the SqlClient of your database.
+   * export const Store = Sessions.layerSql({ timeout: "500 millis" })
+   * ```
+   *
+   * @since 0.2.0
+   */
+  static layerSql(
+    given: TimeoutOptions & commands.CommandOptions = {}
+  ): Layer.Layer<Sessions, ConfigurationError | StoreUnavailable, SqlClient.SqlClient> {
+    return Layer.effect(
+      Sessions,
+      Effect.gen(function* () {
+        const options = ownProperties(given)
+        const timeouts = yield* readTimeouts(options)
+        const backend = yield* sql.make(yield* commands.make("SessionStore", options))
+        return Sessions.of(serverSide.make(backend, timeouts))
+      })
+    )
+  }
+
+  /**
+   * Layer with sessions in cookies, which needs no store.
+   *
+   * **When to use**
+   *
+   * Use for an app without Redis and without a database, whose sessions are small and short.
+   *
+   * **Details**
+   *
+   * The session is encrypted by AES-256-GCM. The server has no copy:
+   *
+   * - A logout deletes the cookie in the browser. A copy of the cookie stays valid until `absoluteTimeout`.
+   * - `destroyBy` ends nothing, so back-channel logout is not possible.
+   * - Tokens are not refreshed, because two responses would overwrite each other's cookie.
+   * - There is no idle time-out.
+   *
+   * **Gotchas**
+   *
+   * A browser keeps at most 4096 bytes for a cookie. `create` dies with a message if a session is larger, for example
+   * because an access token lists many groups.
+   *
+   * **Example** (Reading the secrets from the environment)
+   *
+   * ```ts
+   * import { Config, Effect, Layer } from "effect"
+   * import { Sessions } from "effect-oauth2/login"
+   *
+   * export const Store = Layer.unwrap(
+   *   Effect.map(Config.redacted("SESSION_KEY"), (key) =>
+   *     Sessions.layerCookie({ keys: [key], absoluteTimeout: "8 hours" })
+   *   )
+   * )
+   * ```
+   *
+   * @since 0.2.0
+   */
+  static layerCookie(given: CookieOptions): Layer.Layer<Sessions, ConfigurationError> {
+    return Layer.effect(
+      Sessions,
+      Effect.gen(function* () {
+        const { absoluteTimeout, keys } = ownProperties(given)
+        const { absolute } = yield* readTimeouts(absoluteTimeout === undefined ? {} : { absoluteTimeout })
+        const ring = yield* keyRing.make(keys, "effect-oauth2 session")
+        return Sessions.of(cookie.make(ring, absolute, memory.make(100_000)))
       })
     )
   }

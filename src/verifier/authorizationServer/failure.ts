@@ -2,7 +2,8 @@
 import { isReadonlyObject } from "effect/Predicate"
 import type { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 
-export type Unavailable = AuthorizationServerUnavailable["reason"]
+/** A store of the fleet takes no part in requests to the authorization server. */
+export type Unavailable = Exclude<AuthorizationServerUnavailable["reason"], "StoreUnavailable">
 
 /** The document that the library requested. */
 export type Document = "metadata" | "key set" | "introspection response"
