@@ -66,10 +66,11 @@ export interface MemoryOptions extends TimeoutOptions {
  */
 export interface CookieOptions extends Pick<TimeoutOptions, "absoluteTimeout"> {
   /**
-   * Secrets of at least 32 characters, such as the output of `openssl rand -base64 32`. The first one encrypts, and all
-   * of them decrypt. To replace a secret, add the new one in front, and remove the old one after `absoluteTimeout`.
+   * A secret of at least 32 bytes, such as the output of `openssl rand -base64 32`, or a list of them. The first one
+   * encrypts, and all of them decrypt. To replace a secret, add the new one in front, and remove the old one after
+   * `absoluteTimeout`.
    */
-  readonly keys: ReadonlyArray<Redacted.Redacted>
+  readonly keys: keyRing.Secrets
 }
 
 /**
@@ -271,7 +272,7 @@ export class Sessions extends Context.Service<
    *
    * export const Store = Layer.unwrap(
    *   Effect.map(Config.redacted("SESSION_KEY"), (key) =>
-   *     Sessions.layerCookie({ keys: [key], absoluteTimeout: "8 hours" })
+   *     Sessions.layerCookie({ keys: key, absoluteTimeout: "8 hours" })
    *   )
    * )
    * ```
@@ -284,7 +285,7 @@ export class Sessions extends Context.Service<
       Effect.gen(function* () {
         const { absoluteTimeout, keys } = ownProperties(given)
         const { absolute } = yield* readTimeouts(absoluteTimeout === undefined ? {} : { absoluteTimeout })
-        const ring = yield* keyRing.make(keys, "effect-oauth2 session")
+        const ring = yield* keyRing.make("keys", keys, "effect-oauth2 session")
         return Sessions.of(cookie.make(ring, absolute, memory.make(100_000)))
       })
     )

@@ -8,7 +8,8 @@ import { AccessToken, type VerifiedToken } from "../core/AccessToken.ts"
 import type { TestToken } from "./oauth2Scheme.ts"
 import { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import * as authentication from "../guard/middleware/authentication.ts"
-import { Authenticator, TestAuthenticator } from "../verifier/request/authenticator.ts"
+import { Authenticator, type SessionStep, TestAuthenticator } from "../verifier/request/authenticator.ts"
+import { resolverOf } from "../verifier/request/sessionResolvers.ts"
 import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts"
 import { DecisionLog, Reporter } from "../guard/scheme/decisionLog.ts"
 import * as origin from "../guard/scheme/origin.ts"
@@ -55,10 +56,20 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
     authentications.get([verifier, ...recordersIn(context)], () =>
       authentication.make(
         scheme,
-        new Authenticator(verifier, decode, scheme.source),
+        new Authenticator(verifier, decode, scheme.source, sessionStep(verifier)),
         new Reporter(scheme.name, context)
       )
     )
+
+  const sessionStep = (verifier: TokenVerifier["Service"]): SessionStep | undefined => {
+    const source = scheme.session
+    if (source === undefined) return
+    const resolve = resolverOf(verifier)
+    if (resolve !== undefined) return { source, resolve }
+    throw new TypeError(
+      `The scheme ${JSON.stringify(scheme.name)} accepts a session cookie, but its verifier reads no sessions. Pipe the verifier through SessionVerifier.accessTokens or SessionVerifier.identities, as the last step.`
+    )
+  }
 
   const proofOf = (verified: VerifiedToken) =>
     Layer.merge(

@@ -77,6 +77,8 @@ export interface OAuth2Scheme<
   readonly description: string | undefined
   /** The identifier of the API as a protected resource, unchanged (RFC 9728 §1.2). */
   readonly resource: string | undefined
+  /** The name of the session cookie, if the scheme accepts sessions of browsers. */
+  readonly sessionCookie: string | undefined
 
   /**
    * Requires a valid token that satisfies all of the given scopes and requirements.

@@ -1,6 +1,7 @@
 /** Defines the options that all constructors of schemes have in common. */
 import type * as Schema from "effect/Schema"
 import type * as Challenge from "../core/Challenge.ts"
+import type { SessionCookie } from "../core/sessionCookie.ts"
 import type { UnknownClaims } from "./oauth2Scheme.ts"
 
 /**
@@ -75,6 +76,12 @@ export interface Options<
    * `false`.
    */
   readonly deprecated?: boolean
+  /**
+   * Accepts the session cookie of a browser as well as a bearer token. `{}` uses the default of every option. The verifier
+   * must read sessions: pipe it through `SessionVerifier.accessTokens` or `SessionVerifier.identities`. Documents show
+   * the cookie as a second scheme, whose name ends with `Session`. Default: no session.
+   */
+  readonly session?: SessionCookie
 }
 
 /**

@@ -28,7 +28,7 @@ const data: SessionData = {
 
 type Store = Sessions["Service"]
 const timeouts = { idleTimeout: "30 minutes", absoluteTimeout: "1 hour", timeout: "5 seconds" } as const
-const keys = [Redacted.make("a secret of the app with 32 chars")]
+const keys = Redacted.make("a secret of the app with 32 chars")
 
 const exists = (store: Store, cookie: Redacted.Redacted) => Effect.map(store.read(cookie), Option.isSome)
 const buildWith = <E>(layer: Layer.Layer<Sessions, E>) =>
@@ -236,7 +236,7 @@ for (const { isMissing, name, stores } of serverSide) {
 
 describe("sessions in cookies", () => {
   const make = (keys: ReadonlyArray<string>) =>
-    buildWith(Sessions.layerCookie({ keys: keys.map((key) => Redacted.make(key)) }))
+    buildWith(Sessions.layerCookie({ keys: keys.map((key) => Redacted.make(key)) as unknown as readonly [Redacted.Redacted] }))
   const [one, two, three] = [1, 2, 3].map((i) => `${i}`.repeat(40)) as [string, string, string]
 
   it.effect("open with every key of the ring, and are sealed with the first one", () =>
@@ -304,9 +304,9 @@ describe("sessions in cookies", () => {
     Effect.gen(function* () {
       for (const keys of [[], ["short"], [one, "short"]]) {
         const error = yield* Effect.flip(
-          Layer.build(Sessions.layerCookie({ keys: keys.map((key) => Redacted.make(key)) }))
+          Layer.build(Sessions.layerCookie({ keys: keys.map((key) => Redacted.make(key)) as unknown as readonly [Redacted.Redacted] }))
         )
-        assert.include(error.message, "keys must be one or more redacted texts of at least 32 characters")
+        assert.include(error.message, "keys must be a Redacted text of at least 32 bytes")
       }
     }).pipe(Effect.scoped)
   )

@@ -205,8 +205,8 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
   }
   const { reporter } = authentication
   const outer = outerOf(self, scheme)
-  const { token, verified } = authentication.authenticator.credentialOf(request, fiber)
-  return Effect.matchCauseEffectEager(verified, {
+  const credential = authentication.authenticator.credentialOf(request, fiber)
+  return Effect.matchCauseEffectEager(credential.verified, {
     onFailure: (cause) => {
       const error = Option.getOrUndefined(Cause.findErrorOption(cause))
       // Safe cast: without an error, the cause is a defect or an interruption.
@@ -231,7 +231,8 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
           : (Effect.tapError(holding, reportCheckError(self, part, accessToken, failed, reporter)) as typeof holding)
       return Effect.mapEager(checked, (holds) =>
         holds
-          ? new Accepted(part, token, accessToken, reporter)
+          ? // The verification of a session finds its token.
+            new Accepted(part, credential.token, accessToken, reporter)
           : new Refused(
               part,
               refuse(part, outer, insufficient(part, outer, accessToken, failed)),

@@ -7,6 +7,7 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { CredentialSource } from "../../core/credentialSource.ts"
+import type { SessionSource } from "../../core/sessionCookie.ts"
 import type { Call } from "../../core/effect/rpc.ts"
 import type { Definition } from "./securitySchemeObject.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
@@ -23,6 +24,8 @@ export interface Scheme {
   readonly implication: Implication
   /** The place of the credential in a request. `undefined`: a bearer token in the `Authorization` header. */
   readonly source: CredentialSource | undefined
+  /** The session cookie, if the scheme accepts sessions of browsers. */
+  readonly session: SessionSource | undefined
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
   /** The schemas with which an `HttpApi` declares the scheme's errors. */
   readonly errors: ErrorSchemasByTag
@@ -108,7 +111,7 @@ export class Proof {
 
 export const make = (
   name: string,
-  options: Pick<Scheme, "definition" | "implication" | "source" | "settings" | "errors">
+  options: Pick<Scheme, "definition" | "implication" | "source" | "session" | "settings" | "errors">
 ): Scheme => ({
   name,
   ...options,

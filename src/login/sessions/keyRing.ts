@@ -1,60 +1,54 @@
-/** Seals text with a ring of keys: the first key seals, and every key opens. */
+/** Encrypts cookies with the first of several secrets, and decrypts them with any. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { refuseOption } from "../../core/refuseOption.ts"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
 import * as crypto from "./seal.ts"
 
-const encoder = new TextEncoder()
-
-const minLength = 32
-
-/** Derives a key by HKDF (RFC 5869), so that one secret may have several purposes. */
-const derive = (secret: string, purpose: string): Effect.Effect<CryptoKey> =>
-  Effect.promise(async () => {
-    const material = await globalThis.crypto.subtle.importKey("raw", encoder.encode(secret), "HKDF", false, [
-      "deriveKey"
-    ])
-    return globalThis.crypto.subtle.deriveKey(
-      { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: encoder.encode(purpose) },
-      material,
-      { name: "AES-GCM", length: 256 },
-      false,
-      ["encrypt", "decrypt"]
-    )
-  })
-
 export interface KeyRing {
+  /** Encrypts JSON. Only `open` with the same name reads it. */
   readonly seal: (name: string, value: unknown) => Effect.Effect<string>
-  /** Returns `undefined` if no key of the ring sealed the text under this name. */
+  /** Returns `undefined` if none of the keys encrypted the text under this name. */
   readonly open: (name: string, sealed: string) => Effect.Effect<unknown>
 }
 
+export type Secrets = Redacted.Redacted | readonly [Redacted.Redacted, ...ReadonlyArray<Redacted.Redacted>]
+
+const encoder = new TextEncoder()
+
+/** `purpose` separates the keys that different parts of the library derive from one secret. */
 export const make = Effect.fnUntraced(function* (
-  secrets: ReadonlyArray<Redacted.Redacted>,
+  option: string,
+  given: Secrets,
   purpose: string
 ): Effect.fn.Return<KeyRing, ConfigurationError> {
-  const texts: ReadonlyArray<unknown> = Array.isArray(secrets)
-    ? secrets.map((secret: unknown) => (Redacted.isRedacted(secret) ? Redacted.value(secret) : undefined))
-    : []
-  const valid = texts.filter((text) => typeof text === "string" && text.length >= minLength) as ReadonlyArray<string>
-  if (valid.length === 0 || valid.length !== texts.length) {
+  const secrets: ReadonlyArray<unknown> = Array.isArray(given) ? given : [given]
+  const texts = secrets.map((secret) => (Redacted.isRedacted(secret) ? Redacted.value(secret) : undefined))
+  const valid = texts.filter((text) => typeof text === "string").filter((text) => encoder.encode(text).length >= 32)
+  if (valid.length === 0 || valid.length < texts.length) {
     return yield* refuseOption(
-      "keys",
-      `must be one or more redacted texts of at least ${minLength} characters, such as the output of openssl rand -base64 32`
+      option,
+      "must be a Redacted text of at least 32 bytes, such as the output of openssl rand -base64 32, or a list of them"
     )
   }
-  const keys = yield* Effect.forEach(valid, (secret) => derive(secret, purpose))
-  const [first] = keys
-  return {
-    seal: (name, value) => (first === undefined ? Effect.die("unreachable") : crypto.seal(first, name, value)),
-    open: (name, sealed) =>
-      keys.reduce<Effect.Effect<unknown>>(
-        (found, key) =>
-          Effect.flatMap(found, (value) =>
-            value === undefined ? crypto.open(key, name, sealed) : Effect.succeed(value)
-          ),
-        Effect.undefined
-      )
+  const keys = yield* Effect.forEach(valid, (text) =>
+    Effect.promise(async () => {
+      const secret = await globalThis.crypto.subtle.importKey("raw", encoder.encode(text), "HKDF", false, ["deriveKey"])
+      const parameters = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: encoder.encode(purpose) }
+      const aes = { name: "AES-GCM", length: 256 }
+      return globalThis.crypto.subtle.deriveKey(parameters, secret, aes, false, ["encrypt", "decrypt"])
+    })
+  )
+  const [first] = keys as unknown as readonly [CryptoKey]
+  const ring: KeyRing = {
+    seal: (name, value) => crypto.seal(first, name, value),
+    open: Effect.fnUntraced(function* (name, sealed) {
+      for (const key of keys) {
+        const value = yield* crypto.open(key, name, sealed)
+        if (value !== undefined) return value
+      }
+      return undefined
+    })
   }
+  return ring
 })

@@ -97,12 +97,14 @@ export const make = Effect.fnUntraced(function* (
       ),
     remove: (key) => Effect.asVoid(run(sql`DELETE FROM ${sessions} WHERE id = ${key}`)),
     removeOwned: (owner) =>
-      Effect.map(
-        withNow(
-          (now) => sql<{ readonly expires: Integer; readonly now: number }>`DELETE FROM ${sessions}
-            WHERE subject = ${owner} OR session = ${owner} RETURNING expires, ${now} AS now`
-        ),
-        (rows) => rows.filter(({ expires, now }) => Number(expires) > Number(now)).length
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.map(
+          run(
+            sql<{ readonly expires: Integer }>`DELETE FROM ${sessions}
+              WHERE subject = ${owner} OR session = ${owner} RETURNING expires`
+          ),
+          (rows) => rows.filter(({ expires }) => Number(expires) > now).length
+        )
       ),
     addOnce: (key, timeToLive) => add(`once.${key}`, crypto.randomUUID(), timeToLive),
     mark: (owner, at, timeToLive) =>

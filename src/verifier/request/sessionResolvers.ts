@@ -1,0 +1,27 @@
+/** Attaches to a verifier what a session cookie stands for. */
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type { VerifiedToken } from "../../core/AccessToken.ts"
+import type { NotAuthenticated } from "../../core/SecurityError.ts"
+import type { Rejection, VerifierService } from "../cache/verified.ts"
+
+/** What a session is for an API: an access token that the verifier verifies, or the identity itself. */
+export type Resolved =
+  | { readonly _tag: "AccessToken"; readonly token: Redacted.Redacted }
+  | { readonly _tag: "Identity"; readonly token: Redacted.Redacted; readonly identity: VerifiedToken }
+
+/** Fails with `NotAuthenticated` if the cookie has no session. */
+export type Resolve = (cookie: Redacted.Redacted) => Effect.Effect<Resolved, NotAuthenticated | Rejection>
+
+// A private map, so that no value in a context can pass as a session.
+const resolvers = new WeakMap<VerifierService, Resolve>()
+
+/** Returns a verifier that also resolves session cookies. */
+export const attach = (verifier: VerifierService, resolve: Resolve): VerifierService => {
+  const { invalidate, verify } = verifier
+  const extended: VerifierService = { verify, invalidate }
+  resolvers.set(extended, resolve)
+  return extended
+}
+
+export const resolverOf = (verifier: VerifierService): Resolve | undefined => resolvers.get(verifier)
