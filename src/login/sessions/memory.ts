@@ -38,7 +38,9 @@ class Ending<A> {
   }
 }
 
-const full = Effect.fail(new StoreUnavailable({ store: "SessionStore", reason: "Full", retryAfter: Duration.seconds(10) }))
+const full = Effect.fail(
+  new StoreUnavailable({ store: "SessionStore", reason: "Full", retryAfter: Duration.seconds(10) })
+)
 
 export const make = (capacity: number): SessionBackend => {
   /** The least recently used session is the first. */
