@@ -3,6 +3,8 @@
  *
  * @since 0.2.0
  */
+export { Login, type LoginOptions, NotSignedIn, type Problem } from "./Login.ts"
+export * as LoginProvider from "./LoginProvider.ts"
 export {
   type Session,
   type SessionData,
