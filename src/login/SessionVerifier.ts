@@ -14,18 +14,22 @@
  * @since 0.2.0
  */
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import type { TokenError } from "../client/ClientError.ts"
 import { AccessToken } from "../core/AccessToken.ts"
 import { noCredentials } from "../core/authorizationHeader.ts"
 import { failConstant, failWith } from "../core/constantErrors.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
-import { AuthorizationServerUnavailable, InvalidToken } from "../core/SecurityError.ts"
+import { AuthorizationServerUnavailable, InvalidToken, type NotAuthenticated } from "../core/SecurityError.ts"
 import type { StoreUnavailable } from "../stores/storeUnavailable.ts"
 import { attach, type Resolved } from "../verifier/request/sessionResolvers.ts"
 import { TokenVerifier } from "../verifier/TokenVerifier.ts"
+import { Login, type NotSignedIn } from "./Login.ts"
 import { type Session, Sessions } from "./Sessions.ts"
 
 const ended = failWith(noCredentials)
@@ -33,10 +37,41 @@ const ended = failWith(noCredentials)
 const unavailable = ({ retryAfter }: StoreUnavailable) =>
   Effect.fail(new AuthorizationServerUnavailable({ reason: "StoreUnavailable", retryAfter }))
 
+/** A session without a usable access token has ended for this API. An outage of the provider ends no session. */
+const withoutToken = (
+  error: NotSignedIn | StoreUnavailable | TokenError
+): Effect.Effect<never, NotAuthenticated | AuthorizationServerUnavailable> => {
+  switch (error._tag) {
+    case "NotSignedIn":
+    case "ReauthenticationRequired":
+      return ended
+    case "StoreUnavailable":
+      return unavailable(error)
+    case "TokenUnavailable": {
+      const { issuer, reason, retryAfter } = error
+      return Effect.fail(
+        new AuthorizationServerUnavailable({
+          issuer,
+          reason: reason === "ServerError" ? "BadResponse" : reason,
+          retryAfter
+        })
+      )
+    }
+    case "TokenRefused":
+      return Effect.fail(
+        new AuthorizationServerUnavailable({
+          issuer: error.issuer,
+          reason: "BadResponse",
+          retryAfter: Duration.seconds(10)
+        })
+      )
+  }
+}
+
 /** Reads the session of a cookie for each request. */
 const reading =
   ({ read }: Sessions["Service"]) =>
-  (resolve: (session: Session) => Effect.Effect<Resolved, typeof noCredentials | InvalidToken>) =>
+  (resolve: (session: Session) => Effect.Effect<Resolved>) =>
   (cookie: Redacted.Redacted) =>
     Effect.flatMap(Effect.catch(read(cookie), unavailable), Option.match({ onNone: () => ended, onSome: resolve }))
 
@@ -45,8 +80,9 @@ const reading =
  *
  * **Details**
  *
- * Scopes, expiry, claims and revocations are those of the access token, and `BearerToken` is the access token. A session
- * without an access token, or with an expired one, counts as no session, so a browser signs in again.
+ * - Scopes, expiry, claims and revocations are those of the access token, and `BearerToken` is the access token.
+ * - `Login` renews the access token before it expires. If the provider refuses to renew the token, the request has no
+ *   session, so a browser signs in again. If the provider does not answer, the response is 503.
  *
  * **Gotchas**
  *
@@ -78,21 +114,19 @@ const reading =
  */
 export const accessTokens = <E, R>(
   verifier: Layer.Layer<TokenVerifier, E, R>
-): Layer.Layer<TokenVerifier, E, R | Sessions> =>
+): Layer.Layer<TokenVerifier, E, R | Login> =>
   Layer.effect(
     TokenVerifier,
     Effect.gen(function* () {
-      const read = reading(yield* Sessions)
-      return attach(
-        yield* TokenVerifier,
-        read(({ accessToken, accessTokenExpiresAt = Infinity }) =>
-          Effect.clockWith((clock) =>
-            accessToken === undefined || accessTokenExpiresAt <= clock.currentTimeMillisUnsafe()
-              ? ended
-              : Effect.succeed({ _tag: "AccessToken", token: accessToken })
-          )
-        )
-      )
+      const { accessToken, cookieName } = yield* Login
+      const resolve = Effect.matchEffect(accessToken, {
+        onFailure: withoutToken,
+        onSuccess: (token): Effect.Effect<Resolved> => Effect.succeed({ _tag: "AccessToken", token })
+      })
+      return attach(yield* TokenVerifier, {
+        cookieName,
+        resolve: (_, request) => Effect.provideService(resolve, HttpServerRequest, request)
+      })
     })
   ).pipe(Layer.provide(verifier))
 
@@ -172,7 +206,8 @@ export const identities =
     Layer.effect(
       TokenVerifier,
       Effect.gen(function* () {
-        return attach(yield* TokenVerifier, yield* identify(ownProperties(options)))
+        const resolve = yield* identify(ownProperties(options))
+        return attach(yield* TokenVerifier, { cookieName: undefined, resolve })
       })
     ).pipe(Layer.provide(verifier))
 

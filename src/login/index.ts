@@ -5,6 +5,7 @@
  */
 export { Login, type LoginOptions, NotSignedIn, type Problem } from "./Login.ts"
 export * as LoginProvider from "./LoginProvider.ts"
+export * as SessionVerifier from "./SessionVerifier.ts"
 export {
   type Session,
   type SessionData,

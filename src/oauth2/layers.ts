@@ -64,8 +64,14 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
   const sessionStep = (verifier: TokenVerifier["Service"]): SessionStep | undefined => {
     const source = scheme.session
     if (source === undefined) return
-    const resolve = resolverOf(verifier)
-    if (resolve !== undefined) return { source, resolve }
+    const resolver = resolverOf(verifier)
+    if (resolver !== undefined) {
+      const { cookieName = source.cookie, resolve } = resolver
+      if (cookieName === source.cookie) return { source, resolve }
+      throw new TypeError(
+        `The scheme ${JSON.stringify(scheme.name)} reads the session cookie ${JSON.stringify(source.cookie)}, but the login sets ${JSON.stringify(cookieName)}. Set the option cookie of the scheme to this name.`
+      )
+    }
     throw new TypeError(
       `The scheme ${JSON.stringify(scheme.name)} accepts a session cookie, but its verifier reads no sessions. Pipe the verifier through SessionVerifier.accessTokens or SessionVerifier.identities, as the last step.`
     )

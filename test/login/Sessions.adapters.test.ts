@@ -236,7 +236,9 @@ for (const { isMissing, name, stores } of serverSide) {
 
 describe("sessions in cookies", () => {
   const make = (keys: ReadonlyArray<string>) =>
-    buildWith(Sessions.layerCookie({ keys: keys.map((key) => Redacted.make(key)) as unknown as readonly [Redacted.Redacted] }))
+    buildWith(
+      Sessions.layerCookie({ keys: keys.map((key) => Redacted.make(key)) as unknown as readonly [Redacted.Redacted] })
+    )
   const [one, two, three] = [1, 2, 3].map((i) => `${i}`.repeat(40)) as [string, string, string]
 
   it.effect("open with every key of the ring, and are sealed with the first one", () =>
@@ -304,7 +306,11 @@ describe("sessions in cookies", () => {
     Effect.gen(function* () {
       for (const keys of [[], ["short"], [one, "short"]]) {
         const error = yield* Effect.flip(
-          Layer.build(Sessions.layerCookie({ keys: keys.map((key) => Redacted.make(key)) as unknown as readonly [Redacted.Redacted] }))
+          Layer.build(
+            Sessions.layerCookie({
+              keys: keys.map((key) => Redacted.make(key)) as unknown as readonly [Redacted.Redacted]
+            })
+          )
         )
         assert.include(error.message, "keys must be a Redacted text of at least 32 bytes")
       }

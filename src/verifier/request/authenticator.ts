@@ -63,7 +63,7 @@ export class Authenticator {
     verifier: TokenVerifier["Service"],
     decode: Decode<VerifiedToken> | undefined,
     source: CredentialSource | undefined,
-    session: SessionStep | undefined = undefined
+    session?: SessionStep
   ) {
     this.#verifier = directOf(verifier)
     this.#source = source
@@ -130,7 +130,7 @@ export class Authenticator {
     const remembered = recallSession(request, this, cookie)
     if (remembered !== undefined) return remembered
     const verify = Effect.withFiber((fiber) =>
-      Effect.flatMap(resolve(Redacted.make(cookie, { label: "session_cookie" })), (resolved) => {
+      Effect.flatMap(resolve(Redacted.make(cookie, { label: "session_cookie" }), request), (resolved) => {
         session.token = resolved.token
         return this.#resolved(resolved, request, fiber)
       })

@@ -1,5 +1,6 @@
 /** Attaches to a verifier what a session cookie stands for. */
 import type * as Effect from "effect/Effect"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type { NotAuthenticated } from "../../core/SecurityError.ts"
@@ -11,17 +12,26 @@ export type Resolved =
   | { readonly _tag: "Identity"; readonly token: Redacted.Redacted; readonly identity: VerifiedToken }
 
 /** Fails with `NotAuthenticated` if the cookie has no session. */
-export type Resolve = (cookie: Redacted.Redacted) => Effect.Effect<Resolved, NotAuthenticated | Rejection>
+export type Resolve = (
+  cookie: Redacted.Redacted,
+  request: HttpServerRequest
+) => Effect.Effect<Resolved, NotAuthenticated | Rejection>
+
+export interface SessionResolver {
+  readonly resolve: Resolve
+  /** The name of the cookie that the login sets. `undefined`: any name. */
+  readonly cookieName: string | undefined
+}
 
 // A private map, so that no value in a context can pass as a session.
-const resolvers = new WeakMap<VerifierService, Resolve>()
+const resolvers = new WeakMap<VerifierService, SessionResolver>()
 
 /** Returns a verifier that also resolves session cookies. */
-export const attach = (verifier: VerifierService, resolve: Resolve): VerifierService => {
+export const attach = (verifier: VerifierService, resolver: SessionResolver): VerifierService => {
   const { invalidate, verify } = verifier
   const extended: VerifierService = { verify, invalidate }
-  resolvers.set(extended, resolve)
+  resolvers.set(extended, resolver)
   return extended
 }
 
-export const resolverOf = (verifier: VerifierService): Resolve | undefined => resolvers.get(verifier)
+export const resolverOf = (verifier: VerifierService): SessionResolver | undefined => resolvers.get(verifier)
