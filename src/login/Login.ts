@@ -69,14 +69,16 @@ const maxTokenLength = 65_536
  * import { HttpRouter, HttpServerResponse } from "effect/http"
  * import { Login } from "effect-oauth2/login"
  *
- * export const Home = HttpRouter.add(
- *   "GET",
- *   "/",
- *   Effect.gen(function* () {
- *     const login = yield* Login
- *     const session = yield* login.session
- *     return HttpServerResponse.text(Option.match(session, { onNone: () => "Sign in", onSome: ({ subject }) => subject }))
- *   })
+ * export const Home = HttpRouter.use((router) =>
+ *   Effect.flatMap(Login, ({ session }) =>
+ *     router.add(
+ *       "GET",
+ *       "/",
+ *       Effect.map(session, (session) =>
+ *         HttpServerResponse.text(Option.match(session, { onNone: () => "Sign in", onSome: ({ subject }) => subject }))
+ *       )
+ *     )
+ *   )
  * )
  * ```
  *

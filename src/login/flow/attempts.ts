@@ -57,10 +57,10 @@ export const add = Effect.fnUntraced(function* (
   const name = yield* nameOf(context, attempt.state)
   const others = yield* Effect.forEach(
     Object.keys(request.cookies).filter((other) => other.startsWith(context.cookies.attempt)),
-    (other) => Effect.map(read(context, request, other), (found) => ({ name: other, startedAt: found?.startedAt ?? 0 }))
+    (other) => Effect.map(read(context, request, other), (found) => ({ name: other, startedAt: found?.startedAt }))
   )
-  const newest = others.toSorted((a, b) => b.startedAt - a.startedAt)
-  const removed = newest.filter(({ startedAt }, i) => startedAt === 0 || i >= maxAttempts - 1)
+  const newest = others.toSorted((a, b) => (b.startedAt ?? -Infinity) - (a.startedAt ?? -Infinity))
+  const removed = newest.filter(({ startedAt }, i) => startedAt === undefined || i >= maxAttempts - 1)
   const value = yield* context.keys.seal(name, attempt)
   return context.cookies.set(
     removed.reduce((response, other) => context.cookies.expire(response, other.name), response),

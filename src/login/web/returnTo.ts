@@ -6,8 +6,8 @@ const maxLength = 512
 // `//host`, `/\host` and control characters, which browsers remove, lead to another host.
 const isPath = /^\/(?![/\\])[^\\\p{Cc}\s]*$/u
 
-/** Encoded separators that a proxy may decode: `/%2F`, `/%5C`, and dots before them. */
-const encodedSeparator = /^\/(?:\.|%2e|%[01][0-9a-f]|%7f)*(?:%2f|%5c)/i
+/** Encoded separators and control characters that a proxy may decode: `/%2F`, `/%5C`, `/%09`, also after dots. */
+const encodedSeparator = /^\/(?:\.|%2e)*%(?:2f|5c|[01][0-9a-f]|7f)/i
 
 /**
  * Returns the path, query and fragment of an address of this origin. Returns `undefined` for anything else.
