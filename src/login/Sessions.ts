@@ -271,7 +271,7 @@ export class Sessions extends Context.Service<
    * import { Sessions } from "effect-oauth2/login"
    *
    * export const Store = Layer.unwrap(
-   *   Effect.map(Config.redacted("SESSION_KEY"), (key) =>
+   *   Effect.map(Config.Redacted("SESSION_KEY"), (key) =>
    *     Sessions.layerCookie({ keys: key, absoluteTimeout: "8 hours" })
    *   )
    * )

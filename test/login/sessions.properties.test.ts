@@ -129,14 +129,13 @@ const run = Effect.fnUntraced(function* (connect: Connect, commands: ReadonlyArr
   }).pipe(Effect.provideContext(context), Effect.orDie)
   const processes: [Process, Process] = [yield* startProcess, yield* startProcess]
 
-  const browsers = [0, 1].map(
-    () =>
-      new Browser(
-        Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-          Effect.suspend(() => processes[headers["x-process"] === "1" ? 1 : 0].handle)
-        )
+  const open = () =>
+    new Browser(
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
+        Effect.suspend(() => processes[headers["x-process"] === "1" ? 1 : 0].handle)
       )
-  )
+    )
+  const browsers: readonly [Browser, Browser] = [open(), open()]
   const pending: ReadonlyArray<Array<{ readonly address: string; readonly user: string }>> = [[], []]
   const used: ReadonlyArray<Array<string>> = [[], []]
 
@@ -149,7 +148,7 @@ const run = Effect.fnUntraced(function* (connect: Connect, commands: ReadonlyArr
 
   const perform = (command: Command): Effect.Effect<unknown, unknown, never> => {
     const { kind, user } = command
-    const browser = browsers[command.browser] as Browser
+    const browser = browsers[command.browser]
     const attempts = pending[command.browser] ?? []
     const callbacks = used[command.browser] ?? []
     const headers = { "x-process": String(command.process) }
