@@ -646,38 +646,47 @@ describe("a session", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("explains refused requests to operators once, and counts them", () =>
-    Effect.gen(function* () {
-      const logs: Array<string> = []
-      const Logs = Logger.layer([Logger.make(({ message }) => void logs.push(String(message)))])
+  it.live("explains refused requests to operators once, and counts them", () => {
+    const logs: Array<string> = []
+    const logger = Logger.make(({ message }) => void logs.push(String(message)))
+    return Effect.gen(function* () {
       const { Counting, sessions } = yield* count
-      const metrics = new Map()
-      const send = yield* serve(
-        Routes.pipe(
-          Layer.provide(Schemes),
-          Layer.provide(Counting),
-          Layer.provide(Logs),
-          Layer.provide(Layer.succeed(Metric.MetricRegistry, metrics))
-        )
-      )
+      const handle = yield* HttpRouter.toHttpEffect(Routes.pipe(Layer.provide(Schemes), Layer.provide(Counting)))
       const value = Redacted.value(yield* sessions.create(data))
-      const cookie = `__Host-session=${value}`
-      for (let i = 0; i < 2; i++) {
-        yield* send("/either", undefined, { headers: { ...host, ...without(script, "x-csrf"), cookie } })
-        yield* send("/either", undefined, { headers: { ...host, ...script, "sec-fetch-site": "cross-site", cookie } })
-        yield* send("/either", "bearer-token", { headers: { ...host, ...script, cookie } })
+      const send = (headers: Readonly<Record<string, string>>) => {
+        const request = new Request("http://localhost/either", {
+          headers: { ...host, ...headers, cookie: `__Host-session=${value}` }
+        })
+        return Effect.exit(
+          Effect.provideService(
+            Effect.scoped(handle),
+            HttpServerRequest.HttpServerRequest,
+            HttpServerRequest.fromWeb(request)
+          )
+        )
       }
-      assert.deepStrictEqual(logs, [
-        "A request was refused, because it has a cookie __Host-session, but not the header X-CSRF: 1. Send the header with each request of a script, or change the option csrfHeader.",
-        "A request was refused, because a page of another site has sent it, and the browser added the cookie __Host-session. If the page is yours, add its origin to trustedOrigins.",
-        'A request was refused, because it has two credentials: several session cookies, or a cookie __Host-session and an Authorization header. Send one of them. A fetch with a bearer token needs credentials: "omit".'
-      ])
-      assert.notInclude(logs.join(), value.slice(0, 10))
-      const counted = (yield* Effect.provideService(Metric.snapshot, Metric.MetricRegistry, metrics)).filter(
-        ({ id }) => id === "oauth2_token_verifications_total"
+      for (let i = 0; i < 2; i++) {
+        yield* send(without(script, "x-csrf"))
+        yield* send({ ...script, "sec-fetch-site": "cross-site" })
+        yield* send({ ...script, authorization: "Bearer bearer-token" })
+      }
+      assert.deepStrictEqual(
+        logs.filter((message) => message.startsWith("A request was refused")),
+        [
+          "A request was refused, because it has a cookie __Host-session, but not the header X-CSRF: 1. Send the header with each request of a script, or change the option csrfHeader.",
+          "A request was refused, because a page of another site has sent it, and the browser added the cookie __Host-session. If the page is yours, add its origin to trustedOrigins.",
+          'A request was refused, because it has two credentials: several session cookies, or a cookie __Host-session and an Authorization header. Send one of them. A fetch with a bearer token needs credentials: "omit".'
+        ]
       )
-      const outcomes = counted.map(({ attributes }) => attributes?.["outcome"])
+      assert.notInclude(logs.join(), value.slice(0, 10))
+      const outcomes = (yield* Metric.snapshot)
+        .filter(({ id }) => id === "oauth2_token_verifications_total")
+        .map(({ attributes }) => attributes?.["outcome"])
       for (const outcome of ["CsrfHeader", "CrossSite", "SeveralCredentials"]) assert.include(outcomes, outcome)
-    }).pipe(Effect.scoped)
-  )
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Logger.layer([logger])),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    )
+  })
 })
