@@ -123,8 +123,7 @@ const run = Effect.fnUntraced(function* (connect: Connect, commands: ReadonlyArr
         )
       )
     }).pipe(Scope.provide(scope), Effect.provideService(HttpClient.HttpClient, client))
-    // Safe cast: the routes need nothing but the request.
-    const process: Process = { handle: Effect.scoped(handle) as Handler, fibers: [], scope }
+    const process: Process = { handle: Effect.scoped(handle), fibers: [], scope }
     return process
   }).pipe(Effect.provideContext(context), Effect.orDie)
   const processes: [Process, Process] = [yield* startProcess, yield* startProcess]
