@@ -12,7 +12,8 @@ const modules = globSync("src/*/*.ts").filter(
 // The modules of a folder with an index are entries below the entry of the folder.
 const nameOf = (path) => {
   const name = basename(path, ".ts")
-  return basename(dirname(path)) === "client" ? `client/${name}` : name
+  const wing = basename(dirname(path))
+  return ["client", "login"].includes(wing) ? `${wing}/${name}` : name
 }
 const input = Object.fromEntries(modules.map((path) => [nameOf(path), path]))
 
@@ -56,6 +57,7 @@ export default defineConfig({
   input: {
     index: "src/index.ts",
     "client/index": "src/client/index.ts",
+    "login/index": "src/login/index.ts",
     "testing/index": "src/testing/index.ts",
     ...input
   },
@@ -87,6 +89,7 @@ export default defineConfig({
         chunk("claims", /\/src\/verifier\/(authorizationServer|claims|report)/),
         chunk("documentation", /\/src\/swaggerUi\//),
         chunk("client", /\/src\/client\/(protocol|cache|AuthorizedClient|Client|TokenSource)/),
+        chunk("login", /\/src\/(login|stores)\//),
         chunk("jwt", /\/src\/verifier\/(JwtVerifier|KeySet|Provider|keys\/(?!importJwk)|jwt)/)
       ]
     },

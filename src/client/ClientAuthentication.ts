@@ -18,6 +18,11 @@ export type ClientAuthentication =
       readonly secret: Redacted.Redacted
       readonly method: "client_secret_basic" | "client_secret_post"
     }
+  | {
+      readonly _tag: "SecretFrom"
+      readonly secret: Effect.Effect<Redacted.Redacted, unknown>
+      readonly method: "client_secret_basic" | "client_secret_post"
+    }
   | { readonly _tag: "PrivateKeyJwt"; readonly key: CryptoKey; readonly kid: string | undefined }
   | { readonly _tag: "Assertion"; readonly assertion: Effect.Effect<Redacted.Redacted, unknown> }
   | { readonly _tag: "Tls" }
@@ -43,6 +48,29 @@ export const secret = (
   /** How the secret is sent (RFC 6749 §2.3.1). Default: `"client_secret_basic"`. */
   method: "client_secret_basic" | "client_secret_post" = "client_secret_basic"
 ): ClientAuthentication => ({ _tag: "Secret", secret, method })
+
+/**
+ * A secret that an effect returns for each request, such as one that is rotated, or the signed secret that Apple wants.
+ *
+ * **Example** (Reading a secret that another process rotates)
+ *
+ * ```ts
+ * import { Effect, FileSystem, Redacted } from "effect"
+ * import { ClientAuthentication } from "effect-oauth2/client"
+ *
+ * export const authentication = Effect.map(FileSystem.FileSystem, (files) =>
+ *   ClientAuthentication.secretFrom(Effect.map(files.readFileString("/run/secrets/client"), Redacted.make))
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const secretFrom = (
+  secret: Effect.Effect<Redacted.Redacted, unknown>,
+  /** How the secret is sent (RFC 6749 §2.3.1). Default: `"client_secret_basic"`. */
+  method: "client_secret_basic" | "client_secret_post" = "client_secret_basic"
+): ClientAuthentication => ({ _tag: "SecretFrom", secret, method })
 
 /**
  * An assertion that the client signs with its private key (RFC 7523 §2.2). Its audience is the issuer, and it is valid

@@ -81,8 +81,9 @@ export class NotAuthenticated extends Data.TaggedError("NotAuthenticated")<
  * |---|---|
  * | `Malformed` | no token68 follows `Bearer` |
  * | `TooLong` | the `Authorization` header is longer than `BearerToken.MaxLength` |
- * | `SeveralCredentials` | the request has several `Authorization` headers, or an API key twice |
+ * | `SeveralCredentials` | the request has several `Authorization` headers, an API key twice, or a session cookie and a bearer token |
  * | `CrossSite` | a page of another site has sent the request, and the credential is in a cookie |
+ * | `CsrfHeader` | the request has a session cookie, and lacks the header of `csrfHeader` |
  * | `Unspecified` | a typed client received the error |
  *
  * **Example** (Logging malformed credentials)
@@ -100,7 +101,9 @@ export class NotAuthenticated extends Data.TaggedError("NotAuthenticated")<
  * @since 0.1.0
  */
 export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
-  Received & { readonly reason: "Malformed" | "TooLong" | "SeveralCredentials" | "CrossSite" | "Unspecified" }
+  Received & {
+    readonly reason: "Malformed" | "TooLong" | "SeveralCredentials" | "CrossSite" | "CsrfHeader" | "Unspecified"
+  }
 > {
   override readonly [ErrorReporter.ignore] = true
   override get message(): string {
@@ -115,6 +118,8 @@ export class InvalidRequest extends Data.TaggedError("InvalidRequest")<
         return "The request has several credentials of one kind"
       case "CrossSite":
         return "A page of another site has sent the request"
+      case "CsrfHeader":
+        return "The request has a session cookie, but not the header that scripts of the app send"
     }
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {

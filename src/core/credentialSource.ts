@@ -23,7 +23,7 @@ export interface CredentialSource {
 export type ApiKeyPlace = "header" | "query" | "cookie"
 
 const tooLong = constant(new InvalidRequest({ reason: "TooLong" }))
-const several = constant(new InvalidRequest({ reason: "SeveralCredentials" }))
+export const several = constant(new InvalidRequest({ reason: "SeveralCredentials" }))
 
 // Visible ASCII characters without a comma. Servers join repeated header fields with a comma (RFC 9110 §5.3).
 const key = /^[\x21-\x2B\x2D-\x7E]+$/
@@ -48,7 +48,7 @@ const valuesInQuery = (request: HttpServerRequest, name: string): ReadonlyArray<
   return start === -1 ? [] : new URLSearchParams(request.originalUrl.slice(start)).getAll(name)
 }
 
-const valuesInCookies = (request: HttpServerRequest, name: string): ReadonlyArray<string> => {
+export const valuesInCookies = (request: HttpServerRequest, name: string): ReadonlyArray<string> => {
   const header = fieldOf(request, "cookie")
   if (header === undefined) return []
   // A subdomain or an http page can set a second cookie of the same name, and nothing tells the two apart.

@@ -9,13 +9,18 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as renderer from "./renderer.ts"
 import { frozenSuccess } from "./lib/exit.ts"
+import { own } from "./lib/ownProperties.ts"
 import { answer, type ErrorFields, type Form } from "./answer.ts"
 import { severalFields } from "./effect/severalFields.ts"
 
 /** `Challenge.Settings` without the types of the error classes. */
 interface Settings extends Form {
   readonly renderers: renderer.Renderers
+  /** Returns the redirect of a browser to the login. Not a public option: schemes with a session cookie add it. */
+  readonly signIn?: SignIn
 }
+
+export type SignIn = (request: HttpServerRequest) => HttpServerResponse.HttpServerResponse | undefined
 
 /** How a scheme responds to an error that it has created. */
 export interface SchemeResponse {
@@ -79,6 +84,17 @@ export const within = <E extends ErrorFields & Error>(
 export const respond = (error: ErrorFields): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (isFromUpstream(error)) return Effect.die(uncaughtUpstreamError)
   const how = responseOf(error) ?? withoutScheme
+  const signIn = error._tag === "NotAuthenticated" ? own(how.settings, "signIn") : undefined
+  if (typeof signIn !== "function") return respondAs(error, how)
+  return Effect.withFiber(({ context }) => {
+    const request = Context.getOrUndefined(context, HttpServerRequest)
+    // Safe cast: a scheme with a session cookie adds the function.
+    const redirect = request && (signIn as SignIn)(request)
+    return redirect === undefined ? respondAs(error, how) : Effect.succeed(redirect)
+  })
+}
+
+const respondAs = (error: ErrorFields, how: SchemeResponse): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (how.response !== undefined) return how.response
   const { settings } = how
   const challenges = how.challenges.length > 0 ? how.challenges : answer(error, settings).challenges

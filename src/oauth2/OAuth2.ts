@@ -456,4 +456,5 @@ export const openIdConnect: Constructor<{
   return scheme("OAuth2.openIdConnect", name, own, { openIdConnectUrl: own.openIdConnectUrl })
 }
 
-export { apiKey, type ApiKey, basic, bearer, type CredentialConstructor } from "./credentials.ts"
+export { apiKey, type ApiKey, basic, bearer, type CredentialConstructor, session } from "./credentials.ts"
+export type { SessionCookie } from "../core/sessionCookie.ts"

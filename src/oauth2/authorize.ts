@@ -1,4 +1,5 @@
 /** Creates `authorize` and the related members of a scheme, which work without a guard. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
@@ -92,25 +93,53 @@ export const make = (scheme: Scheme) => {
     Effect.all([authentication, HttpServerRequest, required]),
     ([{ authenticator }, request, required]) =>
       Effect.withFiber((fiber) => {
+        const anonymous = Effect.as(granted(undefined, required, fiber), Option.none<VerifiedToken>())
+        const decided = (credential: Credential) => Effect.map(verify(credential, required, fiber), Option.some)
         const credential = authenticator.credentialOf(request, fiber)
-        return errorOf(credential.verified)?._tag === "NotAuthenticated"
-          ? Effect.as(granted(undefined, required, fiber), Option.none())
-          : Effect.map(verify(credential, required, fiber), Option.some)
+        // A session may turn out to have ended.
+        if (scheme.session !== undefined) {
+          return Effect.matchEffect(credential.verified, {
+            onFailure: (error) => (error._tag === "NotAuthenticated" ? anonymous : decided(credential)),
+            onSuccess: () => decided(credential)
+          })
+        }
+        return errorOf(credential.verified)?._tag === "NotAuthenticated" ? anonymous : decided(credential)
       })
+  )
+
+  /** The credential of a session is known only after its verification. */
+  const layerSession = Layer.fresh(
+    Layer.effectContext(
+      Effect.flatMap(
+        Effect.all([authentication, HttpServerRequest, required]),
+        ([{ authenticator }, request, required]) =>
+          Effect.withFiber((fiber) => {
+            const credential = authenticator.credentialOf(request, fiber)
+            return Effect.map(verify(credential, required, fiber), (accessToken) =>
+              Context.make(AccessToken, accessToken).pipe(
+                Context.add(BearerToken, credential.token ?? redact("session"))
+              )
+            )
+          })
+      )
+    )
   )
 
   return {
     authorize,
     authorizeOption,
     refuse: (error: SecurityError) => report.refuseWith(scheme, error),
-    layerRequest: Layer.fresh(
-      Layer.provideMerge(
-        Layer.effect(AccessToken, authorize),
-        // The request is refused before `authorize` runs.
-        Layer.tapError(layerCredential(scheme), (error) =>
-          Effect.flatMap(required, (required) => report.refusedBy(scheme, "authorize", error, required))
-        )
-      )
-    )
+    layerRequest:
+      scheme.session === undefined
+        ? Layer.fresh(
+            Layer.provideMerge(
+              Layer.effect(AccessToken, authorize),
+              // The request is refused before `authorize` runs.
+              Layer.tapError(layerCredential(scheme), (error) =>
+                Effect.flatMap(required, (required) => report.refusedBy(scheme, "authorize", error, required))
+              )
+            )
+          )
+        : layerSession
   }
 }

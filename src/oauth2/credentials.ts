@@ -1,9 +1,11 @@
 /** Constructors of schemes without OAuth flows: API keys, passwords (RFC 7617), and bearer tokens of any origin. */
+import { noCredentials } from "../core/authorizationHeader.ts"
 import * as credentialSource from "../core/credentialSource.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { Implications } from "../guard/scheme/implication.ts"
 import type { Dpop } from "../verifier/Dpop.ts"
 import { make as scheme } from "./make.ts"
+import { defaultCookie, type SessionCookie } from "../core/sessionCookie.ts"
 import type { SchemeOf, UnknownClaims } from "./oauth2Scheme.ts"
 import type { Options, RequiredOptions } from "./options.ts"
 
@@ -16,7 +18,7 @@ type CredentialOptions<
   Wildcards extends boolean
 > = Omit<
   Options<Scopes, Implies, Claims, Wildcards>,
-  "scopes" | "oauth2MetadataUrl" | "resource" | "dpop" | "senderConstrained"
+  "scopes" | "oauth2MetadataUrl" | "resource" | "dpop" | "senderConstrained" | "session"
 > & {
   /** The scope names, each with a description for users. Default: none. */
   readonly scopes?: Scopes
@@ -215,6 +217,8 @@ export const bearer: CredentialConstructor<{
   readonly dpop?: Dpop
   /** Whether tokens must be bound to a key. `"accepted"` accepts bearer tokens, too. Default: `"accepted"` with `dpop`. */
   readonly senderConstrained?: "accepted" | "required"
+  /** Accepts the session cookie of a browser as well as a bearer token, as the option of `OAuth2.authorizationCode`. */
+  readonly session?: SessionCookie
 }> = (name, options) => {
   const own = withScopes(options)
   return scheme("OAuth2.bearer", name, own, {
@@ -224,4 +228,54 @@ export const bearer: CredentialConstructor<{
       ...(own.bearerFormat === undefined ? {} : { bearerFormat: own.bearerFormat })
     }
   })
+}
+
+/**
+ * Creates a scheme for the session cookies of signed-in browsers, without bearer tokens.
+ *
+ * **When to use**
+ *
+ * Use for pages of an app whose API has no other clients, and for logins with a provider whose access tokens are not for
+ * your API, such as GitHub or Google. To accept bearer tokens, too, use the option `session` of another scheme.
+ *
+ * **Details**
+ *
+ * The scheme's verifier reads sessions: use `SessionVerifier.layer` of `effect-oauth2/login`. A request with the cookie
+ * must come from the app's own pages, as `SessionCookie` describes.
+ *
+ * | request without a session | response |
+ * |---|---|
+ * | opens a page in a tab | 303 to `login`, with `return_to` |
+ * | of a script | 401 |
+ *
+ * Documents show the scheme as an `apiKey` in a cookie.
+ *
+ * **Example** (Declaring what signed-in users may do)
+ *
+ * ```ts
+ * import { OAuth2 } from "effect-oauth2"
+ * import { SessionVerifier } from "effect-oauth2/login"
+ *
+ * export const users = OAuth2.session("Users", { scopes: { "items:read": "Read your items" } })
+ *
+ * export const Users = users.layer(SessionVerifier.layer({ scopes: () => ["items:read"] }))
+ * ```
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const session: CredentialConstructor<SessionCookie> = (name, options) => {
+  const own = withScopes(options)
+  const { cookie = defaultCookie } = own
+  return scheme(
+    "OAuth2.session",
+    name,
+    { ...own, session: own },
+    {
+      authScheme: "APIKey",
+      // Without a session, the request has no credentials.
+      source: { place: `cookie ${cookie}`, form: "the value of a session cookie", read: () => noCredentials },
+      definition: { type: "apiKey", in: "cookie", name: cookie }
+    }
+  )
 }

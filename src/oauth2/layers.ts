@@ -9,7 +9,8 @@ import type { TestToken } from "./oauth2Scheme.ts"
 import { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import * as authentication from "../guard/middleware/authentication.ts"
 import type { ProofChecker } from "../verifier/dpop/checker.ts"
-import { Authenticator, TestAuthenticator } from "../verifier/request/authenticator.ts"
+import { Authenticator, type SessionStep, TestAuthenticator } from "../verifier/request/authenticator.ts"
+import { resolverOf } from "../verifier/request/sessionResolvers.ts"
 import { claimsDecoder, type ClaimsSchema, testClaims } from "./claimsDecoder.ts"
 import { DecisionLog, Reporter } from "../guard/scheme/decisionLog.ts"
 import * as origin from "../guard/scheme/origin.ts"
@@ -76,11 +77,28 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
           verifier,
           decode,
           scheme.source,
-          checker && { checker, isRequired: scheme.dpop?.isRequired === true }
+          checker && { checker, isRequired: scheme.dpop?.isRequired === true },
+          sessionStep(verifier)
         ),
         new Reporter(scheme.name, context)
       )
     )
+
+  const sessionStep = (verifier: TokenVerifier["Service"]): SessionStep | undefined => {
+    const source = scheme.session
+    if (source === undefined) return
+    const resolver = resolverOf(verifier)
+    if (resolver !== undefined) {
+      const { cookieName = source.cookie, resolve } = resolver
+      if (cookieName === source.cookie) return { source, resolve }
+      throw new TypeError(
+        `The scheme ${JSON.stringify(scheme.name)} reads the session cookie ${JSON.stringify(source.cookie)}, but the login sets ${JSON.stringify(cookieName)}. Set the option cookie of the scheme to this name.`
+      )
+    }
+    throw new TypeError(
+      `The scheme ${JSON.stringify(scheme.name)} accepts a session cookie, but its verifier reads no sessions. Pipe the verifier through SessionVerifier.accessTokens or SessionVerifier.identities, as the last step.`
+    )
+  }
 
   const proofOf = (verified: VerifiedToken, authentications: ReadonlySet<string>) =>
     Layer.merge(

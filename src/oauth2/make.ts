@@ -13,6 +13,7 @@ import * as Struct from "effect/Struct"
 import type { VerifiedToken } from "../core/AccessToken.ts"
 import type * as Challenge from "../core/Challenge.ts"
 import type { CredentialSource } from "../core/credentialSource.ts"
+import { make as sessionSource, type SessionCookie } from "../core/sessionCookie.ts"
 import * as message from "../core/message.ts"
 import type { Options } from "./options.ts"
 import type { Item } from "../guard/requirement/item.ts"
@@ -42,6 +43,36 @@ import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
 
 // The pattern of keys (OpenAPI 3.1, "Components Object").
+/** A cookie of this name is refused by browsers without Secure, Path=/ and with Domain. */
+const assertSession = (where: string, session: SessionCookie): void => {
+  const { cookie, csrfHeader, isPage, login, trustedOrigins } = session
+  const isToken = (value: unknown): boolean => typeof value === "string" && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(value)
+  if (cookie !== undefined && !isToken(cookie))
+    throw new TypeError(`${where}: session.cookie must be the name of a cookie.`)
+  if (csrfHeader !== undefined && csrfHeader !== false && !isToken(csrfHeader)) {
+    throw new TypeError(`${where}: session.csrfHeader must be the name of a header, or false.`)
+  }
+  if (login !== undefined && login !== false && !(typeof login === "string" && /^\/(?![/\\])[^?#\s\\]*$/.test(login))) {
+    throw new TypeError(
+      `${where}: session.login must be a path that begins with one slash, such as "/login", or false.`
+    )
+  }
+  if (isPage !== undefined && typeof isPage !== "function") {
+    throw new TypeError(`${where}: session.isPage must be a function.`)
+  }
+  const origins: unknown = trustedOrigins ?? []
+  const invalid: unknown = Array.isArray(origins)
+    ? origins.find(
+        (origin: unknown) => typeof origin !== "string" || !URL.canParse(origin) || new URL(origin).origin !== origin
+      )
+    : origins
+  if (invalid !== undefined) {
+    throw new TypeError(
+      `${where}: session.trustedOrigins has ${JSON.stringify(invalid)}, which is not an origin. Write it as https://app.example.com, without a path.`
+    )
+  }
+}
+
 const assertName = (where: string, name: string): void => {
   if (!/^[A-Za-z0-9._-]+$/.test(name)) {
     throw new TypeError(
@@ -246,6 +277,18 @@ export const make = <
     ...Struct.pick(options, ["oauth2MetadataUrl"])
   })
 
+  const { session: sessionOptions } = ownProperties<{ readonly session?: SessionCookie }>(options)
+  if (sessionOptions !== undefined) {
+    if (!isReadonlyObject(sessionOptions)) throw new TypeError(`${where}: session must be an object of options.`)
+    assertSession(where, ownProperties(sessionOptions))
+  }
+  const session = sessionOptions && sessionSource(ownProperties(sessionOptions), source === undefined)
+  if (session !== undefined && dpop?.isRequired === true) {
+    throw new TypeError(
+      `${where}: session and senderConstrained: "required" exclude each other, because a cookie is not bound to a key. Use senderConstrained: "accepted".`
+    )
+  }
+
   const form = ownProperties({
     responses,
     realm,
@@ -262,6 +305,7 @@ export const make = <
       const result: unknown = isMachine(token)
       return result === true
     },
+    session,
     definition: securitySchemeObject.make(
       ownProperties({
         ...options,
@@ -275,7 +319,12 @@ export const make = <
     ),
     implication: implication.make(where, names, options.implies ?? {}, options.wildcards ?? false),
     // Frozen, because the errors of many requests share the list.
-    settings: (scopes) => ({ ...form, scopes: Object.freeze(scopes), renderers }),
+    settings: (scopes) => ({
+      ...form,
+      scopes: Object.freeze(scopes),
+      renderers,
+      ...(session === undefined ? {} : { signIn: session.signIn })
+    }),
     errors: errorSchemas.make({ ...form, scopes: [], renderers: {} })
   })
 
@@ -324,6 +373,7 @@ export const make = <
     description: options.description,
     resource,
     dpop: dpop && Object.freeze({ algorithms: dpop.algorithms, isRequired: dpop.isRequired }),
+    sessionCookie: session?.cookie,
     get flows() {
       return flowsOf.current
     },

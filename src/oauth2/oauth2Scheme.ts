@@ -109,6 +109,8 @@ export interface OAuth2Scheme<
   readonly resource: string | undefined
   /** The support for tokens that are bound to a key (RFC 9449). `undefined` if the scheme refuses such tokens. */
   readonly dpop: DpopSupport | undefined
+  /** The name of the session cookie, if the scheme accepts sessions of browsers. */
+  readonly sessionCookie: string | undefined
 
   /**
    * Requires a valid token that satisfies all of the given scopes and requirements.

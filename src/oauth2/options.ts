@@ -3,6 +3,7 @@ import type * as Schema from "effect/Schema"
 import type { VerifiedToken } from "../core/AccessToken.ts"
 import type * as Challenge from "../core/Challenge.ts"
 import type { Dpop } from "../verifier/Dpop.ts"
+import type { SessionCookie } from "../core/sessionCookie.ts"
 import type { UnknownClaims } from "./oauth2Scheme.ts"
 
 /**
@@ -96,6 +97,12 @@ export interface Options<
    * `false`.
    */
   readonly deprecated?: boolean
+  /**
+   * Accepts the session cookie of a browser as well as a bearer token. `{}` uses the default of every option. The verifier
+   * must read sessions: pipe it through `SessionVerifier.accessTokens` or `SessionVerifier.identities`. Documents show
+   * the cookie as a second scheme, whose name ends with `Session`. Default: no session.
+   */
+  readonly session?: SessionCookie
 }
 
 /**

@@ -9,7 +9,7 @@ import * as proofParameter from "./proofParameter.ts"
 import * as requirementDescription from "./requirementDescription.ts"
 import * as refusalResponses from "./refusalResponses.ts"
 import * as responsesOf from "./responses.ts"
-import { combinations, type SecurityRequirementObject } from "./securityRequirements.ts"
+import { combinations, type SecurityRequirementObject, sessionName } from "./securityRequirements.ts"
 import type { Scheme } from "../guard/scheme/scheme.ts"
 
 type Security = ReadonlyArray<SecurityRequirementObject>
@@ -19,7 +19,19 @@ export const withSchemes = (document: Json, schemes: ReadonlyMap<string, Scheme>
   const version = typeof document["openapi"] === "string" ? document["openapi"] : "3.1.0"
   const components = membersOf(document["components"])
   const existing = membersOf(components["securitySchemes"])
-  const ours = Object.fromEntries(Array.from(schemes, ([name, scheme]) => [name, scheme.definition(version)]))
+  const ours: Record<string, unknown> = Object.fromEntries(
+    Array.from(schemes, ([name, scheme]) => [name, scheme.definition(version)])
+  )
+  for (const scheme of schemes.values()) {
+    const name = sessionName(scheme)
+    if (name === undefined) continue
+    if (Object.hasOwn(ours, name)) {
+      throw new TypeError(
+        `The document shows the session cookie of the scheme ${JSON.stringify(scheme.name)} as ${JSON.stringify(name)}, which is the name of another scheme. Rename that scheme.`
+      )
+    }
+    ours[name] = { type: "apiKey", in: "cookie", name: scheme.session?.cookie }
+  }
   const taken = Object.keys(ours).find(
     (name) => Object.hasOwn(existing, name) && JSON.stringify(existing[name]) !== JSON.stringify(ours[name])
   )

@@ -25,7 +25,7 @@ export const ofPolicy = (policy: RequirementPolicy): ReadonlyArray<SecurityRequi
     (outer, clause) => {
       const own = ofClause(clause)
       const anonymous = !isOneCredential && isOptional(clause) ? [{}] : []
-      return bounded(unique(combinations(outer, [...own, ...anonymous]), anonymous.length > 0))
+      return bounded(unique(withoutBoth(combinations(outer, [...own, ...anonymous]), policy), anonymous.length > 0))
     },
     [{}]
   )
@@ -43,7 +43,31 @@ const unique = (
     : withoutRedundant(of)
 
 const ofClause = (clause: PolicyClause): ReadonlyArray<SecurityRequirementObject> =>
-  clause.flatMap((part) => bounded(alternativesOf(part)).map((scopes) => ({ [part.scheme.name]: scopes })))
+  clause.flatMap((part) => {
+    const alternatives = bounded(alternativesOf(part))
+    const session = sessionName(part.scheme)
+    return [part.scheme.name, ...(session === undefined ? [] : [session])].flatMap((name) =>
+      alternatives.map((scopes) => ({ [name]: scopes }))
+    )
+  })
+
+/** Returns the name under which documents show the session cookie of a scheme that also accepts bearer tokens. */
+export const sessionName = ({ name, session, source }: Scheme): string | undefined =>
+  session !== undefined && source === undefined ? `${name}Session` : undefined
+
+/** A request with the cookie and the bearer token of one scheme is refused, so no alternative names both. */
+const withoutBoth = (
+  of: ReadonlyArray<SecurityRequirementObject>,
+  policy: RequirementPolicy
+): ReadonlyArray<SecurityRequirementObject> => {
+  const pairs = policy.flat().flatMap(({ scheme }) => {
+    const session = sessionName(scheme)
+    return session === undefined ? [] : [[scheme.name, session] as const]
+  })
+  return pairs.length === 0
+    ? of
+    : of.filter((one) => !pairs.some((pair) => pair.every((name) => Object.hasOwn(one, name))))
+}
 
 const bounded = <A>(of: ReadonlyArray<A> | undefined): ReadonlyArray<A> => {
   if (of === undefined || of.length > maxAlternatives) {

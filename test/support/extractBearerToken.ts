@@ -9,7 +9,7 @@ export type Answer =
   | { readonly token: string }
   | {
       readonly refused:
-        "NoCredentials" | "OtherScheme" | "Malformed" | "TooLong" | "SeveralCredentials" | "CrossSite" | "Unspecified"
+        "NoCredentials" | "OtherScheme" | "Malformed" | "TooLong" | "SeveralCredentials" | "CrossSite" | "CsrfHeader" | "Unspecified"
     }
 
 export const token = (token: string): Answer => ({ token })

@@ -55,13 +55,29 @@ export interface TokenEndpoint {
   readonly metadata: Effect.Effect<Metadata, TokenError>
   /** Sends a request of a grant type, and reads the response. */
   readonly request: (grantType: string, parameters: Parameters) => Effect.Effect<TokenResponse, TokenError>
+  /** Revokes a token (RFC 7009). Fails if the server has no endpoint for that. */
+  readonly revoke: (token: Redacted.Redacted) => Effect.Effect<void, TokenError>
   /** Runs another message of oauth4webapi at an endpoint of the server. */
   readonly call: <A>(endpoint: string, run: (call: Call) => Promise<A>) => Effect.Effect<A, TokenError>
 }
 
+/** What makes a server differ from the standards. */
+export interface Deviations {
+  /** Members of the metadata of a server that publishes none, or whose metadata names another issuer. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
+  /** Changes the body of a token response before it is read. */
+  readonly adapt?: ((response: RawResponse) => RawResponse) | undefined
+}
+
+export interface RawResponse {
+  readonly status: number
+  readonly contentType: string | undefined
+  readonly text: string
+}
+
 const day = 86_400_000
 
-export const make = Effect.fnUntraced(function* (given: Registration) {
+export const make = Effect.fnUntraced(function* (given: Registration, { adapt, metadata: fixed }: Deviations = {}) {
   const options = ownProperties(given)
   const httpHosts = yield* requireHttpHosts(options.httpHosts)
   const issuerUrl = yield* requireIssuer("issuer", options.issuer, httpHosts)
@@ -80,7 +96,7 @@ export const make = Effect.fnUntraced(function* (given: Registration) {
   const unavailable = (reason: TokenUnavailable["reason"], millis = 1000) =>
     new TokenUnavailable({ issuer, reason, retryAfter: Duration.millis(millis) })
   // Metadata changes rarely, and a failed request must not stay.
-  let known: Metadata | undefined
+  let known: Metadata | undefined = fixed && fixedMetadata(fixed)
   const metadata = Effect.suspend(() =>
     known === undefined
       ? readMetadata(reader, issuerUrl, issuer, httpHosts).pipe(
@@ -121,7 +137,7 @@ export const make = Effect.fnUntraced(function* (given: Registration) {
       let answered: { readonly status: number; readonly retryAfter: string | undefined } | undefined
       const send = (url: string, init: oauth.CustomFetchOptions<"GET" | "POST", unknown>) =>
         Effect.runPromiseWith(context)(
-          Effect.tap(fetchWith(client, url, init), (response) =>
+          Effect.tap(fetchWith(client, url, init, endpoint === "token_endpoint" ? adapt : undefined), (response) =>
             Effect.sync(() => {
               answered = { status: response.status, retryAfter: response.headers.get("retry-after") ?? undefined }
             })
@@ -166,6 +182,12 @@ export const make = Effect.fnUntraced(function* (given: Registration) {
     issuer,
     metadata,
     call,
+    revoke: (token) =>
+      call("revocation_endpoint", async ({ authentication, client, options, server }) => {
+        await oauth.processRevocationResponse(
+          await oauth.revocationRequest(server, client, authentication, Redacted.value(token), options)
+        )
+      }),
     request: (grantType, parameters) =>
       Effect.gen(function* () {
         const sentAt = yield* Clock.currentTimeMillis
@@ -184,8 +206,30 @@ export const make = Effect.fnUntraced(function* (given: Registration) {
   return endpoint
 })
 
+const fixedMetadata = (json: Readonly<Record<string, string>>): Metadata => ({
+  json: ownProperties(json),
+  urlOf: (name) => {
+    const value = json[name]
+    return value === undefined ? Effect.fail(new Failure("BadResponse")) : Effect.succeed(new URL(value))
+  }
+})
+
+/**
+ * Name of an ID token that oauth4webapi does not look at. It accepts one issuer, and keys from a cache of its own. A
+ * caller of the endpoint that verifies the token itself renames `id_token` by `adapt`.
+ */
+export const unverifiedIdToken = "unverified_id_token"
+
 export const tokenResponseOf = (response: oauth.TokenEndpointResponse, sentAt: number): TokenResponse => {
-  const { access_token, expires_in, id_token, issued_token_type, refresh_token, scope, token_type } = response
+  const {
+    access_token,
+    expires_in,
+    id_token = response[unverifiedIdToken],
+    issued_token_type,
+    refresh_token,
+    scope,
+    token_type
+  } = response
   const redacted = (value: string | undefined) => (value === undefined ? undefined : Redacted.make(value))
   return {
     accessToken: Redacted.make(access_token),
@@ -194,7 +238,7 @@ export const tokenResponseOf = (response: oauth.TokenEndpointResponse, sentAt: n
     lifetime: expires_in === undefined ? undefined : expires_in * 1000,
     sentAt,
     refreshToken: redacted(refresh_token),
-    idToken: redacted(id_token),
+    idToken: redacted(typeof id_token === "string" ? id_token : undefined),
     issuedTokenType: typeof issued_token_type === "string" ? issued_token_type : undefined
   }
 }
@@ -203,7 +247,8 @@ export const tokenResponseOf = (response: oauth.TokenEndpointResponse, sentAt: n
 const fetchWith = (
   client: HttpClient.HttpClient.With<HttpClientError, Scope.Scope>,
   url: string,
-  { body, headers, method }: oauth.CustomFetchOptions<"GET" | "POST", unknown>
+  { body, headers, method }: oauth.CustomFetchOptions<"GET" | "POST", unknown>,
+  adapt: Deviations["adapt"]
 ) =>
   Effect.gen(function* () {
     const request = HttpClientRequest.make(method)(url).pipe(HttpClientRequest.setHeaders(headers))
@@ -211,6 +256,14 @@ const fetchWith = (
     const response = yield* client.execute(method === "POST" ? form(request) : request)
     const text = yield* readText(response, maxBytes)
     const isEmpty = [204, 205, 304].includes(response.status)
+    if (adapt !== undefined && !isEmpty) {
+      const adapted = adapt({ status: response.status, contentType: response.headers["content-type"], text })
+      const { contentType: type = "" } = adapted
+      return new Response(adapted.text, {
+        status: adapted.status,
+        headers: { ...response.headers, "content-type": type }
+      })
+    }
     return new Response(isEmpty ? null : text, { status: response.status, headers: response.headers })
   }).pipe(
     Effect.scoped,
@@ -230,6 +283,12 @@ const authenticationOf = (authentication: ClientAuthentication, context: Context
         ? oauth.ClientSecretPost(secret)
         : oauth.ClientSecretBasic(secret)
     }
+    case "SecretFrom":
+      return async (server, client, body, headers) => {
+        const secret = await Effect.runPromiseWith(context)(authentication.secret)
+        const known = authenticationOf({ ...authentication, _tag: "Secret", secret }, context)
+        await known(server, client, body, headers)
+      }
     case "PrivateKeyJwt": {
       const { key, kid } = authentication
       return oauth.PrivateKeyJwt(kid === undefined ? key : { key, kid })

@@ -220,9 +220,8 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
   const { reporter } = authentication
   const outer = outerOf(self, scheme)
   const credential = authentication.authenticator.credentialOf(request, fiber)
-  const { token, verified } = credential
   const isDpop = credential instanceof DpopCredential
-  return Effect.matchCauseEffectEager(verified, {
+  return Effect.matchCauseEffectEager(credential.verified, {
     onFailure: (cause) => {
       const error = Option.getOrUndefined(Cause.findErrorOption(cause))
       // Safe cast: without an error, the cause is a defect or an interruption.
@@ -247,7 +246,8 @@ const decideFilled = (self: GuardedRequest, part: Part): Effect.Effect<Accepted 
         (Effect.tapError(holding, reportCheckError(self, part, accessToken, failed, reporter)) as typeof holding)
       return Effect.mapEager(checked, (outcome) =>
         outcome === true
-          ? new Accepted(part, token, accessToken, reporter, findings.authentications)
+          ? // The verification of a session finds its token.
+            new Accepted(part, credential.token, accessToken, reporter, findings.authentications)
           : new Refused(
               part,
               refuse(

@@ -7,6 +7,7 @@ import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type * as Challenge from "../../core/Challenge.ts"
 import type { CredentialSource } from "../../core/credentialSource.ts"
+import type { SessionSource } from "../../core/sessionCookie.ts"
 import type { Call } from "../../core/effect/rpc.ts"
 import type { Definition } from "./securitySchemeObject.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
@@ -34,6 +35,8 @@ export interface Scheme {
   readonly dpop: SchemeDpop | undefined
   /** Returns `true` if no user can authenticate for a token. */
   readonly isMachine: (token: VerifiedToken) => boolean
+  /** The session cookie, if the scheme accepts sessions of browsers. */
+  readonly session: SessionSource | undefined
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
   /** The schemas with which an `HttpApi` declares the scheme's errors. */
   readonly errors: ErrorSchemasByTag
@@ -126,7 +129,10 @@ export class Proof {
 
 export const make = (
   name: string,
-  options: Pick<Scheme, "definition" | "dpop" | "implication" | "source" | "isMachine" | "settings" | "errors">
+  options: Pick<
+    Scheme,
+    "definition" | "dpop" | "implication" | "source" | "session" | "isMachine" | "settings" | "errors"
+  >
 ): Scheme => ({
   name,
   ...options,

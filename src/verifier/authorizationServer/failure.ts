@@ -2,6 +2,7 @@
 import { isReadonlyObject } from "effect/Predicate"
 import type { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 
+/** A store of the fleet takes no part in requests to the authorization server. */
 export type Unavailable = Exclude<AuthorizationServerUnavailable["reason"], "StoreUnavailable">
 
 /** The document that the library requested. */

@@ -1,4 +1,6 @@
 /** Distinguishes access tokens from other JWTs of the same issuer (RFC 8725 §3.11). */
+import { isReadonlyObject } from "effect/Predicate"
+import { own } from "../../core/lib/ownProperties.ts"
 import type { Claims, CheckedPolicy } from "./policy.ts"
 import { otherClaims, type Profile, types } from "./profile.ts"
 
@@ -20,8 +22,16 @@ export const findViolation = (
       return policy.marksAccessTokens(claims) ? undefined : "scope"
     case "id-token":
       return
+    case "logout+jwt":
+      return (
+        ["jti", "iat"].find((name) => !isPresent(name, claims[name])) ??
+        (isReadonlyObject(own(claims["events"], logoutEvent)) ? undefined : "events")
+      )
   }
 }
+
+/** Member of `events` (OpenID Connect Back-Channel Logout 1.0 §2.4). */
+const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
 const required = ["client_id", "jti", "iat"]
 
@@ -36,6 +46,9 @@ const marksOfClients = ["scope", "scp", "roles", "permissions", "azp", "client_i
 export const advice = (typ: string | undefined, claims: Claims, policy: CheckedPolicy, violation: string): string => {
   const { issuer, profile } = policy
   const subject = `A token of ${issuer} was refused, because profile ${JSON.stringify(profile)} does not accept it.`
+  if (profile === "logout+jwt") {
+    return `${subject} The ${violation} of the token is not that of a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).`
+  }
   const fits = (other: Profile) => findViolation(typ, claims, policy, other) === undefined
   const hasMark = policy.marksAccessTokens(claims)
   // The profile for ID tokens does not distinguish access tokens, so it must not be advised for a possible one.

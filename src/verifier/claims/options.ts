@@ -81,12 +81,13 @@ export interface Policy {
    * | `"at+jwt"` | `at+jwt` | has `client_id`, `jti` and `iat` | issuers that mark access tokens (RFC 9068 §2.2) |
    * | `"jwt"` | `JWT`, `at+jwt`, absent | has one of `accessTokenClaims`, none of `forbiddenClaims` | other issuers |
    * | `"id-token"` | `JWT`, absent | none of `forbiddenClaims` | clients that send ID tokens (Google) |
+   * | `"logout+jwt"` | `logout+jwt`, `JWT`, absent | has `jti`, `iat` and the logout event | logout tokens |
    *
    * Do not use `"id-token"` if access tokens are JWTs.
    *
    * Default: `"at+jwt"`. For `JwtVerifier.layerSecret`: `"jwt"`.
    */
-  readonly profile?: "at+jwt" | "jwt" | "id-token"
+  readonly profile?: "at+jwt" | "jwt" | "id-token" | "logout+jwt"
   /** Claims that a token must have. `true` accepts any value except `null`. @default none */
   readonly requiredClaims?: Readonly<Record<string, string | true>>
   /**
@@ -97,6 +98,7 @@ export interface Policy {
    * | `"at+jwt"` | none |
    * | `"jwt"` | `nonce`, `at_hash`, `c_hash`, `s_hash` (ID tokens), `events` (logout tokens) |
    * | `"id-token"` | `events` |
+   * | `"logout+jwt"` | `nonce` |
    *
    * Default: the claims that the table names for the `profile`.
    */

@@ -8,12 +8,14 @@ export type Profile = NonNullable<Policy["profile"]>
 export const otherClaims: Readonly<Record<Profile, ReadonlyArray<string>>> = {
   "at+jwt": [],
   jwt: ["nonce", "at_hash", "c_hash", "s_hash", "events"],
-  "id-token": ["events"]
+  "id-token": ["events"],
+  "logout+jwt": ["nonce"]
 }
 
 /** Accepted values of the header parameter `typ`. */
 export const types: Readonly<Record<Profile, ReadonlyArray<string | undefined>>> = {
   "at+jwt": ["at+jwt"],
   jwt: ["at+jwt", "jwt", undefined],
-  "id-token": ["jwt", undefined]
+  "id-token": ["jwt", undefined],
+  "logout+jwt": ["logout+jwt", "jwt", undefined]
 }

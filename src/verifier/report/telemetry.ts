@@ -35,6 +35,7 @@ const outcomeOfRequest = {
   TooLong: "TooLong",
   SeveralCredentials: "SeveralCredentials",
   CrossSite: "CrossSite",
+  CsrfHeader: "CsrfHeader",
   Unspecified: "MalformedCredentials"
 } as const satisfies Readonly<Record<InvalidRequest["reason"], string>>
 

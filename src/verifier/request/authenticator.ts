@@ -10,25 +10,28 @@ import { confirmationOf } from "../../core/confirmation.ts"
 import { BearerToken } from "../../core/BearerToken.ts"
 import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../../core/SecurityError.ts"
 import type { CredentialSource } from "../../core/credentialSource.ts"
+import type { SessionSource } from "../../core/sessionCookie.ts"
 import type { TokenVerifier } from "../TokenVerifier.ts"
 import * as authorizationHeader from "../../core/authorizationHeader.ts"
 import * as message from "../../core/message.ts"
 import { failConstant, failWith } from "../../core/constantErrors.ts"
 import { errorOf, exitOf, frozenSuccess } from "../../core/lib/exit.ts"
 import { type CallingFiber, directOf, type DirectVerifier, type Verification } from "../cache/directVerifier.ts"
+import { copyUnexpired } from "../cache/customVerifier.ts"
 import { joining, Shared } from "../cache/shared.ts"
 import { frozen, type FrozenToken, isImmutable, type Rejection } from "../cache/verified.ts"
 import type { ProofChecker, ProofFailure } from "../dpop/checker.ts"
 import { give, isGiven } from "../report/advice.ts"
 import * as malformedCredentials from "./malformedCredentials.ts"
-import { recall, remember, Remembered } from "./requestMemory.ts"
+import { recall, recallSession, remember, Remembered, rememberSession } from "./requestMemory.ts"
+import type { Resolve, Resolved } from "./sessionResolvers.ts"
 
 // In milliseconds. A request with a stream or a socket may last for hours, but only its requirements need the
 // verification.
 const rememberedFor = 30_000
 
 /** Returns when a verification expires. An outage expires at once, because the next attempt may succeed. */
-const expiryOf = (exit: Exit.Exit<VerifiedToken, Rejection>, now: number): number => {
+const expiryOf = (exit: Exit.Exit<VerifiedToken, NotAuthenticated | Rejection>, now: number): number => {
   if (Exit.isSuccess(exit)) return Math.min(now + rememberedFor, exit.value.expiresAt.epochMilliseconds)
   return errorOf(exit)?._tag === "InvalidToken" ? now + rememberedFor : now
 }
@@ -59,6 +62,12 @@ export interface ProofOptions {
 
 const unauthenticated = (error: NotAuthenticated): Credential => ({ token: undefined, verified: failWith(error) })
 
+/** A scheme's session cookie, and what it stands for. */
+export interface SessionStep {
+  readonly source: SessionSource
+  readonly resolve: Resolve
+}
+
 /**
  * Verifies tokens for one scheme. A cached token costs one lookup. The verification of an uncached token is stored in a
  * private field of the request. No value in a context can pass as a verification.
@@ -68,6 +77,7 @@ export class Authenticator {
   readonly #decode: Decode<FrozenToken> | undefined
   readonly #source: CredentialSource | undefined
   readonly #dpop: ProofOptions | undefined
+  readonly #session: SessionStep | undefined
   readonly #decoded = new WeakMap<VerifiedToken, Exit.Success<VerifiedToken>>()
 
   /** Without a `source`, the credential is a bearer token. With `dpop`, it may be a bound token with its proof. */
@@ -75,11 +85,13 @@ export class Authenticator {
     verifier: TokenVerifier["Service"],
     decode: Decode<VerifiedToken> | undefined,
     source: CredentialSource | undefined,
-    dpop: ProofOptions | undefined
+    dpop: ProofOptions | undefined,
+    session?: SessionStep
   ) {
     this.#verifier = directOf(verifier)
     this.#source = source
     this.#dpop = dpop
+    this.#session = session
     this.#decode = decode && ((token) => Effect.map(decode(token), frozen))
   }
 
@@ -96,6 +108,10 @@ export class Authenticator {
     if (given !== undefined) {
       const token = authorizationHeader.redact(given)
       return { token, verified: this.fromToken(token, fiber).verified }
+    }
+    if (this.#session !== undefined) {
+      const credential = this.#ofSession(request, this.#session, fiber)
+      if (credential !== undefined) return credential
     }
     const maxLength = fiber.getRef(BearerToken.MaxLength)
     if (this.#source !== undefined) {
@@ -137,6 +153,48 @@ export class Authenticator {
       if (this.#dpop.isRequired) return new DpopCredential(undefined, notBound)
     }
     return this.#unbound(this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber))
+  }
+
+  /** Returns `undefined` if the request has no session cookie. */
+  #ofSession(
+    request: HttpServerRequest,
+    { resolve, source }: SessionStep,
+    fiber: CallingFiber
+  ): Credential | undefined {
+    const cookie = source.read(request)
+    if (cookie === undefined) return
+    if (typeof cookie !== "string") {
+      const verified = malformedCredentials.refuse(cookie, this, source, fiber.getRef(BearerToken.MaxLength), fiber)
+      return { token: undefined, verified }
+    }
+    // No store has a session of such a cookie.
+    if (cookie === "") return unauthenticated(authorizationHeader.noCredentials)
+    const remembered = recallSession(request, this, cookie)
+    if (remembered !== undefined) return remembered
+    const verify = Effect.withFiber((fiber) =>
+      Effect.flatMap(resolve(Redacted.make(cookie, { label: "session_cookie" }), request), (resolved) => {
+        session.token = resolved.token
+        return this.#resolved(resolved, request, fiber)
+      })
+    )
+    const memory = { clock: fiber.getRef(Clock.Clock), expiryOf }
+    const session = new Remembered(cookie, undefined, new Shared(verify, { ...joining, memory }).outcome)
+    return rememberSession(request, this, session)
+  }
+
+  #resolved(resolved: Resolved, request: HttpServerRequest, fiber: CallingFiber): Verification["verified"] {
+    if (resolved._tag === "AccessToken") {
+      const text = Redacted.value(resolved.token)
+      // A cookie proves nothing about the key of a bound token.
+      return this.#unbound(this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber)).verified
+    }
+    const verified = Effect.map(
+      copyUnexpired(Effect.succeed(resolved.identity), fiber.getRef(Clock.Clock)),
+      ({ token }) => token
+    )
+    return this.#decode === undefined
+      ? verified
+      : Effect.map(Effect.flatMap(verified, this.#decode), ({ token }) => token)
   }
 
   #refused(error: NotAuthenticated | InvalidRequest, request: HttpServerRequest, fiber: CallingFiber): Credential {

@@ -4,27 +4,34 @@ import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
 import type { Verification } from "../cache/directVerifier.ts"
+import type { NotAuthenticated } from "../../core/SecurityError.ts"
 import type { Rejection } from "../cache/verified.ts"
 
 // Classes instead of object literals: `guard/decision/decide.ts` gives the reason.
 
-export class Remembered implements Verification {
+export class Remembered<E = Rejection> implements Verification<E> {
   readonly text: string
-  readonly token: Redacted.Redacted
-  readonly verified: Effect.Effect<VerifiedToken, Rejection>
+  /** For a session, `undefined` until the session is read. */
+  token: Redacted.Redacted | undefined
+  readonly verified: Effect.Effect<VerifiedToken, E>
 
-  constructor(text: string, token: Redacted.Redacted, verified: Effect.Effect<VerifiedToken, Rejection>) {
+  constructor(text: string, token: Redacted.Redacted | undefined, verified: Effect.Effect<VerifiedToken, E>) {
     this.text = text
     this.token = token
     this.verified = verified
   }
 }
 
+/** The verification of a session, which may have ended. */
+export type RememberedSession = Remembered<NotAuthenticated | Rejection>
+
 /** The verifications of one request by one authenticator. */
 class RequestMemory {
   readonly authenticator: object
   /** The token in the `Authorization` header. */
   own: Remembered | undefined
+  /** The token of the session cookie. Its text is the value of the cookie. */
+  session: RememberedSession | undefined
   /** The last token that the program itself presented. Only the last, so that many tokens cannot fill the memory. */
   last: Remembered | undefined
 
@@ -67,6 +74,16 @@ export const recall = (request: HttpServerRequest, authenticator: object, text: 
   return memory?.last?.text === text ? memory.last : undefined
 }
 
+/** Returns the verification of a session cookie. A token with the text of the cookie is another credential. */
+export const recallSession = (
+  request: HttpServerRequest,
+  authenticator: object,
+  cookie: string
+): RememberedSession | undefined => {
+  const session = RequestMemories.find(request, authenticator)?.session
+  return session?.text === cookie ? session : undefined
+}
+
 /** Stores a verification for the rest of the request. */
 export const remember = (
   request: HttpServerRequest,
@@ -77,4 +94,15 @@ export const remember = (
   const memory = RequestMemories.find(request, authenticator) ?? RequestMemories.add(request, authenticator)
   memory[place] = verification
   return verification
+}
+
+/** Stores the verification of a session cookie for the rest of the request. */
+export const rememberSession = (
+  request: HttpServerRequest,
+  authenticator: object,
+  session: RememberedSession
+): RememberedSession => {
+  const memory = RequestMemories.find(request, authenticator) ?? RequestMemories.add(request, authenticator)
+  memory.session = session
+  return session
 }

@@ -1,0 +1,131 @@
+/** Keeps sessions in the memory of one process. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import { StoreUnavailable } from "../../stores/storeUnavailable.ts"
+import type { SessionBackend, SessionRecord } from "./backend.ts"
+
+interface Entry {
+  readonly record: SessionRecord
+  /** Milliseconds since 1970. */
+  readonly endsAt: number
+}
+
+/** Entries that end by themselves. A full map refuses new entries, because an evicted one would be forgotten early. */
+class Ending<A> {
+  readonly #capacity: number
+  readonly #entries = new Map<string, { readonly value: A; readonly endsAt: number }>()
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  get(key: string, now: number): A | undefined {
+    const entry = this.#entries.get(key)
+    return entry !== undefined && entry.endsAt > now ? entry.value : undefined
+  }
+
+  /** Returns `false` if the map is full. */
+  set(key: string, value: A, endsAt: number, now: number): boolean {
+    this.#entries.delete(key)
+    if (this.#entries.size >= this.#capacity) {
+      for (const [key, entry] of this.#entries) if (entry.endsAt <= now) this.#entries.delete(key)
+    }
+    if (this.#entries.size >= this.#capacity) return false
+    this.#entries.set(key, { value, endsAt })
+    return true
+  }
+}
+
+const full = Effect.fail(
+  new StoreUnavailable({ store: "SessionStore", reason: "Full", retryAfter: Duration.seconds(10) })
+)
+
+export const make = (capacity: number): SessionBackend => {
+  /** The least recently used session is the first. */
+  const sessions = new Map<string, Entry>()
+  const byOwner = new Map<string, Set<string>>()
+  const used = new Ending<true>(capacity)
+  const marks = new Ending<number>(capacity)
+  const locks = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
+
+  const remove = (key: string): void => {
+    for (const owner of sessions.get(key)?.record.owners ?? []) {
+      const keys = byOwner.get(owner)
+      keys?.delete(key)
+      if (keys?.size === 0) byOwner.delete(owner)
+    }
+    sessions.delete(key)
+  }
+
+  const withNow = <A>(run: (now: number) => A): Effect.Effect<A> => Effect.map(Clock.currentTimeMillis, run)
+
+  return {
+    insert: (key, record, timeToLive) =>
+      withNow((now) => {
+        for (const [oldest, { endsAt }] of sessions) {
+          if (sessions.size < capacity && endsAt > now) break
+          remove(oldest)
+        }
+        sessions.set(key, { record, endsAt: now + timeToLive })
+        for (const owner of record.owners) {
+          const keys = byOwner.get(owner) ?? new Set()
+          byOwner.set(owner, keys.add(key))
+        }
+      }),
+    find: (key) =>
+      withNow((now) => {
+        const entry = sessions.get(key)
+        if (entry === undefined || entry.endsAt > now) return entry?.record
+        remove(key)
+        return
+      }),
+    touch: (key, lastUsedAt, timeToLive) =>
+      withNow((now) => {
+        const entry = sessions.get(key)
+        if (entry === undefined) return
+        sessions.delete(key)
+        sessions.set(key, { record: { ...entry.record, lastUsedAt }, endsAt: now + timeToLive })
+      }),
+    replace: (key, version, sealed) =>
+      Effect.sync(() => {
+        const entry = sessions.get(key)
+        if (entry?.record.version !== version) return false
+        sessions.set(key, { ...entry, record: { ...entry.record, sealed, version: version + 1 } })
+        return true
+      }),
+    remove: (key) => Effect.sync(() => remove(key)),
+    removeOwned: (owner) =>
+      Effect.sync(() => {
+        const keys = Array.from(byOwner.get(owner) ?? [])
+        for (const key of keys) remove(key)
+        return keys.length
+      }),
+    addOnce: (key, timeToLive) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        if (used.get(key, now) === true) return Effect.succeed(false)
+        return used.set(key, true, now + timeToLive, now) ? Effect.succeed(true) : full
+      }),
+    mark: (owner, at, timeToLive) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        marks.set(owner, at, now + timeToLive, now) ? Effect.void : full
+      ),
+    findMark: (owner) => withNow((now) => marks.get(owner, now)),
+    withLock: (key, effect) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => {
+          const lock = locks.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
+          lock.users += 1
+          locks.set(key, lock)
+          return lock
+        }),
+        ({ semaphore }) => semaphore.withPermits(1)(effect),
+        (lock) =>
+          Effect.sync(() => {
+            lock.users -= 1
+            if (lock.users === 0) locks.delete(key)
+          })
+      )
+  }
+}
