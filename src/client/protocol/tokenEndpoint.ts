@@ -342,7 +342,9 @@ const errorOf = (
     const claims = error instanceof oauth.ResponseBodyError ? error.cause["claims"] : undefined
     return new ReauthenticationRequired({ issuer, error: code, ...(typeof claims === "string" && { claims }) })
   }
-  return unavailable(answered === undefined || codeOf(error) !== undefined ? "Unreachable" : "BadResponse")
+  // Its errors have codes of their own, which are not those of connections.
+  const isLost = codeOf(error) !== undefined && !(error instanceof oauth.OperationProcessingError)
+  return unavailable(answered === undefined || isLost ? "Unreachable" : "BadResponse")
 }
 
 /** A code is a word of the server. Anything that does not look like one is not shown. */

@@ -23,6 +23,8 @@ export interface Attempt {
   readonly returnTo: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
+  /** Cookie of the session before the sign-in, if the response comes in a request without that cookie. */
+  readonly former: string | undefined
   /** Seconds since the authentication at most. */
   readonly maxAge: number | undefined
 }
