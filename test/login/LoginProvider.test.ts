@@ -333,16 +333,13 @@ describe("GitHub", () => {
       ['{"error":"incorrect_client_credentials","error_description":"inner","error_uri":"https://docs.github.com"}']
     ]
   ] as const) {
-    github(
-      `reads an error with status 200 that is ${kind}`,
-      { [token]: answer as unknown as readonly [string] },
-      (browser) =>
-        Effect.gen(function* () {
-          const done = yield* finish(browser)
-          assert.strictEqual(done.status, 502)
-          assert.notInclude(done.text, "inner")
-          assert.deepStrictEqual(yield* browser.session, { signedIn: false })
-        })
+    github(`reads an error with status 200 that is ${kind}`, { [token]: answer }, (browser) =>
+      Effect.gen(function* () {
+        const done = yield* finish(browser)
+        assert.strictEqual(done.status, 502)
+        assert.notInclude(done.text, "inner")
+        assert.deepStrictEqual(yield* browser.session, { signedIn: false })
+      })
     )
   }
 
@@ -353,6 +350,22 @@ describe("GitHub", () => {
       Effect.gen(function* () {
         assert.strictEqual((yield* finish(browser)).status, 303)
         assert.isUndefined((yield* claimsOf(browser))["email"])
+      })
+  )
+
+  github(
+    "prefers another verified address to a primary one that is not verified",
+    {
+      [token]: success as unknown as readonly [string],
+      [`${api}/user`]: [JSON.stringify(user)],
+      [`${api}/user/emails`]: [
+        JSON.stringify([{ email: "evil@example.com", primary: true, verified: false }, emails[0], emails[2]])
+      ]
+    },
+    (browser) =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* finish(browser)).status, 303)
+        assert.strictEqual((yield* claimsOf(browser))["email"], "old@example.com")
       })
   )
 

@@ -243,3 +243,19 @@ it.effect("a copy of the store contains no token, name or address of a user, and
     assert.isTrue(Option.isSome(yield* store.read(cookie)))
   })
 )
+
+it.effect("a use that is written late does not bring back a session that ended", () =>
+  Effect.gen(function* () {
+    const memory = makeBackend(10)
+    const store = makeStore(
+      // The session ends between the read and the write of its use.
+      { ...memory, touch: (key, ...rest) => Effect.andThen(memory.remove(key), memory.touch(key, ...rest)) },
+      { idle: 600_000, absolute: 6_000_000 }
+    )
+    const cookie = yield* store.create(data)
+    yield* TestClock.adjust("2 minutes")
+    yield* store.read(cookie)
+    assert.isTrue(Option.isNone(yield* store.read(cookie)))
+    assert.strictEqual(yield* store.destroyBy({ issuer: data.issuer, subject: "alice" }), 0)
+  })
+)

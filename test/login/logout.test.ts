@@ -234,6 +234,18 @@ describe("back-channel logout", () => {
       assert.isTrue(yield* isSignedIn(browser))
     }))
 
+  test("refuses a sign-in in progress also if the provider names only the user, and not the next one", (browser, open) =>
+    Effect.gen(function* () {
+      const callback = yield* browser.answer(yield* browser.start())
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* sendLogout(open, { subject: "demo" }), 200)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* browser.visit(callback, { from: "cross-site" })).status, 403)
+      assert.isFalse(yield* isSignedIn(browser))
+      yield* browser.signIn()
+      assert.isTrue(yield* isSignedIn(browser))
+    }))
+
   test("answers 503 if the keys of the issuer cannot be read", (_browser, open) =>
     Effect.gen(function* () {
       const { respond } = yield* TestIssuer
