@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { ClientAuthentication } from "effect-oauth2/client"
 import { Login, type LoginOptions, LoginProvider, Sessions, StoreUnavailable } from "effect-oauth2/login"
 import { type MintOptions, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
@@ -494,6 +495,10 @@ describe("the options of a login", () => {
         [{ afterLogout: "//evil.test" }, "afterLogout must be a path of this app"],
         [{ provider: {} }, "provider must be a provider"],
         [{ provider: { a: provider, b: provider } }, "provider must name each client of an issuer once"],
+        [
+          { provider: { ...provider, authentication: ClientAuthentication.none } },
+          "provider must have an authentication"
+        ],
         [{ cookieMaxAge: "1 second" }, "cookieMaxAge must be a duration"]
       ] as const) {
         assert.include(yield* build(options), message)
