@@ -2,6 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import type { OpenApi } from "effect/http-api"
+import { OAuth2, OpenApiSecurity } from "effect-oauth2"
 import { ClientAuthentication } from "effect-oauth2/client"
 import { Login, type LoginOptions, LoginProvider, Sessions, StoreUnavailable } from "effect-oauth2/login"
 import { type MintOptions, TestIssuer } from "effect-oauth2/testing"
@@ -544,3 +546,21 @@ describe("the options of a login", () => {
     { clients: [{ clientId: "web", clientSecret: "the secret of web" }] }
   )
 })
+
+it.effect("is public for OAuth2.secured, and is not in OpenAPI documents", () =>
+  Effect.gen(function* () {
+    let paths: ReadonlyArray<string> = []
+    const Routes = Layer.merge(
+      HttpRouter.add("GET", "/health", HttpServerResponse.empty()).pipe(OAuth2.Public("health check")),
+      Login.layer("session", loginOptions)
+    ).pipe(
+      OAuth2.secured,
+      OpenApiSecurity.documented({ info: { title: "App", version: "1" } }, (document: OpenApi.OpenAPISpec) => {
+        paths = Object.keys(document.paths)
+        return Layer.empty
+      })
+    )
+    yield* HttpRouter.toHttpEffect(Routes)
+    assert.deepStrictEqual(paths, ["/health"])
+  }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerOf(), Sessions.layerMemory())))
+)
