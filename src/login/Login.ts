@@ -212,10 +212,15 @@ const serviceOf = (context: LoginContext): Login["Service"] => {
 
 const connect = Effect.fnUntraced(function* (
   name: string | undefined,
-  provider: LoginProvider,
+  given: LoginProvider,
   redirectUri: string,
   client: HttpClient.HttpClient
 ) {
+  const provider: LoginProvider = ownProperties({
+    ...given,
+    endpoints: given.endpoints && ownProperties(given.endpoints),
+    identity: ownProperties(given.identity)
+  })
   const { authentication, clientId, endpoints, httpHosts, identity, issuer } = provider
   const metadata = endpoints && {
     authorization_endpoint: endpoints.authorization,

@@ -2,6 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Layer, Redacted } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import type { OpenApi } from "effect/http-api"
+import { OAuth2, OpenApiSecurity } from "effect-oauth2"
+import { ClientAuthentication } from "effect-oauth2/client"
 import { Login, type LoginOptions, LoginProvider, Sessions, StoreUnavailable } from "effect-oauth2/login"
 import { type MintOptions, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
@@ -385,15 +388,15 @@ describe("the ID token", () => {
         [{ without: ["sub"] }, "sub"],
         [{ without: ["exp"] }, "exp"],
         [{ without: ["iat"] }, "iat"],
-        [{ claims: { exp: now - 10 } }, "Expired"],
+        [{ claims: { exp: now - 10 } }, "exp"],
         [{ claims: { iat: now + 100 } }, "iat"],
         [{ claims: { auth_time: "yesterday" } }, "auth_time"],
         [{ claims: { at_hash: "AAAAAAAAAAAAAAAAAAAAAA" } }, "at_hash"],
         [{ claims: { events: {} } }, "events"],
         [{ header: { typ: "at+jwt" } }, "typ"]
       ] as const) {
-        const outcome = yield* signInWith(browser, options as MintOptions)
-        assert.include([check, "exp"], outcome, JSON.stringify(options))
+        const outcome = yield* signInWith(browser, options)
+        assert.strictEqual(outcome, check, JSON.stringify(options))
         yield* assertNotSignedIn(browser)
       }
     }))
@@ -494,6 +497,10 @@ describe("the options of a login", () => {
         [{ afterLogout: "//evil.test" }, "afterLogout must be a path of this app"],
         [{ provider: {} }, "provider must be a provider"],
         [{ provider: { a: provider, b: provider } }, "provider must name each client of an issuer once"],
+        [
+          { provider: { ...provider, authentication: ClientAuthentication.none } },
+          "provider must have an authentication"
+        ],
         [{ cookieMaxAge: "1 second" }, "cookieMaxAge must be a duration"]
       ] as const) {
         assert.include(yield* build(options), message)
@@ -539,3 +546,21 @@ describe("the options of a login", () => {
     { clients: [{ clientId: "web", clientSecret: "the secret of web" }] }
   )
 })
+
+it.effect("is public for OAuth2.secured, and is not in OpenAPI documents", () =>
+  Effect.gen(function* () {
+    let paths: ReadonlyArray<string> = []
+    const Routes = Layer.merge(
+      HttpRouter.add("GET", "/health", HttpServerResponse.empty()).pipe(OAuth2.Public("health check")),
+      Login.layer("session", loginOptions)
+    ).pipe(
+      OAuth2.secured,
+      OpenApiSecurity.documented({ info: { title: "App", version: "1" } }, (document: OpenApi.OpenAPISpec) => {
+        paths = Object.keys(document.paths)
+        return Layer.empty
+      })
+    )
+    yield* HttpRouter.toHttpEffect(Routes)
+    assert.deepStrictEqual(paths, ["/health"])
+  }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerOf(), Sessions.layerMemory())))
+)

@@ -5,6 +5,7 @@ import { Sessions, StoreUnavailable } from "effect-oauth2/login"
 import { type LogoutTokenOptions, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { type Browser, makeApp, origin, requestsAt, test } from "../support/loginApp.ts"
+import { settle } from "../support/settle.ts"
 import { issuer, layerOf } from "../support/testIssuers.ts"
 
 const isSignedIn = (browser: Browser) => Effect.map(browser.session, (session) => session["signedIn"])
@@ -93,7 +94,7 @@ describe("a sign-out", () => {
       yield* browser.signIn()
       yield* respond("revocation", "never")
       const fiber = yield* Effect.forkChild(browser.signOut())
-      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 50)))
+      for (let turn = 0; turn < 1000 && (yield* requestsAt("revocation")).length === 0; turn++) yield* settle
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* Fiber.join(fiber)).status, 303)
     }))
@@ -233,6 +234,18 @@ describe("back-channel logout", () => {
       assert.isTrue(yield* isSignedIn(browser))
     }))
 
+  test("refuses a sign-in in progress also if the provider names only the user, and not the next one", (browser, open) =>
+    Effect.gen(function* () {
+      const callback = yield* browser.answer(yield* browser.start())
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* sendLogout(open, { subject: "demo" }), 200)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* browser.visit(callback, { from: "cross-site" })).status, 403)
+      assert.isFalse(yield* isSignedIn(browser))
+      yield* browser.signIn()
+      assert.isTrue(yield* isSignedIn(browser))
+    }))
+
   test("answers 503 if the keys of the issuer cannot be read", (_browser, open) =>
     Effect.gen(function* () {
       const { respond } = yield* TestIssuer
@@ -254,8 +267,8 @@ describe("back-channel logout", () => {
       const browser = open()
       yield* browser.signIn()
       const fiber = yield* Effect.forkChild(sendLogout(open, { subject: "demo" }))
-      for (let turn = 0; turn < 20; turn++) {
-        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      for (let turn = 0; turn < 1000 && fiber.pollUnsafe() === undefined; turn++) {
+        yield* settle
         yield* TestClock.adjust("50 millis")
       }
       assert.strictEqual(yield* Fiber.join(fiber), 200)

@@ -40,9 +40,17 @@ const client: Loads = {
   oauth4webapi: { modules: 1, bytes: 105_000 }
 }
 
+/** A login verifies ID tokens, and talks to the token endpoint as a client does. */
+const login: Loads = { ...client, "effect-oauth2": { modules: 14, bytes: 480_000 } }
+
 /** What importing an entry point may load, by package. It may load nothing from a package that is not listed. */
 export const loadBudgets = (entryPoint: string): Loads =>
-  exceptions[entryPoint] ?? (entryPoint.startsWith("effect-oauth2/client") ? client : everyEntryPoint)
+  exceptions[entryPoint] ??
+  (entryPoint.startsWith("effect-oauth2/login")
+    ? login
+    : entryPoint.startsWith("effect-oauth2/client")
+      ? client
+      : everyEntryPoint)
 
 /**
  * What the requirements of an API of 200 endpoints and 21 scopes may add to the work of the compiler, compared with one

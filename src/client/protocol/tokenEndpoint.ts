@@ -342,8 +342,9 @@ const errorOf = (
     const claims = error instanceof oauth.ResponseBodyError ? error.cause["claims"] : undefined
     return new ReauthenticationRequired({ issuer, error: code, ...(typeof claims === "string" && { claims }) })
   }
-  if (error instanceof oauth.OperationProcessingError) return unavailable("BadResponse")
-  return unavailable(answered === undefined || codeOf(error) !== undefined ? "Unreachable" : "BadResponse")
+  // Its errors have codes of their own, which are not those of connections.
+  const isLost = codeOf(error) !== undefined && !(error instanceof oauth.OperationProcessingError)
+  return unavailable(answered === undefined || isLost ? "Unreachable" : "BadResponse")
 }
 
 /** Returns the error code of a message of oauth4webapi, or `undefined` for another failure. */

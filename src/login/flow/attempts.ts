@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
-import { own } from "../../core/lib/ownProperties.ts"
+import { own, ownProperties } from "../../core/lib/ownProperties.ts"
 import * as crypto from "../sessions/seal.ts"
 import { valueOf } from "../web/cookies.ts"
 import type { LoginContext } from "./context.ts"
@@ -23,6 +23,8 @@ export interface Attempt {
   readonly returnTo: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
+  /** Cookie of the session before the sign-in, if the response comes in a request without that cookie. */
+  readonly former: string | undefined
   /** Seconds since the authentication at most. */
   readonly maxAge: number | undefined
 }
@@ -42,7 +44,7 @@ const read = Effect.fnUntraced(function* ({ keys }: Context, request: HttpServer
   const value = valueOf(request, name)
   const opened = value === undefined ? undefined : yield* keys.open(name, value)
   // The text was authenticated, so its form is known.
-  const attempt = opened as Attempt | undefined
+  const attempt = opened === undefined ? undefined : ownProperties(opened as Attempt)
   return attempt !== undefined && (yield* Clock.currentTimeMillis) - attempt.startedAt < lifetime ? attempt : undefined
 })
 

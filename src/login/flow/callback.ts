@@ -100,7 +100,7 @@ const redeem = Effect.fnUntraced(function* (
     .create(data, attempt.startedAt)
     .pipe(Effect.mapError((error) => (error._tag === "SignedOut" ? new Failed("SignedOut") : storeFailed())))
   // The session before the sign-in ends, so that its cookie is of no use to somebody who planted it.
-  const former = valueOf(request, context.cookies.session)
+  const former = valueOf(request, context.cookies.session) ?? attempt.former
   if (former !== undefined) yield* Effect.mapError(sessions.destroy(Redacted.make(former)), storeFailed)
   return context.cookies.set(redirect(returnTo), context.cookies.session, Redacted.value(created), {
     maxAge: context.cookieMaxAge

@@ -36,9 +36,9 @@ const failed = (check: string) => Effect.fail(new Failed("CheckFailed", check))
 export const failedBy = (error: TokenError): Failed => {
   switch (error._tag) {
     case "TokenUnavailable":
-      return new Failed("ProviderUnavailable")
+      return new Failed("ProviderUnavailable", undefined, error.reason)
     case "TokenRefused":
-      return new Failed("ProviderRefused")
+      return new Failed("ProviderRefused", undefined, error.error)
     // The code was used before, or has expired.
     case "ReauthenticationRequired":
       return new Failed("Expired")

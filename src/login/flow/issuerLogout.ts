@@ -61,13 +61,16 @@ export const frontChannel = Effect.fnUntraced(function* (
   const parameters = ofQuery(request)
   const issuer = parameters?.["iss"]
   const sessionId = parameters?.["sid"]
-  if (issuer === undefined || sessionId === undefined || sessionId === "") return invalid
+  if (issuer === undefined || sessionId === undefined || !sessionForm.test(sessionId)) return invalid
   if (issuer !== provider.issuer && !isOfTenant(issuer, provider.issuer)) return invalid
   return yield* sessions.destroyBy({ issuer, sessionId }).pipe(
     Effect.as(HttpServerResponse.text("", { contentType: "text/html; charset=utf-8", headers })),
     Effect.orElseSucceed(() => unavailable)
   )
 })
+
+/** Anybody can request this address. */
+const sessionForm = /^[^\p{Cc}]{1,256}$/u
 
 const isOfTenant = (issuer: string, pattern: string): boolean => {
   const [start = "", end] = pattern.split("{tenantid}")

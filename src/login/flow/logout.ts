@@ -90,7 +90,7 @@ const endSessionUrl = Effect.fnUntraced(
       provider.endSessionUrl === undefined
         ? yield* metadata.urlOf("end_session_endpoint")
         : new URL(provider.endSessionUrl)
-    const hint = session.claims["login_hint"]
+    const hint = own(session.claims, "login_hint")
     const query = {
       client_id: provider.clientId,
       post_logout_redirect_uri: `${context.origin}${context.paths.logout}/callback`,

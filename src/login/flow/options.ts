@@ -97,6 +97,9 @@ export const read = Effect.fnUntraced(function* (name: string, options: LoginOpt
   if (new Set(pairs).size < pairs.length) {
     return yield* refuseOption("provider", "must name each client of an issuer once, because sessions belong to it")
   }
+  if (providers.some(([, { authentication }]) => authentication._tag === "None")) {
+    return yield* refuseOption("provider", "must have an authentication, because a web app is a confidential client")
+  }
   const maxAge = options.cookieMaxAge === undefined ? undefined : toMillis(options.cookieMaxAge)
   if (maxAge !== undefined && !(maxAge >= 60_000 && maxAge <= 400 * 86_400_000)) {
     return yield* refuseOption("cookieMaxAge", 'must be a duration between 1 minute and 400 days, such as "7 days"')

@@ -1,6 +1,5 @@
 /** Responses of the routes. */
 import * as Effect from "effect/Effect"
-import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Failed, headers, statuses } from "../web/problem.ts"
 import type { LoginContext } from "./context.ts"
@@ -30,33 +29,38 @@ export const loginPath = (
 /** Shows a problem, in the words of the app if the app has its own page. */
 export const respondTo = (
   context: LoginContext,
-  { check, reason }: Failed,
+  failed: Failed,
   retryPath: string = context.paths.login
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  context.respond({ reason, check, status: statuses[reason], retryPath }).pipe(
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const { check, reason } = failed
+  return context.respond({ reason, check, status: statuses[reason], retryPath }).pipe(
     Effect.map((response) =>
       HttpServerResponse.setHeaders(response, statuses[reason] === 503 ? { ...headers, "retry-after": "5" } : headers)
     ),
-    Effect.tap(() => report(reason, check))
+    Effect.tap(() => report(failed))
   )
+}
 
-const report = (reason: Failed["reason"], check: string | undefined): Effect.Effect<void> => {
-  switch (reason) {
-    case "CheckFailed":
-    case "ProviderRefused":
-      return Effect.logWarning(
-        "A sign-in failed. The answer of the identity provider was refused, or was an error."
-      ).pipe(Effect.annotateLogs({ reason, ...(check !== undefined && { check }) }))
-    case "ProviderUnavailable":
-    case "StoreUnavailable":
-      return Effect.logWarning(
-        "A sign-in failed. The identity provider or the store of the sessions does not answer."
-      ).pipe(Effect.annotateLogs({ reason }))
-    default:
-      return Effect.void
-  }
+const report = ({ cause, check, reason }: Failed): Effect.Effect<void> => {
+  const message = messages[reason]
+  return message === undefined
+    ? Effect.void
+    : Effect.annotateLogs(Effect.logWarning(message), {
+        reason,
+        ...(check !== undefined && { check }),
+        ...(cause !== undefined && { cause })
+      })
+}
+
+const refused = "A sign-in failed. The identity provider answered with an error, or its answer did not pass a check."
+const unavailable = "A sign-in failed. The identity provider or the store of the sessions does not answer."
+
+/** What an operator should know. The others are mistakes of users, or of strangers. */
+const messages: Partial<Record<Failed["reason"], string>> = {
+  CheckFailed: refused,
+  ProviderRefused: refused,
+  ProviderUnavailable: unavailable,
+  StoreUnavailable: unavailable
 }
 
 export const storeFailed = () => new Failed("StoreUnavailable")
-
-export type Request = HttpServerRequest

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as crypto from "../sessions/seal.ts"
+import { valueOf } from "../web/cookies.ts"
 import { isNavigation } from "../web/navigation.ts"
 import { ofQuery, type Parameters } from "../web/parameters.ts"
 import { Failed } from "../web/problem.ts"
@@ -59,6 +60,8 @@ const begin = Effect.fnUntraced(function* (
     redirectUri,
     returnTo,
     startedAt: yield* Clock.currentTimeMillis,
+    // The browser sends no Lax cookie with the form of another site.
+    former: provider.responseMode === "form_post" ? valueOf(request, context.cookies.session) : undefined,
     maxAge: maxAge === undefined ? undefined : Number(maxAge)
   }
   const query: Parameters = {

@@ -1,9 +1,7 @@
 /** Keeps sessions in the memory of one process. */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import { StoreUnavailable } from "../../stores/storeUnavailable.ts"
 import type { SessionBackend, SessionRecord } from "./backend.ts"
 
 interface Entry {
@@ -12,7 +10,10 @@ interface Entry {
   readonly endsAt: number
 }
 
-/** Entries that end by themselves. A full map refuses new entries, because an evicted one would be forgotten early. */
+/**
+ * Entries that end by themselves. A full map forgets the oldest entry. If it refused new entries instead, strangers who
+ * begin many sign-ins would keep everybody from signing in.
+ */
 class Ending<A> {
   readonly #capacity: number
   readonly #entries = new Map<string, { readonly value: A; readonly endsAt: number }>()
@@ -26,21 +27,15 @@ class Ending<A> {
     return entry !== undefined && entry.endsAt > now ? entry.value : undefined
   }
 
-  /** Returns `false` if the map is full. */
-  set(key: string, value: A, endsAt: number, now: number): boolean {
+  set(key: string, value: A, endsAt: number, now: number): void {
     this.#entries.delete(key)
-    if (this.#entries.size >= this.#capacity) {
-      for (const [key, entry] of this.#entries) if (entry.endsAt <= now) this.#entries.delete(key)
+    for (const [oldest, entry] of this.#entries) {
+      if (this.#entries.size < this.#capacity && entry.endsAt > now) break
+      this.#entries.delete(oldest)
     }
-    if (this.#entries.size >= this.#capacity) return false
     this.#entries.set(key, { value, endsAt })
-    return true
   }
 }
-
-const full = Effect.fail(
-  new StoreUnavailable({ store: "SessionStore", reason: "Full", retryAfter: Duration.seconds(10) })
-)
 
 export const make = (capacity: number): SessionBackend => {
   /** The least recently used session is the first. */
@@ -103,14 +98,12 @@ export const make = (capacity: number): SessionBackend => {
         return keys.length
       }),
     addOnce: (key, timeToLive) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        if (used.get(key, now) === true) return Effect.succeed(false)
-        return used.set(key, true, now + timeToLive, now) ? Effect.succeed(true) : full
+      withNow((now) => {
+        if (used.get(key, now) === true) return false
+        used.set(key, true, now + timeToLive, now)
+        return true
       }),
-    mark: (owner, at, timeToLive) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        marks.set(owner, at, now + timeToLive, now) ? Effect.void : full
-      ),
+    mark: (owner, at, timeToLive) => withNow((now) => marks.set(owner, at, now + timeToLive, now)),
     findMark: (owner) => withNow((now) => marks.get(owner, now)),
     withLock: (key, effect) =>
       Effect.acquireUseRelease(

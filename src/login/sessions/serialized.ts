@@ -1,5 +1,6 @@
 /** Turns the data of a session into JSON and back. */
 import * as Redacted from "effect/Redacted"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import type { SessionData } from "./model.ts"
 
 const tokens = ["accessToken", "refreshToken", "idToken"] as const
@@ -12,7 +13,8 @@ export const toJson = (data: SessionData): unknown => ({
 
 /** Reads what `toJson` wrote. The text was authenticated, so its form is known. */
 export const fromJson = (json: unknown): SessionData => {
-  const stored = json as Readonly<Record<keyof SessionData, unknown>>
+  // JSON leaves out what is undefined, and an inherited property must not take its place.
+  const stored = ownProperties(json as Readonly<Record<keyof SessionData, unknown>>)
   const redacted = (name: (typeof tokens)[number]) => {
     const value = stored[name]
     return typeof value === "string" ? Redacted.make(value) : undefined

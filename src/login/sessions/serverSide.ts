@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { ownProperties } from "../../core/lib/ownProperties.ts"
 import type { StoreUnavailable } from "../../stores/storeUnavailable.ts"
 import type { SessionBackend } from "./backend.ts"
 import { type Session, type SessionData, type SessionOwner, SignedOut } from "./model.ts"
@@ -125,7 +126,7 @@ export const make = (backend: SessionBackend, { absolute, idle }: Timeouts): Ses
     destroy: withCookie((key) => backend.remove(key), Effect.void),
     destroyBy: (owner) =>
       Effect.gen(function* () {
-        const { issuer, sessionId, subject } = owner
+        const { issuer, sessionId, subject } = ownProperties(owner)
         const name = sessionId === undefined ? subject : sessionId
         if (name === undefined) return 0
         const hash = yield* crypto.hash(issuer, sessionId === undefined ? "sub" : "sid", name)

@@ -44,10 +44,13 @@ export class Failed {
   readonly _tag = "Failed"
   readonly reason: Problem["reason"]
   readonly check: string | undefined
+  /** A word for the log, which is not shown. */
+  readonly cause: string | undefined
 
-  constructor(reason: Problem["reason"], check?: string) {
+  constructor(reason: Problem["reason"], check?: string, cause?: string) {
     this.reason = reason
     this.check = check
+    this.cause = cause
   }
 }
 
