@@ -103,8 +103,8 @@ export const any = <const Items extends readonly [Item<string, string>, ...Reado
  * - The check can use the services that are available where you add the requirement. On routes and endpoints, it can
  *   use
  *   `HttpServerRequest`, too.
- * - `true` accepts the token. `false` refuses it with `InsufficientScope`, whose `checks` field holds `name`. Clients
- *   do not see the name.
+ * - `true` accepts the token. `false` refuses it with `FailedCheck`, whose `checks` field holds `name`. Clients do
+ *   not see the name. If the token lacks a scope, too, the error is `InsufficientScope` with the same field.
  * - To fail with your own error, pass its schema as `error`. An `HttpApi` declares and encodes the error. On a route of
  *   `HttpRouter`, the error responds with its `HttpServerRespondable` response, or with 500 if it has none.
  *
@@ -144,7 +144,7 @@ export const check = <R = never, Error extends Schema.Top = never>(
  *   scopes are missing, too, the same challenge names them.
  * - The token, its scopes and the checks are decided first, so that a user who may not do it is not asked for a second
  *   factor.
- * - A token that no user has is refused with `InsufficientScope` (see the option `isMachine` of schemes).
+ * - A token that no user has is refused with `FailedCheck` (see the option `isMachine` of schemes).
  * - Handlers can demand the authentication with `auth.granted(Requirement.acr("mfa"))`.
  *
  * **Gotchas**
@@ -259,8 +259,8 @@ export const authenticatedWithin = <const D extends Duration.Input>(
  * The schema decodes the members other than `type` and `locations`. An object grants nothing if it has other members, if
  * it does not decode, or if its `locations` do not name this API. The token stays valid.
  *
- * Otherwise, the request is refused with `InsufficientScope`, whose `checks` field names the type. The challenge names no
- * scope, because no standard parameter asks for authorization details.
+ * Otherwise, the request is refused with `FailedCheck`, whose `checks` field names the type. The challenge has no error,
+ * because no standard parameter asks for authorization details.
  *
  * **Gotchas**
  *
