@@ -157,7 +157,9 @@ const exchanges: Readonly<Record<string, ReadonlyArray<string>>> = {
   "mcp-server": [],
   websocket: [],
   testing: [],
-  "domain-grants": []
+  "domain-grants": [],
+  dpop: [],
+  "step-up": []
 }
 
 const of = (outcome: string, reason: string, client = "oauth2.client_id=test-client ") =>
@@ -201,7 +203,19 @@ const lines: Readonly<Record<string, ReadonlyArray<string>>> = {
   "mcp-server": ["The user grants mcp files:write.", 'list_files: ["a.txt"]'],
   websocket: ["closed: 4401 get a new token", "closed: 4408 send the token first"],
   testing: ["  Tests  7 passed (7)"],
-  "domain-grants": ["payroll deposits 1000", "the balance is 1000"]
+  "domain-grants": ["payroll deposits 1000", "the balance is 1000"],
+  dpop: [
+    "The authorization server issues a token of the type dpop.",
+    "POST /payments with a proof: 200",
+    "GET /items with the stolen token as Bearer: 401",
+    "GET /items with the stolen token and another key: 401",
+    "POST /payments with a bearer token: 401"
+  ],
+  "step-up": [
+    "with a password, list: no payments",
+    "with a refreshed token, pay: InsufficientUserAuthentication",
+    "after the step-up, pay: alice paid, signed in with mfa"
+  ]
 }
 
 const needsSdk = (folder: string) => folder === "mcp-server" && clients.missing().length > 0
