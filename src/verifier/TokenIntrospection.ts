@@ -60,7 +60,7 @@ import type { ClientSecret, OtherCredentials, Policy } from "./introspection/opt
 import * as verifier from "./introspection/verify.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
-import { nameMissingVariable } from "./report/missingVariable.ts"
+import { nameMissingVariable } from "../core/effect/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
 export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./introspection/options.ts"
