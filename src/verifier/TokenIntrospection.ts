@@ -60,7 +60,7 @@ import type { ClientSecret, OtherCredentials, Policy } from "./introspection/opt
 import * as verifier from "./introspection/verify.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
-import { nameMissingVariable } from "../core/effect/missingVariable.ts"
+import { runAll } from "../core/effect/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
 export type { ClientSecret, Credentials, OtherCredentials, Policy } from "./introspection/options.ts"
@@ -136,10 +136,4 @@ export const layer = (
 export const layerConfig = (
   options: Config.Wrap<Policy & ClientSecret & TokenCaching>
 ): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, NeedsHttpClient> =>
-  // Load Config on demand, because it takes a tenth of the library's load time.
-  Layer.unwrap(
-    Effect.flatMap(
-      Effect.promise(() => import("effect/Config")),
-      ({ unwrap }) => Effect.map(nameMissingVariable(unwrap(options)), layer)
-    )
-  )
+  Layer.unwrap(Effect.map(runAll(options), layer))

@@ -4,11 +4,14 @@
  * `Config` takes a tenth of the library's load time. If only an error imports its modules, esbuild still wraps every
  * module that they use, which adds 4 kB to the bundle of a client. This module therefore imports only their types.
  */
-import type { Config, ConfigError } from "effect/Config"
+import type * as Configs from "effect/Config"
 import type { ConfigProvider, SourceError } from "effect/ConfigProvider"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
+
+type Config<A> = Configs.Config<A>
+type ConfigError = Configs.ConfigError
 
 const member = (value: unknown, name: string): unknown =>
   isReadonlyObject(value) && Object.hasOwn(value, name) ? value[name] : undefined
@@ -61,7 +64,24 @@ const missing = (name: string, { constructor }: ConfigError): ConfigError => {
   return new (constructor as new (cause: SourceError) => ConfigError)(cause)
 }
 
+const isConfig = (value: unknown): value is Config<unknown> => typeof member(value, "parse") === "function"
+
 /** Runs a `Config` like `nameMissingVariable`, and any other effect unchanged. */
 export const nameMissingVariableOf = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  // Safe cast: only a `Config` has the method `parse`.
-  typeof member(self, "parse") === "function" ? (nameMissingVariable(self as never) as never) : self
+  // Safe cast: the value and the error are those of the `Config`.
+  isConfig(self) ? (nameMissingVariable(self) as never) : self
+
+/** Runs every `Config` of a record, as `Config.unwrap` does. */
+export const runAll = <A>(wrapped: Configs.Wrap<A>): Effect.Effect<A, ConfigError> => {
+  const run = (value: unknown): Effect.Effect<unknown, ConfigError> =>
+    isConfig(value)
+      ? nameMissingVariable(value)
+      : Effect.map(
+          Effect.forEach(Object.entries(value as object), ([name, value]) =>
+            Effect.map(run(value), (result) => [name, result] as const)
+          ),
+          Object.fromEntries
+        )
+  // Safe cast: `Wrap` has a `Config` in place of each value.
+  return run(wrapped) as Effect.Effect<A, ConfigError>
+}
