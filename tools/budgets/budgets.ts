@@ -20,7 +20,7 @@ const exceptions: Readonly<Record<string, Loads>> = {
   // The test issuer signs tokens.
   "effect-oauth2/testing": {
     ...everyEntryPoint,
-    "effect-oauth2": { modules: 3, bytes: 110_000 },
+    "effect-oauth2": { modules: 3, bytes: 122_000 },
     jose: { modules: 46, bytes: 130_000 }
   },
   "effect-oauth2/ReplayStore": fleet,
