@@ -61,7 +61,7 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
   readonly authorizationDetails: ReadonlyArray<AuthorizationDetail>
   /**
    * The key to which the token is bound (`cnf`). Absent if the token is not bound. In a handler, the client of the
-   * request has proven that it holds the key.
+   * request has proven that it holds the key. Default: none.
    */
   readonly confirmation?: Confirmation
   /**

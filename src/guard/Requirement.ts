@@ -142,8 +142,8 @@ export const check = <R = never, Error extends Schema.Top = never>(
  * - The claim `acr` of the token must be one of the values. List them in your order of preference.
  * - Otherwise, the request is refused with `InsufficientUserAuthentication`: a 401 whose challenge has `acr_values`. If
  *   scopes are missing, too, the same challenge names them.
- * - The token, its scopes and the checks are decided first, so that a user who may not do it is not asked for a second
- *   factor.
+ * - The token, its scopes and the checks are decided first. A user who fails a check is therefore not asked for a
+ *   second factor.
  * - A token that no user has is refused with `FailedCheck` (see the option `isMachine` of schemes).
  * - Handlers can demand the authentication with `auth.granted(Requirement.acr("mfa"))`.
  *
@@ -322,8 +322,7 @@ const someAllowed = <A, R>(
 }
 
 /**
- * Requirement that holds if the token is bound to a key of the client (RFC 9449), and the client has proven that it
- * holds the key.
+ * Requirement that holds if the token is bound to a key (RFC 9449), and the client has proven that it holds the key.
  *
  * **When to use**
  *

@@ -59,7 +59,7 @@ export interface Scheme {
   readonly name: string
   readonly scopes: Readonly<Record<string, string>>
   readonly resource: string | undefined
-  /** The support for bound tokens, for `dpop_signing_alg_values_supported` and `dpop_bound_access_tokens_required`. */
+  /** The support for bound tokens, for `dpop_signing_alg_values_supported` and `dpop_bound_access_tokens_required`. Default: none. */
   readonly dpop?: { readonly algorithms: ReadonlyArray<string>; readonly isRequired: boolean } | undefined
 }
 

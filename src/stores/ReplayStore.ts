@@ -107,7 +107,12 @@ export class ReplayStore extends Context.Service<
    *
    * @since 0.2.0
    */
-  static layerMemory(options: { readonly capacity?: number } = {}): Layer.Layer<ReplayStore, ConfigurationError> {
+  static layerMemory(
+    options: {
+      /** Maximum number of identifiers. A full store refuses new identifiers. Default: 100 000. */
+      readonly capacity?: number
+    } = {}
+  ): Layer.Layer<ReplayStore, ConfigurationError> {
     return Layer.effect(
       ReplayStore,
       Effect.gen(function* () {

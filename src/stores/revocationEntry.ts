@@ -26,7 +26,12 @@ import type { StoreUnavailable } from "./storeUnavailable.ts"
 export type Target =
   | { readonly token: Redacted.Redacted; readonly expiresAt: DateTime.Utc }
   | { readonly issuer: string; readonly tokenId: string; readonly expiresAt: DateTime.Utc }
-  | { readonly issuer: string; readonly subject: string; readonly issuedBefore?: DateTime.Utc }
+  | {
+      readonly issuer: string
+      readonly subject: string
+      /** Revokes the tokens that were not issued after this time. Default: now. */
+      readonly issuedBefore?: DateTime.Utc
+    }
   | { readonly issuer: string; readonly sessionId: string }
 
 /** Service that remembers revocations. `Revocations` is its key. */

@@ -191,7 +191,10 @@ export const enforce = <E, R>(
  * @since 0.2.0
  */
 export const layerMemory = (
-  options: RevocationOptions & { readonly capacity?: number } = {}
+  options: RevocationOptions & {
+    /** Maximum number of revocations. If the list is full, `revoke` fails. Default: 100 000. */
+    readonly capacity?: number
+  } = {}
 ): Layer.Layer<Revocations, ConfigurationError> =>
   Layer.effect(
     Revocations,

@@ -3,8 +3,8 @@
  *
  * **When to use**
  *
- * Use instead of `TokenIntrospection` if several processes verify the same opaque tokens, and the introspection
- * requests of all processes are too many for your authorization server.
+ * Use instead of `TokenIntrospection` if several processes verify the same opaque tokens. Together, the processes send
+ * fewer introspection requests to your authorization server.
  *
  * **Details**
  *
@@ -21,8 +21,8 @@
  * | `TokenVerifier.invalidate` | removes the response. With `Revocations.enforce`, all processes ask again |
  * | verifiers with another issuer, audience or endpoint | share no responses |
  *
- * The store contains the responses, which name users and scopes, but no tokens. Whoever can write to the store can make
- * your APIs accept any token with a known text.
+ * The store contains the responses, which name users and scopes, but no tokens. Code that can write to the store can
+ * make your APIs accept any token with a known text.
  *
  * @since 0.2.0
  */

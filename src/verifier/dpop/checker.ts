@@ -185,7 +185,7 @@ export class ProofChecker {
 
   /**
    * Checks the time of a proof, and returns when the proof ends, in milliseconds since the epoch. If proofs need a
-   * nonce, the time is that of the nonce, so a client with a wrong clock can still use the API (RFC 9449 §11.1).
+   * nonce, the time is that of the nonce. A client with a wrong clock can then use the API (RFC 9449 §11.1).
    */
   #end({
     exp,
