@@ -1,7 +1,7 @@
 /**
  * Tokens that cannot be stolen (DPoP, RFC 9449): a real authorization server, an API that requires nonces, and a client.
  *
- * Run `node --conditions=@effect-oauth2/source scratchpad/dpop/main.ts`. The program needs no network, and ends itself.
+ * Run `npm run example -- dpop`. The program needs no network, and ends itself.
  */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer, Redacted } from "effect"

@@ -1,4 +1,4 @@
-/** Run `node --conditions=@effect-oauth2/source scratchpad/step-up/main.ts`. */
+/** Run `npm run example -- step-up`. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console } from "effect"
 import { program } from "./Program.ts"

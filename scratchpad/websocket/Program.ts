@@ -25,6 +25,8 @@ const closeOf = (error: SecurityError.SecurityError): Socket.CloseEvent => {
   switch (error._tag) {
     case "InsufficientScope":
       return new Socket.CloseEvent(4403, "the token lacks a scope")
+    case "FailedCheck":
+      return new Socket.CloseEvent(4403, "access denied")
     case "AuthorizationServerUnavailable":
       return new Socket.CloseEvent(1013, "the token cannot be verified now")
     default:

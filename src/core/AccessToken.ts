@@ -60,8 +60,8 @@ export interface VerifiedToken<out Claims extends object = Readonly<Record<strin
    */
   readonly authorizationDetails: ReadonlyArray<AuthorizationDetail>
   /**
-   * The key to which the token is bound (`cnf`). Default: none, for a token that is not bound. In a handler, the client of the
-   * request has proven that it holds the key.
+   * The key to which the token is bound (`cnf`). Absent if the token is not bound. In a handler, the client of the
+   * request has proven that it holds the key. Default: none.
    */
   readonly confirmation?: Confirmation
   /**

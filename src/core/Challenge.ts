@@ -9,11 +9,12 @@
  * | `InvalidDpopProof` | 401, `DPoP error="invalid_dpop_proof", algs="…"` | the same |
  * | `UseDpopNonce` | 401, `DPoP error="use_dpop_nonce", algs="…"`, `DPoP-Nonce` | the same |
  * | `InsufficientScope` | 401, `Bearer scope="…"` | 403, `Bearer error="insufficient_scope", scope="…"` |
+ * | `FailedCheck` | 401, `Bearer` | 403, `Bearer realm="…"` |
  * | `InsufficientUserAuthentication` | 401, `Bearer error="insufficient_user_authentication", acr_values="…", max_age="…", scope="…"` | the same |
  * | `AuthorizationServerUnavailable` | 503, `Retry-After` | 503, `Retry-After` |
  *
  * Bodies are `{"detail": …}` with constant text. `scope` lists every required scope. It is omitted if no scope is
- * required, or if the token lacks no scope because a check refused it.
+ * required, or if the token lacks no scope.
  *
  * Each parameter appears once, as a quoted string. Several challenges are sent in one header each, and only the
  * challenge of the scheme that the request used has an `error`. If the scheme has the option `resource`, every challenge

@@ -12,6 +12,7 @@
  * | `InvalidDpopProof` | the proof that the client holds the token's key was refused |
  * | `UseDpopNonce` | the proof lacks a nonce of this server |
  * | `InsufficientScope` | the token lacks a required scope |
+ * | `FailedCheck` | a custom check refused the valid token |
  * | `InsufficientUserAuthentication` | the user must authenticate again, or in a stronger way |
  * | `AuthorizationServerUnavailable` | the token could not be verified because of an outage |
  *
@@ -177,7 +178,7 @@ export class InvalidToken extends Data.TaggedError("InvalidToken")<
 }
 
 /**
- * The token is valid but does not satisfy every requirement (RFC 6750 §3.1).
+ * The token is valid but lacks a required scope (RFC 6750 §3.1).
  *
  * **Details**
  *
@@ -185,7 +186,7 @@ export class InvalidToken extends Data.TaggedError("InvalidToken")<
  * |---|---|
  * | `required` | the scopes that the client should request |
  * | `missing` | the required scopes that the token lacks. If it is empty, the challenge names no scopes |
- * | `checks` | the names of the custom checks, if a check refused the token |
+ * | `checks` | the names of the custom checks, if a check refused the token, too |
  *
  * **Example** (Listing the missing scopes in the response)
  *
@@ -219,6 +220,46 @@ export class InsufficientScope extends Data.TaggedError("InsufficientScope")<
     return this.missing.length > 0
       ? `The access token lacks a required scope: ${this.missing.join(" ")}`
       : `The access token does not satisfy a requirement${Object.hasOwn(this, "checks") ? `: ${this.checks?.join(", ")}` : ""}`
+  }
+  [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
+    return respond(this)
+  }
+}
+
+/**
+ * The token is valid and has the required scopes, but a custom check refused it. Another scope does not help.
+ *
+ * **Details**
+ *
+ * `checks` holds the names of the checks that refused the token. Clients do not see the names.
+ *
+ * With `responses: "rfc6750"`, the response is a 403 whose challenge has no `error`, because RFC 6750 has no code that
+ * fits. With `"fastapi"`, status and body are those of `InsufficientScope`. Typed clients with `"fastapi"` therefore
+ * receive `InsufficientScope`, whose `required` field is empty.
+ *
+ * **Example** (Refusing another owner)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { OAuth2, SecurityError } from "effect-oauth2"
+ *
+ * const auth = OAuth2.bearer("Session", { scopes: { "items:write": "Modify your items" }, responses: "rfc6750" })
+ *
+ * export const requireOwner = (owner: string) =>
+ *   Effect.flatMap(auth.granted("items:write"), ({ subject }) =>
+ *     subject === owner ? Effect.void : auth.refuse(new SecurityError.FailedCheck({ checks: ["owner"] }))
+ *   )
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class FailedCheck extends Data.TaggedError("FailedCheck")<
+  Received & { readonly checks: ReadonlyArray<string> }
+> {
+  override readonly [ErrorReporter.ignore] = true
+  override get message(): string {
+    return `The access token does not satisfy a requirement${this.checks.length > 0 ? `: ${this.checks.join(", ")}` : ""}`
   }
   [HttpServerRespondable.symbol](): Effect.Effect<HttpServerResponse> {
     return respond(this)
@@ -447,6 +488,7 @@ export type SecurityError =
   | InvalidDpopProof
   | UseDpopNonce
   | InsufficientScope
+  | FailedCheck
   | InsufficientUserAuthentication
   | AuthorizationServerUnavailable
 
@@ -457,6 +499,7 @@ const classes = [
   InvalidDpopProof,
   UseDpopNonce,
   InsufficientScope,
+  FailedCheck,
   InsufficientUserAuthentication,
   AuthorizationServerUnavailable
 ]

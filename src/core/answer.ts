@@ -12,6 +12,7 @@ export type ErrorFields =
       readonly missing: ReadonlyArray<string>
       readonly checks?: ReadonlyArray<string>
     }
+  | { readonly _tag: "FailedCheck" }
   | {
       readonly _tag: "InsufficientUserAuthentication"
       readonly acrValues: ReadonlyArray<string>
@@ -138,7 +139,7 @@ const challengeOf = (scheme: AuthScheme, { realm, responses, ...form }: Form, pa
 interface Refused {
   readonly status: number
   readonly detail: string
-  /** The value of `error` (RFC 6750 §3.1). `undefined` if the request has no credentials. */
+  /** The value of `error` (RFC 6750 §3.1). `undefined` if the request has no credentials, or if no code fits. */
   readonly code: string | undefined
   /** The other parameters of the scheme that the request used. */
   readonly params: Params
@@ -185,8 +186,18 @@ const refusedBy = (error: Exclude<ErrorFields, { _tag: "AuthorizationServerUnava
         status: fastapi ? 401 : 403,
         detail: "Not enough permissions",
         code: "insufficient_scope",
-        // If the token lacks no scope, naming scopes would make the client request them forever.
+        // If your own error names no missing scope, naming scopes would make the client request them forever.
         params: error.missing.length === 0 ? [] : scope,
+        others: "none"
+      }
+    case "FailedCheck":
+      return {
+        status: fastapi ? 401 : 403,
+        detail: fastapi ? "Not enough permissions" : "Access denied",
+        // RFC 6750 §3 requires a challenge, and §3.1 has no code that fits. With insufficient_scope, a client would
+        // request scopes that do not help.
+        code: undefined,
+        params: fastapi ? [] : [["realm", form.realm]],
         others: "none"
       }
     case "InsufficientUserAuthentication":

@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import {
   AuthorizationServerUnavailable,
+  FailedCheck,
   InsufficientScope,
   InsufficientUserAuthentication,
   InvalidDpopProof,
@@ -21,6 +22,7 @@ export const exampleErrors: {
   InvalidDpopProof: new InvalidDpopProof({ reason: "Unspecified" }),
   UseDpopNonce: new UseDpopNonce({ reason: "Unspecified", nonce: "nonce" }),
   InsufficientScope: new InsufficientScope({ required: [], missing: [] }),
+  FailedCheck: new FailedCheck({ checks: [] }),
   InsufficientUserAuthentication: new InsufficientUserAuthentication({
     reason: "Unspecified",
     acrValues: [],

@@ -103,8 +103,8 @@ export const any = <const Items extends readonly [Item<string, string>, ...Reado
  * - The check can use the services that are available where you add the requirement. On routes and endpoints, it can
  *   use
  *   `HttpServerRequest`, too.
- * - `true` accepts the token. `false` refuses it with `InsufficientScope`, whose `checks` field holds `name`. Clients
- *   do not see the name.
+ * - `true` accepts the token. `false` refuses it with `FailedCheck`, whose `checks` field holds `name`. Clients do
+ *   not see the name. If the token lacks a scope, too, the error is `InsufficientScope` with the same field.
  * - To fail with your own error, pass its schema as `error`. An `HttpApi` declares and encodes the error. On a route of
  *   `HttpRouter`, the error responds with its `HttpServerRespondable` response, or with 500 if it has none.
  *
@@ -142,8 +142,9 @@ export const check = <R = never, Error extends Schema.Top = never>(
  * - The claim `acr` of the token must be one of the values. List them in your order of preference.
  * - Otherwise, the request is refused with `InsufficientUserAuthentication`: a 401 whose challenge has `acr_values`. If
  *   scopes are missing, too, the same challenge names them.
- * - The token, its scopes and the checks are decided first. A user who may not do it is not asked for a second factor.
- * - A token that no user has is refused with `InsufficientScope` (see the option `isMachine` of schemes).
+ * - The token, its scopes and the checks are decided first. A user who fails a check is therefore not asked for a
+ *   second factor.
+ * - A token that no user has is refused with `FailedCheck` (see the option `isMachine` of schemes).
  * - Handlers can demand the authentication with `auth.granted(Requirement.acr("mfa"))`.
  *
  * **Gotchas**
@@ -258,8 +259,8 @@ export const authenticatedWithin = <const D extends Duration.Input>(
  * The schema decodes the members other than `type` and `locations`. An object grants nothing if it has other members, if
  * it does not decode, or if its `locations` do not name this API. The token stays valid.
  *
- * Otherwise, the request is refused with `InsufficientScope`, whose `checks` field names the type. The challenge names no
- * scope, because no standard parameter asks for authorization details.
+ * Otherwise, the request is refused with `FailedCheck`, whose `checks` field names the type. The challenge has no error,
+ * because no standard parameter asks for authorization details.
  *
  * **Gotchas**
  *
@@ -321,8 +322,7 @@ const someAllowed = <A, R>(
 }
 
 /**
- * Requirement that holds if the token is bound to a key of the client (RFC 9449). The client has then proven that it
- * holds the key.
+ * Requirement that holds if the token is bound to a key (RFC 9449), and the client has proven that it holds the key.
  *
  * **When to use**
  *

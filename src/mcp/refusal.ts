@@ -41,6 +41,7 @@ const codes: Readonly<Record<SecurityError["_tag"], number>> = {
   InvalidDpopProof: -32001,
   UseDpopNonce: -32001,
   InsufficientScope: -32003,
+  FailedCheck: -32003,
   InsufficientUserAuthentication: -32003,
   AuthorizationServerUnavailable: -32004
 }
@@ -98,6 +99,7 @@ const answerTo = (refusals: ReadonlyArray<Refusal>): Challenge.Answer => {
   const first =
     refusals.find(({ error }) => error._tag === "InsufficientUserAuthentication") ??
     refusals.find(({ error }) => error._tag === "InsufficientScope") ??
+    refusals.find(({ error }) => error._tag === "FailedCheck") ??
     refusals[0]
   if (first === undefined) throw new Error("A refused message has no refusal. This is a bug in effect-oauth2.")
   const { error, settings } = first

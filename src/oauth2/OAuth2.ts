@@ -49,6 +49,7 @@ import type { Implications } from "../guard/scheme/implication.ts"
 import type { SchemeOf, UnknownClaims } from "./oauth2Scheme.ts"
 import type { Options, RequiredOptions } from "./options.ts"
 import { make as scheme } from "./make.ts"
+import { nameMissingVariableOf } from "../core/effect/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import type {
   AuthorizationCodeFlow,
@@ -235,7 +236,12 @@ const ofFlow =
     })
     const kind = Effect.isEffect(provider)
       ? // Safe cast: the scheme's layer requires the services of the effect.
-        { lateFlows: Effect.map(provider as Effect.Effect<unknown, unknown>, endpointsOf(flow, at)) }
+        {
+          lateFlows: Effect.map(
+            nameMissingVariableOf(provider as Effect.Effect<unknown, unknown>),
+            endpointsOf(flow, at)
+          )
+        }
       : { flows: provider === undefined ? at({}) : endpointsOf(flow, at)(provider) }
     return scheme(`OAuth2.${flow}`, name, own, kind)
   }

@@ -54,7 +54,7 @@ type AuthenticationOfEach<Name extends string> = Name extends string ? Authentic
  *   that every requirement proves.
  * - `Effect.option(users.authorize)` returns the token with typed claims if it is a token of `users`.
  * - If none holds, the response sends each scheme's challenge in a separate header.
- * - The status is that of the first of these errors: `InsufficientUserAuthentication`, `InsufficientScope`,
+ * - The status is that of the first of these errors: `InsufficientUserAuthentication`, `InsufficientScope`, `FailedCheck`,
  *   `AuthorizationServerUnavailable`, `UseDpopNonce`, `InvalidDpopProof`, `InvalidToken`, `InvalidRequest`,
  *   `NotAuthenticated`. `AuthorizationServerUnavailable` has no challenge.
  * - If the error is `InsufficientUserAuthentication`, the response names only the scheme of the token.

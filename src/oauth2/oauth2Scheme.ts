@@ -425,7 +425,7 @@ export interface OAuth2Scheme<
    * - The effect runs before the token is verified, so that the challenge names the computed scope. It can use
    *   `HttpServerRequest`, and the services that are available where you add the requirement.
    * - A value is 1 to 256 printable ASCII characters without a space, `"`, `\`, `:`, `*`, `{` or `}`. With any other
-   *   value, or without a value, the request is refused with `InsufficientScope`, whose `checks` field holds the declared
+   *   value, or without a value, the request is refused with `FailedCheck`, whose `checks` field holds the declared
    *   scope. The challenge does not contain the value.
    *
    * **Gotchas**

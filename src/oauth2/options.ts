@@ -66,7 +66,7 @@ export interface Options<
   readonly senderConstrained?: "accepted" | "required"
   /**
    * Returns `true` for a token that no user has, such as a token of the client-credentials flow. If such a token does
-   * not satisfy `Requirement.acr` or `Requirement.authenticatedWithin`, it is refused with `InsufficientScope`, because
+   * not satisfy `Requirement.acr` or `Requirement.authenticatedWithin`, it is refused with `FailedCheck`, because
    * the client would ask for a user in vain.
    *
    * Default: the subject is the client (RFC 9068 §2.2), as Auth0 writes it, too, or the claim `idtyp` is `"app"`

@@ -32,6 +32,7 @@ import type { ConfigurationError } from "../core/SecurityError.ts"
 import * as commands from "./commands.ts"
 import * as hash from "./hash.ts"
 import * as redisCommands from "./redisCommands.ts"
+import * as replayKey from "./replayKey.ts"
 import { ReplayMemory } from "./replayMemory.ts"
 import * as sqlTable from "./sqlTable.ts"
 import type { StoreUnavailable } from "./storeUnavailable.ts"
@@ -83,7 +84,7 @@ export class ReplayStore extends Context.Service<
      */
     readonly addOnce: (key: string, timeToLive: Duration.Duration) => Effect.Effect<boolean, StoreUnavailable>
   }
->()("effect-oauth2/ReplayStore") {
+>()(replayKey.key) {
   /**
    * Layer with a store in the memory of one process.
    *
@@ -108,7 +109,7 @@ export class ReplayStore extends Context.Service<
    */
   static layerMemory(
     options: {
-      /** Maximum number of identifiers. Default: 100 000. */
+      /** Maximum number of identifiers. A full store refuses new identifiers. Default: 100 000. */
       readonly capacity?: number
     } = {}
   ): Layer.Layer<ReplayStore, ConfigurationError> {

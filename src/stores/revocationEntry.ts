@@ -29,7 +29,7 @@ export type Target =
   | {
       readonly issuer: string
       readonly subject: string
-      /** The last time of issue that is revoked. Default: now. */
+      /** Revokes the tokens that were not issued after this time. Default: now. */
       readonly issuedBefore?: DateTime.Utc
     }
   | { readonly issuer: string; readonly sessionId: string }

@@ -42,13 +42,13 @@ export interface RevocationOptions {
 export interface SharedOptions extends RevocationOptions {
   /**
    * The copy of the list that each process keeps, so that a request needs no command. `false` looks up each token in
-   * the store instead. Default: a copy with these defaults.
+   * the store instead. Default: a copy with the defaults of its options.
    */
   readonly localCopy?:
     | {
         /**
-         * The bound for how late a revocation may be. The process reads changes four times in this period. If the copy is
-         * older, requests get 503. Between 1 second and 1 hour. Default: 10 seconds.
+         * Bound for how late a revocation may be, between 1 second and 1 hour. The process reads changes four times in
+         * this period. If the copy is older, requests get 503. Default: 10 seconds.
          */
         readonly maxAge?: Duration.Input
         /** Maximum number of revocations. If the list is longer, requests get 503. Default: 100 000. */

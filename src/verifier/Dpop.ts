@@ -43,7 +43,7 @@ import { refuseOption } from "../core/refuseOption.ts"
 import { AuthorizationServerUnavailable, type ConfigurationError } from "../core/SecurityError.ts"
 import { isSecure } from "../core/url.ts"
 import { ReplayMemory } from "../stores/replayMemory.ts"
-import type { ReplayStore } from "../stores/ReplayStore.ts"
+import { type ReplayService, replayStoreIn } from "../stores/replayKey.ts"
 import { ProofChecker, type Replays, type Settings } from "./dpop/checker.ts"
 import * as nonces from "./dpop/nonces.ts"
 import { register } from "./dpop/registered.ts"
@@ -194,10 +194,7 @@ const replaysInMemory = (hash: sha256.Sha256): Replays => {
   }
 }
 
-// The class would bring its layers, and with them the services for Redis and SQL, into every app.
-const sharedStore = Context.Service<ReplayStore, ReplayStore["Service"]>("effect-oauth2/ReplayStore")
-
-const replaysIn = (store: ReplayStore["Service"]): Replays => ({
+const replaysIn = (store: ReplayService): Replays => ({
   store,
   addOnce: (thumbprint, id, millis) =>
     Effect.mapError(
@@ -277,7 +274,7 @@ export const make = (options: Options = {}): Dpop => {
     nonces: usesNonces,
     checker: Effect.contextWith((context: Context.Context<never>) => {
       const check = Context.get(context, Signatures)
-      const store = Context.getOrUndefined(context, sharedStore)
+      const store = replayStoreIn(context)
       const issuing = usesNonces
         ? (Context.getOrUndefined(context, Nonces) ?? (ownNonces ??= nonces.make([randomSecret()], defaultStep)))
         : undefined

@@ -32,7 +32,7 @@ import * as trust from "./jwt/trust.ts"
 import * as verifier from "./jwt/verify.ts"
 import { refuseOption } from "../core/refuseOption.ts"
 import { requireHttpHosts, requireIssuer } from "../core/url.ts"
-import { nameMissingVariable } from "./report/missingVariable.ts"
+import { runAll } from "../core/effect/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as KeySet from "./KeySet.ts"
 import { AuthorizationServerUnavailable, ConfigurationError } from "../core/SecurityError.ts"
@@ -138,13 +138,7 @@ export const layer = (
 export const layerConfig = (
   options: Config.Wrap<DiscoveryOptions & TokenCaching>
 ): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, NeedsHttpClient> =>
-  // Imported on demand, because `Config` takes a tenth of the library's load time.
-  Layer.unwrap(
-    Effect.flatMap(
-      Effect.promise(() => import("effect/Config")),
-      ({ unwrap }) => Effect.map(nameMissingVariable(unwrap(options)), layer)
-    )
-  )
+  Layer.unwrap(Effect.map(runAll(options), layer))
 
 /**
  * Creates a `TokenVerifier` for JWTs that uses the `KeySet` in the context.

@@ -194,7 +194,7 @@ export const enforce = <E, R>(
  */
 export const layerMemory = (
   options: RevocationOptions & {
-    /** Maximum number of revocations. If the list is longer, requests get 503. Default: 100 000. */
+    /** Maximum number of revocations. If the list is full, `revoke` fails. Default: 100 000. */
     readonly capacity?: number
   } = {}
 ): Layer.Layer<Revocations, ConfigurationError> =>

@@ -3,8 +3,8 @@
  *
  * **When to use**
  *
- * Use instead of `TokenIntrospection` if several processes verify the same opaque tokens. They then ask the
- * authorization server once for each token, and not once each.
+ * Use instead of `TokenIntrospection` if several processes verify the same opaque tokens. Together, the processes send
+ * fewer introspection requests to your authorization server.
  *
  * **Details**
  *
@@ -21,7 +21,7 @@
  * | `TokenVerifier.invalidate` | removes the response. With `Revocations.enforce`, all processes ask again |
  * | verifiers with another issuer, audience or endpoint | share no responses |
  *
- * The store contains the responses, which name users and scopes, but no tokens. A client that can write to the store can
+ * The store contains the responses, which name users and scopes, but no tokens. Code that can write to the store can
  * make your APIs accept any token with a known text.
  *
  * @since 0.1.0

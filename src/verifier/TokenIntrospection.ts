@@ -63,7 +63,7 @@ import { refuseOption } from "../core/refuseOption.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import * as KeySet from "./KeySet.ts"
 import { TokenVerifier } from "./TokenVerifier.ts"
-import { nameMissingVariable } from "./report/missingVariable.ts"
+import { runAll } from "../core/effect/missingVariable.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 
 export type { ClientKey, ClientSecret, Credentials, OtherCredentials, Policy } from "./introspection/options.ts"
@@ -174,10 +174,4 @@ const signingKeysOf = Effect.fnUntraced(function* ({
 export const layerConfig = (
   options: Config.Wrap<Policy & ClientSecret & TokenCaching>
 ): Layer.Layer<TokenVerifier, ConfigurationError | Config.ConfigError, NeedsHttpClient> =>
-  // Load Config on demand, because it takes a tenth of the library's load time.
-  Layer.unwrap(
-    Effect.flatMap(
-      Effect.promise(() => import("effect/Config")),
-      ({ unwrap }) => Effect.map(nameMissingVariable(unwrap(options)), layer)
-    )
-  )
+  Layer.unwrap(Effect.map(runAll(options), layer))

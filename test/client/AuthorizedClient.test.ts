@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Redacted, Ref, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Challenge, SecurityError } from "effect-oauth2"
 import { AuthorizedClient, type ClientToken, TokenSource } from "effect-oauth2/client"
 
 const api = "https://api.test"
@@ -264,6 +265,18 @@ describe("a 403 insufficient_scope", () => {
       const headers = { "www-authenticate": 'Bearer error="insufficient_scope"' }
       respond(() => HttpServerResponse.empty({ status: 403, headers }))
       assert.strictEqual((yield* (yield* make()).get(`${api}/items`)).status, 403)
+    })
+  )
+
+  it.effect("does not include a failed check of this library, which the program gets without a second request", () =>
+    Effect.gen(function* () {
+      const { asked, make, respond, tokens } = yield* world
+      const settings = { responses: "rfc6750", realm: "api", scopes: ["items:read"], renderers: {} } as const
+      const error = new SecurityError.FailedCheck({ checks: ["tenant"] })
+      respond(() => Effect.runSync(Challenge.respond(Challenge.within(error, settings))))
+      const response = yield* (yield* make({ ceiling: ["items:write"] })).get(`${api}/items`)
+      assert.deepStrictEqual([response.status, response.headers["www-authenticate"]], [403, 'Bearer realm="api"'])
+      assert.deepStrictEqual([yield* tokens, asked.length], [["Bearer t1"], 1])
     })
   )
 })

@@ -65,7 +65,8 @@ describe("Challenge", () => {
             const found = new Map(params)
             if (found.has("realm")) assert.strictEqual(found.get("realm"), realm)
             if (found.has("scope")) assert.strictEqual(found.get("scope"), scopes.join(" "))
-            assert.strictEqual(found.has("realm"), error._tag === "NotAuthenticated" && responses === "rfc6750")
+            const namesRealm = error._tag === "NotAuthenticated" || error._tag === "FailedCheck"
+            assert.strictEqual(found.has("realm"), namesRealm && responses === "rfc6750")
             const namesScopes =
               error._tag === "InvalidToken" ||
               error._tag === "InsufficientScope" ||

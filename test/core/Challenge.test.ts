@@ -54,7 +54,7 @@ describe("Challenge", () => {
       })
     }
 
-    it("writes at least one parameter for rfc6750, and no error code without credentials (RFC 6750 §3)", () => {
+    it("writes at least one parameter for rfc6750, and no error code that does not fit (RFC 6750 §3, §3.1)", () => {
       for (const error of variants) {
         const field = Challenge.answer(error, settings({ responses: "rfc6750" })).headers["www-authenticate"]
         if (error._tag === "AuthorizationServerUnavailable") {
@@ -63,7 +63,7 @@ describe("Challenge", () => {
         }
         const names = parseChallenge(field!).params.map(([name]) => name)
         assert.isNotEmpty(names)
-        assert.strictEqual(names.includes("error"), error._tag !== "NotAuthenticated")
+        assert.strictEqual(names.includes("error"), error._tag !== "NotAuthenticated" && error._tag !== "FailedCheck")
       }
     })
 
@@ -77,7 +77,7 @@ describe("Challenge", () => {
           assert.strictEqual(answers.get(error._tag) ?? printed, printed)
           answers.set(error._tag, printed)
         }
-        assert.strictEqual(answers.size, 8)
+        assert.strictEqual(answers.size, 9)
       }
     })
 
@@ -87,6 +87,16 @@ describe("Challenge", () => {
         Challenge.answer(error, settings({ scopes: ["a", "b"] })).headers["www-authenticate"],
         'Bearer scope="a b"'
       )
+    })
+
+    it("names no error after a failed check, so that no client asks for scopes that do not help (RFC 6750 §3.1)", () => {
+      const error = new SecurityError.FailedCheck({ checks: ["tenant"] })
+      const { challenges } = Challenge.answer(error, {
+        ...settings({ responses: "rfc6750", scopes: ["a"] }),
+        otherSchemes: ["DPoP"],
+        resourceMetadata: "https://api.example.com/metadata"
+      })
+      assert.deepStrictEqual(challenges, ['Bearer realm="api", resource_metadata="https://api.example.com/metadata"'])
     })
 
     it("names no scopes if the token lacks none, because a new token would be refused, too", () => {
@@ -339,6 +349,7 @@ describe("Challenge", () => {
           ["InvalidRequest", 401, "Bearer", notAuthenticated],
           ["InvalidToken", 401, "Bearer", notValidated],
           ["InsufficientScope", 401, "Bearer", notEnough],
+          ["FailedCheck", 401, "Bearer", notEnough],
           ["AuthorizationServerUnavailable", 503, undefined, unavailable]
         ] as const) {
           for (const path of [`/fail/${tag}`, `/die/${tag}`]) {

@@ -46,7 +46,7 @@ describe("before the first publication", () => {
     assert.include(read("README.md"), "npm install ../effect-oauth2/effect-oauth2-0.1.0.tgz")
   })
 
-  it("SECURITY.md says where to report without an address", () => {
+  it("SECURITY.md names the recipient of a report without an address", () => {
     assert.include(read("SECURITY.md"), "privately to the people who gave you the package")
   })
 

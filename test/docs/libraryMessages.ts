@@ -52,6 +52,12 @@ const fixes: Readonly<Record<string, string>> = {
     "Read the reason after the colon. [Troubleshooting](../troubleshooting.md) lists the reasons.",
   "The access token lacks a required scope":
     "The client must request the scope that the message and the challenge name.",
+  "The nonce of the DPoP proof is not": "Nothing. The client sends a new proof with the nonce of the response.",
+  "The authentication of the user is too": "The client must let the user authenticate as the challenge says (step-up).",
+  "A store that decides about tokens is unavailable":
+    "Find out why the store is unavailable. The log has a warning that names the store.",
+  "Authentication too weak or too old": "This is the body of a 401 response. The challenge says what to request.",
+  "…: senderConstrained needs the option dpop": "Set the option `dpop`, or remove `senderConstrained`.",
   "The access token does not satisfy": "A custom check refused the token. The message names the check.",
   "The authorization server… is unavailable": "Read the reason. The log has a warning with the URL and the result.",
   "[Authorization failed]: The response": "Check the redirect URI at the provider, and press Authorize again.",

@@ -310,7 +310,7 @@ describe("a check of auth.prove", () => {
       const send = yield* serve(route(nested, layer))
       assert.strictEqual((yield* send("/", "alice")).status, 401)
       const error = yield* Effect.flip(Effect.provide(nested, [BearerToken.layerTest("alice"), layer]))
-      assert.strictEqual(error._tag, "InsufficientScope")
+      assert.strictEqual(error._tag, "FailedCheck")
     })
   )
 

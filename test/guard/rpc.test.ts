@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import { FetchHttpClient, HttpRouter, HttpServerRequest } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiClient, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { Rpc, RpcClient, RpcGroup, RpcMiddleware, RpcSerialization, RpcServer, RpcTest } from "effect/rpc"
-import { AccessToken, OAuth2, OptionalAccessToken, SecurityError, TokenVerifier } from "effect-oauth2"
+import { AccessToken, OAuth2, OptionalAccessToken, Requirement, SecurityError, TokenVerifier } from "effect-oauth2"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { bearer, portOf, revoked, transports, verified, verifierLayer } from "../support/rpc.ts"
 
@@ -28,6 +28,8 @@ const fresh = auth.check(
 
 class CurrentUser extends Context.Service<CurrentUser, string>()("test/CurrentUser") {}
 
+const tenant = Requirement.check("tenant", ({ subject }) => Effect.succeed(subject === "alice"))
+
 const subject = Effect.map(AccessToken, ({ subject }) => subject)
 const text = { success: Schema.String }
 
@@ -43,6 +45,7 @@ const Procedures = OAuth2.secured(
     Rpc.make("Either", text).middleware(OAuth2.either(keys.require(), auth.require("admin")).rpc),
     Rpc.make("Key", text).middleware(keys.require().rpc),
     Rpc.make("Checked", text).middleware(auth.require(fresh).rpc),
+    Rpc.make("Tenant", text).middleware(auth.require("read", tenant).rpc),
     Rpc.make("Provided", text).middleware(
       auth.require().provide(
         CurrentUser,
@@ -76,6 +79,7 @@ const Handlers = Procedures.toLayer({
   Either: () => subject,
   Key: () => subject,
   Checked: () => subject,
+  Tenant: () => subject,
   Provided: () => Effect.map(CurrentUser, (user) => user),
   Lenient: () => subject,
   OwnRefusal: () => Effect.fail(new SecurityError.InvalidToken({ reason: "Rejected" })),
@@ -230,6 +234,18 @@ for (const [name, transport] of Object.entries(transports)) {
           'APIKey realm="Keys", Bearer error="insufficient_scope", scope="admin"',
           ["admin"]
         ])
+      })
+    )
+
+    it.effect("sends FailedCheck without an error code if a check returns false", () =>
+      Effect.gen(function* () {
+        const { Tenant } = yield* client()
+        assert.strictEqual(yield* Tenant(undefined, bearer("alice~read")), "alice")
+        assert.deepStrictEqual(yield* outcome(Tenant(undefined, bearer("bob~read"))), [
+          "FailedCheck",
+          'Bearer realm="OAuth2"'
+        ])
+        assert.deepStrictEqual(yield* outcome(Tenant(undefined, bearer("bob~"))), insufficientScope("read"))
       })
     )
 

@@ -344,7 +344,7 @@ describe("the order of the decision", () => {
       )
       for (const path of ["/before", "/nested"]) {
         const bob = yield* send(path, yield* mint({ subject: "bob" }))
-        assert.deepStrictEqual([bob.status, bob.challenge], [403, 'Bearer error="insufficient_scope"'])
+        assert.deepStrictEqual([bob.status, bob.challenge], [403, 'Bearer realm="OAuth2"'])
         const alice = yield* send(path, yield* mint({ subject: "alice" }))
         assert.deepStrictEqual(
           [alice.status, alice.challenge],
@@ -390,7 +390,7 @@ describe("the order of the decision", () => {
         )
       // The outer guard names what the inner guard requires, too.
       assert.strictEqual(yield* ask({}), `401 Bearer ${error}, acr_values="phr mfa", scope="pay"`)
-      assert.strictEqual(yield* ask({ subject: "bob", scopes: ["pay"] }), '403 Bearer error="insufficient_scope"')
+      assert.strictEqual(yield* ask({ subject: "bob", scopes: ["pay"] }), '403 Bearer realm="OAuth2"')
       const alice = { subject: "alice", scopes: ["pay"] }
       assert.strictEqual(yield* ask(alice), `401 Bearer ${error}, acr_values="phr mfa"`)
       assert.strictEqual(yield* ask({ ...alice, acr: "mfa" }), "204 null")
@@ -410,7 +410,7 @@ describe("a token that no user has", () => {
         const { log, mint, send } = yield* app(routes)
         for (const path of ["/recent", "/strong"]) {
           const { challenge, status } = yield* send(path, yield* mint(token))
-          assert.deepStrictEqual({ status, challenge }, { status: 403, challenge: 'Bearer error="insufficient_scope"' })
+          assert.deepStrictEqual({ status, challenge }, { status: 403, challenge: 'Bearer realm="OAuth2"' })
         }
         assert.deepStrictEqual(
           log.map(({ failedChecks, reason }) => [reason, ...failedChecks]),
@@ -443,7 +443,7 @@ describe("a token that no user has", () => {
       const others = yield* mint({ subject: "test-client" })
       const ask = (path: string, token: string) =>
         Effect.map(send(path, token), ({ challenge, status }) => `${status} ${challenge}`)
-      assert.strictEqual(yield* ask("/", robots), '403 Bearer error="insufficient_scope"')
+      assert.strictEqual(yield* ask("/", robots), '403 Bearer realm="OAuth2"')
       assert.strictEqual(yield* ask("/robots", robots), "200 null")
       assert.strictEqual(yield* ask("/", others), `401 Bearer ${error}, acr_values="phr mfa"`)
       assert.strictEqual(yield* ask("/robots", others), `401 Bearer ${error}, acr_values="phr mfa"`)

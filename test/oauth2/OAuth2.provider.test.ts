@@ -81,14 +81,13 @@ describe("the provider option", () => {
       assert(Exit.isFailure(exit))
       const error = Cause.squash(exit.cause)
       assert(error instanceof Config.ConfigError)
-      assert.include(error.message, "AUTH0_DOMAIN")
-      // The verifier is built first, and says that the variable is missing.
+      const missing = "The configuration value AUTH0_DOMAIN is missing or empty. Set the variable AUTH0_DOMAIN."
+      assert.include(error.message, missing)
+      // The document reads the configuration without the layer, and says the same.
+      assert.throws(() => scheme.flows, new RegExp(missing.replaceAll(".", "\\.")))
       const both = scheme.layer(JwtVerifier.layerConfig(fromEnvironment)).pipe(Layer.provide(FetchHttpClient.layer))
       const { message } = yield* Effect.flip(Effect.scoped(Layer.build(both.pipe(withEnvironment({})))))
-      assert.include(
-        message,
-        "The configuration value AUTH0_DOMAIN is missing or empty. Set the variable AUTH0_DOMAIN."
-      )
+      assert.include(message, missing)
     })
   )
 

@@ -58,6 +58,12 @@ describe("OAuth2.openApi", () => {
             success: Schema.String,
             error: Schema.Struct({ quota: Schema.Number }).pipe(HttpApiSchema.status(403))
           }).middleware(strict.optional()),
+          get("both").middleware(
+            strict.require(
+              "a",
+              Requirement.check("tenant", () => Effect.succeed(true))
+            )
+          ),
           get("check").middleware(
             strict.optional(
               Requirement.check("tenant", () => Effect.succeed(true), {
@@ -76,6 +82,15 @@ describe("OAuth2.openApi", () => {
       assert.deepStrictEqual(statuses("/public"), ["200", "4XX"])
       assert.deepStrictEqual(statuses("/own"), ["200", "400", "401", "403", "503"])
       assert.deepStrictEqual(statuses("/check"), ["200", "400", "401", "403", "409", "503"])
+      const details = (path: string) => {
+        const content: any = document.paths[path as `/${string}`]?.get?.responses?.["403"]?.content
+        const schema = content?.["application/json"]?.schema
+        return (schema?.anyOf ?? [schema]).flatMap((one: any) => one?.properties?.detail?.enum ?? [])
+      }
+      // A check alone never asks for scopes, and scopes alone have no check.
+      assert.deepStrictEqual(details("/check"), ["Access denied"])
+      assert.deepStrictEqual(details("/scoped"), ["Not enough permissions"])
+      assert.deepStrictEqual(details("/both"), ["Not enough permissions", "Access denied"])
       const { 401: unauthorized, 503: unavailable } = document.paths["/scoped"]?.get?.responses ?? {}
       assert.deepStrictEqual(Object.keys(unauthorized?.headers ?? {}), ["www-authenticate"])
       assert.deepStrictEqual(Object.keys(unavailable?.headers ?? {}), ["retry-after"])

@@ -187,7 +187,7 @@ const mcp =
             if (status === 403)
               assert.include(
                 challenge,
-                `error="insufficient_scope"${scopes === undefined ? "" : `, scope="${scopes}"`}`
+                scopes === undefined ? "realm=" : `error="insufficient_scope", scope="${scopes}"`
               )
             return { ...answer, body: JSON.stringify({ detail }) }
           }

@@ -88,7 +88,7 @@ const sendTwice = (cause: Cause) =>
         Effect.catch((error) => HttpServerRespondable.toResponse(error)),
         Effect.provideService(
           HttpServerRequest.HttpServerRequest,
-          bound === undefined
+          cause.dpop === undefined
             ? requestWith(cause, `Bearer ${token}`)
             : requestWith(cause, `DPoP ${token}`, {
                 dpop: yield* client.proof({ url: "https://other.test/", token })

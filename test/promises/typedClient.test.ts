@@ -21,6 +21,8 @@ import { Verifier } from "../support/TestVerifier.ts"
 /** An error that a handler constructs. */
 const own = Effect.fail(new SecurityError.InsufficientScope({ required: ["c"], missing: ["c"] }))
 
+const tenant = Requirement.check("tenant", ({ subject }) => Effect.succeed(subject !== "a"))
+
 class Suspended extends Schema.TaggedError<Suspended>()("Suspended", { until: Schema.String }) {}
 
 const notSuspended = Requirement.check(
@@ -41,6 +43,7 @@ const serverOf = (responses: Challenge.Responses) => {
       .add(get("optional").middleware(users.optional("a")))
       .add(get("either").middleware(OAuth2.either(users.require("a"), partners.require("x"))))
       .add(get("checked").middleware(users.require("a", notSuspended)))
+      .add(get("tenant").middleware(users.require("a", tenant)))
       .add(get("own").middleware(users.require("a")))
       .add(get("ownOfAny").middleware(users.require()))
   )
@@ -52,6 +55,7 @@ const serverOf = (responses: Challenge.Responses) => {
       .handle("optional", () => Effect.succeed("anyone"))
       .handle("either", () => Effect.succeed("either"))
       .handle("checked", () => subject)
+      .handle("tenant", () => subject)
       .handle("own", () => own)
       .handle("ownOfAny", () => own)
   )
@@ -136,6 +140,23 @@ for (const responses of ["fastapi", "rfc6750"] as const) {
           assert.instanceOf(malformed, SecurityError.NotAuthenticated)
           assert.strictEqual(malformed.challenge, "Bearer")
         }
+      }).pipe(Effect.provide(served(server)))
+    )
+
+    it.effect("receives FailedCheck without missing scopes, unless the response is FastAPI's", () =>
+      Effect.gen(function* () {
+        const refused = yield* Effect.flip((yield* client("Bearer a")).tenant())
+        if (strict) {
+          assert.instanceOf(refused, SecurityError.FailedCheck)
+          assert.deepStrictEqual([refused.checks, refused.challenge], [[], 'Bearer realm="Users"'])
+        } else {
+          // FastAPI has one detail for all missing permissions.
+          assert.instanceOf(refused, SecurityError.InsufficientScope)
+          assert.deepStrictEqual([refused.required, refused.challenge], [[], "Bearer"])
+        }
+        const few = yield* Effect.flip((yield* client("Bearer none")).tenant())
+        assert.instanceOf(few, SecurityError.InsufficientScope)
+        assert.strictEqual(yield* (yield* client("Bearer ab")).tenant(), "ab")
       }).pipe(Effect.provide(served(server)))
     )
 

@@ -174,7 +174,9 @@ const exchanges: Readonly<Record<string, ReadonlyArray<string>>> = {
   websocket: [],
   testing: [],
   "domain-grants": [],
-  cli: []
+  cli: [],
+  dpop: [],
+  "step-up": []
 }
 
 const of = (outcome: string, reason: string, client = "oauth2.client_id=test-client ") =>
@@ -233,6 +235,18 @@ const lines: Readonly<Record<string, ReadonlyArray<string>>> = {
     "You are signed in.",
     "You are demo.",
     "You are signed out."
+  ],
+  dpop: [
+    "The authorization server issues a token of the type dpop.",
+    "POST /payments with a proof: 200",
+    "GET /items with the stolen token as Bearer: 401",
+    "GET /items with the stolen token and another key: 401",
+    "POST /payments with a bearer token: 401"
+  ],
+  "step-up": [
+    "with a password, list: no payments",
+    "with a refreshed token, pay: InsufficientUserAuthentication",
+    "after the step-up, pay: alice paid, signed in with mfa"
   ]
 }
 

@@ -14,6 +14,7 @@ export const errors = {
   InvalidDpopProof: new SecurityError.InvalidDpopProof({ reason: "Claim", claim: secret }),
   UseDpopNonce: new SecurityError.UseDpopNonce({ reason: "Missing", nonce: "n-1" }),
   InsufficientScope: new SecurityError.InsufficientScope({ required: [secret], missing: [secret] }),
+  FailedCheck: new SecurityError.FailedCheck({ checks: [secret] }),
   InsufficientUserAuthentication: new SecurityError.InsufficientUserAuthentication({
     reason: "TooWeakAndTooOld",
     acrValues: ["phr", "mfa"],
@@ -48,6 +49,8 @@ export const variants: ReadonlyArray<SecurityError.SecurityError> = [
   ]),
   ...(["Missing", "Unknown"] as const).map((reason) => new SecurityError.UseDpopNonce({ reason, nonce: "n-1" })),
   new SecurityError.InsufficientScope({ required: [secret, "b"], missing: [`${secret}\r\n`] }),
+  new SecurityError.FailedCheck({ checks: [] }),
+  new SecurityError.FailedCheck({ checks: [secret, `${secret}\r\n`] }),
   ...(["TooWeak", "TooOld", "TooWeakAndTooOld"] as const).map(
     (reason) =>
       new SecurityError.InsufficientUserAuthentication({
@@ -83,6 +86,7 @@ export const notAuthenticated = '{"detail":"Not authenticated"}'
 const malformed = '{"detail":"Malformed credentials"}'
 export const notValidated = '{"detail":"Could not validate credentials"}'
 export const notEnough = '{"detail":"Not enough permissions"}'
+const denied = '{"detail":"Access denied"}'
 const badProof = '{"detail":"Invalid DPoP proof"}'
 const noNonce = '{"detail":"DPoP nonce required"}'
 const tooWeak = '{"detail":"Authentication too weak or too old"}'
@@ -106,6 +110,10 @@ export const table: ReadonlyArray<Row> = [
   row("InsufficientScope", "fastapi", ["a", "b"], 401, 'Bearer scope="a b"', notEnough),
   row("InsufficientScope", "rfc6750", ["a"], 403, 'Bearer error="insufficient_scope", scope="a"', notEnough),
   row("InsufficientScope", "rfc6750", ["a", "b"], 403, 'Bearer error="insufficient_scope", scope="a b"', notEnough),
+  ...[[], ["a", "b"]].flatMap((scopes) => [
+    row("FailedCheck", "fastapi", scopes, 401, "Bearer", notEnough),
+    row("FailedCheck", "rfc6750", scopes, 403, 'Bearer realm="the \\"realm\\""', denied)
+  ]),
   ...(["fastapi", "rfc6750"] as const).flatMap((responses) => {
     const stepUp = 'Bearer error="insufficient_user_authentication", acr_values="phr mfa", max_age="300"'
     return [

@@ -111,8 +111,14 @@ export const insufficientScope = (scopes: string) =>
     [401, 403],
     ["Not enough permissions"],
     `Bearer${scope(scopes)}`,
-    `Bearer error="insufficient_scope"${scopes === "" ? "" : `,${scope(scopes)}`}`
+    `Bearer error="insufficient_scope",${scope(scopes)}`
   )
+export const failedCheck = refused(
+  [401, 403],
+  ["Not enough permissions", "Access denied"],
+  "Bearer",
+  `Bearer realm="A"`
+)
 export const outage = refused([503, 503], ["Authorization server unavailable"])
 
 /** Returns status and body of `best`, with the challenges of all other responses in their order. */

@@ -77,6 +77,16 @@ describe("the workflows", () => {
     assert.deepStrictEqual(folders, [".", ...names.split(" ")])
   })
 
+  it("install on Linux what .ci/run installs, except for Chromium, which the image of the system has", () => {
+    const [, names = ""] = /^debian_packages=\((.*)\)$/m.exec(read(".ci/run")) ?? []
+    const installed = commands.flatMap((command) => /^sudo apt-get install (.*)/.exec(command)?.[1]?.split(" ") ?? [])
+    assert.deepStrictEqual(
+      installed.filter((word) => !word.startsWith("--")),
+      names.split(" ").filter((name) => name !== "chromium")
+    )
+    assert.isTrue(commands.some((command) => command.includes("CHROMIUM_PATH=/usr/bin/google-chrome")))
+  })
+
   it("use only commands that exist in the shells of all systems", () => {
     const portable = commands.filter((command) => command !== "" && !/^npm (?:ci|run)\b/.test(command))
     // Only the step for Linux has other commands.

@@ -5,9 +5,9 @@ import type { Program } from "../sizes/measure.ts"
 
 /** For scale: importing `effect` itself loads 247 modules with 5.3 MB. */
 const everyEntryPoint: Loads = {
-  // The entry points of the package and of Signatures, and the eight chunks of rolldown.config.js. The documentation page
-  // is one of them, because its layer must not wait for an import.
-  "effect-oauth2": { modules: 14, bytes: 470_000 },
+  // The entry points of the package, of Signatures and of Dpop with its two small modules, and the eight chunks of
+  // rolldown.config.js. The documentation page is one of them, because its layer must not wait for an import.
+  "effect-oauth2": { modules: 13, bytes: 460_000 },
   effect: { modules: 220, bytes: 4_500_000 },
   jose: { modules: 9, bytes: 30_000 }
 }

@@ -81,22 +81,20 @@ export const detailsOf =
   (error: SecurityError, required: () => ReadonlyArray<string>): Details =>
   () => {
     const isInsufficient = error._tag === "InsufficientScope"
+    const hasChecks = error._tag === "FailedCheck" || (isInsufficient && Object.hasOwn(error, "checks"))
     return {
       required: required(),
       missing: isInsufficient || error._tag === "InsufficientUserAuthentication" ? error.missing : [],
-      failedChecks: isInsufficient && Object.hasOwn(error, "checks") ? (error.checks ?? []) : []
+      failedChecks: hasChecks ? (error.checks ?? []) : []
     }
   }
 
-const reasonOf = (error: unknown): Decision["reason"] => {
-  if (!isSecurityError(error)) return "CheckError"
-  return error._tag === "InsufficientScope" && error.missing.length === 0 && Object.hasOwn(error, "checks")
-    ? "FailedCheck"
-    : error._tag
-}
+const reasonOf = (error: unknown): Decision["reason"] => (isSecurityError(error) ? error._tag : "CheckError")
 
 const detailOf = (error: unknown): string | undefined => {
-  if (isSecurityError(error)) return error._tag === "InsufficientScope" ? undefined : error.reason
+  if (isSecurityError(error)) {
+    return error._tag === "InsufficientScope" || error._tag === "FailedCheck" ? undefined : error.reason
+  }
   return hasProperty(error, "_tag") ? String(error._tag) : undefined
 }
 

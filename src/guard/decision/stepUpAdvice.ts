@@ -1,4 +1,4 @@
-/** Tells the operator if tokens lack the claims about the user's authentication. No login then helps. */
+/** Tells the operator if tokens lack the claims about the user's authentication, so that a step-up cannot succeed. */
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
@@ -20,6 +20,6 @@ export const advise = (
   return reporter.warnOnce(
     missing,
     () =>
-      `A token of ${token.issuer} was refused, because a requirement needs ${missing}, which the token lacks. If users are refused after a new login, too, configure the authorization server to write them into access tokens: acr as a string, auth_time in seconds.`
+      `A token of ${token.issuer} was refused, because a requirement needs ${missing}, which the token lacks. If users are refused after a new login, too, configure the authorization server. It must write acr as a string, and auth_time in seconds, into access tokens.`
   )
 }

@@ -172,6 +172,14 @@ export const decides = (self: Expression): boolean =>
   self._tag === "SenderConstrained" ||
   (self._tag === "All" ? self.of.some(decides) : self.of.every(decides))
 
+/** Returns `true` if a custom check, or a condition that fails like a check, can refuse a token. */
+export const canFailChecks = (self: Expression): boolean =>
+  leaves(self).some(({ _tag }) => _tag === "Check" || _tag === "Authentication" || _tag === "Template")
+
+/** Returns `true` if the expression mentions a scope, also a scope that a request computes. */
+export const mentionsScopes = (self: Expression): boolean =>
+  leaves(self).some(({ _tag }) => _tag === "Scope" || _tag === "Template")
+
 /** Returns `true` if the expression has no alternatives at any depth. */
 export const isConjunction = (self: Expression): boolean =>
   self._tag === "All" ? self.of.every(isConjunction) : self._tag !== "Any"
@@ -256,14 +264,17 @@ export const templates = (self: Expression): ReadonlyArray<Template> =>
 export const scopes = (self: Expression): ReadonlyArray<Scope> => leaves(self).filter((leaf) => leaf._tag === "Scope")
 
 /** Returns the alternatives that need none of these conditions. Returns `undefined` if there is none. */
-export const without = (self: Expression, failed: ReadonlyArray<Check | Authentication>): Expression | undefined => {
+export const without = (
+  self: Expression,
+  failed: ReadonlyArray<Check | Authentication | SenderConstrained>
+): Expression | undefined => {
   switch (self._tag) {
     case "Scope":
     case "Template":
-    case "SenderConstrained":
       return self
     case "Check":
     case "Authentication":
+    case "SenderConstrained":
       return failed.includes(self) ? undefined : self
     case "All": {
       const parts = self.of.map((part) => without(part, failed))

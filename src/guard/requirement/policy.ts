@@ -237,7 +237,12 @@ export const errorsOf = (part: Part): ReadonlyArray<SecurityError["_tag"]> => [
   "InvalidToken",
   ...(part.scheme.dpop === undefined ? [] : (["InvalidDpopProof"] as const)),
   ...(part.scheme.dpop?.nonces === true ? (["UseDpopNonce"] as const) : []),
-  ...(expression.decides(part.expression) ? (["InsufficientScope"] as const) : []),
+  ...(expression.decides(part.expression) && expression.mentionsScopes(part.expression)
+    ? (["InsufficientScope"] as const)
+    : []),
+  ...(expression.decides(part.expression) && expression.canFailChecks(part.expression)
+    ? (["FailedCheck"] as const)
+    : []),
   ...(expression.authentications(part.expression).length > 0 ? (["InsufficientUserAuthentication"] as const) : []),
   "AuthorizationServerUnavailable"
 ]

@@ -8,6 +8,7 @@ import { usesDpop } from "../../core/authorizationHeader.ts"
 import { confirmationOf } from "../../core/confirmation.ts"
 import * as Challenge from "../../core/Challenge.ts"
 import {
+  FailedCheck,
   InsufficientScope,
   InsufficientUserAuthentication,
   InvalidToken,
@@ -24,12 +25,15 @@ import * as requiredScopes from "../../core/requiredScopes.ts"
 import * as scope from "../../core/scope.ts"
 import type { Scheme } from "../scheme/scheme.ts"
 
+/** The error of a verified token that does not satisfy a requirement. */
+type Unsatisfied = InsufficientScope | FailedCheck | InsufficientUserAuthentication
+
 const notBound = constant(new InvalidToken({ reason: "Claim", claim: "cnf" }))
 
 /** Creates the error of a token that does not satisfy the part. No scope helps a token that needs a key. */
 export const unsatisfied = (
   ...[part, outer, token, ...more]: Parameters<typeof insufficient>
-): InsufficientScope | InsufficientUserAuthentication | InvalidToken =>
+): Unsatisfied | InvalidToken =>
   expression.needsConstraint(part.expression) && confirmationOf(token) === undefined
     ? notBound
     : insufficient(part, outer, token, ...more)
@@ -42,7 +46,7 @@ export const insufficient = (
   outcome: false | "StepUp",
   { failed }: expression.Findings,
   now: () => number
-): InsufficientScope | InsufficientUserAuthentication => {
+): Unsatisfied => {
   const { expression: self } = part
   if (outcome === "StepUp") {
     const has = hasOf(part, token)
@@ -59,8 +63,15 @@ export const insufficient = (
   // One trip to the authorization server cures both.
   const stepUp = stepUpFor(part, token, expression.chosen(self, isWithoutChecks), required, now)
   if (stepUp !== undefined) return stepUp
+  // The alternatives whose scopes the token has need a key, so the client needs the scopes of another alternative.
+  const others = missing.length === 0 ? expression.without(self, [expression.senderConstrained]) : undefined
+  if (others !== undefined)
+    return lacking(part, token, scopesToRequest({ scheme: part.scheme, expression: others }, outer))
   return outer.length === 0 ? constantOf(part, missing) : new InsufficientScope({ required, missing })
 }
+
+const lacking = (part: Part, token: VerifiedToken, required: ReadonlyArray<string>): InsufficientScope =>
+  new InsufficientScope({ required, missing: required.filter((name) => !hasOf(part, token)(name)) })
 
 const hasOf =
   ({ scheme }: Part, token: VerifiedToken) =>
@@ -121,17 +132,22 @@ const failedChecks = (
   failed: expression.Findings["failed"],
   usual: { readonly required: ReadonlyArray<string>; readonly missing: ReadonlyArray<string> },
   now: () => number
-): InsufficientScope | InsufficientUserAuthentication => {
+): Unsatisfied => {
   const { expression: self, scheme } = part
+  const refused = (required: ReadonlyArray<string>, missing: ReadonlyArray<string>) =>
+    missing.length > 0 ? new InsufficientScope({ required, missing, checks }) : new FailedCheck({ checks })
   const checks = Array.from(new Set(failed.map(expression.nameOf)))
   const has = hasOf(part, token)
-  if (!expression.hasScopes(self, has)) return new InsufficientScope({ ...usual, checks })
+  if (!expression.hasScopes(self, has)) return refused(usual.required, usual.missing)
   const others = expression.without(self, failed)
-  if (others === undefined) return new InsufficientScope({ required: usual.required, missing: [], checks })
+  if (others === undefined) return new FailedCheck({ checks })
   const required = scopesToRequest({ scheme, expression: others }, outer)
   return (
     stepUpFor(part, token, expression.chosen(others, isWithoutChecks), required, now) ??
-    new InsufficientScope({ required, missing: required.filter((name) => !has(name)), checks })
+    refused(
+      required,
+      required.filter((name) => !has(name))
+    )
   )
 }
 
@@ -197,7 +213,7 @@ export const decide = (
   outer: ReadonlyArray<string>,
   token: VerifiedToken,
   fiber: CallingFiber
-): Effect.Effect<InsufficientScope | InsufficientUserAuthentication | InvalidToken | undefined> => {
+): Effect.Effect<Unsatisfied | InvalidToken | undefined> => {
   const findings = new expression.Findings()
   return Effect.mapEager(holds(part, outer, token, findings, fiber), (outcome) =>
     outcome === true ? undefined : unsatisfied(part, outer, token, outcome, findings, () => nowOf(fiber))
@@ -221,11 +237,12 @@ export const failureOf = (clauses: ReadonlyArray<ReadonlyArray<Refusal>>): Effec
   return refusal !== undefined && refusals.length === 1 ? refusal.failure : Effect.fail(bestError(refusals))
 }
 
-// The first two come first, because one scheme has verified the token. AuthorizationServerUnavailable comes before the
+// The first three come first, because one scheme has verified the token. AuthorizationServerUnavailable comes before the
 // other errors, because an outage must not refuse a token that may be valid.
 const precedence: ReadonlyArray<SecurityError["_tag"]> = [
   "InsufficientUserAuthentication",
   "InsufficientScope",
+  "FailedCheck",
   "AuthorizationServerUnavailable",
   "UseDpopNonce",
   "InvalidDpopProof",

@@ -63,6 +63,7 @@ const make = (): Schema.Codec<SecurityError, unknown> =>
       "InvalidDpopProof",
       "UseDpopNonce",
       "InsufficientScope",
+      "FailedCheck",
       "InsufficientUserAuthentication",
       "AuthorizationServerUnavailable"
     ]),

@@ -23,7 +23,6 @@ import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
  * | `"Token"` | granted to a verified token |
  * | `"Anonymous"` | granted to a request without a token, because authentication is optional |
  * | tag of a `SecurityError` | refused with this error |
- * | `"FailedCheck"` | refused with `InsufficientScope`, because a check returned `false` |
  * | `"CheckError"` | refused with the error of a check |
  *
  * @category models
@@ -31,8 +30,8 @@ import type { CallingFiber } from "../../verifier/cache/directVerifier.ts"
  */
 export interface Decision {
   readonly outcome: "Granted" | "Refused"
-  readonly reason: "Token" | "Anonymous" | "FailedCheck" | "CheckError" | SecurityError["_tag"]
-  /** The `reason` of the `SecurityError`, such as `"Expired"`, or the `_tag` of the error of a check. */
+  readonly reason: "Token" | "Anonymous" | "CheckError" | SecurityError["_tag"]
+  /** The `reason` of the `SecurityError`, if it has one, such as `"Expired"`, or the `_tag` of the error of a check. */
   readonly detail: string | undefined
   /** The member of the library that decided. `"require"` stands for `optional` and `OAuth2.either`, too. */
   readonly decidedBy: "require" | "prove" | "authorize" | "refuse"

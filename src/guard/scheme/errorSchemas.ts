@@ -8,6 +8,7 @@ import type * as Challenge from "../../core/Challenge.ts"
 import * as response from "../../core/response.ts"
 import {
   AuthorizationServerUnavailable,
+  FailedCheck,
   InsufficientScope,
   InsufficientUserAuthentication,
   InvalidDpopProof,
@@ -34,6 +35,7 @@ export type ErrorSchemas = readonly [
   ErrorSchemasByTag["InvalidDpopProof"],
   ErrorSchemasByTag["UseDpopNonce"],
   ErrorSchemasByTag["InsufficientScope"],
+  ErrorSchemasByTag["FailedCheck"],
   ErrorSchemasByTag["InsufficientUserAuthentication"],
   ErrorSchemasByTag["AuthorizationServerUnavailable"]
 ]
@@ -96,6 +98,7 @@ export const make = (settings: Challenge.Settings): ErrorSchemasByTag => {
     InvalidDpopProof: declare(exampleErrors.InvalidDpopProof, "www-authenticate", received.InvalidDpopProof),
     UseDpopNonce: declare(exampleErrors.UseDpopNonce, "www-authenticate", received.UseDpopNonce),
     InsufficientScope: declare(exampleErrors.InsufficientScope, "www-authenticate", received.InsufficientScope),
+    FailedCheck: declare(exampleErrors.FailedCheck, "www-authenticate", received.FailedCheck),
     InsufficientUserAuthentication: declare(
       exampleErrors.InsufficientUserAuthentication,
       "www-authenticate",
@@ -118,6 +121,7 @@ export const received = {
   UseDpopNonce: (challenge: string) => new UseDpopNonce({ reason: "Unspecified", challenge }),
   InsufficientScope: (challenge: string) =>
     new InsufficientScope({ required: scopesOf(challenge), missing: [], challenge }),
+  FailedCheck: (challenge: string) => new FailedCheck({ checks: [], challenge }),
   InsufficientUserAuthentication: (challenge: string) => {
     const params = stepUpOf(challenge)
     const seconds = valueOf(params, "max_age") ?? ""

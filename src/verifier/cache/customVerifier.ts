@@ -37,8 +37,8 @@ const frozenCopyOf = (token: VerifiedToken): FrozenToken => {
 }
 
 /**
- * Returns the key to which the token of a custom verifier is bound. Without a `confirmation`, the claim `cnf` counts.
- * A verifier that copies the claims of a bound token must not make a bearer token of it.
+ * Returns the key to which the token of a custom verifier is bound. Without a `confirmation`, the claim `cnf` counts. A
+ * verifier that copies the claims of a bound token must not make a bearer token of it.
  */
 const boundTo = (token: VerifiedToken): Confirmation | undefined =>
   // Safe cast: a binding that has another form never matches a key.

@@ -57,7 +57,7 @@ export const toService = (direct: DirectVerifier, forget: (text: string) => void
   const verify: VerifierService["verify"] = (token) =>
     Effect.withFiber((fiber) => {
       const text = Redacted.value(token)
-      // Without a request, there is no proof that the client holds the key of a bound token.
+      // Without a request, no proof can show that the client holds the key of a bound token.
       return Effect.flatMapEager(direct.lookUp(text, fiber)?.verified ?? direct.verify(text, fiber), refuseBound)
     })
   const invalidate: VerifierService["invalidate"] = (token) =>

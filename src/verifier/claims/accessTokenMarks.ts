@@ -2,6 +2,7 @@
 import { isReadonlyObject } from "effect/Predicate"
 import { own } from "../../core/lib/ownProperties.ts"
 import type { Claims, CheckedPolicy } from "./policy.ts"
+import { adviceOnPreset } from "./presets.ts"
 import { otherClaims, type Profile, types } from "./profile.ts"
 
 /** Returns the header parameter or claim that violates the profile, or `undefined` if none does (RFC 9068 §4). */
@@ -50,6 +51,8 @@ export const advice = (typ: string | undefined, claims: Claims, policy: CheckedP
     return `${subject} The ${violation} of the token is not that of a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).`
   }
   const fits = (other: Profile) => findViolation(typ, claims, policy, other) === undefined
+  // The options of Provider have another profile if the provider needs one.
+  const preset = profile === "at+jwt" ? adviceOnPreset(issuer) : ""
   const hasMark = policy.marksAccessTokens(claims)
   // The profile for ID tokens does not distinguish access tokens, so it must not be advised for a possible one.
   const isIdToken = fits("id-token") && !hasMark && !marksOfClients.some((name) => Object.hasOwn(claims, name))
@@ -63,7 +66,7 @@ export const advice = (typ: string | undefined, claims: Claims, policy: CheckedP
     return `${subject} Google issues ID tokens for APIs. Use Provider.google.`
   }
   if (fits("jwt")) {
-    return `${subject} If the issuer does not mark its access tokens and this token is one, set profile: "jwt".`
+    return `${subject} If the issuer does not mark its access tokens and this token is one, set profile: "jwt".${preset}`
   }
   const inJwt = findViolation(typ, claims, policy, "jwt")
   // With profile "at+jwt", a token that is not marked is refused for its typ. Another profile names the real cause.
@@ -80,7 +83,7 @@ export const advice = (typ: string | undefined, claims: Claims, policy: CheckedP
     return `${subject} The token is of an application that acts for itself: it has roles and no scp. To accept such tokens, use Provider.entra with permissions: "application".`
   }
   if (cause === "scope" && profile !== "id-token") {
-    return `${subject} The token has no claim that marks access tokens (${policy.accessTokenMarks.join(", ")}), so it can be an ID token. Clients must send their access token. If it is one, set${andProfile} accessTokenClaims to claims that only access tokens have.${idTokens}`
+    return `${subject} The token has no claim that marks access tokens (${policy.accessTokenMarks.join(", ")}), so it can be an ID token. Clients must send their access token. If it is one, set${andProfile} accessTokenClaims to claims that only access tokens have.${idTokens}${preset}`
   }
   if (violation === "typ") {
     const accepted = types[profile].map((type) => type ?? "no typ").join(", ")

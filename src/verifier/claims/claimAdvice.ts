@@ -3,6 +3,7 @@ import type { InvalidToken } from "../../core/SecurityError.ts"
 import { isOfEntra } from "./accessTokenMarks.ts"
 import * as read from "./claims.ts"
 import type { Claims, CheckedPolicy } from "./policy.ts"
+import { adviceOnPreset } from "./presets.ts"
 
 /** A message, and its kind, which is the same for all tokens with this cause. */
 export interface Advice {
@@ -28,7 +29,8 @@ export const adviceOn = (error: InvalidToken, claims: Claims, policy: CheckedPol
 const adviceOnMissingAudience = ({ audienceClaim, issuer }: CheckedPolicy): string =>
   `A token of ${issuer} was refused, because its ${audienceClaim} claim is missing. ${
     audienceClaim === "aud"
-      ? "Register this API as an audience at the issuer, and let clients request it. If tokens of the issuer never have aud, use the function of your provider in Provider, or set the audienceClaim option to the claim that names this API or its clients."
+      ? "Register this API as an audience at the issuer, and let clients request it. If tokens of the issuer never have aud, use the function of your provider in Provider, or set the audienceClaim option to the claim that names this API or its clients." +
+        adviceOnPreset(issuer)
       : `If the issuer can, make it write ${audienceClaim}. If another claim names this API or its clients, correct the audienceClaim option.`
   }`
 
