@@ -72,12 +72,11 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
     authentications.get([verifier, ...(checker === undefined ? [] : [checker]), ...recordersIn(context)], () =>
       authentication.make(
         scheme,
-        new Authenticator(
-          verifier,
-          decode,
-          scheme.source,
-          checker && { checker, isRequired: scheme.dpop?.isRequired === true }
-        ),
+        new Authenticator(verifier, decode, scheme.source, {
+          proofs: checker,
+          certificates: scheme.mutualTls?.checker,
+          isRequired: scheme.dpop?.isRequired === true || scheme.mutualTls?.isRequired === true
+        }),
         new Reporter(scheme.name, context)
       )
     )

@@ -62,7 +62,7 @@ export interface TestToken<Scope extends string> {
   readonly authorizationDetails?: ReadonlyArray<AuthorizationDetail>
   /** The claims as the issuer encodes them. The scheme's `claims` schema decodes them. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>
-  /** The key to which the token is bound, as if the client had proven it. Default: none. */
+  /** The key or the certificate to which the token is bound, as if the client had proven it. Default: none. */
   readonly confirmation?: Confirmation
 }
 
@@ -75,6 +75,17 @@ export interface TestToken<Scope extends string> {
 export interface DpopSupport {
   /** The accepted algorithms of proofs. */
   readonly algorithms: ReadonlyArray<string>
+  /** Whether the scheme accepts only tokens with a proof. */
+  readonly isRequired: boolean
+}
+
+/**
+ * Support of a scheme for tokens that are bound to a certificate (mutual TLS), for metadata.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface MutualTlsSupport {
   /** Whether the scheme accepts only bound tokens. */
   readonly isRequired: boolean
 }
@@ -105,6 +116,8 @@ export interface OAuth2Scheme<
   readonly resource: string | undefined
   /** The support for tokens that are bound to a key (RFC 9449). `undefined` if the scheme refuses such tokens. */
   readonly dpop: DpopSupport | undefined
+  /** The support for tokens that are bound to a certificate (RFC 8705). `undefined` if the scheme refuses such tokens. */
+  readonly mutualTls: MutualTlsSupport | undefined
 
   /**
    * Requires a valid token that satisfies all of the given scopes and requirements.

@@ -11,6 +11,7 @@ import type { Call } from "../../core/effect/rpc.ts"
 import type { Definition } from "./securitySchemeObject.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
+import type { CertificateChecker } from "../../verifier/mutualTls/checker.ts"
 import type { DpopSupport } from "../../verifier/dpop/registered.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
@@ -18,7 +19,14 @@ import * as Origin from "./origin.ts"
 
 /** The support of a scheme for tokens that are bound to a key (DPoP). */
 export interface SchemeDpop extends DpopSupport {
-  /** `true` if the scheme accepts only bound tokens. */
+  /** `true` if the scheme accepts only tokens with a proof, and no tokens that are bound to a certificate alone. */
+  readonly isRequired: boolean
+}
+
+/** The support of a scheme for tokens that are bound to a certificate (mutual TLS). */
+export interface SchemeMutualTls {
+  readonly checker: CertificateChecker
+  /** `true` if the scheme accepts only bound tokens. They may be bound to a key if the scheme also supports DPoP. */
   readonly isRequired: boolean
 }
 
@@ -32,6 +40,8 @@ export interface Scheme {
   readonly source: CredentialSource | undefined
   /** Support for tokens that are bound to a key. `undefined`: such tokens are refused. */
   readonly dpop: SchemeDpop | undefined
+  /** Support for tokens that are bound to a certificate. `undefined`: such tokens are refused. */
+  readonly mutualTls: SchemeMutualTls | undefined
   /** Returns `true` if no user can authenticate for a token. */
   readonly isMachine: (token: VerifiedToken) => boolean
   readonly settings: (scopes: ReadonlyArray<string>) => Challenge.Settings
@@ -126,7 +136,10 @@ export class Proof {
 
 export const make = (
   name: string,
-  options: Pick<Scheme, "definition" | "dpop" | "implication" | "source" | "isMachine" | "settings" | "errors">
+  options: Pick<
+    Scheme,
+    "definition" | "dpop" | "implication" | "source" | "isMachine" | "mutualTls" | "settings" | "errors"
+  >
 ): Scheme => ({
   name,
   ...options,
