@@ -199,7 +199,8 @@ export interface OAuth2Scheme<
    * **When to use**
    *
    * Use in domain code that must run only for callers with certain scopes, at any distance from the route. To require
-   * the user's authentication, pass `Requirement.acr` or `Requirement.authenticatedWithin`.
+   * the user's authentication, pass `Requirement.acr` or `Requirement.authenticatedWithin`. To require a bound token, pass
+   * `Requirement.senderConstrained`.
    *
    * **Details**
    *
@@ -866,7 +867,7 @@ export type SchemeOf<
   LayerServices
 >
 
-/** `Requirement.acr`, `Requirement.authenticatedWithin`, or a combination of them. */
+/** `Requirement.acr`, `Requirement.authenticatedWithin`, `Requirement.senderConstrained`, or a combination of them. */
 type AuthenticationItem = Requirement<never, never, never, never, never>
 
 // GrantOfEach<"OAuth2", {}, "a" | "b"> -> NeedsGrant<"OAuth2", "a"> | NeedsGrant<"OAuth2", "b">. A scope of type

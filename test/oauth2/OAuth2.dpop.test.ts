@@ -176,7 +176,7 @@ describe("Requirement.senderConstrained", () => {
   it("is described in words", () => {
     assert.strictEqual(
       OAuth2.describe(schemeOf().require("read", Requirement.senderConstrained)),
-      'a token of the scheme "Api" with "read" and a key that the client holds'
+      'a token of the scheme "Api" with "read" and a key or certificate of the client'
     )
   })
 })
@@ -489,7 +489,7 @@ describe("an HttpApi with bound tokens", () => {
         spec.paths["/bound"]?.get.parameters.map(({ required }) => required),
         [true]
       )
-      assert.strictEqual(spec.paths["/bound"]?.get.description, "Requires `read` and a token that is bound to a key.")
+      assert.strictEqual(spec.paths["/bound"]?.get.description, "Requires `read` and a token that is bound to the client.")
     }).pipe(run)
   )
 
