@@ -194,7 +194,7 @@ const bindingsOf = (where: string, options: object): Bindings => {
   }
   if (senderConstrained !== undefined && dpop === undefined && mutualTls === undefined) {
     throw new TypeError(
-      `${where}: senderConstrained needs the option dpop: Dpop.make({ … }) or mutualTls: MutualTls.make({ … }).`
+      `${where}: senderConstrained needs support for bound tokens. Set the option dpop: Dpop.make({ … }) or mutualTls: MutualTls.make({ … }).`
     )
   }
   const support = supportOf(dpop)

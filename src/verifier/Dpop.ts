@@ -176,18 +176,21 @@ const millisOf = (
 
 const capacity = 100_000
 
+/** The part of one key: more than 200 requests per second for 90 seconds, the lifetime of a proof by default. */
+const capacityOfKey = 20_000
+
 const full = (): AuthorizationServerUnavailable =>
   new AuthorizationServerUnavailable({ reason: "StoreUnavailable", retryAfter: Duration.seconds(1) })
 
 /** Remembers used proofs in the memory of this process. A full store refuses proofs, because it must not forget one. */
 const replaysInMemory = (hash: sha256.Sha256): Replays => {
-  const store = new ReplayMemory(capacity)
+  const store = new ReplayMemory(capacity, capacityOfKey)
   return {
     store,
     addOnce: (thumbprint, id, millis) =>
       Effect.flatMapEager(hash(JSON.stringify([thumbprint, id])), (key) =>
         Clock.clockWith((clock) => {
-          const isNew = store.addOnce(key, millis, readInstant(clock))
+          const isNew = store.addOnce(key, millis, readInstant(clock), thumbprint)
           return isNew === undefined ? Effect.fail(full()) : Effect.succeed(isNew)
         })
       )
@@ -212,10 +215,12 @@ const defaultStep = 60_000
  * **Details**
  *
  * - Throws a `TypeError` that names an invalid option.
- * - Used proofs are remembered in the memory of the process, at most 100 000. If several processes serve the API,
- *   provide a shared `ReplayStore` to the layer of the scheme. Otherwise, each process accepts a proof once.
+ * - Used proofs are remembered in the memory of the process: at most 100 000, and at most 20 000 of one key, so that one
+ *   client cannot fill the memory for the others. If several processes serve the API, provide a shared `ReplayStore` to
+ *   the layer of the scheme. Otherwise, each process accepts a proof once.
  * - A used proof is remembered until it is too old for the `maxAge`, or until its nonce ends.
- * - If the store is unavailable or full, requests with `DPoP` get a 503 response.
+ * - If the store is unavailable or full, requests with `DPoP` get a 503 response. If the part of one key is full, only
+ *   requests with this key get it.
  * - With `nonces`, responses have the headers `DPoP-Nonce` and `Cache-Control: no-store`.
  *
  * **Gotchas**

@@ -185,7 +185,7 @@ describe("a scheme with dpop", () => {
   it.each([
     ["dpop must be the result of Dpop.make", { dpop: { algorithms: ["ES256"], nonces: false } }],
     ["dpop must be the result of Dpop.make", { dpop: { ...Dpop.make() } }],
-    ["senderConstrained needs the option dpop", { senderConstrained: "required" }],
+    ["senderConstrained needs support for bound tokens", { senderConstrained: "required" }],
     ['senderConstrained must be "accepted" or "required"', { dpop: Dpop.make(), senderConstrained: true }]
   ])("is not created if %s", (message, options) => {
     assert.throws(() => OAuth2.bearer("Api", options as {}), new RegExp(message))
@@ -489,7 +489,10 @@ describe("an HttpApi with bound tokens", () => {
         spec.paths["/bound"]?.get.parameters.map(({ required }) => required),
         [true]
       )
-      assert.strictEqual(spec.paths["/bound"]?.get.description, "Requires `read` and a token that is bound to the client.")
+      assert.strictEqual(
+        spec.paths["/bound"]?.get.description,
+        "Requires `read` and a token that is bound to the client."
+      )
     }).pipe(run)
   )
 

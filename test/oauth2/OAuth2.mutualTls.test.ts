@@ -167,10 +167,7 @@ describe("a scheme with mutualTls", () => {
   it.each([
     ["mutualTls must be the result of MutualTls.make", { mutualTls: { from: "connection" } }],
     ["mutualTls must be the result of MutualTls.make", { mutualTls: { ...mutualTls } }],
-    [
-      "senderConstrained needs the option dpop: Dpop.make\\(\\{ … \\}\\) or mutualTls",
-      { senderConstrained: "required" }
-    ]
+    ["senderConstrained needs support for bound tokens", { senderConstrained: "required" }]
   ])("is not created if %s", (message, options) => {
     assert.throws(() => OAuth2.bearer("Api", options as {}), new RegExp(message))
   })

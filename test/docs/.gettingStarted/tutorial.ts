@@ -174,7 +174,7 @@ const App = Layer.mergeAll(Login, Me, MyItems, Status).pipe(
   OAuth2.secured,
   OpenApiSecurity.documented({ info: { title: "Items", version: "0.1.0" } }, (document) => SwaggerUi.layer(document)),
   HttpRouter.serve,
-  Layer.provide(NodeHttpServer.layer(createServer, { port: 45181 })),
+  Layer.provide(NodeHttpServer.layer(createServer, { port: 34135 })),
   Layer.provide(auth.layer(Verifier))
 )
 
