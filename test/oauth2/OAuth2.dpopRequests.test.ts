@@ -41,7 +41,7 @@ describe("a request with DPoP that needs a stronger or newer authentication", ()
       assert.strictEqual(both.status, weak.status)
       // With a missing scope, one challenge cures both.
       assert.deepStrictEqual(both.challenges, [
-        `DPoP error="insufficient_user_authentication", scope="pay", acr_values="phr mfa", max_age="300", algs="${algs}"`
+        `DPoP error="insufficient_user_authentication", acr_values="phr mfa", max_age="300", scope="pay", algs="${algs}"`
       ])
       assert.strictEqual((yield* send(yield* mint({ acr: "mfa", authenticatedAgo: "1 minute" }))).status, 200)
       // The proof comes before the authentication: a thief learns nothing about the requirement.
