@@ -139,7 +139,7 @@ describe("a page of another origin", () => {
         Layer.provideMerge(HttpRouter.middleware(cors, { global: true }))
       )
     ),
-    (app) => app as unknown as App
+    (app): App => app
   )
 
   it.effect("may send a proof, and read the challenge and the nonce of the refusal and of the response", () =>
