@@ -19,7 +19,7 @@ const derOf = (certificate: Uint8Array<ArrayBuffer> | string): Effect.Effect<Uin
 export const confirmationOf = (
   boundTo: MintOptions["boundTo"]
 ): Effect.Effect<Readonly<Record<string, string>> | undefined> => {
-  const { certificate, jkt } = boundTo === undefined ? {} : ownProperties(boundTo)
+  const { certificate, jkt } = ownProperties(boundTo ?? {})
   const key = jkt === undefined ? {} : { jkt }
   if (certificate === undefined) return Effect.succeed(jkt === undefined ? undefined : key)
   return Effect.map(
