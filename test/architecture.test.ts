@@ -32,6 +32,7 @@ const wings: Readonly<Record<string, Wing>> = {
       "ticket",
       "introspection",
       "dpop",
+      "mutualTls",
       "request"
     ]
   },
@@ -66,6 +67,7 @@ const vocabulary = [
   "core/SecurityError.ts",
   "core/SecurityScopes.ts",
   "verifier/Dpop.ts",
+  "verifier/MutualTls.ts",
   "verifier/TokenVerifier.ts"
 ]
 

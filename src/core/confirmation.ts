@@ -1,15 +1,17 @@
-/** Reads to which key a token is bound (RFC 7800 §3.1). */
-import { hasOwnOrOfClass, own } from "./lib/ownProperties.ts"
+/** Reads to which keys a token is bound (RFC 7800 §3.1). */
+import { hasOwnOrOfClass } from "./lib/ownProperties.ts"
 
 /**
- * Key to which a token is bound (RFC 7800). Only the holder of the key can use the token.
+ * Keys to which a token is bound (RFC 7800). Only the holder of all named keys can use the token.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Confirmation {
-  /** The SHA-256 thumbprint of the public key, in base64url (RFC 9449 §6.1). */
-  readonly jkt: string
+  /** The SHA-256 thumbprint of the client's public key, in base64url (RFC 9449 §6.1). */
+  readonly jkt?: string
+  /** The SHA-256 thumbprint of the client's certificate, in base64url (RFC 8705 §3.1). */
+  readonly "x5t#S256"?: string
 }
 
 /**
@@ -22,17 +24,37 @@ export const confirmationOf = (token: { readonly confirmation?: Confirmation }):
 /** The length of a SHA-256 hash in base64url. */
 const thumbprint = /^[\w-]{43}$/
 
+const isThumbprint = (value: unknown): value is string => typeof value === "string" && thumbprint.test(value)
+
 /**
- * Reads the claim `cnf`. Returns `undefined` unless its only member is the thumbprint of a key: with another member, the
- * token is bound in a way that the library does not verify.
+ * Reads the claim `cnf`. Returns `undefined` unless its members are thumbprints of a key, of a certificate, or of both:
+ * with another member, the token is bound in a way that the library does not verify.
  */
 export const fromClaim = (cnf: unknown): Confirmation | undefined => {
   if (typeof cnf !== "object" || cnf === null || Array.isArray(cnf)) return
-  const [[name, jkt] = [], ...others] = Object.entries(cnf) as ReadonlyArray<readonly [string, unknown]>
-  return name === "jkt" && others.length === 0 && typeof jkt === "string" && thumbprint.test(jkt) ? { jkt } : undefined
+  const members = Object.entries(cnf) as ReadonlyArray<readonly [string, unknown]>
+  return members.length > 0 &&
+    members.every(([name, value]) => (name === "jkt" || name === "x5t#S256") && isThumbprint(value))
+    ? Object.fromEntries(members)
+    : undefined
 }
 
-/** Returns `true` if a token with this thumbprint is bound to the key. */
-export const isBoundTo = (token: { readonly confirmation?: Confirmation }, thumbprint: string): boolean =>
-  // A custom verifier may return any value. Without an own thumbprint, no key matches.
-  own(confirmationOf(token), "jkt") === thumbprint
+/** What a token is bound to. Without a key and a certificate, no request can satisfy the binding. */
+export interface Binding {
+  readonly key: string | undefined
+  readonly certificate: string | undefined
+}
+
+const unverifiable: Binding = { key: undefined, certificate: undefined }
+
+/** Returns what a token is bound to, or `undefined` if the token is not bound. */
+export const bindingOf = (token: { readonly confirmation?: Confirmation }): Binding | undefined => {
+  const confirmation = confirmationOf(token)
+  if (confirmation === undefined) return
+  // A custom verifier may return any value.
+  const read = fromClaim(confirmation)
+  return read === undefined ? unverifiable : { key: ownText(read, "jkt"), certificate: ownText(read, "x5t#S256") }
+}
+
+const ownText = (confirmation: Confirmation, name: keyof Confirmation): string | undefined =>
+  Object.hasOwn(confirmation, name) ? confirmation[name] : undefined

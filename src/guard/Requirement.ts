@@ -322,7 +322,8 @@ const someAllowed = <A, R>(
 }
 
 /**
- * Requirement that holds if the token is bound to a key (RFC 9449), and the client has proven that it holds the key.
+ * Requirement that holds if the token is bound to a key (RFC 9449) or a certificate (RFC 8705) of the client, and the
+ * client has proven that it holds the key.
  *
  * **When to use**
  *
@@ -330,8 +331,9 @@ const someAllowed = <A, R>(
  *
  * **Details**
  *
- * Another token is refused with `InvalidToken`, and the challenge names only the scheme `DPoP`. The scheme needs the
- * option `dpop`. Otherwise, `auth.require` throws a `TypeError`.
+ * - Another token is refused with `InvalidToken`. If the scheme has no `mutualTls`, the challenge names only `DPoP`.
+ * - The scheme needs the option `dpop` or `mutualTls`. Otherwise, `auth.require` throws a `TypeError`.
+ * - Handlers get a proof: `auth.granted(Requirement.senderConstrained)` compiles only behind the requirement.
  *
  * **Example** (Requiring a bound token for payments)
  *
@@ -352,7 +354,7 @@ const someAllowed = <A, R>(
  * @category requirements
  * @since 0.1.0
  */
-export const senderConstrained: Requirement<never, never, never, never> = requirements.wrap(
+export const senderConstrained: Requirement<never, Item.BoundToken, never, never> = requirements.wrap(
   expression.senderConstrained
 )
 

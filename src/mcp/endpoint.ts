@@ -15,7 +15,7 @@ import * as streams from "./streams.ts"
 const forbidden = HttpServerResponse.empty({ status: 403 })
 
 /** Headers of responses that a page of an allowed origin may read. */
-const exposed = "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version"
+const exposed = "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version"
 
 const corsHeaders = (origin: string) => ({
   "access-control-allow-origin": origin,

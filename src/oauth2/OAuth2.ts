@@ -77,7 +77,7 @@ export type {
 export type { Missing } from "../core/missing.ts"
 export type { VerifiedCredential } from "../core/verifiedCredential.ts"
 export type { Implications, ImpliedBy, WildcardOf, Wildcards } from "../guard/scheme/implication.ts"
-export type { DpopSupport, Grants, OAuth2Scheme, TestToken } from "./oauth2Scheme.ts"
+export type { DpopSupport, Grants, MutualTlsSupport, OAuth2Scheme, TestToken } from "./oauth2Scheme.ts"
 export type { Options, RequiredOptions } from "./options.ts"
 export { openApi } from "../openApi/apiDocument.ts"
 

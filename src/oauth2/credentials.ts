@@ -4,6 +4,7 @@ import * as credentialSource from "../core/credentialSource.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { Implications } from "../guard/scheme/implication.ts"
 import type { Dpop } from "../verifier/Dpop.ts"
+import type { MutualTls } from "../verifier/MutualTls.ts"
 import { make as scheme } from "./make.ts"
 import { defaultCookie, type SessionCookie } from "../core/sessionCookie.ts"
 import type { SchemeOf, UnknownClaims } from "./oauth2Scheme.ts"
@@ -18,7 +19,7 @@ type CredentialOptions<
   Wildcards extends boolean
 > = Omit<
   Options<Scopes, Implies, Claims, Wildcards>,
-  "scopes" | "oauth2MetadataUrl" | "resource" | "dpop" | "senderConstrained" | "session"
+  "scopes" | "oauth2MetadataUrl" | "resource" | "dpop" | "mutualTls" | "senderConstrained" | "session"
 > & {
   /** The scope names, each with a description for users. Default: none. */
   readonly scopes?: Scopes
@@ -215,7 +216,15 @@ export const bearer: CredentialConstructor<{
    * bound tokens are refused.
    */
   readonly dpop?: Dpop
-  /** Whether tokens must be bound to a key. `"accepted"` accepts bearer tokens, too. Default: `"accepted"` with `dpop`. */
+  /**
+   * Support for tokens that are bound to a certificate of the client (RFC 8705): the result of `MutualTls.make`.
+   * Default: none, so such tokens are refused.
+   */
+  readonly mutualTls?: MutualTls
+  /**
+   * Whether tokens must be bound to a key or a certificate. `"accepted"` accepts bearer tokens, too. Default:
+   * `"accepted"` with `dpop` or `mutualTls`.
+   */
   readonly senderConstrained?: "accepted" | "required"
   /** Accepts the session cookie of a browser as well as a bearer token, as the option of `OAuth2.authorizationCode`. */
   readonly session?: SessionCookie

@@ -77,7 +77,11 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
           verifier,
           decode,
           scheme.source,
-          checker && { checker, isRequired: scheme.dpop?.isRequired === true },
+          {
+            proofs: checker,
+            certificates: scheme.mutualTls?.checker,
+            isRequired: scheme.dpop?.isRequired === true || scheme.mutualTls?.isRequired === true
+          },
           sessionStep(verifier)
         ),
         new Reporter(scheme.name, context)
@@ -143,6 +147,8 @@ export const make = (scheme: Scheme, claims: ClaimsSchema | undefined, resolved:
   const layerTestGranted = (token: TestToken<string>, ...authentications: ReadonlyArray<Item>) => {
     const proven = authentications.flatMap((item) => expression.authentications(ofItem(item)))
     const names = new Set(proven.flatMap(expression.authenticationNames))
+    if (authentications.some((item) => expression.mentionsConstraint(ofItem(item))))
+      names.add(expression.boundTokenName)
     return Layer.unwrap(Effect.map(given(token), ({ token }) => proofOf(token, names)))
   }
 

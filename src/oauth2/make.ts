@@ -38,6 +38,7 @@ import * as layerClient from "./layerClient.ts"
 import { assertScopeTokens } from "../core/scope.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
 import { supportOf } from "../verifier/dpop/registered.ts"
+import { checkerOf } from "../verifier/mutualTls/registered.ts"
 import { make as makeRequirement } from "../guard/middleware/securityRequirement.ts"
 import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
@@ -197,31 +198,51 @@ const assertOwnChecks = (where: string, method: string, { expression: self, sche
 }
 
 /** Adds the support for bound tokens to the description, because a scheme of type oauth2 has no field for it. */
-const descriptionOf = (
-  own: string | undefined,
-  dpop: schemes.SchemeDpop | undefined
-): { readonly description?: string } => {
-  if (dpop === undefined) return {}
-  const sentence = `Tokens ${dpop.isRequired ? "must" : "may"} be bound to a key of the client (DPoP, RFC 9449).`
+const descriptionOf = (own: string | undefined, { dpop, mutualTls }: Bindings): { readonly description?: string } => {
+  const means = [
+    ...(dpop === undefined ? [] : ["a key of the client (DPoP, RFC 9449)"]),
+    ...(mutualTls === undefined ? [] : ["a certificate of the client (mutual TLS, RFC 8705)"])
+  ]
+  if (means.length === 0) return {}
+  const isRequired = dpop?.isRequired === true || mutualTls?.isRequired === true
+  const sentence = `Tokens ${isRequired ? "must" : "may"} be bound to ${means.join(" or ")}.`
   return { description: own === undefined ? sentence : `${own}\n\n${sentence}` }
 }
 
+interface Bindings {
+  readonly dpop: schemes.SchemeDpop | undefined
+  readonly mutualTls: schemes.SchemeMutualTls | undefined
+}
+
 /** Returns the support for bound tokens. */
-const dpopOf = (
-  where: string,
-  { dpop, senderConstrained }: { readonly dpop?: unknown; readonly senderConstrained?: unknown }
-): schemes.SchemeDpop | undefined => {
+const bindingsOf = (where: string, options: object): Bindings => {
+  const { dpop, mutualTls, senderConstrained } = ownProperties(options) as {
+    readonly dpop?: unknown
+    readonly mutualTls?: unknown
+    readonly senderConstrained?: unknown
+  }
   if (senderConstrained !== undefined && senderConstrained !== "accepted" && senderConstrained !== "required") {
     throw new TypeError(`${where}: senderConstrained must be "accepted" or "required".`)
   }
-  if (dpop === undefined) {
-    if (senderConstrained === undefined) return
-    throw new TypeError(`${where}: senderConstrained needs the option dpop. Add dpop: Dpop.make({ … }).`)
+  if (senderConstrained !== undefined && dpop === undefined && mutualTls === undefined) {
+    throw new TypeError(
+      `${where}: senderConstrained needs support for bound tokens. Set the option dpop: Dpop.make({ … }) or mutualTls: MutualTls.make({ … }).`
+    )
   }
   const support = supportOf(dpop)
-  if (support === undefined) throw new TypeError(`${where}: dpop must be the result of Dpop.make.`)
-  return { ...support, isRequired: senderConstrained === "required" }
+  if (dpop !== undefined && support === undefined)
+    throw new TypeError(`${where}: dpop must be the result of Dpop.make.`)
+  const checker = checkerOf(mutualTls)
+  if (mutualTls !== undefined && checker === undefined) {
+    throw new TypeError(`${where}: mutualTls must be the result of MutualTls.make.`)
+  }
+  const isRequired = senderConstrained === "required"
+  return {
+    dpop: support && { ...support, isRequired: isRequired && checker === undefined },
+    mutualTls: checker && { checker, isRequired }
+  }
 }
+
 /** In the client-credentials flow, the subject is the client (RFC 9068 §2.2). */
 const isMachineByClaims = ({ claims, clientId, subject }: VerifiedToken): boolean =>
   Option.exists(clientId, (client) => subject === client || subject === `${client}@clients`) ||
@@ -245,13 +266,14 @@ export const make = <
     throw new TypeError(`${where}: scopes must be an object that maps each scope to a description.`)
   }
   const names = Object.keys(options.scopes)
-  const dpop = dpopOf(where, options)
+  const bindings = bindingsOf(where, options)
+  const { dpop, mutualTls } = bindings
   const {
     isMachine = isMachineByClaims,
     realm = name,
     renderers = {},
     resource,
-    responses = dpop === undefined ? "fastapi" : "rfc6750"
+    responses = dpop === undefined && mutualTls === undefined ? "fastapi" : "rfc6750"
   } = ownProperties(options)
   const { authScheme = "Bearer", definition, flows = {}, lateFlows, openIdConnectUrl, source } = ownProperties(kind)
   const flowsOf = new FlowsOf(where, names, flows, lateFlows)
@@ -283,9 +305,9 @@ export const make = <
     assertSession(where, ownProperties(sessionOptions))
   }
   const session = sessionOptions && sessionSource(ownProperties(sessionOptions), source === undefined)
-  if (session !== undefined && dpop?.isRequired === true) {
+  if (session !== undefined && (dpop?.isRequired === true || mutualTls?.isRequired === true)) {
     throw new TypeError(
-      `${where}: session and senderConstrained: "required" exclude each other, because a cookie is not bound to a key. Use senderConstrained: "accepted".`
+      `${where}: session and senderConstrained: "required" exclude each other, because a cookie is not bound. Use senderConstrained: "accepted".`
     )
   }
 
@@ -300,6 +322,7 @@ export const make = <
   const scheme = schemes.make(name, {
     source,
     dpop,
+    mutualTls,
     isMachine: (token) => {
       // Only `true` counts: a function of a JavaScript program may return another value, such as a promise.
       const result: unknown = isMachine(token)
@@ -309,7 +332,7 @@ export const make = <
     definition: securitySchemeObject.make(
       ownProperties({
         ...options,
-        ...descriptionOf(options.description, dpop),
+        ...descriptionOf(options.description, bindings),
         flows: () => flowsOf.current,
         openIdConnectUrl,
         // No bearer token helps a client of such a scheme.
@@ -359,9 +382,9 @@ export const make = <
       lookups: []
     })
     assertOwnChecks(where, method, part)
-    if (dpop === undefined && expression.mentionsConstraint(given)) {
+    if (dpop === undefined && mutualTls === undefined && expression.mentionsConstraint(given)) {
       throw new TypeError(
-        `${where}: ${method} was given Requirement.senderConstrained, but the scheme accepts no bound tokens. Set the option dpop: Dpop.make({ … }).`
+        `${where}: ${method} was given Requirement.senderConstrained, but the scheme accepts no bound tokens. Set the option dpop: Dpop.make({ … }) or mutualTls: MutualTls.make({ … }).`
       )
     }
     return [[part]]
@@ -374,6 +397,7 @@ export const make = <
     resource,
     dpop: dpop && Object.freeze({ algorithms: dpop.algorithms, isRequired: dpop.isRequired }),
     sessionCookie: session?.cookie,
+    mutualTls: mutualTls && Object.freeze({ isRequired: mutualTls.isRequired }),
     get flows() {
       return flowsOf.current
     },

@@ -66,7 +66,7 @@ export interface TestToken<Scope extends string> {
   readonly authorizationDetails?: ReadonlyArray<AuthorizationDetail>
   /** The claims as the issuer encodes them. The scheme's `claims` schema decodes them. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>
-  /** The key to which the token is bound, as if the client had proven it. Default: none. */
+  /** The key or the certificate to which the token is bound, as if the client had proven it. Default: none. */
   readonly confirmation?: Confirmation
 }
 
@@ -79,6 +79,17 @@ export interface TestToken<Scope extends string> {
 export interface DpopSupport {
   /** The accepted algorithms of proofs. */
   readonly algorithms: ReadonlyArray<string>
+  /** Whether the scheme accepts only tokens with a proof. */
+  readonly isRequired: boolean
+}
+
+/**
+ * Support of a scheme for tokens that are bound to a certificate (mutual TLS), for metadata.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface MutualTlsSupport {
   /** Whether the scheme accepts only bound tokens. */
   readonly isRequired: boolean
 }
@@ -111,6 +122,8 @@ export interface OAuth2Scheme<
   readonly dpop: DpopSupport | undefined
   /** The name of the session cookie, if the scheme accepts sessions of browsers. */
   readonly sessionCookie: string | undefined
+  /** The support for tokens that are bound to a certificate (RFC 8705). `undefined` if the scheme refuses such tokens. */
+  readonly mutualTls: MutualTlsSupport | undefined
 
   /**
    * Requires a valid token that satisfies all of the given scopes and requirements.
@@ -192,7 +205,8 @@ export interface OAuth2Scheme<
    * **When to use**
    *
    * Use in domain code that must run only for callers with certain scopes, at any distance from the route. To require
-   * the user's authentication, pass `Requirement.acr` or `Requirement.authenticatedWithin`.
+   * the user's authentication, pass `Requirement.acr` or `Requirement.authenticatedWithin`. To require a bound token, pass
+   * `Requirement.senderConstrained`.
    *
    * **Details**
    *
@@ -955,7 +969,7 @@ export type SchemeOf<
   LayerServices
 >
 
-/** `Requirement.acr`, `Requirement.authenticatedWithin`, or a combination of them. */
+/** `Requirement.acr`, `Requirement.authenticatedWithin`, `Requirement.senderConstrained`, or a combination of them. */
 type AuthenticationItem = Requirement<never, never, never, never, never>
 
 // GrantOfEach<"OAuth2", {}, "a" | "b"> -> NeedsGrant<"OAuth2", "a"> | NeedsGrant<"OAuth2", "b">. A scope of type

@@ -4,6 +4,7 @@ import type { VerifiedToken } from "../core/AccessToken.ts"
 import type * as Challenge from "../core/Challenge.ts"
 import type { Dpop } from "../verifier/Dpop.ts"
 import type { SessionCookie } from "../core/sessionCookie.ts"
+import type { MutualTls } from "../verifier/MutualTls.ts"
 import type { UnknownClaims } from "./oauth2Scheme.ts"
 
 /**
@@ -60,8 +61,14 @@ export interface Options<
    */
   readonly dpop?: Dpop
   /**
-   * Whether tokens must be bound to a key. `"accepted"` accepts bearer tokens, too. `Requirement.senderConstrained`
-   * requires a bound token for single routes. Default: `"accepted"` with `dpop`.
+   * Support for tokens that are bound to a certificate of the client (RFC 8705): the result of `MutualTls.make`.
+   * Default: none, so such tokens are refused.
+   */
+  readonly mutualTls?: MutualTls
+  /**
+   * Whether tokens must be bound to a key or a certificate. `"accepted"` accepts bearer tokens, too.
+   * `Requirement.senderConstrained` requires a bound token for single routes. Default: `"accepted"` with `dpop` or
+   * `mutualTls`.
    */
   readonly senderConstrained?: "accepted" | "required"
   /**
@@ -73,7 +80,7 @@ export interface Options<
    * (Microsoft Entra ID).
    */
   readonly isMachine?: (token: VerifiedToken) => boolean
-  /** The style of error responses (see `Challenge`). Default: `"fastapi"`, or `"rfc6750"` with `dpop`. */
+  /** The style of error responses (see `Challenge`). Default: `"fastapi"`, or `"rfc6750"` with `dpop` or `mutualTls`. */
   readonly responses?: Challenge.Responses
   /** The `realm` of challenges, in printable ASCII characters (RFC 9110 §11.5). Default: the scheme's name. */
   readonly realm?: string

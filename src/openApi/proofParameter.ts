@@ -1,10 +1,8 @@
 /** Describes the header with the proof of a bound token, which no security scheme of OpenAPI can express. */
 import { field, type Json } from "../core/lib/json.ts"
-import * as expression from "../guard/requirement/expression.ts"
-import type { Part, RequirementPolicy } from "../guard/requirement/policy.ts"
+import { isProofNeeded, type Part, type RequirementPolicy } from "../guard/requirement/policy.ts"
 
-const needsProof = (part: Part): boolean =>
-  !part.optional && (part.scheme.dpop?.isRequired === true || expression.needsConstraint(part.expression))
+const needsProof = (part: Part): boolean => !part.optional && isProofNeeded(part)
 
 /** Returns the parameters of the operation: the header `DPoP`, if a scheme of the policy accepts bound tokens. */
 export const of = (policy: RequirementPolicy): ReadonlyArray<Json> =>

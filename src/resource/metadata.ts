@@ -15,6 +15,7 @@ export interface Description {
     readonly scopes: Readonly<Record<string, string>>
     readonly resource: string | undefined
     readonly dpop?: { readonly algorithms: ReadonlyArray<string>; readonly isRequired: boolean } | undefined
+    readonly mutualTls?: object | undefined
   }
   readonly resource?: string
   readonly authorizationServers: ReadonlyArray<string>
@@ -89,15 +90,15 @@ const scopesOf = ({ scheme, scopes }: Description): Effect.Effect<ReadonlyArray<
     : refuseOption("scopes", "must be a list of scope tokens (RFC 6749 §3.3)")
 }
 
-/** Returns the members about tokens that are bound to a key (RFC 9728 §2). */
-const dpopOf = ({ scheme }: Description): Json => {
+/** Returns the members about bound tokens (RFC 9728 §2). */
+const bindingsOf = ({ scheme }: Description): Json => {
   const dpop = scheme && own(scheme, "dpop")
-  return typeof dpop !== "object" || dpop === null
-    ? {}
-    : {
-        dpop_signing_alg_values_supported: own(dpop, "algorithms"),
-        dpop_bound_access_tokens_required: own(dpop, "isRequired") === true ? true : undefined
-      }
+  const mutualTls = scheme && own(scheme, "mutualTls")
+  return {
+    dpop_signing_alg_values_supported: own(dpop, "algorithms"),
+    dpop_bound_access_tokens_required: own(dpop, "isRequired") === true ? true : undefined,
+    tls_client_certificate_bound_access_tokens: typeof mutualTls === "object" && mutualTls !== null ? true : undefined
+  }
 }
 
 const isEmpty = (value: unknown): boolean => value === undefined || (Array.isArray(value) && value.length === 0)
@@ -137,7 +138,7 @@ export const make = Effect.fnUntraced(function* (options: Description) {
       resource_documentation: options.documentation,
       resource_policy_uri: options.policy,
       resource_tos_uri: options.termsOfService,
-      ...dpopOf(options),
+      ...bindingsOf(options),
       ...members
     })
   }

@@ -10,6 +10,7 @@ import * as Ref from "effect/Ref"
 import { requireIssuer } from "../core/url.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import * as authorizationServer from "./authorizationServer/make.ts"
+import { confirmationOf } from "./confirmation.ts"
 import * as endpoints from "./endpoints.ts"
 import type { IssuerResponse, Endpoint, Issuer, IssuerRequest, MintOptions, TestIssuerOptions } from "./issuerModel.ts"
 import { millis, mistake } from "./lib/mistake.ts"
@@ -39,8 +40,9 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
     const { authenticatedAgo } = options
     const ago = authenticatedAgo === undefined ? undefined : yield* millis("authenticatedAgo", authenticatedAgo)
     const authTime = ago === undefined ? undefined : Math.floor((now - ago) / 1000)
+    const confirmation = yield* confirmationOf(options.boundTo)
     const { tokens } = yield* Ref.updateAndGet(ref, (state) => ({ ...state, tokens: state.tokens + 1 }))
-    return { issuer: identifier, audience, now, lifetime, tokenId: `token-${tokens}`, authTime }
+    return { issuer: identifier, audience, now, lifetime, tokenId: `token-${tokens}`, authTime, confirmation }
   })
 
   /** Access tokens that introspection reports as active until they expire, with their claims. */
@@ -150,7 +152,7 @@ export const make = Effect.fnUntraced(function* (given: TestIssuerOptions) {
 })
 
 // RFC 9449 §6.2
-const tokenType = ({ boundTo }: { readonly boundTo?: object }): string => (boundTo === undefined ? "Bearer" : "DPoP")
+const tokenType = ({ boundTo }: MintOptions): string => (boundTo?.jkt === undefined ? "Bearer" : "DPoP")
 
 type ReceivedRequest = Omit<IssuerRequest, "time">
 

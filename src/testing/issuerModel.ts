@@ -254,8 +254,16 @@ export interface MintOptions {
   readonly authorizationDetails?: unknown
   /** Kind of token. Default: `"at+jwt"`, or an access token of the issuer's `provider`. */
   readonly profile?: Profile
-  /** The client whose key the token is bound to (`cnf.jkt`, RFC 9449 §6.1). Default: none, so it is a bearer token. */
-  readonly boundTo?: { readonly jkt: string }
+  /**
+   * What the token is bound to: a client of `makeDpopClient`, a certificate, or both. Default: nothing, so the token is a
+   * bearer token.
+   */
+  readonly boundTo?: {
+    /** The thumbprint of the client's key (`cnf.jkt`, RFC 9449 §6.1). Default: none. */
+    readonly jkt?: string
+    /** The certificate of the client in DER or PEM (`cnf.x5t#S256`, RFC 8705 §3.1). Default: none. */
+    readonly certificate?: Uint8Array<ArrayBuffer> | string
+  }
   /** Claims that replace or extend all other claims. Any JSON is allowed. Default: none. */
   readonly claims?: Readonly<Record<string, unknown>>
   /** Names of claims to leave out, also if `claims` has them. Default: none. */

@@ -19,6 +19,8 @@ interface Defaults {
   readonly tokenId: string
   /** Seconds since 1970. `undefined` if the token does not say when the user authenticated. */
   readonly authTime: number | undefined
+  /** The claim `cnf`. `undefined` for a bearer token. */
+  readonly confirmation: Claims | undefined
 }
 
 export type Claims = Readonly<Record<string, unknown>>
@@ -36,7 +38,7 @@ export const shapeOf = (
     client: clientId,
     tokenId: defaults.tokenId,
     scopes,
-    isBound: boundTo !== undefined,
+    isBound: boundTo?.jkt !== undefined,
     issuedAt: secondsOf(defaults)
   })
 
@@ -91,7 +93,7 @@ export const claims = (options: MintOptions, defaults: Defaults, shape?: shapes.
     ...authenticationOf(options, defaults),
     iat: issuedAt,
     exp: issuedAt + defaults.lifetime / 1000,
-    ...(options.boundTo === undefined ? {} : { cnf: { jkt: options.boundTo.jkt } }),
+    ...(defaults.confirmation === undefined ? {} : { cnf: defaults.confirmation }),
     ...options.claims
   }
   return Object.fromEntries(Object.entries(all).filter(([name]) => options.without?.includes(name) !== true))

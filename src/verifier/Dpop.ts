@@ -29,22 +29,20 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as duration from "../core/duration.ts"
-import { readInstant } from "../core/lib/instant.ts"
 import { Memo } from "../core/lib/memo.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import { refuseOption } from "../core/refuseOption.ts"
-import { AuthorizationServerUnavailable, type ConfigurationError } from "../core/SecurityError.ts"
+import type { ConfigurationError } from "../core/SecurityError.ts"
 import { isSecure } from "../core/url.ts"
-import { ReplayMemory } from "../stores/replayMemory.ts"
-import { type ReplayService, replayStoreIn } from "../stores/replayKey.ts"
+import { replayStoreIn } from "../stores/replayKey.ts"
 import { ProofChecker, type Replays, type Settings } from "./dpop/checker.ts"
+import * as replays from "./dpop/replays.ts"
 import * as nonces from "./dpop/nonces.ts"
 import { register } from "./dpop/registered.ts"
 import * as sha256 from "./dpop/sha256.ts"
@@ -174,35 +172,6 @@ const millisOf = (
   throw new TypeError(`${where}: ${option} must be a duration between ${bounds}, such as "30 seconds".`)
 }
 
-const capacity = 100_000
-
-const full = (): AuthorizationServerUnavailable =>
-  new AuthorizationServerUnavailable({ reason: "StoreUnavailable", retryAfter: Duration.seconds(1) })
-
-/** Remembers used proofs in the memory of this process. A full store refuses proofs, because it must not forget one. */
-const replaysInMemory = (hash: sha256.Sha256): Replays => {
-  const store = new ReplayMemory(capacity)
-  return {
-    store,
-    addOnce: (thumbprint, id, millis) =>
-      Effect.flatMapEager(hash(JSON.stringify([thumbprint, id])), (key) =>
-        Clock.clockWith((clock) => {
-          const isNew = store.addOnce(key, millis, readInstant(clock))
-          return isNew === undefined ? Effect.fail(full()) : Effect.succeed(isNew)
-        })
-      )
-  }
-}
-
-const replaysIn = (store: ReplayService): Replays => ({
-  store,
-  addOnce: (thumbprint, id, millis) =>
-    Effect.mapError(
-      store.addOnce(JSON.stringify(["dpop", thumbprint, id]), Duration.millis(millis)),
-      ({ retryAfter }) => new AuthorizationServerUnavailable({ reason: "StoreUnavailable", retryAfter })
-    )
-})
-
 /** A third of the lifetime of a nonce, in milliseconds. */
 const defaultStep = 60_000
 
@@ -212,10 +181,12 @@ const defaultStep = 60_000
  * **Details**
  *
  * - Throws a `TypeError` that names an invalid option.
- * - Used proofs are remembered in the memory of the process, at most 100 000. If several processes serve the API,
- *   provide a shared `ReplayStore` to the layer of the scheme. Otherwise, each process accepts a proof once.
+ * - Used proofs are remembered in the memory of the process: at most 100 000, and at most 20 000 of one key, so that one
+ *   client cannot fill the memory for the others. If several processes serve the API, provide a shared `ReplayStore` to
+ *   the layer of the scheme. Otherwise, each process accepts a proof once.
  * - A used proof is remembered until it is too old for the `maxAge`, or until its nonce ends.
- * - If the store is unavailable or full, requests with `DPoP` get a 503 response.
+ * - If the store is unavailable or full, requests with `DPoP` get a 503 response. If the part of one key is full, only
+ *   requests with this key get it.
  * - With `nonces`, responses have the headers `DPoP-Nonce` and `Cache-Control: no-store`.
  *
  * **Gotchas**
@@ -278,16 +249,16 @@ export const make = (options: Options = {}): Dpop => {
       const issuing = usesNonces
         ? (Context.getOrUndefined(context, Nonces) ?? (ownNonces ??= nonces.make([randomSecret()], defaultStep)))
         : undefined
-      const replays = store ?? (inMemory ??= replaysInMemory(hash))
+      const owner = store ?? (inMemory ??= replays.inMemory(hash))
       return Effect.succeed(
         checkers.get(
-          [check, replays, ...(issuing === undefined ? [] : [issuing])],
+          [check, owner, ...(issuing === undefined ? [] : [issuing])],
           () =>
             new ProofChecker(settings, {
               check,
               sha256: hash,
               nonces: issuing,
-              replays: store === undefined ? (inMemory ??= replaysInMemory(hash)) : replaysIn(store)
+              replays: store === undefined ? (inMemory ??= replays.inMemory(hash)) : replays.inStore(store)
             })
         )
       )

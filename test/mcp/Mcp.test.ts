@@ -298,6 +298,7 @@ for (const responses of ["rfc6750", "fastapi"] as const) {
         assert.strictEqual(refused.status, 401)
         assert.strictEqual(refused.headers.get("access-control-allow-origin"), origin)
         assert.include(refused.headers.get("access-control-expose-headers") ?? "", "WWW-Authenticate")
+        assert.include(refused.headers.get("access-control-expose-headers") ?? "", "DPoP-Nonce")
         const denied = yield* modern("alice~mcp", "tools/call", { name: "read" }, { origin })
         assert.deepStrictEqual([denied.status, denied.headers.get("access-control-allow-origin")], [403, origin])
       })

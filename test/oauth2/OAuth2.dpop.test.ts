@@ -176,7 +176,7 @@ describe("Requirement.senderConstrained", () => {
   it("is described in words", () => {
     assert.strictEqual(
       OAuth2.describe(schemeOf().require("read", Requirement.senderConstrained)),
-      'a token of the scheme "Api" with "read" and a key that the client holds'
+      'a token of the scheme "Api" with "read" and a key or certificate of the client'
     )
   })
 })
@@ -185,7 +185,7 @@ describe("a scheme with dpop", () => {
   it.each([
     ["dpop must be the result of Dpop.make", { dpop: { algorithms: ["ES256"], nonces: false } }],
     ["dpop must be the result of Dpop.make", { dpop: { ...Dpop.make() } }],
-    ["senderConstrained needs the option dpop", { senderConstrained: "required" }],
+    ["senderConstrained needs support for bound tokens", { senderConstrained: "required" }],
     ['senderConstrained must be "accepted" or "required"', { dpop: Dpop.make(), senderConstrained: true }]
   ])("is not created if %s", (message, options) => {
     assert.throws(() => OAuth2.bearer("Api", options as {}), new RegExp(message))
@@ -489,7 +489,10 @@ describe("an HttpApi with bound tokens", () => {
         spec.paths["/bound"]?.get.parameters.map(({ required }) => required),
         [true]
       )
-      assert.strictEqual(spec.paths["/bound"]?.get.description, "Requires `read` and a token that is bound to a key.")
+      assert.strictEqual(
+        spec.paths["/bound"]?.get.description,
+        "Requires `read` and a token that is bound to the client."
+      )
     }).pipe(run)
   )
 

@@ -1,9 +1,9 @@
 // Provokes each message for operators, and writes docs/troubleshooting.md if UPDATE_DOCS is set.
 import { assert, describe, it } from "@effect/vitest"
-import { Cause as EffectCause, Effect, Layer, Logger, Metric, Redacted, References } from "effect"
+import { Cause as EffectCause, Effect, Layer, Logger, Metric, Option, Redacted, References } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import { Dpop, JwtVerifier, KeySet, OAuth2 } from "effect-oauth2"
+import { Dpop, JwtVerifier, KeySet, MutualTls, OAuth2 } from "effect-oauth2"
 import { makeDpopClient, TestIssuer } from "effect-oauth2/testing"
 import { readFileSync, writeFileSync } from "node:fs"
 import { authorizationServer } from "../support/authorizationServer.ts"
@@ -43,7 +43,9 @@ const requestWith = (
   more: Readonly<Record<string, string>> = {}
 ) => {
   const request = new Request("http://localhost/", { headers: { authorization, ...more } })
-  if (several !== true) return HttpServerRequest.fromWeb(request)
+  if (several !== true) {
+    return HttpServerRequest.fromWeb(request).modify({ remoteAddress: Option.some("10.0.0.1") })
+  }
   // Only Node's requests show that there are several headers. Node's `headers` has the first of them.
   const rawHeaders = ["Authorization", authorization, "Authorization", authorization]
   return HttpServerRequest.fromWeb(
@@ -73,10 +75,16 @@ const sendTwice = (cause: Cause) =>
     yield* TestClock.setTime(1_000_000)
     const { mint, respond } = yield* TestIssuer
     for (const [endpoint, answer] of cause.answers ?? []) yield* respond(endpoint, answer)
-    const bound = cause.dpop && OAuth2.bearer("Dpop", { dpop: Dpop.make(cause.dpop) })
+    const bound = OAuth2.bearer(
+      "Bound",
+      cause.mutualTls === undefined
+        ? { dpop: Dpop.make(cause.dpop ?? {}) }
+        : { mutualTls: MutualTls.make(cause.mutualTls) }
+    )
+    const isBearer = cause.dpop === undefined
     const route = HttpRouter.add("GET", "/", HttpServerResponse.empty())
     const guarded =
-      bound === undefined
+      isBearer && cause.mutualTls === undefined
         ? route.pipe(auth.require(...(cause.requires ?? [])), Layer.provide(auth.layer(verifierOf(cause))))
         : route.pipe(bound.require(), Layer.provide(bound.layer(verifierOf(cause))))
     const app = yield* HttpRouter.toHttpEffect(guarded)
@@ -88,7 +96,7 @@ const sendTwice = (cause: Cause) =>
         Effect.catch((error) => HttpServerRespondable.toResponse(error)),
         Effect.provideService(
           HttpServerRequest.HttpServerRequest,
-          cause.dpop === undefined
+          isBearer
             ? requestWith(cause, `Bearer ${token}`)
             : requestWith(cause, `DPoP ${token}`, {
                 dpop: yield* client.proof({ url: "https://other.test/", token })

@@ -1,6 +1,7 @@
 /** Mistakes of configuration and of clients, the message that each of them causes, and what to do. */
+import { IpNetwork } from "effect/net"
 import type { JwtVerifier } from "effect-oauth2"
-import { type Dpop, Provider, Requirement } from "effect-oauth2"
+import { type Dpop, type MutualTls, Provider, Requirement } from "effect-oauth2"
 import type { IssuerResponse, Endpoint, MintOptions } from "effect-oauth2/testing"
 
 export interface Cause {
@@ -12,6 +13,8 @@ export interface Cause {
   readonly fix: string
   /** Options of a scheme with DPoP. The request then has a proof for another URL. */
   readonly dpop?: Dpop.Options
+  /** Options of a scheme with mutual TLS. The request comes from the address 10.0.0.1. */
+  readonly mutualTls?: MutualTls.Options
   readonly options?: Partial<JwtVerifier.Options>
   readonly mint?: MintOptions
   /** Signs with a key that the issuer does not publish. */
@@ -246,9 +249,36 @@ export const causes: ReadonlyArray<Cause> = [
   },
   {
     status: 401,
-    symptom: "The token is bound to a certificate, or in another way",
-    mint: { claims: { cnf: { "x5t#S256": "x" } } },
-    fix: "Switch off mutual TLS for this API at the issuer."
+    symptom: "The token is bound to a certificate",
+    mint: { claims: { cnf: { "x5t#S256": "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" } } },
+    fix: "Set the option `mutualTls` of the scheme (see [Bound tokens (mutual TLS)](guides/mtls.md)), or switch off mutual TLS for this API at the issuer."
+  },
+  {
+    status: 401,
+    symptom: "The request of a token with a certificate has no certificate",
+    mutualTls: {},
+    mint: { claims: { cnf: { "x5t#S256": "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" } } },
+    fix: "Set `requestCert` of the server, or the option `proxy` of `MutualTls.make`."
+  },
+  {
+    status: 401,
+    symptom: "The certificate does not come from a trusted proxy",
+    mutualTls: { proxy: { trustedProxies: [IpNetwork.fromStringUnsafe("192.0.2.0/24")] } },
+    mint: { claims: { cnf: { "x5t#S256": "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" } } },
+    fix: "Correct `trustedProxies`."
+  },
+  {
+    status: 401,
+    symptom: "The trusted proxy sends no valid certificate",
+    mutualTls: { proxy: { trustedProxies: [IpNetwork.fromStringUnsafe("10.0.0.0/8")] } },
+    mint: { claims: { cnf: { "x5t#S256": "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" } } },
+    fix: "Correct `format` and `header`, or the configuration of the proxy."
+  },
+  {
+    status: 401,
+    symptom: "The token is bound in another way",
+    mint: { claims: { cnf: { kid: "x" } } },
+    fix: "Correct the configuration of the issuer."
   },
   {
     status: 401,

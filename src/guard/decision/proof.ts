@@ -6,12 +6,11 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import { confirmationOf } from "../../core/confirmation.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { VerifiedCredential } from "../../core/verifiedCredential.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
 import { failWith } from "../requirement/refuse.ts"
-import { authenticationNames, type Expression, scopeNamed } from "../requirement/expression.ts"
+import { authenticationNames, boundTokenName, type Expression, scopeNamed } from "../requirement/expression.ts"
 import { isProven } from "../scheme/implication.ts"
 import * as Origin from "../scheme/origin.ts"
 import { Proof, type Scheme } from "../scheme/scheme.ts"
@@ -59,7 +58,7 @@ const has = (proof: Proof, needed: Expression): boolean => {
     case "Authentication":
       return authenticationNames(needed).some((name) => proof.authentications.has(name))
     case "SenderConstrained":
-      return confirmationOf(proof.token) !== undefined
+      return proof.authentications.has(boundTokenName)
     case "All":
       // Without members, the proof would contain nothing.
       return needed.of.length > 0 && needed.of.every((one) => has(proof, one))
@@ -81,7 +80,7 @@ const nameOf = (needed: Expression): string => {
         .map((name) => JSON.stringify(name))
         .join(" or ")
     case "SenderConstrained":
-      return "a key that the client holds"
+      return "a key or certificate of the client"
     case "Check":
       return `the check ${JSON.stringify(needed.name)}`
     default:

@@ -61,7 +61,7 @@ export interface Authentication<in out Name extends string> {
  * A requirement provides the proof. `auth.granted` needs it. A proof of `"a"` is also a proof of `"a" | "b"`.
  *
  * `Requirement.acr("mfa")` proves `"acr mfa"`, and `Requirement.authenticatedWithin("5 minutes")` proves
- * `"authenticated within 5 minutes"`.
+ * `"authenticated within 5 minutes"`. `Requirement.senderConstrained` proves `"bound token"`.
  *
  * **Example** (Requiring a proof from callers of a service)
  *

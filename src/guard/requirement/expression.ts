@@ -93,10 +93,13 @@ export const isAuthenticated = (self: Authentication, token: VerifiedToken, now:
   return age <= maxAge + clockTolerance && age >= -clockTolerance
 }
 
-/** Holds if the token is bound to a key of the client. The authenticator has verified the proof of the key. */
+/** Holds if the token is bound to a key or a certificate of the client, which the authenticator has verified. */
 export interface SenderConstrained {
   readonly _tag: "SenderConstrained"
 }
+
+/** The name under which a proof holds that the token is bound. It contains a space, so it is no scope. */
+export const boundTokenName = "bound token"
 
 export const senderConstrained: SenderConstrained = { _tag: "SenderConstrained" }
 
@@ -416,7 +419,9 @@ export const decide = (self: Expression, facts: Facts): Effect.Effect<Outcome> =
       })
     }
     case "SenderConstrained":
-      return confirmationOf(facts.token) === undefined ? no : yes
+      if (confirmationOf(facts.token) === undefined) return no
+      facts.findings.authentications.push(boundTokenName)
+      return yes
     case "Authentication":
       return self.isDeferred ? yes : decideAuthentication(self, facts)
     case "All":

@@ -121,6 +121,9 @@ export declare namespace Item {
   /** The clause of `Requirement.authenticatedWithin`. A duration that is no literal text proves nothing. */
   export type RecentOf<D> = IsLiteral<D> extends true ? Clause<`authenticated within ${D & string}`> : never
 
+  /** The clause of `Requirement.senderConstrained`. */
+  export type BoundToken = Clause<"bound token">
+
   // Join<Clause<"a"> | Clause<"b">, Clause<"c">> -> Clause<"a" | "c"> | Clause<"b" | "c">
   type Join<Left, Right> =
     Left extends Clause<infer L> ? (Right extends Clause<infer R> ? Clause<L | R> : never) : never

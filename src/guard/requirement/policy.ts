@@ -128,15 +128,18 @@ export const scopesToRequest = (
 export const settingsOf = (part: Part, outer: ReadonlyArray<string>): Challenge.Settings =>
   outer.length === 0 ? part.settings : formOf(part, scopesToRequest(part, outer))
 
-/** Returns the challenge settings for the given scopes. If only a bound token helps, the challenge is that of DPoP. */
+/** Returns `true` if only a token with a proof satisfies the part. */
+export const isProofNeeded = ({ expression: self, scheme }: Pick<Part, "scheme" | "expression">): boolean =>
+  scheme.dpop !== undefined &&
+  (scheme.dpop.isRequired || (scheme.mutualTls === undefined && expression.needsConstraint(self)))
+
+/** Returns the challenge settings for the given scopes. If only a token with a proof helps, the challenge is that of DPoP. */
 export const formOf = (
   { expression: self, scheme }: Pick<Part, "scheme" | "expression">,
   scopes: ReadonlyArray<string>
 ): Challenge.Settings => {
   const settings = scheme.settings(scopes)
-  return scheme.dpop !== undefined && expression.needsConstraint(self)
-    ? { ...settings, authScheme: "DPoP", otherSchemes: [] }
-    : settings
+  return isProofNeeded({ expression: self, scheme }) ? { ...settings, authScheme: "DPoP", otherSchemes: [] } : settings
 }
 
 /** Returns the challenge settings for a request with the scheme `DPoP`. */

@@ -56,7 +56,7 @@ const ofExpression = (self: Expression): string | undefined => {
     case "Authentication":
       return authentication(self)
     case "SenderConstrained":
-      return "a token that is bound to a key"
+      return "a token that is bound to the client"
     case "All":
       return joined(
         self.of.flatMap((part) => nested(part, "All") ?? []),

@@ -22,7 +22,7 @@ const ofExpression = (self: Expression): string | undefined => {
     case "Check":
       return `the check ${JSON.stringify(self.name)}`
     case "SenderConstrained":
-      return "a key that the client holds"
+      return "a key or certificate of the client"
     case "Authentication":
       return self.acrValues === undefined
         ? `an authentication within ${self.words}`

@@ -12,6 +12,7 @@ import type { Call } from "../../core/effect/rpc.ts"
 import type { Definition } from "./securitySchemeObject.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
 import type { Authenticator } from "../../verifier/request/authenticator.ts"
+import type { CertificateChecker } from "../../verifier/mutualTls/checker.ts"
 import type { DpopSupport } from "../../verifier/dpop/registered.ts"
 import type { ErrorSchemasByTag } from "./errorSchemas.ts"
 import type { Implication } from "./implication.ts"
@@ -19,7 +20,14 @@ import * as Origin from "./origin.ts"
 
 /** The support of a scheme for tokens that are bound to a key (DPoP). */
 export interface SchemeDpop extends DpopSupport {
-  /** `true` if the scheme accepts only bound tokens. */
+  /** `true` if the scheme accepts only tokens with a proof, and no tokens that are bound to a certificate alone. */
+  readonly isRequired: boolean
+}
+
+/** The support of a scheme for tokens that are bound to a certificate (mutual TLS). */
+export interface SchemeMutualTls {
+  readonly checker: CertificateChecker
+  /** `true` if the scheme accepts only bound tokens. They may be bound to a key if the scheme also supports DPoP. */
   readonly isRequired: boolean
 }
 
@@ -33,6 +41,8 @@ export interface Scheme {
   readonly source: CredentialSource | undefined
   /** Support for tokens that are bound to a key. `undefined`: such tokens are refused. */
   readonly dpop: SchemeDpop | undefined
+  /** Support for tokens that are bound to a certificate. `undefined`: such tokens are refused. */
+  readonly mutualTls: SchemeMutualTls | undefined
   /** Returns `true` if no user can authenticate for a token. */
   readonly isMachine: (token: VerifiedToken) => boolean
   /** The session cookie, if the scheme accepts sessions of browsers. */
@@ -131,7 +141,7 @@ export const make = (
   name: string,
   options: Pick<
     Scheme,
-    "definition" | "dpop" | "implication" | "source" | "session" | "isMachine" | "settings" | "errors"
+    "definition" | "dpop" | "implication" | "source" | "session" | "isMachine" | "mutualTls" | "settings" | "errors"
   >
 ): Scheme => ({
   name,

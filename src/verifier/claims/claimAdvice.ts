@@ -77,7 +77,7 @@ const explain = (
     case "cnf":
       return [
         "it is bound in a way that this library does not verify (cnf)",
-        "Configure the issuer to bind tokens for this API to a DPoP key (jkt), or not at all."
+        "Configure the issuer to bind tokens for this API to a DPoP key (jkt) or a certificate (x5t#S256), or not at all."
       ]
     default:
       return [

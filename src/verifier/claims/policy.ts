@@ -1,5 +1,5 @@
 /** Validates the options of a verifier and converts them to a policy. */
-import { ownProperties } from "../../core/lib/ownProperties.ts"
+import { own, ownProperties } from "../../core/lib/ownProperties.ts"
 import * as Effect from "effect/Effect"
 import { isReadonlyObject } from "effect/Predicate"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
@@ -179,4 +179,4 @@ export const has = (claims: Claims, name: string, value: string | true): boolean
 }
 
 /** Returns `true` if the claims bind the token to a key. */
-export const isBound = (claims: Claims): boolean => confirmation.fromClaim(claims["cnf"]) !== undefined
+export const isBound = (claims: Claims): boolean => own(confirmation.fromClaim(claims["cnf"]), "jkt") !== undefined

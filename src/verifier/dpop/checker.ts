@@ -14,7 +14,7 @@ import {
   type InvalidToken,
   UseDpopNonce
 } from "../../core/SecurityError.ts"
-import { isBoundTo } from "../../core/confirmation.ts"
+import { bindingOf } from "../../core/confirmation.ts"
 import type { CallingFiber } from "../cache/directVerifier.ts"
 import type { SignatureCheck } from "../jwt/check.ts"
 import { give, isGiven } from "../report/advice.ts"
@@ -149,7 +149,7 @@ export class ProofChecker {
         Effect.mapError(check(text.text, key.key, key.alg), () => proofErrors.signature),
         () =>
           Effect.flatMap(this.#end(claims), ({ end, now }): Effect.Effect<void, ProofFailure> => {
-            if (!isBoundTo(token, key.thumbprint)) return failWith(wrongBinding)
+            if (bindingOf(token)?.key !== key.thumbprint) return failWith(wrongBinding)
             this.#keep(text.header, key)
             const { jti } = claims
             return Effect.flatMap(

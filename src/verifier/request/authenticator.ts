@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Redacted from "effect/Redacted"
 import type { VerifiedToken } from "../../core/AccessToken.ts"
-import { confirmationOf } from "../../core/confirmation.ts"
+import { bindingOf, confirmationOf } from "../../core/confirmation.ts"
 import { BearerToken } from "../../core/BearerToken.ts"
 import { type InvalidRequest, InvalidToken, type NotAuthenticated } from "../../core/SecurityError.ts"
 import type { CredentialSource } from "../../core/credentialSource.ts"
@@ -21,6 +21,7 @@ import { copyUnexpired } from "../cache/customVerifier.ts"
 import { joining, Shared } from "../cache/shared.ts"
 import { frozen, type FrozenToken, isImmutable, type Rejection } from "../cache/verified.ts"
 import type { ProofChecker, ProofFailure } from "../dpop/checker.ts"
+import type { CertificateChecker } from "../mutualTls/checker.ts"
 import { give, isGiven } from "../report/advice.ts"
 import * as malformedCredentials from "./malformedCredentials.ts"
 import { recall, recallSession, remember, Remembered, rememberSession } from "./requestMemory.ts"
@@ -53,11 +54,30 @@ export class DpopCredential implements Credential {
   }
 }
 
-/** What a scheme with DPoP needs. */
-export interface ProofOptions {
-  readonly checker: ProofChecker
+/** What a scheme needs that accepts bound tokens. */
+export interface BindingOptions {
+  /** Verifies proofs of keys. `undefined` if the scheme refuses tokens that are bound to a key. */
+  readonly proofs: ProofChecker | undefined
+  /** Verifies certificates. `undefined` if the scheme refuses tokens that are bound to a certificate. */
+  readonly certificates: CertificateChecker | undefined
   /** `true` if the scheme accepts only bound tokens. */
   readonly isRequired: boolean
+}
+
+const noBinding: BindingOptions = { proofs: undefined, certificates: undefined, isRequired: false }
+
+/** An option of a scheme that accepts bound tokens, for advice. */
+interface BindingOption {
+  readonly name: string
+  readonly bound: string
+  readonly example: string
+}
+
+const dpopOption: BindingOption = { name: "dpop", bound: "key (cnf)", example: "Dpop.make({ … })" }
+const mutualTlsOption: BindingOption = {
+  name: "mutualTls",
+  bound: "certificate (cnf)",
+  example: "MutualTls.make({ … })"
 }
 
 const unauthenticated = (error: NotAuthenticated): Credential => ({ token: undefined, verified: failWith(error) })
@@ -76,21 +96,28 @@ export class Authenticator {
   readonly #verifier: DirectVerifier
   readonly #decode: Decode<FrozenToken> | undefined
   readonly #source: CredentialSource | undefined
-  readonly #dpop: ProofOptions | undefined
+  readonly #proofs: ProofChecker | undefined
+  readonly #certificates: CertificateChecker | undefined
+  readonly #isRequired: boolean
+  /** `true` if the scheme accepts only tokens with a proof, so that a bearer token need not be verified. */
+  readonly #isProofRequired: boolean
   readonly #session: SessionStep | undefined
   readonly #decoded = new WeakMap<VerifiedToken, Exit.Success<VerifiedToken>>()
 
-  /** Without a `source`, the credential is a bearer token. With `dpop`, it may be a bound token with its proof. */
+  /** Without a `source`, the credential is a bearer token. With proofs, it may be a bound token with its proof. */
   constructor(
     verifier: TokenVerifier["Service"],
     decode: Decode<VerifiedToken> | undefined,
     source: CredentialSource | undefined,
-    dpop: ProofOptions | undefined,
+    { certificates, isRequired, proofs }: BindingOptions = noBinding,
     session?: SessionStep
   ) {
     this.#verifier = directOf(verifier)
     this.#source = source
-    this.#dpop = dpop
+    this.#proofs = proofs
+    this.#certificates = certificates
+    this.#isRequired = isRequired
+    this.#isProofRequired = isRequired && certificates === undefined
     this.#session = session
     this.#decode = decode && ((token) => Effect.map(decode(token), frozen))
   }
@@ -117,42 +144,47 @@ export class Authenticator {
     if (this.#source !== undefined) {
       const credential = this.#source.read(request, maxLength)
       if (typeof credential !== "string") return this.#refused(credential, request, fiber)
-      return this.#unbound(this.#find(credential, this.#verifier.lookUp(credential, fiber), request, "own", fiber))
+      const found = this.#find(credential, this.#verifier.lookUp(credential, fiber), request, "own", fiber)
+      return this.#withoutProof(found, request)
     }
     const header = authorizationHeader.presented(request, maxLength)
     if (typeof header !== "string") return this.#refused(header, request, fiber)
-    if (this.#dpop !== undefined) {
+    if (this.#proofs !== undefined) {
       const bound = authorizationHeader.parse(header, authorizationHeader.boundPrefix)
-      if (typeof bound === "string") return this.#withProof(bound, this.#dpop, request, fiber)
+      if (typeof bound === "string") return this.#withProof(bound, this.#proofs, request, fiber)
     }
-    const presented = this.#dpop?.isRequired === true ? undefined : this.#verifier.lookUpPresented(header, fiber)
+    const presented = this.#isProofRequired ? undefined : this.#verifier.lookUpPresented(header, fiber)
     if (presented !== undefined && Exit.isExit(presented.verified))
-      return this.#unbound(this.#decode === undefined ? presented : this.#decodeCached(presented, this.#decode))
+      return this.#withoutProof(
+        this.#decode === undefined ? presented : this.#decodeCached(presented, this.#decode),
+        request
+      )
     const text = authorizationHeader.parse(header)
     if (typeof text !== "string") return this.#refused(text, request, fiber)
     if (!authorizationHeader.isToken(text)) {
-      const error = this.#dpop === undefined ? authorizationHeader.malformed : authorizationHeader.malformedOf(text)
+      const error = this.#proofs === undefined ? authorizationHeader.malformed : authorizationHeader.malformedOf(text)
       return this.#refused(error, request, fiber)
     }
-    if (this.#dpop?.isRequired === true) return new DpopCredential(undefined, notBound)
-    return this.#unbound(this.#find(text, presented ?? this.#verifier.lookUp(text, fiber), request, "own", fiber))
+    if (this.#isProofRequired) return new DpopCredential(undefined, notBound)
+    const found = this.#find(text, presented ?? this.#verifier.lookUp(text, fiber), request, "own", fiber)
+    return this.#withoutProof(found, request)
   }
 
   /**
    * Verifies a token that the program itself presents. Within a request, the token is verified once. A bound token is
-   * refused, unless it is the token of the request with its proof.
+   * refused, unless the request has the proof or the certificate of the token.
    */
   fromToken(token: Redacted.Redacted, fiber: CallingFiber): Credential {
     const text = Redacted.value(token)
     const request = Context.getOrUndefined(fiber.context, HttpServerRequest)
-    if (this.#dpop !== undefined) {
+    if (this.#proofs !== undefined) {
       const header = request && authorizationHeader.presented(request, fiber.getRef(BearerToken.MaxLength))
       if (typeof header === "string" && authorizationHeader.parse(header, authorizationHeader.boundPrefix) === text)
         // Safe cast: the header is that of the request.
-        return this.#withProof(text, this.#dpop, request as HttpServerRequest, fiber)
-      if (this.#dpop.isRequired) return new DpopCredential(undefined, notBound)
+        return this.#withProof(text, this.#proofs, request as HttpServerRequest, fiber)
+      if (this.#isProofRequired) return new DpopCredential(undefined, notBound)
     }
-    return this.#unbound(this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber))
+    return this.#withoutProof(this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber), request)
   }
 
   /** Returns `undefined` if the request has no session cookie. */
@@ -185,8 +217,9 @@ export class Authenticator {
   #resolved(resolved: Resolved, request: HttpServerRequest, fiber: CallingFiber): Verification["verified"] {
     if (resolved._tag === "AccessToken") {
       const text = Redacted.value(resolved.token)
-      // A cookie proves nothing about the key of a bound token.
-      return this.#unbound(this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber)).verified
+      const found = this.#find(text, this.#verifier.lookUp(text, fiber), request, "last", fiber)
+      // A cookie proves nothing about a bound token, and the certificate of the request is not that of the app's client.
+      return this.#withoutProof(found, undefined).verified
     }
     const verified = Effect.map(
       copyUnexpired(Effect.succeed(resolved.identity), fiber.getRef(Clock.Clock)),
@@ -199,7 +232,7 @@ export class Authenticator {
 
   #refused(error: NotAuthenticated | InvalidRequest, request: HttpServerRequest, fiber: CallingFiber): Credential {
     if (error._tag === "NotAuthenticated") {
-      this.#dpop?.checker.offerNonce(request, fiber)
+      this.#proofs?.offerNonce(request, fiber)
       return unauthenticated(error)
     }
     const verified = malformedCredentials.refuse(error, this, this.#source, fiber.getRef(BearerToken.MaxLength), fiber)
@@ -207,7 +240,7 @@ export class Authenticator {
   }
 
   /** Verifies a token with the proof of the request. The verified token comes from the cache, and the proof does not. */
-  #withProof(text: string, { checker }: ProofOptions, request: HttpServerRequest, fiber: CallingFiber): DpopCredential {
+  #withProof(text: string, checker: ProofChecker, request: HttpServerRequest, fiber: CallingFiber): DpopCredential {
     checker.offerNonce(request, fiber)
     if (!authorizationHeader.isToken(text)) {
       return new DpopCredential(
@@ -222,30 +255,56 @@ export class Authenticator {
     return new DpopCredential(
       token ?? authorizationHeader.redact(text),
       Effect.flatMapEager(begun, (proof) =>
-        Effect.flatMapEager(verified, (token) => checker.complete(proof, token, request))
+        Effect.flatMapEager(verified, (token) =>
+          // Before the proof, because the last step of a proof records its use.
+          Effect.flatMapEager(this.#checkCertificate(token, request), () => checker.complete(proof, token, request))
+        )
       )
     )
   }
 
-  /** Refuses a token that is bound to a key, because the request proves nothing about the key (RFC 9449 §7.2). */
-  #unbound(verification: Verification): Verification {
+  /** Checks the certificate if a token is bound to one. */
+  #checkCertificate(token: VerifiedToken, request: HttpServerRequest): Effect.Effect<void, InvalidToken> {
+    const certificate = bindingOf(token)?.certificate
+    if (certificate === undefined) return Effect.void
+    return this.#certificates === undefined
+      ? this.#refuseBound(token, mutualTlsOption)
+      : this.#certificates.check(request, certificate)
+  }
+
+  /**
+   * Completes a verification without a proof of a key. A token that is bound to a key is refused (RFC 9449 §7.2), and a
+   * token that is bound to a certificate needs the certificate.
+   */
+  #withoutProof(verification: Verification, request: HttpServerRequest | undefined): Verification {
     const exit = exitOf(verification.verified)
     if (exit === undefined) {
       return {
         token: verification.token,
-        verified: Effect.flatMap(verification.verified, (token) =>
-          confirmationOf(token) === undefined ? Effect.succeed(token) : this.#refuseBound(token)
-        )
+        verified: Effect.flatMap(verification.verified, (token) => this.#checkBinding(token, request))
       }
     }
-    if (Exit.isFailure(exit) || confirmationOf(exit.value) === undefined) return verification
-    return { token: undefined, verified: this.#refuseBound(exit.value) }
+    if (Exit.isFailure(exit) || (confirmationOf(exit.value) === undefined && !this.#isRequired)) return verification
+    return { token: verification.token, verified: this.#checkBinding(exit.value, request) }
   }
 
-  #refuseBound({ issuer }: VerifiedToken): Effect.Effect<never, InvalidToken> {
-    if (this.#dpop !== undefined || isGiven(this, "bound")) return notBound
-    const advice = `A token of ${issuer} was refused, because it is bound to a key (cnf), and its scheme has no dpop option. Set dpop: Dpop.make({ … }), or configure the issuer to issue bearer tokens for this API.`
-    return Effect.andThen(give(advice, this, "bound"), notBound)
+  #checkBinding(
+    token: VerifiedToken,
+    request: HttpServerRequest | undefined
+  ): Effect.Effect<VerifiedToken, InvalidToken> {
+    const binding = bindingOf(token)
+    if (binding === undefined) return this.#isRequired ? notBound : Exit.succeed(token)
+    if (binding.key !== undefined || binding.certificate === undefined) return this.#refuseBound(token, dpopOption)
+    if (request === undefined) return notBound
+    return Effect.flatMapEager(this.#checkCertificate(token, request), () => Exit.succeed(token))
+  }
+
+  /** Refuses a bound token, and names the missing option once. */
+  #refuseBound({ issuer }: VerifiedToken, option: BindingOption): Effect.Effect<never, InvalidToken> {
+    const isSupported = (option === dpopOption ? this.#proofs : this.#certificates) !== undefined
+    if (isSupported || isGiven(this, option.name)) return notBound
+    const advice = `A token of ${issuer} was refused, because it is bound to a ${option.bound}, and its scheme has no ${option.name} option. Set ${option.name}: ${option.example}, or configure the issuer to issue bearer tokens for this API.`
+    return Effect.andThen(give(advice, this, option.name), notBound)
   }
 
   #find(
@@ -314,7 +373,7 @@ export class TestAuthenticator extends Authenticator {
   readonly #verified: Effect.Effect<VerifiedToken> | undefined
 
   constructor(verified: Effect.Effect<VerifiedToken> | undefined) {
-    super({ verify: () => verified ?? rejected, invalidate: () => Effect.void }, undefined, undefined, undefined)
+    super({ verify: () => verified ?? rejected, invalidate: () => Effect.void }, undefined, undefined)
     this.#verified = verified
   }
 
