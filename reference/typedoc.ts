@@ -59,7 +59,11 @@ const entryPoints = (): ReadonlyArray<string> =>
     ([, file = ""]) => join(root, file)
   ).filter((file) => file !== join(root, "src/index.ts"))
 
-const nameOf = (file: string): string => basename(file.replace(/\/index\.ts$/, ""), ".ts")
+/** Name of the page of an entry point. Some file systems cannot have `login.md` and `Login.md` in one folder. */
+export const nameOf = (file: string): string => {
+  const name = basename(file.replace(/\/index\.ts$/, ""), ".ts")
+  return file.endsWith("login/index.ts") ? `${name}-entry` : name
+}
 
 /** `Requirement/README.md` becomes `Requirement.md`, and a namespace of it `Requirement.Item.md`. */
 const pageOf = (path: string): string =>

@@ -64,7 +64,7 @@ export const secret = (
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const secretFrom = (
   secret: Effect.Effect<Redacted.Redacted, unknown>,

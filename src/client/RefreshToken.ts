@@ -69,7 +69,7 @@ export interface RefreshTokenSource {
   readonly get: TokenSource["Service"]["get"]
   /** Lets the next `get` renew this token. A newer token stays. */
   readonly forget: TokenSource["Service"]["forget"]
-  /** Stores the grant of a user who has just signed in, in place of another one. */
+  /** Stores the grant of a user who signed in now, in place of another one. */
   readonly save: (grant: StoredGrant) => Effect.Effect<void, TokenStoreError>
   /**
    * Revokes the grant (RFC 7009) and removes it from the store. It is removed also if the authorization server does not
@@ -168,7 +168,7 @@ export const make = (
       )
     }
 
-    /** Writes new tokens before anybody uses them. */
+    /** Writes new tokens before they are used. */
     const write = (grant: StoredGrant, expected: string | undefined) =>
       Effect.suspend(() => {
         unwritten = { grant, expected }
@@ -218,7 +218,7 @@ export const make = (
       return yield* Effect.fail(error)
     })
 
-    // Nobody can interrupt the detached fiber. The fiber that waits for it is not interrupted either, so the scope waits
+    // The detached fiber cannot be interrupted. The fiber that waits for it is not interrupted either, so the scope waits
     // for the write, too.
     const detached = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.uninterruptible(Effect.flatMap(Effect.forkDetach(Effect.interruptible(self)), Fiber.join))
@@ -294,7 +294,7 @@ export const make = (
             const grant = unwritten?.grant ?? Option.getOrUndefined(Option.map(stored, ({ grant }) => grant))
             unwritten = undefined
             sessions += 1
-            // The tokens go first, so that an outage keeps nobody signed in.
+            // The tokens go first, so that an outage does not keep the user signed in.
             yield* store.remove
             yield* cache.clear
             return grant === undefined ? false : yield* revoke(grant)

@@ -26,7 +26,7 @@ import { InvalidRequest } from "./SecurityError.ts"
  * The app's own origin is that of the `Host` header, in addition to `trustedOrigins`.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface SessionCookie {
   /** The name of the cookie. Default: `"__Host-session"`. */

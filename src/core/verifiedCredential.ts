@@ -8,6 +8,21 @@ import type * as Redacted from "effect/Redacted"
  *
  * `auth.credential` returns it. `TokenExchange` exchanges it for a token of another API (RFC 8693).
  *
+ * **Example** (Exchanging the token of a request)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { OAuth2 } from "effect-oauth2"
+ * import type { TokenExchange } from "effect-oauth2/client"
+ *
+ * const auth = OAuth2.bearer("Items", {})
+ *
+ * export const tokenFor = (exchange: (credential: Effect.Success<typeof auth.credential>) => unknown) =>
+ *   Effect.map(auth.credential, exchange)
+ *
+ * export type Exchange = typeof TokenExchange
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

@@ -30,7 +30,7 @@
  * - The typed client of an `HttpApi` does not decode the 429 response. It fails with the status of the response.
  * - The calls of a WebSocket count, but only a new request is refused.
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -77,7 +77,7 @@ export type { Options } from "./options.ts"
  *
  * @see {@link layer} for several processes
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layerMemory = (options: limits.Options = {}): Layer.Layer<never, ConfigurationError> =>
   middleware
@@ -126,7 +126,7 @@ export const layerMemory = (options: limits.Options = {}): Layer.Layer<never, Co
  * ```
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layer = (
   options: limits.Options & commands.CommandOptions = {}
@@ -162,7 +162,7 @@ export const layer = (
  * ```
  *
  * @category OpenAPI
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const document = (document: OpenApi.OpenAPISpec): OpenApi.OpenAPISpec => {
   const isProtected = (operation: unknown): operation is OpenApi.OpenAPISpecOperation => {

@@ -9,7 +9,7 @@ import type { ConfigurationError } from "../core/SecurityError.ts"
  * Options for every limit.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Options {
   /** Failed authentications that a client may have in each `window`. From 1 to 1 000 000. @default 20 */

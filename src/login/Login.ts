@@ -15,7 +15,7 @@
  * With several providers, `/login` takes `provider`, and the paths of callbacks and of logouts by the provider end with
  * its name.
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -83,7 +83,7 @@ const maxTokenLength = 65_536
  * ```
  *
  * @category services
- * @since 0.2.0
+ * @since 0.1.0
  */
 export class Login extends Context.Service<
   Login,
@@ -141,7 +141,7 @@ export class Login extends Context.Service<
    * ).pipe(Layer.provide(Sessions.layerMemory()), Layer.provide(FetchHttpClient.layer))
    * ```
    *
-   * @since 0.2.0
+   * @since 0.1.0
    */
   static layer(
     name: string | { readonly name: string },

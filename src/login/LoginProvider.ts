@@ -13,7 +13,7 @@
  * | `keycloak` | the issuer is the URL of the realm |
  * | `apple` | the response is a form from another site, the client secret is a signed JWT, the name comes once |
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import type * as Redacted from "effect/Redacted"
 import * as ClientAuthentication from "../client/ClientAuthentication.ts"
@@ -28,7 +28,7 @@ export type { Claims, Identity, LoginProvider, ProviderEndpoints } from "./provi
  * The registration of the app at a provider.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Registration {
   /** Client identifier. */
@@ -85,7 +85,7 @@ const defaultScopes = ["openid", "profile", "email"]
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const oidc = (
   options: Registration & {
@@ -111,7 +111,7 @@ export const oidc = (
  *
  * - `offline` asks for a refresh token. Google gives one only after a consent, so the user sees the page of consent at
  *   each sign-in.
- * - `hostedDomain` accepts only accounts of a domain. The claim `hd` decides, because anybody can change the parameter.
+ * - `hostedDomain` accepts only accounts of a domain. The claim `hd` decides, because a user can change the parameter.
  * - Google has no end session endpoint: a logout ends the session of your app.
  *
  * Source: https://developers.google.com/identity/openid-connect/openid-connect.
@@ -131,7 +131,7 @@ export const oidc = (
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const google = (
   options: Registration & {
@@ -171,7 +171,7 @@ const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
  * **Details**
  *
  * - The subject is `oid`, which is the same in all apps of a tenant. The issuer names the tenant.
- * - With `tenants`, people of several tenants sign in. Each ID token must be from one of them, because anybody can
+ * - With `tenants`, people of several tenants sign in. Each ID token must be from one of them, because everyone can
  *   have a tenant.
  * - Entra ID supports front-channel logout only.
  *
@@ -194,7 +194,7 @@ const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const entra = (
   options: Registration &
@@ -266,7 +266,7 @@ export const entra = (
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const github = (options: Registration): LoginProvider => {
   const issuer = "https://github.com"
@@ -310,7 +310,7 @@ export const github = (options: Registration): LoginProvider => {
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const auth0 = (
   options: Registration & {
@@ -360,7 +360,7 @@ export const auth0 = (
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const keycloak = (
   options: Registration & {
@@ -405,7 +405,7 @@ export const keycloak = (
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const apple = (
   options: Omit<Registration, "authentication"> & {
@@ -451,7 +451,7 @@ export const apple = (
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const oauth = (
   options: Registration & {

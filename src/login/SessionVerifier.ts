@@ -11,7 +11,7 @@
  * The store is read for each request, so no request passes after a logout. If the store is unavailable, the response is
  * 503 with `Retry-After`, and the browser keeps its cookie.
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -110,7 +110,7 @@ const reading =
  * ```
  *
  * @category combinators
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const accessTokens = <E, R>(
   verifier: Layer.Layer<TokenVerifier, E, R>
@@ -134,7 +134,7 @@ export const accessTokens = <E, R>(
  * Options for `identities` and `layer`.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface IdentityOptions<R = never> {
   /**
@@ -198,7 +198,7 @@ const identify = <R>({ scopes }: IdentityOptions<R>) =>
  * ```
  *
  * @category combinators
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const identities =
   <R = never>(options: IdentityOptions<R>) =>
@@ -233,7 +233,7 @@ const refused = failConstant(new InvalidToken({ reason: "Rejected" }))
  * ```
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layer = <R = never>(options: IdentityOptions<R>): Layer.Layer<TokenVerifier, never, R | Sessions> =>
   identities(options)(Layer.succeed(TokenVerifier, { verify: () => refused, invalidate: () => Effect.void }))

@@ -18,7 +18,7 @@
  * | `layerSql` | several processes | clocks of the processes must agree |
  * | `layerCookie` | apps without a store | 4096 bytes, no logout on the server, no refresh |
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -51,7 +51,7 @@ export type { TimeoutOptions } from "./sessions/options.ts"
  * Options for `Sessions.layerMemory`.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface MemoryOptions extends TimeoutOptions {
   /** Number of sessions. A full store ends the session that was not used for the longest time. Default: 50 000. */
@@ -62,7 +62,7 @@ export interface MemoryOptions extends TimeoutOptions {
  * Options for `Sessions.layerCookie`.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface CookieOptions extends Pick<TimeoutOptions, "absoluteTimeout"> {
   /**
@@ -89,7 +89,7 @@ export interface CookieOptions extends Pick<TimeoutOptions, "absoluteTimeout"> {
  * ```
  *
  * @category services
- * @since 0.2.0
+ * @since 0.1.0
  */
 export class Sessions extends Context.Service<
   Sessions,
@@ -147,7 +147,7 @@ export class Sessions extends Context.Service<
    * export const Store = Sessions.layerMemory({ idleTimeout: "30 minutes", absoluteTimeout: "12 hours" })
    * ```
    *
-   * @since 0.2.0
+   * @since 0.1.0
    */
   static layerMemory(given: MemoryOptions = {}): Layer.Layer<Sessions, ConfigurationError> {
     return Layer.effect(
@@ -193,7 +193,7 @@ export class Sessions extends Context.Service<
    * )
    * ```
    *
-   * @since 0.2.0
+   * @since 0.1.0
    */
   static layerRedis(
     given: TimeoutOptions & RedisOptions & commands.CommandOptions = {}
@@ -227,7 +227,7 @@ export class Sessions extends Context.Service<
    * export const Store = Sessions.layerSql({ timeout: "500 millis" })
    * ```
    *
-   * @since 0.2.0
+   * @since 0.1.0
    */
   static layerSql(
     given: TimeoutOptions & commands.CommandOptions = {}
@@ -277,7 +277,7 @@ export class Sessions extends Context.Service<
    * )
    * ```
    *
-   * @since 0.2.0
+   * @since 0.1.0
    */
   static layerCookie(given: CookieOptions): Layer.Layer<Sessions, ConfigurationError> {
     return Layer.effect(

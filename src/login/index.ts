@@ -1,7 +1,7 @@
 /**
  * Signs people in to a web app, and keeps their sessions.
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 export { Login, type LoginOptions, NotSignedIn, type Problem } from "./Login.ts"
 export * as LoginProvider from "./LoginProvider.ts"

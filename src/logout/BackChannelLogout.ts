@@ -26,7 +26,7 @@
  * The counter `oauth2_logout_tokens_total` counts logout tokens by `outcome`. The first refusal of a signed token for each
  * cause is logged as a warning.
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type * as HttpRouter from "effect/http/HttpRouter"
@@ -50,7 +50,7 @@ export type { LogoutTokenPolicy } from "./options.ts"
  * Options for `layerKeySet`.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Options extends LogoutTokenPolicy {
   /** Path of the route. Register it at the issuer as `backchannel_logout_uri`. @default "/backchannel-logout" */
@@ -71,7 +71,7 @@ export interface Options extends LogoutTokenPolicy {
  * Options for `layer`, including the options of the key cache.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface DiscoveryOptions extends Options, CacheOptions {}
 
@@ -112,7 +112,7 @@ export interface DiscoveryOptions extends Options, CacheOptions {}
  *
  * @see {@link layerKeySet} for keys that discovery does not find
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layer = (
   options: DiscoveryOptions
@@ -145,7 +145,7 @@ export const layer = (
  * ```
  *
  * @category layers
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const layerKeySet = (
   options: Options

@@ -6,7 +6,7 @@ import type { Algorithm } from "../verifier/keys/algorithms.ts"
  * Options that decide which logout tokens are valid.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface LogoutTokenPolicy extends Pick<
   Policy,

@@ -226,7 +226,7 @@ export const bearer: CredentialConstructor<{
    * `"accepted"` with `dpop` or `mutualTls`.
    */
   readonly senderConstrained?: "accepted" | "required"
-  /** Accepts the session cookie of a browser as well as a bearer token, as the option of `OAuth2.authorizationCode`. */
+  /** Accepts the session cookie of a browser as well as a bearer token, as the option of `OAuth2.authorizationCode`. Default: none. */
   readonly session?: SessionCookie
 }> = (name, options) => {
   const own = withScopes(options)
@@ -244,8 +244,8 @@ export const bearer: CredentialConstructor<{
  *
  * **When to use**
  *
- * Use for pages of an app whose API has no other clients, and for logins with a provider whose access tokens are not for
- * your API, such as GitHub or Google. To accept bearer tokens, too, use the option `session` of another scheme.
+ * Use for pages of an app whose API has no other clients. Use it also if the provider's access tokens are not for your API,
+ * such as those of GitHub or Google. To accept bearer tokens, too, use the option `session` of another scheme.
  *
  * **Details**
  *
@@ -271,7 +271,7 @@ export const bearer: CredentialConstructor<{
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const session: CredentialConstructor<SessionCookie> = (name, options) => {
   const own = withScopes(options)

@@ -87,7 +87,7 @@ export interface DpopSupport {
  * Support of a scheme for tokens that are bound to a certificate (mutual TLS), for metadata.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface MutualTlsSupport {
   /** Whether the scheme accepts only bound tokens. */

@@ -17,7 +17,7 @@
  *
  * A token that also has `cnf.jkt` needs a DPoP proof, too. The token cache works as for bearer tokens.
  *
- * @since 0.2.0
+ * @since 0.1.0
  */
 import type { IpNetwork } from "effect/net/IpNetwork"
 import * as Networks from "effect/net/IpNetwork"
@@ -40,7 +40,7 @@ import { register } from "./mutualTls/registered.ts"
  * | `"escapedPem"` | PEM with percent-encoding, such as `$ssl_client_escaped_cert` of nginx | none |
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export type Format = "rfc9440" | "envoy" | "escapedPem"
 
@@ -48,7 +48,7 @@ export type Format = "rfc9440" | "envoy" | "escapedPem"
  * Options for a proxy that ends the TLS connection, and sends the certificate of the client in a header.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface ProxyOptions {
   /**
@@ -66,7 +66,7 @@ export interface ProxyOptions {
  * Options for the source of the certificate.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Options {
   /**
@@ -81,7 +81,7 @@ export interface Options {
  * Support for certificates, for the option `mutualTls` of a scheme.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface MutualTls {
   /** Where the certificate of a request is: in the TLS connection, or in a header of a proxy. */
@@ -163,7 +163,7 @@ const trustOf = (given: unknown): Proxy["isTrusted"] => {
  * ```
  *
  * @category constructors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export const make = (options: Options = {}): MutualTls => {
   const { proxy } = ownProperties(options)

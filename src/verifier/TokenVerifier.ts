@@ -234,7 +234,7 @@ export class TokenVerifier extends Context.Service<TokenVerifier, VerifierServic
    * }).pipe(Layer.provide(FetchHttpClient.layer))
    * ```
    *
-   * @since 0.2.0
+   * @since 0.1.0
    */
   static layerByForm<E1, R1, E2, R2>(
     options: byForm.TokenFormOptions & {

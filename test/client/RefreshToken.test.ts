@@ -146,7 +146,7 @@ describe("a source over a stored grant", () => {
       assert.strictEqual(yield* count, 1)
     }))
 
-  test("writes the new tokens before anybody gets them, and writes again after a failure", () =>
+  test("writes the new tokens before a caller gets them, and writes again after a failure", () =>
     Effect.gen(function* () {
       const { make, store } = yield* signedIn
       let isFull = true

@@ -48,6 +48,33 @@ const fixes: Readonly<Record<string, string>> = {
   "A store that decides about tokens": "Check the server of the store. The log has the cause.",
   "A shared store is available again": "Do nothing. The outage has ended.",
   "Tokens … be bound to a key": "This is a sentence of the OpenAPI document.",
+  "The program has received": "Do nothing. This is a page for the user.",
+  "This address is not part of a sign-in": "Open the address that the program has printed.",
+  "The file is not a grant": "Remove the file, and sign in again.",
+  "Another process has the lock": "Wait for the other process, or remove the lock file if the process has ended.",
+  "The request has a session cookie, but":
+    "Send the header with each request of a script, or change the option `csrfHeader`.",
+  "A refresh token was not revoked": "Revoke the token at the identity provider if the user must lose access at once.",
+  "A sign-in failed": "Read the annotations of the log entry. They name the check or the error code.",
+  "The identity provider signed the user out": "The user must sign in again.",
+  "This sign-in has expired": "The user must start the sign-in again.",
+  "The sign-in was cancelled": "The user can start the sign-in again.",
+  "The identity provider refused": "Read the log. It has the error code of the provider.",
+  "The identity provider does not answer": "The user can try again later.",
+  "The answer of the identity provider": "Read the log. It names the check that failed.",
+  "You were signed out": "The user must sign in again.",
+  "The request is not valid": "The user must start the sign-in again.",
+  "The request came from another site": "Start the sign-in on a page of the app.",
+  "The sign-in does not work": "Read the log. It names the cause.",
+  "The logout token is not valid": "Read the log. It names the claim.",
+  "The logout token was used before": "Do nothing. The session has ended.",
+  "Logout token refused": "Read the reason after the colon.",
+  "A logout token of":
+    "Read the reason. Correct the options of `BackChannelLogout`, or the settings of the identity provider.",
+  "… its … claim is missing or not allowed": "Correct the settings of the identity provider.",
+  "The scheme … accepts a session cookie":
+    "Pipe the verifier through `SessionVerifier.accessTokens` or `SessionVerifier.identities`.",
+  "… The … of the token is not that of a logout token": "Send logout tokens only to the route of `BackChannelLogout`.",
   "The access token was refused":
     "Read the reason after the colon. [Troubleshooting](../troubleshooting.md) lists the reasons.",
   "The access token lacks a required scope":

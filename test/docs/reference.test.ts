@@ -3,16 +3,16 @@ import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { basename, join } from "node:path"
+import { join } from "node:path"
 import { promisify } from "node:util"
-import { folder, missing } from "../../reference/typedoc.ts"
+import { folder, missing, nameOf } from "../../reference/typedoc.ts"
 import { generatedPages } from "./publicOptions.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 const committed = globSync("*.md", { cwd: folder }).toSorted()
 const modules = Array.from(
   readFileSync(join(root, "package.json"), "utf8").matchAll(/"@effect-oauth2\/source": "\.\/(src\/.*)"/g),
-  ([, file = ""]) => basename(file.replace(/\/index\.ts$/, ""), ".ts")
+  ([, file = ""]) => nameOf(file)
 ).filter((name) => name !== "src")
 
 describe("docs/reference", () => {

@@ -222,7 +222,7 @@ describe("the end of a sign-in", () => {
       assert.strictEqual((yield* requestsAt("token")).length, 1)
     }))
 
-  test("goes on after the back button and a reload if somebody is signed in, and offers a restart if not", (browser) =>
+  test("goes on after the back button and a reload if a user is signed in, and offers a restart if not", (browser) =>
     Effect.gen(function* () {
       const callback = yield* browser.answer(yield* browser.start("/login?return_to=/items"))
       assert.strictEqual((yield* browser.visit(callback, { from: "cross-site" })).location, "/items")

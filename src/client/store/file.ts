@@ -132,7 +132,7 @@ export const make = Effect.fnUntraced(function* ({ lease: givenLease, lockTimeou
   })
 
   // Two processes may find the same ended lock. Only the owner of a second lock removes it, after another look, so no
-  // process removes the lock that the other has just made.
+  // process removes a new lock of the other.
   const removeEnded = Effect.fnUntraced(function* (owner: string) {
     const second = `${lockPath}.ended`
     if (!(yield* hasEnded(lockPath))) return

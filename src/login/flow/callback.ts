@@ -41,7 +41,7 @@ export const finish = Effect.fnUntraced(function* (
 })
 
 /**
- * The back button and a reload bring the response of an attempt that is over. Somebody who is signed in goes on.
+ * The back button and a reload bring the response of an attempt that is over. A user who is signed in goes on.
  */
 const withoutAttempt = Effect.fnUntraced(function* (context: LoginContext, request: HttpServerRequest) {
   const cookie = valueOf(request, context.cookies.session)
@@ -99,7 +99,7 @@ const redeem = Effect.fnUntraced(function* (
   const created = yield* sessions
     .create(data, attempt.startedAt)
     .pipe(Effect.mapError((error) => (error._tag === "SignedOut" ? new Failed("SignedOut") : storeFailed())))
-  // The session before the sign-in ends, so that its cookie is of no use to somebody who planted it.
+  // The session before the sign-in ends, so that its cookie is of no use to an attacker who planted it.
   const former = valueOf(request, context.cookies.session) ?? attempt.former
   if (former !== undefined) yield* Effect.mapError(sessions.destroy(Redacted.make(former)), storeFailed)
   return context.cookies.set(redirect(returnTo), context.cookies.session, Redacted.value(created), {

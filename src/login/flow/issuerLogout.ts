@@ -69,7 +69,7 @@ export const frontChannel = Effect.fnUntraced(function* (
   )
 })
 
-/** Anybody can request this address. */
+/** Every client can request this address. */
 const sessionForm = /^[^\p{Cc}]{1,256}$/u
 
 const isOfTenant = (issuer: string, pattern: string): boolean => {

@@ -14,7 +14,7 @@ import { safeReturnTo } from "../web/returnTo.ts"
  * Options for `Login.layer`.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface LoginOptions {
   /**

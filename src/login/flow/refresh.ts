@@ -18,11 +18,11 @@ import { connectionOf } from "./logout.ts"
  * The request has no session, or the session has ended.
  *
  * @category errors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export class NotSignedIn extends Data.TaggedError("NotSignedIn") {
   override get message(): string {
-    return "Nobody is signed in. Let the browser open the path of the login."
+    return "No user is signed in. Let the browser open the path of the login."
   }
 }
 

@@ -59,7 +59,7 @@ const check = Effect.fnUntraced(function* (
   { cookies, origin, sessions }: LoginContext,
   request: HttpServerRequest
 ): Effect.fn.Return<HttpServerResponse> {
-  // Navigations show nobody else's data, so only requests of other origins are refused.
+  // Navigations show no data of others, so only requests of other origins are refused.
   if (request.headers["sec-fetch-site"] !== undefined && !isSameOrigin(request, origin)) return empty(403)
   const cookie = valueOf(request, cookies.session)
   if (cookie === undefined) return json({ signedIn: false })

@@ -33,7 +33,7 @@ export const clientSecret = ({ clientId, keyId, privateKey, teamId }: Keys) =>
 
 /**
  * Turns the strings "true" and "false" into booleans, and adds the name. Apple sends the name once, at the first
- * consent, in the form of the response. Nobody signed it, so it must not decide anything.
+ * consent, in the form of the response. It is not signed, so it must not decide anything.
  */
 export const readClaims = (claims: Claims, form: Readonly<Record<string, string>>): Claims => {
   const name = nameIn(form["user"])

@@ -9,7 +9,7 @@ import type { TokenError } from "../../client/ClientError.ts"
  * Claims of a user.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export type Claims = Readonly<Record<string, unknown>>
 
@@ -17,12 +17,14 @@ export type Claims = Readonly<Record<string, unknown>>
  * Endpoints of a provider that has no metadata, or whose metadata names another issuer.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface ProviderEndpoints {
   readonly authorization: string
   readonly token: string
+  /** Revocation endpoint (RFC 7009). Default: none, so tokens are not revoked at a logout. */
   readonly revocation?: string
+  /** End session endpoint. Default: none, so a logout is local. */
   readonly endSession?: string
 }
 
@@ -30,22 +32,22 @@ export interface ProviderEndpoints {
  * How a login finds out who signed in.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export type Identity =
   | {
       readonly _tag: "IdToken"
       /** URL of the keys. Default: `jwks_uri` of the metadata. */
       readonly keysUrl?: string | undefined
-      /** Other values of `iss` that mean the issuer. */
+      /** Other values of `iss` that mean the issuer. Default: none. */
       readonly issuerAliases?: ReadonlyArray<string> | undefined
-      /** Tenants that may sign in, if the issuer contains `{tenantid}`. */
+      /** Tenants that may sign in, if the issuer contains `{tenantid}`. Default: none. */
       readonly tenants?: ReadonlyArray<string> | ((tenant: string) => boolean) | undefined
       /** The claim that becomes `subject`. Default: `"sub"`. */
       readonly subjectClaim?: string | undefined
-      /** Returns the name of a claim that refuses the user, or `undefined`. */
+      /** Returns the name of a claim that refuses the user, or `undefined`. Default: no check. */
       readonly check?: ((claims: Claims) => string | undefined) | undefined
-      /** Changes the verified claims. `form` has the parameters of the response beside the code, which nobody signed. */
+      /** Changes the verified claims. `form` has the unsigned parameters of the response. Default: no change. */
       readonly read?: ((claims: Claims, form: Readonly<Record<string, string>>) => Claims) | undefined
     }
   | {
@@ -60,7 +62,7 @@ export type Identity =
  * An identity provider, and the registration of the app there.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface LoginProvider {
   /** Issuer identifier, exactly as ID tokens name it. A provider without ID tokens has the URL of its origin. */

@@ -6,7 +6,7 @@ import type * as Redacted from "effect/Redacted"
  * What a session holds about its user. All times are milliseconds since 1970.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface SessionData {
   /** Issuer of the ID token, or the provider's URL if the provider issues none. */
@@ -37,7 +37,7 @@ export interface SessionData {
  * A session that was read from a store.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Session extends SessionData {
   /** Name of the session in logs and lists. It gives no access. */
@@ -55,7 +55,7 @@ export interface Session extends SessionData {
  * Sessions that an issuer ends: one session, or all sessions of a user.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface SessionOwner {
   readonly issuer: string
@@ -69,7 +69,7 @@ export interface SessionOwner {
  * The issuer ended the session of the user during the sign-in.
  *
  * @category errors
- * @since 0.2.0
+ * @since 0.1.0
  */
 export class SignedOut extends Data.TaggedError("SignedOut") {
   override get message(): string {

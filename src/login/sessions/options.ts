@@ -8,7 +8,7 @@ import { refuseOption } from "../../core/refuseOption.ts"
  * Time-outs of sessions.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface TimeoutOptions {
   /** Time without a request after which a session ends, at least 2 minutes. Default: 1 day. */

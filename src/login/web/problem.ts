@@ -19,7 +19,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
  * | `StoreUnavailable` | the store of the sessions does not answer |
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface Problem {
   readonly reason:

@@ -72,8 +72,8 @@ export interface Policy extends Pick<
    * `true` requests signed responses, and accepts no others (RFC 9701). A signed response proves to your API, and to
    * your records, what the authorization server said. The issuer must be a URL, because its keys are found by discovery.
    *
-   * A response must have the media type `application/token-introspection+jwt`, the `typ` `token-introspection+jwt`, a
-   * signature by a key of the issuer, `iss`, `aud`, and an `iat` of the last minute. Any other response is an outage: the
+   * A response must have the media type `application/token-introspection+jwt` and the `typ` `token-introspection+jwt`. It
+   * needs a signature by a key of the issuer, `iss`, `aud`, and an `iat` of the last minute. Any other response is an outage: the
    * request gets 503. Encrypted responses are not supported.
    *
    * @default false
@@ -117,7 +117,7 @@ export interface ClientSecret {
  * random. Effect's `Clock` gives the time.
  *
  * @category models
- * @since 0.2.0
+ * @since 0.1.0
  */
 export interface ClientKey {
   readonly clientId: string
