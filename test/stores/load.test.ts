@@ -2,13 +2,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Fiber, Layer, Logger, Metric, Option, type Scope } from "effect"
 import { type HttpClient, HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
-import { RateLimiter } from "effect/persistence"
+import { Persistence, RateLimiter } from "effect/persistence"
 import type * as Redis from "effect/persistence/Redis"
 import { JwtVerifier, OAuth2 } from "effect-oauth2"
 import * as BackChannelLogout from "effect-oauth2/BackChannelLogout"
 import * as FailureLimit from "effect-oauth2/FailureLimit"
 import { ReplayStore } from "effect-oauth2/ReplayStore"
 import * as Revocations from "effect-oauth2/Revocations"
+import * as SharedIntrospection from "effect-oauth2/SharedIntrospection"
 import { TestIssuer } from "effect-oauth2/testing"
 import { authorizationServer } from "../support/authorizationServer.ts"
 import { eventually } from "../support/eventually.ts"
@@ -20,6 +21,7 @@ import { type Answer, serve } from "../support/web.ts"
 const { audience, issuer } = introspection
 const clientId = "web"
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: { a: "" } })
+const opaque = OAuth2.authorizationCode("Opaque", { ...authorizationServer, scopes: { a: "" } })
 const limited = OAuth2.authorizationCode("Limited", { ...authorizationServer, scopes: { a: "" } })
 
 const timeout = "250 millis"
@@ -57,6 +59,17 @@ const start = (client: Layer.Layer<Redis.Redis>, localCopy: Revocations.SharedOp
           auth.require("a"),
           Layer.provide(auth.layer(JwtVerifier.layer({ issuer, audience }).pipe(Revocations.enforce)))
         ),
+        HttpRouter.add("GET", "/opaque", Effect.succeed(HttpServerResponse.text("me"))).pipe(
+          opaque.require("a"),
+          Layer.provide(
+            opaque.layer(
+              SharedIntrospection.layer({ ...introspection.options, timeout }).pipe(
+                Layer.provide(Persistence.layerBackingRedis),
+                Layer.provide(Layer.succeedContext(redis))
+              )
+            )
+          )
+        ),
         BackChannelLogout.layer({ issuer, clientId })
       ).pipe(Layer.provide(Layer.merge(Layer.succeedContext(shared), Layer.succeedContext(http))), Layer.provide(Quiet))
     )
@@ -76,6 +89,7 @@ const start = (client: Layer.Layer<Redis.Redis>, localCopy: Revocations.SharedOp
       ).modify({ remoteAddress: Option.some(address) })
     return {
       send: (token: string) => send("/", token),
+      introspect: (token: string) => send("/opaque", token),
       logOut: (logoutToken: string) =>
         send("/backchannel-logout", undefined, {
           method: "POST",
@@ -98,7 +112,7 @@ const start = (client: Layer.Layer<Redis.Redis>, localCopy: Revocations.SharedOp
 
 type Instance = Effect.Success<ReturnType<typeof start>>
 
-type Kind = "valid" | "revoked" | "logout" | "addOnce" | "limitedGood" | "limitedBad"
+type Kind = "valid" | "revoked" | "logout" | "addOnce" | "limitedGood" | "limitedBad" | "opaque" | "inactive"
 
 interface Sample {
   readonly kind: Kind
@@ -111,6 +125,8 @@ interface Sample {
 }
 
 type Phase = "Before" | "Changing" | "Outage" | "After"
+
+const both = [0, 1] as const
 
 /** Sends requests from 50 fibers until it ends, and records each response. */
 class Load {
@@ -125,8 +141,10 @@ class Load {
   readonly #instances: readonly [Instance, Instance]
   readonly #valid: string
   readonly #revoked: string
+  readonly #inactive: string
 
-  constructor(instances: readonly [Instance, Instance], valid: string, revoked: string) {
+  constructor(instances: readonly [Instance, Instance], valid: string, revoked: string, inactive: string) {
+    this.#inactive = inactive
     this.#instances = instances
     this.#valid = valid
     this.#revoked = revoked
@@ -189,6 +207,16 @@ class Load {
           )
         return Effect.all([add(0), add(1)], { concurrency: 2 })
       }),
+    opaque: () =>
+      Effect.flatMap(
+        TestIssuer.use(({ mintOpaque }) => mintOpaque({ scopes: ["a"], lifetime: "1 hour" })),
+        (token) =>
+          Effect.all(
+            both.map((instance) => this.#record("opaque", instance, this.#instances[instance].introspect(token))),
+            { concurrency: 2 }
+          )
+      ),
+    inactive: (instance) => this.#record("inactive", instance, this.#instances[instance].introspect(this.#inactive)),
     limitedGood: (instance) =>
       this.#record("limitedGood", instance, this.#instances[instance].limited(this.#address(), "good")),
     limitedBad: (instance) =>
@@ -203,12 +231,14 @@ class Load {
 
   readonly run: Effect.Effect<never, never, TestIssuer> = Effect.suspend(() => {
     const fibers: Readonly<Record<Kind, number>> = {
-      valid: 14,
-      revoked: 14,
+      valid: 12,
+      revoked: 10,
       logout: 6,
       addOnce: 4,
       limitedGood: 6,
-      limitedBad: 6
+      limitedBad: 6,
+      opaque: 4,
+      inactive: 2
     }
     const clients = Object.entries(fibers).flatMap(([kind, number]) =>
       Array.from({ length: number }, (_, i) =>
@@ -238,17 +268,18 @@ interface Expected {
   readonly answersLookups: boolean
 }
 
-const kinds: ReadonlyArray<Kind> = ["valid", "revoked", "logout", "addOnce", "limitedGood", "limitedBad"]
-const both = [0, 1] as const
-
 const succeeds: Readonly<Record<Kind, number | string>> = {
   valid: 200,
   revoked: 401,
   logout: 200,
   addOnce: "true",
   limitedGood: 204,
-  limitedBad: 401
+  limitedBad: 401,
+  opaque: 200,
+  inactive: 401
 }
+
+const kinds = Object.keys(succeeds) as ReadonlyArray<Kind>
 
 const check = Effect.fnUntraced(function* (
   port: number,
@@ -262,7 +293,10 @@ const check = Effect.fnUntraced(function* (
   yield* second.revocations.revoke({ issuer, subject: "bob" })
   for (const { send } of instances) yield* eventually(send(revoked), ({ status }) => status === 401)
 
-  const load = new Load(instances, valid, revoked)
+  const inactive = yield* TestIssuer.use(({ mintOpaque, revoke }) =>
+    Effect.tap(mintOpaque({ scopes: ["a"] }), (token) => revoke(token))
+  )
+  const load = new Load(instances, valid, revoked, inactive)
   const fiber = yield* Effect.forkChild(load.run)
   const waitFor = (isSeen: () => boolean) => eventually(Effect.sync(isSeen), (isSeen) => isSeen)
   /** Waits until both instances have given this number of expected responses of each kind in this phase. */
@@ -318,6 +352,9 @@ const check = Effect.fnUntraced(function* (
   only("valid", [200, 503])
   only("revoked", [401, 503])
   only("logout", [200, 503])
+  // The authorization server answers for the shared responses.
+  only("opaque", [200])
+  only("inactive", [401])
   // The limit is open: no request fails, and no client without two failures is refused.
   only("limitedGood", [204])
   only("limitedBad", [401])
