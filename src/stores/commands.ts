@@ -111,7 +111,7 @@ export class Commands {
   #succeeded(clock: Clock.Clock): Effect.Effect<void> {
     this.#opened = undefined
     // A server at its memory limit refuses writes and answers lookups. Each write would log the start of an outage, and
-    // each lookup its end, so an outage ends with the first success of a second without failures.
+    // each lookup its end. Therefore an outage ends with the first success after a second without failures.
     if (this.#failedAt === undefined || elapsed(this.#failedAt, readInstant(clock)) < openFor) return Effect.void
     this.#failedAt = undefined
     return Effect.logInfo("A shared store is available again.").pipe(Effect.annotateLogs({ store: this.#store }))
