@@ -65,6 +65,9 @@ export const nameOf = (file: string): string => {
   return file.endsWith("login/index.ts") ? `${name}-entry` : name
 }
 
+/** TypeDoc names a module by its path, and an index by its folder. */
+const pageNameOf = (module: string): string => (/(?:^|\/)login$/.test(module) ? "login-entry" : nameOf(module))
+
 /** `Requirement/README.md` becomes `Requirement.md`, and a namespace of it `Requirement.Item.md`. */
 const pageOf = (path: string): string =>
   path
@@ -150,7 +153,7 @@ export const makeReference = async (): Promise<ReadonlyMap<string, string>> => {
     })
     app.converter.on("resolveBegin", ({ project }) => removeInherited(project))
     const project = await app.convert()
-    for (const module of project?.children ?? []) module.name = nameOf(module.name)
+    for (const module of project?.children ?? []) module.name = pageNameOf(module.name)
     if (project === undefined) throw new Error("TypeDoc cannot read the sources.")
     removeBaseClasses(project)
     await app.generateOutputs(project)

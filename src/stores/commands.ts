@@ -48,7 +48,8 @@ export class Commands {
   readonly #context: Context.Context<never>
   #opened: { readonly at: Instant; readonly reason: Reason } | undefined
   #isProbing = false
-  #isReported = false
+  /** The last failure, until its end is reported. */
+  #failedAt: Instant | undefined
 
   constructor(store: StoreUnavailable["store"], timeout: Duration.Duration, context: Context.Context<never>) {
     this.#store = store
@@ -82,7 +83,7 @@ export class Commands {
       Effect.catchDefect(Effect.fail),
       Effect.matchEffect({
         onFailure: (error) => this.#failed(reasonOf(error), clock),
-        onSuccess: (value) => Effect.as(this.#succeeded(), value)
+        onSuccess: (value) => Effect.as(this.#succeeded(clock), value)
       }),
       // An interrupt says nothing about the server, so the next command tries again.
       Effect.ensuring(
@@ -94,10 +95,11 @@ export class Commands {
   }
 
   #failed(reason: Reason, clock: Clock.Clock): Effect.Effect<never, StoreUnavailable> {
-    this.#opened = isOutage(reason) ? { at: readInstant(clock), reason } : undefined
+    const isReported = this.#failedAt !== undefined
+    this.#failedAt = readInstant(clock)
+    this.#opened = isOutage(reason) ? { at: this.#failedAt, reason } : undefined
     const failure = Effect.fail(this.unavailable(reason))
-    if (this.#isReported) return failure
-    this.#isReported = true
+    if (isReported) return failure
     return Effect.andThen(
       Effect.logWarning(
         "A shared store is unavailable. Check the server of the store, and the connection to the server."
@@ -106,10 +108,12 @@ export class Commands {
     )
   }
 
-  #succeeded(): Effect.Effect<void> {
+  #succeeded(clock: Clock.Clock): Effect.Effect<void> {
     this.#opened = undefined
-    if (!this.#isReported) return Effect.void
-    this.#isReported = false
+    // A server at its memory limit refuses writes and answers lookups. Each write would log the start of an outage, and
+    // each lookup its end. Therefore an outage ends with the first success after a second without failures.
+    if (this.#failedAt === undefined || elapsed(this.#failedAt, readInstant(clock)) < openFor) return Effect.void
+    this.#failedAt = undefined
     return Effect.logInfo("A shared store is available again.").pipe(Effect.annotateLogs({ store: this.#store }))
   }
 }
@@ -117,7 +121,9 @@ export class Commands {
 /** Options that the adapters of every store have. */
 export interface CommandOptions {
   /**
-   * Time limit of each command. After a command without an answer, the commands of the next second fail at once.
+   * Time limit of each operation, such as one lookup or one revocation. An operation may send several commands, and send
+   * them again on a new connection after a failover. After an operation without an answer, the operations of the next
+   * second fail at once.
    *
    * @default "250 millis"
    */

@@ -1,10 +1,14 @@
 /** One suite for the adapters of `Revocations`: what revokes which token, and how long. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Layer, Redacted } from "effect"
+import { Context, DateTime, Effect, Layer, Logger, Metric, Redacted } from "effect"
+import * as SqlClient from "effect/sql/SqlClient"
+import { TestClock } from "effect/testing"
 import { AccessToken, type VerifiedToken } from "effect-oauth2"
 import * as Revocations from "effect-oauth2/Revocations"
 import { eventually } from "../support/eventually.ts"
 import { fleets } from "../support/fleets.ts"
+import * as nodeSqlite from "../support/nodeSqlite.ts"
+import { settle } from "../support/settle.ts"
 
 const issuer = "https://idp.example.com"
 const inAnHour = DateTime.addDuration(DateTime.nowUnsafe(), "1 hour")
@@ -137,5 +141,54 @@ describe("Revocations.layerMemory", () => {
       assert.strictEqual(error.reason, "Full")
       assert.isTrue(yield* isRevoked(tokenOf({}), Redacted.make("a")))
     }).pipe(Effect.provide(Layer.fresh(Revocations.layerMemory({ capacity: 1 }))))
+  )
+})
+
+describe("the gauge oauth2_revocations_age_seconds", () => {
+  it.effect("is the time after the last complete read of the list, and falls when the store works again", () =>
+    Effect.gen(function* () {
+      const client = yield* Layer.build(nodeSqlite.layer(yield* nodeSqlite.file))
+      const sql = Context.get(client, SqlClient.SqlClient)
+      yield* Layer.build(
+        Revocations.layerSql({ localCopy: { maxAge: "10 seconds" } }).pipe(Layer.provide(Layer.succeedContext(client)))
+      )
+      const age = Effect.map(Metric.snapshot, (metrics) => {
+        const gauge = metrics.find(({ id }) => id === "oauth2_revocations_age_seconds")
+        return gauge !== undefined && "value" in gauge.state ? gauge.state.value : undefined
+      })
+      const pass = (seconds: number) => Effect.andThen(TestClock.adjust(`${seconds} seconds`), settle)
+      assert.strictEqual(yield* age, 0)
+      yield* pass(2)
+      assert.strictEqual(yield* age, 2)
+      // The process reads the list four times in each maxAge.
+      yield* pass(0.5)
+      assert.strictEqual(yield* age, 0)
+      yield* sql`ALTER TABLE effect_oauth2_revocations RENAME TO moved`
+      for (let i = 0; i < 6; i++) yield* pass(2)
+      assert.strictEqual(yield* age, 12)
+      yield* sql`ALTER TABLE moved RENAME TO effect_oauth2_revocations`
+      yield* pass(2.5)
+      assert.isAtMost((yield* age) as number, 2.5)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Logger.layer([Logger.make(() => {})])),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    )
+  )
+
+  it.effect("is infinite before the first complete read", () =>
+    Effect.gen(function* () {
+      const client = yield* Layer.build(nodeSqlite.layer(yield* nodeSqlite.file))
+      const sql = Context.get(client, SqlClient.SqlClient)
+      // The layer creates no table that exists, and cannot read the columns of this one.
+      yield* sql`CREATE TABLE effect_oauth2_revocations (id TEXT PRIMARY KEY, expires BIGINT NOT NULL)`
+      yield* Layer.build(Revocations.layerSql().pipe(Layer.provide(Layer.succeedContext(client))))
+      const gauge = (yield* Metric.snapshot).find(({ id }) => id === "oauth2_revocations_age_seconds")
+      assert.deepInclude(gauge?.state, { value: Infinity })
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Logger.layer([Logger.make(() => {})])),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    )
   )
 })

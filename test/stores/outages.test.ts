@@ -28,12 +28,16 @@ const logs: Array<string> = []
 const Logs = Logger.layer([Logger.make((entry) => void logs.push(Logger.formatJson.log(entry)))])
 
 /** One process: a replay store, revocations, and an app. `maxAge` is that of the local copy. */
-const process = (client: Layer.Layer<Redis.Redis>, localCopy: Revocations.SharedOptions["localCopy"]) =>
+const process = (
+  client: Layer.Layer<Redis.Redis>,
+  localCopy: Revocations.SharedOptions["localCopy"],
+  whenUnavailable: "refuse" | "acceptRevokedTokens" = "refuse"
+) =>
   Effect.gen(function* () {
     const shared = yield* Layer.build(
       Layer.fresh(
         Layer.merge(
-          Revocations.layerRedis({ localCopy: localCopy ?? {}, timeout }),
+          Revocations.layerRedis({ localCopy: localCopy ?? {}, timeout, whenUnavailable }),
           ReplayStore.layerRedis({ timeout })
         ).pipe(Layer.provide(client))
       )
@@ -212,6 +216,28 @@ describe("if Redis is at its memory limit", () => {
   )
 })
 
+describe("if Redis refuses writes and answers lookups", () => {
+  test("the logs have one warning, and no end of the outage", false, ({ first, server }) =>
+    Effect.gen(function* () {
+      const token = yield* mint()
+      yield* server.command("CONFIG", "SET", "maxmemory", "1")
+      const before = logs.length
+      for (let i = 0; i < 20; i++) {
+        yield* failureOf(first.revocations.revoke({ issuer, subject: "alice" }))
+        assert.strictEqual((yield* first.send(token)).status, 200)
+      }
+      const count = (text: string) => logs.slice(before).filter((entry) => entry.includes(text)).length
+      assert.strictEqual(count("A shared store is unavailable"), 1)
+      assert.strictEqual(count("A shared store is available again"), 0)
+      yield* server.command("CONFIG", "SET", "maxmemory", "0")
+      yield* eventually(
+        Effect.map(first.send(token), () => count("A shared store is available again")),
+        (count) => count === 1
+      )
+    })
+  )
+})
+
 describe("if the subscription is cut", () => {
   test(
     "a revocation arrives with the next poll, and later ones by the subscription again",
@@ -315,6 +341,50 @@ describe("whenUnavailable: acceptRevokedTokens", () => {
       Effect.provide(Logs),
       Effect.provideService(Metric.MetricRegistry, new Map())
     )
+  )
+})
+
+describe("whenUnavailable: acceptRevokedTokens with a local copy", () => {
+  it.live.skipIf(missing)(
+    "accepts tokens after maxAge, counts them, and still refuses the revoked tokens of its copy",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.make
+        const app = yield* process(layerClient(server.port), { maxAge: "1 second" }, "acceptRevokedTokens")
+        const [good, revoked] = [yield* mint("alice"), yield* mint("bob")]
+        yield* app.revocations.revoke({ issuer, subject: "bob" })
+        const unchecked = Effect.map(Metric.snapshot, (metrics) => {
+          const check = metrics.find(
+            ({ attributes, id }) => id === "oauth2_revocation_checks_total" && attributes?.["outcome"] === "Unchecked"
+          )
+          return check !== undefined && "count" in check.state ? Number(check.state.count) : 0
+        })
+        assert.strictEqual((yield* app.send(good)).status, 200)
+        assert.strictEqual(yield* unchecked, 0)
+        yield* server.kill
+        const seen = new Set<number>()
+        yield* eventually(
+          Effect.andThen(
+            Effect.map(app.send(good), ({ status }) => seen.add(status)),
+            unchecked
+          ),
+          (count) => count > 0
+        )
+        assert.deepStrictEqual(Array.from(seen), [200])
+        assert.strictEqual((yield* app.send(revoked)).status, 401)
+        yield* server.start
+        const fresh = Effect.gen(function* () {
+          const before = yield* unchecked
+          yield* app.send(good)
+          return (yield* unchecked) === before
+        })
+        yield* eventually(fresh, (isFresh) => isFresh)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(introspection.Issuer),
+        Effect.provide(Logs),
+        Effect.provideService(Metric.MetricRegistry, new Map())
+      )
   )
 })
 

@@ -17,10 +17,23 @@ export const path: string | undefined = [
   "/usr/bin/valkey-server"
 ].find((candidate) => candidate !== undefined && existsSync(candidate))
 
-/** `true` if the tests with Redis must be skipped. In CI, they fail if there is no server. */
-export const missing: boolean = path === undefined && process.env["CI"] !== "true"
+/** Decides what the tests with Redis do: in CI, they fail if there is no server. Elsewhere, they are skipped. */
+export const decide = (
+  path: string | undefined,
+  ci: string | undefined
+): { readonly isSkipped: boolean; readonly message: string | undefined } => {
+  if (path !== undefined) return { isSkipped: false, message: undefined }
+  const hint = "Install Redis (apt-get install redis-server), or set REDIS_SERVER."
+  return ci === "true"
+    ? { isSkipped: false, message: `No Redis server was found, and CI requires one. ${hint}` }
+    : { isSkipped: true, message: `No Redis server was found, so the tests with Redis are skipped. ${hint}` }
+}
 
-export const hint = "Install Redis (apt-get install redis-server), or set REDIS_SERVER."
+/** What the tests of this run do. */
+export const decision = decide(path, process.env["CI"])
+
+/** `true` if the tests with Redis must be skipped. */
+export const missing: boolean = decision.isSkipped
 
 const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -45,31 +58,44 @@ const started = (server: ChildProcess): Promise<void> =>
 export class RedisServer {
   readonly port: number
   readonly #folder = mkdtempSync(join(tmpdir(), "redis-"))
+  readonly #isDurable: boolean
   #process: ChildProcess | undefined
 
-  private constructor(port: number) {
+  private constructor(port: number, isDurable: boolean) {
     this.port = port
+    this.#isDurable = isDurable
   }
 
   /** Starts a server on a free port. Another process may take the port in the meantime, so this tries again. */
-  static readonly make: Effect.Effect<RedisServer, never, Scope.Scope> = Effect.acquireRelease(
-    Effect.promise(async () => {
-      for (let attempt = 1; ; attempt++) {
-        const server = new RedisServer(await freePort())
-        try {
-          await server.#start()
-          return server
-        } catch (cause) {
-          if (attempt === 5) throw cause
+  static #make(isDurable: boolean): Effect.Effect<RedisServer, never, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.promise(async () => {
+        for (let attempt = 1; ; attempt++) {
+          const server = new RedisServer(await freePort(), isDurable)
+          try {
+            await server.#start()
+            return server
+          } catch (cause) {
+            if (attempt === 5) throw cause
+          }
         }
-      }
-    }),
-    (server) => Effect.promise(() => server.#end())
-  )
+      }),
+      (server) => Effect.promise(() => server.#end())
+    )
+  }
+
+  /** A server that loses its data when it ends. */
+  static readonly make: Effect.Effect<RedisServer, never, Scope.Scope> = RedisServer.#make(false)
+  /**
+   * A server that has each acknowledged write after `kill` and `start`. It writes to its file before it responds. The
+   * writes outlive the process without `fsync`, which would be needed for a crash of the machine only.
+   */
+  static readonly durable: Effect.Effect<RedisServer, never, Scope.Scope> = RedisServer.#make(true)
 
   async #start(): Promise<void> {
-    if (path === undefined) throw new Error(`No Redis server was found. ${hint}`)
-    const options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", this.#folder]
+    if (path === undefined) throw new Error(decision.message)
+    const persistence = this.#isDurable ? ["yes", "--appendfsync", "no"] : ["no"]
+    const options = ["--bind", "127.0.0.1", "--save", "", "--dir", this.#folder, "--appendonly", ...persistence]
     this.#process = spawn(path, ["--port", String(this.port), ...options], { stdio: ["ignore", "pipe", "ignore"] })
     await started(this.#process)
   }
@@ -90,7 +116,7 @@ export class RedisServer {
   }
 
   readonly kill = Effect.promise(() => this.#ended())
-  /** Starts the server again after `kill`, without its data. */
+  /** Starts the server again after `kill`. Only a durable server has its data. */
   readonly start = Effect.promise(() => this.#start())
   readonly freeze = Effect.sync(() => this.#process?.kill("SIGSTOP"))
   readonly thaw = Effect.sync(() => this.#process?.kill("SIGCONT"))

@@ -9,7 +9,7 @@ export const leftOut = (names: ReadonlyArray<string>, folder: string): string =>
 
 export default (): void => {
   if (process.platform === "win32") process.stderr.write("The tests leave out signals, which Windows does not have.\n")
-  if (redisServer.missing) process.stderr.write(`The tests leave out Redis. ${redisServer.hint}\n`)
+  if (redisServer.missing) process.stderr.write(`${redisServer.decision.message}\n`)
   for (const [folder, { missing }] of Object.entries({ clients, documents, runtimes })) {
     const names = missing()
     if (names.length > 0) process.stderr.write(leftOut(names, folder))

@@ -1,5 +1,5 @@
 /** Sends web-standard requests to an `HttpRouter` app, in process. */
-import { Effect, type Layer, type Scope } from "effect"
+import { Context, Effect, type Layer, Logger, type Scope } from "effect"
 import { HttpRouter } from "effect/http"
 
 export interface Answer {
@@ -20,26 +20,28 @@ type Requests =
   | HttpRouter.Request<"Error", any>
   | HttpRouter.Request<"GlobalError", any>
 
+/** The app logs to the loggers of the caller. */
 export const serve = <A, E>(app: Layer.Layer<A, E, Requests>): Effect.Effect<Send, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
+  Effect.gen(function* () {
+    const loggers = Context.make(Logger.CurrentLoggers, yield* Logger.CurrentLoggers)
+    const { handler } = yield* Effect.acquireRelease(
       Effect.sync(() => HttpRouter.toWebHandler(app, { disableLogger: true })),
       ({ dispose }) => Effect.promise(dispose)
-    ),
-    ({ handler }): Send =>
-      (path, token, init) =>
-        Effect.promise(async () => {
-          const response = await handler(
-            new Request(`http://localhost${path}`, {
-              ...init,
-              headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...init?.headers }
-            })
-          )
-          return {
-            status: response.status,
-            challenge: response.headers.get("www-authenticate"),
-            body: await response.text(),
-            headers: response.headers
-          }
-        })
-  )
+    )
+    return (path, token, init) =>
+      Effect.promise(async () => {
+        const response = await handler(
+          new Request(`http://localhost${path}`, {
+            ...init,
+            headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...init?.headers }
+          }),
+          loggers
+        )
+        return {
+          status: response.status,
+          challenge: response.headers.get("www-authenticate"),
+          body: await response.text(),
+          headers: response.headers
+        }
+      })
+  })

@@ -116,16 +116,20 @@ for (const [name, { isMissing, stores }] of Object.entries(adapters)) {
   })
 }
 
-/** Verifies a token that is refused. A process that is not the first one to ask waits for a moment. */
-const refusal = ({ verify }: TokenVerifier["Service"], token: Redacted.Redacted) =>
+/** Runs an effect. A process that is not the first one to ask waits for a moment. */
+const withTime = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
-    const fiber = yield* Effect.forkChild(Effect.flip(verify(token)))
+    const fiber = yield* Effect.forkChild(self)
     while (fiber.pollUnsafe() === undefined) {
       yield* settle
       yield* TestClock.adjust("50 millis")
     }
-    return (yield* Fiber.join(fiber))._tag
+    return yield* Fiber.join(fiber)
   })
+
+/** Verifies a token that is refused. */
+const refusal = ({ verify }: TokenVerifier["Service"], token: Redacted.Redacted) =>
+  Effect.map(withTime(Effect.flip(verify(token))), ({ _tag }) => _tag)
 
 describe("SharedIntrospection", () => {
   it.effect("asks again after freshFor, in each process", () =>
@@ -194,6 +198,46 @@ describe("SharedIntrospection", () => {
         yield* Effect.flatMap(process(shared), ({ verify }) => verify(token))
         yield* Effect.flatMap(process(shared, { audience: "https://b.test" }), ({ verify }) => verify(token))
         yield* Effect.flatMap(process(shared, { endpoint: introspectionEndpoint }), ({ verify }) => verify(token))
+        assert.strictEqual(yield* count, 3)
+      })
+    )
+  )
+
+  it.effect("names its store by prefix and version, and its entries by a digest of the issuer and the token", () =>
+    provided(
+      Effect.gen(function* () {
+        const shared = yield* memory
+        const { make } = Context.get(shared, Persistence.BackingPersistence)
+        const names: Array<string> = []
+        const keys: Array<string> = []
+        const recorded = Context.add(shared, Persistence.BackingPersistence, {
+          make: (name) =>
+            Effect.map(make(name), (store) => {
+              names.push(name)
+              return {
+                ...store,
+                get: (key) => {
+                  keys.push(key)
+                  return store.get(key)
+                }
+              }
+            })
+        })
+        const { introspectionEndpoint: endpoint } = yield* TestIssuer
+        const token = Redacted.make(yield* mint)
+        const firstKeys: Array<string | undefined> = []
+        for (const more of [{}, { prefix: "items-api" }, { issuer: "https://other.test" }]) {
+          const { verify } = yield* process(recorded, { endpoint, ...more })
+          const seen = keys.length
+          yield* withTime(Effect.exit(verify(token)))
+          firstKeys.push(keys[seen])
+        }
+        assert.deepStrictEqual(names, ["effect-oauth2.v1.intro", "items-api.v1.intro", "effect-oauth2.v1.intro"])
+        for (const key of keys) assert.match(key, /^\{[\w-]{43}\}$/)
+        const [first, withPrefix, withIssuer] = firstKeys
+        assert.strictEqual(withPrefix, first)
+        assert.notStrictEqual(withIssuer, first)
+        // No verifier has used a response of another one.
         assert.strictEqual(yield* count, 3)
       })
     )
