@@ -89,7 +89,9 @@ export default defineConfig({
         chunk("claims", /\/src\/verifier\/(authorizationServer|claims|report)/),
         chunk("documentation", /\/src\/swaggerUi\//),
         chunk("client", /\/src\/client\/(protocol|cache|AuthorizedClient|Client|TokenSource)/),
-        chunk("login", /\/src\/(login|stores)\//),
+        chunk("login", /\/src\/login\//),
+        // The index loads Dpop. A chunk with other stores would bring the services for Redis and SQL.
+        chunk("binding", /\/src\/(verifier\/(Dpop|dpop|MutualTls|mutualTls)|stores\/(replayMemory|replayKey))/),
         chunk("jwt", /\/src\/verifier\/(JwtVerifier|KeySet|Provider|keys\/(?!importJwk)|jwt)/)
       ]
     },

@@ -32,7 +32,7 @@ import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { NeedsHttpClient } from "../core/missing.ts"
 import { refuseOption } from "../core/refuseOption.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
-import { VerifiedCredential } from "../core/verifiedCredential.ts"
+import { isVerifiedCredential, type VerifiedCredential } from "../core/verifiedCredential.ts"
 import * as invalidations from "../verifier/cache/invalidations.ts"
 import type { Renewal } from "./cache/options.ts"
 import * as tokenCache from "./cache/tokenCache.ts"
@@ -227,7 +227,7 @@ const makeWith = <R>(
     })
 
     const source = Effect.flatMap(options.subject, (subject) => {
-      if (!VerifiedCredential.is(subject)) {
+      if (!isVerifiedCredential(subject)) {
         return Effect.die(new TypeError("TokenExchange: subject must be auth.credential of a scheme."))
       }
       return Effect.map(digestOf(subject.token), (digest): TokenSource["Service"] => ({

@@ -8,9 +8,9 @@ import { hasOwnOrOfClass } from "./lib/ownProperties.ts"
  * @since 0.1.0
  */
 export interface Confirmation {
-  /** The SHA-256 thumbprint of the client's public key, in base64url (RFC 9449 §6.1). */
+  /** The SHA-256 thumbprint of the client's public key, in base64url (RFC 9449 §6.1). Default: none. */
   readonly jkt?: string
-  /** The SHA-256 thumbprint of the client's certificate, in base64url (RFC 8705 §3.1). */
+  /** The SHA-256 thumbprint of the client's certificate, in base64url (RFC 8705 §3.1). Default: none. */
   readonly "x5t#S256"?: string
 }
 

@@ -1,6 +1,8 @@
 /** Defines the credential of a request that a scheme has verified. Clients exchange it for another token. */
 import type * as Redacted from "effect/Redacted"
 
+let isMade: (self: unknown) => self is VerifiedCredential
+
 /**
  * Credential of the current request, which a scheme has verified.
  *
@@ -8,19 +10,12 @@ import type * as Redacted from "effect/Redacted"
  *
  * `auth.credential` returns it. `TokenExchange` exchanges it for a token of another API (RFC 8693).
  *
- * **Example** (Exchanging the token of a request)
+ * **Example** (Reading when the token of a request ends)
  *
  * ```ts
- * import { Effect } from "effect"
- * import { OAuth2 } from "effect-oauth2"
- * import type { TokenExchange } from "effect-oauth2/client"
+ * import type { OAuth2 } from "effect-oauth2"
  *
- * const auth = OAuth2.bearer("Items", {})
- *
- * export const tokenFor = (exchange: (credential: Effect.Success<typeof auth.credential>) => unknown) =>
- *   Effect.map(auth.credential, exchange)
- *
- * export type Exchange = typeof TokenExchange
+ * export const endOf = (credential: OAuth2.VerifiedCredential) => new Date(credential.expiresAt)
  * ```
  *
  * @category models
@@ -39,8 +34,11 @@ export class VerifiedCredential {
     this.expiresAt = expiresAt
   }
 
-  /** Returns `true` if the library has made the value. A program may cast any value to the type. */
-  static is(self: unknown): self is VerifiedCredential {
-    return typeof self === "object" && self !== null && #verified in self && self.#verified
+  static {
+    isMade = (self): self is VerifiedCredential =>
+      typeof self === "object" && self !== null && #verified in self && self.#verified
   }
 }
+
+/** Returns `true` if the library has made the value. A program may cast any value to the type. */
+export const isVerifiedCredential = (self: unknown): self is VerifiedCredential => isMade(self)

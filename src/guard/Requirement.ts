@@ -322,8 +322,8 @@ const someAllowed = <A, R>(
 }
 
 /**
- * Requirement that holds if the token is bound to a key (RFC 9449) or a certificate (RFC 8705) of the client, and the
- * client has proven that it holds the key.
+ * Requirement that holds if the token is bound to a key (RFC 9449) or a certificate (RFC 8705) of the client. The client
+ * must have proven that it holds the key.
  *
  * **When to use**
  *

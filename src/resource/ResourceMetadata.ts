@@ -61,7 +61,7 @@ export interface Scheme {
   readonly resource: string | undefined
   /** The support for bound tokens, for `dpop_signing_alg_values_supported` and `dpop_bound_access_tokens_required`. Default: none. */
   readonly dpop?: { readonly algorithms: ReadonlyArray<string>; readonly isRequired: boolean } | undefined
-  /** The support for certificates, for `tls_client_certificate_bound_access_tokens`. */
+  /** The support for certificates, for `tls_client_certificate_bound_access_tokens`. Default: none. */
   readonly mutualTls?: object | undefined
 }
 

@@ -47,7 +47,6 @@ const fixes: Readonly<Record<string, string>> = {
   "Authentication too weak": "The client must start a new login with the values of the challenge.",
   "A store that decides about tokens": "Check the server of the store. The log has the cause.",
   "A shared store is available again": "Do nothing. The outage has ended.",
-  "Tokens … be bound to a key": "This is a sentence of the OpenAPI document.",
   "The program has received": "Do nothing. This is a page for the user.",
   "This address is not part of a sign-in": "Open the address that the program has printed.",
   "The file is not a grant": "Remove the file, and sign in again.",
@@ -75,6 +74,9 @@ const fixes: Readonly<Record<string, string>> = {
   "The scheme … accepts a session cookie":
     "Pipe the verifier through `SessionVerifier.accessTokens` or `SessionVerifier.identities`.",
   "… The … of the token is not that of a logout token": "Send logout tokens only to the route of `BackChannelLogout`.",
+  "A token that is bound to a certificate was refused":
+    "Serve HTTPS with `requestCert`, or set the `proxy` option of `MutualTls.make`.",
+  "Tokens … be bound to …": "This is a sentence of the OpenAPI document.",
   "The access token was refused":
     "Read the reason after the colon. [Troubleshooting](../troubleshooting.md) lists the reasons.",
   "The access token lacks a required scope":
@@ -84,7 +86,6 @@ const fixes: Readonly<Record<string, string>> = {
   "A store that decides about tokens is unavailable":
     "Find out why the store is unavailable. The log has a warning that names the store.",
   "Authentication too weak or too old": "This is the body of a 401 response. The challenge says what to request.",
-  "…: senderConstrained needs the option dpop": "Set the option `dpop`, or remove `senderConstrained`.",
   "The access token does not satisfy": "A custom check refused the token. The message names the check.",
   "The authorization server… is unavailable": "Read the reason. The log has a warning with the URL and the result.",
   "[Authorization failed]: The response": "Check the redirect URI at the provider, and press Authorize again.",

@@ -71,7 +71,8 @@ const pageText = (): string =>
     .replace(/\n+$/, "\n")
 
 /** Messages about credentials that are no tokens, and about tokens that are accepted. */
-const aboutOthers = /^A request was refused, because (?:a page|its …)|^Tokens of … name|^A token of … has an? /
+const aboutOthers =
+  /^A request was refused, because (?:a page|its …)|^Tokens of … name|^A token of … has an? |several session cookies|X-CSRF/
 
 describe("every message", () => {
   it("says what to do", () => {

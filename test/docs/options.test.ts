@@ -17,7 +17,7 @@ const pageText = (): string => {
     return [
       `## ${owner}`,
       "",
-      `Types and examples: [\`${module}\`](${module}.md)`,
+      `Types and examples: [\`${module}\`](${module === "login" ? "login-entry" : module}.md)`,
       "",
       "| option | default | meaning |",
       "| --- | --- | --- |",

@@ -264,6 +264,8 @@ export class Tutorial {
     const terminal = this.#terminals.get(command)
     if (terminal === undefined) return
     this.#terminals.delete(command)
+    // A program that has ended by itself does not close again.
+    if (terminal.process.exitCode !== null || terminal.process.signalCode !== null) return
     const closed = once(terminal.process, "close")
     terminal.process.kill()
     await closed

@@ -7,7 +7,7 @@ import type { Program } from "../sizes/measure.ts"
 const everyEntryPoint: Loads = {
   // The entry points of the package, of Signatures and of Dpop with its two small modules, and the eight chunks of
   // rolldown.config.js. The documentation page is one of them, because its layer must not wait for an import.
-  "effect-oauth2": { modules: 13, bytes: 460_000 },
+  "effect-oauth2": { modules: 16, bytes: 510_000 },
   effect: { modules: 220, bytes: 4_500_000 },
   jose: { modules: 9, bytes: 30_000 }
 }
@@ -20,11 +20,11 @@ const exceptions: Readonly<Record<string, Loads>> = {
   // The test issuer signs tokens.
   "effect-oauth2/testing": {
     ...everyEntryPoint,
-    "effect-oauth2": { modules: 3, bytes: 122_000 },
+    "effect-oauth2": { modules: 5, bytes: 180_000 },
     jose: { modules: 46, bytes: 130_000 }
   },
   // Its route needs the router, the stores and the verifier.
-  "effect-oauth2/BackChannelLogout": { ...fleet, "effect-oauth2": { modules: 11, bytes: 410_000 } },
+  "effect-oauth2/BackChannelLogout": fleet,
   "effect-oauth2/FailureLimit": fleet,
   "effect-oauth2/ReplayStore": fleet,
   "effect-oauth2/Revocations": fleet,
@@ -41,7 +41,11 @@ const client: Loads = {
 }
 
 /** A login verifies ID tokens, and talks to the token endpoint as a client does. */
-const login: Loads = { ...client, "effect-oauth2": { modules: 14, bytes: 480_000 } }
+const login: Loads = {
+  ...client,
+  "effect-oauth2": { modules: 18, bytes: 560_000 },
+  effect: { modules: 235, bytes: 4_600_000 }
+}
 
 /** What importing an entry point may load, by package. It may load nothing from a package that is not listed. */
 export const loadBudgets = (entryPoint: string): Loads =>
@@ -68,6 +72,6 @@ export const typeBudget: TypeCost = { Instantiations: 76_500, Types: 7_400 }
  * bundlers keep the static members of a class.
  */
 export const sizeBudgets: Readonly<Record<Program, { readonly added: number; readonly ownAndJose: number }>> = {
-  client: { added: 55_000, ownAndJose: 36_500 },
-  handler: { added: 82_000, ownAndJose: 58_500 }
+  client: { added: 55_500, ownAndJose: 42_000 },
+  handler: { added: 83_000, ownAndJose: 64_500 }
 }

@@ -1,65 +1,3 @@
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Clock, Config, Context, Effect, Layer, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
@@ -174,7 +112,7 @@ const App = Layer.mergeAll(Login, Me, MyItems, Status).pipe(
   OAuth2.secured,
   OpenApiSecurity.documented({ info: { title: "Items", version: "0.1.0" } }, (document) => SwaggerUi.layer(document)),
   HttpRouter.serve,
-  Layer.provide(NodeHttpServer.layer(createServer, { port: 36791 })),
+  Layer.provide(NodeHttpServer.layer(createServer, { port: 34979 })),
   Layer.provide(auth.layer(Verifier))
 )
 
