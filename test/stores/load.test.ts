@@ -71,7 +71,11 @@ const start = (client: Layer.Layer<Redis.Redis>, localCopy: Revocations.SharedOp
           )
         ),
         BackChannelLogout.layer({ issuer, clientId })
-      ).pipe(Layer.provide(Layer.merge(Layer.succeedContext(shared), Layer.succeedContext(http))), Layer.provide(Quiet))
+      ).pipe(
+        Layer.provide(Layer.merge(Layer.succeedContext(shared), Layer.succeedContext(http))),
+        Layer.provide(Quiet)
+      ),
+      "caller"
     )
     const limitedApp = yield* HttpRouter.toHttpEffect(
       HttpRouter.add("GET", "/", HttpServerResponse.empty()).pipe(

@@ -48,7 +48,8 @@ const process = (
         Layer.provide(auth.layer(jwts.pipe(Revocations.enforce))),
         Layer.provide(Layer.merge(Layer.succeedContext(shared), Layer.succeedContext(http))),
         Layer.provide(Logs)
-      )
+      ),
+      "caller"
     )
     return {
       send: (token: string) => send("/", token),
@@ -327,7 +328,8 @@ describe("whenUnavailable: acceptRevokedTokens", () => {
           Layer.provide(Layer.succeed(Revocations.Revocations, revocations)),
           Layer.provide(Layer.succeedContext(yield* Effect.context<HttpClient.HttpClient>())),
           Layer.provide(Logs)
-        )
+        ),
+        "caller"
       )
       yield* server.kill
       assert.strictEqual((yield* send("/", yield* mint())).status, 200)

@@ -20,10 +20,13 @@ type Requests =
   | HttpRouter.Request<"Error", any>
   | HttpRouter.Request<"GlobalError", any>
 
-/** The app logs to the loggers of the caller. */
-export const serve = <A, E>(app: Layer.Layer<A, E, Requests>): Effect.Effect<Send, never, Scope.Scope> =>
+/** With `"caller"`, the app logs to the loggers of the caller. Otherwise, it logs to its own. */
+export const serve = <A, E>(
+  app: Layer.Layer<A, E, Requests>,
+  loggers: "app" | "caller" = "app"
+): Effect.Effect<Send, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const loggers = Context.make(Logger.CurrentLoggers, yield* Logger.CurrentLoggers)
+    const ofCaller = Context.make(Logger.CurrentLoggers, yield* Logger.CurrentLoggers)
     const { handler } = yield* Effect.acquireRelease(
       Effect.sync(() => HttpRouter.toWebHandler(app, { disableLogger: true })),
       ({ dispose }) => Effect.promise(dispose)
@@ -35,7 +38,7 @@ export const serve = <A, E>(app: Layer.Layer<A, E, Requests>): Effect.Effect<Sen
             ...init,
             headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...init?.headers }
           }),
-          loggers
+          ...(loggers === "caller" ? [ofCaller] : [])
         )
         return {
           status: response.status,
