@@ -48,6 +48,16 @@ export interface Options extends Registration, Pick<Renewal, "defaultLifetime"> 
 /**
  * A sign-in that waits for the user.
  *
+ * **Example** (Showing the code, and waiting for the user)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import type { DeviceAuthorization } from "effect-oauth2/client"
+ *
+ * export const signIn = (device: DeviceAuthorization.DeviceSignIn) =>
+ *   Effect.andThen(Console.log(`Your code is ${device.userCode}.`), device.wait)
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

@@ -44,6 +44,15 @@ import * as tokenEndpoint from "./protocol/tokenEndpoint.ts"
 /**
  * Options for `signIn`.
  *
+ * **Example** (Listening with Node)
+ *
+ * ```ts
+ * import { NodeHttpServer } from "@effect/platform-node"
+ * import { createServer } from "node:http"
+ *
+ * export const listen = (port: number) => NodeHttpServer.make(createServer, { host: "127.0.0.1", port })
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

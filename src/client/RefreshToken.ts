@@ -61,6 +61,14 @@ export interface Options extends Registration, Renewal {
 /**
  * A source of tokens for the user of a stored grant.
  *
+ * **Example** (Signing the user out)
+ *
+ * ```ts
+ * import type { RefreshToken } from "effect-oauth2/client"
+ *
+ * export const logOut = (source: RefreshToken.RefreshTokenSource) => source.signOut
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

@@ -45,6 +45,17 @@ import { type ClientToken, type TokenRequest, TokenSource } from "./TokenSource.
 /**
  * Options for `onBehalfOf`.
  *
+ * **Example** (Naming the scheme that verifies the token)
+ *
+ * ```ts
+ * import { OAuth2 } from "effect-oauth2"
+ * import type { TokenExchange } from "effect-oauth2/client"
+ *
+ * const auth = OAuth2.bearer("Items", {})
+ *
+ * export const subject: TokenExchange.OnBehalfOfOptions<unknown>["subject"] = auth.credential
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -72,6 +83,14 @@ export interface Options<R> extends OnBehalfOfOptions<R> {
 
 /**
  * Exchanges tokens. Its effects compile only where a requirement has verified a token.
+ *
+ * **Example** (Getting a token for the user of the request)
+ *
+ * ```ts
+ * import type { TokenExchange } from "effect-oauth2/client"
+ *
+ * export const tokenOf = <R>(exchange: TokenExchange.TokenExchange<R>) => exchange.get({ scopes: ["items:read"] })
+ * ```
  *
  * @category models
  * @since 0.1.0

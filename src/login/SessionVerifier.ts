@@ -133,6 +133,14 @@ export const accessTokens = <E, R>(
 /**
  * Options for `identities` and `layer`.
  *
+ * **Example** (Giving every user the same scope)
+ *
+ * ```ts
+ * import type { SessionVerifier } from "effect-oauth2/login"
+ *
+ * export const options: SessionVerifier.IdentityOptions = { scopes: () => ["items:read"] }
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

@@ -97,7 +97,9 @@ describe("a client", () => {
       assert.isAtLeast(secrets.size, 6)
       assert.isAtLeast(spans.length, 4)
       const described = spans.map(({ attributes, name, status }) => [name, [...attributes], status])
-      const text = [written, described].map((value) => inspect(value, { depth: 12 }) + JSON.stringify(value, withoutBigInts)).join("\n")
+      const text = [written, described]
+        .map((value) => inspect(value, { depth: 12 }) + JSON.stringify(value, withoutBigInts))
+        .join("\n")
       for (const value of secrets) assert.notInclude(text, value)
       assert.notInclude(headersOfIssuer, "traceparent")
       assert.notInclude(headersOfIssuer, "b3")

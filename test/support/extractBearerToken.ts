@@ -9,7 +9,14 @@ export type Answer =
   | { readonly token: string }
   | {
       readonly refused:
-        "NoCredentials" | "OtherScheme" | "Malformed" | "TooLong" | "SeveralCredentials" | "CrossSite" | "CsrfHeader" | "Unspecified"
+        | "NoCredentials"
+        | "OtherScheme"
+        | "Malformed"
+        | "TooLong"
+        | "SeveralCredentials"
+        | "CrossSite"
+        | "CsrfHeader"
+        | "Unspecified"
     }
 
 export const token = (token: string): Answer => ({ token })

@@ -17,7 +17,8 @@ import { basename, join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
 
 const root = join(import.meta.dirname, "..", "..")
-const sources = globSync("*.ts", { cwd: import.meta.dirname, exclude: ["*.test.ts"] })
+// sessions.tst.ts needs relations between calls, which tstyche.d.ts cannot express.
+const sources = globSync("*.ts", { cwd: import.meta.dirname, exclude: ["*.test.ts", "sessions.tst.ts"] })
 const tests = sources.filter((name) => name.endsWith(".tst.ts")).toSorted()
 const directive = /^(\s*\/\/ )@ts-expect-error (.*)$/
 
@@ -71,6 +72,8 @@ beforeAll(() => {
       paths: {
         "effect-oauth2": [join(root, "src/index.ts")],
         "effect-oauth2/Mcp": [join(root, "src/mcp/Mcp.ts")],
+        "effect-oauth2/client": [join(root, "src/client/index.ts")],
+        "effect-oauth2/login": [join(root, "src/login/index.ts")],
         tstyche: [join(folder, "types/tstyche.d.ts")]
       }
     },

@@ -108,7 +108,7 @@ describe("Mcp.protect", () => {
   test("needs the layer of its scheme", () => {
     const server = serverOf(Layer.empty).pipe(protect)
     expect<Extract<Layer.Services<typeof server>, OAuth2.Authentication<"OAuth2">>>().type.toBeAssignableTo<
-      OAuth2.Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … }))), and in a client: Effect.provide(auth.client(source))">
+      OAuth2.Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))">
     >()
   })
 

@@ -19,6 +19,15 @@ export interface VersionedGrant {
 /**
  * The operations of a store for one grant.
  *
+ * **Example** (Signing out whatever else runs)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { Store } from "effect-oauth2/client"
+ *
+ * export const forget = (store: Store) => store.withLock(store.remove).pipe(Effect.orDie)
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

@@ -204,7 +204,7 @@ export type NeedsAuthentication<Name extends string> = Name extends string
   : never
 
 type SchemeSentence<Name extends string> =
-  `the layer of the scheme \`${Name}\`: Layer.provide(auth.layer(JwtVerifier.layer({ … }))), and in a client: Effect.provide(auth.client(source))`
+  `the layer of the scheme \`${Name}\`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))`
 
 // NeedsGrant<"OAuth2", "me"> -> Missing<"A handler needs the scope `me` …"> & Granted<"OAuth2", "me">
 export type NeedsGrant<Name extends string, Scope extends string> = [Scope] extends [never]

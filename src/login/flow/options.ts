@@ -13,6 +13,17 @@ import { safeReturnTo } from "../web/returnTo.ts"
 /**
  * Options for `Login.layer`.
  *
+ * **Example** (Showing your own page for a failed sign-in)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpServerResponse } from "effect/http"
+ * import type { LoginOptions } from "effect-oauth2/login"
+ *
+ * export const problemPage: LoginOptions["problemPage"] = () =>
+ *   Effect.succeed(HttpServerResponse.text("The sign-in failed. Try again."))
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

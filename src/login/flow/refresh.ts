@@ -17,6 +17,14 @@ import { connectionOf } from "./logout.ts"
 /**
  * The request has no session, or the session has ended.
  *
+ * **Example** (Reading the message)
+ *
+ * ```ts
+ * import { NotSignedIn } from "effect-oauth2/login"
+ *
+ * export const message = new NotSignedIn().message
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */

@@ -68,6 +68,14 @@ export interface SessionOwner {
 /**
  * The issuer ended the session of the user during the sign-in.
  *
+ * **Example** (Reading the message)
+ *
+ * ```ts
+ * import { SignedOut } from "effect-oauth2/login"
+ *
+ * export const message = new SignedOut().message
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
