@@ -2,9 +2,13 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { createHash } from "node:crypto"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as Chromium from "./Chromium.ts"
 import { DocsPage } from "./DocsPage.ts"
 import { ItemsApi } from "./ItemsApi.ts"
+import { takeScreenshot } from "./takeScreenshot.ts"
 
 if (Chromium.missing) process.stderr.write(`test/browser is skipped because no browser was found. ${Chromium.hint}\n`)
 
@@ -257,6 +261,25 @@ describe.skipIf(Chromium.missing)("the documentation page", () => {
             assert.notInclude(error, "hidden")
             assert.isFalse(await docs.dialog.isLoggedIn())
           })
+        }),
+      30_000
+    )
+
+    it.effect(
+      "looks as the README's picture after a request: the response is there, and no token and no secret field",
+      () =>
+        Effect.gen(function* () {
+          const folder = yield* Effect.acquireRelease(
+            Effect.sync(() => mkdtempSync(join(tmpdir(), "screenshot-"))),
+            (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+          )
+          const file = join(folder, "swagger-ui.png")
+          const shown = yield* takeScreenshot(file)
+          const picture = readFileSync(file)
+          assert.strictEqual(picture.subarray(1, 4).toString(), "PNG")
+          assert.isAbove(picture.length, 10_000)
+          assert.include(shown, "201")
+          assert.notMatch(shown, /eyJ|secret/i)
         }),
       30_000
     )
