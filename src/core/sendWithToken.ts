@@ -110,7 +110,7 @@ type Answer =
   | { readonly _tag: "Nonce" }
   | { readonly _tag: "Scopes"; readonly scopes: ReadonlyArray<string> }
 
-// The nonce of a server is kept, and sent with each proof.
+// Each proof contains the last nonce of the API. An API must not choose how much memory its nonce takes.
 const maxNonceLength = 1024
 
 /** Reads what the API says about the token. `undefined` means that the token is not the cause. */

@@ -21,12 +21,9 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
 import type * as Redis from "effect/persistence/Redis"
-import type * as Redacted from "effect/Redacted"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import { refuseOption } from "../core/refuseOption.ts"
@@ -35,9 +32,9 @@ import * as commands from "../stores/commands.ts"
 import type { RedisOptions } from "../stores/redisCommands.ts"
 import type { StoreUnavailable } from "../stores/storeUnavailable.ts"
 import * as cookie from "./sessions/cookie.ts"
+import type { SessionStore } from "./sessions/store.ts"
 import * as keyRing from "./sessions/keyRing.ts"
 import * as memory from "./sessions/memory.ts"
-import type { Session, SessionData, SessionOwner, SignedOut } from "./sessions/model.ts"
 import { readTimeouts, type TimeoutOptions } from "./sessions/options.ts"
 import * as redis from "./sessions/redis.ts"
 import * as serverSide from "./sessions/serverSide.ts"
@@ -45,6 +42,7 @@ import * as sql from "./sessions/sql.ts"
 
 export { StoreUnavailable } from "../stores/storeUnavailable.ts"
 export { type Session, type SessionData, type SessionOwner, SignedOut } from "./sessions/model.ts"
+export type { SessionStore } from "./sessions/store.ts"
 export type { TimeoutOptions } from "./sessions/options.ts"
 
 /**
@@ -91,51 +89,7 @@ export interface CookieOptions extends Pick<TimeoutOptions, "absoluteTimeout"> {
  * @category services
  * @since 0.1.0
  */
-export class Sessions extends Context.Service<
-  Sessions,
-  {
-    /**
-     * Whether the store can end, lock and replace sessions. A store in cookies cannot: `replace` returns `false`,
-     * `destroyBy` ends nothing, and a login then neither refreshes tokens nor accepts back-channel logout.
-     */
-    readonly isServerSide: boolean
-    /**
-     * Creates a session, and returns the value of its cookie, which is new and random.
-     *
-     * `startedAt` is when the sign-in began, in milliseconds since 1970. Default: now. Fails with `SignedOut` if
-     * `destroyBy` ended the session at the issuer meanwhile.
-     */
-    readonly create: (
-      data: SessionData,
-      startedAt?: number
-    ) => Effect.Effect<Redacted.Redacted, StoreUnavailable | SignedOut>
-    /** Returns the session of a cookie. Writes the time of use at most once a minute. */
-    readonly read: (cookie: Redacted.Redacted) => Effect.Effect<Option.Option<Session>, StoreUnavailable>
-    /**
-     * Replaces the data of a session that exists and has this version. Returns `false` otherwise. An ended session does
-     * not come back.
-     */
-    readonly replace: (
-      cookie: Redacted.Redacted,
-      version: number,
-      data: SessionData
-    ) => Effect.Effect<boolean, StoreUnavailable>
-    /** Ends a session. */
-    readonly destroy: (cookie: Redacted.Redacted) => Effect.Effect<void, StoreUnavailable>
-    /**
-     * Ends the sessions of a user, or of one session at the issuer, and returns their number. A sign-in of them that
-     * has begun and not yet created its session fails with `SignedOut`.
-     */
-    readonly destroyBy: (owner: SessionOwner) => Effect.Effect<number, StoreUnavailable>
-    /** Returns `true` for the first call with this key, and `false` for the others until the time ends. */
-    readonly addOnce: (key: string, timeToLive: Duration.Duration) => Effect.Effect<boolean, StoreUnavailable>
-    /** Runs an effect while no other call, of no process, runs one for this session. */
-    readonly withLock: <A, E, R>(
-      cookie: Redacted.Redacted,
-      effect: Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | StoreUnavailable, R>
-  }
->()("effect-oauth2/login/Sessions") {
+export class Sessions extends Context.Service<Sessions, SessionStore>()("effect-oauth2/login/Sessions") {
   /**
    * Layer with sessions in the memory of one process. They end when the process ends.
    *

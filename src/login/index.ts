@@ -10,6 +10,7 @@ export {
   type Session,
   type SessionData,
   type SessionOwner,
+  type SessionStore,
   Sessions,
   SignedOut,
   StoreUnavailable,

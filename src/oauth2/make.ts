@@ -37,43 +37,13 @@ import * as client from "./client.ts"
 import * as layerClient from "./layerClient.ts"
 import { assertScopeTokens } from "../core/scope.ts"
 import * as resourceIdentifier from "../core/resourceIdentifier.ts"
-import { supportOf } from "../verifier/dpop/registered.ts"
-import { checkerOf } from "../verifier/mutualTls/registered.ts"
+import { bindingsOf, descriptionOf } from "./bindings.ts"
+import { assertSession } from "./sessionOptions.ts"
 import { make as makeRequirement } from "../guard/middleware/securityRequirement.ts"
 import * as securitySchemeObject from "../guard/scheme/securitySchemeObject.ts"
 import type { Flows } from "../guard/scheme/securitySchemeObject.ts"
 
 // The pattern of keys (OpenAPI 3.1, "Components Object").
-/** A cookie of this name is refused by browsers without Secure, Path=/ and with Domain. */
-const assertSession = (where: string, session: SessionCookie): void => {
-  const { cookie, csrfHeader, isPage, login, trustedOrigins } = session
-  const isToken = (value: unknown): boolean => typeof value === "string" && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(value)
-  if (cookie !== undefined && !isToken(cookie))
-    throw new TypeError(`${where}: session.cookie must be the name of a cookie.`)
-  if (csrfHeader !== undefined && csrfHeader !== false && !isToken(csrfHeader)) {
-    throw new TypeError(`${where}: session.csrfHeader must be the name of a header, or false.`)
-  }
-  if (login !== undefined && login !== false && !(typeof login === "string" && /^\/(?![/\\])[^?#\s\\]*$/.test(login))) {
-    throw new TypeError(
-      `${where}: session.login must be a path that begins with one slash, such as "/login", or false.`
-    )
-  }
-  if (isPage !== undefined && typeof isPage !== "function") {
-    throw new TypeError(`${where}: session.isPage must be a function.`)
-  }
-  const origins: unknown = trustedOrigins ?? []
-  const invalid: unknown = Array.isArray(origins)
-    ? origins.find(
-        (origin: unknown) => typeof origin !== "string" || !URL.canParse(origin) || new URL(origin).origin !== origin
-      )
-    : origins
-  if (invalid !== undefined) {
-    throw new TypeError(
-      `${where}: session.trustedOrigins has ${JSON.stringify(invalid)}, which is not an origin. Write it as https://app.example.com, without a path.`
-    )
-  }
-}
-
 const assertName = (where: string, name: string): void => {
   if (!/^[A-Za-z0-9._-]+$/.test(name)) {
     throw new TypeError(
@@ -195,52 +165,6 @@ const assertOwnChecks = (where: string, method: string, { expression: self, sche
   throw new TypeError(
     `${where}: ${method} was given the check ${name}, which reads the claims of another scheme, ${owner}. Make the check with this scheme's own check method, or with Requirement.check.`
   )
-}
-
-/** Adds the support for bound tokens to the description, because a scheme of type oauth2 has no field for it. */
-const descriptionOf = (own: string | undefined, { dpop, mutualTls }: Bindings): { readonly description?: string } => {
-  const means = [
-    ...(dpop === undefined ? [] : ["a key of the client (DPoP, RFC 9449)"]),
-    ...(mutualTls === undefined ? [] : ["a certificate of the client (mutual TLS, RFC 8705)"])
-  ]
-  if (means.length === 0) return {}
-  const isRequired = dpop?.isRequired === true || mutualTls?.isRequired === true
-  const sentence = `Tokens ${isRequired ? "must" : "may"} be bound to ${means.join(" or ")}.`
-  return { description: own === undefined ? sentence : `${own}\n\n${sentence}` }
-}
-
-interface Bindings {
-  readonly dpop: schemes.SchemeDpop | undefined
-  readonly mutualTls: schemes.SchemeMutualTls | undefined
-}
-
-/** Returns the support for bound tokens. */
-const bindingsOf = (where: string, options: object): Bindings => {
-  const { dpop, mutualTls, senderConstrained } = ownProperties(options) as {
-    readonly dpop?: unknown
-    readonly mutualTls?: unknown
-    readonly senderConstrained?: unknown
-  }
-  if (senderConstrained !== undefined && senderConstrained !== "accepted" && senderConstrained !== "required") {
-    throw new TypeError(`${where}: senderConstrained must be "accepted" or "required".`)
-  }
-  if (senderConstrained !== undefined && dpop === undefined && mutualTls === undefined) {
-    throw new TypeError(
-      `${where}: senderConstrained needs support for bound tokens. Set the option dpop: Dpop.make({ … }) or mutualTls: MutualTls.make({ … }).`
-    )
-  }
-  const support = supportOf(dpop)
-  if (dpop !== undefined && support === undefined)
-    throw new TypeError(`${where}: dpop must be the result of Dpop.make.`)
-  const checker = checkerOf(mutualTls)
-  if (mutualTls !== undefined && checker === undefined) {
-    throw new TypeError(`${where}: mutualTls must be the result of MutualTls.make.`)
-  }
-  const isRequired = senderConstrained === "required"
-  return {
-    dpop: support && { ...support, isRequired: isRequired && checker === undefined },
-    mutualTls: checker && { checker, isRequired }
-  }
 }
 
 /** In the client-credentials flow, the subject is the client (RFC 9068 §2.2). */

@@ -24,13 +24,17 @@ interface Process {
 
 const lease = 60_000
 
-/** A grant in a store that several processes share. The lock of a crashed process ends after a minute. */
+/**
+ * A grant in a store that several processes share. A process that is alive renews its lock, and the lock of a crashed
+ * process ends after a minute.
+ */
 const world = (seed: number) =>
   Effect.gen(function* () {
     const next = random(seed)
     const http = yield* HttpClient.HttpClient
     let stored: VersionedGrant | undefined = { grant: yield* signIn(), version: "0" }
-    let lock: { readonly owner: object; readonly until: number } | undefined
+    let lock:
+      { readonly owner: object; readonly holder: { readonly isAlive: boolean }; readonly until: number } | undefined
     let version = 0
     let running = 0
     /** Refresh tokens whose response may not have come to a process that is alive. */
@@ -53,17 +57,20 @@ const world = (seed: number) =>
         remove: step(() => {
           stored = undefined
         }),
-        withLock: (self) =>
+        withLock: (effect) =>
           Effect.gen(function* () {
             const owner = {}
-            const isLocked = Effect.map(Clock.currentTimeMillis, (now) => lock !== undefined && lock.until > now)
+            const isLocked = Effect.map(
+              Clock.currentTimeMillis,
+              (now) => lock !== undefined && (lock.holder.isAlive || lock.until > now)
+            )
             while (yield* isLocked) yield* Effect.sleep(50)
             const until = (yield* Clock.currentTimeMillis) + lease
             yield* step(() => {
-              lock = { owner, until }
+              lock = { owner, holder: self, until }
             })
             return yield* Effect.ensuring(
-              self,
+              effect,
               step(() => {
                 if (lock?.owner === owner) lock = undefined
               })
@@ -79,10 +86,11 @@ const world = (seed: number) =>
           if (network.isDown) return yield* reset
           running += 1
           const used = isRefresh(request) ? stored?.grant.refreshToken : undefined
-          const response = yield* Effect.ensuring(
-            effect,
+          const response = yield* Effect.onExit(effect, (exit) =>
             Effect.sync(() => {
               running -= 1
+              // The time limit of the client ends the wait, and the server may have answered.
+              if (Exit.isFailure(exit) && used !== undefined) lost.add(Redacted.value(used))
             })
           )
           if (!self.isAlive || (isRefresh(request) && network.loses > 0)) {
@@ -125,8 +133,9 @@ const world = (seed: number) =>
         const crashed = processes[index]
         if (crashed !== undefined) crashed.isAlive = false
         processes[index] = yield* start
-        // Without a process that reads it, the response of a running request is lost.
-        if (running > 0 && stored?.grant.refreshToken) lost.add(Redacted.value(stored.grant.refreshToken))
+        // A crashed process reads no response, and writes none that it has read.
+        const isLost = running > 0 || (lock !== undefined && lock.holder === crashed)
+        if (isLost && stored?.grant.refreshToken) lost.add(Redacted.value(stored.grant.refreshToken))
       }
       if (what > 0.4 && what < 0.5) network.loses = 1
       if (what > 0.5 && what < 0.6) network.isDown = !network.isDown

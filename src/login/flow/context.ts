@@ -9,7 +9,7 @@ import type { TokenEndpoint } from "../../client/protocol/tokenEndpoint.ts"
 import type { TokenVerifier } from "../../verifier/TokenVerifier.ts"
 import type { Claims, LoginProvider } from "../provider/model.ts"
 import type { KeyRing } from "../sessions/keyRing.ts"
-import type { SessionStore } from "../sessions/serverSide.ts"
+import type { SessionStore } from "../sessions/store.ts"
 import type { Cookies } from "../web/cookies.ts"
 import type { Problem } from "../web/problem.ts"
 

@@ -9,7 +9,7 @@ import type { KeyRing } from "./keyRing.ts"
 import type { Session, SessionData } from "./model.ts"
 import * as crypto from "./seal.ts"
 import { fromJson, toJson } from "./serialized.ts"
-import type { SessionStore } from "./serverSide.ts"
+import type { SessionStore } from "./store.ts"
 
 /** A text that was sealed for another purpose does not open as a session. */
 const name = "session"

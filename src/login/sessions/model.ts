@@ -59,9 +59,9 @@ export interface Session extends SessionData {
  */
 export interface SessionOwner {
   readonly issuer: string
-  /** `sub` claim. Ignored if `sessionId` is present, because the session belongs to one user. */
+  /** `sub` claim. Ignored if `sessionId` is present, because the session belongs to one user. Default: any user. */
   readonly subject?: string | undefined
-  /** `sid` claim. */
+  /** `sid` claim. Default: all sessions of the user. */
   readonly sessionId?: string | undefined
 }
 

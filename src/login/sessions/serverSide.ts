@@ -9,10 +9,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
-import type { StoreUnavailable } from "../../stores/storeUnavailable.ts"
 import type { SessionBackend } from "./backend.ts"
-import { type Session, type SessionData, type SessionOwner, SignedOut } from "./model.ts"
+import { type Session, type SessionData, SignedOut } from "./model.ts"
 import type { Timeouts } from "./options.ts"
+import type { SessionStore } from "./store.ts"
 import * as crypto from "./seal.ts"
 import { fromJson, toJson } from "./serialized.ts"
 
@@ -26,28 +26,6 @@ const touchInterval = 60_000
 
 /** Time in which a sign-in that began before a logout may still finish. */
 export const markLifetime = 15 * 60_000
-
-/** The port that adapters implement. */
-export interface SessionStore {
-  readonly isServerSide: boolean
-  readonly create: (
-    data: SessionData,
-    startedAt?: number
-  ) => Effect.Effect<Redacted.Redacted, StoreUnavailable | SignedOut>
-  readonly read: (cookie: Redacted.Redacted) => Effect.Effect<Option.Option<Session>, StoreUnavailable>
-  readonly replace: (
-    cookie: Redacted.Redacted,
-    version: number,
-    data: SessionData
-  ) => Effect.Effect<boolean, StoreUnavailable>
-  readonly destroy: (cookie: Redacted.Redacted) => Effect.Effect<void, StoreUnavailable>
-  readonly destroyBy: (owner: SessionOwner) => Effect.Effect<number, StoreUnavailable>
-  readonly addOnce: (key: string, timeToLive: Duration.Duration) => Effect.Effect<boolean, StoreUnavailable>
-  readonly withLock: <A, E, R>(
-    cookie: Redacted.Redacted,
-    effect: Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E | StoreUnavailable, R>
-}
 
 export const make = (backend: SessionBackend, { absolute, idle }: Timeouts): SessionStore => {
   const withCookie =
