@@ -28,6 +28,7 @@ import * as Duration from "effect/Duration"
 import * as ErrorReporter from "effect/ErrorReporter"
 import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
+import { hasProperty } from "effect/Predicate"
 import { respond } from "./response.ts"
 
 interface Received {
@@ -492,7 +493,7 @@ export type SecurityError =
   | InsufficientUserAuthentication
   | AuthorizationServerUnavailable
 
-const classes = [
+const classes: { readonly [Tag in SecurityError["_tag"]]: new (...args: never) => SecurityError } = {
   NotAuthenticated,
   InvalidRequest,
   InvalidToken,
@@ -502,7 +503,9 @@ const classes = [
   FailedCheck,
   InsufficientUserAuthentication,
   AuthorizationServerUnavailable
-]
+}
+
+const classOf: ReadonlyMap<unknown, new (...args: never) => SecurityError> = new Map(Object.entries(classes))
 
 /**
  * Returns `true` if a value is a `SecurityError`.
@@ -519,8 +522,11 @@ const classes = [
  * @category guards
  * @since 0.1.0
  */
-export const isSecurityError = (value: unknown): value is SecurityError =>
-  classes.some((errorClass) => value instanceof errorClass)
+export const isSecurityError = (value: unknown): value is SecurityError => {
+  // Each refusal asks, and a look-up is faster than to compare with every class.
+  const errorClass = hasProperty(value, "_tag") ? classOf.get(value._tag) : undefined
+  return errorClass !== undefined && value instanceof errorClass
+}
 
 /**
  * An option has an invalid value. The layer that received the option fails with this error at start-up.

@@ -142,14 +142,26 @@ const conclude = (
   verdicts: ReadonlyArray<Verdict>
 ): Effect.Effect<ReadonlyArray<Accepted>, SecurityError> => {
   if (verdicts.every(isAccepted)) return grant(self, verdicts)
+  const sole = soleRefusal(verdicts)
+  if (sole !== undefined) return failing(self, sole, sole.refusal.failure)
   const refused = verdicts.flatMap((verdict) => (isAccepted(verdict) ? [] : [verdict]))
-  const [first, ...others] = refused.flat()
-  // Most decisions have one refusal, whose failure was created once.
-  if (first !== undefined && others.length === 0) return failing(self, first, first.refusal.failure)
   const refusals = refused.map((clause) => clause.map(({ refusal }) => refusal))
   const decisive = decisiveOf(refusals)
-  const [reported = first] = refused.flat().filter(({ refusal }) => refusal === decisive)
-  return failing(self, reported, failureOf(refusals))
+  const all = refused.flat()
+  return failing(self, all.find(({ refusal }) => refusal === decisive) ?? all[0], failureOf(refusals))
+}
+
+/** Returns the refusal if there is one. Most decisions have one, whose failure was created once. */
+const soleRefusal = (verdicts: ReadonlyArray<Verdict>): Refused | undefined => {
+  let sole: Refused | undefined
+  for (const verdict of verdicts) {
+    if (isAccepted(verdict)) continue
+    for (const refused of verdict) {
+      if (sole !== undefined) return
+      sole = refused
+    }
+  }
+  return sole
 }
 
 /** Reports a refusal, and fails. */
