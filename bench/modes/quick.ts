@@ -9,6 +9,10 @@ const ratios: Readonly<Record<string, readonly [Cell, Cell]>> = {
     ["ours-router", "warm"],
     ["ours-router", "openToken"]
   ],
+  "least-guard-vs-open": [
+    ["effect-map", "warm"],
+    ["effect-map", "openToken"]
+  ],
   "warm-router-vs-fastify-cache": [
     ["ours-router", "warm"],
     ["fastify-cached", "warm"]
