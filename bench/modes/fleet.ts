@@ -38,7 +38,7 @@ interface Measured {
   readonly cpuRatios: ReadonlyArray<number>
 }
 
-export const fleet = async ({ connections, rounds = 8, seconds = 0.3, kinds }: Settings): Promise<void> => {
+export const fleet = async ({ connections, rounds = 16, seconds = 0.2, kinds }: Settings): Promise<void> => {
   const options = { rounds, seconds, connections, isAlone: true }
   const issuer = await serveIssuer("RS256")
   const redis = await startRedis()
