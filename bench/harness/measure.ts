@@ -29,6 +29,8 @@ export interface Options {
   readonly rounds: number
   readonly seconds: number
   readonly connections: number
+  /** Stops the servers of the other rows while a row is measured, because they have work without requests, too. */
+  readonly isAlone?: boolean
 }
 
 /** Sends every request of a row, and checks each response in full. Sends at least `minimum` requests to warm up. */
@@ -47,10 +49,11 @@ export const measure = async (
   options: Options
 ): Promise<ReadonlyArray<ReadonlyArray<Sample>>> => {
   const samples = rows.map((): Array<Sample> => [])
+  if (options.isAlone === true) for (const { server } of rows) server.pause()
   for (let round = -warmUpRounds; round < options.rounds; round++) {
     const order = Array.from(rows.entries())
     for (const [i, row] of round % 2 === 0 ? order : order.toReversed()) {
-      const taken = await sample(load, row, options)
+      const taken = await (options.isAlone === true ? alone(load, row, options) : sample(load, row, options))
       if (round >= 0) samples[i]!.push(taken)
     }
   }
@@ -58,6 +61,17 @@ export const measure = async (
 }
 
 const warmUpRounds = 2
+
+/** Time in which a server does what it has missed while it was stopped, in milliseconds. */
+const settling = 250
+
+const alone = async (load: Load, row: Row, options: Options): Promise<Sample> => {
+  row.server.resume()
+  await setTimeout(settling)
+  const taken = await sample(load, row, options)
+  row.server.pause()
+  return taken
+}
 
 const sample = (load: Load, row: Row, options: Options): Promise<Sample> =>
   connected(load, row, options, async () => {
@@ -97,6 +111,13 @@ export const typical = (samples: ReadonlyArray<Sample>): Sample => ({
   load: median(samples.map(({ load }) => load))
 })
 
-/** Returns the median of the ratios of all rounds. Changes between rounds affect both sides of a ratio. */
+/** Returns the ratio of each round. Changes between rounds affect both sides of a ratio. */
+export const ratios = (
+  figure: "rate" | "cpu",
+  samples: ReadonlyArray<Sample>,
+  against: ReadonlyArray<Sample>
+): ReadonlyArray<number> => samples.map((sample, round) => sample[figure] / against[round]![figure])
+
+/** Returns the median of the ratios of all rounds. */
 export const ratio = (figure: "rate" | "cpu", samples: ReadonlyArray<Sample>, against: ReadonlyArray<Sample>): number =>
-  median(samples.map((sample, round) => sample[figure] / against[round]![figure]))
+  median(ratios(figure, samples, against))

@@ -124,6 +124,15 @@ export class Server {
     return this.#child.ask({ collect }) as Promise<Usage>
   }
 
+  /** Stops the process without ending it, so that it needs no CPU time. */
+  pause(): void {
+    this.#child.signal("SIGSTOP")
+  }
+
+  resume(): void {
+    this.#child.signal("SIGCONT")
+  }
+
   stop(): Promise<void> {
     return this.#child.stop()
   }

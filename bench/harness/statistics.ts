@@ -6,6 +6,15 @@ export const median = (numbers: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+/** Returns the number below which a part of the numbers is, such as 0.25 for the lower quartile. */
+export const quantile = (numbers: ReadonlyArray<number>, part: number): number => {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const at = (sorted.length - 1) * part
+  const below = Math.floor(at)
+  const above = Math.min(below + 1, sorted.length - 1)
+  return sorted[below]! + (sorted[above]! - sorted[below]!) * (at - below)
+}
+
 const mean = (numbers: ReadonlyArray<number>): number => numbers.reduce((sum, n) => sum + n, 0) / numbers.length
 
 /** Returns the slope of the least-squares line through the points. */

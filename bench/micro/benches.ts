@@ -8,6 +8,7 @@ import { promisify } from "node:util"
 import { BearerToken, Challenge, Dpop, JwtVerifier, OAuth2, SecurityError, TokenVerifier } from "../../src/index.ts"
 import * as Mcp from "../../src/mcp/Mcp.ts"
 import { ReplayStore } from "../../src/stores/ReplayStore.ts"
+import * as Revocations from "../../src/verifier/Revocations.ts"
 import { type DpopClient, makeDpopClient, TestIssuer } from "../../src/testing/index.ts"
 import { audience, serveIssuer } from "../harness/issuer.ts"
 import { minting } from "../harness/tokens.ts"
@@ -85,6 +86,7 @@ const toolCall = (authorization: string) =>
 
 const policy = { issuer: minter.issuer, audience }
 const Verifier = JwtVerifier.layer(policy).pipe(Layer.provide(FetchHttpClient.layer))
+const Revocable = Verifier.pipe(Revocations.enforce, Layer.provide(Revocations.layerMemory()))
 const Uncached = JwtVerifier.layer({ ...policy, cache: false }).pipe(Layer.provide(FetchHttpClient.layer))
 
 const request = (authorization: string) => new Request("http://localhost/items", { headers: { authorization } })
@@ -138,6 +140,8 @@ const program = Effect.gen(function* () {
   const cached = verify(Redacted.make(compact))
   const uncached = yield* Effect.provide(TokenVerifier, yield* Layer.build(Uncached))
   const verified = uncached.verify(Redacted.make(compact))
+  const revocable = yield* Effect.provide(TokenVerifier, yield* Layer.build(Revocable))
+  const checked = revocable.verify(Redacted.make(compact))
   const extracted = Effect.provideService(
     BearerToken.extract,
     HttpServerRequest.HttpServerRequest,
@@ -164,6 +168,7 @@ const program = Effect.gen(function* () {
     bench("an effect that does nothing", () => Effect.runSync(Effect.void))
     bench("BearerToken.extract", () => Effect.runSync(extracted))
     bench("TokenVerifier.verify, cached token", () => Effect.runSync(cached))
+    bench("TokenVerifier.verify, cached token, with revocations", () => Effect.runSync(checked))
     bench("TokenVerifier.verify, without a cache", () => Effect.runPromise(verified))
     bench("Challenge.answer", () => Challenge.answer(refusal, settings))
   })

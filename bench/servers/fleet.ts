@@ -16,6 +16,9 @@ const introspection = {
   accessTokenClaims: { token_type: "Bearer" }
 }
 
+/** A busy machine must not count as an outage of Redis. */
+const timeout = { timeout: "5 seconds" } as const
+
 /** Verifiers of a fleet. Everything that is shared is in Redis. */
 export const verifierOf = ({ kind, redisPort }: Fleet, policy: Parameters<typeof JwtVerifier.layer>[0]) => {
   const Client = NodeRedis.layer({ disableOfflineQueue: true, socket: { host: "127.0.0.1", port: redisPort } })
@@ -25,13 +28,13 @@ export const verifierOf = ({ kind, redisPort }: Fleet, policy: Parameters<typeof
     case "jwt-copy":
       return JwtVerifier.layer(policy).pipe(
         Revocations.enforce,
-        Layer.provide(Revocations.layerRedis()),
+        Layer.provide(Revocations.layerRedis(timeout)),
         Layer.provide(Client)
       )
     case "jwt-lookup":
       return JwtVerifier.layer(policy).pipe(
         Revocations.enforce,
-        Layer.provide(Revocations.layerRedis({ localCopy: false })),
+        Layer.provide(Revocations.layerRedis({ ...timeout, localCopy: false })),
         Layer.provide(Client)
       )
     case "introspection-local":
@@ -39,8 +42,8 @@ export const verifierOf = ({ kind, redisPort }: Fleet, policy: Parameters<typeof
     case "introspection-uncached":
       return TokenIntrospection.layer({ ...introspection, cache: false })
     case "introspection-shared":
-      return SharedIntrospection.layer(introspection).pipe(
-        Layer.provide(Layer.merge(Persistence.layerBackingRedis, ReplayStore.layerRedis())),
+      return SharedIntrospection.layer({ ...introspection, ...timeout }).pipe(
+        Layer.provide(Layer.merge(Persistence.layerBackingRedis, ReplayStore.layerRedis(timeout))),
         Layer.provide(Client)
       )
   }

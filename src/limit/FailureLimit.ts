@@ -18,7 +18,7 @@
  * | accepted, without credentials, or without a required scope | no |
  * | an outage of the authorization server or of a store (503) | no |
  *
- * If the store of the counts is unavailable, failures do not count, and requests are served. The counter
+ * If the store of the counts is unavailable, each process counts the failures that it sees itself. The counter
  * `oauth2_failure_limit_total` has the outcomes `Counted`, `Uncounted` and `Refused`.
  *
  * **Gotchas**
@@ -32,6 +32,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as OpenApi from "effect/http-api/OpenApi"
@@ -80,20 +81,25 @@ export type { Options } from "./options.ts"
  * @since 0.1.0
  */
 export const layerMemory = (options: limits.Options = {}): Layer.Layer<never, ConfigurationError> =>
-  middleware
-    .layer(
-      Effect.gen(function* () {
-        const checked = yield* limits.check(ownProperties(options))
-        const keys = new BoundedKeys(checked.capacity, Duration.toMillis(checked.window))
-        return {
-          options: checked,
-          limiter: yield* RateLimiter.RateLimiter,
-          commands: yield* commands.make("FailureLimit", {}),
-          keyOf: (client: string, now: number) => Effect.succeed(keys.keyOf(client, now))
-        }
-      })
-    )
-    .pipe(Layer.provide(Layer.fresh(RateLimiter.layer.pipe(Layer.provide(Layer.fresh(RateLimiter.layerStoreMemory))))))
+  middleware.layer(
+    Effect.gen(function* () {
+      const checked = yield* limits.check(ownProperties(options))
+      return { options: checked, counters: [yield* localCounter(checked)] }
+    })
+  )
+
+const Local = RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))
+
+/** Counts in the memory of this process, with a bounded number of keys. */
+const localCounter = ({ capacity, window }: limits.CheckedOptions): Effect.Effect<middleware.Counter> =>
+  Effect.map(Effect.scoped(Layer.build(Layer.fresh(Local))), (context) => {
+    const keys = new BoundedKeys(capacity, Duration.toMillis(window))
+    return {
+      limiter: Context.get(context, RateLimiter.RateLimiter),
+      keyOf: (client, now) => Effect.succeed(keys.keyOf(client, now)),
+      run: (command) => command
+    }
+  })
 
 /**
  * Middleware for routes that counts the failures of each client with the `RateLimiter` in the context, for example in
@@ -101,10 +107,10 @@ export const layerMemory = (options: limits.Options = {}): Layer.Layer<never, Co
  *
  * **Details**
  *
- * - The keys are SHA-256 digests of the clients. The store contains no address.
+ * - The keys are `failed:v1:{<digest>}`, with a SHA-256 digest of the client. The store contains no address.
  * - Each failed authentication costs one command. Other requests need no command: each process remembers which clients
  *   are over the limit. A process learns this from the first failure that it sees itself.
- * - `timeout` is the time limit of a command. If the store does not answer, the failure does not count.
+ * - `timeout` is the time limit of a command. If the store does not answer, the failure counts in the process alone.
  *
  * **Gotchas**
  *
@@ -134,12 +140,14 @@ export const layer = (
   middleware.layer(
     Effect.gen(function* () {
       const own = ownProperties(options)
-      return {
-        options: yield* limits.check(own),
+      const checked = yield* limits.check(own)
+      const { run } = yield* commands.make("FailureLimit", own)
+      const shared: middleware.Counter = {
         limiter: yield* RateLimiter.RateLimiter,
-        commands: yield* commands.make("FailureLimit", own),
-        keyOf: (client: string) => hash.of("client", client)
+        keyOf: (client) => hash.of("client", client),
+        run
       }
+      return { options: checked, counters: [shared, yield* localCounter(checked)] }
     })
   )
 

@@ -15,9 +15,18 @@ export const networkOf = (address: string): string => {
   const before = head === "" ? [] : head.split(":")
   const after = tail === undefined || tail === "" ? [] : tail.split(":")
   const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length)
-  const groups = [...before, ...Array.from({ length: zeros }, () => "0"), ...after]
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ""))
-    .join(":")}::/64`
+  const groups = [...before, ...Array.from({ length: zeros }, () => "0"), ...after].map((group) =>
+    group.replace(/^0+(?=.)/, "")
+  )
+  // An IPv4 address may be written in hexadecimal digits, too: `::ffff:c000:201`.
+  if (groups.length === 8 && groups.slice(0, 6).join(":") === "0:0:0:0:0:ffff") {
+    return groups.slice(6).flatMap(bytesOf).join(".")
+  }
+  return `${groups.slice(0, 4).join(":")}::/64`
+}
+
+/** Returns the two bytes of a group. */
+const bytesOf = (group: string): ReadonlyArray<number> => {
+  const number = Number.parseInt(group, 16)
+  return [number >> 8, number & 255]
 }

@@ -15,7 +15,6 @@ import * as counter from "../core/lib/counter.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import { noteOperation } from "../guard/middleware/routeRecorder.ts"
 import { FailedAttempts } from "../guard/scheme/failedAttempts.ts"
-import type { Commands } from "../stores/commands.ts"
 import { networkOf } from "./address.ts"
 import { Blocked } from "./blocked.ts"
 import type { CheckedOptions } from "./options.ts"
@@ -26,13 +25,19 @@ const total = Metric.counter("oauth2_failure_limit_total", {
   incremental: true
 })
 
-/** What counts the failures. */
-export interface Counting {
-  readonly options: CheckedOptions
+/** A limiter, and its keys. */
+export interface Counter {
   readonly limiter: RateLimiter
-  readonly commands: Commands
   /** Returns the key of a client, or `undefined` if its failures cannot be counted now. */
   readonly keyOf: (client: string, now: number) => Effect.Effect<string | undefined>
+  /** Runs a command of the limiter. */
+  readonly run: <A>(command: Effect.Effect<A, unknown>) => Effect.Effect<A, unknown>
+}
+
+/** What counts the failures. The first counter that answers counts a failure. */
+export interface Counting {
+  readonly options: CheckedOptions
+  readonly counters: ReadonlyArray<Counter>
 }
 
 const isInside =
@@ -51,40 +56,44 @@ export const layer = <E, R>(
 ): Layer.Layer<never, ConfigurationError | E, R> =>
   HttpRouter.middleware(
     Effect.gen(function* () {
-      const { commands, keyOf, limiter, options } = yield* make
+      const { counters, options } = yield* make
       const context = yield* Effect.context<never>()
       const blocked = new Blocked(options.capacity)
       const counts = (outcome: string) => counter.make(total, { outcome }, context)
       const [counted, uncounted, refused] = [counts("Counted"), counts("Uncounted"), counts("Refused")]
 
-      const consume = (key: string) =>
-        limiter.consume({ key: `failed:v1:${key}`, limit: options.limit, window: options.window }).pipe(
+      const consume = (limiter: RateLimiter, key: string) =>
+        limiter.consume({ key: `failed:v1:{${key}}`, limit: options.limit, window: options.window }).pipe(
           Effect.map(({ remaining, resetAfter }) => (remaining > 0 ? undefined : resetAfter)),
           Effect.catch((error) =>
             error.reason._tag === "RateLimitExceeded" ? Effect.succeed(error.reason.retryAfter) : Effect.fail(error)
           )
         )
 
+      const notCounted = Effect.sync(() => {
+        uncounted.count++
+      })
+
+      const countedBy = ({ keyOf, limiter, run }: Counter, client: string, orElse: Effect.Effect<void>) =>
+        Effect.clockWith((clock) =>
+          Effect.flatMap(keyOf(client, clock.currentTimeMillisUnsafe()), (key) =>
+            key === undefined
+              ? orElse
+              : Effect.matchEffect(run(consume(limiter, key)), {
+                  onFailure: () => orElse,
+                  onSuccess: (blockedFor) =>
+                    Effect.sync(() => {
+                      counted.count++
+                      if (blockedFor === undefined) return
+                      blocked.add(client, clock.currentTimeMillisUnsafe() + Duration.toMillis(blockedFor))
+                    })
+                })
+          )
+        )
+
       /** Counts a failure. A store that does not answer must not make the API unavailable. */
       const failed = (client: string): Effect.Effect<void> =>
-        Effect.clockWith((clock) =>
-          Effect.flatMap(keyOf(client, clock.currentTimeMillisUnsafe()), (key) => {
-            if (key === undefined) {
-              uncounted.count++
-              return Effect.void
-            }
-            return Effect.match(commands.run(consume(key)), {
-              onFailure: () => {
-                uncounted.count++
-              },
-              onSuccess: (blockedFor) => {
-                counted.count++
-                if (blockedFor === undefined) return
-                blocked.add(client, clock.currentTimeMillisUnsafe() + Duration.toMillis(blockedFor))
-              }
-            })
-          })
-        )
+        counters.reduceRight<Effect.Effect<void>>((orElse, by) => countedBy(by, client, orElse), notCounted)
 
       return (handler) => {
         noteOperation({ responses: { "429": response } })

@@ -20,8 +20,8 @@ const sizes = Metric.gauge("oauth2_revocations", { description: "Revocations in 
 /** Most entries that one read of the list writes again after the server has lost them. */
 const maxRestored = 1000
 
-/** Pause before the next subscription after a failed one. */
-const resubscribeAfter = "1 second"
+/** Pause before the next subscription or read after a failed one. */
+const retryAfter = Duration.seconds(1)
 
 export interface Copy {
   /** Returns `true` if the copy is not older than `maxAge`. `now` is in milliseconds. */
@@ -101,12 +101,25 @@ export const make = Effect.fnUntraced(function* (
 
   if (backend.notifications !== undefined) {
     yield* Effect.forkScoped(
-      Effect.retry(Effect.sandbox(subscribe(backend.notifications)), Schedule.spaced(resubscribeAfter))
+      Effect.retry(Effect.sandbox(subscribe(backend.notifications)), Schedule.spaced(retryAfter))
     )
   }
-  yield* Effect.ignore(poll)
   const interval = Duration.millis(Math.max(1, Math.floor(maxAge / 4)))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(interval), Effect.ignore(poll))))
+  // After a failure, requests may get 503 already, and must not wait for a long interval to end.
+  const afterFailure = Duration.min(interval, retryAfter)
+  const pollAndPause = Effect.match(poll, { onFailure: () => afterFailure, onSuccess: () => interval })
+  let pause = yield* pollAndPause
+  yield* Effect.forkScoped(
+    Effect.forever(
+      Effect.flatMap(
+        Effect.suspend(() => Effect.andThen(Effect.sleep(pause), pollAndPause)),
+        (next) =>
+          Effect.sync(() => {
+            pause = next
+          })
+      )
+    )
+  )
 
   return {
     // The comparison is false if the clock was set back, and before the first read.

@@ -19,7 +19,8 @@
  * | a token expires | every process checks `exp` again each time it reads the response |
  * | the store is unavailable | the authorization server is asked |
  * | `TokenVerifier.invalidate` | removes the response. With `Revocations.enforce`, all processes ask again |
- * | verifiers with another issuer, audience or endpoint | share no responses |
+ * | verifiers with another issuer, audience, endpoint or client ID | share no responses |
+ * | a response contains the token | the response stays in the process |
  *
  * The store contains the responses, which name users and scopes, but no tokens. Code that can write to the store can
  * make your APIs accept any token with a known text.
@@ -136,6 +137,8 @@ export const layer = (
           issuer,
           typeof audience === "string" ? [audience] : audience,
           endpoint ?? "discovered",
+          // The server may respond differently to different clients (RFC 7662 §2.2).
+          own.clientId ?? "",
           own.signedResponses === true
         ]),
         freshFor,

@@ -140,8 +140,22 @@ describe("FailureLimit.layerMemory", () => {
       const { send } = yield* appOf(FailureLimit.layerMemory({ limit: 1 }))
       yield* statuses(send, "2001:db8:1:2::1", "x")
       yield* statuses(send, "192.0.2.1", "x")
-      const blocked = ["2001:DB8:0001:2:ffff:0:0:9", "2001:db8:1:2:0:0:0:1%eth0", "::ffff:192.0.2.1"]
-      const free = ["2001:db8:1:3::1", "2001:db8:1::2", "::1", "192.0.2.10", "::ffff:192.0.2.2"]
+      const blocked = [
+        "2001:DB8:0001:2:ffff:0:0:9",
+        "2001:db8:1:2:0:0:0:1%eth0",
+        "::ffff:192.0.2.1",
+        "::FFFF:C000:201",
+        "0:0:0:0:0:ffff:c000:0201"
+      ]
+      const free = [
+        "2001:db8:1:3::1",
+        "2001:db8:1::2",
+        "::1",
+        "192.0.2.10",
+        "::ffff:192.0.2.2",
+        "::ffff:c000:202",
+        "::c000:201"
+      ]
       for (const address of blocked) assert.strictEqual((yield* send(address, "good"))[0], 429, address)
       for (const address of free) assert.strictEqual((yield* send(address, "good"))[0], 204, address)
     }))
@@ -258,26 +272,33 @@ describe("FailureLimit.layer", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live.skipIf(redisServer.missing)("serves requests within the timeout while Redis is frozen or gone", () =>
+  it.live.skipIf(redisServer.missing)("counts in each process within the timeout while Redis is frozen or gone", () =>
     Effect.gen(function* () {
       const server = yield* redisServer.RedisServer.make
-      const { send } = yield* appOf(
-        FailureLimit.layer({ limit: 2, timeout: "100 millis" }).pipe(
-          Layer.provide(RateLimiter.layer),
-          Layer.provide(RateLimiter.layerStoreRedis()),
-          Layer.provide(redisServer.layerClient(server.port))
-        )
+      const shared = FailureLimit.layer({ limit: 2, timeout: "100 millis" }).pipe(
+        Layer.provide(RateLimiter.layer),
+        Layer.provide(RateLimiter.layerStoreRedis()),
+        Layer.provide(redisServer.layerClient(server.port))
       )
-      assert.deepStrictEqual(yield* statuses(send, "192.0.2.1", "x", "good"), [401, 204])
+      const [first, second] = [yield* appOf(Layer.fresh(shared)), yield* appOf(Layer.fresh(shared))]
+      assert.deepStrictEqual(yield* statuses(first.send, "192.0.2.1", "x", "good"), [401, 204])
       yield* server.freeze
-      const [time] = yield* Effect.timed(statuses(send, "192.0.2.2", "x", "x", "x", "good"))
+      const [time, frozen] = yield* Effect.timed(statuses(first.send, "192.0.2.2", "x", "good", "x", "x", "good"))
+      assert.deepStrictEqual(frozen, [401, 204, 401, 429, 429])
       // One time limit, because the commands of the next second fail at once.
       assert.isBelow(Duration.toMillis(time), 900)
       yield* server.thaw
       yield* server.kill
-      assert.deepStrictEqual(yield* statuses(send, "192.0.2.3", "x", "x", "x", "good"), [401, 401, 401, 204])
+      assert.deepStrictEqual(yield* statuses(first.send, "192.0.2.3", "x", "x", "good"), [401, 401, 429])
+      assert.deepStrictEqual(yield* statuses(second.send, "192.0.2.3", "x", "good"), [401, 204])
       yield* server.start
-      const recovered = yield* Effect.repeat(statuses(send, "192.0.2.4", "x", "good"), {
+      // Both processes count for each other again. Each attempt has an address of its own.
+      let attempt = 0
+      const across = Effect.suspend(() => {
+        const address = `198.51.100.${attempt++ % 256}`
+        return Effect.andThen(statuses(first.send, address, "x"), statuses(second.send, address, "x", "good"))
+      })
+      const recovered = yield* Effect.repeat(across, {
         until: ([, status]) => status === 429,
         schedule: Schedule.spaced("50 millis")
       }).pipe(Effect.timeout("8 seconds"))
@@ -285,7 +306,7 @@ describe("FailureLimit.layer", () => {
     }).pipe(Effect.scoped)
   )
 
-  test("serves requests while the store is unavailable", () =>
+  test("counts in the process while the store is unavailable, with a bounded number of clients", () =>
     Effect.gen(function* () {
       let isFailing = true
       const Failing = Layer.effect(
@@ -302,11 +323,17 @@ describe("FailureLimit.layer", () => {
               : store.fixedWindow(options)
         }))
       ).pipe(Layer.provide(RateLimiter.layerStoreMemory))
-      const { send } = yield* appOf(limit.pipe(Layer.provide(Failing)))
-      assert.deepStrictEqual(yield* statuses(send, "192.0.2.1", "x", "x", "x", "good"), [401, 401, 401, 204])
-      assert.deepStrictEqual(yield* outcomes, { Counted: 0, Uncounted: 3, Refused: 0 })
+      const { send } = yield* appOf(
+        FailureLimit.layer({ limit: 2, capacity: 1 }).pipe(Layer.provide(RateLimiter.layer), Layer.provide(Failing))
+      )
+      assert.deepStrictEqual(
+        yield* statuses(send, "192.0.2.1", "x", "good", "x", "x", "good"),
+        [401, 204, 401, 429, 429]
+      )
+      assert.deepStrictEqual(yield* statuses(send, "192.0.2.2", "x", "x", "x", "good"), [401, 401, 401, 204])
+      assert.deepStrictEqual(yield* outcomes, { Counted: 2, Uncounted: 3, Refused: 2 })
       isFailing = false
-      assert.deepStrictEqual(yield* statuses(send, "192.0.2.1", "x", "x", "good"), [401, 401, 429])
+      assert.deepStrictEqual(yield* statuses(send, "192.0.2.2", "x", "x", "good"), [401, 401, 429])
     }))
 })
 

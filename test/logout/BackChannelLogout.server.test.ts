@@ -14,6 +14,8 @@ import type { AddressInfo } from "node:net"
 import { Provider } from "oidc-provider"
 import * as MemoryAdapter from "../../scratchpad/items-api/authorization-server/MemoryAdapter.ts"
 import { authorizationServer } from "../support/authorizationServer.ts"
+import { eventually } from "../support/eventually.ts"
+import { layerClient, missing, RedisServer } from "../support/redisServer.ts"
 
 const audience = "https://api.example.com"
 
@@ -113,10 +115,13 @@ const start = async (register: (issuer: string) => Promise<ReadonlyArray<Registr
 
 const auth = OAuth2.authorizationCode("OAuth2", { ...authorizationServer, scopes: {} })
 
-const stores = Layer.merge(Revocations.layerMemory(), ReplayStore.layerMemory())
+const memory = Layer.merge(Revocations.layerMemory(), ReplayStore.layerMemory())
 
 /** Serves the API and its two logout routes. Returns the address. */
-const serveApp = Effect.fnUntraced(function* (issuer: string) {
+const serveApp = Effect.fnUntraced(function* (
+  issuer: string,
+  stores: Layer.Layer<Revocations.Revocations | ReplayStore, unknown> = memory
+) {
   const Verifier = JwtVerifier.layer({ issuer, audience }).pipe(Revocations.enforce)
   const Routes = Layer.mergeAll(
     HttpRouter.add("GET", "/items", HttpServerResponse.empty()).pipe(
@@ -172,5 +177,45 @@ it.live("a logout at oidc-provider ends a session, or all tokens of a subject", 
     assert.deepStrictEqual(yield* statuses, [401, 204, 401])
     // A session that no request has used.
     yield* Effect.promise(() => provider.logOut("with-session", "carol", "session-9"))
+  }).pipe(Effect.scoped)
+)
+
+it.live.skipIf(missing)("a logout at oidc-provider reaches one process, and all processes refuse the session", () =>
+  Effect.gen(function* () {
+    const run = Effect.runPromiseWith(yield* Effect.context<Scope.Scope>())
+    const redis = yield* RedisServer.make
+    const timeout = { timeout: "5 seconds" } as const
+    const stores = Layer.fresh(
+      Layer.merge(
+        Revocations.layerRedis({ ...timeout, localCopy: { maxAge: "1 second" } }),
+        ReplayStore.layerRedis(timeout)
+      )
+    ).pipe(Layer.provide(layerClient(redis.port)))
+    const apps: Array<string> = []
+    const provider = yield* Effect.acquireRelease(
+      Effect.promise(() =>
+        start(async (issuer) => {
+          for (let i = 0; i < 3; i++) apps.push(await run(serveApp(issuer, stores)))
+          return [{ clientId: "with-session", logoutUri: `${apps[0]}/logout/session` }]
+        })
+      ),
+      ({ close }) => Effect.promise(close)
+    )
+    const token = yield* Effect.promise(() => provider.grant("with-session", "alice", "session-1"))
+    const other = yield* Effect.promise(() => provider.grant("with-session", "alice", "session-2"))
+    const statusOf = (app: string, token: string) =>
+      Effect.promise(async () => {
+        const response = await fetch(`${app}/items`, { headers: { authorization: `Bearer ${token}` } })
+        return response.status
+      })
+    for (const app of apps) {
+      assert.strictEqual(yield* statusOf(app, token), 204)
+      assert.strictEqual(yield* statusOf(app, other), 204)
+    }
+    yield* Effect.promise(() => provider.logOut("with-session", "alice", "session-1"))
+    for (const app of apps) {
+      yield* eventually(statusOf(app, token), (status) => status === 401)
+      assert.strictEqual(yield* statusOf(app, other), 204)
+    }
   }).pipe(Effect.scoped)
 )

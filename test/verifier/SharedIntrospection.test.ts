@@ -189,7 +189,24 @@ describe("SharedIntrospection", () => {
     )
   )
 
-  it.effect("shares no response with a verifier of another audience or endpoint", () =>
+  it.effect("shares no response that contains the token", () =>
+    Effect.gen(function* () {
+      const { client, introspectedTokens } = introspection.serverResponding((token) => ({
+        body: { ...introspection.good.body, jti: token === "echo-4711" ? token : "another" }
+      }))
+      const shared = yield* memory
+      const endpoint = `${introspection.issuer}/introspect`
+      for (const text of ["echo-4711", "quiet-4711"]) {
+        for (let i = 0; i < 2; i++) {
+          const verifier = yield* Effect.provide(process(shared, { endpoint }), client)
+          assert.strictEqual((yield* withTime(verifier.verify(Redacted.make(text)))).subject, "demo")
+        }
+      }
+      assert.deepStrictEqual(introspectedTokens, ["echo-4711", "echo-4711", "quiet-4711"])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("shares no response with a verifier of another audience, endpoint or client", () =>
     provided(
       Effect.gen(function* () {
         const shared = yield* memory
@@ -198,7 +215,8 @@ describe("SharedIntrospection", () => {
         yield* Effect.flatMap(process(shared), ({ verify }) => verify(token))
         yield* Effect.flatMap(process(shared, { audience: "https://b.test" }), ({ verify }) => verify(token))
         yield* Effect.flatMap(process(shared, { endpoint: introspectionEndpoint }), ({ verify }) => verify(token))
-        assert.strictEqual(yield* count, 3)
+        yield* Effect.flatMap(process(shared, { clientId: "another" }), ({ verify }) => verify(token))
+        assert.strictEqual(yield* count, 4)
       })
     )
   )
@@ -295,33 +313,70 @@ describe("SharedIntrospection", () => {
       })
     )
   )
-
-  it.live("makes all processes ask again after TokenVerifier.invalidate, with Revocations", () =>
-    provided(
-      Effect.gen(function* () {
-        const shared = yield* memory
-        const revocations = yield* Layer.build(Revocations.layerMemory())
-        const start = Effect.map(
-          Layer.build(
-            Layer.fresh(layer()).pipe(
-              Revocations.enforce,
-              Layer.provide(Layer.merge(Layer.succeedContext(shared), Layer.succeedContext(revocations)))
-            )
-          ),
-          (context) => Context.get(context, TokenVerifier)
-        )
-        const [first, second] = [yield* start, yield* start]
-        const text = yield* mint
-        const token = Redacted.make(text)
-        for (const { verify } of [first, second]) yield* verify(token)
-        assert.strictEqual(yield* count, 1)
-        yield* TestIssuer.use(({ revoke }) => revoke(text))
-        yield* first.invalidate(token)
-        for (const { verify } of [first, second]) {
-          const exit = yield* eventually(Effect.exit(verify(token)), Exit.isFailure)
-          assert.strictEqual((yield* Effect.flip(exit))._tag, "InvalidToken")
-        }
-      })
-    )
-  )
 })
+
+const timeout = { timeout: "5 seconds" } as const
+const revocationOptions = { ...timeout, localCopy: { maxAge: "1 second" } } as const
+
+/** The stores that processes share, and a layer that gives each process revocations of its own. */
+interface FleetStores {
+  readonly shared: Context.Context<Stores>
+  readonly revocations: Layer.Layer<Revocations.Revocations>
+}
+
+const fleetsBy: Readonly<Record<string, Effect.Effect<FleetStores, unknown, Scope.Scope>>> = {
+  memory: Effect.gen(function* () {
+    const revocations = yield* Layer.build(Revocations.layerMemory())
+    return { shared: yield* memory, revocations: Layer.succeedContext(revocations) }
+  }),
+  Redis: Effect.gen(function* () {
+    const client = Layer.succeedContext(yield* Layer.build(layerClient((yield* RedisServer.make).port)))
+    const shared = Layer.merge(Persistence.layerBackingRedis, ReplayStore.layerRedis(timeout))
+    return {
+      shared: yield* Layer.build(Layer.provide(shared, client)),
+      revocations: Layer.orDie(Layer.fresh(Revocations.layerRedis(revocationOptions)).pipe(Layer.provide(client)))
+    }
+  }),
+  SQLite: Effect.gen(function* () {
+    const client = Layer.succeedContext(yield* Layer.build(nodeSqlite.layer(yield* nodeSqlite.file)))
+    const shared = Layer.merge(Persistence.layerBackingSql, ReplayStore.layerSql(timeout))
+    return {
+      shared: yield* Layer.build(Layer.provide(shared, client)),
+      revocations: Layer.orDie(Layer.fresh(Revocations.layerSql(revocationOptions)).pipe(Layer.provide(client)))
+    }
+  })
+}
+
+for (const [name, stores] of Object.entries(fleetsBy)) {
+  it.live.skipIf(missing && name === "Redis")(
+    `all processes ask again after TokenVerifier.invalidate, with Revocations in ${name}`,
+    () =>
+      provided(
+        Effect.gen(function* () {
+          const { revocations, shared } = yield* stores
+          const start = Effect.map(
+            Layer.build(
+              Layer.fresh(layer()).pipe(
+                Revocations.enforce,
+                Layer.provide(Layer.merge(Layer.succeedContext(shared), revocations))
+              )
+            ),
+            (context) => Context.get(context, TokenVerifier)
+          )
+          const [first, second] = [yield* start, yield* start]
+          const text = yield* mint
+          const token = Redacted.make(text)
+          for (const { verify } of [first, second]) yield* verify(token)
+          yield* TestIssuer.use(({ revoke }) => revoke(text))
+          // Both processes still use the response.
+          for (const { verify } of [first, second]) yield* verify(token)
+          assert.strictEqual(yield* count, 1)
+          yield* first.invalidate(token)
+          for (const { verify } of [first, second]) {
+            const exit = yield* eventually(Effect.exit(verify(token)), Exit.isFailure)
+            assert.strictEqual((yield* Effect.flip(exit))._tag, "InvalidToken")
+          }
+        })
+      )
+  )
+}

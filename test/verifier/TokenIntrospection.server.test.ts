@@ -1,7 +1,11 @@
 /** Tests of `TokenIntrospection` with a real authorization server (the package `oidc-provider`), over a socket. */
 import { assert, describe, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Exit, Layer, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
+import * as Persistence from "effect/persistence/Persistence"
+import { ReplayStore } from "effect-oauth2/ReplayStore"
+import * as Revocations from "effect-oauth2/Revocations"
+import * as SharedIntrospection from "effect-oauth2/SharedIntrospection"
 import { SecurityError, TokenIntrospection, TokenVerifier } from "effect-oauth2"
 import * as Jose from "jose"
 import { once } from "node:events"
@@ -9,6 +13,8 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { Provider } from "oidc-provider"
 import * as MemoryAdapter from "../../scratchpad/items-api/authorization-server/MemoryAdapter.ts"
+import { eventually } from "../support/eventually.ts"
+import { layerClient, missing, monitor, RedisServer } from "../support/redisServer.ts"
 
 const audience = "https://api.example.com"
 
@@ -26,6 +32,8 @@ interface Server {
   readonly ownToken: (scope: string) => Promise<string>
   /** Revokes a token (RFC 7009), over HTTP. */
   readonly revoke: (token: string) => Promise<void>
+  /** Returns the number of introspection requests so far. */
+  readonly introspections: () => number
   readonly close: () => Promise<void>
 }
 
@@ -68,7 +76,12 @@ const start = async (): Promise<Server> => {
       }
     }
   })
-  server.on("request", provider.callback())
+  let introspections = 0
+  const handle = provider.callback()
+  server.on("request", (request, response) => {
+    if (request.url === "/token/introspection") introspections++
+    void handle(request, response)
+  })
 
   const post = async (path: string, form: Record<string, string>) => {
     const { clientId, clientSecret } = clients.app
@@ -101,6 +114,7 @@ const start = async (): Promise<Server> => {
     revoke: async (token) => {
       await post("/token/revocation", { token })
     },
+    introspections: () => introspections,
     close: async () => {
       if (!server.listening) return
       server.close()
@@ -219,6 +233,52 @@ describe("TokenIntrospection, with a real authorization server", () => {
         assert.instanceOf(error, SecurityError.AuthorizationServerUnavailable)
         assert.strictEqual(error.reason, "Unreachable")
       }).pipe(Effect.provide(Layer.fresh(AuthorizationServer.layer)))
+    )
+
+    it.effect.skipIf(missing)(
+      "two processes share an introspection over Redis, and both refuse after a revocation",
+      () =>
+        Effect.gen(function* () {
+          const { introspections, issuer, revoke } = yield* AuthorizationServer
+          const { access } = yield* grant("items:read")
+          const token = Redacted.make(access)
+          const redis = yield* RedisServer.make
+          const recorded = yield* monitor(redis)
+          const timeout = { timeout: "5 seconds" } as const
+          const start = Effect.map(
+            Layer.build(
+              Layer.fresh(
+                SharedIntrospection.layer({ issuer, audience, ...clients.api, ...timeout }).pipe(
+                  Revocations.enforce,
+                  Layer.provide(
+                    Layer.mergeAll(
+                      Persistence.layerBackingRedis,
+                      ReplayStore.layerRedis(timeout),
+                      Revocations.layerRedis({ ...timeout, localCopy: { maxAge: "1 second" } })
+                    )
+                  ),
+                  Layer.provide(layerClient(redis.port)),
+                  Layer.provide(FetchHttpClient.layer)
+                )
+              )
+            ),
+            (context) => Context.get(context, TokenVerifier)
+          )
+          const [first, second] = [yield* start, yield* start]
+          const before = introspections()
+          for (const process of [first, second, first]) {
+            assert.strictEqual((yield* process.verify(token)).subject, "alice")
+          }
+          assert.strictEqual(introspections() - before, 1)
+          // The server revokes the token, and one process learns of this.
+          yield* Effect.promise(() => revoke(access))
+          yield* first.invalidate(token)
+          for (const process of [first, second]) {
+            const exit = yield* eventually(Effect.exit(process.verify(token)), Exit.isFailure)
+            assert.strictEqual((yield* Effect.flip(exit))._tag, "InvalidToken")
+          }
+          assert.notInclude(yield* recorded, access)
+        }).pipe(Effect.scoped)
     )
   })
 })

@@ -34,7 +34,7 @@ export interface Sharing {
   readonly commands: Commands
   /** Returns `true` for the first process that asks about a token. */
   readonly addOnce: (key: string, timeToLive: Duration.Duration) => Effect.Effect<boolean, StoreUnavailable>
-  /** Identifies the issuer, the audience, the endpoint and the format. Other verifiers use no response of this one. */
+  /** Identifies the issuer, the audience, the endpoint, the client and the format. Others use no response of this verifier. */
   readonly verifier: string
   /** How long a response is used, in milliseconds. */
   readonly freshFor: number
@@ -109,6 +109,8 @@ export const make = ({ addOnce, commands, context, freshFor, store, verifier }: 
         const left = Math.min(validUntil, expiresAt) - clock.currentTimeMillisUnsafe()
         if (!(left >= 1)) return Effect.void
         const value = { askedAt, response: JSON.stringify(response) }
+        // Some servers repeat the token in the response, for example as its jti. The store must contain no token.
+        if (value.response.includes(token)) return Effect.void
         return Effect.flatMap(keyOf(verifier, token), (key) =>
           Effect.ignore(commands.run(store.set(key, value, Duration.millis(left))))
         )
