@@ -71,8 +71,12 @@ export interface Options<R> extends Registration, Pick<Renewal, "defaultLifetime
   readonly ports?: readonly [number, ...ReadonlyArray<number>]
   /** Path of the redirect URI. Default: `"/callback"`. */
   readonly path?: string
-  /** Host of the redirect URI. Some servers accept only `localhost`. Default: `"127.0.0.1"`. */
-  readonly redirectHost?: "127.0.0.1" | "localhost"
+  /**
+   * Host of the redirect URI. Some servers accept only `localhost`.
+   *
+   * Default: the address that `listen` returns, `"127.0.0.1"` or `"[::1]"`.
+   */
+  readonly redirectHost?: "127.0.0.1" | "[::1]" | "localhost"
   /** Shows the URL to the user. It always runs, because the browser may not open. */
   readonly show: (url: string) => Effect.Effect<void>
   /** Opens the URL in the browser. A failure is ignored. Default: the user opens it. */
@@ -138,7 +142,7 @@ export const signIn = <R>(
     const options = ownProperties(given)
     const endpoint = yield* tokenEndpoint.make(options)
     const { defaultLifetime } = yield* lifetimesOf(options)
-    const { clientId, issuer, path = "/callback", ports = [0], redirectHost = "127.0.0.1", scopes = [] } = options
+    const { clientId, issuer, path = "/callback", ports = [0], scopes = [] } = options
     const timeLimit = toMillis(options.timeLimit ?? "3 minutes")
     if (!(timeLimit > 0 && Number.isFinite(timeLimit))) {
       return yield* refuseOption("timeLimit", 'must be a finite duration, such as "3 minutes"')
@@ -158,9 +162,11 @@ export const signIn = <R>(
       )
       .pipe(Effect.catch(() => failed("NoPort")))
     const { address } = server
-    if (NetAddress.isUnixPathAddress(address) || !isLoopback(NetAddress.formatUrlHost(address.address))) {
+    const host = NetAddress.isUnixPathAddress(address) ? "" : NetAddress.formatUrlHost(address.address)
+    if (NetAddress.isUnixPathAddress(address) || !isLoopback(host)) {
       return yield* refuseOption("listen", "must listen on 127.0.0.1, because other machines must not reach the port")
     }
+    const { redirectHost = host === "[::1]" ? "[::1]" : "127.0.0.1" } = options
     const redirectUri = `http://${redirectHost}:${address.port}${path}`
 
     const [state, nonce, verifier] = [
