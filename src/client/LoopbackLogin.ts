@@ -22,6 +22,7 @@
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { TracerDisabledWhen } from "effect/http/HttpMiddleware"
 import type * as HttpServer from "effect/http/HttpServer"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -189,7 +190,7 @@ export const signIn = <R>(
     for (const [name, value] of Object.entries(query)) authorizationUrl.searchParams.set(name, value)
 
     const received = yield* Deferred.make<URLSearchParams>()
-    yield* server.serve(
+    const serve = server.serve(
       Effect.flatMap(HttpServerRequest, ({ method, url }) => {
         const target = URL.parse(url, "http://localhost")
         const parameters = target?.searchParams
@@ -199,6 +200,8 @@ export const signIn = <R>(
         return Effect.map(Deferred.succeed(received, parameters), (isFirst) => (isFirst ? done : unknown))
       })
     )
+    // The URL of the redirect has the code, and the span of a request has the URL.
+    yield* Effect.provideService(serve, TracerDisabledWhen, () => true)
     yield* options.show(authorizationUrl.href)
     if (options.open !== undefined) yield* Effect.forkScoped(Effect.ignore(options.open(authorizationUrl.href)))
     const parameters = yield* Effect.timeoutOrElse(Deferred.await(received), {

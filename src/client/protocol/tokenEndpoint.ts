@@ -103,6 +103,7 @@ export const make = Effect.fnUntraced(function* (given: Registration, { adapt, m
     known === undefined
       ? readMetadata(reader, issuerUrl, issuer, httpHosts).pipe(
           Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new Failure("Timeout")) }),
+          Effect.provideService(HttpClient.TracerPropagationEnabled, false),
           Effect.mapError(({ reason }) => unavailable(reason === "Unspecified" ? "BadResponse" : reason)),
           Effect.tap((metadata) =>
             Effect.sync(() => {
