@@ -42,7 +42,7 @@ describe("the compiler names", () => {
     const Handlers = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.void))
     const routes = HttpApiBuilder.layer(Api).pipe(Layer.provide(Handlers))
     expect<Extract<Layer.Services<typeof routes>, OAuth2.Authentication<"OAuth2">>>().type.toBeAssignableTo<
-      OAuth2.Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))">
+      OAuth2.Missing<"the layer of the scheme `OAuth2`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client">
     >()
   })
 
