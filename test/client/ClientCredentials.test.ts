@@ -185,6 +185,45 @@ describe("a source of client credentials", () => {
       assert.notInclude(text, "the secret of worker")
     }))
 
+  const refusals: ReadonlyArray<readonly [answer: object, expected: object]> = [
+    [{ error: "invalid_client" }, { _tag: "TokenRefused", error: "invalid_client" }],
+    [{ error: "unauthorized_client" }, { _tag: "TokenRefused", error: "unauthorized_client" }],
+    [{ error: "unsupported_grant_type" }, { _tag: "TokenRefused", error: "unsupported_grant_type" }],
+    [{ error: "invalid_scope" }, { _tag: "TokenRefused", error: "invalid_scope" }],
+    [{ error: "invalid_target" }, { _tag: "TokenRefused", error: "invalid_target" }],
+    [{ error: "invalid_grant" }, { _tag: "ReauthenticationRequired", error: "invalid_grant" }],
+    [{ error: "interaction_required" }, { _tag: "ReauthenticationRequired", error: "interaction_required" }],
+    [{ error: "temporarily_unavailable" }, { _tag: "TokenUnavailable", reason: "ServerError" }],
+    [{ error: "server_error" }, { _tag: "TokenUnavailable", reason: "ServerError" }],
+    [{ message: "no code" }, { _tag: "TokenUnavailable", reason: "BadResponse" }]
+  ]
+  for (const [answer, expected] of refusals) {
+    test(`tells a refusal from an outage: ${JSON.stringify(answer)}`, () =>
+      Effect.gen(function* () {
+        const { respond } = yield* TestIssuer
+        const { get } = yield* make()
+        yield* respond("token", { status: 400, body: JSON.stringify(answer) })
+        assert.deepInclude(yield* Effect.flip(get()), expected)
+      }))
+  }
+
+  const statuses: ReadonlyArray<readonly [status: number, challenge: string | undefined, expected: object]> = [
+    [401, 'Basic realm="issuer"', { _tag: "TokenRefused", error: "invalid_client" }],
+    [502, undefined, { _tag: "TokenUnavailable", reason: "ServerError" }],
+    [429, undefined, { _tag: "TokenUnavailable", reason: "ServerError" }],
+    [404, undefined, { _tag: "TokenUnavailable", reason: "BadResponse" }]
+  ]
+  for (const [status, challenge, expected] of statuses) {
+    test(`reads the status if a page comes instead of a message: ${status}`, () =>
+      Effect.gen(function* () {
+        const { respond } = yield* TestIssuer
+        const { get } = yield* make()
+        const headers = challenge === undefined ? {} : { "www-authenticate": challenge }
+        yield* respond("token", { status, body: "<html>", headers })
+        assert.deepInclude(yield* Effect.flip(get()), expected)
+      }))
+  }
+
   test("gives the token to the others when one request is interrupted", () =>
     Effect.gen(function* () {
       const { respond } = yield* TestIssuer

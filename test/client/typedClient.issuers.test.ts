@@ -26,6 +26,11 @@ const Api = HttpApi.make("api").add(
     .add(HttpApiEndpoint.get("mine", "/mine", { success: Schema.String }).middleware(users.require("write")))
     .middleware(users.require("read"))
     .add(HttpApiEndpoint.get("theirs", "/theirs", { success: Schema.String }).middleware(partners.require("read")))
+    .add(
+      HttpApiEndpoint.get("both", "/both", { success: Schema.String }).middleware(
+        OAuth2.either(partners.require("write"), users.require("write"))
+      )
+    )
 )
 const Procedures = RpcGroup.make(
   Rpc.make("Mine", { success: Schema.String }).middleware(users.require("read").rpc),
@@ -38,7 +43,10 @@ const world = Effect.gen(function* () {
   const verifierOf = (issuer: string, context: typeof own) =>
     JwtVerifier.layer({ issuer, audience: "https://api.test" }).pipe(Layer.provide(Layer.succeedContext(context)))
   const Items = HttpApiBuilder.group(Api, "items", (handlers) =>
-    handlers.handle("mine", () => who).handle("theirs", () => who)
+    handlers
+      .handle("mine", () => who)
+      .handle("theirs", () => who)
+      .handle("both", () => who)
   )
   const context = yield* Layer.build(
     HttpRouter.serve(
@@ -87,7 +95,9 @@ describe("a typed client of two schemes", () => {
       )
       assert.strictEqual(yield* items.mine(), "https://users.test read write")
       assert.strictEqual(yield* items.theirs(), "https://partners.test read")
-      assert.deepStrictEqual(yield* asked, { users: ["read write"], partners: ["read"] })
+      // Of either, the layer of the first scheme sends the token.
+      assert.strictEqual(yield* items.both(), "https://partners.test write")
+      assert.deepStrictEqual(yield* asked, { users: ["read write"], partners: ["read", "write"] })
     })
   )
 

@@ -93,7 +93,7 @@ describe("the metadata of a TestIssuer", () => {
       const metadata = yield* metadataOf
       for (const place of ["openid-configuration", "oauth-authorization-server"]) {
         const response = yield* HttpClient.get(`${issuer}/.well-known/${place}`)
-        assert.deepStrictEqual(yield* response.json, metadata)
+        assert.deepStrictEqual<unknown>(yield* response.json, metadata)
       }
       const named = Object.entries(metadata).filter(([name]) => /_endpoint$|_uri$/.test(name))
       assert.isAtLeast(named.length, 7)
@@ -244,6 +244,7 @@ describe("front-channel logout at a TestIssuer", () => {
         const { id_token = "" } = yield* tokens
         // The user is signed in at a second client, too.
         yield* authorize({ client_id: "other" })
+        yield* authorize({ client_id: "idle", login_hint: "bob" })
         const query = new URLSearchParams({
           id_token_hint: id_token,
           post_logout_redirect_uri: "https://app.test/bye",

@@ -31,7 +31,7 @@ describe("a program with every piece", () => {
 
 describe("the compiler names", () => {
   test("the layer of the scheme", () => {
-    // @ts-expect-error Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))"> & Authentication<"OAuth2">' is not assignable to type 'never'
+    // @ts-expect-error Missing<"the layer of the scheme `OAuth2`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client"> & Authentication<"OAuth2">' is not assignable to type 'never'
     run(Layer.launch(HttpRouter.serve(Me).pipe(whole)))
   })
 

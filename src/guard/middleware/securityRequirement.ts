@@ -164,7 +164,7 @@ export interface RpcRequires<in out Name extends string, Provides, E, R>
 export interface RpcRequirement<Name extends string, Provides, E = never, R = never>
   extends
     Context.Key<
-      Name extends string ? Missing<KeySentence<Name>> & RpcRequires<Name, Provides, E, R> : never,
+      Name extends string ? Missing<SchemeSentence<Name>> & RpcRequires<Name, Provides, E, R> : never,
       RpcMiddleware.RpcMiddleware<Provides, SecurityError | E, R>
     >,
     // A client of OAuth2.either would need a layer of both schemes in one, so the compiler does not ask for it.
@@ -203,11 +203,8 @@ export type NeedsAuthentication<Name extends string> = Name extends string
   ? Missing<SchemeSentence<Name>> & Authentication<Name>
   : never
 
+// The compiler finds no common type for two sentences, so one sentence names the layers of servers and of typed clients.
 type SchemeSentence<Name extends string> =
-  `the layer of the scheme \`${Name}\`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))`
-
-// A server and a typed client need the same key of a middleware, and a layer of their own.
-type KeySentence<Name extends string> =
   `the layer of the scheme \`${Name}\`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client`
 
 // NeedsGrant<"OAuth2", "me"> -> Missing<"A handler needs the scope `me` …"> & Granted<"OAuth2", "me">
@@ -315,7 +312,7 @@ export interface SecurityRequirement<Name extends string, Provides, E = never, R
     SecurityRequirementTypes<Name, Provides, E, R>,
     // One identifier for each scheme, so that the program must provide the layer of every scheme.
     Context.Key<
-      Name extends string ? Missing<KeySentence<Name>> & Requires<Name, Provides, E, R> : never,
+      Name extends string ? Missing<SchemeSentence<Name>> & Requires<Name, Provides, E, R> : never,
       HttpApiMiddleware.HttpApiMiddleware<Provides, ErrorSchemas, R>
     > {
   /** Applies the requirement to a layer of routes: `routes.pipe(auth.require("a"))`. */
