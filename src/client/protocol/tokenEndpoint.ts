@@ -289,7 +289,7 @@ const credentialFrom = (effect: Effect.Effect<Redacted.Redacted, unknown>) =>
       ? Effect.interrupt
       : Effect.andThen(
           Effect.logWarning(
-            "The credential of the client could not be read. The effect of ClientAuthentication.secretFrom or ClientAuthentication.assertion failed. Log the error inside the effect, and check what the effect reads."
+            "The credential of the client could not be read. The effect of ClientAuthentication.secretFrom or ClientAuthentication.assertion failed. Check what the effect reads, and log its error inside the effect."
           ),
           Effect.fail(credentialFailure)
         )
