@@ -368,7 +368,8 @@ const errorOf = (
     return new ReauthenticationRequired({ issuer, error: code, ...(typeof claims === "string" && { claims }) })
   }
   // Its errors have codes of their own, which are not those of connections.
-  const isOfMessage = error instanceof oauth.OperationProcessingError || error instanceof oauth.UnsupportedOperationError
+  const isOfMessage =
+    error instanceof oauth.OperationProcessingError || error instanceof oauth.UnsupportedOperationError
   const isLost = codeOf(error) !== undefined && !isOfMessage
   return unavailable(answered === undefined || isLost ? "Unreachable" : "BadResponse")
 }
