@@ -5,6 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
+import { ownProperties } from "../core/lib/ownProperties.ts"
 
 /**
  * The credential of a client.
@@ -24,7 +25,11 @@ export type ClientAuthentication =
       readonly method: "client_secret_basic" | "client_secret_post"
     }
   | { readonly _tag: "PrivateKeyJwt"; readonly key: CryptoKey; readonly kid: string | undefined }
-  | { readonly _tag: "Assertion"; readonly assertion: Effect.Effect<Redacted.Redacted, unknown> }
+  | {
+      readonly _tag: "Assertion"
+      readonly assertion: Effect.Effect<Redacted.Redacted, unknown>
+      readonly type: string
+    }
   | { readonly _tag: "Tls" }
   | { readonly _tag: "None" }
 
@@ -51,6 +56,11 @@ export const secret = (
 
 /**
  * A secret that an effect returns for each request, such as one that is rotated, or the signed secret that Apple wants.
+ *
+ * **Details**
+ *
+ * A line break at the end is removed. If the effect fails, the token request fails with `TokenUnavailable` and
+ * `Credential`.
  *
  * **Example** (Reading a secret that another process rotates)
  *
@@ -98,8 +108,13 @@ export const privateKeyJwt = (
 ): ClientAuthentication => ({ _tag: "PrivateKeyJwt", key, kid: options.kid })
 
 /**
- * An assertion that something else signs, such as the token of a Kubernetes service account, of GitHub Actions or of
- * SPIFFE. The effect runs for each token request.
+ * An assertion that something else signs (RFC 7523 §2.2), such as the token of a Kubernetes service account, of GitHub
+ * Actions or of SPIFFE. The effect runs for each token request, so it returns a file that was rotated.
+ *
+ * **Details**
+ *
+ * White space around the assertion is removed. If the effect fails, the token request fails with `TokenUnavailable` and
+ * `Credential`.
  *
  * **Example** (Reading the token that Kubernetes mounts)
  *
@@ -115,14 +130,47 @@ export const privateKeyJwt = (
  * @category constructors
  * @since 0.1.0
  */
-export const assertion = (assertion: Effect.Effect<Redacted.Redacted, unknown>): ClientAuthentication => ({
+export const assertion = (
+  assertion: Effect.Effect<Redacted.Redacted, unknown>,
+  options: {
+    /** `client_assertion_type`. Some servers want another one for SPIFFE. Default: the type of RFC 7523. */
+    readonly type?: string
+  } = {}
+): ClientAuthentication => ({
   _tag: "Assertion",
-  assertion
+  assertion,
+  type: ownProperties(options).type ?? "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 })
 
 /**
- * The client certificate of the TLS connection (RFC 8705 §2). The `HttpClient` must present it, and
- * `mtls_endpoint_aliases` of the metadata are used.
+ * The client certificate of the TLS connection (RFC 8705 §2). The `HttpClient` must present the certificate. The token
+ * request has the `client_id` and no secret.
+ *
+ * **Details**
+ *
+ * The endpoints are those of `mtls_endpoint_aliases` in the metadata, if it has them (RFC 8705 §5). The option `tokenUrl`
+ * takes precedence.
+ *
+ * **Example** (Presenting a certificate with Node)
+ *
+ * ```ts
+ * import { NodeHttpClient } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { ClientAuthentication, ClientCredentials } from "effect-oauth2/client"
+ * import { readFileSync } from "node:fs"
+ *
+ * export const Source = ClientCredentials.layer({
+ *   issuer: "https://idp.example.com",
+ *   clientId: "worker",
+ *   authentication: ClientAuthentication.tls
+ * }).pipe(
+ *   Layer.provide(
+ *     NodeHttpClient.layerUndiciOptions({
+ *       connect: { cert: readFileSync("worker.crt"), key: readFileSync("worker.key") }
+ *     })
+ *   )
+ * )
+ * ```
  *
  * **Example** (Authenticating by the connection)
  *

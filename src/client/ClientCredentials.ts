@@ -9,7 +9,7 @@
  * | a token expires in less than 2 minutes | it is renewed in the background, and stays in use |
  * | a token expires in less than 30 seconds | requests wait for the new one |
  * | the authorization server does not answer | the token stays in use until it expires; then `TokenUnavailable` |
- * | a token request failed | the next one waits for 1 second, then 2, 4, … 30, or for `Retry-After` |
+ * | a token request failed | the next one waits for 1 second, then 2, 4, … 30, minus up to a quarter by chance, or for `Retry-After` |
  * | the authorization server refuses | `TokenRefused`; the next token request is sent 30 seconds later |
  * | a request is interrupted | the token request goes on for the others |
  *
@@ -81,7 +81,9 @@ export const make = (
     const options = ownProperties(given)
     const endpoint = yield* tokenEndpoint.make(options)
     const lifetimes = yield* tokenCache.lifetimesOf(options)
-    const { dpop, parameters = {}, resource, scopes = [] } = options
+    const { dpop, resource, scopes = [] } = options
+    // The key of the cache does not contain the parameters, so they must not change.
+    const parameters = { ...options.parameters }
     const cache = tokenCache.make<ReadonlyArray<string>>({
       lifetimes,
       scope: yield* Scope.Scope,

@@ -22,6 +22,7 @@
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { TracerDisabledWhen } from "effect/http/HttpMiddleware"
 import type * as HttpServer from "effect/http/HttpServer"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -71,8 +72,12 @@ export interface Options<R> extends Registration, Pick<Renewal, "defaultLifetime
   readonly ports?: readonly [number, ...ReadonlyArray<number>]
   /** Path of the redirect URI. Default: `"/callback"`. */
   readonly path?: string
-  /** Host of the redirect URI. Some servers accept only `localhost`. Default: `"127.0.0.1"`. */
-  readonly redirectHost?: "127.0.0.1" | "localhost"
+  /**
+   * Host of the redirect URI. Some servers accept only `localhost`.
+   *
+   * Default: the address that `listen` returns, `"127.0.0.1"` or `"[::1]"`.
+   */
+  readonly redirectHost?: "127.0.0.1" | "[::1]" | "localhost"
   /** Shows the URL to the user. It always runs, because the browser may not open. */
   readonly show: (url: string) => Effect.Effect<void>
   /** Opens the URL in the browser. A failure is ignored. Default: the user opens it. */
@@ -138,7 +143,7 @@ export const signIn = <R>(
     const options = ownProperties(given)
     const endpoint = yield* tokenEndpoint.make(options)
     const { defaultLifetime } = yield* lifetimesOf(options)
-    const { clientId, issuer, path = "/callback", ports = [0], redirectHost = "127.0.0.1", scopes = [] } = options
+    const { clientId, issuer, path = "/callback", ports = [0], scopes = [] } = options
     const timeLimit = toMillis(options.timeLimit ?? "3 minutes")
     if (!(timeLimit > 0 && Number.isFinite(timeLimit))) {
       return yield* refuseOption("timeLimit", 'must be a finite duration, such as "3 minutes"')
@@ -158,9 +163,11 @@ export const signIn = <R>(
       )
       .pipe(Effect.catch(() => failed("NoPort")))
     const { address } = server
-    if (NetAddress.isUnixPathAddress(address) || !isLoopback(NetAddress.formatUrlHost(address.address))) {
+    const host = NetAddress.isUnixPathAddress(address) ? "" : NetAddress.formatUrlHost(address.address)
+    if (NetAddress.isUnixPathAddress(address) || !isLoopback(host)) {
       return yield* refuseOption("listen", "must listen on 127.0.0.1, because other machines must not reach the port")
     }
+    const { redirectHost = host === "[::1]" ? "[::1]" : "127.0.0.1" } = options
     const redirectUri = `http://${redirectHost}:${address.port}${path}`
 
     const [state, nonce, verifier] = [
@@ -183,7 +190,7 @@ export const signIn = <R>(
     for (const [name, value] of Object.entries(query)) authorizationUrl.searchParams.set(name, value)
 
     const received = yield* Deferred.make<URLSearchParams>()
-    yield* server.serve(
+    const serve = server.serve(
       Effect.flatMap(HttpServerRequest, ({ method, url }) => {
         const target = URL.parse(url, "http://localhost")
         const parameters = target?.searchParams
@@ -193,6 +200,8 @@ export const signIn = <R>(
         return Effect.map(Deferred.succeed(received, parameters), (isFirst) => (isFirst ? done : unknown))
       })
     )
+    // The URL of the redirect has the code, and the span of a request has the URL.
+    yield* Effect.provideService(serve, TracerDisabledWhen, () => true)
     yield* options.show(authorizationUrl.href)
     if (options.open !== undefined) yield* Effect.forkScoped(Effect.ignore(options.open(authorizationUrl.href)))
     const parameters = yield* Effect.timeoutOrElse(Deferred.await(received), {

@@ -211,7 +211,9 @@ const makeWith = <R>(
     if (!Effect.isEffect(options.subject)) {
       return yield* refuseOption("subject", "must be auth.credential of the scheme that verifies the token")
     }
-    const { dpop, issuer, parameters = {}, scopes: defaultScopes = [] } = options
+    const { dpop, issuer, scopes: defaultScopes = [] } = options
+    // The key of the cache does not contain the parameters, so they must not change.
+    const parameters = { ...options.parameters }
 
     const fetch = Effect.fnUntraced(function* ({ scopes, subject }: Key) {
       const token = Redacted.value(subject.token)

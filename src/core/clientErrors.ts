@@ -28,9 +28,10 @@ export class TokenUnavailable extends Data.TaggedError("TokenUnavailable")<{
   readonly issuer: string
   /**
    * The cause. `"ServerError"` is a status of 500 or more, 429, `temporarily_unavailable` or `server_error`. `"Store"`
-   * means that the store of the grant does not work.
+   * means that the store of the grant does not work. `"Credential"` means that the effect of
+   * `ClientAuthentication.secretFrom` or `ClientAuthentication.assertion` failed.
    */
-  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "ServerError" | "Store"
+  readonly reason: "Unreachable" | "Timeout" | "BadResponse" | "IssuerMismatch" | "ServerError" | "Store" | "Credential"
   /** The time until a retry makes sense. */
   readonly retryAfter: Duration.Duration
 }> {

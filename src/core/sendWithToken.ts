@@ -56,11 +56,13 @@ export const make = (source: ClientTokens, ceiling: ReadonlySet<string>) => {
 
     /** Returns the token of the second try, or `undefined` if there is none. */
     const nextTry = Effect.fnUntraced(function* (answer: Answer, token: ClientToken) {
+      const canRepeat = isReplayable(request)
       switch (answer._tag) {
         case "Nonce":
-          return { token, scopes: undefined }
+          return canRepeat ? { token, scopes: undefined } : undefined
         case "Refused": {
           yield* source.forget(token)
+          if (!canRepeat) return
           const fresh = yield* get()
           // A source with one token has no other.
           return fresh === token ? undefined : { token: fresh, scopes: undefined }
@@ -68,7 +70,10 @@ export const make = (source: ClientTokens, ceiling: ReadonlySet<string>) => {
         case "Scopes": {
           const wider = widerScopes(answer.scopes, current() ?? Array.from(token.scopes), ceiling)
           if (wider === undefined) return yield* Effect.fail(new ScopesRequired({ scopes: answer.scopes }))
-          return { token: yield* source.get({ scopes: wider }), scopes: wider }
+          if (canRepeat) return { token: yield* source.get({ scopes: wider }), scopes: wider }
+          // The program has to send the stream again, and needs the wider token then.
+          widened.set(place, wider)
+          return
         }
       }
     })
@@ -79,7 +84,7 @@ export const make = (source: ClientTokens, ceiling: ReadonlySet<string>) => {
       const answer = yield* answerTo(response, token, url !== undefined && nonces.has(url.origin))
       if (answer === undefined) return response
       const again = yield* nextTry(answer, token)
-      if (again === undefined || !isReplayable(request)) return response
+      if (again === undefined) return response
       yield* discard(response)
       const second = yield* sendWith(again.token)
       // The wider token was accepted, so the next requests start with it.

@@ -37,6 +37,16 @@ const ended = failWith(noCredentials)
 const unavailable = ({ retryAfter }: StoreUnavailable) =>
   Effect.fail(new AuthorizationServerUnavailable({ reason: "StoreUnavailable", retryAfter }))
 
+const reasons = {
+  Unreachable: "Unreachable",
+  Timeout: "Timeout",
+  BadResponse: "BadResponse",
+  IssuerMismatch: "IssuerMismatch",
+  ServerError: "BadResponse",
+  Store: "StoreUnavailable",
+  Credential: "Unspecified"
+} as const
+
 /** A session without a usable access token has ended for this API. An outage of the provider ends no session. */
 const withoutToken = (
   error: NotSignedIn | StoreUnavailable | TokenError
@@ -52,7 +62,7 @@ const withoutToken = (
       return Effect.fail(
         new AuthorizationServerUnavailable({
           issuer,
-          reason: reason === "ServerError" ? "BadResponse" : reason === "Store" ? "StoreUnavailable" : reason,
+          reason: reasons[reason],
           retryAfter
         })
       )

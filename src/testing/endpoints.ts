@@ -98,6 +98,10 @@ export const metadata = (
   dpop_signing_alg_values_supported: ["ES256", "PS256", "EdDSA"],
   backchannel_logout_supported: true,
   backchannel_logout_session_supported: true,
+  frontchannel_logout_supported: true,
+  frontchannel_logout_session_supported: true,
+  // The default is `true` (OpenID Connect Discovery 1.0 §3).
+  request_uri_parameter_supported: false,
   subject_types_supported: ["public"],
   id_token_signing_alg_values_supported: Array.from(new Set(keys.map(({ alg }) => alg))),
   ...overrides

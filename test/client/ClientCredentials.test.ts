@@ -1,6 +1,6 @@
 // Tokens for a service that acts for itself: one request at a time, renewed ahead, kept in an outage.
 import { assert, describe } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Redacted } from "effect"
+import { Cause, Effect, Exit, Fiber, Random, Redacted } from "effect"
 import { ClientAuthentication, ClientCredentials, type ClientToken } from "effect-oauth2/client"
 import { TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
@@ -185,6 +185,45 @@ describe("a source of client credentials", () => {
       assert.notInclude(text, "the secret of worker")
     }))
 
+  const refusals: ReadonlyArray<readonly [answer: object, expected: object]> = [
+    [{ error: "invalid_client" }, { _tag: "TokenRefused", error: "invalid_client" }],
+    [{ error: "unauthorized_client" }, { _tag: "TokenRefused", error: "unauthorized_client" }],
+    [{ error: "unsupported_grant_type" }, { _tag: "TokenRefused", error: "unsupported_grant_type" }],
+    [{ error: "invalid_scope" }, { _tag: "TokenRefused", error: "invalid_scope" }],
+    [{ error: "invalid_target" }, { _tag: "TokenRefused", error: "invalid_target" }],
+    [{ error: "invalid_grant" }, { _tag: "ReauthenticationRequired", error: "invalid_grant" }],
+    [{ error: "interaction_required" }, { _tag: "ReauthenticationRequired", error: "interaction_required" }],
+    [{ error: "temporarily_unavailable" }, { _tag: "TokenUnavailable", reason: "ServerError" }],
+    [{ error: "server_error" }, { _tag: "TokenUnavailable", reason: "ServerError" }],
+    [{ message: "no code" }, { _tag: "TokenUnavailable", reason: "BadResponse" }]
+  ]
+  for (const [answer, expected] of refusals) {
+    test(`tells a refusal from an outage: ${JSON.stringify(answer)}`, () =>
+      Effect.gen(function* () {
+        const { respond } = yield* TestIssuer
+        const { get } = yield* make()
+        yield* respond("token", { status: 400, body: JSON.stringify(answer) })
+        assert.deepInclude(yield* Effect.flip(get()), expected)
+      }))
+  }
+
+  const statuses: ReadonlyArray<readonly [status: number, challenge: string | undefined, expected: object]> = [
+    [401, 'Basic realm="issuer"', { _tag: "TokenRefused", error: "invalid_client" }],
+    [502, undefined, { _tag: "TokenUnavailable", reason: "ServerError" }],
+    [429, undefined, { _tag: "TokenUnavailable", reason: "ServerError" }],
+    [404, undefined, { _tag: "TokenUnavailable", reason: "BadResponse" }]
+  ]
+  for (const [status, challenge, expected] of statuses) {
+    test(`reads the status if a page comes instead of a message: ${status}`, () =>
+      Effect.gen(function* () {
+        const { respond } = yield* TestIssuer
+        const { get } = yield* make()
+        const headers = challenge === undefined ? {} : { "www-authenticate": challenge }
+        yield* respond("token", { status, body: "<html>", headers })
+        assert.deepInclude(yield* Effect.flip(get()), expected)
+      }))
+  }
+
   test("gives the token to the others when one request is interrupted", () =>
     Effect.gen(function* () {
       const { respond } = yield* TestIssuer
@@ -199,6 +238,113 @@ describe("a source of client credentials", () => {
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(second)
       assert.strictEqual(yield* count, 1)
+    }))
+
+  test("gives the token to the next request although all that waited were interrupted", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* TestIssuer
+      const { get } = yield* make()
+      yield* respond("token", { delay: "2 seconds" })
+      const fibers = yield* Effect.forEach(Array.from({ length: 5 }), () => Effect.forkChild(get()))
+      yield* until(count, (count) => count === 1)
+      yield* Fiber.interruptAll(fibers)
+      yield* TestClock.adjust("2 seconds")
+      yield* settle
+      yield* get()
+      assert.strictEqual(yield* count, 1)
+    }))
+
+  test("shares a failure with all that wait, and with those that come within the pause", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* TestIssuer
+      const { get } = yield* make()
+      yield* respond("token", { status: 500, delay: "1 second" })
+      const waiting = Array.from({ length: 20 }, () => Effect.flip(get()))
+      const fiber = yield* Effect.forkChild(Effect.all(waiting, { concurrency: 20 }))
+      yield* until(count, (count) => count === 1)
+      yield* TestClock.adjust("1 second")
+      for (const error of yield* Fiber.join(fiber)) assert.strictEqual(error._tag, "TokenUnavailable")
+      yield* TestClock.adjust("999 millis")
+      yield* Effect.flip(get())
+      assert.strictEqual(yield* count, 1)
+    }))
+
+  for (const [random, pauses] of [
+    [0, [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]],
+    [1, [1000, 1500, 3000, 6000, 12_000, 22_500, 22_500]]
+  ] as const) {
+    test(`waits longer after each failure, less a part by chance: ${random}`, () =>
+      Effect.gen(function* () {
+        const { respond } = yield* TestIssuer
+        const { get } = yield* make()
+        yield* respond("token", { status: 503 })
+        yield* Effect.flip(get())
+        for (const [index, pause] of pauses.entries()) {
+          yield* TestClock.adjust(pause - 1)
+          yield* Effect.flip(get())
+          assert.strictEqual(yield* count, index + 1)
+          yield* TestClock.adjust(1)
+          yield* Effect.flip(get())
+          assert.strictEqual(yield* count, index + 2)
+        }
+      }).pipe(Effect.provideService(Random.Random, { nextIntUnsafe: () => random, nextDoubleUnsafe: () => random })))
+  }
+
+  const minute = 60_000
+  const answers = [
+    ["counts the lifetime of expires_in", { expires_in: 60 }, minute],
+    ["accepts expires_in as a text", { expires_in: "60" }, minute],
+    ["uses its default lifetime without expires_in", {}, 5 * minute]
+  ] as const
+  for (const [name, answer, lifetime] of answers) {
+    test(`${name} from when the request was sent, and does not read the token`, () =>
+      Effect.gen(function* () {
+        const { mint, respond } = yield* TestIssuer
+        const access_token = yield* mint({ lifetime: "1 hour" })
+        const { get } = yield* make()
+        yield* respond("token", {
+          delay: "5 seconds",
+          body: JSON.stringify({ access_token, token_type: "bearer", ...answer })
+        })
+        yield* TestClock.adjust("1 hour")
+        const fiber = yield* Effect.forkChild(get())
+        yield* until(count, (count) => count === 1)
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual((yield* Fiber.join(fiber)).expiresAt, 60 * minute + lifetime)
+      }))
+  }
+
+  test("accepts an opaque token, and no response that is too long, no JSON, or of another type", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* TestIssuer
+      const body = { access_token: "opaque", token_type: "Bearer", expires_in: 60 }
+      const bodies = [
+        JSON.stringify({ ...body, more: "x".repeat(600_000) }),
+        "<html>",
+        JSON.stringify({ ...body, token_type: "mac" }),
+        JSON.stringify({ ...body, access_token: "" })
+      ]
+      for (const body of bodies) {
+        const { get } = yield* make()
+        yield* respond("token", { body })
+        assert.deepInclude(yield* Effect.flip(get()), { _tag: "TokenUnavailable", reason: "BadResponse" })
+      }
+      yield* respond("token", { body: JSON.stringify(body) })
+      const { get } = yield* make()
+      assert.strictEqual(Redacted.value((yield* get()).value), "opaque")
+    }))
+
+  test("keeps the parameters of its start", () =>
+    Effect.gen(function* () {
+      const parameters: Record<string, string> = { audience: "mine" }
+      const { forget, get } = yield* make({ parameters })
+      parameters["audience"] = "other"
+      yield* forget(yield* get())
+      yield* get()
+      assert.deepStrictEqual(
+        (yield* tokenRequests).map((parameters) => parameters?.["audience"]),
+        ["mine", "mine"]
+      )
     }))
 
   test("stops waiting at the time limit", () =>

@@ -248,6 +248,16 @@ describe("a sign-in with the browser of the machine", () => {
       assert.include(shown[0], encodeURIComponent("http://localhost:49152/"))
     }))
 
+  test("names the address that it listens on", () =>
+    Effect.gen(function* () {
+      const { host, shown, start } = yield* machine
+      yield* start()
+      host.ip = NetAddress.ipv6Loopback
+      shown.length = 0
+      yield* start()
+      assert.include(shown[0], encodeURIComponent("http://[::1]:49152/callback"))
+    }))
+
   test("refuses options that are not valid, and a port that other machines reach", () =>
     Effect.gen(function* () {
       const { host, start } = yield* machine

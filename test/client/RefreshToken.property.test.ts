@@ -1,6 +1,6 @@
 // Random interleavings of processes that share a grant, with crashes, lost responses, interrupts and outages.
 import { assert, describe } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Option, Redacted, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, Option, Random, Redacted, Scope } from "effect"
 import { HttpClient, HttpClientError, type HttpClientRequest } from "effect/http"
 import { ClientAuthentication, RefreshToken, TokenStore, type VersionedGrant } from "effect-oauth2/client"
 import { TestClock } from "effect/testing"
@@ -186,7 +186,7 @@ describe("processes that share a grant", () => {
           yield* TestClock.adjust("2 seconds")
           const exit = yield* Fiber.join(fiber)
           assert.strictEqual(Exit.isSuccess(exit), isSignedIn())
-        }),
+        }).pipe(Random.withSeed(seed)),
       { clients: [{ clientId }], refreshTokens: { grace } }
     )
   }

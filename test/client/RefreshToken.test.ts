@@ -272,6 +272,19 @@ describe("a source over a stored grant", () => {
       assert.isTrue(Option.isNone(yield* store.read))
     }))
 
+  test("does not accept an ID token without the audience of the first one", () =>
+    Effect.gen(function* () {
+      const { make, store } = yield* signedIn
+      const alice = yield* signIn("openid items:read")
+      const [stored] = Option.toArray(yield* store.read)
+      const first = yield* TestIssuer.use((issuer) =>
+        issuer.mint({ profile: "id-token", subject: "demo", audience: [clientId, "partner"] })
+      )
+      yield* store.write({ ...alice, idToken: Redacted.make(first), expiresAt: 0 }, stored?.version)
+      const { get } = yield* make()
+      assert.deepInclude(yield* Effect.flip(get()), { error: "login_required" })
+    }))
+
   test("revokes the grant at a sign-out, and gives no token afterwards", () =>
     Effect.gen(function* () {
       const { grant, make, store } = yield* signedIn

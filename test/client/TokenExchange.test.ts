@@ -179,6 +179,25 @@ describe("an exchange of tokens", () => {
       assert.deepStrictEqual(seen, [`Bearer ${textOf(token)}`])
     }))
 
+  test("is not needed to forward the user's own token, which goes only to the origins that are named for it", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const api = HttpClient.make((request, url) => {
+        seen.push(`${url.origin} ${request.headers["authorization"] ?? "-"}`)
+        return Effect.succeed(HttpServerResponse.toClientResponse(HttpServerResponse.empty(), { request }))
+      })
+      const own = Effect.map(auth.credential, ({ token }) => TokenSource.fromToken(token))
+      const request = Effect.gen(function* () {
+        const client = yield* AuthorizedClient.make({ origins: ["https://replica.test"] })
+        yield* client.get("https://replica.test/items")
+        yield* client.get("https://stock.test/items")
+      }).pipe(Effect.provideServiceEffect(TokenSource, own), Effect.provideService(HttpClient.HttpClient, api))
+      const token = yield* mint("alice")
+      yield* as(token)(request)
+      assert.deepStrictEqual(seen, [`https://replica.test Bearer ${token}`, "https://stock.test -"])
+      assert.strictEqual(yield* count, 0)
+    }))
+
   test("accepts only a credential that a scheme has verified", () =>
     Effect.gen(function* () {
       const forged = { token: Redacted.make("text"), expiresAt: Infinity } as never

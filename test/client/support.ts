@@ -1,11 +1,19 @@
 // A user who has signed in at a test issuer, and the requests that its token endpoint got.
-import { Effect, Redacted } from "effect"
+import { it } from "@effect/vitest"
+import { Effect, Redacted, type Scope } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import type { StoredGrant } from "effect-oauth2/client"
-import { TestIssuer } from "effect-oauth2/testing"
+import { TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
 import { settle } from "../support/settle.ts"
 
 export const clientId = "cli"
+
+/** Runs a test with an issuer whose key is generated fast. */
+export const testWithIssuer = (
+  name: string,
+  body: () => Effect.Effect<void, unknown, TestIssuer | HttpClient.HttpClient | Scope.Scope>,
+  options: TestIssuerOptions = {}
+) => it.effect(name, () => Effect.provide(body(), TestIssuer.layer({ keys: ["ES256"], ...options })))
 
 /** Signs the user in with the code flow, and returns the grant of the client. */
 export const signIn = (scope = "items:read items:write") =>

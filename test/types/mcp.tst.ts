@@ -108,7 +108,7 @@ describe("Mcp.protect", () => {
   test("needs the layer of its scheme", () => {
     const server = serverOf(Layer.empty).pipe(protect)
     expect<Extract<Layer.Services<typeof server>, OAuth2.Authentication<"OAuth2">>>().type.toBeAssignableTo<
-      OAuth2.Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))">
+      OAuth2.Missing<"the layer of the scheme `OAuth2`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client">
     >()
   })
 

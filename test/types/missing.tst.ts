@@ -31,7 +31,7 @@ describe("a program with every piece", () => {
 
 describe("the compiler names", () => {
   test("the layer of the scheme", () => {
-    // @ts-expect-error Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))"> & Authentication<"OAuth2">' is not assignable to type 'never'
+    // @ts-expect-error Missing<"the layer of the scheme `OAuth2`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client"> & Authentication<"OAuth2">' is not assignable to type 'never'
     run(Layer.launch(HttpRouter.serve(Me).pipe(whole)))
   })
 
@@ -42,7 +42,7 @@ describe("the compiler names", () => {
     const Handlers = HttpApiBuilder.group(Api, "group", (handlers) => handlers.handle("get", () => Effect.void))
     const routes = HttpApiBuilder.layer(Api).pipe(Layer.provide(Handlers))
     expect<Extract<Layer.Services<typeof routes>, OAuth2.Authentication<"OAuth2">>>().type.toBeAssignableTo<
-      OAuth2.Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))">
+      OAuth2.Missing<"the layer of the scheme `OAuth2`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client">
     >()
   })
 

@@ -80,7 +80,7 @@ describe("a procedure with a requirement", () => {
 
   test("needs the layer of the scheme, and nothing else", () => {
     expect<Extract<Layer.Services<typeof server>, OAuth2.Authentication<"OAuth2">>>().type.toBeAssignableTo<
-      OAuth2.Missing<"the layer of the scheme `OAuth2`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))">
+      OAuth2.Missing<"the layer of the scheme `OAuth2`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client">
     >()
     const complete = Layer.provide(server, auth.layer(fromContext))
     expect<Exclude<Layer.Services<typeof complete>, import("effect-oauth2").TokenVerifier>>().type.toBe<

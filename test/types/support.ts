@@ -42,7 +42,7 @@ export type NeedsToken<Name extends string> =
     OAuth2.Verified<Name>
 
 export type NeedsScheme<Name extends string> = Name extends string
-  ? OAuth2.Missing<`the layer of the scheme \`${Name}\`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))`> &
+  ? OAuth2.Missing<`the layer of the scheme \`${Name}\`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client`> &
       OAuth2.Authentication<Name>
   : never
 

@@ -43,3 +43,17 @@ describe("a typed client", () => {
     expect<ClientError.RequestError>().type.not.toBeAssignableTo<Effect.Error<ReturnType<Client["items"]["health"]>>>()
   })
 })
+
+describe("the compiler names", () => {
+  const run = <A, E>(program: Effect.Effect<A, E, HttpClient.HttpClient>) => program
+  const call = <A, E>(program: Effect.Effect<A, E, RpcClient.Protocol | Scope.Scope>) => program
+
+  test("the layer that a client lacks", () => {
+    // @ts-expect-error ForClient<Missing<"the layer of the scheme `OAuth2`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client">
+    run(HttpApiClient.make(Api))
+    // @ts-expect-error ForClient<Missing<"the layer of the scheme `Partners`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client">
+    run(Effect.provide(HttpApiClient.make(Api), auth.client(TokenSource)))
+    // @ts-expect-error ForClient<Missing<"the layer of the scheme `OAuth2`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client">
+    call(RpcClient.make(Procedures))
+  })
+})

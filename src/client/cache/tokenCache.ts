@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import { toMillis } from "../../core/duration.ts"
@@ -90,17 +91,21 @@ export const make = <Key>(options: {
     return entry
   }
 
-  const pauseAfter = (error: TokenError, failures: number): number =>
+  const pauseAfter = (error: TokenError, failures: number): Effect.Effect<number> =>
     error instanceof TokenUnavailable
-      ? Math.max(Duration.toMillis(error.retryAfter), Math.min(1000 * 2 ** (failures - 1), maxPause))
-      : refusalPause
+      ? Effect.map(Random.next, (random) => {
+          const pause = Math.min(1000 * 2 ** (failures - 1), maxPause)
+          // The processes of a fleet must not ask all at once when the server is back.
+          return Math.max(Duration.toMillis(error.retryAfter), pause * (1 - random / 4))
+        })
+      : Effect.succeed(refusalPause)
 
   /** Starts a request, or returns the one that is running. */
   const start = (entry: Entry, key: Key): Effect.Effect<Fiber.Fiber<Issued, TokenError>> =>
     Effect.suspend(() => {
       if (entry.running !== undefined) return Effect.succeed(entry.running)
       const request = Effect.onExit(fetch(key, entry.issued?.token), (exit) =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
+        Effect.gen(function* () {
           entry.running = undefined
           if (Exit.isSuccess(exit)) {
             entry.issued = exit.value
@@ -112,13 +117,17 @@ export const make = <Key>(options: {
           // An interrupted request says nothing about the server.
           if (error._tag === "None") return
           entry.failures += 1
-          entry.failure = { error: error.value, until: now + pauseAfter(error.value, entry.failures) }
+          const now = yield* Clock.currentTimeMillis
+          entry.failure = { error: error.value, until: now + (yield* pauseAfter(error.value, entry.failures)) }
         })
       )
-      return Effect.tap(Effect.forkIn(request, scope, { startImmediately: false }), (fiber) =>
-        Effect.sync(() => {
-          entry.running = fiber
-        })
+      // An interrupt between the two steps would hide the request, and the next caller would send another one.
+      return Effect.uninterruptible(
+        Effect.tap(Effect.forkIn(request, scope, { startImmediately: false }), (fiber) =>
+          Effect.sync(() => {
+            entry.running = fiber
+          })
+        )
       )
     })
 

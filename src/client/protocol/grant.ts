@@ -52,7 +52,9 @@ export const grantOf = (
 export const isSameUser = (before: Redacted.Redacted | undefined, after: Redacted.Redacted | undefined): boolean => {
   if (before === undefined || after === undefined) return true
   const [old, fresh] = [claimsOf(before), claimsOf(after)]
-  return old !== undefined && fresh !== undefined && old.sub === fresh.sub && old.iss === fresh.iss
+  if (old === undefined || fresh === undefined || old.sub !== fresh.sub || old.iss !== fresh.iss) return false
+  const audience = [fresh.aud].flat()
+  return [old.aud].flat().every((name) => audience.includes(name))
 }
 
 const claimsOf = (token: Redacted.Redacted) => {

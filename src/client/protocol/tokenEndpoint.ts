@@ -1,4 +1,5 @@
 /** Sends requests to the token endpoint. oauth4webapi writes and reads the messages; Effect sends them. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -8,6 +9,7 @@ import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { isReadonlyObject } from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as oauth from "oauth4webapi"
@@ -101,6 +103,7 @@ export const make = Effect.fnUntraced(function* (given: Registration, { adapt, m
     known === undefined
       ? readMetadata(reader, issuerUrl, issuer, httpHosts).pipe(
           Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new Failure("Timeout")) }),
+          Effect.provideService(HttpClient.TracerPropagationEnabled, false),
           Effect.mapError(({ reason }) => unavailable(reason === "Unspecified" ? "BadResponse" : reason)),
           Effect.tap((metadata) =>
             Effect.sync(() => {
@@ -116,7 +119,11 @@ export const make = Effect.fnUntraced(function* (given: Registration, { adapt, m
       return { issuer, token_endpoint: tokenUrl.href }
     }
     const { json, urlOf } = yield* metadata
-    const url = yield* Effect.mapError(urlOf(endpoint), () => unavailable("BadResponse"))
+    // oauth4webapi would choose the alias, too, but it would not check the URL as `urlOf` does.
+    const aliases = json["mtls_endpoint_aliases"]
+    const ofTls = options.authentication._tag === "Tls" && isReadonlyObject(aliases) ? ownProperties(aliases) : {}
+    const found = ofTls[endpoint] === undefined ? urlOf(endpoint) : urlOf(endpoint, ofTls)
+    const url = yield* Effect.mapError(found, () => unavailable("BadResponse"))
     return { ...json, issuer, [endpoint]: url.href } as unknown as oauth.AuthorizationServer
   })
 
@@ -152,12 +159,10 @@ export const make = Effect.fnUntraced(function* (given: Registration, { adapt, m
         try: (signal) =>
           run({
             server,
-            client: {
-              client_id: options.clientId,
-              use_mtls_endpoint_aliases: options.authentication._tag === "Tls",
-              [oauth.clockSkew]: skew
-            },
-            authentication: authenticationOf(options.authentication, context),
+            client: { client_id: options.clientId, [oauth.clockSkew]: skew },
+            authentication: authenticationOf(options.authentication, (effect) =>
+              Effect.runPromiseWith(context)(credentialFrom(effect), { signal })
+            ),
             options: {
               signal,
               [oauth.customFetch]: send,
@@ -275,7 +280,25 @@ const fetchWith = (
     Effect.updateService(Headers.CurrentRedactedNames, (names) => [...names, "dpop", "dpop-nonce"])
   )
 
-const authenticationOf = (authentication: ClientAuthentication, context: Context.Context<never>): oauth.ClientAuth => {
+const credentialFailure: unique symbol = Symbol("effect-oauth2/client/credentialFailure")
+
+/** Runs the effect of a credential. Its error may contain the secret, so the log does not get the error. */
+const credentialFrom = (effect: Effect.Effect<Redacted.Redacted, unknown>) =>
+  Effect.catchCause(effect, (cause) =>
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.interrupt
+      : Effect.andThen(
+          Effect.logWarning(
+            "The credential of the client could not be read. The effect of ClientAuthentication.secretFrom or ClientAuthentication.assertion failed. Check what the effect reads, and log its error inside the effect."
+          ),
+          Effect.fail(credentialFailure)
+        )
+  )
+
+const authenticationOf = (
+  authentication: ClientAuthentication,
+  run: (effect: Effect.Effect<Redacted.Redacted, unknown>) => Promise<Redacted.Redacted>
+): oauth.ClientAuth => {
   switch (authentication._tag) {
     case "Secret": {
       const secret = Redacted.value(authentication.secret)
@@ -285,8 +308,9 @@ const authenticationOf = (authentication: ClientAuthentication, context: Context
     }
     case "SecretFrom":
       return async (server, client, body, headers) => {
-        const secret = await Effect.runPromiseWith(context)(authentication.secret)
-        const known = authenticationOf({ ...authentication, _tag: "Secret", secret }, context)
+        // A file ends with a line break, which no secret contains (RFC 6749 §A.2).
+        const secret = Redacted.make(Redacted.value(await run(authentication.secret)).replace(/\r?\n$/, ""))
+        const known = authenticationOf({ ...authentication, _tag: "Secret", secret }, run)
         await known(server, client, body, headers)
       }
     case "PrivateKeyJwt": {
@@ -295,10 +319,10 @@ const authenticationOf = (authentication: ClientAuthentication, context: Context
     }
     case "Assertion":
       return async (_server, client, body) => {
-        const assertion = await Effect.runPromiseWith(context)(authentication.assertion)
+        const assertion = await run(authentication.assertion)
         body.set("client_id", client.client_id)
-        body.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-        body.set("client_assertion", Redacted.value(assertion))
+        body.set("client_assertion_type", authentication.type)
+        body.set("client_assertion", Redacted.value(assertion).trim())
       }
     case "Tls":
       return oauth.TlsClientAuth()
@@ -333,6 +357,7 @@ const errorOf = (
     const asked = readRetryAfter(answered?.retryAfter, now) ?? 1000
     return new TokenUnavailable({ issuer, reason, retryAfter: Duration.millis(Math.min(asked, maxRetryAfter)) })
   }
+  if (error === credentialFailure) return unavailable("Credential")
   if (error instanceof Failure) return unavailable(error.reason === "Unspecified" ? "BadResponse" : error.reason)
   if (answered !== undefined && (answered.status >= 500 || answered.status === 429)) return unavailable("ServerError")
   const code = errorCodeOf(error)
@@ -343,7 +368,9 @@ const errorOf = (
     return new ReauthenticationRequired({ issuer, error: code, ...(typeof claims === "string" && { claims }) })
   }
   // Its errors have codes of their own, which are not those of connections.
-  const isLost = codeOf(error) !== undefined && !(error instanceof oauth.OperationProcessingError)
+  const isOfMessage =
+    error instanceof oauth.OperationProcessingError || error instanceof oauth.UnsupportedOperationError
+  const isLost = codeOf(error) !== undefined && !isOfMessage
   return unavailable(answered === undefined || isLost ? "Unreachable" : "BadResponse")
 }
 

@@ -203,8 +203,9 @@ export type NeedsAuthentication<Name extends string> = Name extends string
   ? Missing<SchemeSentence<Name>> & Authentication<Name>
   : never
 
+// The compiler finds no common type for two sentences, so one sentence names the layers of servers and of typed clients.
 type SchemeSentence<Name extends string> =
-  `the layer of the scheme \`${Name}\`: Layer.provide(auth.layer(JwtVerifier.layer({ … })))`
+  `the layer of the scheme \`${Name}\`: auth.layer(JwtVerifier.layer({ … })) in a server, auth.client(source) in a client`
 
 // NeedsGrant<"OAuth2", "me"> -> Missing<"A handler needs the scope `me` …"> & Granted<"OAuth2", "me">
 export type NeedsGrant<Name extends string, Scope extends string> = [Scope] extends [never]

@@ -30,10 +30,16 @@ export const refused = ({ description, error, headers, status }: Refusal): Answe
 })
 
 /** Redirects with parameters in the query (RFC 6749 §4.1.2). A parameter without a value is left out. */
-export const redirect = (uri: string, parameters: Readonly<Record<string, string | undefined>>): Answer => {
+export const redirect = (uri: string, parameters: Readonly<Record<string, string | undefined>>): Answer => ({
+  status: 303,
+  headers: { location: withQuery(uri, parameters), "cache-control": "no-store" },
+  body: ""
+})
+
+export const withQuery = (uri: string, parameters: Readonly<Record<string, string | undefined>>): string => {
   const url = new URL(uri)
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value)
-  return { status: 303, headers: { location: url.href, "cache-control": "no-store" }, body: "" }
+  return url.href
 }
 
 /** Sends the parameters with a form that submits itself (OAuth 2.0 Form Post Response Mode). */
@@ -45,6 +51,16 @@ export const formPost = (uri: string, parameters: Readonly<Record<string, string
   return {
     headers: { "content-type": "text/html", "cache-control": "no-store" },
     body: `<!doctype html><body onload="document.forms[0].submit()">${form}`
+  }
+}
+
+/** Loads each address in a frame, and then continues (OpenID Connect Front-Channel Logout 1.0 §3). */
+export const frames = (uris: ReadonlyArray<string>, next: string | undefined): Answer => {
+  const all = uris.map((uri) => `<iframe src="${escape(uri)}"></iframe>`).join("")
+  const target = next === undefined ? "" : ` onload="location.replace(this.dataset.next)" data-next="${escape(next)}"`
+  return {
+    headers: { "content-type": "text/html", "cache-control": "no-store" },
+    body: `<!doctype html><body${target}>${all}`
   }
 }
 

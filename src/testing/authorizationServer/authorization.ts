@@ -2,7 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Jose from "jose"
-import { type Answer, formPost, redirect, refuse, type Refusal } from "./answer.ts"
+import { type Answer, formPost, frames, redirect, refuse, type Refusal, withQuery } from "./answer.ts"
 import { type Clients, find, isPublic } from "./clients.ts"
 import type { Memory, Session } from "./grants.ts"
 import type { TestClient } from "./model.ts"
@@ -111,7 +111,7 @@ const withoutLoopbackPort = (uri: string): string | symbol => {
 
 /** Ends the session that the ID token names (OpenID Connect RP-Initiated Logout 1.0 §2). */
 export const endSession = Effect.fnUntraced(function* (
-  { clients, issuer }: Pick<Browser, "clients" | "issuer">,
+  { clients, issuer, memory }: Pick<Browser, "clients" | "issuer" | "memory">,
   parameters: Parameters,
   endSessions: (matches: (session: Session) => boolean) => void
 ): Effect.fn.Return<Answer, Refusal> {
@@ -127,6 +127,22 @@ export const endSession = Effect.fnUntraced(function* (
   if (uri !== undefined && (client === undefined || client.postLogoutRedirectUris?.includes(uri) === false)) {
     return yield* refuse("invalid_request", "post_logout_redirect_uri is not registered.")
   }
+  const frameUris = claims === undefined ? [] : frontChannelUris(clients, issuer, memory, claims["sid"])
   if (claims !== undefined) endSessions(({ sessionId }) => sessionId === claims["sid"])
+  if (frameUris.length > 0) return frames(frameUris, uri === undefined ? undefined : withQuery(uri, { state }))
   return uri === undefined ? { body: {} } : redirect(uri, { state })
 })
+
+/** The addresses of the clients that have tokens of a session. */
+const frontChannelUris = (
+  { registered }: Clients,
+  issuer: string,
+  { grants }: Memory,
+  sid: unknown
+): ReadonlyArray<string> => {
+  const ids = new Set(grants.flatMap(({ clientId, session }) => (session.sessionId === sid ? [clientId] : [])))
+  return Array.from(ids).flatMap((id) => {
+    const uri = registered?.get(id)?.frontChannelLogoutUri
+    return uri === undefined ? [] : [withQuery(uri, { iss: issuer, sid: String(sid) })]
+  })
+}

@@ -45,6 +45,11 @@ export interface TestClient {
   readonly redirectUris?: ReadonlyArray<string>
   /** URIs to which the end session endpoint may redirect. Default: any. */
   readonly postLogoutRedirectUris?: ReadonlyArray<string>
+  /**
+   * Address of the client for front-channel logout. The end session endpoint loads it in a frame with `iss` and `sid`
+   * before it redirects, if the client has tokens of the session. Default: none.
+   */
+  readonly frontChannelLogoutUri?: string
   /** Scopes that the client may get. Asking for another one is an `invalid_scope` error. Default: any. */
   readonly scopes?: ReadonlyArray<string>
 }

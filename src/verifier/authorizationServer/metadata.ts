@@ -55,8 +55,11 @@ export const discover = (
 /** The metadata of an issuer, whose `issuer` is checked. */
 export interface Metadata {
   readonly json: Json
-  /** Returns the URL with the given name, or fails if it is missing or must not be requested. */
-  readonly urlOf: (name: string) => Effect.Effect<URL, Failure>
+  /**
+   * Returns the URL with the given name, or fails if it is missing or must not be requested. `from` is an object in the
+   * metadata that has the URL. Default: the metadata.
+   */
+  readonly urlOf: (name: string, from?: Json) => Effect.Effect<URL, Failure>
 }
 
 /** Fetches the metadata of an issuer. */
@@ -95,7 +98,7 @@ export const readMetadata = (
       Effect.flatMap(({ fail, json }): Effect.Effect<Metadata, Failure> => {
         const named = json["issuer"]
         return named === identifier
-          ? Effect.succeed({ json, urlOf: (name) => urlIn(json, name, issuer, httpHosts, fail) })
+          ? Effect.succeed({ json, urlOf: (name, from = json) => urlIn(from, name, issuer, httpHosts, fail) })
           : fail("IssuerMismatch", typeof named === "string" && named.includes("{tenantid}") ? manyTenants : undefined)
       })
     )
