@@ -84,14 +84,18 @@ const world = (seed: number) =>
           const reset = Effect.fail(new HttpClientError.HttpClientError({ reason }))
           if (!self.isAlive) return yield* Effect.never
           if (network.isDown) return yield* reset
-          running += 1
           const used = isRefresh(request) ? stored?.grant.refreshToken : undefined
-          const response = yield* Effect.onExit(effect, (exit) =>
+          const response = yield* Effect.acquireUseRelease(
             Effect.sync(() => {
-              running -= 1
-              // The time limit of the client ends the wait, and the server may have answered.
-              if (Exit.isFailure(exit) && used !== undefined) lost.add(Redacted.value(used))
-            })
+              running += 1
+            }),
+            () => effect,
+            (_, exit) =>
+              Effect.sync(() => {
+                running -= 1
+                // The time limit of the client ends the wait, and the server may have answered.
+                if (Exit.isFailure(exit) && used !== undefined) lost.add(Redacted.value(used))
+              })
           )
           if (!self.isAlive || (isRefresh(request) && network.loses > 0)) {
             network.loses -= self.isAlive ? 1 : 0
