@@ -3,23 +3,48 @@ import { Effect, Layer, Option, Schema } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OAuth2, OpenApiSecurity, SwaggerUi, type TokenVerifier } from "effect-oauth2"
+import { SessionVerifier } from "effect-oauth2/login"
 import { BadRequests } from "./BadRequests.ts"
 import { Item, Items } from "./Items.ts"
 import * as Security from "./Security.ts"
+import * as WebPage from "./WebPage.ts"
 
 /** Creates the layer of the app. If `docsClientId` is given, `/docs` logs in as this client. */
 export const make = <E, R>(
   endpoints: Security.Endpoints,
   verifier: Layer.Layer<TokenVerifier, E, R>,
   docsClientId?: string
+) => app(Security.make(endpoints), verifier, Start.pipe(OAuth2.secured), docsClientId)
+
+/** Creates the layer of the app with the web page. All requirements then accept the session cookie, too. */
+export const makeWithPage = <E, R>(
+  endpoints: Security.Endpoints,
+  verifier: Layer.Layer<TokenVerifier, E, R>,
+  page: WebPage.Options,
+  docsClientId?: string
 ) => {
-  const auth = Security.make(endpoints)
+  const auth = Security.make(endpoints, WebPage.session)
+  const start = WebPage.routes(auth, page).pipe(OAuth2.secured)
+  return app(auth, verifier.pipe(SessionVerifier.accessTokens), start, docsClientId).pipe(
+    Layer.provide(WebPage.signIn(page))
+  )
+}
+
+const app = <E, R, E2, R2>(
+  auth: Security.Auth,
+  verifier: Layer.Layer<TokenVerifier, E, R>,
+  start: Layer.Layer<never, E2, R2>,
+  docsClientId: string | undefined
+) => {
   const { api, layer: Api } = items(auth)
   const client = { appName: "Items API", scopes: ["items:read", "items:write", "me"] }
-  const docs = docsClientId === undefined ? {} : { initOAuth: { ...client, clientId: docsClientId } }
+  const docs = {
+    // The page has a login of its own, and does not use the session of the web page.
+    parameters: { withCredentials: false },
+    ...(docsClientId === undefined ? {} : { initOAuth: { ...client, clientId: docsClientId } })
+  }
 
-  return Layer.mergeAll(Api, profile(auth), Health, Start).pipe(
-    OAuth2.secured,
+  return Layer.mergeAll(Layer.mergeAll(Api, profile(auth), Health).pipe(OAuth2.secured), start).pipe(
     OpenApiSecurity.documented({ document: OpenApi.fromApi(api), info, tags }, (document) =>
       SwaggerUi.layer(document, docs)
     ),
@@ -137,7 +162,7 @@ const Health = OAuth2.route("GET", "/health", Effect.succeed(HttpServerResponse.
   Layer.provide(OpenApiSecurity.schemas({ success: Status }))
 )
 
-/** Leads to the documentation page. The relative URL also works below a prefix that a proxy removes. */
+/** Leads to the documentation page, if there is no web page. The relative URL also works below a prefix that a proxy removes. */
 const Start = OAuth2.route("GET", "/", Effect.succeed(HttpServerResponse.redirect("docs"))).pipe(
   OAuth2.Public("the documentation page is public"),
   Layer.provide(OpenApiSecurity.hidden)

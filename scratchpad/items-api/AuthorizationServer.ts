@@ -2,8 +2,8 @@
  * A real OAuth 2.1 and OpenID Connect authorization server on this machine, built with the package `oidc-provider`.
  *
  * The demos and the end-to-end tests use it. It issues access tokens for one API: JWTs (RFC 9068), or opaque tokens
- * for introspection (RFC 7662). `items-cli` uses the client credentials grant. `items-docs` and `mcp-client` use the
- * authorization code grant with PKCE. All keys, sessions and grants are in memory.
+ * for introspection (RFC 7662). `items-cli` uses the client credentials grant. `items-docs`, `items-web` and `mcp-client`
+ * use the authorization code grant with PKCE. All keys, sessions and grants are in memory.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -13,6 +13,7 @@ import { createServer, type RequestListener, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from "oidc-provider"
 import * as MemoryAdapter from "./authorization-server/MemoryAdapter.ts"
+import type * as Html from "./Html.ts"
 import * as Pages from "./authorization-server/Pages.ts"
 import * as SignIn from "./authorization-server/SignIn.ts"
 
@@ -27,6 +28,8 @@ export interface Options {
   readonly origins: ReadonlyArray<string>
   /** Scopes of the API. Default: those of the Items API. */
   readonly scopes?: ReadonlyArray<string>
+  /** Origin of the web page, whose client is `items-web`. Default: none, so the client is not registered. */
+  readonly webOrigin?: string
   /** Redirect URIs of `mcp-client`. Default: none, so the client is not registered. */
   readonly mcpRedirectUris?: ReadonlyArray<string>
   /** Default: `jwt`. With `opaque`, the server has endpoints for introspection and revocation, and the client `items-api`. */
@@ -34,15 +37,19 @@ export interface Options {
 }
 
 /**
- * The registered clients: two programs with a secret, and two clients that cannot keep a secret. `items-api` is the API
- * itself, which introspects tokens. `mcp-client` gets no refresh tokens, so that it asks the user for additional scopes.
+ * The registered clients: three programs with a secret, and two clients that cannot keep a secret. `items-api` is the API
+ * itself, which introspects tokens. `items-web` is its web page. `mcp-client` gets no refresh tokens, so that it asks the user for additional scopes.
  */
 export const clients = {
   api: { clientId: "items-api", clientSecret: "items-api-secret" },
   cli: { clientId: "items-cli", clientSecret: "items-cli-secret" },
   docs: { clientId: "items-docs" },
+  web: { clientId: "items-web", clientSecret: "items-web-secret" },
   mcp: { clientId: "mcp-client" }
 } as const
+
+/** Name of a user to whom the server grants no scope of the API. */
+export const guest = "guest"
 
 export class AuthorizationServer extends Context.Service<
   AuthorizationServer,
@@ -152,6 +159,18 @@ const configuration = (
       response_types: ["code"],
       redirect_uris: [...options.redirectUris]
     },
+    ...(options.webOrigin === undefined
+      ? []
+      : [
+          {
+            client_id: clients.web.clientId,
+            client_secret: clients.web.clientSecret,
+            grant_types: ["authorization_code", "refresh_token"],
+            response_types: ["code" as const],
+            redirect_uris: [`${options.webOrigin}/callback`],
+            post_logout_redirect_uris: [`${options.webOrigin}/logout/callback`]
+          }
+        ]),
     ...(accessTokens === "jwt"
       ? []
       : [
@@ -197,7 +216,9 @@ const configuration = (
     },
     rpInitiatedLogout: {
       enabled: true,
-      logoutSource: (ctx, form) => send(ctx, Pages.logout(form)),
+      // oidc-provider has compared the URI with the registered ones.
+      logoutSource: (ctx, form) =>
+        send(ctx, Pages.logout(form, ctx.oidc.session?.state?.["postLogoutRedirectUri"] as string | undefined)),
       postLogoutSuccessSource: (ctx) => send(ctx, Pages.loggedOut)
     },
     resourceIndicators: {
@@ -239,21 +260,22 @@ const signInOnly = () => {
   return policy
 }
 
-/** Grants all requested scopes, because there is no consent page. */
+/** Grants all requested scopes, because there is no consent page. The guest gets no scope of the API. */
 const grantRequestedScopes = async ({ oidc }: KoaContextWithOIDC) => {
   const grant = new oidc.provider.Grant({
     accountId: oidc.session?.accountId,
     clientId: oidc.client?.clientId
   })
   grant.addOIDCScope([...oidc.requestParamOIDCScopes].join(" "))
-  for (const [resource, { scopes }] of Object.entries(oidc.resourceServers ?? {})) {
+  const servers = oidc.session?.accountId === guest ? {} : (oidc.resourceServers ?? {})
+  for (const [resource, { scopes }] of Object.entries(servers)) {
     grant.addResourceScope(resource, [...oidc.requestParamScopes].filter((scope) => scopes.has(scope)).join(" "))
   }
   await grant.save()
   return grant
 }
 
-const send = (ctx: KoaContextWithOIDC, page: Pages.Page) => {
+const send = (ctx: KoaContextWithOIDC, page: Html.Page) => {
   ctx.set(page.headers)
   ctx.body = page.body
 }

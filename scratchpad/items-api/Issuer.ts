@@ -15,6 +15,8 @@ export interface Issuer extends Endpoints {
   readonly rules: JwtVerifier.Options
   /** Client with which the documentation page logs in. */
   readonly docsClientId: string | undefined
+  /** Origin of the web page. `undefined` if there is no page. */
+  readonly pageOrigin: string | undefined
 }
 
 export class IssuerUnavailable extends Schema.TaggedError<IssuerUnavailable>()("IssuerUnavailable", {
@@ -40,16 +42,27 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
   if (Option.isSome(settings.external)) {
     const { audience, docsClientId, issuer, profile, provider } = settings.external.value
     const rules = yield* Rules.make(issuer, audience, provider, profile)
-    return { issuer, audience, embedded: false, rules, docsClientId, ...(yield* endpointsOf(issuer)) }
+    return {
+      issuer,
+      audience,
+      embedded: false,
+      rules,
+      docsClientId,
+      pageOrigin: undefined,
+      ...(yield* endpointsOf(issuer))
+    }
   }
   const audience = apiUrl(settings)
+  // The sign-in has one address. With a proxy, the app has several, and a proxy may add a prefix to the path.
+  const pageOrigin = Option.isNone(settings.publicUrl) ? audience : undefined
   const urls = Array.from(new Set([...localUrls(settings), publicUrl(settings)]))
   const server = yield* Layer.build(
     AuthorizationServer.layer({
       port: settings.authorizationServerPort,
       audience,
       redirectUris: urls.map((url) => `${url}/docs/oauth2-redirect`),
-      origins: urls.map((url) => new URL(url).origin)
+      origins: urls.map((url) => new URL(url).origin),
+      ...(pageOrigin === undefined ? {} : { webOrigin: pageOrigin })
     })
   )
   const { issuer } = yield* Effect.provideContext(AuthorizationServer, server)
@@ -59,6 +72,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings) {
     embedded: true,
     rules: { issuer, audience },
     docsClientId: clients.docs.clientId,
+    pageOrigin,
     ...(yield* endpointsOf(issuer))
   }
 })

@@ -15,6 +15,8 @@ export class Items extends Context.Service<
   Items,
   {
     readonly list: Effect.Effect<ReadonlyArray<Item>, never, Granted<"items:read">>
+    /** The items that the caller owns. */
+    readonly own: Effect.Effect<ReadonlyArray<Item>, never, Granted<"items:read">>
     /** Creates an item that the caller owns. */
     readonly create: (name: string) => Effect.Effect<Item, never, Granted<"items:write">>
   }
@@ -26,6 +28,10 @@ export class Items extends Context.Service<
         const items = yield* Ref.make<ReadonlyArray<Item>>([])
         return Items.of({
           list: Effect.andThen(auth.granted("items:read"), Ref.get(items)),
+          own: Effect.gen(function* () {
+            const { subject } = yield* auth.granted("items:read")
+            return (yield* Ref.get(items)).filter(({ owner }) => owner === subject)
+          }),
           create: Effect.fn("Items.create")(function* (name) {
             const { subject } = yield* auth.granted("items:write")
             return yield* Ref.modify(items, (items) => {

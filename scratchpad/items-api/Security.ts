@@ -6,9 +6,11 @@ export interface Endpoints {
   readonly tokenUrl: string
 }
 
-export const make = (endpoints: Endpoints) =>
+/** With `session`, the scheme also accepts the session cookie of a browser. The requirements stay the same. */
+export const make = (endpoints: Endpoints, session?: OAuth2.SessionCookie) =>
   OAuth2.authorizationCode("OAuth2", {
     ...endpoints,
+    ...(session === undefined ? {} : { session }),
     scopes: {
       "items:read": "Read the items",
       "items:write": "Add items",

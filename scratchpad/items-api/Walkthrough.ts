@@ -2,7 +2,7 @@
 import { clients } from "./AuthorizationServer.ts"
 import type { Issuer } from "./Issuer.ts"
 
-export const make = (api: string, docs: string, issuer: Issuer): string =>
+export const make = (api: string, base: string, issuer: Issuer): string =>
   `
 The Items API is ready.
 
@@ -10,7 +10,7 @@ The Items API is ready.
   Issuer  ${issuer.issuer}${issuer.embedded ? " (embedded, in memory)" : ""}
   Log     warnings and errors (LOG_LEVEL=Info adds requests)
 
-Open ${docs}, press Authorize${issuer.embedded ? ", and again in the dialog, and sign in as demo" : ""}.
+${issuer.pageOrigin === undefined ? "" : webPage(issuer.pageOrigin)}Open ${base}/docs, press Authorize${issuer.embedded ? ", and again in the dialog, and sign in as demo" : ""}.
 Then open an operation, press Try it out, and Execute.
 
 Copy these into another terminal:
@@ -38,6 +38,9 @@ ${issuer.embedded ? embeddedToken(issuer) : externalToken(issuer)}
   curl -i ${api}/greeting -H "Authorization: Bearer nonsense"
 
 Ctrl-C ends the program.
+`
+
+const webPage = (origin: string) => `Open ${origin} for the web page: sign in as demo, add an item, and sign out.
 `
 
 const embeddedToken = (issuer: Issuer) => {

@@ -10,12 +10,18 @@ import * as Lines from "./Lines.ts"
 import { type Settings, settings } from "./Settings.ts"
 import * as Walkthrough from "./Walkthrough.ts"
 
+const app = (issuer: Issuer.Issuer) => {
+  const { docsClientId, issuer: url, pageOrigin: origin } = issuer
+  const verifier = Issuer.verifier(issuer)
+  return origin === undefined
+    ? Api.make(issuer, verifier, docsClientId)
+    : Api.makeWithPage(issuer, verifier, { origin, issuer: url }, docsClientId)
+}
+
 const run = Effect.fnUntraced(function* (config: Settings) {
   const issuer = yield* Issuer.make(config)
   // The routes are complete before the server listens, so a request that arrives while the program starts is answered.
-  const handler = yield* HttpRouter.toHttpEffect(
-    Api.make(issuer, Issuer.verifier(issuer), issuer.docsClientId).pipe(Layer.provide(NodeHttpServer.layerHttpServices))
-  )
+  const handler = yield* HttpRouter.toHttpEffect(app(issuer).pipe(Layer.provide(NodeHttpServer.layerHttpServices)))
   const server = createServer()
   // At the end of the program, a client must not reuse a connection that the server is about to close.
   const closesAtTheEnd = (response: HttpServerResponse.HttpServerResponse) =>
@@ -23,7 +29,7 @@ const run = Effect.fnUntraced(function* (config: Settings) {
   const responding = HttpEffect.withPreResponseHandler(handler, (_, response) =>
     Effect.succeed(closesAtTheEnd(Lines.end(response)))
   )
-  const app = HttpServer.serve(Effect.withErrorReporting(responding), HttpMiddleware.logger).pipe(
+  const Server = HttpServer.serve(Effect.withErrorReporting(responding), HttpMiddleware.logger).pipe(
     Layer.provide(
       NodeHttpServer.layer(() => server, {
         port: config.port,
@@ -33,7 +39,7 @@ const run = Effect.fnUntraced(function* (config: Settings) {
       })
     )
   )
-  yield* Layer.build(app).pipe(
+  yield* Layer.build(Server).pipe(
     Effect.catchTag("ServeError", ({ cause }) =>
       Effect.fail(
         new PortUnavailable({
@@ -44,7 +50,7 @@ const run = Effect.fnUntraced(function* (config: Settings) {
       )
     )
   )
-  yield* Console.log(Walkthrough.make(Issuer.apiUrl(config), `${Issuer.publicUrl(config)}/docs`, issuer))
+  yield* Console.log(Walkthrough.make(Issuer.apiUrl(config), Issuer.publicUrl(config), issuer))
   return yield* Effect.never
 })
 

@@ -73,13 +73,15 @@ export const make = (options: SessionCookie, hasBearer: boolean): SessionSource 
   const header = csrfHeader === false ? undefined : csrfHeader.toLowerCase()
 
   const problemOf = (request: HttpServerRequest): InvalidRequest | undefined => {
-    const origin = fieldOf(request, "origin")
+    const site = fieldOf(request, "sec-fetch-site")
+    const sent = fieldOf(request, "origin")
+    // A page with the policy `no-referrer` sends `Origin: null`. No page can set Sec-Fetch-Site, so it decides alone.
+    const origin = sent === "null" && site === "same-origin" ? undefined : sent
     const isOwn = origin !== undefined && isOwnOrigin(request, origin, trusted)
     // No preflight protects a WebSocket, and every browser sends the header.
     if (fieldOf(request, "upgrade") !== undefined) return isOwn ? undefined : crossSite
     const isPageRequest = isNavigation(request)
     if (isSafe(request) && isPageRequest) return
-    const site = fieldOf(request, "sec-fetch-site")
     const isTrusted = isOwn && trusted.has(origin)
     if (origin !== undefined && !isOwn) return crossSite
     if (site !== undefined && site !== "same-origin" && !isTrusted) return crossSite

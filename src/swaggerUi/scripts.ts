@@ -51,11 +51,27 @@ export const page = `"use strict"
     return others === undefined || others.size === 0 ? securities : others
   }
 
+  // A browser adds the session cookie to requests of this page. A service refuses a request with two credentials.
+  const requestInterceptor = (request) => {
+    const isAuthorized = Object.keys(request.headers ?? {}).some((name) => name.toLowerCase() === "authorization")
+    const omits = parameters.withCredentials === false ? !request.loadSpec : isAuthorized && !parameters.withCredentials
+    if (omits) request.credentials = "omit"
+    return request
+  }
+
+  // A script cannot set a cookie that the server reads, so a field for the cookie's value would do nothing.
+  const isCookie = (scheme) => scheme.get("type") === "apiKey" && scheme.get("in") === "cookie"
+  const withoutCookies = (definitions) => {
+    const others = definitions?.filterNot?.((definition) => definition.every(isCookie))
+    return others === undefined || others.size === 0 ? definitions : others
+  }
+
   const plugin = () => ({
     statePlugins: {
       spec: { wrapActions: { updateSpec: (original) => (text) => original(withAbsoluteUrls(text)) } },
       auth: {
         wrapSelectors: {
+          definitionsToAuthorize: (original) => () => withoutCookies(original()),
           isAuthorized: (original) => (_, securities) => original(withoutAnonymous(securities))
         },
         wrapActions: {
@@ -91,6 +107,7 @@ export const page = `"use strict"
     dom_id: "#swagger-ui",
     presets: [SwaggerUIBundle.presets.apis],
     plugins: [plugin],
+    requestInterceptor,
     ...(given.oauth2RedirectUrl === undefined
       ? {}
       : { oauth2RedirectUrl: absolute(given.oauth2RedirectUrl, location.href) })

@@ -205,6 +205,28 @@ const rows: ReadonlyArray<Row> = [
     200
   ],
   [
+    "a form of a page of the app with the policy no-referrer is sent",
+    "POST",
+    { ...navigation, "sec-fetch-site": "same-origin", origin: "null" },
+    200,
+    200
+  ],
+  ["a script of such a page writes", "POST", { ...script, origin: "null" }, 200, 200],
+  [
+    "a form of a sandboxed page of another site is sent",
+    "POST",
+    { ...navigation, "sec-fetch-site": "cross-site", origin: "null" },
+    400,
+    400
+  ],
+  [
+    "a form of a page without an origin is sent by an old browser",
+    "POST",
+    { accept: "text/html", origin: "null" },
+    400,
+    400
+  ],
+  [
     "a form of another site is sent",
     "POST",
     { ...navigation, "sec-fetch-site": "cross-site", origin: "https://evil.test" },

@@ -13,7 +13,7 @@ const issuer = ["/.well-known/openid-configuration", "/jwks"]
 /** The documented forms, and every example with a server. The value says which paths each port serves. */
 const programs: Readonly<Record<string, Readonly<Record<string, ReadonlyArray<string>>>>> = {
   "scratchpad/items-api/main.ts": {
-    PORT: ["/health", "/docs", "/openapi.json"],
+    PORT: ["/", "/your-items", "/health", "/docs", "/openapi.json"],
     AUTHORIZATION_SERVER_PORT: issuer
   },
   "scratchpad/mcp-server/main.ts": {

@@ -50,6 +50,9 @@ const post = (name: unknown) => ({
   headers: { "content-type": "application/json" }
 })
 
+/** A bearer token, or the session of the web page. */
+const either = (...scopes: ReadonlyArray<string>) => [{ OAuth2: scopes }, { OAuth2Session: scopes }]
+
 const itemsCli = { clientId: "items-cli", clientSecret: "items-cli-secret" }
 
 layer(ItemsApi.layer)("the Items API", (it) => {
@@ -71,7 +74,7 @@ layer(ItemsApi.layer)("the Items API", (it) => {
     })
   )
 
-  it.effect("documents all its endpoints, and prints the URL of the documentation page first", () =>
+  it.effect("documents all its endpoints, and prints the URL of the documentation page", () =>
     Effect.gen(function* () {
       const { api, program } = yield* ItemsApi
       assert.match(program.output.stdout, new RegExp(`^Open ${api}/docs, press Authorize.* sign in as demo`, "m"))
@@ -83,10 +86,10 @@ layer(ItemsApi.layer)("the Items API", (it) => {
         Object.entries(item).map(([method, operation]) => [`${method} ${path}`, operation.security])
       )
       assert.deepStrictEqual(Object.fromEntries(security), {
-        "get /items": [{ OAuth2: ["items:read"] }],
-        "post /items": [{ OAuth2: ["items:read", "items:write"] }],
-        "get /users/me": [{ OAuth2: ["me"] }],
-        "get /greeting": [{ OAuth2: [] }, {}],
+        "get /items": either("items:read"),
+        "post /items": either("items:read", "items:write"),
+        "get /users/me": either("me"),
+        "get /greeting": [...either(), {}],
         "get /health": []
       })
     })
@@ -196,14 +199,6 @@ layer(ItemsApi.layer)("the Items API", (it) => {
           body
         )
       }
-    })
-  )
-
-  it.effect("leads from the root to the documentation page", () =>
-    Effect.gen(function* () {
-      const { api } = yield* ItemsApi
-      const response = yield* Effect.promise(() => fetch(`${api}/`))
-      assert.deepStrictEqual([response.redirected, response.status, response.url], [true, 200, `${api}/docs`])
     })
   )
 

@@ -7,15 +7,13 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import { ByteSize, Effect, identity, Schema } from "effect"
 import { HttpIncomingMessage, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { errors, type Provider } from "oidc-provider"
+import { send } from "../Html.ts"
 import * as Pages from "./Pages.ts"
 
 export const path = "/interaction/"
 
 // OpenID Connect Core 1.0 §2 limits `sub` to 255 characters.
 const LoginForm = Schema.Struct({ login: Schema.Trim.check(Schema.isNonEmpty(), Schema.isMaxLength(255)) })
-
-const send = (page: Pages.Page, status: number): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(page.body, { status, headers: page.headers })
 
 /** Handles all requests below {@link path}. */
 export const handler = Effect.fnUntraced(
@@ -33,6 +31,7 @@ export const handler = Effect.fnUntraced(
         clientId: String(params["client_id"]),
         scope: typeof params["scope"] === "string" ? params["scope"] : "no scopes",
         redirectUri: String(params["redirect_uri"]),
+        hint: "The name guest gets no scope of the API.",
         ...(message === undefined ? undefined : { message })
       })
     if (request.method !== "POST") return send(page(), 200)
