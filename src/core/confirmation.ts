@@ -45,15 +45,23 @@ export interface Binding {
   readonly certificate: string | undefined
 }
 
+/** Bindings of tokens that cannot change. Avoids reading the confirmation of a cached token for each request. */
+const bindings = new WeakMap<Confirmation, Binding>()
+
 const unverifiable: Binding = { key: undefined, certificate: undefined }
 
 /** Returns what a token is bound to, or `undefined` if the token is not bound. */
 export const bindingOf = (token: { readonly confirmation?: Confirmation }): Binding | undefined => {
   const confirmation = confirmationOf(token)
   if (confirmation === undefined) return
+  const known = typeof confirmation === "object" && confirmation !== null ? bindings.get(confirmation) : undefined
+  if (known !== undefined) return known
   // A custom verifier may return any value.
   const read = fromClaim(confirmation)
-  return read === undefined ? unverifiable : { key: ownText(read, "jkt"), certificate: ownText(read, "x5t#S256") }
+  if (read === undefined) return unverifiable
+  const binding = { key: ownText(read, "jkt"), certificate: ownText(read, "x5t#S256") }
+  if (Object.isFrozen(confirmation)) bindings.set(confirmation, Object.freeze(binding))
+  return binding
 }
 
 const ownText = (confirmation: Confirmation, name: keyof Confirmation): string | undefined =>

@@ -45,6 +45,7 @@ import { ProofChecker, type Replays, type Settings } from "./dpop/checker.ts"
 import * as replays from "./dpop/replays.ts"
 import * as nonces from "./dpop/nonces.ts"
 import { register } from "./dpop/registered.ts"
+import * as segment from "./dpop/segment.ts"
 import * as sha256 from "./dpop/sha256.ts"
 import { normalize } from "./dpop/uri.ts"
 import { Signatures } from "./jwt/signatures.ts"
@@ -235,6 +236,7 @@ export const make = (options: Options = {}): Dpop => {
     clockTolerance: millisOf("clockTolerance", own.clockTolerance, 30_000, [0, 60_000], "0 and 60 seconds")
   }
   const hash = sha256.make()
+  const textOf = segment.make()
   // One store for all layers of the scheme: with two stores, a proof could be used twice.
   let inMemory: Replays | undefined
   let ownNonces: nonces.NonceService | undefined
@@ -257,6 +259,7 @@ export const make = (options: Options = {}): Dpop => {
             new ProofChecker(settings, {
               check,
               sha256: hash,
+              textOf,
               nonces: issuing,
               replays: store === undefined ? (inMemory ??= replays.inMemory(hash)) : replays.inStore(store)
             })

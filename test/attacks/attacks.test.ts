@@ -4,8 +4,10 @@ import { Effect } from "effect"
 import { makeDpopClient, TestIssuer } from "effect-oauth2/testing"
 import { readFileSync, writeFileSync } from "node:fs"
 import * as Arena from "./Arena.ts"
+import * as authentications from "./authentications.ts"
 import * as calls from "./calls.ts"
 import { attacks } from "./cases.ts"
+import * as certificates from "./certificates.ts"
 import { classes } from "./classes.ts"
 import { values } from "../conformance/Wire.ts"
 import * as issuers from "./issuers.ts"
@@ -143,6 +145,37 @@ layer(proofs.layer, { timeout: 30_000, excludeTestServices: true })("an app with
   )
 })
 
+layer(certificates.layer, { timeout: 30_000, excludeTestServices: true })(
+  "an app with tokens that are bound to a certificate, under attack",
+  (it) => {
+    for (const attack of certificates.certificateAttacks) {
+      const { error, name, path } = attack
+      it.effect(`responds with ${error} to attack 20 (${classes[20]?.name}) at ${path}: ${name}`, () =>
+        Effect.gen(function* () {
+          const { answer, next, stolen } = yield* certificates.run(attack)
+          const { challenge = "", status, text } = answer
+          assert.strictEqual(status, error === "invalid_request" ? 400 : 401, challenge)
+          const codes = new Set(Array.from(challenge.matchAll(/error="([^"]+)"/g), ([, code]) => code))
+          assert.deepStrictEqual([...codes], error === "none" ? [] : [error])
+          for (const secret of stolen.token.split(".")) assert.notInclude(text, secret)
+          // The client itself is still accepted.
+          assert.strictEqual(next.status, 200)
+          assert.include(next.text, "good")
+          passed.set(20, (passed.get(20) ?? 0) + 1)
+        })
+      )
+    }
+  }
+)
+
+describe("an app whose users must authenticate strongly and recently", () => {
+  for (const scenario of authentications.scenarios) {
+    it.effect(`resists attack ${scenario.class} (${classes[scenario.class]?.name}): ${scenario.name}`, () =>
+      Effect.map(authentications.run(scenario), () => passed.set(scenario.class, (passed.get(scenario.class) ?? 0) + 1))
+    )
+  }
+})
+
 describe("an app whose issuer or cache is under attack", () => {
   for (const scenario of issuers.scenarios) {
     it.effect(`resists attack ${scenario.class} (${classes[scenario.class]?.name}): ${scenario.name}`, () =>
@@ -170,8 +203,19 @@ const words: Readonly<Record<string, string>> = {
   "503": "503"
 }
 
+/** The other files with attacks of class 20. */
+const ofBoundTokens = [
+  { file: "proofs.ts", count: proofs.proofAttacks.length + 1 },
+  { file: "certificates.ts", count: certificates.certificateAttacks.length }
+]
+
 describe("the table of attacks", () => {
-  const cases = { "cases.ts": attacks, "issuers.ts": issuers.scenarios, "calls.ts": calls.scenarios }
+  const cases = {
+    "cases.ts": attacks,
+    "issuers.ts": issuers.scenarios,
+    "calls.ts": calls.scenarios,
+    "authentications.ts": authentications.scenarios
+  }
 
   it("names the expected responses of each class, and no others", () => {
     for (const [n, { expected, file }] of Object.entries(classes)) {
@@ -189,9 +233,10 @@ describe("the table of attacks", () => {
     const rows = Object.entries(classes).map(([n, { expected, file, name }]) => {
       const all = cases[file].filter((attack) => attack.class === Number(n)).length
       assert.isAbove(all, 0, name)
-      const ofProofs = Number(n) === 20 ? proofs.proofAttacks.length + 1 : 0
-      const more = ofProofs === 0 ? "" : `, [${ofProofs}](../test/attacks/proofs.ts)`
-      const result = passed.get(Number(n)) === all + ofProofs ? "passed" : "FAILED"
+      const others = Number(n) === 20 ? ofBoundTokens : []
+      const more = others.map(({ count, file }) => `, [${count}](../test/attacks/${file})`).join("")
+      const total = others.reduce((sum, { count }) => sum + count, all)
+      const result = passed.get(Number(n)) === total ? "passed" : "FAILED"
       return `| ${n} | ${name} | ${expected} | [${all}](../test/attacks/${file})${more} | ${result} |`
     })
     const text = [

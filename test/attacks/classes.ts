@@ -2,7 +2,7 @@
 export interface AttackClass {
   readonly name: string
   readonly expected: string
-  readonly file: "cases.ts" | "issuers.ts" | "calls.ts"
+  readonly file: "cases.ts" | "issuers.ts" | "calls.ts" | "authentications.ts"
 }
 
 const of = (file: AttackClass["file"], name: string, expected: string): AttackClass => ({ name, expected, file })
@@ -48,7 +48,7 @@ export const classes: Readonly<Record<number, AttackClass>> = {
   20: of(
     "cases.ts",
     "sender-constrained tokens",
-    `${invalid}, or 401 without error for the scheme DPoP. With DPoP: \`invalid_dpop_proof\` or ${invalid}; 400 for both schemes at once`
+    `${invalid}, or 401 without error for the scheme DPoP. With DPoP: \`invalid_dpop_proof\` or ${invalid}; 400 for both schemes at once. With certificates: ${invalid}`
   ),
   21: of("cases.ts", "missing or malformed scopes", "403 `insufficient_scope`"),
   22: of("cases.ts", "headers that name another host", `401 without error, or ${invalid}`),
@@ -77,5 +77,10 @@ export const classes: Readonly<Record<number, AttackClass>> = {
     "only the last value counts. Joined values: `InvalidRequest`"
   ),
   31: of("calls.ts", "tool calls hidden in notifications and odd methods", "no tool runs without its scopes"),
-  32: of("calls.ts", "duplicated members and huge IDs in JSON-RPC", "the decision is about the tool that runs")
+  32: of("calls.ts", "duplicated members and huge IDs in JSON-RPC", "the decision is about the tool that runs"),
+  33: of(
+    "authentications.ts",
+    "authentications that are too weak or too old",
+    "401 `insufficient_user_authentication`, or 403 for a machine. Invalid tokens: 401 `invalid_token` without requirements"
+  )
 }

@@ -314,11 +314,22 @@ describe("the challenge", () => {
     }).pipe(Effect.provide(jwt))
   )
 
-  it.effect("is sent for HEAD, and auth.optional requires it of a request with a token", () =>
+  it.effect("is sent for HEAD and OPTIONS, and auth.optional requires it of a request with a token", () =>
     Effect.gen(function* () {
-      const { mint, send } = yield* app(Layer.merge(routes, open("/optional").pipe(auth.optional(strong))))
+      const { mint, send } = yield* app(
+        Layer.mergeAll(
+          routes,
+          open("/optional").pipe(auth.optional(strong)),
+          HttpRouter.add("OPTIONS", "/strong", Effect.succeed(HttpServerResponse.text("open"))).pipe(
+            auth.require(strong)
+          )
+        )
+      )
       const token = yield* mint()
-      assert.strictEqual((yield* send("/strong", token, { method: "HEAD" })).challenge?.includes(error), true)
+      for (const method of ["HEAD", "OPTIONS"]) {
+        const { challenge, status } = yield* send("/strong", token, { method })
+        assert.deepStrictEqual({ status, challenge }, refused('acr_values="phr mfa"'), method)
+      }
       assert.strictEqual((yield* send("/optional")).status, 200)
       assert.deepStrictEqual((yield* send("/optional", token)).challenge, `Bearer ${error}, acr_values="phr mfa"`)
       assert.strictEqual((yield* send("/optional", yield* mint({ acr: "phr" }))).status, 200)

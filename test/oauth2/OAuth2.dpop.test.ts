@@ -23,6 +23,7 @@ import {
   TokenIntrospection,
   TokenVerifier
 } from "effect-oauth2"
+import { ClientAuthentication, ClientCredentials } from "effect-oauth2/client"
 import * as ResourceMetadata from "effect-oauth2/ResourceMetadata"
 import { makeDpopClient, TestIssuer } from "effect-oauth2/testing"
 import { algs, appOf, boundClient, codeOf, headersOf, schemeOf, sendTo, url, Verifier } from "../support/dpopApp.ts"
@@ -376,6 +377,41 @@ describe("an HttpApi with bound tokens", () => {
     )
     return { auth, Api, app }
   }
+
+  it.effect("serves typed clients whose tokens are bound: each request has its own proof with the latest nonce", () =>
+    Effect.gen(function* () {
+      const { Api, app, auth } = make({ dpop: { nonces: true }, senderConstrained: "required" })
+      const handle = HttpEffect.toWebHandlerWith(yield* Effect.context<never>())((yield* app) as never)
+      const seen: Array<Headers> = []
+      const inProcess = HttpClient.make((request) =>
+        Effect.gen(function* () {
+          const web = yield* Effect.orDie(HttpClientRequest.toWeb(request))
+          seen.push(web.headers)
+          return HttpClientResponse.fromWeb(request, yield* Effect.promise(() => handle(web)))
+        })
+      )
+      const dpop = yield* Effect.promise(() =>
+        crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"])
+      )
+      const source = yield* ClientCredentials.make({
+        issuer: "https://issuer.test",
+        clientId: "worker",
+        authentication: ClientAuthentication.secret(Redacted.make("secret")),
+        dpop
+      })
+      const client = yield* HttpApiClient.make(Api, { baseUrl: "https://api.test" }).pipe(
+        Effect.provide(auth.client(source, { baseUrl: "https://api.test" })),
+        Effect.provideService(HttpClient.HttpClient, inProcess)
+      )
+      const thumbprints = [yield* client.items.list(), yield* client.items.list(), yield* client.items.list()]
+      assert.strictEqual(new Set(thumbprints).size, 1)
+      assert.match(thumbprints[0] ?? "", /^[\w-]{43}$/)
+      // Only the first request of all had no nonce.
+      assert.strictEqual(seen.length, 4)
+      assert.strictEqual(new Set(seen.map((headers) => headers.get("dpop"))).size, 4)
+      assert.isTrue(seen.every((headers) => headers.get("authorization")?.startsWith("DPoP ")))
+    }).pipe(run, Effect.provide(HttpServer.layerServices))
+  )
 
   it.effect("gives typed clients the errors of proofs", () =>
     Effect.gen(function* () {

@@ -3,10 +3,15 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Socket } from "effect/socket"
+import { TestClock } from "effect/testing"
 import { Dpop, OAuth2, Requirement } from "effect-oauth2"
 import { makeDpopClient, TestIssuer } from "effect-oauth2/testing"
 import { createServer } from "node:http"
+import { createServer as createSecureServer } from "node:https"
+import { selfSigned } from "../support/certificates.ts"
 import { algs, type App, boundClient, codeOf, headersOf, origin, sendTo, Verifier } from "../support/dpopApp.ts"
+import { portOf } from "../support/rpc.ts"
 import { hello, upgrade } from "../support/upgrades.ts"
 
 const Issuer = TestIssuer.layer({ keys: ["ES256"] })
@@ -56,7 +61,61 @@ describe("a request with DPoP that needs a stronger or newer authentication", ()
   )
 })
 
+/** Sends each message back until the token ends, and then closes the socket. */
+const echoUntilExpiry = <Id, E>(expiry: Effect.Effect<never, E, Id>) =>
+  Effect.gen(function* () {
+    const { upgrade } = yield* HttpServerRequest.HttpServerRequest
+    const socket = yield* upgrade
+    const { pull } = yield* socket.reader
+    const { write } = yield* socket.writer
+    const answers = Effect.forever(Effect.flatMap(pull, (messages) => Effect.forEach(messages, write)))
+    yield* Effect.raceFirst(answers, expiry).pipe(
+      Effect.catch(() => Effect.ignore(write(new Socket.CloseEvent(4401, "get a new token"))))
+    )
+    return HttpServerResponse.empty()
+  }).pipe(Effect.scoped)
+
+/** Opens a WebSocket with real frames. Fails with the text `refused` if the server does not accept it. */
+const connect = (path: string, headers: Readonly<Record<string, string>>) =>
+  Effect.gen(function* () {
+    const port = yield* portOf
+    const received: Array<string> = []
+    let notify = () => {}
+    const socket = yield* Effect.acquireRelease(
+      Effect.callback<WebSocket, string>((resume) => {
+        // Safe cast: the constructor of Node accepts headers.
+        const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers } as never)
+        socket.addEventListener("open", () => resume(Effect.succeed(socket)))
+        socket.addEventListener("error", () => resume(Effect.fail("refused")))
+        const receive = (text: string) => {
+          received.push(text)
+          notify()
+        }
+        socket.addEventListener("message", ({ data }) => receive(String(data)))
+        socket.addEventListener("close", ({ code }) => receive(`closed ${code}`))
+      }),
+      (socket) => Effect.sync(() => socket.close())
+    )
+    /** Returns the next message, or the end of the socket. */
+    const next = Effect.callback<string>((resume) => {
+      notify = () => {
+        const [text] = received.splice(0, 1)
+        if (text !== undefined) resume(Effect.succeed(text))
+      }
+      notify()
+    })
+    return {
+      next,
+      ask: (text: string) =>
+        Effect.andThen(
+          Effect.sync(() => socket.send(text)),
+          next
+        )
+    }
+  })
+
 describe("a WebSocket with DPoP", () => {
+  const anyHost = OAuth2.bearer("AnyHost", { scopes: { read: "Read" }, dpop: Dpop.make() })
   const message = Effect.gen(function* () {
     const { headers } = yield* HttpServerRequest.HttpServerRequest
     const token = Redacted.make(headers["x-message-token"] ?? "")
@@ -69,11 +128,13 @@ describe("a WebSocket with DPoP", () => {
   })
   const Routes = Layer.mergeAll(
     HttpRouter.add("GET", "/socket", hello).pipe(auth.require("read")),
+    HttpRouter.add("GET", "/echo", echoUntilExpiry(auth.expiry)).pipe(auth.require("read")),
+    HttpRouter.add("GET", "/any-host", hello).pipe(anyHost.require("read")),
     // Stands for a socket whose handler proves the token of a message.
     HttpRouter.add("GET", "/message", Effect.map(message, HttpServerResponse.text)).pipe(
       HttpRouter.provideRequest(auth.layer(Verifier))
     )
-  ).pipe(Layer.provide(auth.layer(Verifier)))
+  ).pipe(Layer.provide([auth.layer(Verifier), anyHost.layer(Verifier)]))
 
   layer(
     HttpRouter.serve(Routes, { disableListenLog: true, disableLogger: true }).pipe(
@@ -94,6 +155,75 @@ describe("a WebSocket with DPoP", () => {
         // The URL of a WebSocket has its own scheme, but the proof names the URL of the HTTP request.
         const ofSocket = yield* headersOf(bound, { url: url.replace("https:", "wss:") })
         assert.strictEqual((yield* upgrade("/socket", ofSocket)).status, 401)
+      })
+    )
+
+    it.effect("carries messages in both directions, and ends with the token", () =>
+      Effect.gen(function* () {
+        const bound = yield* boundClient()
+        const at = { url: `${origin}/echo` }
+        const { ask, next } = yield* connect("/echo", { ...(yield* headersOf(bound, at)) })
+        for (let i = 0; i < 3; i++) assert.strictEqual(yield* ask(`message ${i}`), `message ${i}`)
+        // The proof itself is too old now, but it counts only when the socket opens.
+        yield* TestClock.adjust("5 minutes")
+        assert.strictEqual(yield* ask("later"), "later")
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(yield* next, "closed 4401")
+        assert.strictEqual(yield* Effect.flip(connect("/echo", { ...(yield* headersOf(bound, at)) })), "refused")
+      })
+    )
+
+    it.effect("does not open with the proof of a thief, of another path or method, or without a proof", () =>
+      Effect.gen(function* () {
+        const bound = yield* boundClient()
+        const thief = { client: yield* makeDpopClient(), token: bound.token }
+        const at = { url: `${origin}/echo` }
+        for (const headers of [
+          yield* headersOf(thief, at),
+          yield* headersOf(bound, { ...at, signWith: thief.client.key }),
+          yield* headersOf(bound, { ...at, method: "POST" }),
+          yield* headersOf(bound, { url: `${origin}/socket` }),
+          yield* headersOf(bound, { url: "wss://api.test/echo" }),
+          { authorization: `DPoP ${bound.token}` },
+          { authorization: `Bearer ${bound.token}` }
+        ]) {
+          assert.strictEqual(yield* Effect.flip(connect("/echo", { ...headers })), "refused")
+        }
+        const { ask } = yield* connect("/echo", { ...(yield* headersOf(bound, at)) })
+        assert.strictEqual(yield* ask("hello"), "hello")
+      })
+    )
+
+    it.effect("without a fixed origin needs the http URL of a ws URL", () =>
+      Effect.gen(function* () {
+        const bound = yield* boundClient()
+        const host = `127.0.0.1:${yield* portOf}`
+        const statusFor = (scheme: string) =>
+          Effect.flatMap(headersOf(bound, { url: `${scheme}://${host}/any-host` }), (headers) =>
+            Effect.map(upgrade("/any-host", headers), ({ status }) => status)
+          )
+        assert.deepStrictEqual(yield* Effect.forEach(["http", "ws", "https", "wss"], statusFor), [101, 401, 401, 401])
+      })
+    )
+  })
+
+  layer(
+    HttpRouter.serve(Routes, { disableListenLog: true, disableLogger: true }).pipe(
+      Layer.provideMerge(NodeHttpServer.layer(() => createSecureServer(selfSigned()), { port: 0 })),
+      Layer.provideMerge(Issuer)
+    )
+  )("over TLS", (it) => {
+    it.effect("without a fixed origin needs the https URL of a wss URL", () =>
+      Effect.gen(function* () {
+        const bound = yield* boundClient()
+        const host = `127.0.0.1:${yield* portOf}`
+        const statusFor = (scheme: string) =>
+          Effect.flatMap(headersOf(bound, { url: `${scheme}://${host}/any-host` }), (headers) =>
+            Effect.map(upgrade("/any-host", headers, "https"), ({ status }) => status)
+          )
+        assert.deepStrictEqual(yield* Effect.forEach(["https", "wss", "http", "ws"], statusFor), [101, 401, 401, 401])
+        const headers = yield* headersOf(bound, { url: `${origin}/socket` })
+        assert.deepStrictEqual((yield* upgrade("/socket", headers, "https")).text, "demo")
       })
     )
   })

@@ -56,6 +56,8 @@ export const port = Effect.map(HttpServer.HttpServer, ({ address }) =>
 export interface Answer {
   readonly status: number
   readonly challenge: string | undefined
+  /** The raw headers and the body. */
+  readonly text: string
   readonly isResumed: boolean
   /** The session of the connection, for the next one. */
   readonly session: Buffer | undefined
@@ -94,12 +96,15 @@ export const get = ({
         },
         (response) => {
           const socket = response.socket as tls.TLSSocket
-          response.resume()
+          let body = ""
+          response.setEncoding("utf8")
+          response.on("data", (chunk: string) => (body += chunk))
           response.on("end", () =>
             resume(
               Effect.succeed({
                 status: response.statusCode ?? 0,
                 challenge: response.headers["www-authenticate"],
+                text: [...response.rawHeaders, body].join("\n"),
                 isResumed: socket.isSessionReused(),
                 session: session ?? socket.getSession()
               })
@@ -116,24 +121,55 @@ export const get = ({
     })
   )
 
-/** Sends a request over a new connection with HTTP/2, and returns the status. */
-export const getOverHttp2 = ({
+/** Sends a request over a new connection with HTTP/2. */
+export const requestOverHttp2 = ({
   certificate,
+  headers,
   path = "/items",
+  tls,
   token
-}: Request): Effect.Effect<number, Error, HttpServer.HttpServer> =>
+}: Request): Effect.Effect<Answer, Error, HttpServer.HttpServer> =>
   Effect.flatMap(port, (port) =>
-    Effect.callback<number, Error>((resume) => {
+    Effect.callback<Answer, Error>((resume) => {
       const session = http2.connect(`https://localhost:${port}`, {
         rejectUnauthorized: false,
-        ...(certificate === undefined ? {} : { cert: certificate.cert, key: certificate.key })
+        ...(certificate === undefined ? {} : { cert: certificate.cert, key: certificate.key }),
+        ...tls
+      })
+      // The proxy of the socket hides some members, so the socket itself tells about its TLS session.
+      let socket: tls.TLSSocket | undefined
+      let ticket: Buffer | undefined
+      session.on("connect", (_, given) => {
+        socket = given as tls.TLSSocket
+        socket.on("session", (received: Buffer) => {
+          ticket = received
+        })
       })
       session.on("error", (error) => resume(Effect.fail(error)))
-      const stream = session.request({ ":path": path, authorization: `Bearer ${token}` })
-      stream.on("response", (headers) => {
-        session.destroy()
-        resume(Effect.succeed(headers[":status"] ?? 0))
+      const stream = session.request({
+        ":path": path,
+        authorization: `Bearer ${token}`,
+        ...(headers as Record<string, string>)
+      })
+      stream.on("response", (received) => {
+        let body = ""
+        stream.setEncoding("utf8")
+        stream.on("data", (chunk: string) => (body += chunk))
+        stream.on("end", () => {
+          const answer = {
+            status: received[":status"] ?? 0,
+            challenge: received["www-authenticate"],
+            text: JSON.stringify(received) + body,
+            isResumed: socket?.isSessionReused() === true,
+            session: ticket ?? socket?.getSession()
+          }
+          session.destroy()
+          resume(Effect.succeed(answer))
+        })
       })
       stream.end()
     })
   )
+
+/** Sends a request over a new connection with HTTP/2, and returns the status. */
+export const getOverHttp2 = (request: Request) => Effect.map(requestOverHttp2(request), ({ status }) => status)

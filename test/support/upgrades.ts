@@ -2,7 +2,8 @@
 import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { AccessToken } from "effect-oauth2"
-import { request } from "node:http"
+import * as http from "node:http"
+import * as https from "node:https"
 import { portOf } from "./rpc.ts"
 
 export interface Upgrade {
@@ -16,11 +17,13 @@ export interface Upgrade {
   readonly headers: string
 }
 
-/** Sends a request that opens a WebSocket. */
-export const upgrade = (path: string, headers: Readonly<Record<string, string>>) =>
+/** Sends a request that opens a WebSocket, to a server with a self-signed certificate if `protocol` is `https`. */
+export const upgrade = (path: string, headers: Readonly<Record<string, string>>, protocol: "http" | "https" = "http") =>
   Effect.flatMap(portOf, (port) =>
     Effect.callback<Upgrade, Error>((resume) => {
+      const { request } = protocol === "http" ? http : https
       const sent = request({
+        rejectUnauthorized: false,
         port,
         host: "127.0.0.1",
         path,

@@ -112,6 +112,37 @@ describe("a scheme with nonces", () => {
     }).pipe(run)
   )
 
+  it.effect("accepts several proofs with one nonce, each of them once", () =>
+    Effect.gen(function* () {
+      const app = yield* withNonces()
+      const bound = yield* boundClient()
+      const nonce = nonceOf(yield* sendTo(app, {}))
+      for (let i = 0; i < 3; i++) {
+        const headers = yield* headersOf(bound, { nonce })
+        assert.strictEqual(codeOf(yield* sendTo(app, headers)), "200")
+        assert.strictEqual(codeOf(yield* sendTo(app, headers)), "invalid_dpop_proof")
+      }
+    }).pipe(run)
+  )
+
+  it.effect("accepts the nonces of a custom service, such as the examples of RFC 9449 §8", () =>
+    Effect.gen(function* () {
+      const [current, next] = ["eyJ7S_zG.eyJH0-Z.HX4w-7v", "eyJ7S_zG.eyJbYu3.xQmBj-1"]
+      const app = yield* withNonces(
+        Layer.succeed(Dpop.Nonces, {
+          issue: Effect.succeed(next),
+          validUntil: (nonce) => Effect.succeed(nonce === current || nonce === next ? Date.now() + 60_000 : undefined)
+        })
+      )
+      const bound = yield* boundClient()
+      for (const nonce of [current, next]) {
+        const answer = yield* sendTo(app, yield* headersOf(bound, { nonce }))
+        assert.deepStrictEqual([answer.status, nonceOf(answer)], [200, next])
+      }
+      assert.strictEqual(codeOf(yield* sendTo(app, yield* headersOf(bound, { nonce: "other" }))), "use_dpop_nonce")
+    }).pipe(run)
+  )
+
   it.effect("records a proof until its nonce ends", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(now + 1000)

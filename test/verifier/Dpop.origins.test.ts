@@ -8,6 +8,7 @@ import { Dpop, OAuth2 } from "effect-oauth2"
 import { type ProofOptions, TestIssuer } from "effect-oauth2/testing"
 import * as http from "node:http"
 import * as http2 from "node:http2"
+import { selfSigned } from "../support/certificates.ts"
 import { boundClient, headersOf, Verifier } from "../support/dpopApp.ts"
 
 type Middleware = typeof HttpMiddleware.logger
@@ -150,6 +151,23 @@ describe("without a fixed origin, a proof is", () => {
         { headers: forwarded },
         "https://api.test/items"
       ],
+      // Effect's middleware needs as many values of each header as X-Forwarded-For has.
+      ...([undefined, "192.0.2.1, 192.0.2.2"] as const).map(
+        (forwardedFor) =>
+          [
+            `refused for forwarded headers beside X-Forwarded-For: ${forwardedFor ?? "none"}`,
+            401,
+            {
+              headers: {
+                "x-forwarded-host": "api.test",
+                "x-forwarded-proto": "https",
+                ...(forwardedFor === undefined ? {} : { "x-forwarded-for": forwardedFor })
+              }
+            },
+            "https://api.test/items",
+            trusting
+          ] as const
+      ),
       ["refused for another host", 401, {}, "http://evil.test/items"],
       ["refused for https, if the connection has no TLS", 401, {}, "https://127.0.0.1:PORT/items"],
       ["refused for a Host header with a path", 401, { headers: { host: "a/other" } }, "http://a/other/items"],
@@ -164,13 +182,19 @@ describe("without a fixed origin, a proof is", () => {
 })
 
 describe("over HTTP/2, a proof", () => {
-  const status = (dpop: Dpop.Options, authority: string, url: string, headers: Readonly<Record<string, string>> = {}) =>
+  const status = (
+    dpop: Dpop.Options,
+    authority: string,
+    url: string,
+    headers: Readonly<Record<string, string>> = {},
+    protocol: "http" | "https" = "http"
+  ) =>
     Effect.gen(function* () {
       const bound = yield* boundClient()
       const port = yield* portOf
       const credentials = yield* headersOf(bound, { url: url.replace("PORT", String(port)) })
       return yield* Effect.callback<number>((resume) => {
-        const session = http2.connect(`http://127.0.0.1:${port}`)
+        const session = http2.connect(`${protocol}://127.0.0.1:${port}`, { rejectUnauthorized: false })
         const stream = session.request({
           ":path": "/items",
           ...(authority === "" ? {} : { ":authority": authority }),
@@ -187,7 +211,12 @@ describe("over HTTP/2, a proof", () => {
     }).pipe(
       Effect.provide(
         HttpRouter.serve(routes(dpop), { disableLogger: true, disableListenLog: true }).pipe(
-          Layer.provideMerge(NodeHttpServer.layer(() => http2.createServer(), { port: 0, host: "127.0.0.1" })),
+          Layer.provideMerge(
+            NodeHttpServer.layer(
+              () => (protocol === "http" ? http2.createServer() : http2.createSecureServer(selfSigned())),
+              { port: 0, host: "127.0.0.1" }
+            )
+          ),
           Layer.provideMerge(TestIssuer.layer({ keys: ["ES256"] }))
         )
       )
@@ -200,6 +229,18 @@ describe("over HTTP/2, a proof", () => {
       assert.strictEqual(yield* status({}, "other.test", "http://other.test/items"), 200)
       assert.strictEqual(yield* status({}, "other.test", "http://127.0.0.1:PORT/items"), 401)
       assert.strictEqual(yield* status({}, "api.test", "http://evil.test/items", { host: "evil.test" }), 401)
+    })
+  )
+
+  it.live("over TLS names https, and the authority in any case", () =>
+    Effect.gen(function* () {
+      const overTls = (dpop: Dpop.Options, authority: string, url: string) => status(dpop, authority, url, {}, "https")
+      assert.strictEqual(yield* overTls(fixed, "", "https://api.test/items"), 200)
+      assert.strictEqual(yield* overTls({}, "", "https://127.0.0.1:PORT/items"), 200)
+      assert.strictEqual(yield* overTls({}, "", "http://127.0.0.1:PORT/items"), 401)
+      assert.strictEqual(yield* overTls({}, "Other.test:443", "https://other.test/items"), 200)
+      assert.strictEqual(yield* overTls({}, "other.test", "https://other.test/items?a=1"), 200)
+      assert.strictEqual(yield* overTls({}, "other.test", "https://other.test/other"), 401)
     })
   )
 })

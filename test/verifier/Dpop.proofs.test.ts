@@ -4,6 +4,7 @@ import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { type DpopClient, makeDpopClient, type ProofOptions, TestIssuer } from "effect-oauth2/testing"
 import * as jose from "jose"
+import { roca } from "../support/rocaModulus.ts"
 import { type Answer, appOf, boundClient, codeOf, headersOf, schemeOf, sendTo, url } from "../support/dpopApp.ts"
 
 type Bound = Effect.Success<ReturnType<typeof boundClient>>
@@ -139,6 +140,13 @@ const mustFail: ReadonlyArray<readonly [name: string, code: string, change: Chan
         changed(({ client }) => ({ header: { jwk: { ...publicOf(client), [name]: null } } }))
       ] as const
   ),
+  [
+    "jwk with an RSA key of the ROCA attack",
+    "invalid_dpop_proof",
+    changed({
+      header: { alg: "PS256", jwk: { kty: "RSA", e: "AQAB", n: Buffer.from(roca, "hex").toString("base64url") } }
+    })
+  ],
   ["crit, even if its extension is known", "invalid_dpop_proof", changed({ header: { crit: ["b64"], b64: true } })],
   ["an empty crit", "invalid_dpop_proof", changed({ header: { crit: [] } })],
   ["b64 without crit", "invalid_dpop_proof", changed({ header: { b64: false } })],
@@ -314,6 +322,24 @@ describe("a request with DPoP is refused with", () => {
         "invalid_dpop_proof"
       )
       assert.strictEqual((yield* send(yield* resigned(text(header), text(payload)))).status, 200)
+    }).pipe(Effect.provide(TestIssuer.layer({ keys: ["ES256"] })), Effect.scoped)
+  )
+})
+
+describe("a bearer token", () => {
+  it.effect("is accepted whatever proof is sent along with it, unless it is bound", () =>
+    Effect.gen(function* () {
+      const app = yield* appOf(schemeOf())
+      const bound = yield* boundClient()
+      const token = yield* TestIssuer.use(({ mint }) => mint({ scopes: ["read"] }))
+      const { dpop } = yield* headersOf(bound)
+      for (const proof of [dpop, dpop, `${dpop}, ${dpop}`, "x", ""]) {
+        assert.strictEqual((yield* sendTo(app, { authorization: `Bearer ${token}`, dpop: proof })).status, 200)
+        const stolen = yield* sendTo(app, { authorization: `Bearer ${bound.token}`, dpop: proof })
+        assert.strictEqual(codeOf(stolen), "invalid_token")
+      }
+      // The proof was not used up.
+      assert.strictEqual((yield* sendTo(app, { authorization: `DPoP ${bound.token}`, dpop })).status, 200)
     }).pipe(Effect.provide(TestIssuer.layer({ keys: ["ES256"] })), Effect.scoped)
   )
 })

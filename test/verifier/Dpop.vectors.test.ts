@@ -5,6 +5,7 @@ import { HttpRouter, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { AccessToken, Dpop, OAuth2, TokenVerifier } from "effect-oauth2"
 import { thumbprintInput } from "../../src/verifier/dpop/proofHeader.ts"
+import * as segment from "../../src/verifier/dpop/segment.ts"
 import * as sha256 from "../../src/verifier/dpop/sha256.ts"
 import { codeOf, sendTo } from "../support/dpopApp.ts"
 
@@ -75,4 +76,24 @@ describe("the examples of RFC 9449", () => {
       assert.strictEqual(yield* hash(thumbprintInput(okp)), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")
     })
   )
+})
+
+describe("a segment of a proof", () => {
+  const rows: ReadonlyArray<readonly [name: string, bytes: ReadonlyArray<number>, text: string | undefined]> = [
+    ["ASCII", [0x7b, 0x7d], "{}"],
+    ["UTF-8", [0xc3, 0xa4, 0xf0, 0x9f, 0x98, 0x80], "ä😀"],
+    ["no bytes", [], ""],
+    ["a byte order mark, which JSON may not have", [0xef, 0xbb, 0xbf, 0x7b, 0x7d], "\uFEFF{}"],
+    ["a zero", [0x00], "\0"],
+    ["Latin-1", [0xe4], undefined],
+    ["an overlong form", [0xc0, 0xaf], undefined],
+    ["a surrogate", [0xed, 0xa0, 0x80], undefined],
+    ["an unfinished character", [0x7b, 0xc3], undefined],
+    ["a character beyond Unicode", [0xf4, 0x90, 0x80, 0x80], undefined]
+  ]
+  it.each(rows)("is decoded by Node as by jose: %s", (_, bytes, text) => {
+    const encoded = Buffer.from(bytes).toString("base64url")
+    assert.strictEqual(segment.web(encoded), text)
+    assert.strictEqual(segment.make()(encoded), text)
+  })
 })

@@ -4,16 +4,11 @@ import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as jose from "jose"
 import { hasRocaFingerprint } from "../../src/verifier/keys/roca.ts"
+import { roca } from "../support/rocaModulus.ts"
 import { assertUnknown, first, replaceKeys, rs256, second, withDiscovery, withLogs } from "../support/keySets.ts"
 
 describe("KeySet", () => {
   describe("refuses a key", () => {
-    /** Modulus mod03 with 2048 bits from the test data of the paper's authors (crocs-muni/roca). */
-    const roca =
-      "9dcd7420e420c270a68060eb8b5aa7457a9f6648f86fafed2775cc1f79ae962f1e63f1b9e51c55f9ea6fdc7332e9b0058c9ff2eb1fc89855029cf6aafe21e689" +
-      "feb38ac9ffb12f1ce371bb5d0e9aae64161abce74b4244bf68f1edb4411f756a097c8929c14740245ea355f8332d1aa36bb50c7dcb4505da8de02e4e53d38f8d" +
-      "f06097da7524df0df93db48eac8cc4af2d3a16257eb2b2adca6ba464e5974fa92550d31b1babf161e7692d00b86e3dd886ecab4abfbe1a8f8cc263ff4af55cdb" +
-      "45f4249a5193925f5e983d762f0b6800943eb0267b08f42ed311ce1f5c86eacbc8ce4d3cb7a2fee1ef5641423a1cf4114e5ecf50034a60a412523af9e6f4aa11"
     const base64url = (hex: string) =>
       jose.base64url.encode(Uint8Array.from(hex.match(/../g) ?? [], (x) => parseInt(x, 16)))
     const hexOf = (text: string) => Buffer.from(text, "base64url").toString("hex")

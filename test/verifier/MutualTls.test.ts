@@ -4,7 +4,7 @@ import { Effect, Layer } from "effect"
 import { MutualTls } from "effect-oauth2"
 import { TestIssuer } from "effect-oauth2/testing"
 import { selfSigned, type TestCertificate } from "../support/certificates.ts"
-import { get, getOverHttp2, routesOf, schemeOf, serve } from "../support/mutualTls.ts"
+import { get, getOverHttp2, requestOverHttp2, routesOf, schemeOf, serve } from "../support/mutualTls.ts"
 
 const client = selfSigned("client")
 const other = selfSigned("client")
@@ -42,22 +42,26 @@ describe("a token that is bound to a certificate", () => {
       })
     )
 
-    it.effect.each(["TLSv1.2", "TLSv1.3"] as const)(
-      "is compared with the certificate of a resumed session of %s",
-      (version) =>
-        Effect.gen(function* () {
-          const tls = { minVersion: version, maxVersion: version }
-          const first = yield* get({ token: yield* boundTo(client), certificate: client, tls })
-          assert.deepStrictEqual([first.status, first.isResumed], [200, false])
-          const resumed = { certificate: client, tls: { ...tls, session: first.session } }
-          const second = yield* get({ token: yield* boundTo(client), ...resumed })
-          assert.deepStrictEqual([second.status, second.isResumed], [200, true])
-          const third = yield* get({ token: yield* boundTo(other), ...resumed })
-          assert.deepStrictEqual([third.status, third.isResumed], [401, true])
-          // The certificate of a resumed session is that of its first handshake, whatever the client has now.
-          const fourth = yield* get({ token: yield* boundTo(other), ...resumed, certificate: other })
-          assert.deepStrictEqual([fourth.status, fourth.isResumed], [401, true])
-        })
+    const versions = ["TLSv1.2", "TLSv1.3"] as const
+    it.effect.each([
+      ...versions.map((version) => [version, "HTTP/1.1", get] as const),
+      ...versions.map((version) => [version, "HTTP/2", requestOverHttp2] as const)
+    ])("is compared with the certificate of a resumed session of %s, over %s", ([version, , send]) =>
+      Effect.gen(function* () {
+        const tls = { minVersion: version, maxVersion: version }
+        const first = yield* send({ token: yield* boundTo(client), certificate: client, tls })
+        assert.deepStrictEqual([first.status, first.isResumed], [200, false])
+        const resumed = { certificate: client, tls: { ...tls, session: first.session } }
+        const second = yield* send({ token: yield* boundTo(client), ...resumed })
+        assert.deepStrictEqual([second.status, second.isResumed], [200, true])
+        const third = yield* send({ token: yield* boundTo(other), ...resumed })
+        assert.deepStrictEqual([third.status, third.isResumed], [401, true])
+        // The certificate of a resumed session is that of its first handshake, whatever the client has now.
+        const fourth = yield* send({ token: yield* boundTo(other), ...resumed, certificate: other })
+        assert.deepStrictEqual([fourth.status, fourth.isResumed], [401, true])
+        const fifth = yield* send({ token: yield* boundTo(client), ...resumed, certificate: other })
+        assert.deepStrictEqual([fifth.status, fifth.isResumed], [200, true])
+      })
     )
 
     it.effect("ignores headers of proxies", () =>

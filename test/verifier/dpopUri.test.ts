@@ -20,6 +20,8 @@ const rows: ReadonlyArray<readonly [text: string, normal: string | undefined]> =
   ["https://a.example/X", "https://a.example/X"],
   ["https://a.example./x", "https://a.example./x"],
   ["https://[2001:DB8::1]/x", "https://[2001:db8::1]/x"],
+  ["https://bücher.example/x", "https://xn--bcher-kva.example/x"],
+  ["https://XN--BCHER-KVA.example/x", "https://xn--bcher-kva.example/x"],
   ["https://a.example/ä", "https://a.example/%C3%A4"],
   ["https://a.example/%c3%a4", "https://a.example/%C3%A4"],
   ["https://user@a.example/x", undefined],

@@ -23,6 +23,7 @@ import type { NonceService } from "./nonces.ts"
 import { oncePerSource } from "./once.ts"
 import { type ProofClaims, type ProofText, read, readClaims } from "./proof.ts"
 import { importKey, type ProofKey, read as readHeader } from "./proofHeader.ts"
+import type { TextOf } from "./segment.ts"
 import type { Sha256 } from "./sha256.ts"
 import { urisOf } from "./target.ts"
 
@@ -42,6 +43,7 @@ export interface Settings {
 export interface Services {
   readonly check: SignatureCheck
   readonly sha256: Sha256
+  readonly textOf: TextOf
   /** `undefined` if proofs need no nonce. */
   readonly nonces: NonceService | undefined
   readonly replays: Replays
@@ -54,7 +56,8 @@ export interface Replays {
   readonly addOnce: (
     thumbprint: string,
     id: string,
-    millis: number
+    millis: number,
+    clock: Clock.Clock
   ) => Effect.Effect<boolean, AuthorizationServerUnavailable>
 }
 
@@ -62,6 +65,12 @@ export interface Replays {
 interface Presented {
   readonly text: ProofText
   readonly claims: ProofClaims
+}
+
+/** A proof with the token of its request, after the cheap checks. */
+interface Checked extends Presented {
+  readonly token: VerifiedToken
+  readonly source: object
 }
 
 /** The requests whose responses carry a nonce. */
@@ -123,7 +132,7 @@ export class ProofChecker {
       if (header instanceof InvalidDpopProof) return header
     }
     const uris = urisOf(request, this.#settings.origins)
-    const claims = readClaims(text, { method: request.method, uris })
+    const claims = readClaims(text, { method: request.method, uris }, this.#services.textOf)
     return claims instanceof InvalidDpopProof ? claims : { text, claims }
   }
 
@@ -133,45 +142,57 @@ export class ProofChecker {
     token: VerifiedToken,
     request: HttpServerRequest
   ): Effect.Effect<VerifiedToken, ProofFailure> {
-    const verified = Effect.suspend(() => this.#verify(text, claims, token, request.source))
-    return Effect.as(oncePerSource(request.source, this, `${text.text} ${claims.ath}`, verified), token)
+    const { source } = request
+    const verify = () => this.#verify({ text, claims, token, source })
+    return Effect.as(oncePerSource(source, this, `${text.text} ${claims.ath}`, verify), token)
   }
 
-  #verify(
-    text: ProofText,
-    claims: ProofClaims,
-    token: VerifiedToken,
-    source: object
+  #verify(checked: Checked): Effect.Effect<void, ProofFailure> {
+    const { header } = checked.text
+    const cached = this.#keys.get(header)
+    if (cached !== undefined) return this.#verifyWith(cached, checked)
+    const read = readHeader(header, this.#settings.algorithms)
+    if (read instanceof InvalidDpopProof) return failWith(read)
+    return Effect.flatMap(importKey(read, this.#services.sha256), (key) => this.#verifyWith(key, checked))
+  }
+
+  /** Each step of a fiber costs time, so the steps after the signature run in one of them if they need not wait. */
+  #verifyWith(key: ProofKey, checked: Checked): Effect.Effect<void, ProofFailure> {
+    const { check, nonces } = this.#services
+    return Effect.matchEffect(check(checked.text.text, key.key, key.alg), {
+      onFailure: () => failWith(proofErrors.signature),
+      onSuccess: () =>
+        Effect.withFiber((fiber): Effect.Effect<void, ProofFailure> => {
+          const clock = fiber.getRef(Clock.Clock)
+          const now = clock.currentTimeMillisUnsafe()
+          if (nonces === undefined) {
+            const end = this.#endOf(checked.claims, now)
+            return typeof end === "number" ? this.#record(key, checked, end - now, clock) : failWith(end)
+          }
+          return Effect.flatMap(endOfNonce(nonces, checked.claims, now), (end) =>
+            this.#record(key, checked, end - now, clock)
+          )
+        })
+    })
+  }
+
+  /** Compares the key with that of the token, and records the proof for its lifetime in milliseconds. */
+  #record(
+    key: ProofKey,
+    { claims: { jti }, source, text, token }: Checked,
+    lifetime: number,
+    clock: Clock.Clock
   ): Effect.Effect<void, ProofFailure> {
-    const { check, replays } = this.#services
-    return Effect.flatMapEager(this.#keyOf(text), (key) =>
-      Effect.flatMap(
-        Effect.mapError(check(text.text, key.key, key.alg), () => proofErrors.signature),
-        () =>
-          Effect.flatMap(this.#end(claims), ({ end, now }): Effect.Effect<void, ProofFailure> => {
-            if (bindingOf(token)?.key !== key.thumbprint) return failWith(wrongBinding)
-            this.#keep(text.header, key)
-            const { jti } = claims
-            return Effect.flatMap(
-              // Several schemes of one request may share the store.
-              oncePerSource(
-                source,
-                replays.store,
-                `${key.thumbprint} ${jti}`,
-                Effect.suspend(() => replays.addOnce(key.thumbprint, jti, Math.max(1, Math.ceil(end - now))))
-              ),
-              (isNew) => (isNew ? Exit.void : failWith(proofErrors.replayed))
-            )
-          })
-      )
+    const { replays } = this.#services
+    const { thumbprint } = key
+    if (bindingOf(token)?.key !== thumbprint) return failWith(wrongBinding)
+    this.#keep(text.header, key)
+    const addOnce = () => replays.addOnce(thumbprint, jti, Math.max(1, Math.ceil(lifetime)), clock)
+    return Effect.flatMapEager(
+      // Several schemes of one request may share the store.
+      oncePerSource(source, replays.store, `${thumbprint} ${jti}`, addOnce),
+      (isNew) => (isNew ? Exit.void : failWith(proofErrors.replayed))
     )
-  }
-
-  #keyOf({ header: encoded }: ProofText): Effect.Effect<ProofKey, InvalidDpopProof> {
-    const cached = this.#keys.get(encoded)
-    if (cached !== undefined) return Exit.succeed(cached)
-    const header = readHeader(encoded, this.#settings.algorithms)
-    return header instanceof InvalidDpopProof ? failWith(header) : importKey(header, this.#services.sha256)
   }
 
   #keep(header: string, key: ProofKey): void {
@@ -183,40 +204,15 @@ export class ProofChecker {
     this.#keys.set(header, key)
   }
 
-  /**
-   * Checks the time of a proof, and returns when the proof ends, in milliseconds since the epoch. If proofs need a
-   * nonce, the time is that of the nonce. A client with a wrong clock can then use the API (RFC 9449 §11.1).
-   */
-  #end({
-    exp,
-    iat,
-    nbf,
-    nonce
-  }: ProofClaims): Effect.Effect<{ readonly end: number; readonly now: number }, InvalidDpopProof | UseDpopNonce> {
+  /** Returns when a proof ends, in milliseconds since the epoch, or what is wrong with its times. */
+  #endOf({ exp, iat, nbf }: ProofClaims, now: number): number | InvalidDpopProof {
     const { clockTolerance, maxAge } = this.#settings
-    const { nonces } = this.#services
-    return Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now): Effect.Effect<{ readonly end: number; readonly now: number }, InvalidDpopProof | UseDpopNonce> => {
-        if (nonces !== undefined) {
-          return Effect.flatMap(
-            nonce === undefined ? Exit.succeed(undefined) : nonces.validUntil(nonce),
-            (end): Effect.Effect<{ readonly end: number; readonly now: number }, UseDpopNonce> =>
-              end !== undefined && end > now
-                ? Exit.succeed({ end, now })
-                : Effect.flatMap(nonces.issue, (next) =>
-                    Effect.fail(new UseDpopNonce({ reason: nonce === undefined ? "Missing" : "Unknown", nonce: next }))
-                  )
-          )
-        }
-        const end = iat * 1000 + maxAge + clockTolerance
-        if (iat * 1000 - clockTolerance > now) return failWith(proofErrors.iat)
-        if (end <= now) return failWith(proofErrors.expired)
-        if (exp !== undefined && exp * 1000 + clockTolerance <= now) return failWith(proofErrors.exp)
-        if (nbf !== undefined && nbf * 1000 - clockTolerance > now) return failWith(proofErrors.nbf)
-        return Exit.succeed({ end, now })
-      }
-    )
+    const end = iat * 1000 + maxAge + clockTolerance
+    if (iat * 1000 - clockTolerance > now) return proofErrors.iat
+    if (end <= now) return proofErrors.expired
+    if (exp !== undefined && exp * 1000 + clockTolerance <= now) return proofErrors.exp
+    if (nbf !== undefined && nbf * 1000 - clockTolerance > now) return proofErrors.nbf
+    return end
   }
 
   /** Refuses a proof. The first wrong `htu` is explained to the operator, because a proxy is the usual cause. */
@@ -227,6 +223,21 @@ export class ProofChecker {
       : Effect.andThen(give(this.#settings.origins === undefined ? adviceOnHost : adviceOnOrigin, this, "htu"), refused)
   }
 }
+
+/**
+ * Returns when the nonce of a proof ends, in milliseconds since the epoch. The time of the nonce replaces the times of
+ * the proof, so a client with a wrong clock can use the API (RFC 9449 §11.1).
+ */
+const endOfNonce = (nonces: NonceService, { nonce }: ProofClaims, now: number): Effect.Effect<number, UseDpopNonce> =>
+  Effect.flatMap(
+    nonce === undefined ? Exit.succeed(undefined) : nonces.validUntil(nonce),
+    (end): Effect.Effect<number, UseDpopNonce> =>
+      end !== undefined && end > now
+        ? Exit.succeed(end)
+        : Effect.flatMap(nonces.issue, (next) =>
+            Effect.fail(new UseDpopNonce({ reason: nonce === undefined ? "Missing" : "Unknown", nonce: next }))
+          )
+  )
 
 // Anyone can send such a proof, so the messages contain no part of the request.
 const adviceOnHost =

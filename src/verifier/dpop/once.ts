@@ -2,6 +2,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { exitOf } from "../../core/lib/exit.ts"
 
 interface Run {
   readonly owner: object
@@ -32,28 +33,29 @@ class Runs extends ReturnOverride {
 }
 
 /**
- * Runs an effect for the source of a request. Later calls with the same owner and key get the same outcome. A proof
+ * Runs an effect for the source of a request. `begin` returns the effect. Later calls with the same owner and key get the same outcome. A proof
  * would otherwise count as replayed when a second requirement of the request verifies it.
  */
 export const oncePerSource = <A, E>(
   source: object,
   owner: object,
   key: string,
-  effect: Effect.Effect<A, E>
+  begin: () => Effect.Effect<A, E>
 ): Effect.Effect<A, E> => {
   const ofSource = Runs.of(source)
   const found = ofSource.find((run) => run.owner === owner && run.key === key)
   // Safe casts: the owner decides what it runs under a key, so the types are those of this call.
   if (found !== undefined)
     return (found.exit ?? Deferred.await((found.waiting ??= Deferred.makeUnsafe()))) as Effect.Effect<A, E>
-  const run: Run = { owner, key, exit: undefined, waiting: undefined }
+  const effect = begin()
+  const run: Run = { owner, key, exit: exitOf(effect), waiting: undefined }
   ofSource.push(run)
-  return Effect.onExit(effect, (exit) =>
-    Effect.sync(() => {
-      run.exit = exit
-      // After an interruption, the next requirement of the request tries again.
-      if (Exit.hasInterrupts(exit)) ofSource.splice(ofSource.indexOf(run), 1)
-      if (run.waiting !== undefined) Deferred.doneUnsafe(run.waiting, exit)
-    })
-  )
+  if (run.exit !== undefined) return effect
+  return Effect.onExit(effect, (exit) => {
+    run.exit = exit
+    // After an interruption, the next requirement of the request tries again.
+    if (Exit.hasInterrupts(exit)) ofSource.splice(ofSource.indexOf(run), 1)
+    if (run.waiting !== undefined) Deferred.doneUnsafe(run.waiting, exit)
+    return Exit.void
+  })
 }

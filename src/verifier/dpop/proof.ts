@@ -1,9 +1,9 @@
 /** Reads a proof, and runs the checks that need neither a key nor a clock (RFC 9449 §4.3). */
-import * as base64url from "jose/base64url"
 import type { InvalidDpopProof } from "../../core/SecurityError.ts"
 import { split } from "../jwt/compact.ts"
-import { type Claims, parseObject } from "../claims/strictJson.ts"
+import { type Claims, parseText } from "../claims/strictJson.ts"
 import { proofErrors } from "./failures.ts"
+import type { TextOf } from "./segment.ts"
 import { normalize } from "./uri.ts"
 
 /** The request that a proof must fit. */
@@ -49,8 +49,13 @@ const isTime = (value: unknown): value is number => typeof value === "number" &&
 const isText = (value: unknown): value is string => typeof value === "string" && value !== ""
 
 /** Checks the claims, except for `ath`, the times and the nonce. */
-export const readClaims = ({ payload }: ProofText, { method, uris }: ProofTarget): ProofClaims | InvalidDpopProof => {
-  const claims = parseObject(base64url.decode(payload), maxMarks)
+export const readClaims = (
+  { payload }: ProofText,
+  { method, uris }: ProofTarget,
+  textOf: TextOf
+): ProofClaims | InvalidDpopProof => {
+  const text = textOf(payload)
+  const claims = text === undefined ? undefined : parseText(text, maxMarks)
   if (claims === undefined) return proofErrors.malformed
   const { ath, htm, htu, iat, jti } = claims
   if (!isText(jti) || jti.length > maxIdLength) return proofErrors.jti

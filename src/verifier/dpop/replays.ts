@@ -1,7 +1,7 @@
 /** Remembers used proofs, in memory or in a `ReplayStore`. */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { readInstant } from "../../core/lib/instant.ts"
 import { AuthorizationServerUnavailable } from "../../core/SecurityError.ts"
 import { ReplayMemory } from "../../stores/replayMemory.ts"
@@ -27,13 +27,11 @@ export const inMemory = (hash: Sha256, total = capacity, ofKey = capacityOfKey):
   const store = new ReplayMemory(total, ofKey)
   return {
     store,
-    addOnce: (thumbprint, id, millis) =>
-      Effect.flatMapEager(hash(JSON.stringify([thumbprint, id])), (key) =>
-        Clock.clockWith((clock) => {
-          const isNew = store.addOnce(key, millis, readInstant(clock), thumbprint)
-          return isNew === undefined ? Effect.fail(full()) : Effect.succeed(isNew)
-        })
-      )
+    addOnce: (thumbprint, id, millis, clock) =>
+      Effect.flatMapEager(hash(JSON.stringify([thumbprint, id])), (key) => {
+        const isNew = store.addOnce(key, millis, readInstant(clock), thumbprint)
+        return isNew === undefined ? Effect.fail(full()) : Exit.succeed(isNew)
+      })
   }
 }
 

@@ -8,8 +8,8 @@ const authority = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::\d{1,5})?$/
 
 /** Returns the path of the request target, as the client sent it. A router may have removed a prefix from `url`. */
 const pathOf = (target: string): string | undefined => {
-  const end = target.search(/[?#]/)
-  const whole = end === -1 ? target : target.slice(0, end)
+  // Most targets have neither. `includes` takes less time than a search with an expression.
+  const whole = target.includes("?") || target.includes("#") ? target.slice(0, target.search(/[?#]/)) : target
   if (whole.startsWith("/")) return whole
   // RFC 9112 §3.2.2: the target of a request to a proxy, and the URL of a web-standard `Request`.
   const rest = /^https?:\/\/[^/]+(\/.*)?$/i.exec(whole)
