@@ -12,8 +12,8 @@ export const authorizationOf = (request: HttpServerRequest): string | undefined 
 
 /** Returns the value of any header, whose `name` is in lower case. Node joins the values of most repeated headers. */
 export const fieldOf = (request: HttpServerRequest, name: string): string | undefined => {
-  const { headers } = request
-  const value: unknown = isInherited(headers, name) ? undefined : headers[name]
+  const headers = isAsReceived(request) ? request.source.headers : request.headers
+  const value = isInherited(headers, name) ? undefined : headers[name]
   return typeof value === "string" ? value : undefined
 }
 
