@@ -37,7 +37,7 @@ export interface Store {
   /**
    * Replaces the grant if the stored version is still the expected one, and returns the new version. Returns `None` if
    * another version is stored. `undefined` expects that no grant is stored. The write is atomic: a reader sees the old
-   * grant or the new one, and of two writes that expect the same version, one succeeds.
+   * grant or the new one. Of two writes that expect the same version, one succeeds. In a file, this holds with the lock.
    */
   readonly write: (
     grant: StoredGrant,
