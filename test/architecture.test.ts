@@ -44,7 +44,7 @@ const wings: Readonly<Record<string, Wing>> = {
   mcp: { uses: ["core", "guard", "oauth2", "resource"], steps: [] },
   logout: { uses: ["core", "stores", "verifier", "guard"], steps: [] },
   limit: { uses: ["core", "stores", "guard"], steps: [] },
-  client: { uses: ["core", "verifier"], steps: ["protocol", "cache", "store"] },
+  client: { uses: ["core", "verifier", "stores"], steps: ["protocol", "cache", "store"] },
   login: {
     uses: ["core", "verifier", "guard", "client", "stores"],
     steps: ["provider", "sessions", "web", "flow"]

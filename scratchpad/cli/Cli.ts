@@ -5,12 +5,15 @@ import { Command, Flag } from "effect/cli"
 import {
   AuthorizedClient,
   ClientAuthentication,
+  type ClientError,
   DeviceAuthorization,
+  type KeychainEntry,
   LoopbackLogin,
   RefreshToken,
   TokenSource,
   TokenStore
 } from "effect-oauth2/client"
+import { existsSync } from "node:fs"
 import { createServer } from "node:http"
 import { api, issuer } from "../support/Addresses.ts"
 
@@ -38,42 +41,79 @@ const loginOnDevice = (open: OpenBrowser) =>
     return yield* wait
   })
 
-const login = (open: OpenBrowser) =>
-  Command.make("login", { device: Flag.Boolean("device").pipe(Flag.withDefault(false)) }, ({ device }) =>
-    Effect.scoped(
+export interface Options {
+  readonly open: OpenBrowser
+  /** File of the tokens. With a keychain, their file is beside it. */
+  readonly file: string
+  readonly entry: KeychainEntry
+}
+
+const keychainFile = (file: string): string => `${file}.keychain`
+
+const storeOf = ({ entry, file }: Options, isInKeychain: boolean) =>
+  isInKeychain ? TokenStore.layerKeychain({ path: keychainFile(file), entry }) : TokenStore.layerFile({ path: file })
+
+/** A machine without a keychain, such as over SSH, is usual. The user chooses the file then: no token goes there unasked. */
+const noKeychain = ({ cause }: ClientError.TokenStoreError) =>
+  Console.log(`The tokens cannot be stored: ${String(cause)}. If there is no keychain, log in without --keychain.`)
+
+const withStore = <A, E, R>(options: Options, isInKeychain: boolean, effect: Effect.Effect<A, E, R>) =>
+  Effect.scoped(effect).pipe(Effect.provide(Layer.fresh(storeOf(options, isInKeychain))))
+
+/** Uses the store of the last login. */
+const withFormerStore = <A, E, R>(options: Options, effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => withStore(options, existsSync(keychainFile(options.file)), effect))
+
+const flag = (name: string) => Flag.Boolean(name).pipe(Flag.withDefault(false))
+
+const login = (options: Options) =>
+  Command.make("login", { device: flag("device"), keychain: flag("keychain") }, ({ device, keychain }) =>
+    withStore(
+      options,
+      keychain,
       Effect.gen(function* () {
         const source = yield* RefreshToken.make(registration)
-        yield* source.save(yield* device ? loginOnDevice(open) : loginInBrowser(open))
-        yield* Console.log("You are signed in.")
+        // A keychain that does not work is found out before the user signs in.
+        const store = yield* TokenStore
+        yield* store.withLock(Effect.asVoid(store.read))
+        yield* source.save(yield* device ? loginOnDevice(options.open) : loginInBrowser(options.open))
+        yield* withStore(
+          options,
+          !keychain,
+          TokenStore.use(({ remove }) => Effect.ignore(remove()))
+        )
+        yield* Console.log(keychain ? "You are signed in, with the keychain." : "You are signed in.")
+      })
+    ).pipe(Effect.catchTag("TokenStoreError", noKeychain))
+  )
+
+const whoami = (options: Options) =>
+  Command.make("whoami", {}, () =>
+    withFormerStore(
+      options,
+      Effect.gen(function* () {
+        const source = yield* RefreshToken.make(registration)
+        const client = yield* AuthorizedClient.make({ origins: [api] }).pipe(Effect.provideService(TokenSource, source))
+        const response = yield* client.get(`${api}/users/me`)
+        yield* Console.log(yield* response.text)
+      })
+    ).pipe(Effect.catchTag("ReauthenticationRequired", () => Console.log("You are not signed in. Run: items login")))
+  )
+
+const logout = (options: Options) =>
+  Command.make("logout", {}, () =>
+    withFormerStore(
+      options,
+      Effect.gen(function* () {
+        const { signOut } = yield* RefreshToken.make(registration)
+        yield* Console.log((yield* signOut) ? "You are signed out." : "You were not signed in.")
       })
     )
   )
 
-const whoami = Command.make("whoami", {}, () =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const source = yield* RefreshToken.make(registration)
-      const client = yield* AuthorizedClient.make({ origins: [api] }).pipe(Effect.provideService(TokenSource, source))
-      const response = yield* client.get(`${api}/users/me`)
-      yield* Console.log(yield* response.text)
-    })
-  ).pipe(Effect.catchTag("ReauthenticationRequired", () => Console.log("You are not signed in. Run: items login")))
-)
-
-const logout = Command.make("logout", {}, () =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const { signOut } = yield* RefreshToken.make(registration)
-      yield* Console.log((yield* signOut) ? "You are signed out." : "You were not signed in.")
-    })
+/** Returns the program of the command. */
+export const make = (options: Options) =>
+  Command.runWith(
+    Command.make("items").pipe(Command.withSubcommands([login(options), whoami(options), logout(options)])),
+    { version: "1.0.0" }
   )
-)
-
-/** Returns the program of the command. Its tokens are in a file that only the user can read. */
-export const make = (open: OpenBrowser, file: string) => {
-  const run = Command.runWith(Command.make("items").pipe(Command.withSubcommands([login(open), whoami, logout])), {
-    version: "1.0.0"
-  })
-  return (args: ReadonlyArray<string>) =>
-    run(args).pipe(Effect.provide(Layer.fresh(TokenStore.layerFile({ path: file }))))
-}

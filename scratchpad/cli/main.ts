@@ -8,8 +8,9 @@ import { NodeHttpServer, NodeRuntime, NodeServices } from "@effect/platform-node
 import { Console, Effect, Layer } from "effect"
 import { FetchHttpClient, HttpClient, HttpRouter, HttpServerResponse } from "effect/http"
 import { JwtVerifier, OAuth2 } from "effect-oauth2"
+import type { KeychainEntry } from "effect-oauth2/client"
 import { TestIssuer } from "effect-oauth2/testing"
-import { mkdtempSync, rmSync, statSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -40,6 +41,17 @@ const Issuer = TestIssuer.serve({
   clients: [{ clientId: Cli.registration.clientId, redirectUris: [`http://${host}/callback`] }]
 }).pipe(Layer.provide(NodeHttpServer.layer(createServer, { port: authorizationServerPort, host })))
 
+/**
+ * A keychain in memory, because this example runs also on servers. A command passes
+ * `new AsyncEntry("items", issuer)` of the package `@napi-rs/keyring`.
+ */
+const secrets = new Map<string, string>()
+const keychain: KeychainEntry = {
+  getPassword: () => secrets.get("items"),
+  setPassword: (password) => void secrets.set("items", password),
+  deletePassword: () => secrets.delete("items")
+}
+
 const program = Effect.gen(function* () {
   const { approveDevice } = yield* TestIssuer
   const client = HttpClient.followRedirects(yield* HttpClient.HttpClient)
@@ -53,7 +65,7 @@ const program = Effect.gen(function* () {
     (path) => Effect.sync(() => rmSync(path, { recursive: true }))
   )
   const file = join(directory, "items", "tokens.json")
-  const run = Cli.make(browser, file)
+  const run = Cli.make({ open: browser, file, entry: keychain })
   const items = (command: string) => Effect.andThen(Console.log(`\n$ items ${command}`), run(command.split(" ")))
   yield* items("whoami")
   yield* items("login")
@@ -62,6 +74,10 @@ const program = Effect.gen(function* () {
   yield* items("logout")
   yield* items("whoami")
   yield* items("login --device")
+  yield* items("whoami")
+  yield* items("logout")
+  yield* items("login --keychain")
+  yield* Console.log(`The file contains a readable token: ${readFileSync(`${file}.keychain`, "utf8").includes("eyJ")}`)
   yield* items("whoami")
   yield* items("logout")
 }).pipe(Effect.scoped)

@@ -15,7 +15,10 @@
  * | `invalid_grant`, and the store is unchanged | the grant is removed, and `ReauthenticationRequired` |
  * | no grant is stored, or it belongs to another issuer or client | `ReauthenticationRequired` with `login_required` |
  * | the grant does not include a scope | `ReauthenticationRequired` with `insufficient_scope` |
- * | the store cannot write the new tokens | `TokenUnavailable` with `Store`; the next request writes them again |
+ * | the store accepts no writes | `TokenUnavailable` with `Store`; the refresh token is not used |
+ * | the store fails between the token request and the write | `TokenUnavailable` with `Store`; the next request writes the tokens again |
+ * | the process loses its lock before the token request | the refresh token is not used; the tokens of the new holder are |
+ * | the process loses its lock during the token request | the new tokens replace none that another process has written |
  *
  * **Gotchas**
  *
@@ -129,7 +132,7 @@ export const make = (
       Effect.mapError(self, (error) => (isStoreError(error) ? unavailable : error))
 
     /** Tokens that the store has refused to write. The refresh token before them is used up. */
-    let unwritten: { readonly grant: StoredGrant; readonly expected: string | undefined } | undefined
+    let unwritten: { readonly grant: StoredGrant; readonly expected: string } | undefined
     /** The access token that an API has refused. */
     let refused: string | undefined
     /** The number of sign-ins and sign-outs. Tokens from before one are not used any more. */
@@ -177,24 +180,41 @@ export const make = (
     }
 
     /** Writes new tokens before they are used. */
-    const write = (grant: StoredGrant, expected: string | undefined) =>
+    const write = (grant: StoredGrant, expected: string): Effect.Effect<StoredGrant, TokenError | TokenStoreError> =>
       Effect.suspend(() => {
         unwritten = { grant, expected }
-        return Effect.flatMap(store.write(grant, expected), (written) => {
-          unwritten = undefined
-          if (written) return Effect.succeed(grant)
-          // The user has signed in or out in the meantime, so these tokens must not stay.
-          return Effect.andThen(Effect.ignore(revoke(grant)), usableOrFail)
-        })
-      })
+        return Effect.flatMap(store.write(grant, expected), (version) =>
+          Option.isSome(version) ? Effect.succeed(grant) : notWritten(grant)
+        )
+      }).pipe(
+        Effect.tap(() => forgetUnwritten),
+        Effect.tapError((error) => (isStoreError(error) ? Effect.void : forgetUnwritten))
+      )
 
-    const usableOrFail: Effect.Effect<StoredGrant, TokenStoreError | ReauthenticationRequired> = Effect.gen(
-      function* () {
-        const now = yield* Clock.currentTimeMillis
-        const stored = usable(yield* read, undefined, now)
-        return Option.isSome(stored) ? stored.value.grant : yield* Effect.fail(required("login_required"))
-      }
-    )
+    const forgetUnwritten = Effect.sync(() => {
+      unwritten = undefined
+    })
+
+    /** The stored version is another one. */
+    const notWritten = Effect.fnUntraced(function* (
+      grant: StoredGrant
+    ): Effect.fn.Return<StoredGrant, TokenError | TokenStoreError> {
+      const stored = yield* store.read
+      // The write before was done, and only its answer was lost.
+      if (Option.isSome(stored) && isSameText(stored.value.grant.accessToken, grant.accessToken)) return grant
+      // After a sign-out, these tokens must not stay. After the write of another process, they are not revoked: many
+      // servers would revoke the stored tokens, too, because they belong to the same grant.
+      if (Option.isNone(stored)) yield* Effect.ignore(revoke(grant))
+      return yield* fromOther
+    })
+
+    /** Returns the tokens that another process has written, which has taken the lock over. */
+    const fromOther: Effect.Effect<StoredGrant, TokenStoreError | TokenError> = Effect.gen(function* () {
+      const stored = yield* read
+      const found = usable(stored, undefined, yield* Clock.currentTimeMillis)
+      if (Option.isSome(found)) return found.value.grant
+      return yield* Effect.fail(Option.isNone(stored) ? required("login_required") : unavailable)
+    })
 
     /** Runs with the lock: one exchange and its write. */
     const renew = Effect.fnUntraced(function* (
@@ -209,21 +229,25 @@ export const make = (
       if (Option.isNone(stored)) return yield* Effect.fail(required("login_required"))
       const { grant, version } = stored.value
       if (grant.refreshToken === undefined) return yield* Effect.fail(required("login_required"))
+      // The version is claimed before the refresh token is used. This fails if the lock has passed to another process, and
+      // if the store accepts no writes, which would lose the new refresh token.
+      const claimed = yield* store.write(grant, version)
+      if (Option.isNone(claimed)) return yield* fromOther
       const result = yield* Effect.result(exchange(grant.refreshToken, grant.scopes, grant))
       if (result._tag === "Success") {
-        if (isSameUser(grant.idToken, result.success.idToken)) return yield* write(result.success, version)
-        yield* store.remove
+        if (isSameUser(grant.idToken, result.success.idToken)) return yield* write(result.success, claimed.value)
+        yield* store.remove(claimed.value)
         return yield* Effect.fail(required("login_required"))
       }
       const error = result.failure
       if (error._tag !== "ReauthenticationRequired" || error.error !== "invalid_grant") return yield* Effect.fail(error)
       const again = yield* read
-      if (Option.isSome(again) && again.value.version !== version) {
-        if (mayRetry) return yield* renew(before, false)
-      } else {
-        yield* store.remove
+      if (Option.isSome(again) && !isSameText(again.value.grant.refreshToken, grant.refreshToken)) {
+        return mayRetry ? yield* renew(before, false) : yield* Effect.fail(error)
       }
-      return yield* Effect.fail(error)
+      // If another process has claimed the version since, that process may be about to write.
+      const isOver = Option.isNone(again) || (yield* store.remove(claimed.value))
+      return yield* Effect.fail(isOver ? error : unavailable)
     })
 
     // The detached fiber cannot be interrupted. The fiber that waits for it is not interrupted either, so the scope waits
@@ -303,7 +327,7 @@ export const make = (
             unwritten = undefined
             sessions += 1
             // The tokens go first, so that an outage does not keep the user signed in.
-            yield* store.remove
+            yield* store.remove()
             yield* cache.clear
             return grant === undefined ? false : yield* revoke(grant)
           })
@@ -312,6 +336,9 @@ export const make = (
     }
     return source
   })
+
+const isSameText = (one: Redacted.Redacted | undefined, other: Redacted.Redacted | undefined): boolean =>
+  (one && Redacted.value(one)) === (other && Redacted.value(other))
 
 const isStoreError = (error: unknown): error is TokenStoreError =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === "TokenStoreError"

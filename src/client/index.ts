@@ -12,4 +12,15 @@ export * as LoopbackLogin from "./LoopbackLogin.ts"
 export * as RefreshToken from "./RefreshToken.ts"
 export * as TokenExchange from "./TokenExchange.ts"
 export { type ClientToken, type ProofRequest, type TokenRequest, TokenSource } from "./TokenSource.ts"
-export { type FileOptions, type Store, type StoredGrant, TokenStore, type VersionedGrant } from "./TokenStore.ts"
+export {
+  type FileOptions,
+  type KeychainEntry,
+  type KeychainOptions,
+  type RedisOptions,
+  type SharedOptions,
+  type Store,
+  type StoredGrant,
+  StoreUnavailable,
+  TokenStore,
+  type VersionedGrant
+} from "./TokenStore.ts"

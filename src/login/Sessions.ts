@@ -33,7 +33,7 @@ import type { RedisOptions } from "../stores/redisCommands.ts"
 import type { StoreUnavailable } from "../stores/storeUnavailable.ts"
 import * as cookie from "./sessions/cookie.ts"
 import type { SessionStore } from "./sessions/store.ts"
-import * as keyRing from "./sessions/keyRing.ts"
+import * as keyRing from "../stores/keyRing.ts"
 import * as memory from "./sessions/memory.ts"
 import { readTimeouts, type TimeoutOptions } from "./sessions/options.ts"
 import * as redis from "./sessions/redis.ts"
@@ -164,8 +164,8 @@ export class Sessions extends Context.Service<Sessions, SessionStore>()("effect-
   }
 
   /**
-   * Layer with sessions in a database, for several processes. The layer creates the tables `effect_oauth2_sessions` and
-   * `effect_oauth2_session_entries`.
+   * Layer with sessions in a database, for several processes. The layer creates the tables `effect_oauth2_sessions`,
+   * `effect_oauth2_session_entries` and `effect_oauth2_locks`.
    *
    * **Details**
    *

@@ -16,7 +16,7 @@ export interface RedisOptions {
 }
 
 /** Kinds of keys. The version changes with the format of the values, so a fleet can run two versions at a time. */
-export type Kind = "jti" | "rev" | "intro" | "sess" | "owner" | "once" | "mark" | "lock"
+export type Kind = "jti" | "rev" | "intro" | "sess" | "owner" | "once" | "mark" | "lock" | "grant"
 
 /** A connection. */
 export type Sender = Pick<Redis.Connection, "send">

@@ -37,7 +37,7 @@ import * as Duration from "effect/Duration"
  */
 export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{
   /** The kind of store. */
-  readonly store: "ReplayStore" | "Revocations" | "SessionStore" | "SharedIntrospection" | "FailureLimit"
+  readonly store: "ReplayStore" | "Revocations" | "SessionStore" | "SharedIntrospection" | "FailureLimit" | "TokenStore"
   readonly reason: "Timeout" | "Unreachable" | "ReadOnly" | "OutOfMemory" | "Full" | "Stale"
   /** The time until a retry makes sense. */
   readonly retryAfter: Duration.Duration

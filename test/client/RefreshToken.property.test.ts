@@ -49,14 +49,17 @@ const world = (seed: number) =>
         read: step(() => Option.fromUndefinedOr(stored)),
         write: (grant, expected) =>
           step(() => {
-            if (stored?.version !== expected) return false
+            if (stored?.version !== expected) return Option.none()
             version += 1
             stored = { grant, version: String(version) }
+            return Option.some(String(version))
+          }),
+        remove: (expected) =>
+          step(() => {
+            if (stored === undefined || (expected !== undefined && stored.version !== expected)) return false
+            stored = undefined
             return true
           }),
-        remove: step(() => {
-          stored = undefined
-        }),
         withLock: (effect) =>
           Effect.gen(function* () {
             const owner = {}

@@ -87,10 +87,13 @@ describe("a source over a stored grant", () => {
       const other = yield* signIn()
       // A process without the lock writes between the request and the second look.
       let reads = 0
-      const read = Effect.tap(store.read, (found) => {
+      const read = Effect.suspend(() => {
         reads += 1
-        const version = Option.getOrUndefined(found)?.version
-        return reads === 2 ? store.write({ ...other, expiresAt: 0 }, version) : Effect.void
+        if (reads !== 3) return store.read
+        const change = Effect.flatMap(store.read, (found) =>
+          store.write({ ...other, expiresAt: 0 }, Option.getOrUndefined(found)?.version)
+        )
+        return Effect.andThen(change, store.read)
       })
       const { get } = yield* make({}, { read })
       const [broken] = Option.toArray(yield* store.read)
@@ -151,8 +154,9 @@ describe("a source over a stored grant", () => {
       const { make, store } = yield* signedIn
       let isFull = true
       const full = new ClientError.TokenStoreError({ operation: "write", cause: "ENOSPC" })
+      // The store is full after the claim.
       const write: TokenStore["Service"]["write"] = (grant, expected) =>
-        isFull ? Effect.fail(full) : store.write(grant, expected)
+        isFull && grant.expiresAt > 600_000 ? Effect.fail(full) : store.write(grant, expected)
       const { get } = yield* make({}, { write })
       yield* TestClock.adjust("10 minutes")
       assert.deepInclude(yield* Effect.flip(get()), { _tag: "TokenUnavailable", reason: "Store" })
@@ -310,6 +314,95 @@ describe("a source over a stored grant", () => {
       assert.deepInclude(yield* Effect.flip(get()), { error: "login_required" })
     }))
 
+  test("does not use the refresh token if it has lost the lock, and uses the tokens of the new holder", () =>
+    Effect.gen(function* () {
+      const { grant, make, store, stored } = yield* signedIn
+      const other = yield* make()
+      yield* TestClock.adjust("10 minutes")
+      // The process is paused when it has read the grant. The lock of a paused process ends.
+      let isPaused = true
+      const write: TokenStore["Service"]["write"] = (...args) =>
+        Effect.suspend(() => {
+          const isFirst = isPaused
+          isPaused = false
+          return Effect.andThen(isFirst ? Effect.orDie(other.get()) : Effect.void, store.write(...args))
+        })
+      const { get } = yield* make({}, { write, withLock: (self) => self })
+      const token = yield* get()
+      assert.strictEqual(textOf(token), Redacted.value((yield* stored).accessToken))
+      assert.deepStrictEqual(
+        (yield* refreshes).map(({ refresh_token }) => refresh_token),
+        [refreshTokenOf(grant)]
+      )
+    }))
+
+  test("does not use the refresh token if the store accepts no writes", () =>
+    Effect.gen(function* () {
+      const { make, store } = yield* signedIn
+      const full = new ClientError.TokenStoreError({ operation: "write", cause: "OOM" })
+      const { get } = yield* make({}, { write: () => Effect.fail(full) })
+      yield* TestClock.adjust("10 minutes")
+      assert.deepInclude(yield* Effect.flip(get()), { _tag: "TokenUnavailable", reason: "Store" })
+      assert.strictEqual(yield* count, 0)
+      assert.isTrue(Option.isSome(yield* store.read))
+    }))
+
+  test("does not overwrite what another process has written since it lost the lock", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* TestIssuer
+      const { make, store } = yield* signedIn
+      const { get } = yield* make()
+      yield* TestClock.adjust("10 minutes")
+      yield* respond("token", { delay: "1 second" })
+      const fiber = yield* Effect.forkChild(get())
+      yield* until(count, (count) => count === 1)
+      const claimed = Option.getOrThrow(yield* store.read)
+      const other = { ...claimed.grant, accessToken: Redacted.make("other"), expiresAt: 2_000_000 }
+      yield* store.write(other, claimed.version)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(textOf(yield* Fiber.join(fiber)), "other")
+      assert.deepStrictEqual(Option.getOrThrow(yield* store.read).grant, other)
+      const all = yield* TestIssuer.use(({ requests }) => requests)
+      assert.notStrictEqual(all.at(-1)?.endpoint, "revocation")
+    }))
+
+  test("does not remove a grant that another process has claimed since it lost the lock", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* TestIssuer
+      const { make, store } = yield* signedIn
+      const { get } = yield* make()
+      yield* TestClock.adjust("10 minutes")
+      yield* respond("token", { status: 400, body: JSON.stringify({ error: "invalid_grant" }), delay: "1 second" })
+      const fiber = yield* Effect.forkChild(Effect.flip(get()))
+      yield* until(count, (count) => count === 1)
+      const claimed = Option.getOrThrow(yield* store.read)
+      yield* store.write(claimed.grant, claimed.version)
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* Fiber.join(fiber), { _tag: "TokenUnavailable", reason: "Store" })
+      assert.isTrue(Option.isSome(yield* store.read))
+    }))
+
+  test("takes a write whose answer was lost as done", () =>
+    Effect.gen(function* () {
+      const { make, store, stored } = yield* signedIn
+      let writes = 0
+      const lost = new ClientError.TokenStoreError({ operation: "write", cause: "Timeout" })
+      // The first write is the claim.
+      const write: TokenStore["Service"]["write"] = (...args) =>
+        Effect.flatMap(store.write(...args), (version) => {
+          writes += 1
+          return writes === 2 ? Effect.fail(lost) : Effect.succeed(version)
+        })
+      const { get } = yield* make({}, { write })
+      yield* TestClock.adjust("10 minutes")
+      assert.deepInclude(yield* Effect.flip(get()), { _tag: "TokenUnavailable", reason: "Store" })
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(textOf(yield* get()), Redacted.value((yield* stored).accessToken))
+      assert.strictEqual(yield* count, 1)
+      const all = yield* TestIssuer.use(({ requests }) => requests)
+      assert.notStrictEqual(all.at(-1)?.endpoint, "revocation")
+    }))
+
   test("throws its new tokens away if the user signed out in the meantime", () =>
     Effect.gen(function* () {
       const { respond } = yield* TestIssuer
@@ -320,7 +413,7 @@ describe("a source over a stored grant", () => {
       const fiber = yield* Effect.forkChild(Effect.flip(get()))
       yield* until(count, (count) => count === 1)
       // A process whose lock has ended does not wait.
-      yield* store.remove
+      yield* store.remove()
       yield* TestClock.adjust("1 second")
       assert.deepInclude(yield* Fiber.join(fiber), { error: "login_required" })
       assert.isTrue(Option.isNone(yield* store.read))

@@ -1,11 +1,10 @@
 // One suite for every adapter of the sessions: memory, a real Redis, a real SQLite, and cookies as far as they go.
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Duration, Effect, Fiber, Layer, Option, Redacted, type Scope } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Redacted, type Scope } from "effect"
 import { type SessionData, Sessions } from "effect-oauth2/login"
 import * as SqlClient from "effect/sql/SqlClient"
 import { TestClock } from "effect/testing"
-import * as lease from "../../src/login/sessions/lease.ts"
-import { StoreUnavailable } from "../../src/stores/storeUnavailable.ts"
+import type { StoreUnavailable } from "../../src/stores/storeUnavailable.ts"
 import { eventually } from "../support/eventually.ts"
 import { fleets } from "../support/fleets.ts"
 import * as nodeSqlite from "../support/nodeSqlite.ts"
@@ -169,6 +168,17 @@ for (const { isMissing, name, stores } of serverSide) {
         yield* second.destroy(cookie)
       }))
 
+    test("a version that has been replaced cannot be destroyed any more", ([first, second]) =>
+      Effect.gen(function* () {
+        const cookie = yield* first.create(data)
+        assert.isTrue(yield* second.replace(cookie, 1, data))
+        yield* first.destroy(cookie, 1)
+        assert.isTrue(yield* exists(second, cookie))
+        yield* first.destroy(cookie, 2)
+        assert.isFalse(yield* exists(second, cookie))
+        assert.strictEqual(yield* second.destroyBy({ issuer: data.issuer, subject: "alice" }), 0)
+      }))
+
     test("logging a user out, or a session at the issuer, ends these sessions of all processes and no others", ([
       first,
       second
@@ -315,80 +325,6 @@ describe("sessions in cookies", () => {
         assert.include(error.message, "keys must be a Redacted text of at least 32 bytes")
       }
     }).pipe(Effect.scoped)
-  )
-})
-
-describe("the lock of a session", () => {
-  const scripted = () => {
-    const state = { holder: undefined as string | undefined, renewals: 0 }
-    const withLock = lease.withLock({
-      acquire: (_, holder) =>
-        Effect.sync(() => {
-          state.holder ??= holder
-          return state.holder === holder
-        }),
-      renew: (_, holder) =>
-        Effect.sync(() => {
-          state.renewals++
-          return state.holder === holder
-        }),
-      release: (_, holder) =>
-        Effect.sync(() => {
-          if (state.holder === holder) state.holder = undefined
-        })
-    })
-    return { state, withLock }
-  }
-
-  it.effect("is renewed while its effect runs, and released at its end", () =>
-    Effect.gen(function* () {
-      const { state, withLock } = scripted()
-      const fiber = yield* Effect.forkChild(withLock("key", Effect.sleep("30 seconds")))
-      yield* TestClock.adjust("29 seconds")
-      assert.isAtLeast(state.renewals, 8)
-      assert.isDefined(state.holder)
-      yield* TestClock.adjust("1 second")
-      yield* Fiber.join(fiber)
-      assert.isUndefined(state.holder)
-    })
-  )
-
-  it.effect("is released after a failure and an interruption", () =>
-    Effect.gen(function* () {
-      const { state, withLock } = scripted()
-      yield* Effect.exit(withLock("key", Effect.die("defect")))
-      assert.isUndefined(state.holder)
-      const fiber = yield* Effect.forkChild(withLock("key", Effect.never), { startImmediately: true })
-      yield* Effect.yieldNow
-      assert.isDefined(state.holder)
-      yield* Fiber.interrupt(fiber)
-      assert.isUndefined(state.holder)
-    })
-  )
-
-  it.effect("passes to a waiting process when the process that holds it has crashed", () =>
-    Effect.gen(function* () {
-      const { state, withLock } = scripted()
-      state.holder = "crashed"
-      const fiber = yield* Effect.forkChild(withLock("key", Effect.succeed("done")))
-      yield* TestClock.adjust("5 seconds")
-      assert.strictEqual(state.holder, "crashed")
-      state.holder = undefined
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* Fiber.join(fiber), "done")
-    })
-  )
-
-  it.effect("is not waited for longer than 16 seconds", () =>
-    Effect.gen(function* () {
-      const { state, withLock } = scripted()
-      state.holder = "stuck"
-      const fiber = yield* Effect.forkChild(Effect.flip(withLock("key", Effect.void)))
-      yield* TestClock.adjust("16 seconds")
-      const error = yield* Fiber.join(fiber)
-      assert.instanceOf(error, StoreUnavailable)
-      assert.strictEqual(state.holder, "stuck")
-    })
   )
 })
 

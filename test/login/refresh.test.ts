@@ -1,7 +1,7 @@
 // The access token of a session: renewed once, by one request, and never at the price of the session.
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber, Redacted } from "effect"
-import { Sessions } from "effect-oauth2/login"
+import { Duration, Effect, Fiber, Redacted } from "effect"
+import { Sessions, StoreUnavailable } from "effect-oauth2/login"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { makeApp, requestsAt, test } from "../support/loginApp.ts"
@@ -134,10 +134,110 @@ describe("the access token of a session", () => {
       yield* untilRefreshes(1)
       // A process that lost its lock.
       const session = yield* Effect.flatMap(sessions.read(cookie), Effect.fromOption)
-      const won = { ...session, accessToken: Redacted.make("won"), accessTokenExpiresAt: 10_000_000 }
+      const won = {
+        ...session,
+        accessToken: Redacted.make("won"),
+        refreshToken: Redacted.make("newer"),
+        accessTokenExpiresAt: 10_000_000
+      }
       assert.isTrue(yield* sessions.replace(cookie, session.version, won))
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* Fiber.join(fiber), "won")
+      assert.strictEqual((yield* browser.session)["signedIn"], true)
+    }))
+
+  test("is not asked for by a process that lost its lock before its request", (browser) =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      yield* browser.signIn()
+      const cookie = Redacted.make(browser.jar.get("__Host-session")?.value ?? "")
+      // The process is paused when it has read the session. Meanwhile, another process renews the token.
+      const paused = Effect.flatMap(sessions.read(cookie), Effect.fromOption).pipe(
+        Effect.andThen(({ version, ...session }) =>
+          sessions.replace(cookie, version, {
+            ...session,
+            accessToken: Redacted.make("won"),
+            refreshToken: Redacted.make("newer"),
+            accessTokenExpiresAt: 10_000_000
+          })
+        )
+      )
+      let isPaused = true
+      const replace: Sessions["Service"]["replace"] = (...args) =>
+        Effect.suspend(() => {
+          const isFirst = isPaused
+          isPaused = false
+          return Effect.andThen(isFirst ? Effect.orDie(paused) : Effect.void, sessions.replace(...args))
+        })
+      const open = yield* Effect.provideService(makeApp(), Sessions, { ...sessions, replace })
+      const slow = open()
+      for (const [name, stored] of browser.jar) slow.jar.set(name, stored)
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(yield* slow.token, "won")
+      assert.deepStrictEqual(yield* refreshes, [])
+    }))
+
+  test("is not asked for if the store accepts no writes, which would lose the new refresh token", (browser) =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      yield* browser.signIn()
+      const full = new StoreUnavailable({
+        store: "SessionStore",
+        reason: "OutOfMemory",
+        retryAfter: Duration.seconds(1)
+      })
+      const replace = () => Effect.fail(full)
+      const open = yield* Effect.provideService(makeApp(), Sessions, { ...sessions, replace })
+      const other = open()
+      for (const [name, stored] of browser.jar) other.jar.set(name, stored)
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(yield* other.token, "StoreUnavailable")
+      assert.deepStrictEqual(yield* refreshes, [])
+      assert.match(yield* browser.token, /^eyJ/)
+    }))
+
+  test("is written again after an outage of the store between the response and the write", (browser) =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      yield* browser.signIn()
+      const failure = new StoreUnavailable({
+        store: "SessionStore",
+        reason: "Unreachable",
+        retryAfter: Duration.seconds(1)
+      })
+      let isDown = false
+      const replace: Sessions["Service"]["replace"] = (...args) =>
+        Effect.suspend(() => {
+          const now = isDown
+          // The store accepts the claim, and nothing after it.
+          isDown = !now
+          return now ? Effect.fail(failure) : sessions.replace(...args)
+        })
+      const open = yield* Effect.provideService(makeApp(), Sessions, { ...sessions, replace })
+      const app = open()
+      for (const [name, stored] of browser.jar) app.jar.set(name, stored)
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(yield* app.token, "StoreUnavailable")
+      assert.match(yield* app.token, /^eyJ/)
+      assert.deepStrictEqual(yield* refreshes, ["refresh-1"])
+      assert.strictEqual(yield* browser.token, yield* app.token)
+    }))
+
+  test("stays with its session if a late refusal meets another process that is using the refresh token", (browser) =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const { respond } = yield* TestIssuer
+      yield* browser.signIn()
+      const cookie = Redacted.make(browser.jar.get("__Host-session")?.value ?? "")
+      yield* TestClock.adjust("10 minutes")
+      yield* respond("token", { status: 400, body: JSON.stringify({ error: "invalid_grant" }), delay: "1 second" })
+      const fiber = yield* Effect.forkChild(browser.token)
+      yield* untilRefreshes(1)
+      // The process has lost its lock. The other process has claimed the session, and waits for its response.
+      const session = yield* Effect.flatMap(sessions.read(cookie), Effect.fromOption)
+      assert.isTrue(yield* sessions.replace(cookie, session.version, session))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(fiber), "TokenUnavailable")
       assert.strictEqual((yield* browser.session)["signedIn"], true)
     }))
 

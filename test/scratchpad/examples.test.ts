@@ -234,6 +234,11 @@ const lines: Readonly<Record<string, ReadonlyArray<string>>> = {
     "$ items login --device",
     "You are signed in.",
     "You are demo.",
+    "You are signed out.",
+    "$ items login --keychain",
+    "You are signed in, with the keychain.",
+    "The file contains a readable token: false",
+    "You are demo.",
     "You are signed out."
   ],
   dpop: [

@@ -2,6 +2,7 @@
 import * as clients from "../../clients/mcp.ts"
 import * as documents from "../../documents/tools.ts"
 import * as runtimes from "../../runtimes/install.ts"
+import * as keychain from "./keychain.ts"
 import * as redisServer from "./redisServer.ts"
 
 export const leftOut = (names: ReadonlyArray<string>, folder: string): string =>
@@ -10,6 +11,7 @@ export const leftOut = (names: ReadonlyArray<string>, folder: string): string =>
 export default (): void => {
   if (process.platform === "win32") process.stderr.write("The tests leave out signals, which Windows does not have.\n")
   if (redisServer.missing) process.stderr.write(`${redisServer.decision.message}\n`)
+  if (keychain.isSkipped && process.platform === "linux") process.stderr.write(`${keychain.message}\n`)
   for (const [folder, { missing }] of Object.entries({ clients, documents, runtimes })) {
     const names = missing()
     if (names.length > 0) process.stderr.write(leftOut(names, folder))

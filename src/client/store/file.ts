@@ -6,14 +6,13 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { toMillis } from "../../core/duration.ts"
 import { refuseOption } from "../../core/refuseOption.ts"
 import { TokenStoreError } from "../ClientError.ts"
-import type { StoredGrant } from "../protocol/grant.ts"
-import type { Store, VersionedGrant } from "./model.ts"
+import { type Codec, plain } from "./content.ts"
+import type { Store } from "./model.ts"
 
 /**
  * Options for `TokenStore.layerFile`.
@@ -33,28 +32,14 @@ export interface FileOptions {
   readonly lockTimeout?: Duration.Input
 }
 
-const Text = Schema.String
-
-const Content = Schema.fromJsonString(
-  Schema.Struct({
-    version: Text,
-    issuer: Text,
-    client_id: Text,
-    access_token: Text,
-    refresh_token: Schema.optionalKey(Text),
-    id_token: Schema.optionalKey(Text),
-    token_type: Schema.Literals(["Bearer", "DPoP"]),
-    scopes: Schema.Array(Text),
-    sent_at: Schema.Number,
-    expires_at: Schema.Number
-  })
-)
-
-const Lock = Schema.fromJsonString(Schema.Struct({ owner: Text, until: Schema.Number }))
+const Lock = Schema.fromJsonString(Schema.Struct({ owner: Schema.String, until: Schema.Number }))
 
 const pollInterval = Duration.millis(50)
 
-export const make = Effect.fnUntraced(function* ({ lease: givenLease, lockTimeout: givenTimeout, path }: FileOptions) {
+export const make = Effect.fnUntraced(function* (
+  { lease: givenLease, lockTimeout: givenTimeout, path }: FileOptions,
+  { decode, encode }: Codec = plain
+) {
   const fs = yield* FileSystem.FileSystem
   const { dirname } = yield* Path.Path
   if (typeof path !== "string" || path === "") return yield* refuseOption("path", "must be the path of a file")
@@ -79,14 +64,11 @@ export const make = Effect.fnUntraced(function* ({ lease: givenLease, lockTimeou
       Effect.catchIf(isNotFound, () => Effect.succeed(Option.none<string>()))
     )
 
-  const read: Store["read"] = Effect.gen(function* () {
+  const find = Effect.gen(function* () {
     const text = yield* readIfPresent(path)
-    if (Option.isNone(text)) return Option.none()
-    const decoded = Schema.decodeUnknownOption(Content)(text.value)
-    // The parser's message would show the text.
-    if (Option.isNone(decoded)) return yield* Effect.fail(new Error("The file is not a grant of this library."))
-    return Option.some(versioned(decoded.value))
-  }).pipe(Effect.mapError(failed("read")))
+    return Option.isNone(text) ? Option.none() : yield* decode(text.value)
+  })
+  const findVersion = Effect.map(find, (found) => Option.getOrUndefined(found)?.version)
 
   /** Creates a file with its whole content, for the owner only. Fails if the file exists. */
   const create = (file: string, text: string) =>
@@ -101,16 +83,23 @@ export const make = Effect.fnUntraced(function* ({ lease: givenLease, lockTimeou
 
   const write: Store["write"] = (grant, expected) =>
     Effect.gen(function* () {
-      const stored = yield* read
-      if (Option.getOrUndefined(Option.map(stored, ({ version }) => version)) !== expected) return false
+      if ((yield* findVersion) !== expected) return Option.none()
       yield* directory
+      const version = crypto.randomUUID()
       const temporary = `${path}.${crypto.randomUUID()}.tmp`
-      yield* create(temporary, textOf(grant, crypto.randomUUID())).pipe(
+      yield* create(temporary, yield* encode({ grant, version })).pipe(
         Effect.andThen(fs.rename(temporary, path)),
         Effect.onError(() => Effect.ignore(fs.remove(temporary)))
       )
-      return true
+      return Option.some(version)
     }).pipe(Effect.mapError(failed("write")))
+
+  const remove: Store["remove"] = (version) =>
+    Effect.gen(function* () {
+      // A file that cannot be read can be removed.
+      if (version !== undefined && (yield* findVersion) !== version) return false
+      return yield* Effect.as(fs.remove(path), true).pipe(Effect.catchIf(isNotFound, () => Effect.succeed(false)))
+    }).pipe(Effect.mapError(failed("remove")))
 
   /** Creates a lock, and returns `false` if another process has it. A link appears with its whole content, or not. */
   const tryLock = (file: string, owner: string) =>
@@ -162,9 +151,9 @@ export const make = Effect.fnUntraced(function* ({ lease: givenLease, lockTimeou
   })
 
   const store: Store = {
-    read,
+    read: Effect.mapError(find, failed("read")),
     write,
-    remove: Effect.mapError(fs.remove(path, { force: true }), failed("remove")),
+    remove,
     withLock: (self) =>
       semaphore.withPermits(1)(
         Effect.suspend(() => {
@@ -190,39 +179,3 @@ export const make = Effect.fnUntraced(function* ({ lease: givenLease, lockTimeou
 
 const isNotFound = (error: PlatformError): boolean => error.reason._tag === "NotFound"
 const isAlreadyThere = (error: PlatformError): boolean => error.reason._tag === "AlreadyExists"
-
-const versioned = (content: typeof Content.Type): VersionedGrant => {
-  const { access_token, client_id, expires_at, id_token, issuer, refresh_token, scopes, sent_at, token_type, version } =
-    content
-  const redacted = (text: string | undefined) => (text === undefined ? undefined : Redacted.make(text))
-  return {
-    version,
-    grant: {
-      issuer,
-      clientId: client_id,
-      accessToken: Redacted.make(access_token),
-      refreshToken: redacted(refresh_token),
-      idToken: redacted(id_token),
-      type: token_type,
-      scopes,
-      sentAt: sent_at,
-      expiresAt: expires_at
-    }
-  }
-}
-
-const textOf = (grant: StoredGrant, version: string): string => {
-  const { accessToken, clientId, expiresAt, idToken, issuer, refreshToken, scopes, sentAt, type } = grant
-  return Schema.encodeSync(Content)({
-    version,
-    issuer,
-    client_id: clientId,
-    access_token: Redacted.value(accessToken),
-    ...(refreshToken !== undefined && { refresh_token: Redacted.value(refreshToken) }),
-    ...(idToken !== undefined && { id_token: Redacted.value(idToken) }),
-    token_type: type,
-    scopes,
-    sent_at: sentAt,
-    expires_at: expiresAt
-  })
-}

@@ -10,13 +10,17 @@ export const make = Effect.map(Semaphore.make(1), (semaphore): Store => {
     read: Effect.sync(() => Option.fromUndefinedOr(stored)),
     write: (grant, expected) =>
       Effect.sync(() => {
-        if (stored?.version !== expected) return false
-        stored = { grant, version: crypto.randomUUID() }
+        if (stored?.version !== expected) return Option.none()
+        const version = crypto.randomUUID()
+        stored = { grant, version }
+        return Option.some(version)
+      }),
+    remove: (version) =>
+      Effect.sync(() => {
+        if (stored === undefined || (version !== undefined && stored.version !== version)) return false
+        stored = undefined
         return true
       }),
-    remove: Effect.sync(() => {
-      stored = undefined
-    }),
     withLock: semaphore.withPermits(1)
   }
 })

@@ -25,7 +25,7 @@ export interface VersionedGrant {
  * import { Effect } from "effect"
  * import type { Store } from "effect-oauth2/client"
  *
- * export const forget = (store: Store) => store.withLock(store.remove).pipe(Effect.orDie)
+ * export const forget = (store: Store) => store.withLock(store.remove()).pipe(Effect.orDie)
  * ```
  *
  * @category models
@@ -35,12 +35,18 @@ export interface Store {
   /** Returns the grant, or `None` if the user is not signed in. */
   readonly read: Effect.Effect<Option.Option<VersionedGrant>, TokenStoreError>
   /**
-   * Replaces the grant if the stored version is still the expected one, and returns whether it was. `undefined` expects
-   * that no grant is stored. The write is atomic: a reader sees the old grant or the new one.
+   * Replaces the grant if the stored version is still the expected one, and returns the new version. Returns `None` if
+   * another version is stored. `undefined` expects that no grant is stored. The write is atomic: a reader sees the old
+   * grant or the new one. Of two writes that expect the same version, one succeeds. In a file, this holds with the lock.
    */
-  readonly write: (grant: StoredGrant, expected: string | undefined) => Effect.Effect<boolean, TokenStoreError>
-  /** Removes the grant. Succeeds if there is none. */
-  readonly remove: Effect.Effect<void, TokenStoreError>
+  readonly write: (
+    grant: StoredGrant,
+    expected: string | undefined
+  ) => Effect.Effect<Option.Option<string>, TokenStoreError>
+  /**
+   * Removes the grant, and returns whether it was stored. With a version, only if this version is stored.
+   */
+  readonly remove: (version?: string) => Effect.Effect<boolean, TokenStoreError>
   /**
    * Runs an effect while no other fiber and no other process that shares the store runs one. Waiting is interruptible. A
    * lock of a process that has crashed ends after some time.

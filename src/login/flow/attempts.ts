@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import { own, ownProperties } from "../../core/lib/ownProperties.ts"
-import * as crypto from "../sessions/seal.ts"
+import * as hash from "../../stores/hash.ts"
 import { valueOf } from "../web/cookies.ts"
 import type { LoginContext } from "./context.ts"
 
@@ -38,7 +38,7 @@ type Context = Pick<LoginContext, "cookies" | "keys">
 
 /** Eight characters are enough to find the cookie. The attempt itself has the whole state. */
 const nameOf = ({ cookies }: Context, state: string) =>
-  Effect.map(crypto.digest(state), (digest) => `${cookies.attempt}${digest.slice(0, 8)}`)
+  Effect.map(hash.digest(state), (digest) => `${cookies.attempt}${digest.slice(0, 8)}`)
 
 const read = Effect.fnUntraced(function* ({ keys }: Context, request: HttpServerRequest, name: string) {
   const value = valueOf(request, name)

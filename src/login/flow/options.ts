@@ -6,7 +6,7 @@ import { toMillis } from "../../core/duration.ts"
 import { refuseOption } from "../../core/refuseOption.ts"
 import { requireSecureUrl } from "../../core/url.ts"
 import type { LoginProvider } from "../provider/model.ts"
-import type { Secrets } from "../sessions/keyRing.ts"
+import type { Secrets } from "../../stores/keyRing.ts"
 import type { Problem } from "../web/problem.ts"
 import { safeReturnTo } from "../web/returnTo.ts"
 

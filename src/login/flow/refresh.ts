@@ -56,6 +56,8 @@ const isExpired = ({ accessTokenExpiresAt: expiresAt }: SessionData, now: number
 export const make = (context: LoginContext) => {
   const { sessions } = context
   const failures = new Map<string, Failure>()
+  /** Tokens that the store has not written, by the session. */
+  const unwritten = new Map<string, { readonly version: number; readonly data: SessionData }>()
 
   const current = (cookie: Redacted.Redacted): Effect.Effect<Session, NotSignedIn | StoreUnavailable> =>
     Effect.flatMap(
@@ -74,8 +76,10 @@ export const make = (context: LoginContext) => {
     if (error._tag === "ReauthenticationRequired") {
       const latest = yield* current(cookie)
       // A process without the lock was faster, so its refresh token is the valid one.
-      if (latest.version !== session.version) return latest
-      yield* sessions.destroy(cookie)
+      if (textOf(latest.refreshToken) !== textOf(session.refreshToken)) return latest
+      // It may be about to write.
+      if (latest.version !== session.version) return yield* outage(latest, lockLost(latest))
+      yield* sessions.destroy(cookie, session.version)
       return yield* Effect.fail(error)
     }
     const now = yield* Clock.currentTimeMillis
@@ -84,6 +88,25 @@ export const make = (context: LoginContext) => {
       failures.set(session.id, { error, until: now + Duration.toMillis(error.retryAfter) })
     }
     return yield* outage(session, error)
+  })
+
+  /**
+   * Takes the version before the refresh token is used. This fails if the lock has passed to another process, and if the
+   * store accepts no writes, which would lose the new refresh token.
+   */
+  const claimed = Effect.fnUntraced(function* (cookie: Redacted.Redacted, session: Session) {
+    const isClaimed = yield* sessions.replace(cookie, session.version, formerOf(session))
+    return isClaimed ? { ...session, version: session.version + 1 } : undefined
+  })
+
+  /** Writes new data. If the store fails, the next request writes them again, because the old refresh token is used. */
+  const write = Effect.fnUntraced(function* (cookie: Redacted.Redacted, { id, version }: Session, data: SessionData) {
+    if (unwritten.size >= maxFailures) unwritten.clear()
+    unwritten.set(id, { version, data })
+    yield* sessions.replace(cookie, version, data)
+    unwritten.delete(id)
+    // The session may have ended meanwhile. Then it does not come back.
+    return yield* current(cookie)
   })
 
   const exchange = (
@@ -101,9 +124,7 @@ export const make = (context: LoginContext) => {
           yield* sessions.destroy(cookie)
           return yield* Effect.fail(new NotSignedIn())
         }
-        yield* sessions.replace(cookie, session.version, data)
-        // The session may have ended meanwhile. Then it does not come back.
-        return yield* current(cookie)
+        return yield* write(cookie, session, data)
       })
     })
 
@@ -112,13 +133,21 @@ export const make = (context: LoginContext) => {
     Effect.gen(function* () {
       const session = yield* current(cookie)
       const now = yield* Clock.currentTimeMillis
+      const lost = unwritten.get(session.id)
+      if (lost !== undefined) {
+        if (lost.version === session.version) return yield* write(cookie, session, lost.data)
+        unwritten.delete(session.id)
+      }
       // Another request was faster.
       if (!isDue(session, now)) return session
       const failure = failures.get(session.id)
       if (failure !== undefined && failure.until > now) return yield* outage(session, failure.error)
       const { refreshToken } = session
       if (refreshToken === undefined) return yield* outage(session, undefined)
-      return yield* exchange(cookie, connection, session, refreshToken)
+      const mine = yield* claimed(cookie, session)
+      if (mine !== undefined) return yield* exchange(cookie, connection, mine, refreshToken)
+      const latest = yield* current(cookie)
+      return isDue(latest, now) ? yield* outage(latest, lockLost(latest)) : latest
     })
 
   /** Returns a session whose access token may be used. */
@@ -141,11 +170,21 @@ export const make = (context: LoginContext) => {
   })
 }
 
+const textOf = (token: Redacted.Redacted | undefined): string | undefined => token && Redacted.value(token)
+
+/** Another process has the lock now, and writes its result soon. */
+const lockLost = ({ issuer }: Session): TokenUnavailable =>
+  new TokenUnavailable({ issuer, reason: "Store", retryAfter: Duration.seconds(1) })
+
+const formerOf = (session: Session): SessionData => {
+  const { createdAt: _, expiresAt: _1, id: _2, lastUsedAt: _3, version: _4, ...data } = session
+  return data
+}
+
 const parametersOf = (refreshToken: Redacted.Redacted) => ({ refresh_token: Redacted.value(refreshToken) })
 
 /** Returns the data of the session after a refresh, or `undefined` if the ID token names another user. */
 const dataOf = Effect.fnUntraced(function* (connection: Connection, session: Session, response: TokenResponse) {
-  const { createdAt: _, expiresAt: _1, id: _2, lastUsedAt: _3, version: _4, ...former } = session
   const { idToken, lifetime, refreshToken, sentAt } = response
   // OpenID Connect Core 1.0 §12.2: the ID token of a refresh names the same user. Without the keys of the issuer, the
   // former ID token stays.
@@ -157,7 +196,7 @@ const dataOf = Effect.fnUntraced(function* (connection: Connection, session: Ses
     return undefined
   }
   const data: SessionData = {
-    ...former,
+    ...formerOf(session),
     scopes: response.scopes === undefined ? session.scopes : scopesOf(response, connection.provider),
     accessToken: response.accessToken,
     accessTokenExpiresAt: lifetime === undefined ? undefined : sentAt + lifetime,

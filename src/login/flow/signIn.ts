@@ -3,7 +3,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
-import * as crypto from "../sessions/seal.ts"
+import * as hash from "../../stores/hash.ts"
+import * as crypto from "../../stores/seal.ts"
 import { valueOf } from "../web/cookies.ts"
 import { isNavigation } from "../../core/navigation.ts"
 import { ofQuery, type Parameters } from "../web/parameters.ts"
@@ -74,7 +75,7 @@ const begin = Effect.fnUntraced(function* (
     redirect_uri: redirectUri,
     scope: provider.scopes.join(" "),
     state: attempt.state,
-    code_challenge: yield* crypto.digest(attempt.verifier),
+    code_challenge: yield* hash.digest(attempt.verifier),
     code_challenge_method: "S256",
     ...(provider.identity._tag === "IdToken" && { nonce: attempt.nonce }),
     ...(provider.responseMode === "form_post" && { response_mode: "form_post" })

@@ -3,6 +3,7 @@
  * cookies, encryption, time-outs and the rules of logout.
  */
 import type * as Effect from "effect/Effect"
+import type { Lock, Times } from "../../stores/lock.ts"
 import type { StoreUnavailable } from "../../stores/storeUnavailable.ts"
 
 /** A session in a store. Times are milliseconds since 1970. */
@@ -17,7 +18,7 @@ export interface SessionRecord {
   readonly expiresAt: number
 }
 
-export interface SessionBackend {
+export interface SessionBackend extends Lock {
   /** Adds a session under a new key. The store may delete it after `timeToLive` milliseconds. */
   readonly insert: (key: string, record: SessionRecord, timeToLive: number) => Effect.Effect<void, StoreUnavailable>
   readonly find: (key: string) => Effect.Effect<SessionRecord | undefined, StoreUnavailable>
@@ -27,7 +28,8 @@ export interface SessionBackend {
    * Changes `sealed`, and adds 1 to the version, if the session exists and has this version. Returns whether it did.
    */
   readonly replace: (key: string, version: number, sealed: string) => Effect.Effect<boolean, StoreUnavailable>
-  readonly remove: (key: string) => Effect.Effect<void, StoreUnavailable>
+  /** Removes a session. With a version, only if the session has this version. */
+  readonly remove: (key: string, version?: number) => Effect.Effect<void, StoreUnavailable>
   /** Removes the sessions of an owner, and returns their number. */
   readonly removeOwned: (owner: string) => Effect.Effect<number, StoreUnavailable>
   /** Adds a key for a time. Returns `false` if it was added before and has not ended. */
@@ -36,6 +38,7 @@ export interface SessionBackend {
   readonly mark: (owner: string, at: number, timeToLive: number) => Effect.Effect<void, StoreUnavailable>
   /** Returns the latest time of `mark`, unless it has ended. */
   readonly findMark: (owner: string) => Effect.Effect<number | undefined, StoreUnavailable>
-  /** Runs an effect while no other process runs one under this key. Calls of one process come one at a time. */
-  readonly withLock: <A, E, R>(key: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreUnavailable, R>
 }
+
+/** Longer than a refresh may pause. A crashed process delays the refresh of one session by this time. */
+export const lockTimes: Times = { timeToLive: 10_000, maxWait: 15_000 }

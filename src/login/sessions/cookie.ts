@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { SessionBackend } from "./backend.ts"
-import type { KeyRing } from "./keyRing.ts"
+import type { KeyRing } from "../../stores/keyRing.ts"
 import type { Session, SessionData } from "./model.ts"
-import * as crypto from "./seal.ts"
+import * as hash from "../../stores/hash.ts"
 import { fromJson, toJson } from "./serialized.ts"
 import type { SessionStore } from "./store.ts"
 
@@ -50,7 +50,7 @@ export const make = (
     const { createdAt, data, expiresAt } = content
     const session: Session = {
       ...fromJson(data),
-      id: yield* crypto.digest(value),
+      id: yield* hash.digest(value),
       version: 1,
       createdAt,
       lastUsedAt: now,
@@ -62,6 +62,6 @@ export const make = (
   destroy: () => Effect.void,
   destroyBy: () => Effect.succeed(0),
   addOnce: (key, timeToLive) =>
-    Effect.flatMap(crypto.hash("once", key), (hash) => addOnce(hash, Duration.toMillis(timeToLive))),
-  withLock: (cookie, effect) => Effect.flatMap(crypto.digest(Redacted.value(cookie)), (key) => withLock(key, effect))
+    Effect.flatMap(hash.of("once", key), (digest) => addOnce(digest, Duration.toMillis(timeToLive))),
+  withLock: (cookie, effect) => Effect.flatMap(hash.digest(Redacted.value(cookie)), (key) => withLock(key, effect))
 })

@@ -1,7 +1,7 @@
 /** Keeps sessions in the memory of one process. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Semaphore from "effect/Semaphore"
+import * as lock from "../../stores/lock.ts"
 import type { SessionBackend, SessionRecord } from "./backend.ts"
 
 interface Entry {
@@ -43,7 +43,6 @@ export const make = (capacity: number): SessionBackend => {
   const byOwner = new Map<string, Set<string>>()
   const used = new Ending<true>(capacity)
   const marks = new Ending<number>(capacity)
-  const locks = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
 
   const remove = (key: string): void => {
     for (const owner of sessions.get(key)?.record.owners ?? []) {
@@ -90,7 +89,10 @@ export const make = (capacity: number): SessionBackend => {
         sessions.set(key, { ...entry, record: { ...entry.record, sealed, version: version + 1 } })
         return true
       }),
-    remove: (key) => Effect.sync(() => remove(key)),
+    remove: (key, version) =>
+      Effect.sync(() => {
+        if (version === undefined || sessions.get(key)?.record.version === version) remove(key)
+      }),
     removeOwned: (owner) =>
       Effect.sync(() => {
         const keys = Array.from(byOwner.get(owner) ?? [])
@@ -105,20 +107,6 @@ export const make = (capacity: number): SessionBackend => {
       }),
     mark: (owner, at, timeToLive) => withNow((now) => marks.set(owner, at, now + timeToLive, now)),
     findMark: (owner) => withNow((now) => marks.get(owner, now)),
-    withLock: (key, effect) =>
-      Effect.acquireUseRelease(
-        Effect.sync(() => {
-          const lock = locks.get(key) ?? { semaphore: Semaphore.makeUnsafe(1), users: 0 }
-          lock.users += 1
-          locks.set(key, lock)
-          return lock
-        }),
-        ({ semaphore }) => semaphore.withPermits(1)(effect),
-        (lock) =>
-          Effect.sync(() => {
-            lock.users -= 1
-            if (lock.users === 0) locks.delete(key)
-          })
-      )
+    withLock: lock.memory().withLock
   }
 }

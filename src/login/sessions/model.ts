@@ -42,7 +42,7 @@ export interface SessionData {
 export interface Session extends SessionData {
   /** Name of the session in logs and lists. It gives no access. */
   readonly id: string
-  /** Number that changes with each `replace`. */
+  /** Number that grows by 1 with each `replace`. */
   readonly version: number
   readonly createdAt: number
   /** Time of the last use, with an accuracy of 1 minute. */

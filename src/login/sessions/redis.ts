@@ -7,9 +7,10 @@ import * as Effect from "effect/Effect"
 import type * as Redis from "effect/persistence/Redis"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
 import type { Commands } from "../../stores/commands.ts"
+import * as lock from "../../stores/lock.ts"
+import * as lockRedis from "../../stores/lockRedis.ts"
 import * as redisCommands from "../../stores/redisCommands.ts"
-import type { SessionBackend, SessionRecord } from "./backend.ts"
-import * as lease from "./lease.ts"
+import { lockTimes, type SessionBackend, type SessionRecord } from "./backend.ts"
 
 // The scripts are sent with each command, because a server after a failover has no loaded scripts.
 
@@ -45,13 +46,12 @@ local latest = math.max(tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[1]) o
 redis.call('SET', KEYS[1], string.format('%.0f', latest), 'PX', string.format('%.0f', millis))
 return 1`
 
-const renew = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`
-
-const release = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])`
+/** Removes a session, if it has the version. Returns the removed session. */
+const remove = `
+local value = redis.call('GET', KEYS[1])
+if ARGV[1] ~= '' and string.match(value or '', '^(%d+) ') ~= ARGV[1] then return false end
+redis.call('DEL', KEYS[1])
+return value`
 
 const encode = ({ createdAt, expiresAt, lastUsedAt, owners, sealed, version }: SessionRecord): string =>
   [version, createdAt, lastUsedAt, expiresAt, owners.join(","), sealed].join(" ")
@@ -72,10 +72,13 @@ const decode = (value: unknown): SessionRecord | undefined => {
 const millis = (duration: number): string => String(Math.max(1, Math.ceil(duration)))
 
 export const make = Effect.fnUntraced(function* (
-  { run }: Commands,
+  commands: Commands,
   options: redisCommands.RedisOptions
 ): Effect.fn.Return<SessionBackend, ConfigurationError, Redis.Redis> {
-  const { key: keyOf, onPrimary } = yield* redisCommands.make(options)
+  const { run } = commands
+  const redis = yield* redisCommands.make(options)
+  const { key: keyOf, onPrimary } = redis
+  const locks = lock.make("SessionStore", lockRedis.make(commands, redis), lockTimes)
   const sessionKey = (key: string) => keyOf("sess", key)
   const send = (...command: readonly [string, ...ReadonlyArray<string>]) =>
     run(onPrimary((connection) => connection.send(...command)))
@@ -98,9 +101,10 @@ export const make = Effect.fnUntraced(function* (
     touch: (key, lastUsedAt, timeToLive) =>
       Effect.asVoid(evaluate(touch, sessionKey(key), String(lastUsedAt), millis(timeToLive))),
     replace: (key, version, sealed) => evaluate(replace, sessionKey(key), String(version), sealed),
-    remove: (key) =>
-      Effect.flatMap(send("GETDEL", sessionKey(key)), (value) =>
-        Effect.forEach(decode(value)?.owners ?? [], (owner) => leave(owner, [key]), { discard: true })
+    remove: (key, version) =>
+      Effect.flatMap(
+        send("EVAL", remove, "1", sessionKey(key), version === undefined ? "" : String(version)),
+        (value) => Effect.forEach(decode(value)?.owners ?? [], (owner) => leave(owner, [key]), { discard: true })
       ),
     removeOwned: Effect.fnUntraced(function* (owner) {
       const now = String(yield* Clock.currentTimeMillis)
@@ -124,15 +128,6 @@ export const make = Effect.fnUntraced(function* (
       Effect.asVoid(evaluate(mark, keyOf("mark", owner), String(at), millis(timeToLive))),
     findMark: (owner) =>
       Effect.map(send("GETEX", keyOf("mark", owner)), (at) => (typeof at === "string" ? Number(at) : undefined)),
-    withLock: lease.withLock({
-      // With the same holder, an attempt whose answer was lost does not lock itself out.
-      acquire: (key, holder, timeToLive) =>
-        Effect.map(
-          send("SET", keyOf("lock", key), holder, "NX", "GET", "PX", millis(timeToLive)),
-          (before) => before === null || before === undefined || before === holder
-        ),
-      renew: (key, holder, timeToLive) => evaluate(renew, keyOf("lock", key), holder, millis(timeToLive)),
-      release: (key, holder) => Effect.asVoid(evaluate(release, keyOf("lock", key), holder))
-    })
+    ...locks
   }
 })

@@ -13,7 +13,8 @@ import type { SessionBackend } from "./backend.ts"
 import { type Session, type SessionData, SignedOut } from "./model.ts"
 import type { Timeouts } from "./options.ts"
 import type { SessionStore } from "./store.ts"
-import * as crypto from "./seal.ts"
+import * as hash from "../../stores/hash.ts"
+import * as crypto from "../../stores/seal.ts"
 import { fromJson, toJson } from "./serialized.ts"
 
 const idLength = 16
@@ -101,24 +102,24 @@ export const make = (backend: SessionBackend, { absolute, idle }: Timeouts): Ses
           Effect.flatMap(crypto.seal(secret, key, toJson(data)), (sealed) => backend.replace(key, version, sealed)),
         Effect.succeed(false)
       )(cookie),
-    destroy: withCookie((key) => backend.remove(key), Effect.void),
+    destroy: (cookie, version) => withCookie((key) => backend.remove(key, version), Effect.void)(cookie),
     destroyBy: (owner) =>
       Effect.gen(function* () {
         const { issuer, sessionId, subject } = ownProperties(owner)
         const name = sessionId === undefined ? subject : sessionId
         if (name === undefined) return 0
-        const hash = yield* crypto.hash(issuer, sessionId === undefined ? "sub" : "sid", name)
+        const owned = yield* hash.of(issuer, sessionId === undefined ? "sub" : "sid", name)
         // The mark comes first, so that a session that is created meanwhile meets it.
-        yield* backend.mark(hash, yield* Clock.currentTimeMillis, markLifetime)
-        return yield* backend.removeOwned(hash)
+        yield* backend.mark(owned, yield* Clock.currentTimeMillis, markLifetime)
+        return yield* backend.removeOwned(owned)
       }),
     addOnce: (key, timeToLive) =>
-      Effect.flatMap(crypto.hash("once", key), (hash) => backend.addOnce(hash, Duration.toMillis(timeToLive))),
+      Effect.flatMap(hash.of("once", key), (digest) => backend.addOnce(digest, Duration.toMillis(timeToLive))),
     withLock: (cookie, effect) => withCookie((key) => backend.withLock(key, effect), effect)(cookie)
   }
 }
 
-const keyOf = (bytes: Uint8Array): Effect.Effect<string> => crypto.digest(Base64Url.encode(bytes.slice(0, idLength)))
+const keyOf = (bytes: Uint8Array): Effect.Effect<string> => hash.digest(Base64Url.encode(bytes.slice(0, idLength)))
 
 interface Owners {
   readonly subject: string
@@ -127,8 +128,8 @@ interface Owners {
 
 const ownersOf = Effect.fnUntraced(function* ({ issuer, sessionId, subject }: SessionData) {
   const owners: Owners = {
-    subject: yield* crypto.hash(issuer, "sub", subject),
-    session: sessionId === undefined ? undefined : yield* crypto.hash(issuer, "sid", sessionId)
+    subject: yield* hash.of(issuer, "sub", subject),
+    session: sessionId === undefined ? undefined : yield* hash.of(issuer, "sid", sessionId)
   }
   return owners
 })

@@ -1,14 +1,15 @@
-/** Keeps sessions in two tables of a database: the sessions, and entries such as locks and marks of logouts. */
+/** Keeps sessions in tables of a database: the sessions, their locks, and entries such as marks of logouts. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { ConfigurationError } from "../../core/SecurityError.ts"
 import type { Commands } from "../../stores/commands.ts"
+import * as lock from "../../stores/lock.ts"
+import * as lockSql from "../../stores/lockSql.ts"
 import * as sqlTable from "../../stores/sqlTable.ts"
 import type { StoreUnavailable } from "../../stores/storeUnavailable.ts"
-import type { SessionBackend } from "./backend.ts"
-import * as lease from "./lease.ts"
+import { lockTimes, type SessionBackend } from "./backend.ts"
 
 const sessionTable = "effect_oauth2_sessions"
 const entryTable = "effect_oauth2_session_entries"
@@ -41,6 +42,7 @@ export const make = Effect.fnUntraced(function* (
   const { run } = commands
   const sql = yield* sqlTable.make(sessionTable, commands, columns)
   yield* sqlTable.make(entryTable, commands, ", value TEXT NOT NULL")
+  const locks = lock.make("SessionStore", yield* lockSql.make(commands), lockTimes)
   const sessions = sql(sessionTable)
   const entries = sql(entryTable)
   for (const owner of ["subject", "session"]) {
@@ -51,15 +53,6 @@ export const make = Effect.fnUntraced(function* (
   const end = (now: number, timeToLive: number): number => now + Math.ceil(timeToLive)
   const one = <A>(command: (now: number) => Effect.Effect<ReadonlyArray<A>, unknown>) =>
     Effect.map(withNow(command), (rows) => rows.length === 1)
-
-  /** Adds an entry, unless there is one that has not ended. */
-  const add = (id: string, value: string, timeToLive: number) =>
-    one(
-      (now) => sql`INSERT INTO ${entries} (id, expires, value) VALUES (${id}, ${end(now, timeToLive)}, ${value})
-        ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, value = excluded.value
-          WHERE ${entries}.expires <= ${now} OR ${entries}.value = ${value}
-        RETURNING id`
-    )
 
   return {
     insert: (key, { createdAt, expiresAt, lastUsedAt, owners: [subject = "", session], sealed, version }, timeToLive) =>
@@ -95,7 +88,14 @@ export const make = Effect.fnUntraced(function* (
         (now) => sql`UPDATE ${sessions} SET sealed = ${sealed}, version = version + 1
           WHERE id = ${key} AND version = ${version} AND expires > ${now} RETURNING id`
       ),
-    remove: (key) => Effect.asVoid(run(sql`DELETE FROM ${sessions} WHERE id = ${key}`)),
+    remove: (key, version) =>
+      Effect.asVoid(
+        run(
+          version === undefined
+            ? sql`DELETE FROM ${sessions} WHERE id = ${key}`
+            : sql`DELETE FROM ${sessions} WHERE id = ${key} AND version = ${version}`
+        )
+      ),
     removeOwned: (owner) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.map(
@@ -106,7 +106,12 @@ export const make = Effect.fnUntraced(function* (
           (rows) => rows.filter(({ expires }) => Number(expires) > now).length
         )
       ),
-    addOnce: (key, timeToLive) => add(`once.${key}`, crypto.randomUUID(), timeToLive),
+    addOnce: (key, timeToLive) =>
+      one(
+        (now) => sql`INSERT INTO ${entries} (id, expires, value) VALUES (${`once.${key}`}, ${end(now, timeToLive)}, '')
+          ON CONFLICT (id) DO UPDATE SET expires = excluded.expires WHERE ${entries}.expires <= ${now}
+          RETURNING id`
+      ),
     mark: (owner, at, timeToLive) =>
       Effect.asVoid(
         withNow(
@@ -128,15 +133,6 @@ export const make = Effect.fnUntraced(function* (
         ),
         ([row]) => (row === undefined ? undefined : Number(row.value))
       ),
-    withLock: lease.withLock({
-      acquire: (key, holder, timeToLive) => add(`lock.${key}`, holder, timeToLive),
-      renew: (key, holder, timeToLive) =>
-        one(
-          (now) => sql`UPDATE ${entries} SET expires = ${end(now, timeToLive)}
-            WHERE id = ${`lock.${key}`} AND value = ${holder} RETURNING id`
-        ),
-      release: (key, holder) =>
-        Effect.asVoid(run(sql`DELETE FROM ${entries} WHERE id = ${`lock.${key}`} AND value = ${holder}`))
-    })
+    ...locks
   }
 })

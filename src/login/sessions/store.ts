@@ -41,16 +41,16 @@ export interface SessionStore {
   /** Returns the session of a cookie. Writes the time of use at most once a minute. */
   readonly read: (cookie: Redacted.Redacted) => Effect.Effect<Option.Option<Session>, StoreUnavailable>
   /**
-   * Replaces the data of a session that exists and has this version. Returns `false` otherwise. An ended session does
-   * not come back.
+   * Replaces the data of a session that exists and has this version, and adds 1 to the version. Returns `false`
+   * otherwise. An ended session does not come back.
    */
   readonly replace: (
     cookie: Redacted.Redacted,
     version: number,
     data: SessionData
   ) => Effect.Effect<boolean, StoreUnavailable>
-  /** Ends a session. */
-  readonly destroy: (cookie: Redacted.Redacted) => Effect.Effect<void, StoreUnavailable>
+  /** Ends a session. With a version, only if the session has this version. */
+  readonly destroy: (cookie: Redacted.Redacted, version?: number) => Effect.Effect<void, StoreUnavailable>
   /**
    * Ends the sessions of a user, or of one session at the issuer, and returns their number. A sign-in of them that
    * has begun and not yet created its session fails with `SignedOut`.

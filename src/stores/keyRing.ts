@@ -1,8 +1,8 @@
-/** Encrypts cookies with the first of several secrets, and decrypts them with any. */
+/** Encrypts JSON with the first of several secrets, and decrypts it with any. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { refuseOption } from "../../core/refuseOption.ts"
-import type { ConfigurationError } from "../../core/SecurityError.ts"
+import { refuseOption } from "../core/refuseOption.ts"
+import type { ConfigurationError } from "../core/SecurityError.ts"
 import * as crypto from "./seal.ts"
 
 export interface KeyRing {

@@ -1,4 +1,4 @@
-/** Hashes and encrypts what leaves the process, by Web Crypto. */
+/** Encrypts what leaves the process, by Web Crypto. */
 import * as Base64Url from "effect/encoding/Base64Url"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -11,19 +11,6 @@ export const randomBytes = (length: number): Uint8Array<ArrayBuffer> => crypto.g
 
 /** Returns 256 random bits in base64url. */
 export const randomText = (): string => Base64Url.encode(randomBytes(32))
-
-/**
- * Returns the SHA-256 digest of the parts, in base64url. The parts are encoded as JSON, because joined parts could have
- * the text of other parts.
- */
-export const hash = (...parts: ReadonlyArray<string>): Effect.Effect<string> => digest(JSON.stringify(parts))
-
-/** Returns the SHA-256 digest of a text, in base64url. */
-export const digest = (text: string): Effect.Effect<string> =>
-  Effect.map(
-    Effect.promise(() => crypto.subtle.digest("SHA-256", encoder.encode(text))),
-    (bytes) => Base64Url.encode(new Uint8Array(bytes))
-  )
 
 /** Decodes base64url. Returns `undefined` if the text has another form. */
 export const decode = (text: string): Uint8Array<ArrayBuffer> | undefined =>
