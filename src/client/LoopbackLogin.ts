@@ -84,7 +84,14 @@ export interface Options<R> extends Registration, Pick<Renewal, "defaultLifetime
   readonly open?: (url: string) => Effect.Effect<unknown, unknown>
   /** Scopes to ask for. With `openid`, the response must have an ID token. Default: none. */
   readonly scopes?: ReadonlyArray<string>
-  /** Other parameters of the authorization request, such as `resource` or `login_hint`. Default: none. */
+  /** API that the tokens are for (RFC 8707). Default: none. */
+  readonly resource?: string
+  /**
+   * Refuses an authorization server whose metadata does not name S256, as MCP wants. Default: refuses it only if its
+   * metadata names other methods of PKCE.
+   */
+  readonly requirePkce?: boolean
+  /** Other parameters of the authorization request, such as `login_hint`. Default: none. */
   readonly parameters?: Readonly<Record<string, string>>
   /** Time limit of the sign-in. Default: 3 minutes. */
   readonly timeLimit?: Duration.Input
@@ -153,6 +160,9 @@ export const signIn = <R>(
       Effect.fail(new SignInFailed({ issuer, reason, ...(error !== undefined && { error }) }))
 
     const { json, urlOf } = yield* endpoint.metadata
+    const pkce = json["code_challenge_methods_supported"] ?? (options.requirePkce === true ? [] : undefined)
+    // Without PKCE, a stolen code can be redeemed by another program (RFC 9700 §2.1.1).
+    if (pkce !== undefined && !(Array.isArray(pkce) && pkce.includes("S256"))) return yield* failed("PkceUnsupported")
     const authorizationUrl = yield* Effect.catch(urlOf("authorization_endpoint"), () => failed("BadResponse"))
 
     const server = yield* ports
@@ -176,8 +186,10 @@ export const signIn = <R>(
       oauth.generateRandomCodeVerifier()
     ]
     const challenge = yield* Effect.promise(() => oauth.calculatePKCECodeChallenge(verifier))
+    const { resource } = options
     const query = {
       ...options.parameters,
+      ...(resource !== undefined && { resource }),
       response_type: "code",
       client_id: clientId,
       redirect_uri: redirectUri,
@@ -230,15 +242,10 @@ export const signIn = <R>(
       oauth.processAuthorizationCodeResponse(
         { ...authorizationServer, ...server },
         client,
-        await oauth.authorizationCodeGrantRequest(
-          server,
-          client,
-          authentication,
-          callback,
-          redirectUri,
-          verifier,
-          options
-        ),
+        await oauth.authorizationCodeGrantRequest(server, client, authentication, callback, redirectUri, verifier, {
+          ...options,
+          ...(resource !== undefined && { additionalParameters: { resource } })
+        }),
         scopes.includes("openid") ? { expectedNonce: nonce, requireIdToken: true } : {}
       )
     )

@@ -186,6 +186,7 @@ export class TokenStoreError extends Data.TaggedError("TokenStoreError")<{
  * | `Refused` | the authorization server refuses the request, with the code in `error` |
  * | `BadResponse` | the response is not for this request: another issuer, or a parameter that occurs twice |
  * | `NoPort` | every port of the options is in use |
+ * | `PkceUnsupported` | the metadata of the server names methods of PKCE, but not S256 (RFC 7636 §4.2) |
  *
  * **Example** (Reading the reason)
  *
@@ -204,7 +205,7 @@ export class SignInFailed extends Data.TaggedError("SignInFailed")<{
   /** The issuer where the user was to sign in. */
   readonly issuer: string
   /** The cause. */
-  readonly reason: "Denied" | "Expired" | "Refused" | "BadResponse" | "NoPort"
+  readonly reason: "Denied" | "Expired" | "Refused" | "BadResponse" | "NoPort" | "PkceUnsupported"
   /** The error code of the response. */
   readonly error?: string
 }> {

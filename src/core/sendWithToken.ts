@@ -157,8 +157,8 @@ const words = (value: string | undefined): ReadonlyArray<string> =>
   value === undefined ? [] : value.split(" ").filter((word) => /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(word))
 
 /** A stream is used up by the first try. */
-const isReplayable = ({ body }: HttpClientRequest.HttpClientRequest): boolean =>
+export const isReplayable = ({ body }: HttpClientRequest.HttpClientRequest): boolean =>
   body._tag === "Empty" || body._tag === "Uint8Array" || body._tag === "FormData"
 
 /** Frees the connection of a response that is not read. */
-const discard = ({ stream }: HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 16)))
+export const discard = ({ stream }: HttpClientResponse) => Effect.ignore(Stream.runDrain(Stream.take(stream, 16)))

@@ -115,6 +115,45 @@ describe("a sign-in with the browser of the machine", () => {
       assert.isFalse(isOpen())
     }))
 
+  test("names the resource in the authorization request and in the token request", () =>
+    Effect.gen(function* () {
+      const { redirect, shown, start, visit } = yield* machine
+      const resource = "https://api.example.com/mcp"
+      const fiber = yield* start({ resource })
+      assert.strictEqual(new URL(shown[0] ?? "").searchParams.get("resource"), resource)
+      yield* visit((yield* redirect).href)
+      yield* Fiber.join(fiber)
+      const { requests } = yield* TestIssuer
+      const asked = (yield* requests).filter(({ endpoint }) => endpoint === "token")
+      assert.strictEqual(asked[0]?.parameters?.["resource"], resource)
+    }))
+
+  test("does not start at a server that does not support S256", () =>
+    Effect.gen(function* () {
+      const endpoints = { authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token` }
+      for (const [methods, requirePkce] of [
+        [["plain"], false],
+        [[], false],
+        [undefined, true]
+      ] as const) {
+        const { shown, start } = yield* machine
+        const metadata = { issuer, ...endpoints, code_challenge_methods_supported: methods }
+        const exit = yield* Fiber.await(yield* start({ metadata, requirePkce }))
+        assert.deepInclude(reasonOf(exit), { _tag: "SignInFailed", reason: "PkceUnsupported" })
+        assert.isEmpty(shown)
+      }
+      const { shown, start } = yield* machine
+      yield* start({ metadata: { issuer, ...endpoints } })
+      assert.lengthOf(shown, 1)
+    }))
+
+  test("refuses metadata of another issuer", () =>
+    Effect.gen(function* () {
+      const { start } = yield* machine
+      const exit = yield* Fiber.await(yield* start({ metadata: { issuer: "https://other.example.com" } }))
+      assert.deepInclude(reasonOf(exit), { _tag: "ConfigurationError", setting: "metadata" })
+    }))
+
   test("ignores requests that are not its redirect", () =>
     Effect.gen(function* () {
       const { redirect, start, visit } = yield* machine

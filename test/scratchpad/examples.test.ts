@@ -171,6 +171,7 @@ const exchanges: Readonly<Record<string, ReadonlyArray<string>>> = {
   // These examples print something else, which `lines` has.
   rpc: [],
   "mcp-server": [],
+  "mcp-client": [],
   websocket: [],
   testing: [],
   "domain-grants": [],
@@ -219,6 +220,14 @@ const lines: Readonly<Record<string, ReadonlyArray<string>>> = {
     "the stream ends with its token: InvalidToken"
   ],
   "mcp-server": ["The user grants mcp files:write.", 'list_files: ["a.txt"]'],
+  "mcp-client": [
+    "The user grants mcp files:read.",
+    "The server has the tools list_files, write_file.",
+    "list_files: []",
+    "The user grants mcp files:write files:read.",
+    'write_file: "a.txt of demo has 5 characters"',
+    'list_files: ["a.txt"]'
+  ],
   websocket: ["closed: 4401 get a new token", "closed: 4408 send the token first"],
   testing: ["  Tests  7 passed (7)"],
   "domain-grants": ["payroll deposits 1000", "the balance is 1000"],

@@ -15,12 +15,13 @@ export interface Bundle {
 export const bundleProgram = async (
   name: string,
   platform: "node" | "browser" = "node",
-  parent: string = tmpdir()
+  parent: string = tmpdir(),
+  source = `test/runtimes/programs/${name}.ts`
 ): Promise<Bundle> => {
   const folder = mkdtempSync(join(parent, ".bundles-"))
   const bundle = await rolldown({
     cwd: root,
-    input: join(root, "test", "runtimes", "programs", `${name}.ts`),
+    input: join(root, source),
     platform,
     external: /^(?:node:|cloudflare:|swagger-ui-data\/)/,
     resolve: { conditionNames: ["@effect-oauth2/source", "import"] },

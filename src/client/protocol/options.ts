@@ -13,6 +13,11 @@ export interface Registration {
   readonly issuer: string
   /** Token endpoint. Default: `token_endpoint` of the issuer's metadata, which is read once it is needed. */
   readonly tokenUrl?: string
+  /**
+   * Metadata of the authorization server, such as `ResourceDiscovery.discover` returns it. Its `issuer` must be the
+   * option `issuer`. Default: the metadata of the issuer, which is read once it is needed.
+   */
+  readonly metadata?: Readonly<Record<string, unknown>>
   /** Client identifier. */
   readonly clientId: string
   /** Credential of the client. */

@@ -20,7 +20,7 @@ import { refuseOption } from "../../core/refuseOption.ts"
 import { requireHttpHosts, requireIssuer, requireSecureUrl } from "../../core/url.ts"
 import { codeOf, Failure } from "../../verifier/authorizationServer/failure.ts"
 import { makeReader, readText } from "../../verifier/authorizationServer/http.ts"
-import { type Metadata, readMetadata } from "../../verifier/authorizationServer/metadata.ts"
+import { givenMetadata, type Metadata, readMetadata } from "../../verifier/authorizationServer/metadata.ts"
 import { readRetryAfter } from "../../verifier/authorizationServer/retryAfter.ts"
 import type { ClientAuthentication } from "../ClientAuthentication.ts"
 import { ReauthenticationRequired, type TokenError, TokenRefused, TokenUnavailable } from "../ClientError.ts"
@@ -67,8 +67,10 @@ export interface TokenEndpoint {
 export interface Deviations {
   /** Members of the metadata of a server that publishes none, or whose metadata names another issuer. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
-  /** Changes the body of a token response before it is read. */
+  /** Changes the body of a response before it is read. */
   readonly adapt?: ((response: RawResponse) => RawResponse) | undefined
+  /** The endpoint whose responses are changed. Default: the token endpoint. */
+  readonly adapted?: string
 }
 
 export interface RawResponse {
@@ -79,8 +81,11 @@ export interface RawResponse {
 
 const day = 86_400_000
 
-export const make = Effect.fnUntraced(function* (given: Registration, { adapt, metadata: fixed }: Deviations = {}) {
-  const options = ownProperties(given)
+export const make = Effect.fnUntraced(function* (
+  registration: Registration,
+  { adapt, adapted = "token_endpoint", metadata: fixed }: Deviations = {}
+) {
+  const options = ownProperties(registration)
   const httpHosts = yield* requireHttpHosts(options.httpHosts)
   const issuerUrl = yield* requireIssuer("issuer", options.issuer, httpHosts)
   const tokenUrl =
@@ -97,8 +102,12 @@ export const make = Effect.fnUntraced(function* (given: Registration, { adapt, m
   const { issuer } = options
   const unavailable = (reason: TokenUnavailable["reason"], millis = 1000) =>
     new TokenUnavailable({ issuer, reason, retryAfter: Duration.millis(millis) })
+  if (options.metadata !== undefined && options.metadata["issuer"] !== issuer) {
+    return yield* refuseOption("metadata", "must be the metadata of the issuer in the option issuer")
+  }
+  const given = options.metadata && givenMetadata(ownProperties(options.metadata), issuerUrl, httpHosts)
   // Metadata changes rarely, and a failed request must not stay.
-  let known: Metadata | undefined = fixed && fixedMetadata(fixed)
+  let known: Metadata | undefined = fixed === undefined ? given : fixedMetadata(fixed)
   const metadata = Effect.suspend(() =>
     known === undefined
       ? readMetadata(reader, issuerUrl, issuer, httpHosts).pipe(
@@ -144,7 +153,7 @@ export const make = Effect.fnUntraced(function* (given: Registration, { adapt, m
       let answered: { readonly status: number; readonly retryAfter: string | undefined } | undefined
       const send = (url: string, init: oauth.CustomFetchOptions<"GET" | "POST", unknown>) =>
         Effect.runPromiseWith(context)(
-          Effect.tap(fetchWith(client, url, init, endpoint === "token_endpoint" ? adapt : undefined), (response) =>
+          Effect.tap(fetchWith(client, url, init, endpoint === adapted ? adapt : undefined), (response) =>
             Effect.sync(() => {
               answered = { status: response.status, retryAfter: response.headers.get("retry-after") ?? undefined }
             })
@@ -257,16 +266,17 @@ const fetchWith = (
 ) =>
   Effect.gen(function* () {
     const request = HttpClientRequest.make(method)(url).pipe(HttpClientRequest.setHeaders(headers))
-    const form = HttpClientRequest.bodyText(String(body), "application/x-www-form-urlencoded;charset=UTF-8")
-    const response = yield* client.execute(method === "POST" ? form(request) : request)
+    // A registration is JSON. All other requests are forms.
+    const { "content-type": type = "application/x-www-form-urlencoded;charset=UTF-8" } = ownProperties(headers)
+    const withBody = HttpClientRequest.bodyText(String(body), type)
+    const response = yield* client.execute(method === "POST" ? withBody(request) : request)
     const text = yield* readText(response, maxBytes)
     const isEmpty = [204, 205, 304].includes(response.status)
     if (adapt !== undefined && !isEmpty) {
       const adapted = adapt({ status: response.status, contentType: response.headers["content-type"], text })
-      const { contentType: type = "" } = adapted
       return new Response(adapted.text, {
         status: adapted.status,
-        headers: { ...response.headers, "content-type": type }
+        headers: { ...response.headers, "content-type": adapted.contentType ?? "" }
       })
     }
     return new Response(isEmpty ? null : text, { status: response.status, headers: response.headers })
@@ -295,6 +305,18 @@ const credentialFrom = (effect: Effect.Effect<Redacted.Redacted, unknown>) =>
         )
   )
 
+/**
+ * RFC 6749 §2.3.1 encodes both parts as in a form (§B). oauth4webapi encodes also the characters `-`, `.`, `_` and `*`,
+ * which a form leaves as they are. Servers that decode nothing then refuse identifiers such as `my-client`.
+ */
+const basic =
+  (secret: string): oauth.ClientAuth =>
+  (_server, { client_id: id }, _body, headers) => {
+    headers.set("authorization", `Basic ${btoa(`${formEncoded(id)}:${formEncoded(secret)}`)}`)
+  }
+
+const formEncoded = (value: string): string => new URLSearchParams({ "": value }).toString().slice(1)
+
 const authenticationOf = (
   authentication: ClientAuthentication,
   run: (effect: Effect.Effect<Redacted.Redacted, unknown>) => Promise<Redacted.Redacted>
@@ -302,9 +324,7 @@ const authenticationOf = (
   switch (authentication._tag) {
     case "Secret": {
       const secret = Redacted.value(authentication.secret)
-      return authentication.method === "client_secret_post"
-        ? oauth.ClientSecretPost(secret)
-        : oauth.ClientSecretBasic(secret)
+      return authentication.method === "client_secret_post" ? oauth.ClientSecretPost(secret) : basic(secret)
     }
     case "SecretFrom":
       return async (server, client, body, headers) => {

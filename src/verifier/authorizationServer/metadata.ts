@@ -37,7 +37,7 @@ const addressesOf = (issuer: URL): ReadonlyArray<URL> => {
  * Returns `true` if the server responded, but not with metadata. Many servers respond to an unknown path
  * with a page or a redirect.
  */
-const isMissing = ({ reason, status }: Failure): boolean =>
+export const isMissing = ({ reason, status }: Failure): boolean =>
   status === undefined ? reason === "BadResponse" : !overloaded.has(status)
 
 const isNotFound = ({ status }: Failure): boolean => status === 404 || status === 410
@@ -103,6 +103,13 @@ export const readMetadata = (
       })
     )
 }
+
+/** Takes metadata that a program has already. Its URLs are checked as if the issuer had sent them. */
+export const givenMetadata = (json: Json, issuer: URL, httpHosts: ReadonlySet<string>): Metadata => ({
+  json,
+  urlOf: (name) =>
+    urlIn(json, name, issuer, httpHosts, (reason, detail) => Effect.fail(new Failure(reason, { detail })))
+})
 
 const urlIn = (
   json: Json,
