@@ -25,6 +25,10 @@ const notMessages =
 const optionFiles =
   /^(?:verifier\/claims\/(?:policy|issuers)|core\/(?:url|resourceIdentifier)|resource\/metadata|verifier\/cache\/cacheSettings|swaggerUi\/(?:configuration|paths|assets))\.ts$/
 
+/** Scripts of Redis, statements of SQL, markup, and lists of names: code in texts. */
+const code =
+  /redis\.call\(|^(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE (?:TABLE|INDEX)) |^, \w+ (?:TEXT|BIGINT)|^<|^default-src|^iss aud|^WWW-Authenticate,/
+
 /** What to do about messages that do not say so themselves, by their first words. */
 const fixes: Readonly<Record<string, string>> = {
   "The request has no credentials": "The client must send `Authorization: Bearer`, a space, and an access token.",
@@ -194,6 +198,7 @@ export const messagesOf = (file: string, source: string): ReadonlyArray<Message>
     if (ts.isTypeAliasDeclaration(node) || ts.isInterfaceDeclaration(node)) return
     const text = textOf(node)?.trim()
     if (text === undefined) return ts.forEachChild(node, visit)
+    if (code.test(text)) return
     if (text.replaceAll("…", "").trim().split(/\s+/).length < 4) return
     const kind = kindOf(node, file, text)
     if (kind === undefined) return
