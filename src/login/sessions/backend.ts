@@ -28,8 +28,8 @@ export interface SessionBackend {
    */
   readonly replace: (key: string, version: number, sealed: string) => Effect.Effect<boolean, StoreUnavailable>
   readonly remove: (key: string) => Effect.Effect<void, StoreUnavailable>
-  /** Removes the sessions of an owner, and returns their number. */
-  readonly removeOwned: (owner: string) => Effect.Effect<number, StoreUnavailable>
+  /** Removes the sessions of an owner, and returns the keys of those that had not ended. */
+  readonly removeOwned: (owner: string) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   /** Adds a key for a time. Returns `false` if it was added before and has not ended. */
   readonly addOnce: (key: string, timeToLive: number) => Effect.Effect<boolean, StoreUnavailable>
   /** Remembers for a time when the issuer signed an owner out. */

@@ -95,7 +95,7 @@ export const make = (capacity: number): SessionBackend => {
       Effect.sync(() => {
         const keys = Array.from(byOwner.get(owner) ?? [])
         for (const key of keys) remove(key)
-        return keys.length
+        return keys
       }),
     addOnce: (key, timeToLive) =>
       withNow((now) => {

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
+import * as sessionEnds from "../../verifier/request/sessionEnds.ts"
 import type { SessionBackend } from "./backend.ts"
 import { type Session, type SessionData, SignedOut } from "./model.ts"
 import type { Timeouts } from "./options.ts"
@@ -101,7 +102,16 @@ export const make = (backend: SessionBackend, { absolute, idle }: Timeouts): Ses
           Effect.flatMap(crypto.seal(secret, key, toJson(data)), (sealed) => backend.replace(key, version, sealed)),
         Effect.succeed(false)
       )(cookie),
-    destroy: withCookie((key) => backend.remove(key), Effect.void),
+    exists: withCookie(
+      (key) =>
+        Effect.zipWith(
+          backend.find(key),
+          Clock.currentTimeMillis,
+          (record, now) => record !== undefined && now < record.expiresAt && now - record.lastUsedAt < idle
+        ),
+      Effect.succeed(false)
+    ),
+    destroy: withCookie((key) => Effect.tap(backend.remove(key), () => endConnections([key])), Effect.void),
     destroyBy: (owner) =>
       Effect.gen(function* () {
         const { issuer, sessionId, subject } = ownProperties(owner)
@@ -110,13 +120,21 @@ export const make = (backend: SessionBackend, { absolute, idle }: Timeouts): Ses
         const hash = yield* crypto.hash(issuer, sessionId === undefined ? "sub" : "sid", name)
         // The mark comes first, so that a session that is created meanwhile meets it.
         yield* backend.mark(hash, yield* Clock.currentTimeMillis, markLifetime)
-        return yield* backend.removeOwned(hash)
+        const keys = yield* backend.removeOwned(hash)
+        yield* endConnections(keys)
+        return keys.length
       }),
     addOnce: (key, timeToLive) =>
       Effect.flatMap(crypto.hash("once", key), (hash) => backend.addOnce(hash, Duration.toMillis(timeToLive))),
     withLock: (cookie, effect) => withCookie((key) => backend.withLock(key, effect), effect)(cookie)
   }
 }
+
+/** Ends the sockets and streams of sessions in this process. Those of other processes ask the store. */
+const endConnections = (keys: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.sync(() => {
+    for (const key of keys) sessionEnds.end(key)
+  })
 
 const keyOf = (bytes: Uint8Array): Effect.Effect<string> => crypto.digest(Base64Url.encode(bytes.slice(0, idLength)))
 

@@ -100,10 +100,10 @@ export const make = Effect.fnUntraced(function* (
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.map(
           run(
-            sql<{ readonly expires: Integer }>`DELETE FROM ${sessions}
-              WHERE subject = ${owner} OR session = ${owner} RETURNING expires`
+            sql<{ readonly id: string; readonly expires: Integer }>`DELETE FROM ${sessions}
+              WHERE subject = ${owner} OR session = ${owner} RETURNING id, expires`
           ),
-          (rows) => rows.filter(({ expires }) => Number(expires) > now).length
+          (rows) => rows.filter(({ expires }) => Number(expires) > now).map(({ id }) => id)
         )
       ),
     addOnce: (key, timeToLive) => add(`once.${key}`, crypto.randomUUID(), timeToLive),
