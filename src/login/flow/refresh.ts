@@ -143,7 +143,7 @@ export const make = (context: LoginContext) => {
 
 const parametersOf = (refreshToken: Redacted.Redacted) => ({ refresh_token: Redacted.value(refreshToken) })
 
-/** Returns the data of the session after a refresh, or `undefined` if the ID token names another user. */
+/** Returns the data of the session after a refresh, or `undefined` if the ID token is invalid or names another user. */
 const dataOf = Effect.fnUntraced(function* (connection: Connection, session: Session, response: TokenResponse) {
   const { createdAt: _, expiresAt: _1, id: _2, lastUsedAt: _3, version: _4, ...former } = session
   const { idToken, lifetime, refreshToken, sentAt } = response
@@ -152,7 +152,14 @@ const dataOf = Effect.fnUntraced(function* (connection: Connection, session: Ses
   const person =
     idToken === undefined || connection.identity._tag === "Request"
       ? Option.none()
-      : yield* Effect.option(identify(connection, response, { nonce: undefined, maxAge: undefined, form: {} }))
+      : yield* identify(connection, response, { nonce: undefined, maxAge: undefined, form: {} }).pipe(
+          Effect.map(Option.some),
+          Effect.catch((failed) =>
+            // A token that fails a check ends the session. Without the keys of the issuer, no check has failed.
+            Effect.succeed(failed.reason === "CheckFailed" ? undefined : Option.none())
+          )
+        )
+  if (person === undefined) return undefined
   if (Option.isSome(person) && (person.value.subject !== session.subject || person.value.issuer !== session.issuer)) {
     return undefined
   }
