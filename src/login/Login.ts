@@ -37,6 +37,8 @@ import { registerMarker } from "../guard/middleware/placement.ts"
 import * as routeRecorder from "../guard/middleware/routeRecorder.ts"
 import * as JwtVerifier from "../verifier/JwtVerifier.ts"
 import * as KeySet from "../verifier/KeySet.ts"
+import * as invalidations from "../verifier/cache/invalidations.ts"
+import * as sessionEnds from "../verifier/request/sessionEnds.ts"
 import { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import { type Connection, type LoginContext, pathOf } from "./flow/context.ts"
 import { maxTokenAge } from "./flow/issuerLogout.ts"
@@ -92,7 +94,10 @@ export class Login extends Context.Service<
     readonly cookieName: string
     /** Public origin of the app. */
     readonly origin: string
-    /** The session of the request, if there is one. */
+    /**
+     * The session of the request, if there is one. Pages of other sites can send requests with the cookie, so protect
+     * routes that change data with a requirement.
+     */
     readonly session: Effect.Effect<Option.Option<Session>, StoreUnavailable, HttpServerRequest>
     /**
      * The access token of the session, renewed if it is about to expire. If the provider does not answer, the token
@@ -200,11 +205,16 @@ const serviceOf = (context: LoginContext): Login["Service"] => {
     origin: context.origin,
     session: Effect.flatMap(cookieOf, read),
     accessToken: Effect.gen(function* () {
+      const since = invalidations.soFar()
       const cookie = yield* cookieOf
       const session = Option.getOrUndefined(yield* read(cookie))
       if (cookie === undefined || session === undefined) return yield* Effect.fail(new refresh.NotSignedIn())
-      const { accessToken } = yield* refreshed(cookie, session)
-      return accessToken ?? (yield* Effect.fail(new refresh.NotSignedIn()))
+      const { accessToken, id } = yield* refreshed(cookie, session)
+      if (accessToken === undefined) return yield* Effect.fail(new refresh.NotSignedIn())
+      // A store may return the same object for several requests.
+      const own = Redacted.make(Redacted.value(accessToken))
+      sessionEnds.remember(own, { id, since, exists: context.sessions.exists(cookie) })
+      return own
     }),
     loginPath: (returnTo, provider) => loginPath(context, provider, safeReturnTo(returnTo, context.origin))
   }

@@ -11,6 +11,7 @@
  * | `github` | no ID tokens: the API says who signed in |
  * | `auth0` | `audience`, and an end session endpoint that the metadata may not name |
  * | `keycloak` | the issuer is the URL of the realm |
+ * | `cognito` | the pages have a domain of their own, and the end session endpoint has parameters of its own |
  * | `apple` | the response is a form from another site, the client secret is a signed JWT, the name comes once |
  *
  * @since 0.1.0
@@ -58,13 +59,21 @@ const standard = {
   responseMode: "query",
   endpoints: undefined,
   endSessionUrl: undefined,
+  endSessionParameter: "post_logout_redirect_uri",
   identity: { _tag: "IdToken" },
   scopeNames: {},
+  errorNames: {},
   scopeSeparator: " ",
   httpHosts: []
 } as const
 
 const defaultScopes = ["openid", "profile", "email"]
+
+/** Throws a `TypeError` if a domain is not a host name, because it becomes a part of URLs. */
+const assertHost = (provider: string, domain: unknown, example: string): void => {
+  if (typeof domain === "string" && /^[a-z0-9.-]+$/i.test(domain)) return
+  throw new TypeError(`LoginProvider.${provider}: domain must be a host name, such as "${example}".`)
+}
 
 /**
  * Creates a provider with OpenID Connect Discovery.
@@ -248,7 +257,9 @@ export const entra = (
  *
  * - The API says who signed in: `GET /user`, and `GET /user/emails` for a verified address.
  * - The subject is the number of the account, because login names can change hands.
- * - GitHub has neither `iss` in the response nor an end session endpoint.
+ * - The issuer of the session is `https://github.com/login/oauth`, which GitHub also sends as `iss` of the response.
+ * - Tokens of an OAuth App do not expire. `Login` renews those of a GitHub App, which expire after 8 hours.
+ * - GitHub has no end session endpoint: a logout ends the session of your app.
  *
  * Source: https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps.
  *
@@ -269,17 +280,18 @@ export const entra = (
  * @since 0.1.0
  */
 export const github = (options: Registration): LoginProvider => {
-  const issuer = "https://github.com"
+  const issuer = "https://github.com/login/oauth"
   const identify = github_.identifyAt(issuer, "https://api.github.com")
   return {
     ...standard,
     ...registered(ownProperties(options), ["read:user", "user:email"]),
     issuer,
     endpoints: {
-      authorization: `${issuer}/login/oauth/authorize`,
-      token: `${issuer}/login/oauth/access_token`
+      authorization: `${issuer}/authorize`,
+      token: `${issuer}/access_token`
     },
     identity: { _tag: "Request", identify },
+    errorNames: { bad_verification_code: "invalid_grant", bad_refresh_token: "invalid_grant" },
     scopeSeparator: ","
   }
 }
@@ -322,9 +334,7 @@ export const auth0 = (
 ): LoginProvider => {
   const own = ownProperties(options)
   const { audience, domain } = own
-  if (typeof domain !== "string" || !/^[a-z0-9.-]+$/i.test(domain)) {
-    throw new TypeError('LoginProvider.auth0: domain must be a host name, such as "example.eu.auth0.com".')
-  }
+  assertHost("auth0", domain, "example.eu.auth0.com")
   const issuer = `https://${domain.toLowerCase()}/`
   return {
     ...standard,
@@ -377,6 +387,54 @@ export const keycloak = (
     ...registered(own, defaultScopes),
     issuer: `${own.url.replace(/\/+$/, "")}/realms/${encodeURIComponent(own.realm)}`,
     httpHosts: own.httpHosts ?? []
+  }
+}
+
+/**
+ * Creates options for a user pool of Amazon Cognito.
+ *
+ * **Details**
+ *
+ * - The groups of a user are in the claim `cognito:groups`.
+ * - A logout ends the session at `/logout` of the domain. Register `https://app.example.com/logout/callback` as a sign-out
+ *   URL. Cognito returns no `state`, so the browser then goes to `afterLogout`.
+ *
+ * Source: https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html.
+ *
+ * **Example** (Signing in at a user pool)
+ *
+ * ```ts
+ * import { Redacted } from "effect"
+ * import { ClientAuthentication } from "effect-oauth2/client"
+ * import { LoginProvider } from "effect-oauth2/login"
+ *
+ * export const provider = LoginProvider.cognito({
+ *   issuer: "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab1Cd2Ef3",
+ *   domain: "example.auth.eu-central-1.amazoncognito.com",
+ *   clientId: "57cbishk4j24pabc1234567890",
+ *   authentication: ClientAuthentication.secret(Redacted.make("secret"))
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const cognito = (
+  options: Registration & {
+    /** Issuer of the pool, exactly as its tokens name it. `Provider.cognito` builds it from a region and an ID. */
+    readonly issuer: string
+    /** Domain of the sign-in pages, without `https://`. */
+    readonly domain: string
+  }
+): LoginProvider => {
+  const own = ownProperties(options)
+  assertHost("cognito", own.domain, "example.auth.eu-central-1.amazoncognito.com")
+  return {
+    ...standard,
+    ...registered(own, defaultScopes),
+    issuer: own.issuer,
+    endSessionUrl: `https://${own.domain.toLowerCase()}/logout`,
+    endSessionParameter: "logout_uri"
   }
 }
 

@@ -8,7 +8,8 @@
  * | `accessTokens` | the scopes of its access token, which the verifier verifies | an issuer whose tokens are for this API |
  * | `identities` | the scopes that your function returns | GitHub, Google, and APIs with their own rules |
  *
- * The store is read for each request, so no request passes after a logout. If the store is unavailable, the response is
+ * The store is read for each request, so no request passes after a logout. `auth.expiry` ends the sockets and streams of
+ * a session. If the store is unavailable, the response is
  * 503 with `Retry-After`, and the browser keeps its cookie.
  *
  * @since 0.1.0
@@ -27,6 +28,8 @@ import { failConstant, failWith } from "../core/constantErrors.ts"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import { AuthorizationServerUnavailable, InvalidToken, type NotAuthenticated } from "../core/SecurityError.ts"
 import type { StoreUnavailable } from "../stores/storeUnavailable.ts"
+import * as invalidations from "../verifier/cache/invalidations.ts"
+import * as sessionEnds from "../verifier/request/sessionEnds.ts"
 import { attach, type Resolved } from "../verifier/request/sessionResolvers.ts"
 import { TokenVerifier } from "../verifier/TokenVerifier.ts"
 import { Login, type NotSignedIn } from "./Login.ts"
@@ -78,12 +81,24 @@ const withoutToken = (
   }
 }
 
-/** Reads the session of a cookie for each request. */
+/** Reads the session of a cookie for each request. A long connection with the credential ends with the session. */
 const reading =
-  ({ read }: Sessions["Service"]) =>
+  ({ exists, read }: Sessions["Service"]) =>
   (resolve: (session: Session) => Effect.Effect<Resolved>) =>
   (cookie: Redacted.Redacted) =>
-    Effect.flatMap(Effect.catch(read(cookie), unavailable), Option.match({ onNone: () => ended, onSome: resolve }))
+    Effect.suspend(() => {
+      const since = invalidations.soFar()
+      return Effect.flatMap(
+        Effect.catch(read(cookie), unavailable),
+        Option.match({
+          onNone: () => ended,
+          onSome: (session) =>
+            Effect.tap(resolve(session), ({ token }) =>
+              Effect.sync(() => sessionEnds.remember(token, { id: session.id, since, exists: exists(cookie) }))
+            )
+        })
+      )
+    })
 
 /**
  * Adds sessions to a verifier. The verifier verifies the access token of the session like a bearer token.
@@ -183,6 +198,10 @@ const identify = <R>({ scopes }: IdentityOptions<R>) =>
             clientId: session.clientId,
             scopes: Array.from(scopes),
             claims: session.claims,
+            ...(session.acr !== undefined && { acr: session.acr }),
+            ...(session.authenticatedAt !== undefined && {
+              authenticatedAt: DateTime.makeUnsafe(session.authenticatedAt)
+            }),
             issuedAt: DateTime.makeUnsafe(session.createdAt),
             expiresAt: DateTime.makeUnsafe(session.expiresAt)
           })

@@ -335,6 +335,9 @@ export interface OAuth2Scheme<
    * The reason is `Expired` or `Rejected`. The exact `expiresAt` applies, without the verifier's clock tolerance. Calls of
    * `invalidate` in other processes are not noticed.
    *
+   * If the credential is a session cookie, the effect also fails when the session ends: at once in this process, and
+   * within 30 seconds if another process or a time-out has ended the session.
+   *
    * **Example** (Closing a WebSocket with a code)
    *
    * ```ts

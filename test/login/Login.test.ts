@@ -1,7 +1,7 @@
 // The code flow of a web app: from the first request to the session, and every way in which it can go wrong.
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit, Layer, Redacted } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { Cause, Duration, Effect, Exit, Layer, Option, Redacted } from "effect"
+import { HttpClient, HttpClientResponse, HttpRouter, HttpServerResponse } from "effect/http"
 import type { OpenApi } from "effect/http-api"
 import { OAuth2, OpenApiSecurity } from "effect-oauth2"
 import { ClientAuthentication } from "effect-oauth2/client"
@@ -131,6 +131,73 @@ describe("the start of a sign-in", () => {
     }))
 })
 
+describe("a provider that requires pushed authorization requests (RFC 9126)", () => {
+  const metadata = {
+    require_pushed_authorization_requests: true,
+    pushed_authorization_request_endpoint: `${issuer}/par`
+  }
+  const requestUri = "urn:ietf:params:oauth:request_uri:6esc_11ACC5bwc014ltc14eY22c"
+
+  const par = (
+    name: string,
+    answer: { readonly status: number; readonly body: unknown },
+    body: (
+      browser: Browser,
+      pushed: ReadonlyArray<Readonly<Record<string, string>>>
+    ) => Effect.Effect<void, unknown, TestIssuer | HttpClient.HttpClient | Sessions>
+  ) =>
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const pushed: Array<Readonly<Record<string, string>>> = []
+        const real = yield* HttpClient.HttpClient
+        const client = HttpClient.make((request, url) => {
+          if (url.pathname !== "/par") return real.execute(request)
+          const text = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+          pushed.push({
+            ...Object.fromEntries(new URLSearchParams(text)),
+            authorization: request.headers["authorization"] ?? ""
+          })
+          return Effect.succeed(
+            HttpClientResponse.fromWeb(request, Response.json(answer.body, { status: answer.status }))
+          )
+        })
+        const open = yield* Effect.provideService(makeApp(), HttpClient.HttpClient, client)
+        yield* body(open(), pushed)
+      }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerOf({ metadata }), Sessions.layerMemory())))
+    )
+
+  par(
+    "gets all parameters from the app itself, and the browser brings only their name",
+    { status: 201, body: { request_uri: requestUri, expires_in: 60 } },
+    (browser, pushed) =>
+      Effect.gen(function* () {
+        const address = new URL(yield* browser.start("/login?return_to=/items&prompt=login"))
+        assert.deepStrictEqual(Object.fromEntries(address.searchParams), { client_id: "web", request_uri: requestUri })
+        const [{ authorization = "", ...parameters } = {}] = pushed
+        assert.match(authorization, /^Basic /)
+        assert.deepStrictEqual(
+          ["response_type", "redirect_uri", "code_challenge_method", "prompt"].map((name) => parameters[name]),
+          ["code", `${origin}/callback`, "S256", "login"]
+        )
+        const request = `${issuer}/authorize?${new URLSearchParams(parameters).toString()}`
+        const done = yield* browser.visit(yield* browser.answer(request), { from: "cross-site" })
+        assert.deepStrictEqual([done.status, done.location], [303, "/items"])
+      })
+  )
+
+  par(
+    "shows a page if it refuses the parameters",
+    { status: 400, body: { error: "invalid_request", error_description: "inner" } },
+    (browser) =>
+      Effect.gen(function* () {
+        const { status, text } = yield* browser.visit("/login")
+        assert.strictEqual(status, 502)
+        assert.notInclude(text, "inner")
+        assert.deepStrictEqual(browser.cookieNames, [])
+      })
+  )
+})
+
 describe("the attempts of several tabs", () => {
   test("end each with its own page, in any order", (browser) =>
     Effect.gen(function* () {
@@ -184,6 +251,8 @@ describe("the attempts of several tabs", () => {
       assert.strictEqual(response.status, 400)
       assert.include(response.text, "Sign in again")
       yield* assertNotSignedIn(browser)
+      // The attempt itself has ended, and not only its code at the provider.
+      assert.strictEqual((yield* requestsAt("token")).length, 0)
     }))
 
   test("survive a rotation of the secret", (browser) =>
@@ -220,6 +289,43 @@ describe("the end of a sign-in", () => {
       assert.strictEqual((yield* browser.visit(callback, { from: "cross-site" })).status, 303)
       assert.strictEqual((yield* copy.visit(callback, { from: "cross-site" })).status, 400)
       assert.strictEqual((yield* requestsAt("token")).length, 1)
+    }))
+
+  test("refuses a code of another browser, although the state is that of this one (code injection)", (browser, open) =>
+    Effect.gen(function* () {
+      const attacker = open()
+      const stolen = new URL(yield* browser.answer(yield* browser.start()))
+      const own = new URL(yield* attacker.answer(yield* attacker.start()))
+      own.searchParams.set("code", stolen.searchParams.get("code") ?? "")
+      const response = yield* attacker.visit(own.href, { from: "cross-site" })
+      assert.strictEqual(response.status, 400)
+      assert.include(response.text, "This sign-in has expired, or it was already used.")
+      yield* assertNotSignedIn(attacker)
+      // The issuer has seen the verifier of the attacker's attempt, and not that of the stolen code.
+      assert.strictEqual((yield* requestsAt("token")).length, 1)
+    }))
+
+  test("refuses a state that the browser changed, without a request to the provider", (browser) =>
+    Effect.gen(function* () {
+      const callback = new URL(yield* browser.answer(yield* browser.start()))
+      const state = callback.searchParams.get("state") ?? ""
+      for (const changed of [state.slice(0, -1), `${state}A`, state.toLowerCase(), ""]) {
+        callback.searchParams.set("state", changed)
+        assert.strictEqual((yield* browser.visit(callback.href, { from: "cross-site" })).status, 400)
+      }
+      assert.strictEqual((yield* requestsAt("token")).length, 0)
+      callback.searchParams.set("state", state)
+      assert.strictEqual((yield* browser.visit(callback.href, { from: "cross-site" })).status, 303)
+    }))
+
+  test("compares iss before it believes an error", (browser) =>
+    Effect.gen(function* () {
+      for (const iss of [{ iss: "https://evil.test" }, {}]) {
+        const state = new URL(yield* browser.start()).searchParams.get("state") ?? ""
+        const query = new URLSearchParams({ error: "access_denied", state, ...iss })
+        const response = yield* browser.visit(`/callback?${query.toString()}`, { from: "cross-site" })
+        assert.include(response.text, "<code>iss</code>")
+      }
     }))
 
   test("goes on after the back button and a reload if a user is signed in, and offers a restart if not", (browser) =>
@@ -345,6 +451,38 @@ describe("the end of a sign-in", () => {
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerOf(), Sessions.layerMemory())))
   )
 })
+
+it.effect("a session that is too large for its cookie stops the sign-in with the size and what to do", () =>
+  Effect.gen(function* () {
+    const { signIn } = yield* TestIssuer
+    const browser = (yield* makeApp())()
+    const groups = Array.from({ length: 200 }, (_, i) => `11111111-2222-3333-4444-${String(i).padStart(12, "0")}`)
+    yield* signIn({ subject: "alice", claims: { groups } })
+    const callback = yield* browser.answer(yield* browser.start())
+    const exit = yield* Effect.exit(browser.visit(callback, { from: "cross-site" }))
+    assert.match(String(exit), /A session does not fit into a cookie. It needs \d+ characters.*Keep fewer claims/)
+    assert.notInclude(browser.cookieNames, "__Host-session")
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Layer.merge(layerOf(), Sessions.layerCookie({ keys: Redacted.make("a secret of the sessions with 32 bytes") }))
+    )
+  )
+)
+
+test("a late answer of the session check removes no cookie, because a sign-in may have ended meanwhile", (browser, open) =>
+  Effect.gen(function* () {
+    const { read, destroy } = yield* Sessions
+    yield* browser.signIn()
+    const value = Redacted.make(browser.jar.get("__Host-session")?.value ?? "")
+    assert.isTrue(Option.isSome(yield* read(value)))
+    yield* destroy(value)
+    const late = open()
+    for (const [name, stored] of browser.jar) late.jar.set(name, stored)
+    const { headers, text } = yield* late.visit("/session", { from: "same-origin", navigation: false })
+    assert.deepStrictEqual(JSON.parse(text), { signedIn: false })
+    assert.deepStrictEqual(headers.getSetCookie(), [])
+  }))
 
 describe("the ID token", () => {
   /** Signs in with an ID token that differs from a valid one. */

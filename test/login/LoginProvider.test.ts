@@ -20,13 +20,15 @@ interface World {
   readonly issuer: string
   /** Changes requests to what the test issuer serves. */
   readonly rewrite?: (url: string) => string
+  /** Members of the metadata. `undefined` removes one. */
+  readonly metadata?: Readonly<Record<string, unknown>>
 }
 
 /** Runs a test of one provider. The test issuer plays the provider. */
 const test = (
   name: string,
-  { issuer, provider, rewrite = (url) => url }: World,
-  body: (browser: Browser) => Effect.Effect<void, unknown, TestIssuer | HttpClient.HttpClient>,
+  { issuer, metadata, provider, rewrite = (url) => url }: World,
+  body: (browser: Browser) => Effect.Effect<void, unknown, TestIssuer | HttpClient.HttpClient | Sessions>,
   options: Partial<LoginOptions> = {}
 ) =>
   it.effect(name, () =>
@@ -41,7 +43,7 @@ const test = (
       Effect.scoped,
       Effect.provide(
         Layer.merge(
-          layerOf({ issuer, metadata: { authorization_response_iss_parameter_supported: false } }),
+          layerOf({ issuer, metadata: { authorization_response_iss_parameter_supported: false, ...metadata } }),
           Sessions.layerMemory()
         )
       )
@@ -87,6 +89,13 @@ const signIn = (
 const claimsOf = (browser: Browser) =>
   Effect.map(browser.session, (session) => session["claims"] as Readonly<Record<string, unknown>>)
 
+/** The session of a browser, as the store has it. */
+const sessionOf = (browser: Browser) =>
+  Effect.gen(function* () {
+    const { read } = yield* Sessions
+    return yield* Effect.flatMap(read(Redacted.make(browser.jar.get("__Host-session")?.value ?? "")), Effect.fromOption)
+  })
+
 describe("Google", () => {
   const issuer = "https://accounts.google.com"
   const recorded = {
@@ -116,6 +125,8 @@ describe("Google", () => {
           ["offline", "consent", "example.com", "openid profile email"]
         )
         assert.strictEqual((yield* claimsOf(browser))["email"], "alice@example.com")
+        const { scopes } = yield* sessionOf(browser)
+        assert.deepStrictEqual(scopes, ["openid", "email", "profile", "https://www.googleapis.com/auth/calendar"])
       })
   )
 
@@ -135,13 +146,16 @@ describe("Google", () => {
 
   test(
     "accepts the issuer without https, which Google writes, too, and ends sessions of the app only",
-    { issuer, provider: LoginProvider.google(registration) },
+    { issuer, provider: LoginProvider.google(registration), metadata: { end_session_endpoint: undefined } },
     (browser) =>
       Effect.gen(function* () {
         const { done, query } = yield* signIn(browser, { claims: { ...recorded, iss: "accounts.google.com" } })
         assert.strictEqual(done.status, 303, done.text)
         assert.isUndefined(query["access_type"])
         assert.strictEqual((yield* browser.session)["issuer"], issuer)
+        const signedOut = yield* browser.signOut()
+        assert.deepStrictEqual([signedOut.status, signedOut.location], [303, "/"])
+        assert.deepStrictEqual(yield* browser.session, { signedIn: false })
       })
   )
 })
@@ -175,6 +189,10 @@ describe("Entra ID", () => {
         assert.strictEqual(query["scope"], "openid profile email offline_access")
         const session = yield* browser.session
         assert.deepStrictEqual([session["issuer"], session["subject"]], [issuerOf(tenant), recorded.oid])
+        // A user with too many groups has the address of the list instead. Your app sees that, and asks.
+        const kept = yield* claimsOf(browser)
+        assert.deepStrictEqual(kept["_claim_names"], { groups: "src1" })
+        assert.deepStrictEqual(kept["_claim_sources"], recorded._claim_sources)
         const { location } = yield* browser.signOut()
         assert.strictEqual(new URL(location).searchParams.get("logout_hint"), "O.CiQwMDAw")
       })
@@ -216,7 +234,9 @@ describe("Entra ID", () => {
         { ...recorded, tid: other },
         { ...recorded, iss: issuerOf(other) },
         { ...recorded, tid: undefined },
-        { ...recorded, iss: issuerOf("{tenantid}") }
+        { ...recorded, iss: issuerOf("{tenantid}") },
+        // Tokens of version 1 have this issuer.
+        { ...recorded, ver: "1.0", iss: `https://sts.windows.net/${tenant}/` }
       ]) {
         const { done } = yield* signIn(browser, { claims, subject })
         assert.strictEqual(done.status, 403)
@@ -253,16 +273,20 @@ describe("GitHub", () => {
     formType
   ]
 
+  type Answer = readonly [body: string, type?: string, status?: number]
+
   const github = (
     name: string,
-    answers: Readonly<Record<string, readonly [body: string, type?: string, status?: number]>>,
+    given: Readonly<Record<string, Answer>>,
     body: (
       browser: Browser,
-      requests: Array<HttpClientRequest.HttpClientRequest>
+      requests: Array<HttpClientRequest.HttpClientRequest>,
+      answers: Record<string, Answer>
     ) => Effect.Effect<void, unknown, HttpClient.HttpClient>
   ) =>
     it.effect(name, () =>
       Effect.gen(function* () {
+        const answers = { ...given }
         const requests: Array<HttpClientRequest.HttpClientRequest> = []
         const client = HttpClient.make((request, url) => {
           requests.push(request)
@@ -273,21 +297,24 @@ describe("GitHub", () => {
         const open = yield* makeApp({ provider: LoginProvider.github(registration) }).pipe(
           Effect.provideService(HttpClient.HttpClient, client)
         )
-        yield* Effect.provideService(body(open(), requests), HttpClient.HttpClient, client)
+        yield* Effect.provideService(body(open(), requests, answers), HttpClient.HttpClient, client)
       }).pipe(Effect.scoped, Effect.provide(Sessions.layerMemory()))
     )
 
   const token = "https://github.com/login/oauth/access_token"
   const api = "https://api.github.com"
-  const finish = (browser: Browser) =>
+  const finish = (browser: Browser, more: Readonly<Record<string, string>> = {}) =>
     Effect.gen(function* () {
       const address = new URL(yield* browser.start())
       assert.strictEqual(address.origin + address.pathname, "https://github.com/login/oauth/authorize")
       assert.isFalse(address.searchParams.has("nonce"))
       assert.strictEqual(address.searchParams.get("code_challenge_method"), "S256")
       const state = address.searchParams.get("state") ?? ""
-      return yield* browser.visit(`/callback?code=5a1b&state=${state}`, { from: "cross-site" })
+      const query = new URLSearchParams({ code: "5a1b", state, ...more })
+      return yield* browser.visit(`/callback?${query.toString()}`, { from: "cross-site" })
     })
+  const parametersOf = ({ body }: HttpClientRequest.HttpClientRequest) =>
+    Object.fromEntries(new URLSearchParams(body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : ""))
 
   for (const [kind, answer] of [
     ["a form", success],
@@ -305,7 +332,7 @@ describe("GitHub", () => {
           const done = yield* finish(browser)
           assert.strictEqual(done.status, 303, done.text)
           const session = yield* browser.session
-          assert.deepStrictEqual([session["issuer"], session["subject"]], ["https://github.com", "583231"])
+          assert.deepStrictEqual([session["issuer"], session["subject"]], ["https://github.com/login/oauth", "583231"])
           assert.deepStrictEqual(session["claims"], {
             sub: "583231",
             preferred_username: "octocat",
@@ -326,22 +353,84 @@ describe("GitHub", () => {
     )
   }
 
-  for (const [kind, answer] of [
-    ["a form", ["error=bad_verification_code&error_description=The+code+passed+is+incorrect+or+expired.", formType]],
+  for (const [kind, status, answer] of [
+    [
+      "a form",
+      400,
+      ["error=bad_verification_code&error_description=The+code+passed+is+incorrect+or+expired.", formType]
+    ],
     [
       "JSON",
+      502,
       ['{"error":"incorrect_client_credentials","error_description":"inner","error_uri":"https://docs.github.com"}']
     ]
   ] as const) {
     github(`reads an error with status 200 that is ${kind}`, { [token]: answer }, (browser) =>
       Effect.gen(function* () {
         const done = yield* finish(browser)
-        assert.strictEqual(done.status, 502)
+        assert.strictEqual(done.status, status)
         assert.notInclude(done.text, "inner")
         assert.deepStrictEqual(yield* browser.session, { signedIn: false })
       })
     )
   }
+
+  github(
+    "compares iss of the response, which GitHub writes with the path of the endpoints",
+    { [token]: success as unknown as Answer, [`${api}/user`]: [JSON.stringify(user)] },
+    (browser) =>
+      Effect.gen(function* () {
+        for (const iss of ["https://github.com", "https://evil.test/login/oauth"]) {
+          const refused = yield* finish(browser, { iss })
+          assert.include(refused.text, "<code>iss</code>")
+        }
+        assert.strictEqual((yield* finish(browser, { iss: "https://github.com/login/oauth" })).status, 303)
+      })
+  )
+
+  github(
+    "keeps the token of an OAuth App, which does not expire",
+    { [token]: success as unknown as Answer, [`${api}/user`]: [JSON.stringify(user)] },
+    (browser, requests) =>
+      Effect.gen(function* () {
+        yield* finish(browser)
+        const { length } = requests
+        for (let day = 0; day < 6; day++) {
+          yield* TestClock.adjust("23 hours")
+          assert.strictEqual(yield* browser.token, "gho_16C7e42F292c6912E7710c838347Ae178B4a")
+        }
+        assert.strictEqual(requests.length, length)
+      })
+  )
+
+  github(
+    "renews the token of a GitHub App with each refresh token once, and ends the session if the token is dead",
+    {
+      [token]: [
+        "access_token=ghu_1&expires_in=28800&refresh_token=ghr_1&refresh_token_expires_in=15897600&scope=&token_type=bearer",
+        formType
+      ],
+      [`${api}/user`]: [JSON.stringify(user)]
+    },
+    (browser, requests, answers) =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* finish(browser)).status, 303)
+        const used = () => requests.flatMap((request) => parametersOf(request)["refresh_token"] ?? [])
+        yield* TestClock.adjust("7 hours")
+        assert.strictEqual(yield* browser.token, "ghu_1")
+        assert.deepStrictEqual(used(), [])
+        answers[token] = [
+          '{"access_token":"ghu_2","expires_in":28800,"refresh_token":"ghr_2","refresh_token_expires_in":15897600,"scope":"","token_type":"bearer"}'
+        ]
+        yield* TestClock.adjust("1 hour")
+        assert.deepStrictEqual([yield* browser.token, yield* browser.token], ["ghu_2", "ghu_2"])
+        answers[token] = ["error=bad_refresh_token&error_description=The+refresh+token+is+incorrect", formType]
+        yield* TestClock.adjust("8 hours")
+        assert.strictEqual(yield* browser.token, "ReauthenticationRequired")
+        assert.deepStrictEqual(used(), ["ghr_1", "ghr_2"])
+        assert.deepStrictEqual(yield* browser.session, { signedIn: false })
+      })
+  )
 
   github(
     "has no address without a verified one, or without the scope for the list",
@@ -385,7 +474,9 @@ describe("Auth0", () => {
     "asks for the audience, has a slash at the end of its issuer, and ends sessions at /oidc/logout",
     {
       issuer: "https://example.eu.auth0.com/",
-      provider: LoginProvider.auth0({ ...registration, domain: "example.eu.auth0.com", audience: "https://api.test" })
+      provider: LoginProvider.auth0({ ...registration, domain: "example.eu.auth0.com", audience: "https://api.test" }),
+      // The metadata of older tenants does not name the endpoint.
+      metadata: { end_session_endpoint: undefined }
     },
     (browser) =>
       Effect.gen(function* () {
@@ -405,6 +496,25 @@ describe("Auth0", () => {
   it("accepts only a host name as its domain", () => {
     assert.throws(() => LoginProvider.auth0({ ...registration, domain: "https://x.auth0.com" }), "must be a host name")
   })
+})
+
+describe("Okta", () => {
+  const organization = "https://example.okta.com"
+  const custom = `${organization}/oauth2/default`
+  const claims = { ver: 1, idp: "00o1n8sbwArJ7OQRw406", amr: ["pwd"], preferred_username: "alice@example.com" }
+
+  test(
+    "has several authorization servers, and refuses a token of one at another",
+    { issuer: custom, provider: LoginProvider.oidc({ ...registration, issuer: custom }) },
+    (browser) =>
+      Effect.gen(function* () {
+        const wrong = yield* signIn(browser, { claims: { ...claims, iss: organization } })
+        assert.include(wrong.done.text, "<code>iss</code>")
+        const { done } = yield* signIn(browser, { claims })
+        assert.strictEqual(done.status, 303, done.text)
+        assert.strictEqual((yield* browser.session)["issuer"], custom)
+      })
+  )
 })
 
 describe("Keycloak", () => {
@@ -453,6 +563,43 @@ describe("Keycloak", () => {
         assert.deepStrictEqual(yield* browser.session, { signedIn: false })
       })
   )
+})
+
+describe("Cognito", () => {
+  const issuer = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Ab1Cd2Ef3"
+  const domain = "example.auth.eu-central-1.amazoncognito.com"
+
+  test(
+    "keeps the groups of the user, and ends sessions at /logout with logout_uri",
+    { issuer, provider: LoginProvider.cognito({ ...registration, issuer, domain }) },
+    (browser) =>
+      Effect.gen(function* () {
+        const { done } = yield* signIn(browser, {
+          subject: "c3f4a8d2-90b1-70c7-3b8f-1f2e3d4c5b6a",
+          claims: {
+            token_use: "id",
+            auth_time: now,
+            "cognito:groups": ["admins"],
+            "cognito:username": "alice",
+            email_verified: true,
+            origin_jti: "7d1a4c0e-33b4-4f4c-8a21-3bb0a2a1c111"
+          }
+        })
+        assert.strictEqual(done.status, 303, done.text)
+        assert.deepStrictEqual((yield* claimsOf(browser))["cognito:groups"], ["admins"])
+        const address = new URL((yield* browser.signOut()).location)
+        assert.strictEqual(address.origin + address.pathname, `https://${domain}/logout`)
+        assert.deepStrictEqual(Object.fromEntries(address.searchParams), {
+          client_id: "web",
+          logout_uri: "https://app.test/logout/callback"
+        })
+        assert.strictEqual((yield* browser.visit("/logout/callback", { from: "cross-site" })).location, "/")
+      })
+  )
+
+  it("accepts only a host name as its domain", () => {
+    assert.throws(() => LoginProvider.cognito({ ...registration, issuer, domain: "x/y" }), "must be a host name")
+  })
 })
 
 describe("Apple", async () => {
@@ -529,6 +676,14 @@ describe("Apple", async () => {
         assert.deepStrictEqual([kept["name"], kept["email"], kept["sub"]], [undefined, claims.email, subject])
       }
     })
+  )
+
+  it.effect("needs https, because browsers send no cookie with the form of another site to a page without", () =>
+    Effect.gen(function* () {
+      const baseUrl = "http://localhost:3000"
+      const exit = yield* Effect.exit(makeApp({ provider, baseUrl, localDevelopment: true }))
+      assert.include(String(exit), "provider must not send its response as a form if baseUrl is http")
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerOf(), Sessions.layerMemory())))
   )
 
   test("answers only to the form, also if the user cancelled", world, (browser) =>

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, Logger, Metric, Option, Redacted, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { AccessToken, BearerToken, OAuth2, OptionalAccessToken, TokenVerifier } from "effect-oauth2"
+import { AccessToken, BearerToken, OAuth2, OptionalAccessToken, Requirement, TokenVerifier } from "effect-oauth2"
 import { Login, type SessionData, Sessions, SessionVerifier, StoreUnavailable } from "effect-oauth2/login"
 import { ReauthenticationRequired, TokenRefused, TokenUnavailable } from "effect-oauth2/client/ClientError"
 import { NotSignedIn } from "effect-oauth2/login"
@@ -429,6 +429,86 @@ for (const [kind, app] of Object.entries(apps)) {
   })
 }
 
+describe("a request with the cookie, by its method, Sec-Fetch-Site, Origin and X-CSRF", () => {
+  const unsafe = ["POST", "PUT", "PATCH", "DELETE"] as const
+  const safe = ["GET", "HEAD", "OPTIONS"] as const
+  const sites = [undefined, "same-origin", "same-site", "cross-site", "none"] as const
+  const origins = [undefined, "https://app.test", "https://app.example.com", "https://evil.test", "null"] as const
+  const values = [undefined, "1", "0"] as const
+  const modes = {
+    script: { "sec-fetch-mode": "cors", "sec-fetch-dest": "empty" },
+    page: { "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" }
+  } as const
+
+  /** What a reader of the documentation expects, written without the code. */
+  const expected = (
+    scheme: Name,
+    method: string,
+    mode: keyof typeof modes,
+    site: (typeof sites)[number],
+    origin: (typeof origins)[number],
+    csrf: (typeof values)[number]
+  ): boolean => {
+    const isSafeMethod = (safe as ReadonlyArray<string>).includes(method)
+    // A link of any site may lead to a page.
+    if (isSafeMethod && mode === "page") return true
+    if (origin === "https://evil.test" || origin === "null") return false
+    // The operator has named this origin, so its site does not matter.
+    const isTrusted = origin === "https://app.example.com"
+    if (!isTrusted && site !== undefined && site !== "same-origin") return false
+    const isProven = origin !== undefined || site === "same-origin"
+    if (mode === "page") return isProven || (scheme === "either" && csrf === "1")
+    return scheme === "either" ? csrf === "1" : isProven || isSafeMethod
+  }
+
+  for (const method of [...safe, ...unsafe]) {
+    it.live(`${method} passes if and only if the documentation says so`, () =>
+      Effect.gen(function* () {
+        const { cookieOf, send } = yield* start(Routes)
+        const cookie = yield* cookieOf()
+        let accepted = 0
+        for (const scheme of ["either", "only"] as const) {
+          for (const mode of ["script", "page"] as const) {
+            for (const site of sites) {
+              for (const origin of origins) {
+                for (const csrf of values) {
+                  const headers = {
+                    ...host,
+                    ...modes[mode],
+                    ...(site !== undefined && { "sec-fetch-site": site }),
+                    ...(origin !== undefined && { origin }),
+                    ...(csrf !== undefined && { "x-csrf": csrf }),
+                    cookie
+                  }
+                  const { status } = yield* send(`/${scheme}`, undefined, { method, headers })
+                  const isExpected = expected(scheme, method, mode, site, origin, csrf)
+                  const text = JSON.stringify([scheme, mode, site, origin, csrf])
+                  assert.strictEqual(status, isExpected ? 200 : 400, text)
+                  if (isExpected) accepted++
+                }
+              }
+            }
+          }
+        }
+        assert.isAbove(accepted, 0)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live(
+    "a bearer token needs none of these headers, and a request without credentials gets 401 for all of them",
+    () =>
+      Effect.gen(function* () {
+        const { send } = yield* start(Routes)
+        for (const method of [...safe, ...unsafe]) {
+          const headers = { ...host, ...modes.script, "sec-fetch-site": "cross-site", origin: "https://evil.test" }
+          assert.strictEqual((yield* send("/either", "bearer-token", { method, headers })).status, 200)
+          assert.strictEqual((yield* send("/either", undefined, { method, headers })).status, 401)
+        }
+      }).pipe(Effect.scoped)
+  )
+})
+
 describe("a session in an outage", () => {
   const failing = (failure: Effect.Effect<never, Effect.Error<Login["Service"]["accessToken"]>>) =>
     Effect.gen(function* () {
@@ -665,6 +745,38 @@ describe("a session", () => {
       assert.strictEqual((yield* get({ login: "octocat" })).body, "OCTOCAT")
       const page = yield* get({ login: 5 })
       assert.strictEqual(page.status, 401)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("has the authentication of its user, so a step-up requirement decides about it", () =>
+    Effect.gen(function* () {
+      const { Counting, sessions } = yield* count
+      const users = OAuth2.session("Users", { responses: "rfc6750" })
+      const App = HttpRouter.add("GET", "/", me).pipe(
+        users.require(Requirement.acr("mfa"), Requirement.authenticatedWithin("5 minutes"))
+      )
+      const send = yield* serve(
+        App.pipe(Layer.provide(users.layer(SessionVerifier.layer({ scopes: () => [] }))), Layer.provide(Counting))
+      )
+      const now = yield* Effect.clockWith(({ currentTimeMillis }) => currentTimeMillis)
+      const get = (more: Partial<SessionData>) =>
+        Effect.flatMap(sessions.create({ ...data, ...more }), (cookie) =>
+          Effect.map(
+            send("/", undefined, {
+              headers: { ...host, ...script, cookie: `__Host-session=${Redacted.value(cookie)}` }
+            }),
+            ({ status }) => status
+          )
+        )
+      assert.strictEqual(yield* get({ acr: "mfa", authenticatedAt: now - 60_000 }), 200)
+      for (const more of [
+        {},
+        { acr: "mfa" },
+        { acr: "pwd", authenticatedAt: now - 60_000 },
+        { acr: "mfa", authenticatedAt: now - 600_000 }
+      ]) {
+        assert.strictEqual(yield* get(more), 401, JSON.stringify(more))
+      }
     }).pipe(Effect.scoped)
   )
 

@@ -277,6 +277,43 @@ describe("back-channel logout", () => {
   )
 })
 
+it.effect("a logout token that the store could not serve is accepted later, if it names a session", () =>
+  Effect.gen(function* () {
+    const sessions = yield* Sessions
+    const { mintLogoutToken, signIn } = yield* TestIssuer
+    let isDown = false
+    const error = new StoreUnavailable({ store: "SessionStore", reason: "Timeout", retryAfter: Duration.seconds(1) })
+    const open = yield* makeApp().pipe(
+      Effect.provideService(Sessions, {
+        ...sessions,
+        destroyBy: (owner) => (isDown ? Effect.fail(error) : sessions.destroyBy(owner))
+      })
+    )
+    const send = (token: string) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(sendLogout(open, token))
+        for (let turn = 0; turn < 1000 && fiber.pollUnsafe() === undefined; turn++) {
+          yield* settle
+          yield* TestClock.adjust("50 millis")
+        }
+        return yield* Fiber.join(fiber)
+      })
+    const browser = open()
+    const { sessionId } = yield* signIn({ subject: "alice" })
+    yield* browser.signIn()
+    const ofSession = yield* mintLogoutToken({ audience: "web", subject: "alice", sessionId })
+    const ofUser = yield* mintLogoutToken({ audience: "web", subject: "alice" })
+    isDown = true
+    assert.deepStrictEqual([yield* send(ofSession), yield* send(ofUser)], [503, 503])
+    isDown = false
+    assert.isTrue(yield* isSignedIn(browser))
+    assert.deepStrictEqual([yield* send(ofSession), yield* send(ofSession)], [200, 400])
+    assert.isFalse(yield* isSignedIn(browser))
+    // A token of a user would end the sessions that the user has begun since.
+    assert.strictEqual(yield* send(ofUser), 400)
+  }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerOf(), Sessions.layerMemory())))
+)
+
 describe("front-channel logout", () => {
   test(
     "ends a session by iss and sid, without a cookie",

@@ -269,6 +269,57 @@ describe("the access token of a session", () => {
       assert.deepStrictEqual(yield* browser.session, { signedIn: false })
     }))
 
+  test("ends the session if the ID token of a refresh fails a check", (browser) =>
+    Effect.gen(function* () {
+      const { mint, respond } = yield* TestIssuer
+      for (const options of [
+        { audience: "other" },
+        { claims: { iss: "https://evil.test" } },
+        { claims: { at_hash: "AAAAAAAAAAAAAAAAAAAAAA" } }
+      ]) {
+        yield* browser.signIn()
+        yield* TestClock.adjust("10 minutes")
+        const idToken = yield* mint({ profile: "id-token", audience: "web", subject: "demo", ...options })
+        const body = { access_token: "next", token_type: "Bearer", expires_in: 600, id_token: idToken }
+        yield* respond("token", { body: JSON.stringify(body) })
+        assert.strictEqual(yield* browser.token, "NotSignedIn", JSON.stringify(options))
+        assert.deepStrictEqual(yield* browser.session, { signedIn: false })
+        yield* respond("token", "normal")
+      }
+    }))
+
+  test("keeps the session and its former ID token if the keys of the issuer cannot be read", (browser) =>
+    Effect.gen(function* () {
+      const { mint, respond, rotate } = yield* TestIssuer
+      const { read } = yield* Sessions
+      yield* browser.signIn()
+      const idTokenOf = Effect.gen(function* () {
+        const value = browser.jar.get("__Host-session")?.value ?? ""
+        const { idToken } = yield* Effect.flatMap(read(Redacted.make(value)), Effect.fromOption)
+        return idToken && Redacted.value(idToken)
+      })
+      const former = yield* idTokenOf
+      yield* TestClock.adjust("10 minutes")
+      yield* rotate("ES256")
+      const idToken = yield* mint({ profile: "id-token", audience: "web", subject: "demo" })
+      yield* respond("jwks", "unreachable")
+      const body = { access_token: "next", token_type: "Bearer", expires_in: 600, id_token: idToken }
+      yield* respond("token", { body: JSON.stringify(body) })
+      assert.strictEqual(yield* browser.token, "next")
+      assert.strictEqual((yield* browser.session)["signedIn"], true)
+      assert.strictEqual(yield* idTokenOf, former)
+    }))
+
+  test("is renewed only by a request that needs it", (browser) =>
+    Effect.gen(function* () {
+      yield* browser.signIn()
+      yield* TestClock.adjust("11 minutes")
+      assert.strictEqual((yield* browser.session)["signedIn"], true)
+      assert.deepStrictEqual(yield* refreshes, [])
+      assert.match(yield* browser.token, /^eyJ/)
+      assert.deepStrictEqual(yield* refreshes, ["refresh-1"])
+    }))
+
   test(
     "keeps the refresh token of a provider that does not rotate it",
     (browser) =>

@@ -59,6 +59,8 @@ export interface TokenEndpoint {
   readonly request: (grantType: string, parameters: Parameters) => Effect.Effect<TokenResponse, TokenError>
   /** Revokes a token (RFC 7009). Fails if the server has no endpoint for that. */
   readonly revoke: (token: Redacted.Redacted) => Effect.Effect<void, TokenError>
+  /** Sends the parameters of an authorization request, and returns their `request_uri` (RFC 9126). */
+  readonly push: (parameters: Parameters) => Effect.Effect<string, TokenError>
   /** Runs another message of oauth4webapi at an endpoint of the server. */
   readonly call: <A>(endpoint: string, run: (call: Call) => Promise<A>) => Effect.Effect<A, TokenError>
 }
@@ -201,6 +203,21 @@ export const make = Effect.fnUntraced(function* (
         await oauth.processRevocationResponse(
           await oauth.revocationRequest(server, client, authentication, Redacted.value(token), options)
         )
+      }),
+    push: (parameters) =>
+      call("pushed_authorization_request_endpoint", async ({ authentication, client, options, server }) => {
+        const { request_uri: requestUri } = await oauth.processPushedAuthorizationResponse(
+          server,
+          client,
+          await oauth.pushedAuthorizationRequest(
+            server,
+            client,
+            authentication,
+            new URLSearchParams(parameters),
+            options
+          )
+        )
+        return requestUri
       }),
     request: (grantType, parameters) =>
       Effect.gen(function* () {

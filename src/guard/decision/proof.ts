@@ -9,6 +9,7 @@ import type { VerifiedToken } from "../../core/AccessToken.ts"
 import { InvalidToken } from "../../core/SecurityError.ts"
 import { VerifiedCredential } from "../../core/verifiedCredential.ts"
 import * as invalidations from "../../verifier/cache/invalidations.ts"
+import * as sessionEnds from "../../verifier/request/sessionEnds.ts"
 import { failWith } from "../requirement/refuse.ts"
 import { authenticationNames, boundTokenName, type Expression, scopeNamed } from "../requirement/expression.ts"
 import { isProven } from "../scheme/implication.ts"
@@ -108,7 +109,7 @@ export const credential = (scheme: Scheme): Effect.Effect<VerifiedCredential> =>
     )
   )
 
-/** Fails when the token of the proof expires or is invalidated. */
+/** Fails when the token of the proof expires or is invalidated, or when the session of the proof ends. */
 export const expiry = (scheme: Scheme): Effect.Effect<never, InvalidToken> =>
   Effect.flatten(withProof(scheme, [], (proof) => endOf(proof)))
 
@@ -116,9 +117,15 @@ const endOf = ({ credential, invalidations: since, scheme, token }: Proof): Effe
   const end = (reason: "Expired" | "Rejected") => failWith(scheme, new InvalidToken({ reason }))
   const expired = Effect.andThen(until(token.expiresAt.epochMilliseconds), end("Expired"))
   const text = credential && textOf(credential)
-  return text === undefined
-    ? expired
-    : Effect.raceFirst(expired, Effect.andThen(invalidations.next(text, since), end("Rejected")))
+  const rejections = [
+    text === undefined ? undefined : invalidations.next(text, since),
+    credential && sessionEnds.endOf(credential)
+  ]
+  return rejections.reduce<Effect.Effect<never, InvalidToken>>(
+    (ends, rejection) =>
+      rejection === undefined ? ends : Effect.raceFirst(ends, Effect.andThen(rejection, end("Rejected"))),
+    expired
+  )
 }
 
 /** A handler may have wiped the token. */

@@ -17,7 +17,7 @@ export const maxTokenAge = Duration.minutes(5)
 const invalid = json({ error: "invalid_request" }, 400)
 const unavailable = HttpServerResponse.setHeader(empty(503), "retry-after", "5")
 
-/** A store that fails for a moment must not lose a logout, because its token works once. */
+/** A store that fails for a moment must not lose a logout, because the token of a user works once. */
 const shortly = { schedule: Schedule.exponential("50 millis"), times: 3 }
 
 /** Back-channel logout: the provider sends a token (OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8). */
@@ -41,9 +41,17 @@ export const backChannel = Effect.fnUntraced(function* (
     subject: typeof subject === "string" ? subject : undefined
   }
   return yield* Effect.gen(function* () {
-    const isFirst = yield* sessions.addOnce(`logout ${issuer} ${String(jti)}`, Duration.times(maxTokenAge, 2))
-    if (!isFirst) return invalid
-    yield* Effect.retry(sessions.destroyBy(owner), shortly)
+    const isFirst = sessions.addOnce(`logout ${issuer} ${String(jti)}`, Duration.times(maxTokenAge, 2))
+    const end = Effect.retry(sessions.destroyBy(owner), shortly)
+    if (sid === undefined) {
+      // A token that is sent again must not end the sessions that its user has begun since.
+      if (!(yield* isFirst)) return invalid
+      yield* end
+    } else {
+      // A session at the issuer ends once, so the provider may send the token again if the store does not answer.
+      yield* end
+      if (!(yield* isFirst)) return invalid
+    }
     // An unknown session has ended, too.
     return empty(200)
   }).pipe(Effect.orElseSucceed(() => unavailable))

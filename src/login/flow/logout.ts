@@ -91,9 +91,16 @@ const endSessionUrl = Effect.fnUntraced(
         ? yield* metadata.urlOf("end_session_endpoint")
         : new URL(provider.endSessionUrl)
     const hint = own(session.claims, "login_hint")
+    const back = `${context.origin}${context.paths.logout}/callback`
+    if (provider.endSessionParameter === "logout_uri") {
+      // This endpoint is older than the standard, and knows only these two.
+      url.searchParams.set("client_id", provider.clientId)
+      url.searchParams.set("logout_uri", back)
+      return url.href
+    }
     const query = {
       client_id: provider.clientId,
-      post_logout_redirect_uri: `${context.origin}${context.paths.logout}/callback`,
+      post_logout_redirect_uri: back,
       state,
       ...(session.idToken !== undefined && { id_token_hint: Redacted.value(session.idToken) }),
       ...(typeof hint === "string" && { logout_hint: hint })

@@ -111,6 +111,12 @@ export const read = Effect.fnUntraced(function* (name: string, options: LoginOpt
   if (providers.some(([, { authentication }]) => authentication._tag === "None")) {
     return yield* refuseOption("provider", "must have an authentication, because a web app is a confidential client")
   }
+  if (url.protocol === "http:" && providers.some(([, { responseMode }]) => responseMode === "form_post")) {
+    return yield* refuseOption(
+      "provider",
+      "must not send its response as a form if baseUrl is http, because browsers then send no cookie with the form"
+    )
+  }
   const maxAge = options.cookieMaxAge === undefined ? undefined : toMillis(options.cookieMaxAge)
   if (maxAge !== undefined && !(maxAge >= 60_000 && maxAge <= 400 * 86_400_000)) {
     return yield* refuseOption("cookieMaxAge", 'must be a duration between 1 minute and 400 days, such as "7 days"')

@@ -183,7 +183,7 @@ const formerOf = (session: Session): SessionData => {
 
 const parametersOf = (refreshToken: Redacted.Redacted) => ({ refresh_token: Redacted.value(refreshToken) })
 
-/** Returns the data of the session after a refresh, or `undefined` if the ID token names another user. */
+/** Returns the data of the session after a refresh, or `undefined` if the ID token is invalid or names another user. */
 const dataOf = Effect.fnUntraced(function* (connection: Connection, session: Session, response: TokenResponse) {
   const { idToken, lifetime, refreshToken, sentAt } = response
   // OpenID Connect Core 1.0 §12.2: the ID token of a refresh names the same user. Without the keys of the issuer, the
@@ -191,7 +191,14 @@ const dataOf = Effect.fnUntraced(function* (connection: Connection, session: Ses
   const person =
     idToken === undefined || connection.identity._tag === "Request"
       ? Option.none()
-      : yield* Effect.option(identify(connection, response, { nonce: undefined, maxAge: undefined, form: {} }))
+      : yield* identify(connection, response, { nonce: undefined, maxAge: undefined, form: {} }).pipe(
+          Effect.map(Option.some),
+          Effect.catch((failed) =>
+            // A token that fails a check ends the session. Without the keys of the issuer, no check has failed.
+            Effect.succeed(failed.reason === "CheckFailed" ? undefined : Option.none())
+          )
+        )
+  if (person === undefined) return undefined
   if (Option.isSome(person) && (person.value.subject !== session.subject || person.value.issuer !== session.issuer)) {
     return undefined
   }

@@ -66,7 +66,8 @@ const check = Effect.fnUntraced(function* (
   return yield* sessions.read(Redacted.make(cookie)).pipe(
     Effect.map(
       Option.match({
-        onNone: () => cookies.expire(json({ signedIn: false }), cookies.session),
+        // The cookie stays. A late response would otherwise remove the cookie of a sign-in that has ended meanwhile.
+        onNone: () => json({ signedIn: false }),
         onSome: ({ claims, expiresAt, issuer, subject }) => json({ signedIn: true, issuer, subject, claims, expiresAt })
       })
     ),

@@ -42,6 +42,15 @@ export const start = Effect.fnUntraced(function* (context: LoginContext, request
   )
 })
 
+/** Sends the parameters to the provider itself, if it accepts no others (RFC 9126). Returns what the browser brings. */
+const push = Effect.fnUntraced(function* (
+  endpoint: Connection["endpoint"],
+  query: Parameters
+): Effect.fn.Return<Parameters, Failed> {
+  const requestUri = yield* Effect.mapError(endpoint.push(query), failedBy)
+  return { client_id: query["client_id"] ?? "", request_uri: requestUri }
+})
+
 const begin = Effect.fnUntraced(function* (
   context: LoginContext,
   request: HttpServerRequest,
@@ -80,7 +89,8 @@ const begin = Effect.fnUntraced(function* (
     ...(provider.identity._tag === "IdToken" && { nonce: attempt.nonce }),
     ...(provider.responseMode === "form_post" && { response_mode: "form_post" })
   }
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
+  const sent = metadata.json["require_pushed_authorization_requests"] === true ? yield* push(endpoint, query) : query
+  for (const [name, value] of Object.entries(sent)) url.searchParams.set(name, value)
   const sameSite = provider.responseMode === "form_post" ? "none" : "lax"
   return yield* attempts.add(context, request, redirect(url.href), attempt, sameSite)
 })

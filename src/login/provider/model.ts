@@ -78,9 +78,13 @@ export interface LoginProvider {
   readonly endpoints: ProviderEndpoints | undefined
   /** End session endpoint, if the metadata does not name it. */
   readonly endSessionUrl: string | undefined
+  /** Parameter of the end session endpoint that has the address of the app. */
+  readonly endSessionParameter: "post_logout_redirect_uri" | "logout_uri"
   readonly identity: Identity
   /** Names of scopes as the provider writes them, with the names that the app asked for. */
   readonly scopeNames: Readonly<Record<string, string>>
+  /** Error codes of the token endpoint as the provider writes them, with those of RFC 6749 §5.2. */
+  readonly errorNames: Readonly<Record<string, string>>
   /** What separates scopes in a token response. */
   readonly scopeSeparator: " " | ","
   /** Hosts that plain `http` may reach. */

@@ -1,6 +1,7 @@
 /** Changes token responses before they are read. */
 import { isReadonlyObject } from "effect/Predicate"
 import { type RawResponse, unverifiedIdToken } from "../../client/protocol/tokenEndpoint.ts"
+import { own } from "../../core/lib/ownProperties.ts"
 import type { LoginProvider } from "./model.ts"
 
 const isForm = (contentType: string | undefined): boolean =>
@@ -11,19 +12,21 @@ const isForm = (contentType: string | undefined): boolean =>
  * which are forms, and have status 200 for an error.
  */
 export const adaptWith =
-  ({ scopeSeparator }: LoginProvider) =>
+  ({ errorNames, scopeSeparator }: LoginProvider) =>
   (response: RawResponse): RawResponse => {
     const body = bodyOf(response)
     if (body === undefined) return response
     const { id_token: idToken, scope, ...rest } = body
+    const { error } = body
     const adapted = {
       ...rest,
+      ...(typeof error === "string" && { error: own(errorNames, error) ?? error }),
       ...(idToken !== undefined && { [unverifiedIdToken]: idToken }),
       ...(scope !== undefined && {
         scope: scopeSeparator === "," && typeof scope === "string" ? scope.replaceAll(",", " ") : scope
       })
     }
-    const isError = typeof body["error"] === "string" && body["access_token"] === undefined
+    const isError = typeof error === "string" && body["access_token"] === undefined
     return {
       status: isError && response.status === 200 ? 400 : response.status,
       contentType: "application/json",

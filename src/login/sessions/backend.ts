@@ -28,10 +28,10 @@ export interface SessionBackend extends Lock {
    * Changes `sealed`, and adds 1 to the version, if the session exists and has this version. Returns whether it did.
    */
   readonly replace: (key: string, version: number, sealed: string) => Effect.Effect<boolean, StoreUnavailable>
-  /** Removes a session. With a version, only if the session has this version. */
-  readonly remove: (key: string, version?: number) => Effect.Effect<void, StoreUnavailable>
-  /** Removes the sessions of an owner, and returns their number. */
-  readonly removeOwned: (owner: string) => Effect.Effect<number, StoreUnavailable>
+  /** Removes a session. With a version, only if the session has this version. Returns `true` if it was removed. */
+  readonly remove: (key: string, version?: number) => Effect.Effect<boolean, StoreUnavailable>
+  /** Removes the sessions of an owner, and returns the keys of those that had not ended. */
+  readonly removeOwned: (owner: string) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   /** Adds a key for a time. Returns `false` if it was added before and has not ended. */
   readonly addOnce: (key: string, timeToLive: number) => Effect.Effect<boolean, StoreUnavailable>
   /** Remembers for a time when the issuer signed an owner out. */

@@ -28,6 +28,25 @@ interface Content {
   readonly expiresAt: number
 }
 
+const read = Effect.fnUntraced(function* (open: KeyRing["open"], cookie: Redacted.Redacted) {
+  const value = Redacted.value(cookie)
+  if (value.length > maxLength) return Option.none()
+  // Safe cast: only `create` seals text under this name.
+  const content = (yield* open(name, value)) as Content | undefined
+  const now = yield* Clock.currentTimeMillis
+  if (content === undefined || now >= content.expiresAt) return Option.none()
+  const { createdAt, data, expiresAt } = content
+  const session: Session = {
+    ...fromJson(data),
+    id: yield* hash.digest(value),
+    version: 1,
+    createdAt,
+    lastUsedAt: now,
+    expiresAt
+  }
+  return Option.some(session)
+})
+
 export const make = (
   { open, seal }: KeyRing,
   absolute: number,
@@ -40,24 +59,8 @@ export const make = (
     const sealed = yield* seal(name, content)
     return sealed.length <= maxLength ? Redacted.make(sealed) : yield* Effect.die(tooLarge(sealed.length))
   }),
-  read: Effect.fnUntraced(function* (cookie: Redacted.Redacted) {
-    const value = Redacted.value(cookie)
-    if (value.length > maxLength) return Option.none()
-    // Safe cast: only `create` seals text under this name.
-    const content = (yield* open(name, value)) as Content | undefined
-    const now = yield* Clock.currentTimeMillis
-    if (content === undefined || now >= content.expiresAt) return Option.none()
-    const { createdAt, data, expiresAt } = content
-    const session: Session = {
-      ...fromJson(data),
-      id: yield* hash.digest(value),
-      version: 1,
-      createdAt,
-      lastUsedAt: now,
-      expiresAt
-    }
-    return Option.some(session)
-  }),
+  read: (cookie) => read(open, cookie),
+  exists: (cookie) => Effect.map(read(open, cookie), Option.isSome),
   replace: () => Effect.succeed(false),
   destroy: () => Effect.void,
   destroyBy: () => Effect.succeed(0),

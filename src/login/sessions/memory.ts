@@ -91,13 +91,16 @@ export const make = (capacity: number): SessionBackend => {
       }),
     remove: (key, version) =>
       Effect.sync(() => {
-        if (version === undefined || sessions.get(key)?.record.version === version) remove(key)
+        const entry = sessions.get(key)
+        if (entry === undefined || (version !== undefined && entry.record.version !== version)) return false
+        remove(key)
+        return true
       }),
     removeOwned: (owner) =>
       Effect.sync(() => {
         const keys = Array.from(byOwner.get(owner) ?? [])
         for (const key of keys) remove(key)
-        return keys.length
+        return keys
       }),
     addOnce: (key, timeToLive) =>
       withNow((now) => {

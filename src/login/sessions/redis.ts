@@ -104,7 +104,14 @@ export const make = Effect.fnUntraced(function* (
     remove: (key, version) =>
       Effect.flatMap(
         send("EVAL", remove, "1", sessionKey(key), version === undefined ? "" : String(version)),
-        (value) => Effect.forEach(decode(value)?.owners ?? [], (owner) => leave(owner, [key]), { discard: true })
+        (value) => {
+          const removed = decode(value)
+          if (removed === undefined) return Effect.succeed(false)
+          return Effect.as(
+            Effect.forEach(removed.owners, (owner) => leave(owner, [key]), { discard: true }),
+            true
+          )
+        }
       ),
     removeOwned: Effect.fnUntraced(function* (owner) {
       const now = String(yield* Clock.currentTimeMillis)
@@ -117,10 +124,10 @@ export const make = Effect.fnUntraced(function* (
         )
       )
       const keys = Array.isArray(members) ? members.map(String) : []
-      const deleted = yield* Effect.forEach(keys, (key) => send("DEL", sessionKey(key)), { concurrency: 16 })
+      const counts = yield* Effect.forEach(keys, (key) => send("DEL", sessionKey(key)), { concurrency: 16 })
       // The sessions end before the index forgets them, so a failed logout can be sent again.
       if (keys.length > 0) yield* leave(owner, keys)
-      return deleted.reduce<number>((sum, count) => sum + Number(count), 0)
+      return keys.filter((_, i) => Number(counts[i]) === 1)
     }),
     addOnce: (key, timeToLive) =>
       Effect.map(send("SET", keyOf("once", key), "", "NX", "PX", millis(timeToLive)), (reply) => reply === "OK"),

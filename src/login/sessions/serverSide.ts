@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { ownProperties } from "../../core/lib/ownProperties.ts"
+import * as sessionEnds from "../../verifier/request/sessionEnds.ts"
 import type { SessionBackend } from "./backend.ts"
 import { type Session, type SessionData, SignedOut } from "./model.ts"
 import type { Timeouts } from "./options.ts"
@@ -102,7 +103,24 @@ export const make = (backend: SessionBackend, { absolute, idle }: Timeouts): Ses
           Effect.flatMap(crypto.seal(secret, key, toJson(data)), (sealed) => backend.replace(key, version, sealed)),
         Effect.succeed(false)
       )(cookie),
-    destroy: (cookie, version) => withCookie((key) => backend.remove(key, version), Effect.void)(cookie),
+    exists: withCookie(
+      (key) =>
+        Effect.zipWith(
+          backend.find(key),
+          Clock.currentTimeMillis,
+          (record, now) => record !== undefined && now < record.expiresAt && now - record.lastUsedAt < idle
+        ),
+      Effect.succeed(false)
+    ),
+    destroy: (cookie, version) =>
+      withCookie(
+        (key) =>
+          Effect.flatMap(backend.remove(key, version), (isRemoved) =>
+            // A session of another version goes on, and its connections, too.
+            version === undefined || isRemoved ? endConnections([key]) : Effect.void
+          ),
+        Effect.void
+      )(cookie),
     destroyBy: (owner) =>
       Effect.gen(function* () {
         const { issuer, sessionId, subject } = ownProperties(owner)
@@ -111,13 +129,21 @@ export const make = (backend: SessionBackend, { absolute, idle }: Timeouts): Ses
         const owned = yield* hash.of(issuer, sessionId === undefined ? "sub" : "sid", name)
         // The mark comes first, so that a session that is created meanwhile meets it.
         yield* backend.mark(owned, yield* Clock.currentTimeMillis, markLifetime)
-        return yield* backend.removeOwned(owned)
+        const keys = yield* backend.removeOwned(owned)
+        yield* endConnections(keys)
+        return keys.length
       }),
     addOnce: (key, timeToLive) =>
       Effect.flatMap(hash.of("once", key), (digest) => backend.addOnce(digest, Duration.toMillis(timeToLive))),
     withLock: (cookie, effect) => withCookie((key) => backend.withLock(key, effect), effect)(cookie)
   }
 }
+
+/** Ends the sockets and streams of sessions in this process. Those of other processes ask the store. */
+const endConnections = (keys: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.sync(() => {
+    for (const key of keys) sessionEnds.end(key)
+  })
 
 const keyOf = (bytes: Uint8Array): Effect.Effect<string> => hash.digest(Base64Url.encode(bytes.slice(0, idLength)))
 

@@ -89,21 +89,22 @@ export const make = Effect.fnUntraced(function* (
           WHERE id = ${key} AND version = ${version} AND expires > ${now} RETURNING id`
       ),
     remove: (key, version) =>
-      Effect.asVoid(
+      Effect.map(
         run(
           version === undefined
-            ? sql`DELETE FROM ${sessions} WHERE id = ${key}`
-            : sql`DELETE FROM ${sessions} WHERE id = ${key} AND version = ${version}`
-        )
+            ? sql`DELETE FROM ${sessions} WHERE id = ${key} RETURNING id`
+            : sql`DELETE FROM ${sessions} WHERE id = ${key} AND version = ${version} RETURNING id`
+        ),
+        (rows) => rows.length > 0
       ),
     removeOwned: (owner) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Effect.map(
           run(
-            sql<{ readonly expires: Integer }>`DELETE FROM ${sessions}
-              WHERE subject = ${owner} OR session = ${owner} RETURNING expires`
+            sql<{ readonly id: string; readonly expires: Integer }>`DELETE FROM ${sessions}
+              WHERE subject = ${owner} OR session = ${owner} RETURNING id, expires`
           ),
-          (rows) => rows.filter(({ expires }) => Number(expires) > now).length
+          (rows) => rows.filter(({ expires }) => Number(expires) > now).map(({ id }) => id)
         )
       ),
     addOnce: (key, timeToLive) =>

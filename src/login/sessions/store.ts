@@ -40,6 +40,8 @@ export interface SessionStore {
   ) => Effect.Effect<Redacted.Redacted, StoreUnavailable | SignedOut>
   /** Returns the session of a cookie. Writes the time of use at most once a minute. */
   readonly read: (cookie: Redacted.Redacted) => Effect.Effect<Option.Option<Session>, StoreUnavailable>
+  /** Returns whether a cookie has a session. Unlike `read`, this is no use of the session. */
+  readonly exists: (cookie: Redacted.Redacted) => Effect.Effect<boolean, StoreUnavailable>
   /**
    * Replaces the data of a session that exists and has this version, and adds 1 to the version. Returns `false`
    * otherwise. An ended session does not come back.
