@@ -452,7 +452,9 @@ describe("a request with the cookie, by its method, Sec-Fetch-Site, Origin and X
     const isSafeMethod = (safe as ReadonlyArray<string>).includes(method)
     // A link of any site may lead to a page.
     if (isSafeMethod && mode === "page") return true
-    if (origin === "https://evil.test" || origin === "null") return false
+    // A page of the app with the policy `no-referrer` sends no other origin, and the browser vouches for the page.
+    const isUnnamed = origin === "null" && site === "same-origin"
+    if (origin === "https://evil.test" || (origin === "null" && !isUnnamed)) return false
     // The operator has named this origin, so its site does not matter.
     const isTrusted = origin === "https://app.example.com"
     if (!isTrusted && site !== undefined && site !== "same-origin") return false
