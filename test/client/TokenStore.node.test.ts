@@ -2,7 +2,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Redacted } from "effect"
-import { type StoredGrant, TokenStore } from "effect-oauth2/client"
+import { type FileOptions, type StoredGrant, TokenStore } from "effect-oauth2/client"
 import { TestClock } from "effect/testing"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -27,11 +27,14 @@ const directory = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
 
-const open = (path: string, options: { readonly lease?: "1 minute"; readonly lockTimeout?: "5 seconds" } = {}) =>
+const open = (path: string, options: Pick<FileOptions, "lease" | "lockTimeout"> = {}) =>
   Effect.provide(
     TokenStore.use((store) => Effect.succeed(store)),
     TokenStore.layerFile({ path, ...options })
   ).pipe(Effect.provide(NodeServices.layer))
+
+// Longer than the clock of a test runs while a busy machine reads and writes files.
+const patient = { lease: "1 day", lockTimeout: "1 day" } as const
 
 const modeOf = (path: string) => statSync(path).mode & 0o777
 
@@ -106,7 +109,7 @@ describe("a file of tokens", () => {
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
         running -= 1
       })
-      const stores = [yield* open(path), yield* open(path), yield* open(path)]
+      const stores = [yield* open(path, patient), yield* open(path, patient), yield* open(path, patient)]
       const all = Effect.forEach([...stores, ...stores, ...stores], (store) => store.withLock(work), {
         concurrency: 9
       })
@@ -121,7 +124,7 @@ describe("a file of tokens", () => {
     Effect.gen(function* () {
       const path = join(yield* directory, "tokens.json")
       writeFileSync(`${path}.lock`, JSON.stringify({ owner: "crashed", until: 60_000 }))
-      const stores = [yield* open(path), yield* open(path), yield* open(path)]
+      const stores = [yield* open(path, patient), yield* open(path, patient), yield* open(path, patient)]
       let running = 0
       let most = 0
       const work = Effect.gen(function* () {
