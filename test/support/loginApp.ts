@@ -1,6 +1,6 @@
 /** A web app with a login, and browsers that visit it. Cookies follow the rules of browsers, on the test clock. */
 import { assert, it } from "@effect/vitest"
-import { Clock, Effect, Layer, Redacted, type Scope } from "effect"
+import { Clock, Effect, identity, Layer, Redacted, type Scope } from "effect"
 import { HttpClient, HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ClientAuthentication } from "effect-oauth2/client"
 import { Login, type LoginOptions, LoginProvider, Sessions } from "effect-oauth2/login"
@@ -179,7 +179,7 @@ const tokenRoute = HttpRouter.use((router) =>
 )
 
 /** Returns a function that opens browsers. */
-export const makeApp = (options: Partial<LoginOptions> = {}) =>
+export const makeApp = (options: Partial<LoginOptions> = {}, wrap: (handle: Handler) => Handler = identity) =>
   Effect.gen(function* () {
     const sessions = yield* Sessions
     const handle = yield* HttpRouter.toHttpEffect(
@@ -192,10 +192,10 @@ export const makeApp = (options: Partial<LoginOptions> = {}) =>
     const found = Effect.catch(Effect.scoped(handle) as Handler, () =>
       Effect.succeed(HttpServerResponse.empty({ status: 404 }))
     )
-    return () => new Browser(found)
+    return () => new Browser(wrap(found))
   })
 
-const clients = [
+export const clients = [
   {
     clientId: "web",
     clientSecret,

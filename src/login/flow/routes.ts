@@ -6,6 +6,7 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { HttpServerResponse } from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import { hideParameters } from "../web/requestSpan.ts"
 import { valueOf } from "../web/cookies.ts"
 import { isSameOrigin } from "../web/sameOrigin.ts"
 import { ofForm, ofQuery } from "../web/parameters.ts"
@@ -16,13 +17,20 @@ import * as logout from "./logout.ts"
 import { empty, json } from "./responses.ts"
 import * as signIn from "./signIn.ts"
 
+/** The addresses of the flow contain codes, and an ID token at the sign-out. */
+const hideSecrets = hideParameters(["code", "state", "nonce", "request_uri", "id_token_hint"])
+
 type Handler = (request: HttpServerRequest) => Effect.Effect<HttpServerResponse>
 
 export const make = (context: LoginContext, frontChannelLogout: boolean): ReadonlyArray<Route> => {
   const { connections, paths, sessions } = context
   const route = (method: "GET" | "POST", path: string, handle: Handler): Route =>
     // Safe cast: the path begins with a slash.
-    HttpRouter.route(method, path as HttpRouter.PathInput, Effect.flatMap(HttpServerRequest, handle))
+    HttpRouter.route(
+      method,
+      path as HttpRouter.PathInput,
+      Effect.andThen(hideSecrets, Effect.flatMap(HttpServerRequest, handle))
+    )
   return [
     route("GET", paths.login, (request) => signIn.start(context, request)),
     route("POST", paths.logout, (request) => logout.signOut(context, request)),
