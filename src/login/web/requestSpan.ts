@@ -10,7 +10,7 @@ const urls: ReadonlySet<string> = new Set(["url.full", "http.response.header.loc
 
 /**
  * Hides the values of these parameters in the span of the current request. Effect's server adds the URL to the span
- * after the response is ready, and reads the redacted names from the context of the server, which a route cannot change.
+ * after the response is ready. It reads the redacted names from the context of the server, which a route cannot change.
  * So the span itself hides the values.
  */
 export const hideParameters = (names: ReadonlyArray<string>): Effect.Effect<void> =>
