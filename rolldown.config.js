@@ -78,7 +78,7 @@ export default defineConfig({
       // A chunk must not contain modules of another chunk only because it imports them.
       includeDependenciesRecursively: false,
       groups: [
-        chunk("core", /\/src\/core\//),
+        chunk("core", /\/src\/(core\/|stores\/hash)/),
         chunk("guard", /\/src\/(guard|oauth2|openApi)\//),
         chunk("tokens", /\/src\/verifier\/(TokenVerifier|cache\/(?!revocable)|request)/),
         // Bundlers drop this chunk from an app that uses neither introspection nor tickets.
@@ -92,6 +92,8 @@ export default defineConfig({
         chunk("login", /\/src\/login\//),
         // The index loads Dpop. A chunk with other stores would bring the services for Redis and SQL.
         chunk("binding", /\/src\/(verifier\/(Dpop|dpop|MutualTls|mutualTls)|stores\/(replayMemory|replayKey))/),
+        // The stores of sessions and of tokens that several processes share.
+        chunk("sharing", /\/src\/stores\/(lock|sqlTable|seal|keyRing)/),
         chunk("jwt", /\/src\/verifier\/(JwtVerifier|KeySet|Provider|keys\/(?!importJwk)|jwt)/)
       ]
     },

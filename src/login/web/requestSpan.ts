@@ -19,10 +19,10 @@ export const hideParameters = (names: ReadonlyArray<string>): Effect.Effect<void
     if (span === undefined) return Effect.void
     const hide = (value: unknown): unknown =>
       Array.isArray(value) ? value.map(hide) : typeof value === "string" ? UrlParams.redactUrl(value, names) : value
-    const { attribute } = span
+    const attribute = span.attribute.bind(span)
     span.attribute = (key, value) => {
       const hidden = urls.has(key) ? hide(value) : key === "url.query" ? withoutMark(hide(`?${String(value)}`)) : value
-      attribute.call(span, key, hidden)
+      attribute(key, hidden)
     }
     return Effect.void
   })
