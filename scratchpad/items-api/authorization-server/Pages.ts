@@ -75,12 +75,17 @@ ${options.message === undefined ? "" : `<p role="alert" id="message">${escape(op
     [new URL(options.redirectUri).origin]
   )
 
-/** The sign-out page. `form` is the hidden form of oidc-provider. The button refers to it by ID. */
-export const logout = (form: string): Page =>
+/**
+ * The sign-out page. `form` is the hidden form of oidc-provider. The button refers to it by ID. Afterwards, the browser
+ * goes to the app at `returnTo`.
+ */
+export const logout = (form: string, returnTo: string | undefined): Page =>
   page(
     "Sign out",
-    `${form}
-<button type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>`
+    `<p>Do you want to sign out of the authorization server, too? Then another person can sign in.</p>
+${form}
+<button type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>`,
+    returnTo === undefined ? [] : [new URL(returnTo).origin]
   )
 
 export const loggedOut: Page = page("Signed out", "<p>You are signed out. You can close this page.</p>")
