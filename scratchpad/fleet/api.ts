@@ -1,7 +1,7 @@
 /** One process of the fleet. `main.ts` starts three of them, with the settings in environment variables. */
-import { NodeHttpServer, NodeRedis, NodeRuntime } from "@effect/platform-node"
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer, Metric, Redacted } from "effect"
-import { FetchHttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { FetchHttpClient, HttpRouter, HttpServerResponse } from "effect/http"
 import { Persistence } from "effect/persistence"
 import { BearerToken, OAuth2 } from "effect-oauth2"
 import { ReplayStore } from "effect-oauth2/ReplayStore"
@@ -10,6 +10,8 @@ import * as SharedIntrospection from "effect-oauth2/SharedIntrospection"
 import { createServer } from "node:http"
 import { clients } from "../items-api/AuthorizationServer.ts"
 import { audience, host, issuer } from "../support/Addresses.ts"
+import * as Processes from "../support/Processes.ts"
+import * as RedisClient from "../support/RedisClient.ts"
 
 const auth = OAuth2.clientCredentials("OAuth2", {
   tokenUrl: `${issuer}/token`,
@@ -61,36 +63,16 @@ const Stores = Layer.mergeAll(
   Revocations.layerRedis({ prefix: "items-api" })
 )
 
-const Redis = Layer.unwrap(
-  Effect.map(Config.String("REDIS_URL"), (url) =>
-    NodeRedis.layer({
-      url,
-      // A request must not wait while Redis is unavailable.
-      disableOfflineQueue: true,
-      socket: { connectTimeout: 1000, reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 1000) }
-    })
-  )
-)
-
 const Server = Layer.unwrap(
   Effect.map(Config.Number("API_PORT"), (port) => NodeHttpServer.layer(createServer, { port, host }))
-)
-
-/** Tells `main.ts` the address, and ends with `main.ts`. */
-const Parent = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const { address } = yield* HttpServer.HttpServer
-    process.on("disconnect", () => process.exit())
-    process.send?.(HttpServer.formatAddress(address))
-  })
 )
 
 const App = HttpRouter.serve(Layer.mergeAll(List, Logout, Figures).pipe(OAuth2.secured), {
   disableLogger: true,
   disableListenLog: true
-}).pipe(Layer.provide(auth.layer(Verifier)), Layer.provide(Stores), Layer.provide(Redis))
+}).pipe(Layer.provide(auth.layer(Verifier)), Layer.provide(Stores), Layer.provide(RedisClient.layer))
 
-Parent.pipe(
+Processes.ready.pipe(
   Layer.provide(App),
   Layer.provide(Server),
   Layer.provide(FetchHttpClient.layer),

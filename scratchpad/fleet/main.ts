@@ -5,12 +5,12 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Clock, Console, Effect, Schema } from "effect"
-import { fork } from "node:child_process"
 import { join } from "node:path"
 import { AuthorizationServer, clients } from "../items-api/AuthorizationServer.ts"
 import { audience, authorizationServerPort, issuer, port } from "../support/Addresses.ts"
+import * as Processes from "../support/Processes.ts"
+import * as Redis from "../support/Redis.ts"
 import * as Walkthrough from "../support/Walkthrough.ts"
-import * as Redis from "./Redis.ts"
 
 const Issuer = AuthorizationServer.layer({
   port: authorizationServerPort,
@@ -22,26 +22,11 @@ const Issuer = AuthorizationServer.layer({
 })
 
 /** Starts one process of the API, and returns its address. */
-const startApi = Effect.fnUntraced(function* (redisUrl: string, apiPort: number) {
-  const child = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      fork(join(import.meta.dirname, "api.ts"), {
-        env: { ...process.env, REDIS_URL: redisUrl, API_PORT: String(apiPort) },
-        execArgv: ["--conditions=@effect-oauth2/source"]
-      })
-    ),
-    (child) =>
-      Effect.callback<void>((resume) => {
-        if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-        child.on("exit", () => resume(Effect.void))
-        child.kill("SIGTERM")
-      })
+const startApi = (redisUrl: string, apiPort: number) =>
+  Effect.map(
+    Processes.start(join(import.meta.dirname, "api.ts"), { REDIS_URL: redisUrl, API_PORT: String(apiPort) }),
+    ({ address }) => address
   )
-  return yield* Effect.callback<string>((resume) => {
-    child.on("message", (address) => resume(Effect.succeed(address as string)))
-    child.on("exit", (code) => resume(Effect.die(new Error(`A process of the API ended with code ${code}.`))))
-  })
-})
 
 const statusOf = (url: string, token: string) =>
   Effect.promise(async () => (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status)

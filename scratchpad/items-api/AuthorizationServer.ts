@@ -11,7 +11,14 @@ import * as jose from "jose"
 import { randomBytes } from "node:crypto"
 import { createServer, type RequestListener, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
-import { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC, Provider } from "oidc-provider"
+import {
+  type ClientMetadata,
+  type Configuration,
+  errors,
+  interactionPolicy,
+  type KoaContextWithOIDC,
+  Provider
+} from "oidc-provider"
 import * as MemoryAdapter from "./authorization-server/MemoryAdapter.ts"
 import type * as Html from "./Html.ts"
 import * as Pages from "./authorization-server/Pages.ts"
@@ -34,6 +41,8 @@ export interface Options {
   readonly mcpRedirectUris?: ReadonlyArray<string>
   /** Default: `jwt`. With `opaque`, the server has endpoints for introspection and revocation, and the client `items-api`. */
   readonly accessTokens?: "jwt" | "opaque"
+  /** Other clients, with the names of their settings in RFC 7591. Default: none. */
+  readonly otherClients?: ReadonlyArray<ClientMetadata>
 }
 
 /**
@@ -73,6 +82,7 @@ export class AuthorizationServer extends Context.Service<
         const provider = new Provider(issuer, configuration(options, signingKey))
         const log = Effect.runForkWith(yield* Effect.context())
         provider.on("server_error", (_, error) => log(Effect.logError(error)))
+        provider.on("backchannel.error", (_, error) => log(Effect.logError(error)))
         // Without this handler, Koa prints uncaught errors, such as a connection that the browser closed.
         provider.onerror = (error) => log(Effect.logDebug(error))
 
@@ -193,7 +203,8 @@ const configuration = (
             response_types: ["code" as const],
             redirect_uris: [...mcpRedirectUris]
           }
-        ])
+        ]),
+    ...(options.otherClients ?? [])
   ],
   clientBasedCORS: (_, origin) => options.origins.includes(origin),
   findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
@@ -202,6 +213,9 @@ const configuration = (
   // Does not require offline_access, for which OpenID Connect requires a consent page (prompt=consent).
   issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
   expiresWithSession: () => false,
+  // oidc-provider sends no logout tokens to this machine, where the clients are, unless the dispatcher is the default one.
+  fetch: (url, options) =>
+    fetch(url, { ...options, signal: AbortSignal.timeout(10_000), dispatcher: undefined } as RequestInit),
   renderError: (ctx, { error, error_description }) => send(ctx, Pages.error(error, error_description)),
   features: {
     devInteractions: { enabled: false },
@@ -221,6 +235,7 @@ const configuration = (
         send(ctx, Pages.logout(form, ctx.oidc.session?.state?.["postLogoutRedirectUri"] as string | undefined)),
       postLogoutSuccessSource: (ctx) => send(ctx, Pages.loggedOut)
     },
+    backchannelLogout: { enabled: true },
     resourceIndicators: {
       enabled: true,
       // If a sign-in requests no scope of the API, its token is for the userinfo endpoint. All other tokens are for the

@@ -1,7 +1,7 @@
 /** Runs an installed Chromium without a window. playwright-core does not contain a browser. */
 import { Context, Effect, Layer } from "effect"
 import { existsSync } from "node:fs"
-import { type Browser, chromium } from "playwright-core"
+import { type Browser, chromium, type LaunchOptions } from "playwright-core"
 
 /** Path of the browser. `CHROMIUM_PATH` overrides it. */
 export const path: string | undefined = [
@@ -16,8 +16,9 @@ export const missing: boolean = path === undefined && process.env["CI"] !== "tru
 
 export const hint = "Install Chromium (apt-get install chromium), or set CHROMIUM_PATH."
 
-const launch = (executablePath: string): Promise<Browser> =>
+const launch = (executablePath: string, options: LaunchOptions): Promise<Browser> =>
   chromium.launch({
+    ...options,
     executablePath,
     args: [
       // Chromium's sandbox does not start for root, and containers run the tests as root.
@@ -33,11 +34,16 @@ const launch = (executablePath: string): Promise<Browser> =>
   })
 
 export class Chromium extends Context.Service<Chromium, Browser>()("test/Chromium") {
-  static readonly layer = Layer.effect(
-    Chromium,
-    Effect.acquireRelease(
-      path === undefined ? Effect.die(new Error(`No browser was found. ${hint}`)) : Effect.promise(() => launch(path)),
-      (browser) => Effect.promise(() => browser.close())
+  static readonly layerWith = (options: LaunchOptions) =>
+    Layer.effect(
+      Chromium,
+      Effect.acquireRelease(
+        path === undefined
+          ? Effect.die(new Error(`No browser was found. ${hint}`))
+          : Effect.promise(() => launch(path, options)),
+        (browser) => Effect.promise(() => browser.close())
+      )
     )
-  )
+
+  static readonly layer = Chromium.layerWith({})
 }

@@ -291,7 +291,7 @@ describe("the README of scratchpad", () => {
   })
 
   it("lists only folders that this test or a test of their own runs", () => {
-    const own = ["items-api"]
+    const own = ["items-api", "web-app"]
     assert.deepStrictEqual(new Set(Object.keys(commands)), new Set([...Object.keys(exchanges), ...own]))
   })
 })
@@ -321,18 +321,18 @@ describe("the command of an example", { concurrent: true, timeout: 300_000 }, ()
     })
   }
 
-  it("says what is missing without redis-server: fleet", async () => {
-    const { code, stderr, stdout } = await run(
-      process.execPath,
-      ["--conditions=@effect-oauth2/source", main, "fleet"],
-      {
-        REDIS_SERVER: join(scratchpad, "absent")
-      }
-    )
-    assert.strictEqual(code, 1)
-    assert.match(stderr, /^The example needs redis-server\. Install Redis/)
-    assert.notInclude(stdout, "curl")
-  })
+  for (const folder of ["fleet", "web-app"]) {
+    it(`says what is missing without redis-server: ${folder}`, async () => {
+      const { code, stderr, stdout } = await run(
+        process.execPath,
+        ["--conditions=@effect-oauth2/source", main, folder],
+        { REDIS_SERVER: join(scratchpad, "absent") }
+      )
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /^The example needs redis-server\. Install Redis/)
+      assert.strictEqual(stdout, "")
+    })
+  }
 
   it("prints whole tokens with --serve, and serves until it is stopped", async () => {
     const env = await Effect.runPromise(freePorts)

@@ -1,10 +1,11 @@
-/** Starts a Redis server for the example. In production, give the URL of your server to `NodeRedis.layer`. */
+/** Starts a Redis server for an example. In production, give the URL of your server to `NodeRedis.layer`. */
 import { Effect, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { end } from "./Processes.ts"
 
 export class RedisMissing extends Schema.TaggedError<RedisMissing>()("RedisMissing", {}) {
   override get message() {
@@ -27,8 +28,8 @@ export const start = Effect.gen(function* () {
   const program = (given === undefined ? candidates : [given]).find((path) => existsSync(path))
   if (program === undefined) return yield* Effect.fail(new RedisMissing())
   const port = yield* freePort
-  const folder = mkdtempSync(join(tmpdir(), "fleet-"))
-  // Redis must not evict revocations.
+  const folder = mkdtempSync(join(tmpdir(), "redis-"))
+  // Redis must not evict revocations or sessions.
   const options = ["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir", folder]
   yield* Effect.acquireRelease(
     Effect.callback<ChildProcess>((resume) => {
@@ -42,13 +43,10 @@ export const start = Effect.gen(function* () {
       redis.on("exit", (code) => resume(Effect.die(new Error(`Redis ended with code ${code}.`))))
     }),
     (redis) =>
-      Effect.callback<void>((resume) => {
-        redis.on("exit", () => {
-          rmSync(folder, { recursive: true, force: true })
-          resume(Effect.void)
-        })
-        redis.kill("SIGKILL")
-      })
+      Effect.andThen(
+        end(redis, "SIGKILL"),
+        Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+      )
   )
   return `redis://127.0.0.1:${port}`
 })
