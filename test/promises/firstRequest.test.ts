@@ -103,7 +103,7 @@ describe("a program that starts", () => {
       .filter((file) => existsSync(join(root, file)))
     assert.isNotEmpty(listens)
     // The servers of these examples have only the example itself as their client.
-    const ownClients = ["cli", "fleet", "step-up"].map((name) => `scratchpad/${name}/main.ts`)
+    const ownClients = ["cli", "fleet", "mcp-client", "step-up"].map((name) => `scratchpad/${name}/main.ts`)
     // This test kills programs, which would leave the Redis server behind. The example has a test of its own.
     ownClients.push("scratchpad/web-app/main.ts")
     for (const file of listens) if (!ownClients.includes(file)) assert.property(programs, file)

@@ -10,9 +10,12 @@ export const authorizationOf = (request: HttpServerRequest): string | undefined 
   return typeof value === "string" ? value : undefined
 }
 
-/** Returns the value of any header, whose `name` is in lower case. Node joins the values of most repeated headers. */
+/**
+ * Returns the value of any header, whose `name` is in lower case. Node joins the values of most repeated headers. The
+ * host is that of Effect's headers, because the authority of an HTTP/2 request takes precedence over its `Host` header.
+ */
 export const fieldOf = (request: HttpServerRequest, name: string): string | undefined => {
-  const headers = isAsReceived(request) ? request.source.headers : request.headers
+  const headers = name !== "host" && isAsReceived(request) ? request.source.headers : request.headers
   const value = isInherited(headers, name) ? undefined : headers[name]
   return typeof value === "string" ? value : undefined
 }
