@@ -4,7 +4,7 @@ import { Duration, Effect, Fiber, Layer } from "effect"
 import { Sessions, StoreUnavailable } from "effect-oauth2/login"
 import { type LogoutTokenOptions, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
-import { type Browser, makeApp, origin, requestsAt, test } from "../support/loginApp.ts"
+import { type Browser, clients, makeApp, origin, requestsAt, test } from "../support/loginApp.ts"
 import { settle } from "../support/settle.ts"
 import { issuer, layerOf } from "../support/testIssuers.ts"
 
@@ -166,6 +166,28 @@ describe("back-channel logout", () => {
       // A session that does not exist has ended.
       assert.strictEqual(yield* sendLogout(open, { sessionId: "session-99" }), 200)
     }))
+
+  it.effect("ends the session when the user signs out at the provider, which sends the token", () => {
+    let send: ((token: string) => Effect.Effect<unknown, unknown>) | undefined
+    const backChannelLogout = (token: string) => send?.(token) ?? Effect.void
+    return Effect.gen(function* () {
+      const open = yield* makeApp()
+      const browser = open()
+      send = (token) => open().visit("/backchannel-logout", { form: { logout_token: token } })
+      yield* browser.signIn()
+      assert.isTrue(yield* isSignedIn(browser))
+      yield* TestIssuer.use(({ signOut }) => signOut)
+      assert.isFalse(yield* isSignedIn(browser))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Layer.merge(
+          layerOf({ clients: clients.map((client) => ({ ...client, backChannelLogout })) }),
+          Sessions.layerMemory()
+        )
+      )
+    )
+  })
 
   test("refuses every token that is not a valid and fresh logout token for this client", (browser, open) =>
     Effect.gen(function* () {

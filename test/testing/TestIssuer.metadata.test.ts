@@ -283,3 +283,55 @@ describe("front-channel logout at a TestIssuer", () => {
     })
   )
 })
+
+describe("back-channel logout at a TestIssuer", () => {
+  const received: Array<readonly [string, Jose.JWTPayload]> = []
+  const registered = ["web", "other", "idle"].map((clientId) => ({
+    clientId,
+    clientSecret: "secret",
+    redirectUris: [redirectUri],
+    backChannelLogout: (token: string) =>
+      Effect.suspend(() => {
+        assert.strictEqual(Jose.decodeProtectedHeader(token).typ, "logout+jwt")
+        received.push([clientId, Jose.decodeJwt(token)])
+        // The issuer goes on.
+        return Effect.fail("The client is down.")
+      })
+  }))
+
+  testWithIssuer(
+    "sends a logout token to each client of the session, at the end session endpoint and when the user signs out",
+    () =>
+      Effect.gen(function* () {
+        const {
+          backchannel_logout_session_supported,
+          backchannel_logout_supported,
+          end_session_endpoint: url
+        } = yield* metadataOf
+        assert.isTrue(backchannel_logout_supported === true && backchannel_logout_session_supported === true)
+        const { id_token = "" } = yield* tokens
+        yield* authorize({ client_id: "other" })
+        yield* authorize({ client_id: "idle", login_hint: "bob" })
+        const { sid, sub } = Jose.decodeJwt(id_token)
+        const end = `${String(url)}?${new URLSearchParams({ id_token_hint: id_token }).toString()}`
+        assert.strictEqual((yield* HttpClient.get(end)).status, 200)
+        const named = () => received.splice(0).map(([clientId, { aud, sid, sub }]) => ({ clientId, aud, sid, sub }))
+        assert.deepStrictEqual(
+          named(),
+          ["web", "other"].map((clientId) => ({ clientId, aud: clientId, sid, sub }))
+        )
+        // A session ends once.
+        yield* HttpClient.get(end)
+        assert.deepStrictEqual(named(), [])
+
+        const issuer = yield* TestIssuer
+        const { sessionId } = yield* issuer.signIn({ subject: "carol" })
+        yield* authorize({ client_id: "web" })
+        yield* issuer.signOut
+        assert.deepStrictEqual(named(), [{ clientId: "web", aud: "web", sid: sessionId, sub: "carol" }])
+        yield* issuer.signOut
+        assert.deepStrictEqual(named(), [])
+      }),
+    { clients: registered }
+  )
+})

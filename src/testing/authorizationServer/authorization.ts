@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Jose from "jose"
 import { type Answer, formPost, frames, redirect, refuse, type Refusal, withQuery } from "./answer.ts"
 import { type Clients, find, isPublic } from "./clients.ts"
-import type { Memory, Session } from "./grants.ts"
+import { clientsOf, type Memory, type Session } from "./grants.ts"
 import type { TestClient } from "./model.ts"
 import { type Parameters, words } from "./parameters.ts"
 
@@ -113,7 +113,7 @@ const withoutLoopbackPort = (uri: string): string | symbol => {
 export const endSession = Effect.fnUntraced(function* (
   { clients, issuer, memory }: Pick<Browser, "clients" | "issuer" | "memory">,
   parameters: Parameters,
-  endSessions: (matches: (session: Session) => boolean) => void
+  endSessions: (matches: (session: Session) => boolean) => Effect.Effect<void>
 ): Effect.fn.Return<Answer, Refusal> {
   const { id_token_hint: hint, post_logout_redirect_uri: uri, state } = parameters
   const refusal = refuse("invalid_request", "id_token_hint is not an ID token of this issuer.")
@@ -128,7 +128,7 @@ export const endSession = Effect.fnUntraced(function* (
     return yield* refuse("invalid_request", "post_logout_redirect_uri is not registered.")
   }
   const frameUris = claims === undefined ? [] : frontChannelUris(clients, issuer, memory, claims["sid"])
-  if (claims !== undefined) endSessions(({ sessionId }) => sessionId === claims["sid"])
+  if (claims !== undefined) yield* endSessions(({ sessionId }) => sessionId === claims["sid"])
   if (frameUris.length > 0) return frames(frameUris, uri === undefined ? undefined : withQuery(uri, { state }))
   return uri === undefined ? { body: {} } : redirect(uri, { state })
 })
@@ -137,12 +137,10 @@ export const endSession = Effect.fnUntraced(function* (
 const frontChannelUris = (
   { registered }: Clients,
   issuer: string,
-  { grants }: Memory,
+  memory: Memory,
   sid: unknown
-): ReadonlyArray<string> => {
-  const ids = new Set(grants.flatMap(({ clientId, session }) => (session.sessionId === sid ? [clientId] : [])))
-  return Array.from(ids).flatMap((id) => {
+): ReadonlyArray<string> =>
+  clientsOf(memory, sid).flatMap((id) => {
     const uri = registered?.get(id)?.frontChannelLogoutUri
     return uri === undefined ? [] : [withQuery(uri, { iss: issuer, sid: String(sid) })]
   })
-}

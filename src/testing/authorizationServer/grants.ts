@@ -76,3 +76,7 @@ export const emptyMemory = (): Memory => ({
   usedAssertions: new Set(),
   usedProofs: new Set()
 })
+
+/** Identifiers of the clients that have tokens of a session. */
+export const clientsOf = ({ grants }: Memory, sessionId: unknown): ReadonlyArray<string> =>
+  Array.from(new Set(grants.flatMap(({ clientId, session }) => (session.sessionId === sessionId ? [clientId] : []))))

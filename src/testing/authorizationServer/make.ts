@@ -9,7 +9,7 @@ import { type Answer, noStore, refused, type Refusal } from "./answer.ts"
 import { authorize, endSession } from "./authorization.ts"
 import { authenticate, type Clients } from "./clients.ts"
 import * as dpop from "./dpop.ts"
-import { emptyMemory, type Grant, type Session } from "./grants.ts"
+import { clientsOf, emptyMemory, type Grant, type Session } from "./grants.ts"
 import type {
   AuthorizationServerOptions,
   LogoutTokenOptions,
@@ -74,11 +74,46 @@ export const make = Effect.fnUntraced(function* (
       })
     )
 
-  const endSessions = (matches: (session: Session) => boolean) => {
-    for (const session of memory.sessions) {
-      if (!session.ended && matches(session)) tokens.endSession(session, memory, active)
-    }
+  const mintLogoutToken = (given: LogoutTokenOptions = {}) => {
+    const { claims, header, sessionId, subject, ...rest } = ownProperties(given)
+    const named = subject ?? (sessionId === undefined ? "demo" : undefined)
+    return mint({
+      lifetime: "2 minutes",
+      ...rest,
+      profile: "id-token",
+      header: { typ: "logout+jwt", ...header },
+      without: [...(rest.without ?? []), "auth_time", ...(named === undefined ? ["sub"] : [])],
+      claims: {
+        jti: randomText("logout"),
+        events: { "http://schemas.openid.net/event/backchannel-logout": {} },
+        ...(named !== undefined && { sub: named }),
+        ...(sessionId !== undefined && { sid: sessionId }),
+        ...claims
+      }
+    })
   }
+
+  /** Tells the clients of a session that it has ended. */
+  const notify = ({ sessionId, subject }: Session) =>
+    Effect.forEach(
+      clientsOf(memory, sessionId),
+      (clientId) => {
+        const send = clients.registered?.get(clientId)?.backChannelLogout
+        return send === undefined
+          ? Effect.void
+          : Effect.flatMap(mintLogoutToken({ sessionId, subject, audience: clientId }), (token) =>
+              Effect.ignore(send(token))
+            )
+      },
+      { discard: true }
+    )
+
+  const endSessions = (matches: (session: Session) => boolean) =>
+    Effect.suspend(() => {
+      const ended = memory.sessions.filter((session) => !session.ended && matches(session))
+      for (const session of ended) tokens.endSession(session, memory, active)
+      return Effect.forEach(ended, notify, { discard: true })
+    })
 
   const browser = {
     issuer: identifier,
@@ -218,9 +253,10 @@ export const make = Effect.fnUntraced(function* (
       endpoints,
       signIn: (user: TestUser = {}) =>
         Effect.map(signInBrowser(user), ({ sessionId, subject }) => ({ sessionId, subject })),
-      signOut: Effect.sync(() => {
-        endSessions((session) => session === memory.browser)
+      signOut: Effect.suspend(() => {
+        const session = memory.browser
         memory.browser = undefined
+        return endSessions((one) => one === session)
       }),
       approveDevice: (userCode: string, user: TestUser = {}) =>
         Effect.flatMap(findDevice(userCode), (device) =>
@@ -232,24 +268,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.map(findDevice(userCode), (device) => {
           device.decision = "denied"
         }),
-      mintLogoutToken: (given: LogoutTokenOptions = {}) => {
-        const { claims, header, sessionId, subject, ...rest } = ownProperties(given)
-        const named = subject ?? (sessionId === undefined ? "demo" : undefined)
-        return mint({
-          lifetime: "2 minutes",
-          ...rest,
-          profile: "id-token",
-          header: { typ: "logout+jwt", ...header },
-          without: [...(rest.without ?? []), "auth_time", ...(named === undefined ? ["sub"] : [])],
-          claims: {
-            jti: randomText("logout"),
-            events: { "http://schemas.openid.net/event/backchannel-logout": {} },
-            ...(named !== undefined && { sub: named }),
-            ...(sessionId !== undefined && { sid: sessionId }),
-            ...claims
-          }
-        })
-      }
+      mintLogoutToken
     }
   }
 })

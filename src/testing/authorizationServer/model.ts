@@ -1,5 +1,6 @@
 /** The public types of the protocol endpoints of `TestIssuer`: clients, users, refresh tokens and logout tokens. */
 import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import type { JWK } from "jose"
 
 /**
@@ -50,6 +51,11 @@ export interface TestClient {
    * before it redirects, if the client has tokens of the session. Default: none.
    */
   readonly frontChannelLogoutUri?: string
+  /**
+   * Sends a logout token to the client, such as by a request to the app of the test (OpenID Connect Back-Channel Logout
+   * 1.0 §2.5). Runs when a session ends in which the client has tokens, and its error is ignored. Default: none.
+   */
+  readonly backChannelLogout?: (logoutToken: string) => Effect.Effect<unknown, unknown>
   /** Scopes that the client may get. Asking for another one is an `invalid_scope` error. Default: any. */
   readonly scopes?: ReadonlyArray<string>
 }
