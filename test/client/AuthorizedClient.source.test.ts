@@ -13,7 +13,8 @@ import { AuthorizedClient, ClientAuthentication, ClientCredentials, TokenSource 
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as Jose from "jose"
-import { testWithIssuer as test, until } from "./support.ts"
+import { testWithIssuer as test } from "./support.ts"
+import { until } from "../support/settle.ts"
 
 const issuer = "https://issuer.test"
 const api = "https://api.test"

@@ -7,7 +7,8 @@ import { ClientAuthentication, ClientCredentials, type ClientToken } from "effec
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as Jose from "jose"
-import { testWithIssuer as test, until } from "./support.ts"
+import { testWithIssuer as test } from "./support.ts"
+import { until } from "../support/settle.ts"
 
 const issuer = "https://issuer.test"
 const clientId = "worker:1"

@@ -5,7 +5,7 @@ import { ClientAuthentication, ClientCredentials, type ClientToken } from "effec
 import { TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as Jose from "jose"
-import { settle } from "../support/settle.ts"
+import { settle, until } from "../support/settle.ts"
 import { issuer, test as testWith } from "../support/testIssuers.ts"
 
 const secret = Redacted.make("the secret of worker")
@@ -29,16 +29,6 @@ const tokenRequests = Effect.map(
 const count = Effect.map(tokenRequests, (requests) => requests.length)
 
 const idOf = ({ value }: ClientToken): unknown => Jose.decodeJwt(Redacted.value(value)).jti
-
-/** Runs pending work until the effect returns the value. A token request passes through promises of Web Crypto. */
-const until = <A, E>(effect: Effect.Effect<A, E, TestIssuer>, expected: (value: A) => boolean) =>
-  Effect.gen(function* () {
-    for (let turn = 0; turn < 1000; turn++) {
-      if (expected(yield* effect)) return
-      yield* settle
-    }
-    assert.fail("The value did not come.")
-  })
 
 describe("a source of client credentials", () => {
   test("asks once for the requests that need a token at once, and keeps it", () =>

@@ -5,8 +5,7 @@ import { ClientAuthentication, DeviceAuthorization } from "effect-oauth2/client"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { issuer, test as testWith } from "../support/testIssuers.ts"
-import { settle } from "../support/settle.ts"
-import { until } from "./support.ts"
+import { settle, until } from "../support/settle.ts"
 
 const registration = { issuer, clientId: "tv", authentication: ClientAuthentication.none, scopes: ["items:read"] }
 const test = (name: string, body: Parameters<typeof testWith>[1]) =>

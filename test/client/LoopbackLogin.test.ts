@@ -8,7 +8,7 @@ import { TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import * as Jose from "jose"
 import { issuer, test as testWith } from "../support/testIssuers.ts"
-import { until } from "./support.ts"
+import { until } from "../support/settle.ts"
 
 const clients = [{ clientId: "cli", redirectUris: ["http://127.0.0.1/callback"] }]
 const test = (name: string, body: Parameters<typeof testWith>[1], options: TestIssuerOptions = {}) =>

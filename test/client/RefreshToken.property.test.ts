@@ -4,9 +4,9 @@ import { Clock, Effect, Exit, Fiber, Option, Random, Redacted, Scope } from "eff
 import { HttpClient, HttpClientError, type HttpClientRequest } from "effect/http"
 import { ClientAuthentication, RefreshToken, TokenStore, type VersionedGrant } from "effect-oauth2/client"
 import { TestClock } from "effect/testing"
-import { settle } from "../support/settle.ts"
+import { settle, until } from "../support/settle.ts"
 import { issuer, test } from "../support/testIssuers.ts"
-import { clientId, refreshes, signIn, until } from "./support.ts"
+import { clientId, refreshes, signIn } from "./support.ts"
 
 /** Numbers between 0 and 1 that are the same in each run (Park and Miller, 1988). */
 const random = (seed: number) => {

@@ -5,9 +5,9 @@ import { HttpClient, HttpClientError } from "effect/http"
 import { ClientAuthentication, ClientError, RefreshToken, type StoredGrant, TokenStore } from "effect-oauth2/client"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
-import { settle } from "../support/settle.ts"
+import { settle, until } from "../support/settle.ts"
 import { issuer, test as testWith } from "../support/testIssuers.ts"
-import { clientId, count, refreshes, signIn, until } from "./support.ts"
+import { clientId, count, refreshes, signIn } from "./support.ts"
 
 const registration = { issuer, clientId, authentication: ClientAuthentication.none }
 

@@ -7,8 +7,7 @@ import { TestClock } from "effect/testing"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { settle } from "../support/settle.ts"
-import { until } from "./support.ts"
+import { settle, until } from "../support/settle.ts"
 
 const grant: StoredGrant = {
   issuer: "https://issuer.test",

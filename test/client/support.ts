@@ -4,7 +4,6 @@ import { Effect, Redacted, type Scope } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import type { StoredGrant } from "effect-oauth2/client"
 import { TestIssuer, type TestIssuerOptions } from "effect-oauth2/testing"
-import { settle } from "../support/settle.ts"
 
 export const clientId = "cli"
 
@@ -69,17 +68,3 @@ export const refreshes = Effect.map(
 )
 
 export const count = Effect.map(refreshes, (all) => all.length)
-
-// In milliseconds. The thread pool signs tokens, and a busy machine may let it wait for thousands of turns.
-const patience = 8000
-
-/** Runs pending work until the effect returns the value. */
-export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, expected: (value: A) => boolean) =>
-  Effect.gen(function* () {
-    const end = performance.now() + patience
-    while (performance.now() < end) {
-      if (expected(yield* effect)) return
-      yield* settle
-    }
-    return yield* Effect.die(new Error("The value did not come."))
-  })

@@ -5,7 +5,7 @@ import { Sessions, StoreUnavailable } from "effect-oauth2/login"
 import { type LogoutTokenOptions, TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { type Browser, clients, makeApp, origin, requestsAt, test } from "../support/loginApp.ts"
-import { settle } from "../support/settle.ts"
+import { until } from "../support/settle.ts"
 import { issuer, layerOf } from "../support/testIssuers.ts"
 
 const isSignedIn = (browser: Browser) => Effect.map(browser.session, (session) => session["signedIn"])
@@ -94,7 +94,7 @@ describe("a sign-out", () => {
       yield* browser.signIn()
       yield* respond("revocation", "never")
       const fiber = yield* Effect.forkChild(browser.signOut())
-      for (let turn = 0; turn < 1000 && (yield* requestsAt("revocation")).length === 0; turn++) yield* settle
+      yield* until(requestsAt("revocation"), (requests) => requests.length > 0)
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* Fiber.join(fiber)).status, 303)
     }))
@@ -289,10 +289,7 @@ describe("back-channel logout", () => {
       const browser = open()
       yield* browser.signIn()
       const fiber = yield* Effect.forkChild(sendLogout(open, { subject: "demo" }))
-      for (let turn = 0; turn < 1000 && fiber.pollUnsafe() === undefined; turn++) {
-        yield* settle
-        yield* TestClock.adjust("50 millis")
-      }
+      yield* until(TestClock.adjust("50 millis"), () => fiber.pollUnsafe() !== undefined)
       assert.strictEqual(yield* Fiber.join(fiber), 200)
       assert.isFalse(yield* isSignedIn(browser))
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(layerOf(), Sessions.layerMemory())))
@@ -314,10 +311,7 @@ it.effect("a logout token that the store could not serve is accepted later, if i
     const send = (token: string) =>
       Effect.gen(function* () {
         const fiber = yield* Effect.forkChild(sendLogout(open, token))
-        for (let turn = 0; turn < 1000 && fiber.pollUnsafe() === undefined; turn++) {
-          yield* settle
-          yield* TestClock.adjust("50 millis")
-        }
+        yield* until(TestClock.adjust("50 millis"), () => fiber.pollUnsafe() !== undefined)
         return yield* Fiber.join(fiber)
       })
     const browser = open()

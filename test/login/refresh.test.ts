@@ -5,21 +5,14 @@ import { Sessions, StoreUnavailable } from "effect-oauth2/login"
 import { TestIssuer } from "effect-oauth2/testing"
 import { TestClock } from "effect/testing"
 import { makeApp, requestsAt, test } from "../support/loginApp.ts"
-import { settle } from "../support/settle.ts"
+import { until } from "../support/settle.ts"
 
 const refreshes = Effect.map(requestsAt("token"), (requests) =>
   requests.flatMap(({ parameters }) => parameters?.["refresh_token"] ?? [])
 )
 
 /** Runs pending work until the number of refreshes is reached. A request passes through promises of Web Crypto. */
-const untilRefreshes = (count: number) =>
-  Effect.gen(function* () {
-    for (let turn = 0; turn < 1000; turn++) {
-      if ((yield* refreshes).length === count) return
-      yield* settle
-    }
-    assert.fail("The refresh did not come.")
-  })
+const untilRefreshes = (count: number) => until(refreshes, (all) => all.length === count)
 
 describe("the access token of a session", () => {
   test("stays until 30 seconds before its end, and is then renewed before the request goes on", (browser) =>
