@@ -155,8 +155,10 @@ describe("the documentation page with the files of the installed swagger-ui-dist
 describe("another Node", () => {
   // The whole suite takes minutes. These tests start programs and read the disk.
   const subset = [
-    "test/promises/itemsApi.test.ts",
+    "test/scratchpad/webPage.test.ts",
     "test/swaggerUi",
+    "test/client/TokenStore.node.test.ts",
+    "test/client/connections.node.test.ts",
     "test/core/BearerToken.node.test.ts",
     "test/verifier/JwtVerifier.test.ts",
     "test/verifier/KeySet.test.ts",
