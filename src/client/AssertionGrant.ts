@@ -21,16 +21,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { ownProperties } from "../core/lib/ownProperties.ts"
 import type { NeedsHttpClient } from "../core/missing.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import type { Renewal } from "./cache/options.ts"
-import * as tokenCache from "./cache/tokenCache.ts"
 import { type TokenError, TokenUnavailable } from "./ClientError.ts"
-import { issuedOf } from "./protocol/issued.ts"
 import type { Registration } from "./protocol/options.ts"
 import * as tokenEndpoint from "./protocol/tokenEndpoint.ts"
+import * as tokensByScopes from "./cache/tokensByScopes.ts"
 import { TokenSource } from "./TokenSource.ts"
 
 /**
@@ -84,34 +83,13 @@ export interface Options extends Registration, Renewal {
  * @since 0.1.0
  */
 export const make = (
-  given: Options
+  options: Options
 ): Effect.Effect<TokenSource["Service"], ConfigurationError, NeedsHttpClient | Scope.Scope> =>
-  Effect.gen(function* () {
-    const options = ownProperties(given)
-    const endpoint = yield* tokenEndpoint.make(options)
-    const lifetimes = yield* tokenCache.lifetimesOf(options)
-    const { assertion, dpop, parameters = {}, resource, scopes = [] } = options
-    const cache = tokenCache.make<ReadonlyArray<string>>({
-      lifetimes,
-      scope: yield* Scope.Scope,
-      // The issuer, the client and the other parameters are the same for the whole source.
-      textOf: (scopes) => scopes.join(" "),
-      fetch: (scopes) =>
-        Effect.gen(function* () {
-          const response = yield* endpoint.request("urn:ietf:params:oauth:grant-type:jwt-bearer", {
-            ...parameters,
-            assertion: Redacted.value(yield* assertion),
-            ...(scopes.length > 0 && { scope: scopes.join(" ") }),
-            ...(resource !== undefined && { resource })
-          })
-          return issuedOf(response, scopes, lifetimes.defaultLifetime, dpop)
-        })
-    })
-    return {
-      get: (request = {}) => cache.get(Array.from(new Set(request.scopes ?? scopes)).toSorted()),
-      forget: cache.forget
-    }
-  })
+  tokensByScopes.make(
+    options,
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    Effect.map(ownProperties(options).assertion, (assertion) => ({ assertion: Redacted.value(assertion) }))
+  )
 
 /**
  * Layer that provides the source as `TokenSource`.

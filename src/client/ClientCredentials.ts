@@ -19,15 +19,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
-import { ownProperties } from "../core/lib/ownProperties.ts"
+import type * as Scope from "effect/Scope"
 import type { NeedsHttpClient } from "../core/missing.ts"
 import type { ConfigurationError } from "../core/SecurityError.ts"
 import type { Renewal } from "./cache/options.ts"
-import * as tokenCache from "./cache/tokenCache.ts"
-import { issuedOf } from "./protocol/issued.ts"
 import type { Registration } from "./protocol/options.ts"
-import * as tokenEndpoint from "./protocol/tokenEndpoint.ts"
+import * as tokensByScopes from "./cache/tokensByScopes.ts"
 import { TokenSource } from "./TokenSource.ts"
 
 /**
@@ -75,34 +72,9 @@ export interface Options extends Registration, Renewal {
  * @since 0.1.0
  */
 export const make = (
-  given: Options
+  options: Options
 ): Effect.Effect<TokenSource["Service"], ConfigurationError, NeedsHttpClient | Scope.Scope> =>
-  Effect.gen(function* () {
-    const options = ownProperties(given)
-    const endpoint = yield* tokenEndpoint.make(options)
-    const lifetimes = yield* tokenCache.lifetimesOf(options)
-    const { dpop, resource, scopes = [] } = options
-    // The key of the cache does not contain the parameters, so they must not change.
-    const parameters = { ...options.parameters }
-    const cache = tokenCache.make<ReadonlyArray<string>>({
-      lifetimes,
-      scope: yield* Scope.Scope,
-      // The issuer, the client and the other parameters are the same for the whole source.
-      textOf: (scopes) => scopes.join(" "),
-      fetch: (scopes) =>
-        endpoint
-          .request("client_credentials", {
-            ...parameters,
-            ...(scopes.length > 0 && { scope: scopes.join(" ") }),
-            ...(resource !== undefined && { resource })
-          })
-          .pipe(Effect.map((response) => issuedOf(response, scopes, lifetimes.defaultLifetime, dpop)))
-    })
-    return {
-      get: (request = {}) => cache.get(Array.from(new Set(request.scopes ?? scopes)).toSorted()),
-      forget: cache.forget
-    }
-  })
+  tokensByScopes.make(options, "client_credentials", Effect.succeed({}))
 
 /**
  * Layer that provides the source as `TokenSource`.

@@ -125,7 +125,9 @@ export const make = (
     const endpoint = yield* tokenEndpoint.make(options)
     const lifetimes = yield* tokenCache.lifetimesOf(options)
     const store = yield* TokenStore
-    const { clientId, dpop, issuer, parameters = {} } = options
+    const { clientId, dpop, issuer } = options
+    // The cached token is one for these parameters, so they must not change.
+    const parameters = { ...options.parameters }
 
     const unavailable = new TokenUnavailable({ issuer, reason: "Store", retryAfter: Duration.seconds(1) })
     const fromStore = <A, E, R>(self: Effect.Effect<A, E | TokenStoreError, R>) =>

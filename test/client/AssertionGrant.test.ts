@@ -34,6 +34,27 @@ describe("an assertion grant", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("keeps the parameters of its start, and asks for an assertion each time", () =>
+    Effect.gen(function* () {
+      const { layer, received } = withServer(token)
+      const parameters: Record<string, string> = { audience: "mine" }
+      let asked = 0
+      const assertion = Effect.sync(() => Redacted.make(`signed-${(asked += 1)}`))
+      const options = { ...server, ...client, assertion, parameters }
+      const { forget, get } = yield* Effect.provide(AssertionGrant.make(options), layer)
+      parameters["audience"] = "other"
+      yield* forget(yield* get())
+      yield* get()
+      assert.deepStrictEqual(
+        received.map(({ body }) => [parametersOf(body)["audience"], parametersOf(body)["assertion"]]),
+        [
+          ["mine", "signed-1"],
+          ["mine", "signed-2"]
+        ]
+      )
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("does not try again, or another grant, after a refusal", () =>
     Effect.gen(function* () {
       const { layer, received } = withServer(() => Response.json({ error: "invalid_grant" }, { status: 400 }))

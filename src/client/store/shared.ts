@@ -56,7 +56,7 @@ export const read = Effect.fnUntraced(function* ({ keys, lease, name }: SharedOp
   return settings
 })
 
-/** The commands of a store. Each is one step: of two that compare the same version, one succeeds. */
+/** The commands of a store. Each is one step, so only one of two commands for the same version succeeds. */
 export interface Commands {
   /** Returns the version and the encrypted grant. */
   readonly find: Effect.Effect<string | undefined, StoreUnavailable>
